@@ -1,0 +1,113 @@
+"""`python -m benchmarks`: measure, print the table, save it if asked to."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import trustme
+
+from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
+from .report import Measured, table
+from .rows import BUILD_COLD, ROWS, STARTS, Row
+
+_HERE = Path(__file__).parent
+_HTTP_LIBRARIES = {"requests", "urllib3", "aiohttp"}
+
+Once = Callable[[], float]
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", help="names of rows; without any, all", metavar="ROW")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of which the median is taken (default 15)")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results.md and results.json")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
+    arguments = parser.parse_args()
+    known = [row.name for row in (*STARTS, *ROWS)]
+    for name in arguments.rows:
+        if name not in known:
+            parser.error(f"no row {name!r}; there are {', '.join(known)}")
+
+    results = _measure(published_python(), arguments.rows or known, arguments.rounds)
+    loaded = sorted(_HTTP_LIBRARIES & modules_loaded_by(sys.executable, BUILD_COLD))
+    versions = ", ".join(f"{name} {version}" for name, version in libraries().items())
+    text = "\n\n".join(
+        [
+            table(results),
+            f"HTTP libraries that our client loads to build a client and a URL: {', '.join(loaded) or 'none'}.",
+            f"Medians of {arguments.rounds} rounds beside {PUBLISHED}, Python {platform.python_version()}; "
+            f"both clients with {versions}.",
+        ]
+    )
+    print(text)
+    if arguments.save:
+        _HERE.joinpath("results.md").write_text(f"# Results\n\n{text}\n", encoding="utf-8")
+        seconds = {measured.row.name: measured.seconds for measured in results}
+        _HERE.joinpath("results.json").write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
+    if arguments.check and (loaded or not all(measured.met() for measured in results)):
+        sys.exit(1)
+
+
+def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
+    results = [_rounds(row, _starts(code, published), rounds) for row, code in STARTS.items() if row.name in names]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+        server = stack.enter_context(Child(sys.executable, "server", str(folder / "server.pem")))
+        http, https = server.read().split()
+        roots = (f"http://127.0.0.1:{http}", f"https://127.0.0.1:{https}")
+
+        def worker(python: str, kind: str) -> Child:
+            return stack.enter_context(Child(python, "worker", kind, *roots, trusting=str(folder / "authority.pem")))
+
+        ours, theirs, bare = (
+            worker(sys.executable, "client"),
+            worker(published, "client"),
+            worker(sys.executable, "bare"),
+        )
+        for row in ROWS:
+            if row.name in names:
+                workers = {"ours": ours, "published": theirs, **({"bare": bare} if row.bare else {})}
+                results.append(_rounds(row, {name: _repeated(child, row) for name, child in workers.items()}, rounds))
+    return results
+
+
+def _starts(code: str, published: str) -> dict[str, Once]:
+    """Return what measures the time that code adds to the start of its own interpreter."""
+
+    def added(python: str) -> float:
+        bare = seconds_to_run(python, "pass")
+        return seconds_to_run(python, code) - bare
+
+    return {"ours": lambda: added(sys.executable), "published": lambda: added(published)}
+
+
+def _repeated(worker: Child, row: Row) -> Once:
+    return lambda: worker.seconds(row.name, row.number) / row.number
+
+
+def _rounds(row: Row, contenders: dict[str, Once], rounds: int) -> Measured:
+    """Measure the contenders in turn, another one first in each round; the first round only warms up."""
+    measured = Measured(row, {name: [] for name in contenders})
+    order = list(contenders.items())
+    for count in range(rounds + 1):
+        for name, once in order:
+            seconds = once()
+            if count:
+                measured.seconds[name].append(seconds)
+        order.append(order.pop(0))
+    return measured
+
+
+if __name__ == "__main__":
+    main()

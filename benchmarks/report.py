@@ -1,0 +1,64 @@
+"""The table that is printed and saved."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .rows import Row
+
+__all__ = ["Measured", "table"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of one row: seconds for doing it once, one number for each round."""
+
+    row: Row
+    seconds: dict[str, list[float]]
+    """By contender: `ours`, `published`, `bare`."""
+
+    def median(self, contender: str) -> float:
+        """Return the median of the rounds."""
+        return statistics.median(self.seconds[contender])
+
+    def times_as_fast_as(self, contender: str) -> float:
+        """Return how many times as fast as another contender we are."""
+        return self.median(contender) / self.median("ours")
+
+    def targets(self) -> Iterator[tuple[str, float]]:
+        """Yield whom we have to outrun and by what factor."""
+        if self.row.over_published is not None:
+            yield "published", self.row.over_published
+        if self.row.over_bare is not None:
+            yield "bare", self.row.over_bare
+
+    def met(self) -> bool:
+        """Whether every target of the row is met."""
+        return all(self.times_as_fast_as(contender) >= factor for contender, factor in self.targets())
+
+
+def table(results: list[Measured]) -> str:
+    """Return the results as a Markdown table."""
+    lines = [
+        "| what | ours | published | bare | × published | at least | × bare | at least | |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for measured in results:
+        targets = dict(measured.targets())
+        verdict = ("met" if measured.met() else "**missed**") if targets else ""
+        cells = [measured.row.title, *(_time(measured, contender) for contender in ("ours", "published", "bare"))]
+        for contender in ("published", "bare"):
+            known = contender in measured.seconds
+            cells.append(f"{measured.times_as_fast_as(contender):.2f}" if known else "")
+            cells.append(f"{targets[contender]:g}" if contender in targets else "")
+        lines.append(f"| {' | '.join([*cells, verdict])} |")
+    return "\n".join(lines)
+
+
+def _time(measured: Measured, contender: str) -> str:
+    if contender not in measured.seconds:
+        return ""
+    seconds = measured.median(contender)
+    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"

@@ -1,0 +1,41 @@
+"""What is measured, and what it has to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BUILD_COLD", "ROWS", "STARTS", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; the targets say how many times as fast as the other we have to be."""
+
+    name: str
+    title: str
+    number: int
+    """How often a worker does it in one round."""
+    over_published: float | None
+    over_bare: float | None = None
+    bare: str | None = None
+    """What the bare library does, where there is such a thing."""
+
+
+BUILD_COLD = "import taskcluster; taskcluster.Queue({'rootUrl': 'https://tc.example.com'}).buildUrl('status', 'abc')"
+
+STARTS = {
+    Row("import", "`import taskcluster`, time added over bare python", 1, 4.0): "import taskcluster",
+    Row("cold", "import, build a Queue client and a URL, time added over bare python", 1, None): BUILD_COLD,
+}
+"""What a new interpreter runs."""
+
+ROWS = (
+    Row("build", "build a Queue client and a URL", 500, 2.5),
+    Row("sync", "sync calls, loopback", 100, 3.5, 1.5, "requests.Session.get"),
+    Row("tls", "sync calls over TLS, loopback", 30, 5.0, None, "requests.Session.get"),
+    Row("sequential", "async calls one after another, shared session", 150, 1.6, 0.85, "aiohttp session.get"),
+    Row("gathered", "async calls gathered, shared session", 300, 1.9, 0.85, "aiohttp session.get"),
+    Row("create", "createTask, 1 MB payload by keyword", 4, 2.0, None, "requests.Session.put"),
+    Row("sign", "signed URLs", 1000, 3.0),
+)
+"""What the workers do, each again and again in one interpreter."""

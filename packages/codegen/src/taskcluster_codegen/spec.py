@@ -1,0 +1,395 @@
+"""A service's spec, read and checked: what the rest may rely on without looking again."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import keyword
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.client import BaseClient
+
+__all__ = ["Exchange", "Method", "Scopes", "Spec", "SpecError", "Word", "load", "load_all", "parse"]
+
+Scopes = str | dict[str, Any]
+"""A scope expression: a scope, or a dict with AllOf, AnyOf, each/for/in, or if/then/else."""
+
+_VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
+_STABILITIES = ("deprecated", "experimental", "stable")
+_RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
+_WRITTEN_IN_CLASSES = ("dict", "str")
+_PARAMETER = re.compile(r"<([^>]*)>")
+_SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_VERSION = re.compile(r"v[0-9]+")
+_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
+_NAME = re.compile(r"[a-z][A-Za-z0-9]*")
+_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+T = TypeVar("T")
+
+
+class SpecError(Exception):
+    """A spec is wrong; the text names the file and the entry."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """An API method."""
+
+    name: str
+    title: str
+    description: str
+    method: str
+    route: str
+    args: tuple[str, ...]
+    stability: str
+    query: tuple[str, ...] = ()
+    input: str | None = None
+    output: str | None = None
+    category: str | None = None
+    scopes: Scopes | None = None
+    emptyArgs: tuple[str, ...] = ()
+    addedAfter: str | None = None
+    removedBefore: str | None = None
+
+
+@dataclass(frozen=True)
+class Word:
+    """A part of a routing key."""
+
+    name: str
+    summary: str
+    constant: str | None = None
+    multipleWords: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange to which a service publishes."""
+
+    name: str
+    title: str
+    description: str
+    exchange: str
+    routingKey: tuple[Word, ...]
+    schema: str | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A service. Attributes that are written in the spec have the names they have there."""
+
+    file: str
+    """Where the spec was read from, as generated files tell it."""
+    text: str = field(repr=False)
+    serviceName: str
+    apiVersion: str
+    className: str
+    title: str
+    description: str
+    methods: tuple[Method, ...]
+    types: Mapping[str, Any] = field(repr=False)
+    eventsClassName: str | None = None
+    eventsDescription: str | None = None
+    exchangePrefix: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+
+
+def load_all(folder: Path, root: Path) -> list[Spec]:
+    """Load every spec of a folder, sorted by service; files in it are named as their services.
+
+    Raises:
+        SpecError: A spec is wrong, two clash, or there are none.
+    """
+    specs = [load(path, root) for path in sorted(folder.glob("*.json"))]
+    if not specs:
+        raise SpecError(f"{folder}: there are no specs here")
+    owners: dict[str, str] = {}
+    for spec in specs:
+        if Path(spec.file).stem != spec.serviceName:
+            raise SpecError(f"{spec.file}: is the spec of {spec.serviceName}, so name it {spec.serviceName}.json")
+        for name in filter(None, (spec.className, spec.eventsClassName)):
+            if name.lower() in owners:
+                raise SpecError(f"{spec.file}: has a class {name}, as {owners[name.lower()]} has")
+            owners[name.lower()] = spec.file
+    return specs
+
+
+def load(path: Path, root: Path) -> Spec:
+    """Load one spec; `root` is the folder from which generated files give its path."""
+    file = path.resolve()
+    name = file.relative_to(root.resolve()).as_posix() if file.is_relative_to(root.resolve()) else path.name
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SpecError(f"{path}: cannot be read: {exc}") from exc
+    return parse(text, name)
+
+
+def parse(text: str, file: str) -> Spec:
+    """Check a spec's text and return it as a Spec.
+
+    Args:
+        text: JSON.
+        file: What to call it in errors and in generated files.
+
+    Raises:
+        SpecError: It is no spec; the text names the file, the entry and what is wrong with it.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except ValueError as exc:
+        raise SpecError(f"{file}: is not JSON: {exc}") from exc
+    top = _Entry(data, file)
+    types = top.mapping("types")
+    service = top.matching(_SERVICE, "serviceName")
+    for name in types:
+        if not name.startswith(f"{service}/"):
+            top.refuse(f"the type {name!r} is not named {service}/<version>/<file>.json")
+    spec = Spec(
+        file=file,
+        text=text,
+        serviceName=service,
+        apiVersion=top.matching(_VERSION, "apiVersion"),
+        className=top.class_name("className"),
+        title=top.line("title"),
+        description=top.prose("description"),
+        methods=tuple(_method(entry, types) for entry in top.entries("methods", "method")),
+        types=types,
+        eventsClassName=top.maybe(top.class_name, "eventsClassName"),
+        eventsDescription=top.maybe(top.prose, "eventsDescription"),
+        exchangePrefix=top.maybe(top.line, "exchangePrefix"),
+        exchanges=tuple(_exchange(entry, types) for entry in top.entries("exchanges", "exchange")),
+    )
+    top.finish()
+    if not spec.methods:
+        top.refuse("there are no methods")
+    if spec.className.endswith("Events") or keyword.iskeyword(spec.className):
+        top.refuse(f"className {spec.className!r} is kept for other things; choose another")
+    if spec.exchanges:
+        if spec.eventsClassName is None or spec.exchangePrefix is None or spec.eventsDescription is None:
+            top.refuse("with exchanges there must be eventsClassName, eventsDescription and exchangePrefix")
+        elif not spec.eventsClassName.endswith("Events"):
+            top.refuse(f"eventsClassName {spec.eventsClassName!r} must end in Events")
+    elif spec.eventsClassName is not None:
+        top.refuse("there is eventsClassName, but there are no exchanges")
+    _no_repetition(top, "methods", (method.name for method in spec.methods))
+    _no_repetition(top, "exchanges", (exchange.name for exchange in spec.exchanges))
+    return spec
+
+
+def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
+    method = Method(
+        name=_attribute(entry),
+        title=entry.line("title"),
+        description=entry.prose("description"),
+        method=entry.one_of(_VERBS, "method"),
+        route=entry.line("route"),
+        args=entry.names("args"),
+        stability=entry.one_of(_STABILITIES, "stability"),
+        query=entry.maybe(entry.names, "query") or (),
+        input=_type(entry, "input", types),
+        output=_type(entry, "output", types),
+        category=entry.maybe(entry.line, "category"),
+        scopes=entry.maybe(entry.take, "scopes"),
+        emptyArgs=entry.maybe(entry.names, "emptyArgs") or (),
+        addedAfter=entry.maybe(entry.line, "addedAfter"),
+        removedBefore=entry.maybe(entry.line, "removedBefore"),
+    )
+    entry.finish()
+    if not method.route.startswith("/"):
+        entry.refuse(f"the route {method.route!r} does not begin with /")
+    if list(method.args) != _PARAMETER.findall(method.route):
+        entry.refuse(f"args {list(method.args)} are not the parameters of the route {method.route}, in their order")
+    for name in method.args:
+        if not _PART.fullmatch(name) or keyword.iskeyword(name):
+            entry.refuse(f"the parameter {name!r} cannot be a Python argument")
+    _no_repetition(entry, "args and query", [*method.args, *method.query])
+    for name in (*method.args, *method.query):
+        if name in _RESERVED:
+            entry.refuse(f"a parameter cannot be named {name!r}: clients take an argument of this name")
+    for name in method.emptyArgs:
+        if name not in method.args:
+            entry.refuse(f"emptyArgs names {name!r}, which is not in args")
+    if method.scopes is not None:
+        _check_scopes(entry, method.scopes)
+    return method
+
+
+def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
+    words: list[Word] = []
+    for word in entry.entries("routingKey", "part"):
+        words.append(
+            Word(
+                name=word.matching(_PART, "name"),
+                summary=word.line("summary"),
+                constant=word.maybe(word.line, "constant"),
+                multipleWords=word.truth("multipleWords"),
+                required=word.truth("required"),
+            )
+        )
+        word.finish()
+    exchange = Exchange(
+        name=_attribute(entry),
+        title=entry.line("title"),
+        description=entry.prose("description"),
+        exchange=entry.line("exchange"),
+        routingKey=tuple(words),
+        schema=_type(entry, "schema", types),
+    )
+    entry.finish()
+    _no_repetition(entry, "routingKey", (word.name for word in words))
+    return exchange
+
+
+def _attribute(entry: _Entry) -> str:
+    name = entry.matching(_NAME, "name")
+    if keyword.iskeyword(name):
+        entry.refuse("a keyword of Python cannot be the name of a method")
+    if name in _taken() or name in _WRITTEN_IN_CLASSES:
+        entry.refuse("clients have an attribute of this name already")
+    return name
+
+
+@functools.cache
+def _taken() -> frozenset[str]:
+    # Of instances, because some attributes are made in __init__; and annotations, because classes give some a value.
+    clients = (
+        BaseClient({"rootUrl": "https://tc.example.com"}),
+        AsyncBaseClient({"rootUrl": "https://tc.example.com"}),
+    )
+    names = {name for client in clients for name in dir(client)}
+    return frozenset(names | {name for base in BaseClient.__mro__ for name in inspect.get_annotations(base)})
+
+
+def _type(entry: _Entry, key: str, types: Mapping[str, Any]) -> str | None:
+    name = entry.maybe(entry.line, key)
+    if name is not None and name not in types:
+        entry.refuse(f"{key} {name!r} is not among the types")
+    return name
+
+
+def _check_scopes(entry: _Entry, scopes: Any) -> None:
+    match scopes:
+        case str():
+            if not scopes or not scopes.isprintable():
+                entry.refuse(f"{scopes!r} is no scope")
+        case {"AllOf": [*parts], **rest} | {"AnyOf": [*parts], **rest} if not rest:
+            for part in parts:
+                _check_scopes(entry, part)
+        case {"each": str(), "for": str(), "in": str(), **rest} if not rest:
+            pass
+        case {"if": str(), "then": then, **rest} if rest.keys() <= {"else"}:
+            for part in (then, *rest.values()):
+                _check_scopes(entry, part)
+        case _:
+            entry.refuse(f"{json.dumps(scopes)} is no scope expression")
+
+
+def _no_repetition(entry: _Entry, what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            entry.refuse(f"{name!r} is twice in {what}")
+        seen.add(name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return result
+
+
+class _Entry:
+    """A JSON object of a spec, whose keys are taken one by one; null is as good as absent, unknown keys are refused."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        self.where = where
+        if not isinstance(data, dict):
+            self.refuse(f"must be a JSON object, not {json.dumps(data)}")
+        self._left = {key: value for key, value in cast("dict[str, Any]", data).items() if value is not None}
+
+    def refuse(self, why: str) -> NoReturn:
+        raise SpecError(f"{self.where}: {why}")
+
+    def finish(self) -> None:
+        for key in self._left:
+            self.refuse(f"the key {key!r} is unknown")
+
+    def maybe(self, take: Callable[[str], T], key: str) -> T | None:
+        return take(key) if key in self._left else None
+
+    def take(self, key: str) -> Any:
+        if key not in self._left:
+            self.refuse(f"lacks {key!r}")
+        return self._left.pop(key)
+
+    def prose(self, key: str) -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or not value.strip() or not value.replace("\n", " ").isprintable():
+            self.refuse(f"{key} must be printable text, not {json.dumps(value)}")
+        return value
+
+    def line(self, key: str) -> str:
+        value = self.prose(key)
+        if "\n" in value or value != value.strip():
+            self.refuse(f"{key} must be one line of text without spaces around it, not {json.dumps(value)}")
+        return value
+
+    def matching(self, pattern: re.Pattern[str], key: str) -> str:
+        value = self.line(key)
+        if not pattern.fullmatch(value):
+            self.refuse(f"{key} {value!r} does not match {pattern.pattern}")
+        return value
+
+    def class_name(self, key: str) -> str:
+        return self.matching(_CLASS, key)
+
+    def one_of(self, allowed: tuple[str, ...], key: str) -> str:
+        value = self.take(key)
+        if value not in allowed:
+            self.refuse(f"{key} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
+        return str(value)
+
+    def truth(self, key: str) -> bool:
+        value = self.maybe(self.take, key)
+        if value not in (None, True, False):
+            self.refuse(f"{key} must be true or false, not {json.dumps(value)}")
+        return bool(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value = self.take(key)
+        if not isinstance(value, dict):
+            self.refuse(f"{key} must be a JSON object, not {json.dumps(value)}")
+        return cast("dict[str, Any]", value)
+
+    def sequence(self, key: str) -> Sequence[Any]:
+        value = self.take(key)
+        if not isinstance(value, list):
+            self.refuse(f"{key} must be a list, not {json.dumps(value)}")
+        return cast("Sequence[Any]", value)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        values = self.sequence(key)
+        for value in values:
+            if not isinstance(value, str) or not value or not value.isprintable():
+                self.refuse(f"{key} must hold names, not {json.dumps(value)}")
+        return tuple(values)
+
+    def entries(self, key: str, what: str) -> Iterator[_Entry]:
+        for number, value in enumerate(self.maybe(self.sequence, key) or ()):
+            try:
+                name = value["name"]
+            except (KeyError, TypeError):
+                name = f"number {number}"
+            yield _Entry(value, f"{self.where}: {what} {name}")

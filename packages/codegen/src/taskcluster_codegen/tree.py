@@ -1,0 +1,85 @@
+"""Files wanted, compared with and written to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Difference", "apply", "differences", "files_below", "replace_block"]
+
+BEGINNING = "# The beginning of the block that taskcluster-codegen writes."
+END = "# The end of the block that taskcluster-codegen writes."
+
+_NOT_SOURCE = frozenset({"__pycache__", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not as wanted."""
+
+    path: str
+    what: str
+    """`missing`, `differs` or `surplus`."""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.path}"
+
+
+def differences(root: Path, wanted: Mapping[str, str], there: set[str]) -> list[Difference]:
+    """Compare files byte for byte and return what is not as wanted, by path.
+
+    Args:
+        root: The folder that paths are relative to.
+        wanted: Texts by path.
+        there: Files that are the generator's to write and remove; those of them not wanted are surplus.
+    """
+    found = [Difference(path, "surplus") for path in there - wanted.keys()]
+    for path, text in wanted.items():
+        try:
+            same = (root / path).read_bytes() == text.encode()
+        except FileNotFoundError:
+            found.append(Difference(path, "missing"))
+        else:
+            if not same:
+                found.append(Difference(path, "differs"))
+    return sorted(found, key=lambda difference: difference.path)
+
+
+def apply(root: Path, wanted: Mapping[str, str], found: list[Difference]) -> None:
+    """Write what is missing or differs, and remove what is surplus with the folders it leaves empty."""
+    for difference in found:
+        path = root / difference.path
+        if difference.what != "surplus":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(wanted[difference.path].encode())
+            continue
+        path.unlink()
+        for folder in path.relative_to(root).parents:
+            if any((root / folder).iterdir()):
+                break
+            (root / folder).rmdir()
+
+
+def files_below(root: Path, folder: str) -> Iterator[str]:
+    """Yield the source files below a folder, by paths relative to `root`; what tools leave behind is passed over."""
+    for path in (root / folder).rglob("*"):
+        parts = path.relative_to(root / folder).parts
+        left_behind = any(part in _NOT_SOURCE or part.endswith(".egg-info") for part in parts)
+        if (path.is_file() or path.is_symlink()) and not left_behind:
+            yield path.relative_to(root).as_posix()
+
+
+def replace_block(text: str, block: str, file: str) -> str:
+    """Return a hand-written file's text with the lines between its two marks replaced by `block`, indented as they are.
+
+    Raises:
+        ValueError: The marks are not there once each, in their order.
+    """
+    before, beginning, rest = text.partition(BEGINNING)
+    _, end, after = rest.partition(END)
+    if not beginning or not end or BEGINNING in rest or END in after:
+        raise ValueError(f"{file}: the lines {BEGINNING!r} and {END!r} must be there once each")
+    indent = before.rpartition("\n")[2]
+    lines = "".join(f"{indent}{line}\n" for line in block.splitlines())
+    return f"{before}{BEGINNING}\n{lines}{indent}{END}{after}"

@@ -1,0 +1,68 @@
+"""The async twins: `taskcluster.aio.Queue` and the rest, with the same methods, each to be awaited.
+
+>>> async with taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}) as queue:
+...     await queue.status("fN1SbArXTPSVFNUvaOlinQ")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import taskcluster
+
+if TYPE_CHECKING:
+    from .asyncclient import AsyncBaseClient as AsyncBaseClient
+    from .asyncclient import createApiClient as createApiClient
+    from .asyncclient import createSession as createSession
+
+    # isort: split
+    # The beginning of the block that taskcluster-codegen writes.
+    from taskcluster_auth import AuthEvents as AuthEvents
+    from taskcluster_auth.aio import Auth as Auth
+    from taskcluster_github import GithubEvents as GithubEvents
+    from taskcluster_github.aio import Github as Github
+    from taskcluster_hooks import HooksEvents as HooksEvents
+    from taskcluster_hooks.aio import Hooks as Hooks
+    from taskcluster_index.aio import Index as Index
+    from taskcluster_notify import NotifyEvents as NotifyEvents
+    from taskcluster_notify.aio import Notify as Notify
+    from taskcluster_object.aio import Object as Object
+    from taskcluster_purge_cache.aio import PurgeCache as PurgeCache
+    from taskcluster_queue import QueueEvents as QueueEvents
+    from taskcluster_queue.aio import Queue as Queue
+    from taskcluster_secrets.aio import Secrets as Secrets
+    from taskcluster_web_server.aio import WebServer as WebServer
+    from taskcluster_worker_manager import WorkerManagerEvents as WorkerManagerEvents
+    from taskcluster_worker_manager.aio import WorkerManager as WorkerManager
+    # The end of the block that taskcluster-codegen writes.
+
+_NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _NAMES:
+            value = getattr(importlib.import_module(f"{__name__}.asyncclient"), name)
+            globals()[name] = value
+            return value
+        if name in _shared_names():
+            return getattr(taskcluster, name)
+        if name == "__all__":
+            return sorted([*_NAMES, *_shared_names(), *_service_names()])
+        from ..facade import class_named
+
+        return class_named(__name__, name, "async_client", "events")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_NAMES, *_shared_names(), *_service_names()})
+
+    def _shared_names() -> list[str]:
+        # Exceptions and utilities are the same here; what is named twice is the async one.
+        return [name for name in taskcluster._NAMES if name not in (*_NAMES, "BaseClient")]
+
+    def _service_names() -> list[str]:
+        from ..registry import registry
+
+        return registry.class_names("async_client", "events")

@@ -1,0 +1,173 @@
+"""Async clients: the driver of calls for asyncio. Everything else is what sync clients are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import exceptions, utils
+from ..client import ServiceClient, make_class
+from ..credentials import createTemporaryCredentials
+from ..messages import Effect, Send, Sleep
+from ..pages import continuation, items_of, with_continuation
+
+if TYPE_CHECKING:
+    import aiohttp
+    from typing_extensions import Self
+
+    from ..call import Procedure
+    from ..transport.aiohttp import AiohttpTransport
+
+__all__ = [
+    "AsyncBaseClient",
+    "createApiClient",
+    "createSession",
+    "createTemporaryCredentials",
+    "exceptions",
+    "utils",
+]
+
+T = TypeVar("T")
+
+
+class _SharedSession:
+    """The session that the running calls of a bare client share on one event loop; the last one closes it."""
+
+    def __init__(self) -> None:
+        self.session: aiohttp.ClientSession | None = None
+        self.users = 0
+
+
+class AsyncBaseClient(ServiceClient):
+    """The base of every service's async class.
+
+    Uses the given session; or one of its own, kept from `async with` to its end; or, bare, one that lasts while calls
+    are running and leaves nothing open behind them, on whichever event loop they run.
+    """
+
+    _transport: AiohttpTransport | None = None
+
+    def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
+        super().__init__(options, session)
+        self._entered: aiohttp.ClientSession | None = None
+        self._shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = weakref.WeakKeyDictionary()
+
+    async def __aenter__(self) -> Self:
+        if self.session is None and self._entered is None:
+            self._entered = _own_session()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session of `async with`; one that the caller gave stays open. The client stays usable."""
+        entered, self._entered = self._entered, None
+        if entered is not None:
+            await entered.close()
+
+    async def paginate(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> AsyncIterator[T]:
+        """Yield the pages of a listing, each fetched when it is asked for.
+
+        Args:
+            method: The method that lists, such as `queue.listTaskGroup`.
+            *args: As the method takes them.
+            **kwargs: As the method takes them.
+        """
+        token: str | None = None
+        while True:
+            page = await method(*args, **with_continuation(kwargs, token))
+            yield page
+            token = continuation(page)
+            if token is None:
+                return
+
+    async def paginate_items(
+        self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Yield the items of a listing, such as the tasks of a task group; arguments as for `paginate`."""
+        async for page in self.paginate(method, *args, **kwargs):
+            for item in items_of(page):
+                yield item
+
+    def _server_failure(self) -> type[exceptions.TaskclusterRestFailure]:
+        from ..transport.aiohttp import ServerFailure
+
+        return ServerFailure
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+        transport = self._transport
+        if transport is None:
+            from ..transport.aiohttp import AiohttpTransport
+
+            transport = self._transport = AiohttpTransport(self._user_agent())
+        procedure = self._procedure(name, args, kwargs)
+        session = self.session or self._entered
+        if session is None:
+            return self._drive_shared(procedure, transport)
+        return _drive(procedure, transport, session, given=self.session is not None)
+
+    async def _drive_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
+        loop = asyncio.get_running_loop()
+        shared = self._shared.setdefault(loop, _SharedSession())
+        if shared.session is None:
+            shared.session = _own_session()
+        shared.users += 1
+        try:
+            return await _drive(procedure, transport, shared.session, given=False)
+        finally:
+            shared.users -= 1
+            if shared.users == 0:
+                last, shared.session = shared.session, None
+                await last.close()
+
+
+def _own_session() -> aiohttp.ClientSession:
+    session = createSession()
+    # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
+    # by no observer. It has no public switch for this.
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
+    return session
+
+
+async def _drive(
+    procedure: Procedure, transport: AiohttpTransport, session: aiohttp.ClientSession, *, given: bool
+) -> Any:
+    advance: Callable[[Any], Effect] = procedure.send
+    answer: Any = None
+    while True:
+        try:
+            effect = advance(answer)
+        except StopIteration as stop:
+            return stop.value
+        advance, answer = procedure.send, None
+        if isinstance(effect, Send):
+            try:
+                answer = await transport.send(session, effect.request, given=given)
+            except exceptions.TaskclusterConnectionError as exc:
+                advance, answer = procedure.throw, exc
+        elif isinstance(effect, Sleep):
+            await asyncio.sleep(effect.seconds)
+        else:
+            handled = effect.handler(effect.page)
+            if inspect.isawaitable(handled):
+                await handled
+
+
+def createSession(*args: Any, **kwargs: Any) -> aiohttp.ClientSession:
+    """Return a new aiohttp.ClientSession, for the argument `session` of clients that are to share connections.
+
+    Takes what aiohttp.ClientSession takes, such as `connector` and `timeout`. Needs a running event loop.
+    """
+    import aiohttp
+
+    return aiohttp.ClientSession(*args, **kwargs)
+
+
+def createApiClient(name: str, api: Mapping[str, Any]) -> type[AsyncBaseClient]:
+    """Return an async client class made of an API reference at run time; as `taskcluster.client.createApiClient`."""
+    return make_class(name, api, AsyncBaseClient)

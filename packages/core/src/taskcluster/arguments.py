@@ -1,0 +1,134 @@
+"""The four calling conventions, bound to a method: positional and keyword arguments in, path and payload out.
+
+    m(v1, v2, payload)      m(payload, k1=v1)      m(payload=, query=, params={k1: v1})      m(v1, v2, payload=, query=)
+
+`v` are the route's parameters, named `k`. A keyword that names a query parameter of the method is taken as query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .exceptions import TaskclusterFailure
+from .shapes import is_mapping
+from .spec import Method
+from .suggestions import did_you_mean
+from .urls import encode_query, quote_parameter
+
+__all__ = ["Bound", "bind"]
+
+_RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
+
+
+class Bound(NamedTuple):
+    """The arguments of one call, in the places where they belong."""
+
+    path: str
+    """The route with its parameters, percent-encoded; begins with `/`."""
+    query: dict[str, Any]
+    payload: Any
+    """None where the request has no body."""
+    pagination_handler: Callable[[Any], Any] | None
+
+    def __repr__(self) -> str:
+        return f"<Bound to {self.path}>"
+
+    def target(self, method: Method) -> str:
+        """Return path and query as they go over the wire."""
+        query = encode_query(method.name, self.query) if self.query else ""
+        return f"{self.path}?{query}" if query else self.path
+
+
+def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, needs_payload: bool = True) -> Bound:
+    """Bind a call's arguments.
+
+    Args:
+        method: What is called.
+        args: Path parameters in order, those given by keyword left out, and then the payload.
+        kwargs: Path parameters, query parameters, `payload`, `query`, `params`, `paginationHandler`,
+            `paginationLimit`.
+        needs_payload: False where only the URL matters.
+
+    Raises:
+        TaskclusterFailure: The call is wrong; the text says how to write it.
+    """
+    if not kwargs and len(args) == len(method.args) and (method.input is None or not needs_payload):
+        # What most calls look like: the path parameters and nothing else.
+        return Bound(_path(method, dict(zip(method.args, args, strict=True))), {}, None, None)
+    params, query = _keywords(method, kwargs)
+    payload = kwargs.get("payload")
+    positional = [name for name in method.args if name not in params]
+    params.update(zip(positional, args, strict=False))
+    surplus = args[len(positional) :]
+    if surplus and payload is None and method.input is not None:
+        payload, surplus = surplus[0], surplus[1:]
+    if surplus:
+        raise TaskclusterFailure(_too_many(method, args, surplus))
+    missing = [name for name in method.args if name not in params]
+    if missing:
+        raise TaskclusterFailure(f"{method.name} lacks {', '.join(missing)}: {_usage(method)}")
+    if payload is None and method.input is not None and needs_payload:
+        raise TaskclusterFailure(f"{method.name} needs a payload ({method.input}): {_usage(method)}")
+    handler = kwargs.get("paginationHandler")
+    if handler is not None and not callable(handler):
+        raise TaskclusterFailure(f"{method.name}: paginationHandler must be callable, not {type(handler).__name__}")
+    return Bound(_path(method, params), query, payload, handler)
+
+
+def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the path parameters and the query that the keywords hold."""
+    params = _mapping(method, kwargs, "params")
+    for name in params:
+        if name not in method.args:
+            raise TaskclusterFailure(
+                f"{method.name} has no path parameter {name!r}{did_you_mean(name, method.args)}: {_usage(method)}"
+            )
+    query: dict[str, Any] = {}
+    if kwargs.get("paginationLimit") is not None:
+        query["limit"] = kwargs["paginationLimit"]
+    query.update(_mapping(method, kwargs, "query"))
+    for name, value in kwargs.items():
+        if name in _RESERVED:
+            continue
+        if name in method.args:
+            target = params
+        elif name in method.query:
+            target = query
+        else:
+            hint = did_you_mean(name, (*method.args, *method.query, *_RESERVED))
+            raise TaskclusterFailure(f"{method.name} takes no argument {name!r}{hint}: {_usage(method)}")
+        if name in target:
+            raise TaskclusterFailure(f"{method.name}: {name!r} is given twice")
+        target[name] = value
+    return params, query
+
+
+def _mapping(method: Method, kwargs: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = kwargs.get(name)
+    if value is None:
+        return {}
+    if not is_mapping(value):
+        raise TaskclusterFailure(f"{method.name}: {name} must be a dict, not {type(value).__name__}")
+    return dict(value)
+
+
+def _path(method: Method, params: Mapping[str, Any]) -> str:
+    return method.template % tuple(
+        [
+            quote_parameter(method.name, name, params[name], may_be_empty=name in method.may_be_empty)
+            for name in method.parameters
+        ]
+    )
+
+
+def _too_many(method: Method, args: tuple[Any, ...], surplus: tuple[Any, ...]) -> str:
+    if isinstance(surplus[0], Mapping):
+        way = "pass query={...}" if method.query else "it has no payload and no query parameters"
+        return f"{method.name} got a dict too many; {way}: {_usage(method)}"
+    return f"{method.name} got {len(args)} positional arguments, {len(surplus)} too many: {_usage(method)}"
+
+
+def _usage(method: Method) -> str:
+    parts = [*method.args, *(["payload"] if method.input else []), *(f"{name}=…" for name in method.query)]
+    return f"call it as {method.name}({', '.join(parts)})"

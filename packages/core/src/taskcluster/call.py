@@ -1,0 +1,250 @@
+"""One API call, built and then performed as a procedure: it yields what is to be
+done and is sent what came of it. Drivers do the rest.
+
+Nothing here waits, reads a clock, draws a random number or knows an HTTP library, so sync and async code share it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .arguments import Bound
+from .credentials import CheckedSigner
+from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from .messages import Deliver, Effect, Request, RequestEvent, Response, Send, Sleep
+from .options import timeouts
+from .pages import continuation
+from .payloads import encode_payload
+from .retries import Policy, retry_after, retryable
+from .shapes import is_mapping
+from .spec import Method
+from .urls import Endpoint
+
+__all__ = ["Call", "Procedure", "Surroundings", "build", "paginate", "perform"]
+
+log = logging.getLogger("taskcluster")
+
+Procedure = Generator[Effect, Response | None, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a call takes from the world around it."""
+
+    now: Callable[[], float]
+    """Unix time in seconds."""
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
+    nonce: Callable[[], str]
+    observe: Callable[[RequestEvent], object] | None
+    """Told of each attempt; None where no plugin observes."""
+    server_failure: type[TaskclusterRestFailure]
+    """Raised where the server failed to the last attempt."""
+
+
+class Call(NamedTuple):
+    """One API call, bound and built: everything that is the same in each attempt."""
+
+    service: str
+    method: Method
+    endpoint: Endpoint
+    target: str
+    """Path below the endpoint, and query."""
+    headers: dict[str, str]
+    body: bytes | None
+    content_hash: str
+    signer: CheckedSigner | None
+    policy: Policy
+    timeout: tuple[float, float] | None
+
+    def request(self, surroundings: Surroundings) -> Request:
+        """Return the request of the next attempt, signed afresh."""
+        headers = dict(self.headers)
+        if self.signer is not None:
+            now = surroundings.now()
+            endpoint = self.endpoint
+            headers["Authorization"] = self.signer.at(now).header(
+                self.method.verb,
+                endpoint.path + self.target,
+                endpoint.host,
+                endpoint.port,
+                self.content_hash,
+                now,
+                surroundings.nonce(),
+            )
+        return Request(self.method.verb, self.endpoint.prefix + self.target, headers, self.body, self.timeout)
+
+    def __repr__(self) -> str:
+        return f"{self.service}.{self.method.name}"
+
+
+def build(
+    service: str,
+    method: Method,
+    bound: Bound,
+    endpoint: Endpoint,
+    signer: CheckedSigner | None,
+    options: Mapping[str, Any],
+    *,
+    given_session: bool,
+) -> Call:
+    """Build a call: the payload is written and hashed here, once.
+
+    Args:
+        service: The service's name.
+        method: What is called.
+        bound: With what.
+        endpoint: Where the service answers.
+        signer: What signs, or None to call without authentication.
+        options: The client's options.
+        given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is set.
+    """
+    headers: dict[str, str] = {}
+    body = None
+    if bound.payload is not None:
+        headers["Content-Type"] = "application/json"
+        body = encode_payload(method.name, bound.payload)
+    timeout = options.get("timeout")
+    return Call(
+        service=service,
+        method=method,
+        endpoint=endpoint,
+        target=bound.target(method),
+        headers=headers,
+        body=body,
+        content_hash="" if signer is None else signer.content_hash(body),
+        signer=signer,
+        policy=Policy(
+            options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]
+        ),
+        timeout=None if timeout is None and given_session else timeouts(timeout),
+    )
+
+
+def perform(call: Call, surroundings: Surroundings) -> Procedure:
+    """Send until there is an answer worth keeping; return its result or raise what it means."""
+    attempt = 0
+    while True:
+        attempt += 1
+        request = call.request(surroundings)
+        started = surroundings.monotonic()
+        response: Response | None = None
+        failure: TaskclusterFailure | None = None
+        try:
+            response = yield Send(request)
+        except TaskclusterConnectionError as exc:
+            failure = exc
+        log.debug("%s: attempt %d: %s", call, attempt, "no answer" if response is None else response.status)
+        if surroundings.observe is not None:
+            surroundings.observe(_event(call, attempt, surroundings.monotonic() - started, response, failure))
+        if response is not None:
+            if not retryable(response.status):
+                return result(call, response)
+            failure = _failure(call, response, surroundings.server_failure)
+        delay = call.policy.delay(attempt, surroundings.random(), _asked(response, surroundings))
+        if delay is None:
+            assert failure is not None
+            raise failure
+        log.debug("%s: next attempt in %.1f s", call, delay)
+        yield Sleep(delay)
+
+
+def _asked(response: Response | None, surroundings: Surroundings) -> float | None:
+    if response is None or response.status != 429:
+        return None
+    return retry_after(response.headers.get("Retry-After"), surroundings.now())
+
+
+def _event(
+    call: Call, attempt: int, duration: float, response: Response | None, failure: TaskclusterFailure | None
+) -> RequestEvent:
+    return RequestEvent(
+        service=call.service,
+        method=call.method.name,
+        attempt=attempt,
+        status=None if response is None else response.status,
+        duration=duration,
+        sent=len(call.body or b""),
+        received=0 if response is None else len(response.body),
+        # The documented class, by which sync and async attempts compare.
+        failure=None if failure is None else TaskclusterConnectionError.__name__,
+    )
+
+
+def paginate(
+    page_call: Callable[[str | None], Call], handler: Callable[[Any], Any], surroundings: Surroundings
+) -> Procedure:
+    """Perform a call for each page and deliver the pages to `handler`; return None.
+
+    Args:
+        page_call: Makes the call of the page that a continuation token names; None names the first.
+        handler: Called with each page's body.
+        surroundings: As for `perform`.
+    """
+    token: str | None = None
+    while True:
+        page = yield from perform(page_call(token), surroundings)
+        yield Deliver(handler, page)
+        token = continuation(page)
+        if token is None:
+            return None
+
+
+def result(call: Call, response: Response) -> Any:
+    """Return what an answer means: a JSON value, None, or `{"response": …}`; raise where it is a failure."""
+    if response.status >= 400:
+        raise _failure(call, response, TaskclusterRestFailure)
+    if response.status == 204 or not response.body:
+        return None
+    try:
+        # Decoded here: json.loads would first guess among encodings that JSON no longer has.
+        return json.loads(response.body.decode())
+    except (ValueError, RecursionError) as exc:
+        if _says_json(response):
+            raise TaskclusterRestFailure(
+                f"{call}: the answer with status {response.status} says it is JSON and is not: {_excerpt(response)}",
+                exc,
+                status_code=response.status,
+            ) from exc
+        return {"response": response.native}
+
+
+def _says_json(response: Response) -> bool:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def _failure(
+    call: Call, response: Response, server_failure: type[TaskclusterRestFailure]
+) -> TaskclusterRestFailure | TaskclusterAuthFailure:
+    try:
+        body: Any = json.loads(response.body)
+    except (ValueError, RecursionError):
+        body = {}
+    message = body.get("message") if is_mapping(body) else None
+    if not isinstance(message, str) or not message:
+        message = f"{call} ({_described(call)}) failed with status {response.status}: {_excerpt(response)}"
+    kind: Callable[..., TaskclusterRestFailure | TaskclusterAuthFailure]
+    if response.status == 401:
+        kind = TaskclusterAuthFailure
+    elif response.status >= 500:
+        kind = server_failure
+    else:
+        kind = TaskclusterRestFailure
+    return kind(message, None, status_code=response.status, body=body)
+
+
+def _described(call: Call) -> str:
+    # A token in a path is a secret: whoever has it may trigger the hook.
+    path = call.method.route if "<token>" in call.method.route else call.target.partition("?")[0]
+    return f"{call.method.verb} {path}"
+
+
+def _excerpt(response: Response) -> str:
+    """Return the beginning of a body for an error's text, on one line."""
+    text = " ".join(response.body[:1000].decode("utf-8", "replace").split())
+    return (text[:200] + "…" if len(text) > 200 else text) or "the answer has no body"

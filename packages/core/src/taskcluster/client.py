@@ -1,0 +1,355 @@
+"""Sync clients: the base of every service's class, the driver of calls, and classes made at run time."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from . import exceptions, utils
+from .arguments import Bound, bind
+from .call import Call, Procedure, Surroundings, build, paginate, perform
+from .credentials import CheckedSigner, createTemporaryCredentials, signer
+from .exchanges import bind_exchange
+from .messages import Effect, Send, Sleep
+from .options import Options
+from .pages import continuation, items_of, with_continuation
+from .spec import Exchange, Method
+from .suggestions import did_you_mean
+from .urls import Endpoint, endpoint
+from .version import VERSION
+
+if TYPE_CHECKING:
+    import requests
+    from typing_extensions import Self
+
+    from .transport.requests import RequestsTransport
+
+__all__ = [
+    "BaseClient",
+    "BaseEvents",
+    "ServiceClient",
+    "createApiClient",
+    "createSession",
+    "createTemporaryCredentials",
+    "exceptions",
+    "utils",
+]
+
+T = TypeVar("T")
+
+
+class ServiceClient:
+    """What sync and async clients have in common: everything but the waiting.
+
+    Args:
+        options: rootUrl (required), credentials and the rest, as `taskcluster.Options` describes them. Copied.
+        session: An HTTP session of the caller's, who also closes it.
+
+    Raises:
+        TaskclusterFailure: An option is unknown, missing or malformed.
+        TaskclusterAuthFailure: The credentials are of a wrong type.
+    """
+
+    classOptions: ClassVar[dict[str, Any]] = {}
+    serviceName: ClassVar[str]
+    apiVersion: ClassVar[str]
+    funcinfo: ClassVar[Mapping[str, dict[str, Any]]] = {}
+    exchangePrefix: ClassVar[str] = ""
+    exchanges: ClassVar[Mapping[str, dict[str, Any]]] = {}
+    _methods: ClassVar[dict[str, Method]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._methods = {}
+
+    def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
+        self.options = Options({**self.classOptions, **(options or {})})
+        self.session = session
+        self._surroundings: Surroundings | None = None
+        self._signer: tuple[Any, CheckedSigner | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.options['rootUrl']}>"
+
+    def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
+        """Return the URL that a method calls, without calling it.
+
+        Args:
+            methodName: The API method's name.
+            *args: As the method takes them; a payload is not needed.
+            **kwargs: As the method takes them.
+
+        Raises:
+            TaskclusterFailure: There is no such method, or the arguments are wrong.
+        """
+        method = self._method(methodName)
+        bound = bind(method, args, kwargs, needs_payload=False)
+        return self._endpoint().prefix + bound.target(method)
+
+    def buildSignedUrl(self, methodName: str, *args: Any, expiration: float | None = None, **kwargs: Any) -> str:
+        """Return the URL of a GET method, signed so that whoever has it may call it for a limited time.
+
+        Args:
+            methodName: The API method's name.
+            *args: As the method takes them.
+            expiration: Seconds from now; the option signedUrlExpiration where left out.
+            **kwargs: As the method takes them.
+
+        Raises:
+            TaskclusterFailure: There is no such method, it is no GET, or the arguments are wrong.
+            TaskclusterAuthFailure: There are no credentials, or unusable ones.
+        """
+        method = self._method(methodName)
+        if method.verb != "GET":
+            raise exceptions.TaskclusterFailure(
+                f"{methodName} is called by {method.verb}; only the URLs of GET methods can be signed"
+            )
+        target = bind(method, args, kwargs, needs_payload=False).target(method)
+        checked = self._checked_signer()
+        if checked is None:
+            raise exceptions.TaskclusterAuthFailure(f"signing the URL of {methodName} needs credentials in the options")
+        now = time.time()
+        where = self._endpoint()
+        seconds = self.options["signedUrlExpiration"] if expiration is None else expiration
+        bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
+        return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
+
+    def _method(self, name: str) -> Method:
+        method = self._methods.get(name)
+        if method is None:
+            entry = self.funcinfo.get(name)
+            if entry is None:
+                raise exceptions.TaskclusterFailure(
+                    f"{self.serviceName} has no method {name!r}{did_you_mean(str(name), self.funcinfo)}"
+                )
+            method = self._methods[name] = Method.from_entry(entry)
+        return method
+
+    def _endpoint(self) -> Endpoint:
+        return endpoint(self.options["rootUrl"], self.serviceName, self.apiVersion)
+
+    def _checked_signer(self) -> CheckedSigner | None:
+        # Programs change options between calls, so what the signer was made of is compared each time.
+        credentials: Mapping[str, Any] = self.options.get("credentials") or {}
+        scopes = self.options.get("authorizedScopes")
+        made_of = (
+            credentials.get("clientId"),
+            credentials.get("accessToken"),
+            credentials.get("certificate"),
+            None if scopes is None else tuple(scopes),
+        )
+        if self._signer is None or self._signer[0] != made_of:
+            self._signer = (made_of, signer(credentials, scopes))
+        return self._signer[1]
+
+    def _bind(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Method, Bound]:
+        method = self._method(name)
+        bound = bind(method, args, kwargs)
+        if method.removed_before is not None:
+            warnings.warn(
+                f"{self.serviceName}.{name} is gone from Taskcluster {method.removed_before}; "
+                "only older deployments answer it",
+                DeprecationWarning,
+                stacklevel=5,  # Past _procedure, _call and the method, to who calls that.
+            )
+        return method, bound
+
+    def _procedure(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Procedure:
+        """Return the procedure of a call, which is wrong or right before anything of it is done."""
+        method, bound = self._bind(name, args, kwargs)
+        surroundings = self._surroundings
+        if surroundings is None:
+            surroundings = self._surroundings = self._look_around()
+        if bound.pagination_handler is None:
+            return perform(self._built(method, bound, None), surroundings)
+        return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, surroundings)
+
+    def _built(self, method: Method, bound: Bound, token: str | None) -> Call:
+        """Return a call ready to be performed, from the page that the continuation token names."""
+        if token is not None:
+            bound.query["continuationToken"] = token
+        return build(
+            self.serviceName,
+            method,
+            bound,
+            self._endpoint(),
+            self._checked_signer(),
+            self.options,
+            given_session=self.session is not None,
+        )
+
+    def _look_around(self) -> Surroundings:
+        from .hawk import new_nonce
+        from .registry import registry
+
+        # Looked up at each use: programs' tests replace these functions for a while.
+        return Surroundings(
+            now=lambda: time.time(),
+            monotonic=lambda: time.monotonic(),
+            random=lambda: random.random(),
+            nonce=new_nonce,
+            observe=registry.observer(),
+            server_failure=self._server_failure(),
+        )
+
+    def _server_failure(self) -> type[exceptions.TaskclusterRestFailure]:
+        return exceptions.TaskclusterRestFailure
+
+    def _user_agent(self) -> str:
+        suffix = self.options.get("userAgentSuffix")
+        return f"taskcluster-client-py/{VERSION} {suffix}" if suffix else f"taskcluster-client-py/{VERSION}"
+
+    def _event(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
+        exchange = Exchange.from_entry(self.exchanges[name])
+        return bind_exchange(exchange, self.exchangePrefix, args, kwargs)
+
+
+class BaseEvents(ServiceClient):
+    """The base of every service's events class, whose methods give what a subscription to an exchange needs."""
+
+
+class BaseClient(ServiceClient):
+    """The base of every service's sync class.
+
+    Keeps connections alive and may be used from many threads, and after a fork. Close it by `close()` or `with`.
+    """
+
+    _transport: RequestsTransport | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless they are those of a session the caller gave. The client stays usable."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def paginate(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> Iterator[T]:
+        """Yield the pages of a listing, each fetched when it is asked for.
+
+        Args:
+            method: The method that lists, such as `queue.listTaskGroup`.
+            *args: As the method takes them.
+            **kwargs: As the method takes them.
+        """
+        token: str | None = None
+        while True:
+            page = method(*args, **with_continuation(kwargs, token))
+            yield page
+            token = continuation(page)
+            if token is None:
+                return
+
+    def paginate_items(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Yield the items of a listing, such as the tasks of a task group; arguments as for `paginate`."""
+        for page in self.paginate(method, *args, **kwargs):
+            yield from items_of(page)
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        transport = self._transport
+        if transport is None or transport.given is not self.session:
+            from .transport.requests import RequestsTransport
+
+            transport = self._transport = RequestsTransport(self.session, self._user_agent())
+        return _drive(self._procedure(name, args, kwargs), transport)
+
+
+def _drive(procedure: Procedure, transport: RequestsTransport) -> Any:
+    advance: Callable[[Any], Effect] = procedure.send
+    answer: Any = None
+    while True:
+        try:
+            effect = advance(answer)
+        except StopIteration as stop:
+            return stop.value
+        advance, answer = procedure.send, None
+        if isinstance(effect, Send):
+            try:
+                answer = transport.send(effect.request)
+            except exceptions.TaskclusterConnectionError as exc:
+                advance, answer = procedure.throw, exc
+        elif isinstance(effect, Sleep):
+            time.sleep(effect.seconds)
+        else:
+            effect.handler(effect.page)
+
+
+def createSession(*args: Any, **kwargs: Any) -> requests.Session:
+    """Return a new requests.Session, for the argument `session` of clients that are to share connections."""
+    import requests
+
+    return requests.Session(*args, **kwargs)
+
+
+def createApiClient(name: str, api: Mapping[str, Any]) -> type[BaseClient]:
+    """Return a client class made of an API reference at run time.
+
+    Args:
+        name: The class's name.
+        api: A reference as a deployment serves it at `/references/<service>/v1/api.json` or `exchanges.json`, or a
+            dict that holds one under `reference`.
+
+    Raises:
+        TaskclusterFailure: It is no such reference.
+    """
+    return make_class(name, api, BaseClient)
+
+
+C = TypeVar("C", bound=ServiceClient)
+
+
+def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
+    """Return a subclass of `base` with a method for each entry of an API reference."""
+    reference = api.get("reference", api)
+    try:
+        functions = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "function"}
+        topics = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "topic-exchange"}
+        namespace: dict[str, Any] = {
+            "__doc__": reference.get("description"),
+            "serviceName": reference["serviceName"],
+            "apiVersion": reference["apiVersion"],
+            "funcinfo": functions,
+            "exchanges": topics,
+            "exchangePrefix": reference.get("exchangePrefix", ""),
+        }
+    except (KeyError, TypeError) as exc:
+        raise exceptions.TaskclusterFailure(
+            f"createApiClient: {name} is made of something that is no API reference: {exc!r}"
+        ) from exc
+    for entries, invoke in ((functions, "_call"), (topics, "_event")):
+        for method_name, entry in entries.items():
+            is_async = invoke == "_call" and hasattr(base, "__aenter__")
+            namespace[method_name] = _made_method(name, method_name, entry, invoke, is_async=is_async)
+    return types.new_class(name, (base,), exec_body=lambda body: body.update(namespace))
+
+
+def _made_method(
+    class_name: str, name: str, entry: Mapping[str, Any], invoke: str, *, is_async: bool
+) -> Callable[..., Any]:
+    def sync_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, invoke)(name, args, kwargs)
+
+    # A coroutine function, as the services' own methods are: mocks with autospec look at that.
+    async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(self, invoke)(name, args, kwargs)
+
+    method = async_method if is_async else sync_method
+    method.__name__ = name
+    method.__qualname__ = f"{class_name}.{name}"
+    method.__doc__ = "\n\n".join(text for text in (entry.get("title"), entry.get("description")) if text)
+    return method
+
+
+def __getattr__(name: str) -> Any:
+    # The documentation reaches the events classes here too (`taskcluster.client.QueueEvents`).
+    from .facade import class_named
+
+    return class_named(__name__, name, "client", "events")

@@ -1,0 +1,205 @@
+"""Credentials: temporary ones made here, given ones checked before anything is sent, and what signs for them.
+
+The certificate's format and the rules it must keep are the auth service's:
+https://docs.taskcluster.net/docs/manual/design/apis/hawk/temporary-credentials
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
+from .options import Credentials
+from .shapes import is_mapping
+from .slugs import slugId
+from .timestamps import stringDate
+
+if TYPE_CHECKING:
+    from .hawk import Signer
+
+__all__ = ["CheckedSigner", "createTemporaryCredentials", "isExpired", "signer"]
+
+_LONGEST = datetime.timedelta(days=31)
+_DRIFT = 5 * 60
+"""Seconds by which the auth service lets clocks differ at both ends of a certificate."""
+_RENEW_BEFORE = 20 * 60
+"""Seconds before its end at which isExpired counts a certificate as expired."""
+_LATEST = 253402300799000
+"""The end of the year 9999, in milliseconds: the last that Python can write as a date."""
+_CERTIFICATE_KEYS = ("version", "seed", "start", "expiry", "scopes", "signature")
+
+
+def createTemporaryCredentials(
+    clientId: str | bytes,
+    accessToken: str | bytes,
+    start: datetime.datetime,
+    expiry: datetime.datetime,
+    scopes: Sequence[str],
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Return temporary credentials, made here without a call.
+
+    Args:
+        clientId: Of the issuing credentials, which must be permanent.
+        accessToken: Of the issuing credentials.
+        start: When they begin to hold. The auth service allows for clock drift, so apply none.
+        expiry: When they end, at most 31 days after `start`. Dates without a zone are taken as UTC.
+        scopes: What they may do; the issuer must have it.
+        name: The clientId they act as. The issuer then needs `auth:create-client:<name>`.
+
+    Returns:
+        A dict for the option `credentials`: clientId, accessToken (bytes) and certificate (JSON text).
+
+    Raises:
+        TaskclusterFailure: They would not be valid.
+    """
+    dates: dict[str, Any] = {"start": start, "expiry": expiry}
+    for argument, value in dates.items():
+        if not isinstance(value, datetime.datetime):
+            raise TaskclusterFailure(f"createTemporaryCredentials: {argument} must be a datetime, not {value!r}")
+    given: Any = scopes
+    if isinstance(given, str | bytes) or not all(isinstance(scope, str) for scope in given):
+        raise TaskclusterFailure("createTemporaryCredentials: scopes must be a list of scopes, each a text")
+    start_ms, expiry_ms = _milliseconds(start), _milliseconds(expiry)
+    if expiry_ms < start_ms:
+        raise TaskclusterFailure("createTemporaryCredentials: expiry is before start")
+    if expiry_ms - start_ms > _LONGEST / datetime.timedelta(milliseconds=1):
+        raise TaskclusterFailure("createTemporaryCredentials: only 31 days are allowed between start and expiry")
+    issuer = _text(clientId)
+    if name is not None and name == issuer:
+        raise TaskclusterFailure("createTemporaryCredentials: name must differ from the issuing clientId")
+    key = accessToken.encode("ascii") if isinstance(accessToken, str) else accessToken
+    seed = slugId() + slugId()
+    named = [f"clientId:{name}", f"issuer:{issuer}"] if name else []
+    signed = [
+        "version:1",
+        *named,
+        f"seed:{seed}",
+        f"start:{start_ms}",
+        f"expiry:{expiry_ms}",
+        "scopes:",
+        *scopes,
+    ]
+    certificate = {
+        "version": 1,
+        "scopes": list(scopes),
+        "start": start_ms,
+        "expiry": expiry_ms,
+        "seed": seed,
+        **({"issuer": issuer} if name else {}),
+        "signature": b64encode(_hmac(key, "\n".join(signed))).decode("ascii"),
+    }
+    return {
+        "clientId": name or issuer,
+        "accessToken": urlsafe_b64encode(_hmac(key, seed)).rstrip(b"="),
+        "certificate": json.dumps(certificate, separators=(",", ":")),
+    }
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _milliseconds(date: datetime.datetime) -> int:
+    # A date without a zone is taken as UTC, as everywhere in Taskcluster; Python would take it as local time.
+    aware = date.replace(tzinfo=datetime.timezone.utc) if date.tzinfo is None else date
+    return int(aware.timestamp()) * 1000
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+def isExpired(certificate: str | bytes | Mapping[str, Any], now: datetime.datetime | None = None) -> bool:
+    """Whether a certificate has ended, or ends within 20 minutes, so that it should be renewed.
+
+    Args:
+        certificate: As JSON text or as a mapping.
+        now: The time to judge by; without it the present.
+    """
+    when = datetime.datetime.now(datetime.timezone.utc) if now is None else now
+    return bool(_parsed(certificate)["expiry"] < (when.timestamp() + _RENEW_BEFORE) * 1000)
+
+
+def _parsed(certificate: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(certificate, Mapping):
+        return certificate
+    try:
+        parsed: Any = json.loads(certificate)
+    except (TypeError, ValueError):
+        parsed = None
+    if not is_mapping(parsed):
+        raise TaskclusterAuthFailure("the certificate of the credentials is not a JSON object")
+    return parsed
+
+
+class CheckedSigner:
+    """A Signer, and the span in which the credentials it signs for hold (unix time in seconds)."""
+
+    __slots__ = ("_expiry", "_signer", "_start")
+
+    def __init__(self, signer: Signer, start: float | None = None, expiry: float | None = None) -> None:
+        self._signer = signer
+        self._start = start
+        self._expiry = expiry
+
+    def content_hash(self, body: bytes | None) -> str:
+        """Return the hash of a JSON body, or of the absence of one, that the Signer's header wants."""
+        return self._signer.content_hash(body)
+
+    def at(self, now: float) -> Signer:
+        """Return the Signer; raise TaskclusterAuthFailure where the credentials do not hold at `now`."""
+        if self._expiry is not None and now > self._expiry + _DRIFT:
+            raise TaskclusterAuthFailure(f"the temporary credentials expired at {_date(self._expiry)}; get new ones")
+        if self._start is not None and now < self._start - _DRIFT:
+            raise TaskclusterAuthFailure(f"the temporary credentials are not valid before {_date(self._start)}")
+        return self._signer
+
+
+def _date(seconds: float) -> str:
+    return stringDate(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
+
+
+def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | None) -> CheckedSigner | None:
+    """Return what signs for the credentials of a client's options, or None where there are none.
+
+    Raises:
+        TaskclusterAuthFailure: They are partial, or their certificate is malformed.
+    """
+    given = Credentials(credentials)
+    present = [name for name, value in given.items() if value]
+    if not present:
+        return None
+    absent = [name for name in ("clientId", "accessToken") if name not in present]
+    if absent:
+        raise TaskclusterAuthFailure(
+            f"credentials are partial: {', '.join(present)} given, {', '.join(absent)} missing"
+        )
+    ext: dict[str, Any] = {}
+    start = expiry = None
+    if given["certificate"]:
+        certificate = _parsed(given["certificate"])
+        lacking = [key for key in _CERTIFICATE_KEYS if key not in certificate]
+        if lacking:
+            raise TaskclusterAuthFailure(f"the certificate of the credentials lacks {', '.join(lacking)}")
+        start, expiry = _seconds(certificate, "start"), _seconds(certificate, "expiry")
+        ext["certificate"] = certificate
+    if authorized_scopes is not None:
+        ext["authorizedScopes"] = list(authorized_scopes)
+    from .hawk import Signer
+
+    encoded = b64encode(json.dumps(ext, separators=(",", ":")).encode()).decode("ascii") if ext else ""
+    return CheckedSigner(Signer(given["clientId"].decode("ascii"), given["accessToken"], encoded), start, expiry)
+
+
+def _seconds(certificate: Mapping[str, Any], key: str) -> float:
+    value = certificate[key]
+    if not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+        raise TaskclusterAuthFailure(f"the certificate of the credentials has a {key} that is no date in milliseconds")
+    return value / 1000

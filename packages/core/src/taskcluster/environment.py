@@ -1,0 +1,160 @@
+"""Options found in the surroundings of a program: environment variables, the task's proxy, the configuration file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .exceptions import TaskclusterFailure
+from .options import Credentials, Options, normal_root_url
+from .shapes import is_mapping
+
+__all__ = ["CONFIG_FILE", "Resolved", "optionsFromEnvironment", "resolve_options"]
+
+CONFIG_FILE = "~/.config/taskcluster.yml"
+"""Where the `taskcluster` command keeps its configuration."""
+
+_VARIABLES = {
+    "clientId": "TASKCLUSTER_CLIENT_ID",
+    "accessToken": "TASKCLUSTER_ACCESS_TOKEN",
+    "certificate": "TASKCLUSTER_CERTIFICATE",
+}
+
+
+def optionsFromEnvironment(defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return client options from TASKCLUSTER_ROOT_URL, _CLIENT_ID, _ACCESS_TOKEN and _CERTIFICATE.
+
+    TASKCLUSTER_PROXY_URL is not looked at: inside a task, pass `{'rootUrl': os.environ['TASKCLUSTER_PROXY_URL']}`, or
+    let `resolve_options` find it.
+
+    Args:
+        defaults: Options that the environment goes over; not changed.
+    """
+    options = dict(defaults or {})
+    root_url = os.environ.get("TASKCLUSTER_ROOT_URL")
+    if root_url:
+        options["rootUrl"] = root_url
+    found = _credentials_from(os.environ)
+    if found:
+        options["credentials"] = {**(options.get("credentials") or {}), **found}
+    return options
+
+
+def _credentials_from(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[variable] for name, variable in _VARIABLES.items() if environ.get(variable)}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Options that were found, and where: `given`, `environment`, `task proxy`, a file's path, `plugin …` or `none`."""
+
+    options: Options
+    """For any client."""
+    root_url_source: str
+    credentials_source: str
+
+
+def resolve_options(
+    options: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    config_file: str | os.PathLike[str] = CONFIG_FILE,
+) -> Resolved:
+    """Return the options to use here, taking the first source that has them.
+
+    For the root URL: given, TASKCLUSTER_ROOT_URL, the configuration file. For credentials: given; the TASKCLUSTER_
+    variables; the task's proxy (TASKCLUSTER_PROXY_URL, which then is the root URL, unless another deployment was
+    given); the configuration file, if it is for the same deployment; a plugin; none.
+
+    Args:
+        options: Options of the caller's, which always win.
+        environ: The environment; `os.environ` where left out.
+        config_file: The configuration file of the `taskcluster` command; it need not exist.
+
+    Raises:
+        TaskclusterFailure: No root URL was found, or the file cannot be read.
+    """
+    given = dict(options or {})
+    environ = os.environ if environ is None else environ
+    configured, path = _configured(config_file)
+
+    root_url, root_url_source = _first(
+        (given.get("rootUrl"), "given"),
+        (environ.get("TASKCLUSTER_ROOT_URL"), "environment"),
+        (environ.get("TASKCLUSTER_PROXY_URL"), "task proxy"),
+        (configured.get("rootUrl"), path),
+    )
+    root_url = normal_root_url(root_url)
+    credentials, credentials_source = _first(
+        (given.get("credentials"), "given"),
+        (_credentials_from(environ), "environment"),
+    )
+    if credentials is None and environ.get("TASKCLUSTER_PROXY_URL") and _is_proxied(given, environ):
+        root_url = environ["TASKCLUSTER_PROXY_URL"]
+        root_url_source = credentials_source = "task proxy"
+    elif credentials is None:
+        credentials, credentials_source = _first((_configured_credentials(configured, root_url), path))
+        if credentials is None:
+            credentials, credentials_source = _plugged(root_url)
+    found = {**given, "rootUrl": root_url}
+    if credentials is not None:
+        found["credentials"] = credentials
+    return Resolved(Options(found), root_url_source, credentials_source)
+
+
+def _first(*sources: tuple[Any, str]) -> tuple[Any, str]:
+    return next(((value, name) for value, name in sources if value), (None, "none"))
+
+
+def _is_proxied(given: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Whether the task's proxy speaks for the deployment that is wanted."""
+    wanted, here = given.get("rootUrl"), environ.get("TASKCLUSTER_ROOT_URL")
+    if not wanted:
+        return True
+    proxied = [normal_root_url(url) for url in (here, environ.get("TASKCLUSTER_PROXY_URL")) if url]
+    return normal_root_url(wanted) in proxied
+
+
+def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
+    path = Path(config_file).expanduser()
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}, str(path)
+    except (OSError, ValueError) as exc:
+        raise TaskclusterFailure(f"the configuration file {path} cannot be read: {exc}") from exc
+    import yaml
+
+    try:
+        content: Any = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        # PyYAML's own text quotes the line, and the line may hold the access token.
+        mark = getattr(exc, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise TaskclusterFailure(f"the configuration file {path} is not YAML{where}") from None
+    if content is None:
+        return {}, str(path)
+    if not is_mapping(content):
+        raise TaskclusterFailure(
+            f"the configuration file {path} must hold a mapping with rootUrl, clientId, accessToken"
+        )
+    # The command files its options under `config`.
+    section: Any = content.get("config", content)
+    return (dict(section) if is_mapping(section) else {}), str(path)
+
+
+def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dict[str, Any] | None:
+    if configured.get("rootUrl") and normal_root_url(configured["rootUrl"]) != root_url:
+        # Credentials of one deployment are never sent to another.
+        return None
+    return {name: configured[name] for name in _VARIABLES if configured.get(name)} or None
+
+
+def _plugged(root_url: str) -> tuple[Mapping[str, Any] | None, str]:
+    from .registry import registry
+
+    found = registry.credentials(root_url)
+    return (None, "none") if found is None else (Credentials(found[0]), f"plugin {found[1]}")

@@ -1,0 +1,56 @@
+"""Names that are looked up when they are first used: service classes under `taskcluster`, `.aio` and `.client`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["class_named", "lazily"]
+
+
+def class_named(module: str, name: str, *which: str) -> Any:
+    """Return the service or events class `name`, for the `__getattr__` of `module`.
+
+    Args:
+        module: The module's name, for the error.
+        name: What was looked up.
+        *which: Fields of `taskcluster.plugins.Service` that the class may be of.
+
+    Raises:
+        AttributeError: There is no such class.
+        ModuleNotFoundError: It belongs to a service that is not installed; the text says what to install.
+        PluginError: Its plugin cannot be used.
+    """
+    # Only names written as classes are: `import taskcluster.errors` asks for `errors` here before it fails.
+    if not name[:1].isupper():
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    from .registry import registry
+
+    kinds = [kind for kind in which if (kind == "events") == name.endswith("Events")]
+    try:
+        found = registry.find(kinds[0], name)
+    except LookupError as exc:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}: {exc.args[0]}") from None
+    # From now on it is an attribute like any other, and this function is not asked again.
+    setattr(sys.modules[module], name, found)
+    return found
+
+
+def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a `__getattr__` for a package whose classes are imported when they are first used.
+
+    Args:
+        package: The package's name.
+        modules: The module of the package in which each class is, by the class's name.
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return attribute

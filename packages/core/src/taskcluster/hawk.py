@@ -1,0 +1,121 @@
+"""Hawk, the sending side: the Authorization header, and bewits for signed URLs.
+
+mohawk states the scheme: the normalised string, header values, nonces. Its Sender is passed by because it formats a
+dump of every request, credentials and payload included, for a log that hardly anyone reads and no secret may reach.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode, urlsafe_b64encode
+from typing import NamedTuple
+
+from mohawk.exc import BadHeaderValue  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    MAX_LENGTH,
+    normalize_string,  # pyright: ignore[reportUnknownVariableType]
+    parse_content_type,  # pyright: ignore[reportUnknownVariableType]
+    prepare_header_val,  # pyright: ignore[reportUnknownVariableType]
+    random_string,  # pyright: ignore[reportUnknownVariableType]
+)
+
+from .exceptions import TaskclusterAuthFailure
+
+__all__ = ["EMPTY_PAYLOAD_HASH", "Signer", "new_nonce", "payload_hash"]
+
+
+class _Resource(NamedTuple):
+    """What mohawk's normalize_string reads."""
+
+    timestamp: str
+    nonce: str
+    method: str
+    name: str
+    host: str
+    port: str
+    ext: str
+    app: None = None
+    dlg: None = None
+
+
+def new_nonce() -> str:
+    """Return a fresh nonce."""
+    return str(random_string(6).decode("ascii"))
+
+
+def payload_hash(body: bytes, content_type: str) -> str:
+    """Return Hawk's hash of a request's body, which binds it to the signature."""
+    digest = hashlib.sha256(f"hawk.1.payload\n{parse_content_type(content_type)}\n".encode())
+    digest.update(body)
+    digest.update(b"\n")
+    return b64encode(digest.digest()).decode("ascii")
+
+
+EMPTY_PAYLOAD_HASH = payload_hash(b"", "")
+
+
+class Signer:
+    """Signs for one set of credentials.
+
+    Args:
+        client_id: The Hawk id.
+        key: The access token.
+        ext: Base64 of what Taskcluster reads beside it (certificate, authorizedScopes); empty for nothing.
+    """
+
+    __slots__ = ("_ext", "_id", "_keyed")
+
+    def __init__(self, client_id: str, key: bytes, ext: str) -> None:
+        try:
+            self._id: str = prepare_header_val(client_id)
+        except BadHeaderValue:
+            raise TaskclusterAuthFailure(f"the clientId {client_id!r} holds characters that no header may") from None
+        # Keyed once and copied for each signature: setting up the key costs more than the signature.
+        self._keyed = hmac.new(key, digestmod="sha256")
+        self._ext = ext
+
+    def __repr__(self) -> str:
+        return f"<Signer for {self._id!r}>"
+
+    def content_hash(self, body: bytes | None) -> str:
+        """Return the hash of a JSON body, or of the absence of one, that `header` wants."""
+        return EMPTY_PAYLOAD_HASH if body is None else payload_hash(body, "application/json")
+
+    def header(self, method: str, name: str, host: str, port: str, content_hash: str, now: float, nonce: str) -> str:
+        """Return the Authorization header of one attempt.
+
+        Args:
+            method: The HTTP verb.
+            name: Path and query, exactly as they go over the wire.
+            host: As in the Host header, without the port.
+            port: The port, the scheme's default included.
+            content_hash: As `content_hash` returns it.
+            now: Unix time in seconds.
+            nonce: Fresh for each attempt.
+
+        Raises:
+            TaskclusterAuthFailure: The header would be longer than Taskcluster accepts.
+        """
+        timestamp = str(int(now))
+        mac = self._mac("header", _Resource(timestamp, nonce, method, name, host, port, self._ext), content_hash)
+        ext = f', ext="{self._ext}"' if self._ext else ""
+        header = f'Hawk id="{self._id}", ts="{timestamp}", nonce="{nonce}", hash="{content_hash}"{ext}, mac="{mac}"'
+        if len(header) > MAX_LENGTH:
+            raise TaskclusterAuthFailure(
+                f"the Authorization header would have {len(header)} characters, and Taskcluster refuses more than "
+                f"{MAX_LENGTH}: use a certificate or authorizedScopes with fewer scopes"
+            )
+        return header
+
+    def bewit(self, name: str, host: str, port: str, expires: int) -> str:
+        """Return the bewit that lets anyone GET `name` until `expires`, unix time in seconds."""
+        mac = self._mac("bewit", _Resource(str(expires), "", "GET", name, host, port, self._ext), "")
+        text = f"{self._id}\\{expires}\\{mac}\\{self._ext}"
+        return urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")
+
+    def _mac(self, kind: str, resource: _Resource, content_hash: str) -> str:
+        text: str = normalize_string(kind, resource, content_hash)
+        mac = self._keyed.copy()
+        mac.update(text.encode())
+        return b64encode(mac.digest()).decode("ascii")

@@ -1,0 +1,105 @@
+"""Plain HTTP requests, without Taskcluster's authentication, as programs found them in `taskcluster.utils`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .retries import MAX_RETRIES, Policy, retryable
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["calculateSleepTime", "makeHttpRequest", "makeSingleHttpRequest", "putFile"]
+
+log = logging.getLogger("taskcluster")
+
+
+def calculateSleepTime(attempt: int) -> float:
+    """Return the seconds to wait before a retry, 1 being the first: 0.1 · 2^(attempt - 1) ± 25 %, at most 30."""
+    if attempt <= 0:
+        return 0
+    delay = Policy(max_retries=attempt).delay(attempt, random.random())
+    assert delay is not None
+    return delay
+
+
+def makeSingleHttpRequest(
+    method: str,
+    url: str,
+    payload: Any,
+    headers: Mapping[str, str],
+    session: requests.Session | None = None,
+) -> requests.Response:
+    """Send one request, follow no redirect, and return the answer whatever its status.
+
+    Args:
+        method: The HTTP verb.
+        url: The address.
+        payload: The body, as requests takes it in `data`.
+        headers: The headers.
+        session: A session to send over.
+
+    Raises:
+        requests.RequestException: There was no answer.
+    """
+    import requests
+
+    from .options import DEFAULT_TIMEOUT
+
+    send = session.request if session is not None else requests.request
+    return send(
+        method.upper(), url, data=payload, headers=dict(headers), allow_redirects=False, timeout=DEFAULT_TIMEOUT
+    )
+
+
+def makeHttpRequest(
+    method: str,
+    url: str,
+    payload: Any,
+    headers: Mapping[str, str],
+    retries: int = MAX_RETRIES,
+    session: requests.Session | None = None,
+) -> requests.Response:
+    """Send a request again while there is no answer or a server failure; arguments as for `makeSingleHttpRequest`.
+
+    Returns:
+        The last answer, whatever its status.
+
+    Raises:
+        requests.RequestException: There was no answer to the last attempt.
+    """
+    import requests
+
+    for retry in range(1, retries + 2):
+        try:
+            response = makeSingleHttpRequest(method, url, payload, headers, session)
+            if not retryable(response.status_code) or retry > retries:
+                return response
+        except requests.RequestException:
+            if retry > retries:
+                raise
+        if hasattr(payload, "seek"):
+            payload.seek(0)
+        delay = calculateSleepTime(retry)
+        log.debug("no usable answer to %s; next attempt in %.1f s", method, delay)
+        time.sleep(delay)
+    raise AssertionError("retries must not be negative")
+
+
+def putFile(filename: str, url: str, contentType: str) -> requests.Response:
+    """PUT a file's bytes to a URL, with retries.
+
+    Args:
+        filename: The file's path.
+        url: Where it goes.
+        contentType: Its media type.
+    """
+    import os
+
+    with open(filename, "rb") as file:
+        headers = {"Content-Length": str(os.fstat(file.fileno()).st_size), "Content-Type": contentType}
+        return makeHttpRequest("put", url, file, headers)

@@ -1,0 +1,78 @@
+"""An API's methods and exchanges as the call machinery wants them, made from the entries of a reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Exchange", "Method", "Word"]
+
+_PARAMETER = re.compile(r"<([^>]+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One API method.
+
+    `template` is the route with `%s` in the place of each of the `parameters`.
+    """
+
+    name: str
+    verb: str
+    route: str
+    args: tuple[str, ...]
+    template: str
+    parameters: tuple[str, ...]
+    query: tuple[str, ...]
+    input: str | None
+    may_be_empty: tuple[str, ...]
+    removed_before: str | None
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Method:
+        """Make a Method of a reference's `function` entry (also the published client's `funcinfo` shape)."""
+        pieces = _PARAMETER.split(entry["route"])
+        return cls(
+            name=entry["name"],
+            verb=entry["method"].upper(),
+            route=entry["route"],
+            args=tuple(entry["args"]),
+            template="%s".join(piece.replace("%", "%%") for piece in pieces[::2]),
+            parameters=tuple(pieces[1::2]),
+            query=tuple(entry.get("query", ())),
+            input=entry.get("input"),
+            may_be_empty=tuple(entry.get("emptyArgs", ())),
+            removed_before=entry.get("removedBefore"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One part of a routing key."""
+
+    name: str
+    constant: str | None
+    multiple_words: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange and the layout of its routing keys."""
+
+    name: str
+    exchange: str
+    words: tuple[Word, ...]
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Exchange:
+        """Make an Exchange of a reference's `topic-exchange` entry."""
+        return cls(
+            name=entry["name"],
+            exchange=entry["exchange"],
+            words=tuple(
+                Word(word["name"], word.get("constant"), bool(word.get("multipleWords")))
+                for word in entry["routingKey"]
+            ),
+        )

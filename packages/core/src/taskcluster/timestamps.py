@@ -1,0 +1,63 @@
+"""Relative dates as Taskcluster writes them ("2 days 3 hours"), and dates as JSON holds them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+__all__ = ["fromNow", "fromNowJSON", "stringDate"]
+
+_DAYS = {"years": 365, "months": 30}
+# White space is taken out before matching, so `m` needs care: it is a minute unless it begins `mo`.
+_OFFSET = re.compile(
+    r"""
+    (?P<sign>[+-])?
+    (?:(?P<years>\d+)(?:years|year|yr|y))?
+    (?:(?P<months>\d+)(?:months|month|mo))?
+    (?:(?P<weeks>\d+)(?:weeks|week|w))?
+    (?:(?P<days>\d+)(?:days|day|d))?
+    (?:(?P<hours>\d+)(?:hours|hour|hr|h))?
+    (?:(?P<minutes>\d+)(?:minutes|minute|min|m))?
+    (?:(?P<seconds>\d+)(?:seconds|second|sec|s))?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+
+
+def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.datetime:
+    """Return the date that lies `offset` from now, or from `dateObj`.
+
+    Args:
+        offset: Units from years down to seconds, each optional, such as `1 year 2 mo 3 weeks 4d 5hr 6 min 7s`. A
+            leading `-` goes into the past. A year is 365 days and a month 30. White space and case do not matter.
+        dateObj: The date to start from; without it the present, as an aware datetime in UTC.
+
+    Raises:
+        ValueError: `offset` does not parse.
+    """
+    match = _OFFSET.fullmatch("".join(offset.split()))
+    if match is None:
+        raise ValueError(
+            f"offset string {offset!r} does not parse: write units from years to seconds, such as '2 days 3 hours'"
+        )
+    units = {name: int(count) for name, count in match.groupdict(default="0").items() if name != "sign"}
+    days = units.pop("days") + sum(units.pop(name) * length for name, length in _DAYS.items())
+    try:
+        delta = datetime.timedelta(days=days, **units)
+        start = datetime.datetime.now(datetime.timezone.utc) if dateObj is None else dateObj
+        return start - delta if match["sign"] == "-" else start + delta
+    except OverflowError:
+        raise ValueError(f"offset string {offset!r} leads to a date that Python cannot hold") from None
+
+
+def fromNowJSON(offset: str, dateObj: datetime.datetime | None = None) -> str:
+    """Return what `fromNow` returns, as an ISO 8601 string ending in Z."""
+    return stringDate(fromNow(offset, dateObj))
+
+
+def stringDate(date: datetime.datetime) -> str:
+    """Return a date as ISO 8601; one in UTC, or without a zone and so taken as UTC, ends in Z."""
+    text = date.isoformat()
+    if date.tzinfo is None:
+        return f"{text}Z"
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text

@@ -1,0 +1,132 @@
+"""The async transport, on aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from functools import lru_cache
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from .. import messages
+from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from ..options import DEFAULT_TIMEOUT
+from .environment import proxy_for, snapshot
+
+__all__ = ["AiohttpTransport", "ConnectionFailed", "ConnectionTimedOut", "ServerFailure"]
+
+
+# aiohttp's `code` is a deprecated name of `status`; the server's error code goes before it.
+class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
+    TaskclusterRestFailure, aiohttp.ClientResponseError
+):
+    """A server failure that outlasted all retries, as async code has always caught it: aiohttp's error too."""
+
+    def __init__(
+        self, msg: str | None, superExc: BaseException | None, status_code: int = 500, body: Any = None
+    ) -> None:
+        super().__init__(msg, superExc, status_code, body)
+        self.status = status_code
+        self.message = msg or ""
+        self.headers = None
+        self.history = ()
+        self.request_info: Any = None
+
+    def __str__(self) -> str:
+        return TaskclusterRestFailure.__str__(self)
+
+    def __repr__(self) -> str:
+        return TaskclusterRestFailure.__repr__(self)
+
+
+class ConnectionFailed(TaskclusterConnectionError, aiohttp.ClientError):
+    """A failed connection, as aiohttp's error too."""
+
+
+class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
+    """A time-out, as asyncio's error too."""
+
+
+class AiohttpTransport:
+    """Sends over aiohttp sessions.
+
+    Args:
+        user_agent: Sent unless the session has a User-Agent of its own.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._proxy: tuple[Any, str | None] | None = None
+
+    async def send(
+        self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
+    ) -> messages.Response:
+        """Do one exchange.
+
+        Args:
+            session: The session to use.
+            request: What to send.
+            given: Whether the session is the caller's, whose time-outs and proxies then hold.
+
+        Raises:
+            TaskclusterConnectionError: There was no whole answer.
+            TaskclusterFailure: The session refuses the request.
+        """
+        headers = request.headers
+        if "User-Agent" not in session.headers:
+            headers = {**headers, "User-Agent": self._user_agent}
+        options: dict[str, Any] = {}
+        if request.timeout is not None or not given:
+            connect, read = request.timeout or DEFAULT_TIMEOUT
+            options["timeout"] = _client_timeout(connect, read)
+        if not given:
+            options["proxy"] = self._environment_proxy(request.url)
+        if request.body is None and request.method != "GET":
+            # aiohttp would say that a body which is not there is an octet-stream, against the payload's hash.
+            options["skip_auto_headers"] = ("Content-Type",)
+        try:
+            # Not `async with`: at its end the response counts as closed, and its body could not be read again.
+            response = await session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=headers,
+                data=_body(request.body),
+                allow_redirects=False,
+                raise_for_status=False,
+                **options,
+            )
+            return messages.Response(response.status, response.headers, await response.read(), response)
+        except asyncio.TimeoutError as exc:
+            raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise ConnectionFailed(_says(request, "failed", exc), exc) from exc
+        except ValueError as exc:
+            # A session with an auth of its own, from an argument or netrc: aiohttp allows one only.
+            raise TaskclusterFailure(f"aiohttp refuses this call over the given session: {exc}") from exc
+
+    def _environment_proxy(self, url: str) -> str | None:
+        # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
+        key = (snapshot(url), url[: url.find("/", 8)])
+        if self._proxy is None or self._proxy[0] != key:
+            self._proxy = (key, proxy_for(url))
+        return self._proxy[1]
+
+
+@lru_cache(maxsize=16)
+def _client_timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
+    # No limit on the wait for a free connection: a thousand gathered calls share a pool of a hundred.
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+
+
+def _body(body: bytes | None) -> bytes | io.BytesIO | None:
+    # aiohttp warns of more than a mebibyte in one piece, and goes back to the event loop between the pieces of a file.
+    return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
+
+
+def _says(request: messages.Request, what: str, exc: BaseException) -> str:
+    root = request.url[: request.url.find("/", 8)]
+    # The text of a ClientResponseError holds the whole URL, whose path may hold a token.
+    reason = exc.message if isinstance(exc, aiohttp.ClientResponseError) else exc
+    return f"{request.method} at {root} {what} without an answer: {type(exc).__name__}: {reason}"

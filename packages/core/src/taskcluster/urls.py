@@ -1,0 +1,101 @@
+"""Addresses: a deployment's service as a prefix, paths and queries quoted so that no library quotes them again."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import taskcluster_urls  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+from .exceptions import TaskclusterFailure
+from .options import normal_root_url
+from .timestamps import stringDate
+
+__all__ = ["Endpoint", "encode_query", "endpoint", "quote_parameter"]
+
+
+_NEEDS_NO_QUOTING = re.compile("[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
+"""Matches what most parameters are, identifiers. Not `.` and `..`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one service answers, in the parts that requests and signatures are made of."""
+
+    prefix: str
+    """What stands before a route in a URL: scheme, host, port, `/api/<service>/<version>`."""
+    path: str
+    """The part of `prefix` that is sent in the request line."""
+    host: str
+    port: str
+
+
+@lru_cache(maxsize=256)
+def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
+    """Return where `service_name` answers at `root_url`."""
+    api: Any = taskcluster_urls.api  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    prefix: str = api(normal_root_url(root_url), service_name, api_version, "").rstrip("/")
+    parts = urlsplit(prefix)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise TaskclusterFailure(
+            f"the port of the option rootUrl is not a number from 0 to 65535: {root_url!r}"
+        ) from None
+    host = parts.hostname or ""
+    # The receiving side takes the host from the Host header, where an IPv6 address stands in brackets.
+    return Endpoint(prefix, parts.path, f"[{host}]" if ":" in host else host, str(port))
+
+
+def quote_parameter(method: str, name: str, value: Any, *, may_be_empty: bool = False) -> str:
+    """Return a path parameter percent-encoded whole, `/` included.
+
+    Raises:
+        TaskclusterFailure: The value is no text or integer, or one that no server would receive as it is: an empty
+            one reaches another route, and `.` and `..` are resolved away by HTTP libraries and proxies.
+    """
+    if isinstance(value, str):
+        if _NEEDS_NO_QUOTING(value):
+            return value
+        if (value or may_be_empty) and value not in (".", ".."):
+            return _quoted(method, name, value)
+        shown = repr(value) if value else "empty"
+        raise TaskclusterFailure(f"{method}: the parameter {name} must not be {shown}: another route would be called")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise TaskclusterFailure(f"{method}: the parameter {name} must be text or an integer, not {type(value).__name__}")
+
+
+def encode_query(method: str, query: Mapping[str, Any]) -> str:
+    """Return a query string; None values are left out, dates and booleans written as the services read them."""
+    return "&".join(
+        f"{_quoted(method, name, str(name))}={_quoted(method, name, _query_value(method, name, value))}"
+        for name, value in query.items()
+        if value is not None
+    )
+
+
+def _query_value(method: str, name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, datetime.datetime):
+        return stringDate(value)
+    raise TaskclusterFailure(
+        f"{method}: the query parameter {name} must be one plain value, not {type(value).__name__}"
+    )
+
+
+def _quoted(method: str, name: str, text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise TaskclusterFailure(f"{method}: the parameter {name!r} is not valid Unicode: {text!r}") from None

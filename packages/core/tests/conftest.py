@@ -1,0 +1,330 @@
+"""What the tests of core share: a wire without a network, a clock that stands still, and clients in both modes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import inspect
+import io
+import json
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import hypothesis
+import pytest
+import requests
+import urllib3
+from multidict import CIMultiDict, CIMultiDictProxy
+from requests.adapters import HTTPAdapter
+
+import taskcluster
+
+ROOT = "https://tc.example.com"
+NOW = 1700000000
+"""The unix time at which the frozen clock stands: 2023-11-14T22:13:20Z."""
+
+REFERENCE: dict[str, Any] = {
+    "serviceName": "widgets",
+    "apiVersion": "v1",
+    "title": "Widgets",
+    "description": "A service for tests.",
+    "exchangePrefix": "exchange/taskcluster-widgets/v1/",
+    "entries": [
+        {"type": "function", "name": "ping", "method": "get", "route": "/ping", "args": []},
+        {
+            "type": "function",
+            "name": "widget",
+            "method": "get",
+            "route": "/widget/<widgetId>",
+            "args": ["widgetId"],
+            "output": "v1/widget.json#",
+            "title": "Get a widget",
+            "description": "Looks it up.",
+        },
+        {
+            "type": "function",
+            "name": "part",
+            "method": "get",
+            "route": "/widget/<widgetId>/part/<partId>",
+            "args": ["widgetId", "partId"],
+        },
+        {
+            "type": "function",
+            "name": "makeWidget",
+            "method": "put",
+            "route": "/widget/<widgetId>",
+            "args": ["widgetId"],
+            "input": "v1/make-widget.json#",
+        },
+        {
+            "type": "function",
+            "name": "pressWidget",
+            "method": "post",
+            "route": "/widget/<widgetId>/press",
+            "args": ["widgetId"],
+        },
+        {
+            "type": "function",
+            "name": "listWidgets",
+            "method": "get",
+            "route": "/widgets",
+            "args": [],
+            "query": ["color", "continuationToken", "limit"],
+        },
+        {
+            "type": "function",
+            "name": "triggerWidget",
+            "method": "post",
+            "route": "/widget/<widgetId>/trigger/<token>",
+            "args": ["widgetId", "token"],
+            "input": "v1/trigger.json#",
+        },
+        {
+            "type": "function",
+            "name": "oldWidget",
+            "method": "get",
+            "route": "/old",
+            "args": [],
+            "removedBefore": "113.2.0",
+        },
+        {
+            "type": "topic-exchange",
+            "name": "widgetMade",
+            "exchange": "widget-made",
+            "routingKey": [
+                {"name": "routingKeyKind", "constant": "primary", "required": True, "multipleWords": False},
+                {"name": "widgetId", "required": True, "multipleWords": False},
+                {"name": "reserved", "required": False, "multipleWords": True},
+            ],
+        },
+    ],
+}
+
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "services: needs the services' distributions beside core")
+
+
+@dataclass
+class Sent:
+    """One request as the wire saw it."""
+
+    method: str
+    url: str
+    headers: CIMultiDict[str]
+    body: bytes | None
+    options: dict[str, Any]
+    """What the library was told beside: time-outs, proxies, certificates."""
+
+    @property
+    def timeout(self) -> Any:
+        return self.options.get("timeout")
+
+    @property
+    def json(self) -> Any:
+        assert self.body is not None
+        return json.loads(self.body)
+
+    @property
+    def target(self) -> str:
+        return self.url.removeprefix(ROOT)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Wire:
+    """Stands where a network would be, under both HTTP libraries: gives the answers it was told, in their order."""
+
+    sent: list[Sent] = field(default_factory=list)
+    script: deque[Answer | str] = field(default_factory=deque)
+
+    def answer(
+        self,
+        status: int = 200,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content_type: str | None = "application/json",
+        times: int = 1,
+    ) -> Wire:
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = {"Content-Type": content_type} if content_type else {}
+        self.script.extend([Answer(status, {**named, **(headers or {})}, raw)] * times)
+        return self
+
+    def refuse(self, times: int = 1) -> Wire:
+        self.script.extend(["refuse"] * times)
+        return self
+
+    def stall(self, times: int = 1) -> Wire:
+        self.script.extend(["stall"] * times)
+        return self
+
+    @property
+    def last(self) -> Sent:
+        return self.sent[-1]
+
+    def next(self, sent: Sent, failures: dict[str, BaseException]) -> Answer:
+        self.sent.append(sent)
+        assert self.script, f"one request more than expected: {sent.method} {sent.url}"
+        step = self.script.popleft()
+        if isinstance(step, str):
+            raise failures[step]
+        return step
+
+
+@dataclass
+class AsyncAnswer:
+    """As much of an aiohttp.ClientResponse as an answer that has been read needs."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    content_bytes: bytes
+
+    async def read(self) -> bytes:
+        return self.content_bytes
+
+    def release(self) -> None: ...
+
+    async def wait_for_close(self) -> None: ...
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """Both HTTP libraries, cut off where they would open a connection."""
+    wire = Wire()
+
+    def send(self: HTTPAdapter, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        sent = Sent(str(request.method), str(request.url), CIMultiDict(request.headers.items()), body, kwargs)
+        answer = wire.next(
+            sent, {"refuse": requests.ConnectionError("refused"), "stall": requests.ReadTimeout("too slow")}
+        )
+        raw = urllib3.HTTPResponse(
+            io.BytesIO(answer.body), headers=answer.headers, status=answer.status, preload_content=False
+        )
+        return self.build_response(request, raw)
+
+    async def request(self: aiohttp.ClientSession, method: str, url: Any, **kwargs: Any) -> AsyncAnswer:
+        headers = CIMultiDict(self.headers)
+        headers.update(kwargs.get("headers") or {})
+        sent = Sent(method, str(url), headers, kwargs.get("data"), kwargs)
+        answer = wire.next(
+            sent,
+            {"refuse": aiohttp.ServerDisconnectedError("refused"), "stall": aiohttp.ServerTimeoutError("too slow")},
+        )
+        return AsyncAnswer(answer.status, CIMultiDictProxy(CIMultiDict(answer.headers)), answer.body)
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
+    return wire
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One of the two ways to call: what a test does with it, it does sync and async."""
+
+    name: str
+    module: ModuleType
+
+    def client(self, service: str = "Queue", session: Any = None, **options: Any) -> Any:
+        """Return a client of a real service that retries without delay."""
+        return getattr(self.module, service)({"rootUrl": ROOT, "delayFactor": 0, **options}, session)
+
+    def widgets(self, session: Any = None, **options: Any) -> Any:
+        """Return a client of the tests' own service, which needs no service installed."""
+        made = self.module.createApiClient("Widgets", REFERENCE)
+        return made({"rootUrl": ROOT, "delayFactor": 0, **options}, session)
+
+    def run(self, result: Any) -> Any:
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    return Mode(request.param, taskcluster if request.param == "sync" else taskcluster.aio)
+
+
+@pytest.fixture
+def reference() -> dict[str, Any]:
+    """The API reference of the tests' own service, a copy."""
+    copy: dict[str, Any] = json.loads(json.dumps(REFERENCE))
+    return copy
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime.datetime:
+    """Stop every clock at NOW, as programs' own tests do it, and return that time."""
+    stopped = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
+
+    class Stopped(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return stopped.astimezone(tz) if tz else stopped.replace(tzinfo=None)
+
+    monkeypatch.setattr(datetime, "datetime", Stopped)
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
+    return stopped
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Replace waiting, sync and async, and return the list of what would have been waited, in seconds."""
+    seconds: list[float] = []
+
+    async def sleep(delay: float, result: Any = None) -> Any:
+        seconds.append(delay)
+        return result
+
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return seconds
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Empty the environment of Taskcluster's variables; the value sets them, by name without the prefix."""
+    for name in ("ROOT_URL", "CLIENT_ID", "ACCESS_TOKEN", "CERTIFICATE", "PROXY_URL"):
+        monkeypatch.delenv(f"TASKCLUSTER_{name}", raising=False)
+
+    def set_variables(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"TASKCLUSTER_{name}", value)
+
+    return set_variables
+
+
+@pytest.fixture
+def python() -> Callable[..., str]:
+    """Run a program in an interpreter of its own and return what it prints."""
+
+    def run(program: str, **environ: str) -> str:
+        import os
+
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, **environ},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run

@@ -1,0 +1,181 @@
+"""The calling conventions, bound to methods."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcluster.arguments import Bound, bind
+from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.spec import Method
+
+PARTS = st.text(min_size=1).filter(lambda text: text not in (".", "..")) | st.integers()
+PAYLOADS = st.dictionaries(st.text(), st.integers(), max_size=3)
+
+
+def method(route: str, *, query: tuple[str, ...] = (), payload: bool = False, verb: str = "get") -> Method:
+    """Return a method whose parameters are those of its route, in order."""
+    names = Method.from_entry({"name": "m", "method": verb, "route": route, "args": []}).parameters
+    entry = {"name": "m", "method": verb, "route": route, "args": list(names), "query": list(query)}
+    return Method.from_entry({**entry, "input": "v1/thing.json#"} if payload else entry)
+
+
+READ = method("/task/<taskId>/runs/<runId>", query=("limit", "continuationToken"))
+WRITE = method("/task/<taskId>/runs/<runId>", query=("limit", "continuationToken"), payload=True, verb="put")
+PLAIN = method("/ping")
+POST = method("/tasks", payload=True, verb="post")
+
+
+def call(target: Method, *args: Any, **kwargs: Any) -> Bound:
+    return bind(target, args, kwargs)
+
+
+@given(v1=PARTS, v2=PARTS, payload=PAYLOADS, limit=st.integers(0, 9))
+def test_the_four_conventions_give_one_result(v1: Any, v2: Any, payload: dict[str, int], limit: int) -> None:
+    query = {"limit": limit}
+    expected = call(WRITE, v1, v2, payload, query=query)
+    assert call(WRITE, payload, taskId=v1, runId=v2, query=query) == expected
+    assert call(WRITE, payload=payload, query=query, params={"taskId": v1, "runId": v2}) == expected
+    assert call(WRITE, v1, v2, payload=payload, query=query) == expected
+    assert expected.payload is payload
+    assert expected.query == query
+
+
+@given(v1=PARTS, v2=PARTS)
+def test_the_conventions_agree_where_there_is_no_payload_too(v1: Any, v2: Any) -> None:
+    expected = call(READ, v1, v2)
+    assert call(READ, taskId=v1, runId=v2) == call(READ, params={"taskId": v1, "runId": v2}) == expected
+    assert expected.payload is None
+    assert expected.query == {}
+
+
+@pytest.mark.parametrize(
+    ("bound", "path"),
+    [
+        (lambda: call(READ, "t", 0), "/task/t/runs/0"),
+        (lambda: call(READ, "t", runId=0), "/task/t/runs/0"),
+        (lambda: call(READ, 0, taskId="t"), "/task/t/runs/0"),
+        (lambda: call(READ, "t", params={"runId": 0}), "/task/t/runs/0"),
+        (lambda: call(READ, runId=0, params={"taskId": "t"}), "/task/t/runs/0"),
+        (lambda: call(WRITE, "t", {}, runId=0), "/task/t/runs/0"),
+        (lambda: call(PLAIN), "/ping"),
+        (lambda: call(POST, {}), "/tasks"),
+        (lambda: call(READ, "a/b", "c d"), "/task/a%2Fb/runs/c%20d"),
+    ],
+)
+def test_conventions_may_be_mixed_and_a_parameter_may_be_zero(bound: Callable[[], Bound], path: str) -> None:
+    assert bound().path == path
+
+
+def test_a_query_parameter_by_keyword_is_taken_as_query() -> None:
+    assert call(READ, "t", 0, continuationToken="x").query == {"continuationToken": "x"}
+    assert call(READ, "t", 0, query={"limit": 1}, continuationToken="x").query == {"limit": 1, "continuationToken": "x"}
+
+
+def test_a_query_is_passed_on_even_where_the_client_does_not_know_the_parameter() -> None:
+    assert call(READ, "t", 0, query={"new": 1}).query == {"new": 1}
+
+
+def test_the_pagination_limit_becomes_the_query_limit_unless_the_query_has_one() -> None:
+    assert call(READ, "t", 0, paginationLimit=5).query == {"limit": 5}
+    assert call(READ, "t", 0, paginationLimit=5, query={"limit": 7}).query == {"limit": 7}
+
+
+def test_the_callers_query_and_params_stay_as_they_are() -> None:
+    query, params = {"limit": 1}, {"taskId": "t"}
+    call(READ, query=query, params=params, runId=1, continuationToken="x")
+    assert query == {"limit": 1}
+    assert params == {"taskId": "t"}
+
+
+def test_a_pagination_handler_is_kept() -> None:
+    assert call(READ, "t", 0, paginationHandler=print).pagination_handler is print
+
+
+@pytest.mark.parametrize("name", ["payload", "query", "params", "paginationHandler", "paginationLimit"])
+def test_none_for_an_argument_is_as_if_it_were_left_out(name: str) -> None:
+    assert call(READ, "t", 0, **{name: None}) == call(READ, "t", 0)
+
+
+def test_an_empty_payload_is_a_payload() -> None:
+    assert call(WRITE, "t", 0, {}).payload == {}
+    assert call(WRITE, "t", 0, payload=[]).payload == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda: call(READ, "t"), "lacks runId"),
+        (lambda: call(READ), "lacks taskId, runId"),
+        (lambda: call(READ, "t", 0, 1), "3 positional arguments, 1 too many"),
+        (lambda: call(READ, "t", taskId="u", runId=0), "1 too many"),
+        (lambda: call(READ, "t", 0, {"limit": 1}), r"pass query={\.\.\.}"),
+        (lambda: call(PLAIN, {}), "no payload and no query parameters"),
+        (lambda: call(WRITE, "t", 0), "needs a payload"),
+        (lambda: call(WRITE, "t", 0, {}, {}), "a dict too many"),
+        (lambda: call(WRITE, "t", 0, {}, payload={}), "a dict too many"),
+        (lambda: call(READ, "t", 0, taskid="t"), "no argument 'taskid'; did you mean 'taskId'"),
+        (lambda: call(READ, "t", 0, continuationtoken="x"), "did you mean 'continuationToken'"),
+        (lambda: call(READ, "t", 0, qeury={}), "did you mean 'query'"),
+        (lambda: call(READ, "t", 0, zzz=1), r"no argument 'zzz': call it as m\(taskId, runId, limit=…"),
+        (lambda: call(READ, "t", 0, params={"x": 1}), "no path parameter 'x'"),
+        (lambda: call(READ, runId=0, params={"taskId": "t", "runId": 0}), "'runId' is given twice"),
+        (lambda: call(READ, "t", 0, limit=1, query={"limit": 1}), "'limit' is given twice"),
+        (lambda: call(READ, "t", 0, query=[1]), "query must be a dict, not list"),
+        (lambda: call(READ, "t", 0, params="x"), "params must be a dict, not str"),
+        (lambda: call(READ, "t", 0, paginationHandler=1), "paginationHandler must be callable"),
+        (lambda: call(READ, "", 0), "taskId must not be empty"),
+        (lambda: call(READ, "..", 0), r"taskId must not be '\.\.'"),
+        (lambda: call(READ, ".", 0), r"taskId must not be '\.'"),
+        (lambda: call(READ, None, 0), "taskId must be text or an integer, not NoneType"),
+        (lambda: call(READ, b"t", 0), "not bytes"),
+        (lambda: call(READ, True, 0), "not bool"),
+        (lambda: call(READ, 1.0, 0), "not float"),
+        (lambda: call(READ, "\ud800", 0), "not valid Unicode"),
+    ],
+)
+def test_a_wrong_call_is_told_precisely(wrong: Callable[[], Bound], told: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=told):
+        wrong()
+
+
+def test_every_error_of_a_wrong_call_names_the_method_and_how_to_call_it() -> None:
+    with pytest.raises(TaskclusterFailure) as caught:
+        call(WRITE, "t")
+    assert str(caught.value) == ("m lacks runId: call it as m(taskId, runId, payload, limit=…, continuationToken=…)")
+
+
+def test_for_a_url_no_payload_is_needed_and_one_that_is_given_does_no_harm() -> None:
+    bare = bind(WRITE, ("t", 0), {}, needs_payload=False)
+    assert bare.path == "/task/t/runs/0"
+    assert bind(WRITE, ("t", 0, {}), {}, needs_payload=False).path == bare.path
+
+
+def test_parameters_are_taken_in_the_order_of_args_and_placed_by_the_route() -> None:
+    swapped = Method.from_entry({"name": "m", "method": "get", "route": "/<b>/<a>", "args": ["a", "b"]})
+    assert call(swapped, "first", "second").path == "/second/first"
+
+
+def test_a_parameter_that_may_be_empty_may_be() -> None:
+    entry = {"name": "m", "method": "get", "route": "/list/<namespace>", "args": ["namespace"]}
+    with pytest.raises(TaskclusterFailure, match="empty"):
+        call(Method.from_entry(entry), "")
+    assert call(Method.from_entry({**entry, "emptyArgs": ["namespace"]}), "").path == "/list/"
+
+
+def test_the_target_is_path_and_query_as_they_go_over_the_wire() -> None:
+    assert call(READ, "t", 0).target(READ) == "/task/t/runs/0"
+    assert call(READ, "t", 0, query={"limit": None}).target(READ) == "/task/t/runs/0"
+    date = datetime.datetime(2024, 1, 1)
+    assert call(READ, "t", 0, limit=1, query={"since": date}).target(READ) == (
+        "/task/t/runs/0?since=2024-01-01T00%3A00%3A00Z&limit=1"
+    )
+
+
+def test_a_binding_shows_no_payload() -> None:
+    assert "hidden" not in repr(call(POST, {"secret": "hidden"}))

@@ -1,0 +1,417 @@
+"""The procedure of a call, driven by hand: no clock, no chance, no network."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskcluster.arguments import bind
+from taskcluster.call import Call, Surroundings, build, paginate, perform
+from taskcluster.credentials import signer
+from taskcluster.exceptions import (
+    TaskclusterAuthFailure,
+    TaskclusterConnectionError,
+    TaskclusterFailure,
+    TaskclusterRestFailure,
+)
+from taskcluster.hawk import EMPTY_PAYLOAD_HASH, payload_hash
+from taskcluster.messages import Deliver, RequestEvent, Response, Send, Sleep
+from taskcluster.options import Options
+from taskcluster.spec import Method
+from taskcluster.urls import endpoint
+
+ROOT = "https://tc.example.com"
+PERMANENT = {"clientId": "tester", "accessToken": "no-secret"}
+
+
+class ServerFailed(TaskclusterRestFailure):
+    """What the driver of these tests raises for server failures."""
+
+
+class World:
+    """Clock, chance and nonces that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1700000000.0
+        self.chance = 0.5
+        self.nonces = iter(f"n{number}" for number in range(100))
+        self.events: list[RequestEvent] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def surroundings(self, *, observed: bool = True) -> Surroundings:
+        return Surroundings(
+            now=self.now,
+            monotonic=self.now,
+            random=lambda: self.chance,
+            nonce=lambda: next(self.nonces),
+            observe=self.events.append if observed else None,
+            server_failure=ServerFailed,
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+METHOD = {"name": "widget", "method": "get", "route": "/widget/<id>", "args": ["id"], "query": ["limit"]}
+TRIGGER = {
+    "name": "trigger",
+    "method": "post",
+    "route": "/widget/<id>/trigger/<token>",
+    "args": ["id", "token"],
+    "input": "v1/trigger.json#",
+}
+
+
+def make_call(
+    *args: Any,
+    entry: dict[str, Any] = METHOD,
+    credentials: dict[str, Any] | None = None,
+    given_session: bool = False,
+    options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Call:
+    method = Method.from_entry(entry)
+    return build(
+        "widgets",
+        method,
+        bind(method, args or ("w",), kwargs),
+        endpoint(ROOT, "widgets", "v1"),
+        signer(credentials or {}, None),
+        Options({"rootUrl": ROOT, **(options or {})}),
+        given_session=given_session,
+    )
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Response:
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, {"Content-Type": "application/json", **named}, raw, "the library's response")
+
+
+def drive(
+    procedure: Any, *answers: Response | TaskclusterConnectionError, world: World | None = None
+) -> tuple[Any, list[Any]]:
+    """Perform a procedure with these answers; return its result and the effects it asked for."""
+    effects: list[Any] = []
+    script = list(answers)
+    try:
+        effect = next(procedure)
+        while True:
+            effects.append(effect)
+            reply = None
+            if isinstance(effect, Send):
+                if world is not None:
+                    world.time += 2
+                reply = script.pop(0)
+                if isinstance(reply, TaskclusterConnectionError):
+                    effect = procedure.throw(reply)
+                    continue
+            effect = procedure.send(reply)
+    except StopIteration as stop:
+        assert not script
+        return stop.value, effects
+
+
+def outcome(*answers: Response | TaskclusterConnectionError, world: World, call: Call | None = None) -> Any:
+    return drive(perform(call or make_call(), world.surroundings()), *answers)[0]
+
+
+# what is built
+
+
+def test_a_call_without_credentials_is_sent_without_authorization(world: World) -> None:
+    request = make_call("a/b", limit=5).request(world.surroundings())
+    assert (request.method, request.url) == ("GET", f"{ROOT}/api/widgets/v1/widget/a%2Fb?limit=5")
+    assert request.headers == {}
+    assert request.body is None
+
+
+def test_a_payload_is_sent_as_compact_json_and_hashed_where_it_is_signed(world: World) -> None:
+    call = make_call("w", "t", {"a": [1, 2]}, entry=TRIGGER, credentials=PERMANENT)
+    request = call.request(world.surroundings())
+    assert request.body == b'{"a":[1,2]}'
+    assert request.headers["Content-Type"] == "application/json"
+    assert f'hash="{payload_hash(request.body, "application/json")}"' in request.headers["Authorization"]
+
+
+def test_the_signature_covers_path_and_query_as_they_are_sent(world: World) -> None:
+    call = make_call("a/b", limit=5, credentials=PERMANENT)
+    signed = signer(PERMANENT, None)
+    assert signed is not None
+    expected = signed.at(world.time).header(
+        "GET", "/api/widgets/v1/widget/a%2Fb?limit=5", "tc.example.com", "443", EMPTY_PAYLOAD_HASH, world.time, "n0"
+    )
+    assert call.request(world.surroundings()).headers == {"Authorization": expected}
+
+
+@pytest.mark.parametrize(
+    ("given_session", "timeout", "expected"),
+    [
+        (False, None, (30.0, 60.0)),
+        (False, 5, (5.0, 5.0)),
+        (False, (1, 2), (1.0, 2.0)),
+        (True, None, None),
+        (True, (1, 2), (1.0, 2.0)),
+    ],
+)
+def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set(
+    given_session: bool, timeout: Any, expected: Any, world: World
+) -> None:
+    call = make_call(given_session=given_session, options={"timeout": timeout})
+    assert call.request(world.surroundings()).timeout == expected
+
+
+# what an answer means
+
+
+@pytest.mark.parametrize(
+    ("response", "value"),
+    [
+        (answer(200, {"a": 1}), {"a": 1}),
+        (answer(200, []), []),
+        (answer(200, 0), 0),
+        (answer(200, None), None),
+        (answer(204), None),
+        (answer(204, b"noise"), None),
+        (answer(200, {"a": 1}, Content_Type="text/plain"), {"a": 1}),
+        (answer(303, {"url": "https://x.example"}), {"url": "https://x.example"}),
+        (answer(200, "ä".encode(), Content_Type="text/plain"), {"response": "the library's response"}),
+        (answer(200, b"\x89PNG\xff", Content_Type="image/png"), {"response": "the library's response"}),
+        (answer(303, b"See other", Content_Type="text/plain"), {"response": "the library's response"}),
+    ],
+)
+def test_the_result_is_json_or_none_or_the_response(response: Response, value: Any, world: World) -> None:
+    assert outcome(response, world=world) == value
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", "application/x+json"])
+@pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"\xff", b"[" * 100000])
+def test_an_answer_that_says_it_is_json_and_is_not_is_our_failure(media_type: str, body: bytes, world: World) -> None:
+    with pytest.raises(TaskclusterRestFailure, match=r"widgets\.widget: the answer with status 200 says") as caught:
+        outcome(answer(200, body, Content_Type=media_type), world=world)
+    assert caught.value.status_code == 200
+    assert caught.value.__cause__ is caught.value.superExc
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 424])
+def test_a_refusal_is_a_rest_failure_after_one_request(status: int, world: World) -> None:
+    body = {"code": "Some", "message": "no", "requestInfo": {}}
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        outcome(answer(status, body), world=world)
+    assert type(caught.value) is TaskclusterRestFailure
+    assert (caught.value.status_code, caught.value.body, str(caught.value)) == (status, body, "no")
+
+
+def test_a_401_is_an_auth_failure_after_one_request(world: World) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=r"^Bad mac$") as caught:
+        outcome(answer(401, {"message": "Bad mac"}), world=world)
+    assert caught.value.status_code == 401
+    assert caught.value.body == {"message": "Bad mac"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kept", "text"),
+    [
+        (b"<html>\n<h1>Not\tFound</h1>", {}, "<html> <h1>Not Found</h1>"),
+        (b"", {}, "the answer has no body"),
+        ({"error": "Not found"}, {"error": "Not found"}, '{"error": "Not found"}'),
+        ({"message": None}, {"message": None}, '{"message": null}'),
+        ({"message": ""}, {"message": ""}, '{"message": ""}'),
+        (["x"], ["x"], '["x"]'),
+        (b"\xff\xfe", {}, "\ufffd\ufffd"),
+        (b"[" * 100000, {}, "[" * 200 + "…"),
+        (b"x" * 5000, {}, "x" * 200 + "…"),
+    ],
+)
+def test_a_failure_without_a_message_tells_status_method_path_and_an_excerpt(
+    body: Any, kept: Any, text: str, world: World
+) -> None:
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        outcome(answer(404, body), world=world)
+    assert str(caught.value) == f"widgets.widget (GET /widget/w) failed with status 404: {text}"
+    assert caught.value.body == kept
+
+
+def test_a_token_in_a_path_is_in_no_failure(world: World) -> None:
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        outcome(answer(404), world=world, call=make_call("w", "hook-token", {}, entry=TRIGGER))
+    assert "hook-token" not in str(caught.value)
+    assert "POST /widget/<id>/trigger/<token>" in str(caught.value)
+
+
+# what is tried again
+
+CONNECTION = TaskclusterConnectionError("refused", OSError("refused"))
+AGAIN: list[Response | TaskclusterConnectionError] = [
+    answer(500),
+    answer(503, {"message": "busy"}),
+    answer(429),
+    CONNECTION,
+]
+
+
+@pytest.mark.parametrize("first", AGAIN)
+def test_what_may_pass_is_tried_again_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
+    value, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {"a": 1}))
+    assert value == {"a": 1}
+    assert [type(effect) for effect in effects] == [Send, Sleep, Send]
+    assert effects[1].seconds == pytest.approx(0.1)
+
+
+def test_delays_double_and_vary_by_chance(world: World) -> None:
+    world.chance = 1.0
+    _, effects = drive(perform(make_call(), world.surroundings()), *[answer(500)] * 5, answer(200, {}))
+    delays = [effect.seconds for effect in effects if isinstance(effect, Sleep)]
+    assert delays == pytest.approx([0.125, 0.25, 0.5, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 5])
+@pytest.mark.parametrize(
+    ("failing", "kind"),
+    [
+        (answer(500, {"message": "broken"}), ServerFailed),
+        (answer(429, {"message": "broken"}), TaskclusterRestFailure),
+        (TaskclusterConnectionError("broken", None), TaskclusterConnectionError),
+    ],
+)
+def test_after_the_last_retry_the_last_failure_is_raised(
+    max_retries: int, failing: Any, kind: type[TaskclusterFailure], world: World
+) -> None:
+    call = make_call(options={"maxRetries": max_retries})
+    with pytest.raises(kind, match=r"^broken$") as caught:
+        outcome(*[failing] * (max_retries + 1), world=world, call=call)
+    assert type(caught.value) is kind
+    assert len(world.events) == max_retries + 1
+
+
+def test_each_attempt_is_signed_afresh_with_the_time_and_a_nonce_of_its_own(world: World) -> None:
+    procedure = perform(make_call(credentials=PERMANENT), world.surroundings())
+    _, effects = drive(procedure, answer(500), answer(500), answer(200, {}), world=world)
+    headers = [effect.request.headers["Authorization"] for effect in effects if isinstance(effect, Send)]
+    for number, header in enumerate(headers):
+        assert f'nonce="n{number}"' in header
+        assert f'ts="{1700000000 + 2 * number}"' in header
+    assert len({effect.request.url for effect in effects if isinstance(effect, Send)}) == 1
+
+
+def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: World) -> None:
+    certificate = {
+        "version": 1,
+        "seed": "s",
+        "start": 1699990000000,
+        "expiry": 1700000000000,
+        "scopes": [],
+        "signature": "",
+    }
+    call = make_call(credentials={**PERMANENT, "certificate": certificate})
+    procedure = perform(call, world.surroundings())
+    next(procedure)
+    assert isinstance(procedure.send(answer(500)), Sleep)
+    world.time += 301
+    with pytest.raises(TaskclusterAuthFailure, match="expired"):
+        procedure.send(None)
+
+
+@pytest.mark.parametrize(
+    ("header", "delay"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("3600", 30.0),
+        ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
+        ("soon", 0.1),
+    ],
+)
+def test_a_429_is_tried_again_when_it_says_up_to_the_limit(header: str, delay: float, world: World) -> None:
+    first = answer(429, Retry_After=header)
+    _, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {}))
+    assert effects[1].seconds == pytest.approx(delay)
+
+
+def test_anything_else_that_is_thrown_in_ends_the_call(world: World) -> None:
+    procedure = perform(make_call(), world.surroundings())
+    next(procedure)
+    with pytest.raises(KeyboardInterrupt):
+        procedure.throw(KeyboardInterrupt())
+
+
+# who is told
+
+
+def test_each_attempt_is_observed(world: World) -> None:
+    call = make_call("w", "t", {"a": 1}, entry=TRIGGER)
+    drive(perform(call, world.surroundings()), CONNECTION, answer(502, b"bad"), answer(200, {"a": 1}), world=world)
+    assert world.events == [
+        RequestEvent("widgets", "trigger", 1, None, 2.0, 7, 0, "TaskclusterConnectionError"),
+        RequestEvent("widgets", "trigger", 2, 502, 2.0, 7, 3, None),
+        RequestEvent("widgets", "trigger", 3, 200, 2.0, 7, 8, None),
+    ]
+
+
+def test_without_observers_nobody_is_told(world: World) -> None:
+    drive(perform(make_call(), world.surroundings(observed=False)), answer(200, {}))
+    assert world.events == []
+
+
+def test_the_log_tells_attempts_and_delays_and_nothing_of_requests(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "taskcluster"):
+        drive(perform(make_call(), world.surroundings()), CONNECTION, answer(500), answer(200, {"a": 1}))
+    assert caplog.messages == [
+        "widgets.widget: attempt 1: no answer",
+        "widgets.widget: next attempt in 0.1 s",
+        "widgets.widget: attempt 2: 500",
+        "widgets.widget: next attempt in 0.2 s",
+        "widgets.widget: attempt 3: 200",
+    ]
+
+
+# pages
+
+
+def pages_of(world: World, handler: Callable[[Any], Any], *answers: Response) -> tuple[Any, list[Any], list[Any]]:
+    tokens: list[str | None] = []
+
+    def page_call(token: str | None) -> Call:
+        tokens.append(token)
+        return make_call()
+
+    value, effects = drive(paginate(page_call, handler, world.surroundings()), *answers)
+    return value, effects, tokens
+
+
+def test_each_page_is_delivered_and_the_next_asked_for_by_its_token(world: World) -> None:
+    pages: list[dict[str, Any]] = [{"n": 1, "continuationToken": "x"}, {"n": 2, "continuationToken": "y"}, {"n": 3}]
+    value, effects, tokens = pages_of(world, print, *(answer(200, page) for page in pages))
+    assert value is None
+    assert [effect for effect in effects if isinstance(effect, Deliver)] == [Deliver(print, page) for page in pages]
+    assert tokens == [None, "x", "y"]
+
+
+def test_a_page_is_tried_again_by_itself(world: World) -> None:
+    first, last = {"continuationToken": "x"}, {"n": 2}
+    _, effects, tokens = pages_of(world, print, answer(200, first), answer(500), answer(200, last))
+    assert [effect.page for effect in effects if isinstance(effect, Deliver)] == [first, last]
+    assert tokens == [None, "x"]
+
+
+# what is shown
+
+
+def test_neither_call_nor_request_nor_response_shows_a_secret_or_a_payload(world: World) -> None:
+    call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
+    request = call.request(world.surroundings())
+    response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
+    shown = f"{call} {call!r} {request!r} {request} {response!r} {Send(request)!r} {Deliver(print, 1)!r}"
+    for secret in ("no-secret", "payload-secret", "mac=", "Hawk"):
+        assert secret not in shown

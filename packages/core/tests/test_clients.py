@@ -1,0 +1,525 @@
+"""Both drivers and their transports up to the wire: what is sent, how often, over whose session."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+import taskcluster
+from taskcluster.exceptions import (
+    TaskclusterAuthFailure,
+    TaskclusterConnectionError,
+    TaskclusterFailure,
+    TaskclusterRestFailure,
+)
+
+ROOT = "https://tc.example.com"
+PREFIX = "/api/widgets/v1"
+CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
+OURS = f"taskcluster-client-py/{taskcluster.__version__}"
+
+
+# classes made at run time
+
+
+def test_a_class_made_of_a_reference_has_a_documented_method_for_each_entry(mode: Any, reference: Any) -> None:
+    made = mode.module.createApiClient("Widgets", reference)
+    names = {entry["name"] for entry in reference["entries"]}
+    assert names <= set(vars(made))
+    assert made.__name__ == "Widgets"
+    assert made.widget.__qualname__ == "Widgets.widget"
+    assert made.widget.__doc__ == "Get a widget\n\nLooks it up."
+    assert (made.serviceName, made.apiVersion, made.__doc__) == ("widgets", "v1", "A service for tests.")
+    assert made.funcinfo["widget"]["name"] == "widget"
+
+
+def test_a_reference_may_stand_under_the_key_reference(mode: Any, reference: Any) -> None:
+    assert mode.module.createApiClient("Widgets", {"reference": reference}).serviceName == "widgets"
+
+
+@pytest.mark.parametrize("wrong", [{}, {"entries": []}, {"entries": [{}], "serviceName": "x", "apiVersion": "v1"}])
+def test_what_is_no_reference_is_told(mode: Any, wrong: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="Widgets is made of something that is no API reference"):
+        mode.module.createApiClient("Widgets", wrong)
+
+
+def test_exchanges_of_a_reference_are_bound_without_a_request(reference: Any) -> None:
+    widgets = taskcluster.createApiClient("Widgets", reference)({"rootUrl": ROOT})
+    assert widgets.widgetMade(widgetId="w") == {  # type: ignore[attr-defined]
+        "exchange": "exchange/taskcluster-widgets/v1/widget-made",
+        "routingKeyPattern": "primary.w.#",
+    }
+
+
+# what is sent
+
+
+def test_a_get_is_sent_once_without_a_body_and_its_json_returned(mode: Any, wire: Any) -> None:
+    wire.answer(200, {"a": 1})
+    assert mode.run(mode.widgets().widget("a/b")) == {"a": 1}
+    assert (wire.last.method, wire.last.target, wire.last.body) == ("GET", f"{PREFIX}/widget/a%2Fb", None)
+    assert "Content-Type" not in wire.last.headers
+
+
+def test_a_payload_is_sent_as_json(mode: Any, wire: Any) -> None:
+    wire.answer(200, {})
+    mode.run(mode.widgets().makeWidget("w", {"a": [1, "ä"]}))
+    assert (wire.last.method, wire.last.target) == ("PUT", f"{PREFIX}/widget/w")
+    assert wire.last.body == b'{"a":[1,"\\u00e4"]}'
+    assert wire.last.headers["Content-Type"] == "application/json"
+
+
+def test_credentials_sign_and_their_absence_sends_no_authorization(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=2)
+    mode.run(mode.widgets(credentials=CREDENTIALS).ping())
+    assert wire.last.headers["Authorization"].startswith('Hawk id="tester", ts="')
+    mode.run(mode.widgets().ping())
+    assert "Authorization" not in wire.last.headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(mode: Any, wire: Any, status: int) -> None:
+    wire.answer(status, {"url": "https://elsewhere.example"}, headers={"Location": "https://elsewhere.example"})
+    assert mode.run(mode.widgets(credentials=CREDENTIALS).ping()) == {"url": "https://elsewhere.example"}
+    assert len(wire.sent) == 1
+
+
+def test_wrong_use_is_told_before_anything_is_sent(mode: Any, wire: Any) -> None:
+    widgets = mode.widgets(credentials={"clientId": "half"})
+    for wrong in (
+        lambda: widgets.widget(),
+        lambda: widgets.makeWidget("w"),
+        lambda: widgets.widget("w", zzz=1),
+        lambda: widgets.makeWidget("w", {"x": {1}}),
+        lambda: widgets.ping(),
+    ):
+        with pytest.raises(TaskclusterFailure):
+            mode.run(wrong())
+    assert wire.sent == []
+
+
+# retries
+
+
+def test_a_failing_server_is_asked_again_up_to_the_limit(mode: Any, wire: Any, slept: list[float]) -> None:
+    wire.answer(500, {"message": "broken"}, times=4)
+    with pytest.raises(TaskclusterRestFailure, match=r"^broken$") as caught:
+        mode.run(mode.widgets(maxRetries=3).ping())
+    assert caught.value.status_code == 500
+    assert len(wire.sent) == 4
+    assert slept == [0, 0, 0]
+
+
+def test_what_is_waited_is_what_was_decided(
+    mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.5)
+    wire.answer(503).refuse().answer(429, headers={"Retry-After": "7"}).answer(200, {"a": 1})
+    assert mode.run(mode.widgets(delayFactor=0.1).ping()) == {"a": 1}
+    assert slept == pytest.approx([0.1, 0.2, 7.0])
+
+
+@pytest.mark.parametrize("failure", ["refuse", "stall"])
+def test_a_connection_that_fails_is_tried_again_and_the_last_failure_raised(mode: Any, wire: Any, failure: str) -> None:
+    getattr(wire, failure)(times=3)
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.run(mode.widgets(maxRetries=2).ping())
+    assert len(wire.sent) == 3
+    assert isinstance(caught.value.superExc, requests.RequestException | aiohttp.ClientError)
+    assert caught.value.__cause__ is caught.value.superExc
+    assert f"GET at {ROOT} " in str(caught.value)
+    assert ("timed out" in str(caught.value)) is (failure == "stall")
+
+
+def test_both_modes_raise_the_same_classes(mode: Any, wire: Any) -> None:
+    wire.answer(404, {"message": "no"}).answer(401, {"message": "no"}).answer(500, {"message": "no"}).refuse()
+    widgets = mode.widgets(maxRetries=0)
+    for kind in (TaskclusterRestFailure, TaskclusterAuthFailure, TaskclusterRestFailure, TaskclusterConnectionError):
+        with pytest.raises(kind):
+            mode.run(widgets.ping())
+    assert len(wire.sent) == 4
+
+
+def test_the_path_with_its_token_is_in_no_connection_failure(mode: Any, wire: Any) -> None:
+    wire.refuse()
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.run(mode.widgets(maxRetries=0).triggerWidget("w", "hook-token", {}))
+    assert "hook-token" not in str(caught.value)
+
+
+# pages
+
+PAGES: list[dict[str, Any]] = [
+    {"widgets": [1, 2], "continuationToken": "x y"},
+    {"widgets": [], "continuationToken": "z"},
+    {"widgets": [3]},
+]
+TARGETS = [
+    f"{PREFIX}/widgets?color=red",
+    f"{PREFIX}/widgets?color=red&continuationToken=x%20y",
+    f"{PREFIX}/widgets?color=red&continuationToken=z",
+]
+
+
+@pytest.fixture
+def three_pages(wire: Any) -> Any:
+    for page in PAGES:
+        wire.answer(200, page)
+    return wire
+
+
+async def as_list(pages: Any) -> list[Any]:
+    return [page async for page in pages]
+
+
+def collect(mode: Any, pages: Any) -> list[Any]:
+    return asyncio.run(as_list(pages)) if mode.name == "async" else list(pages)
+
+
+def test_a_handler_is_called_with_each_page_and_the_call_returns_none(mode: Any, three_pages: Any) -> None:
+    pages: list[Any] = []
+    result = mode.run(mode.widgets().listWidgets(query={"color": "red"}, paginationHandler=pages.append))
+    assert result is None
+    assert pages == PAGES
+    assert [sent.target for sent in three_pages.sent] == TARGETS
+
+
+def test_the_pagination_limit_goes_with_each_page(mode: Any, three_pages: Any) -> None:
+    mode.run(mode.widgets().listWidgets(paginationHandler=lambda page: None, paginationLimit=2))
+    assert [sent.target.partition("?")[2] for sent in three_pages.sent] == [
+        "limit=2",
+        "limit=2&continuationToken=x%20y",
+        "limit=2&continuationToken=z",
+    ]
+
+
+def test_a_handler_may_be_a_coroutine_function_in_async_code(wire: Any) -> None:
+    made = taskcluster.aio.createApiClient("Widgets", {**REFERENCE_OF_LISTING})
+    for page in PAGES:
+        wire.answer(200, page)
+    pages: list[Any] = []
+
+    async def handler(page: Any) -> None:
+        await asyncio.sleep(0)
+        pages.append(page)
+
+    asyncio.run(made({"rootUrl": ROOT}).listWidgets(paginationHandler=handler))  # type: ignore[attr-defined]
+    assert pages == PAGES
+
+
+REFERENCE_OF_LISTING: dict[str, Any] = {
+    "serviceName": "widgets",
+    "apiVersion": "v1",
+    "entries": [
+        {
+            "type": "function",
+            "name": "listWidgets",
+            "method": "get",
+            "route": "/widgets",
+            "args": [],
+            "query": ["continuationToken", "limit"],
+        }
+    ],
+}
+
+
+def test_what_a_handler_raises_ends_the_listing(mode: Any, three_pages: Any) -> None:
+    def stop(page: Any) -> None:
+        raise KeyError(page["widgets"][0])
+
+    with pytest.raises(KeyError):
+        mode.run(mode.widgets().listWidgets(paginationHandler=stop))
+    assert len(three_pages.sent) == 1
+
+
+def test_a_stop_iteration_out_of_a_handler_is_not_taken_for_the_end_of_the_call(mode: Any, three_pages: Any) -> None:
+    exhausted: Any = iter(())
+    # Python lets no StopIteration out of a coroutine and makes it a RuntimeError.
+    with pytest.raises((StopIteration, RuntimeError)):
+        mode.run(mode.widgets().listWidgets(paginationHandler=lambda page: next(exhausted)))
+
+
+def test_methods_of_an_async_class_are_coroutine_functions(mode: Any) -> None:
+    assert inspect.iscoroutinefunction(type(mode.widgets()).widget) is (mode.name == "async")
+    assert not inspect.iscoroutinefunction(type(mode.widgets()).widgetMade)
+
+
+def test_an_iterator_gives_all_pages(mode: Any, three_pages: Any) -> None:
+    widgets = mode.widgets()
+    assert collect(mode, widgets.paginate(widgets.listWidgets, query={"color": "red"})) == PAGES
+    assert [sent.target for sent in three_pages.sent] == TARGETS
+
+
+def test_an_iterator_gives_all_items(mode: Any, three_pages: Any) -> None:
+    widgets = mode.widgets()
+    assert collect(mode, widgets.paginate_items(widgets.listWidgets, query={"color": "red"})) == [1, 2, 3]
+    assert [sent.target for sent in three_pages.sent] == TARGETS
+
+
+def test_an_iterator_that_is_left_early_fetches_no_more(mode: Any, three_pages: Any) -> None:
+    widgets = mode.widgets()
+
+    async def first() -> Any:
+        pages = widgets.paginate_items(widgets.listWidgets)
+        try:
+            return await pages.__anext__()
+        finally:
+            await pages.aclose()
+
+    item = asyncio.run(first()) if mode.name == "async" else next(widgets.paginate_items(widgets.listWidgets))
+    assert item == 1
+    assert len(three_pages.sent) == 1
+
+
+# sessions
+
+
+def given_session(mode: Any, headers: dict[str, str]) -> Any:
+    """Return a session of the user's; an aiohttp one wants to be made and closed on a loop."""
+    if mode.name == "async":
+        return aiohttp.ClientSession(headers=headers)
+    session = requests.Session()
+    session.headers.update(headers)
+    return session
+
+
+def call_over_session(mode: Any, headers: dict[str, str], **options: Any) -> Any:
+    """Call over a session of the user's and return the session."""
+
+    async def over_aiohttp() -> Any:
+        async with given_session(mode, headers) as session:
+            await mode.widgets(session, **options).ping()
+            assert not session.closed
+            return session
+
+    if mode.name == "async":
+        return asyncio.run(over_aiohttp())
+    session = given_session(mode, headers)
+    with mode.widgets(session, **options) as widgets:
+        widgets.ping()
+    return session
+
+
+def test_a_user_agent_of_our_own_with_a_suffix_of_the_users(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=2)
+    mode.run(mode.widgets().ping())
+    mode.run(mode.widgets(userAgentSuffix="robot/1.0").ping())
+    assert [sent.headers["User-Agent"] for sent in wire.sent] == [OURS, f"{OURS} robot/1.0"]
+
+
+def test_a_user_agent_set_on_a_session_stays(mode: Any, wire: Any) -> None:
+    wire.answer(200, {})
+    call_over_session(mode, {"User-Agent": "mine"}, userAgentSuffix="robot/1.0")
+    assert wire.last.headers.getall("User-Agent") == ["mine"]
+
+
+def test_a_session_whose_user_agent_is_the_librarys_default_sends_ours(mode: Any, wire: Any) -> None:
+    wire.answer(200, {})
+    call_over_session(mode, {})
+    assert wire.last.headers.getall("User-Agent") == [OURS]
+
+
+def test_headers_of_a_session_are_sent_beside_ours(mode: Any, wire: Any) -> None:
+    wire.answer(200, {})
+    call_over_session(mode, {"X-Mine": "1"}, credentials=CREDENTIALS)
+    assert wire.last.headers["X-Mine"] == "1"
+    assert wire.last.headers["Authorization"].startswith("Hawk ")
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(None, (30.0, 60.0)), ((1, 2), (1.0, 2.0))])
+def test_every_call_has_a_time_out(mode: Any, wire: Any, timeout: Any, expected: tuple[float, float]) -> None:
+    wire.answer(200, {})
+    mode.run(mode.widgets(timeout=timeout).ping())
+    found = wire.last.timeout
+    if mode.name == "async":
+        assert found.total is None
+        found = (found.sock_connect, found.sock_read)
+    assert found == expected
+
+
+def test_a_session_of_the_users_keeps_its_time_outs_unless_the_option_is_set(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=2)
+    call_over_session(mode, {})
+    assert wire.last.timeout is None
+    call_over_session(mode, {}, timeout=5)
+    found = wire.last.timeout
+    assert ((found.sock_connect, found.sock_read) if mode.name == "async" else found) == (5.0, 5.0)
+
+
+def test_cookies_auth_and_hooks_of_a_sync_session_are_applied(wire: Any, reference: Any) -> None:
+    session = requests.Session()
+    session.cookies.set("c", "1")
+    session.auth = ("user", "password")
+    seen: list[int] = []
+    session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+    widgets = taskcluster.createApiClient("Widgets", reference)
+    wire.answer(200, {}, times=2)
+    widgets({"rootUrl": ROOT}, session).ping()  # type: ignore[attr-defined]
+    assert wire.last.headers["Cookie"] == "c=1"
+    assert wire.last.headers["Authorization"].startswith("Basic ")
+    widgets({"rootUrl": ROOT, "credentials": CREDENTIALS}, session).ping()  # type: ignore[attr-defined]
+    assert wire.last.headers["Authorization"].startswith("Hawk ")
+    assert seen == [200, 200]
+
+
+def test_a_header_set_to_none_on_a_sync_session_is_not_sent(wire: Any, reference: Any) -> None:
+    session = requests.Session()
+    session.headers["Accept"] = None  # type: ignore[assignment]
+    wire.answer(200, {})
+    taskcluster.createApiClient("Widgets", reference)({"rootUrl": ROOT}, session).ping()  # type: ignore[attr-defined]
+    assert "Accept" not in wire.last.headers
+
+
+def test_a_client_stays_usable_after_it_is_closed(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=3)
+    widgets = mode.widgets()
+
+    async def use() -> None:
+        async with widgets as entered:
+            assert entered is widgets
+            await widgets.ping()
+        await widgets.close()
+        await widgets.ping()
+
+    if mode.name == "async":
+        asyncio.run(use())
+    else:
+        with widgets as entered:
+            assert entered is widgets
+            widgets.ping()
+        widgets.close()
+        widgets.ping()
+    assert len(wire.sent) == 2
+
+
+def test_a_bare_async_client_works_in_one_loop_after_another_and_leaves_nothing_open(wire: Any, reference: Any) -> None:
+    wire.answer(200, {}, times=6)
+    widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
+
+    async def twice() -> None:
+        await asyncio.gather(widgets.ping(), widgets.ping())
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            asyncio.run(twice())
+    assert len(wire.sent) == 6
+
+
+def test_an_async_client_may_be_made_outside_any_loop_and_entered_later(wire: Any, reference: Any) -> None:
+    wire.answer(200, {"a": 1})
+    widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
+
+    async def use() -> Any:
+        async with widgets:
+            return await widgets.ping()
+
+    assert asyncio.run(use()) == {"a": 1}
+
+
+# options and URLs
+
+
+def test_options_are_read_at_each_call(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=2).answer(500, times=1)
+    widgets = mode.widgets()
+    mode.run(widgets.ping())
+    widgets.options["rootUrl"] = "https://other.example.com/"
+    widgets.options["credentials"] = dict(CREDENTIALS)
+    widgets.options["maxRetries"] = 0
+    mode.run(widgets.ping())
+    assert wire.last.url == "https://other.example.com/api/widgets/v1/ping"
+    assert 'id="tester"' in wire.last.headers["Authorization"]
+    with pytest.raises(TaskclusterRestFailure):
+        mode.run(widgets.ping())
+
+
+def test_credentials_changed_in_place_sign_the_next_call(mode: Any, wire: Any) -> None:
+    wire.answer(200, {}, times=2)
+    widgets = mode.widgets(credentials=CREDENTIALS)
+    mode.run(widgets.ping())
+    widgets.options["credentials"]["clientId"] = b"another"
+    mode.run(widgets.ping())
+    assert 'id="another"' in wire.last.headers["Authorization"]
+
+
+def test_a_url_is_built_without_a_call_or_a_payload(mode: Any, wire: Any) -> None:
+    widgets = mode.widgets()
+    assert widgets.buildUrl("widget", "a/b") == f"{ROOT}{PREFIX}/widget/a%2Fb"
+    assert widgets.buildUrl("widget", widgetId="w") == f"{ROOT}{PREFIX}/widget/w"
+    assert widgets.buildUrl("listWidgets", query={"color": "red"}) == f"{ROOT}{PREFIX}/widgets?color=red"
+    assert widgets.buildUrl("makeWidget", "w") == f"{ROOT}{PREFIX}/widget/w"
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize("build", ["buildUrl", "buildSignedUrl"])
+def test_an_unknown_method_is_told_with_the_nearest(mode: Any, build: str) -> None:
+    with pytest.raises(TaskclusterFailure, match="widgets has no method 'wigdet'; did you mean 'widget'"):
+        getattr(mode.widgets(credentials=CREDENTIALS), build)("wigdet", "w")
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords", "ends"),
+    [({}, {}, 900), ({"signedUrlExpiration": 60}, {}, 60), ({"signedUrlExpiration": 60}, {"expiration": 5}, 5)],
+)
+@pytest.mark.usefixtures("frozen")
+def test_a_signed_url_ends_after_the_keyword_or_the_option(
+    mode: Any, options: dict[str, Any], keywords: dict[str, Any], ends: int
+) -> None:
+    from base64 import urlsafe_b64decode
+
+    url = mode.widgets(credentials=CREDENTIALS, **options).buildSignedUrl("widget", "w", **keywords)
+    address, _, bewit = url.partition("?bewit=")
+    assert address == f"{ROOT}{PREFIX}/widget/w"
+    assert urlsafe_b64decode(bewit + "==").decode().split("\\")[:2] == ["tester", str(1700000000 + ends)]
+
+
+def test_a_signed_url_keeps_its_query(mode: Any) -> None:
+    url = mode.widgets(credentials=CREDENTIALS).buildSignedUrl("listWidgets", color="red")
+    assert url.startswith(f"{ROOT}{PREFIX}/widgets?color=red&bewit=")
+
+
+def test_only_a_get_can_be_signed_and_only_with_credentials(mode: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="makeWidget is called by PUT"):
+        mode.widgets(credentials=CREDENTIALS).buildSignedUrl("makeWidget", "w")
+    with pytest.raises(TaskclusterAuthFailure, match="needs credentials"):
+        mode.widgets().buildSignedUrl("widget", "w")
+    with pytest.raises(TaskclusterAuthFailure, match="accessToken missing"):
+        mode.widgets(credentials={"clientId": "half"}).buildSignedUrl("widget", "w")
+
+
+def test_a_method_that_newer_deployments_dropped_warns_the_one_who_calls_it(mode: Any, wire: Any) -> None:
+    wire.answer(200, {"a": 1})
+
+    async def call() -> Any:
+        return await mode.widgets().oldWidget()
+
+    with pytest.warns(DeprecationWarning, match=r"widgets\.oldWidget is gone from Taskcluster 113\.2\.0") as warned:
+        assert (asyncio.run(call()) if mode.name == "async" else mode.widgets().oldWidget()) == {"a": 1}
+    assert warned[0].filename == __file__
+
+
+def test_a_client_shows_its_class_and_deployment(mode: Any) -> None:
+    assert repr(mode.widgets(credentials=CREDENTIALS)) == f"<Widgets at {ROOT}>"
+
+
+# observers
+
+
+def test_a_plugin_observes_each_attempt(mode: Any, wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from taskcluster.registry import registry
+
+    events: list[Any] = []
+    monkeypatch.setattr(registry, "observer", lambda: events.append)
+    wire.answer(500).answer(200, {})
+    mode.run(mode.widgets().ping())
+    assert [(event.service, event.method, event.attempt, event.status) for event in events] == [
+        ("widgets", "ping", 1, 500),
+        ("widgets", "ping", 2, 200),
+    ]

@@ -1,0 +1,209 @@
+"""Temporary credentials, and the check of credentials before anything is sent."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from base64 import b64decode
+from typing import Any
+
+import pytest
+
+from taskcluster import credentials as module
+from taskcluster.credentials import createTemporaryCredentials, isExpired, signer
+from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure
+
+UTC = datetime.timezone.utc
+START = datetime.datetime.fromtimestamp(1700000000, UTC)
+HOUR = datetime.timedelta(hours=1)
+CERTIFICATE: dict[str, Any] = {
+    "version": 1,
+    "seed": "A" * 44,
+    "start": 1700000000000,
+    "expiry": 1700003600000,
+    "scopes": ["scope:a"],
+    "signature": "c2lnbmF0dXJl",
+}
+FULL: dict[str, Any] = {"clientId": "tester", "accessToken": "no-secret", "certificate": json.dumps(CERTIFICATE)}
+
+
+def create(**changes: Any) -> dict[str, Any]:
+    arguments = {
+        "clientId": "issuer",
+        "accessToken": "no-secret",
+        "start": START,
+        "expiry": START + HOUR,
+        "scopes": ["scope:a", "scope:b*"],
+    }
+    return createTemporaryCredentials(**{**arguments, **changes})
+
+
+@pytest.fixture
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "slugId", lambda: "A" * 22)
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(
+    ("name", "client_id", "issuer", "signature"),
+    [
+        (None, "issuer", {}, "H0cJ2r9xDhKtMEatywort76xDCVjI7RGbywcqHf3nyI="),
+        ("tmp/x", "tmp/x", {"issuer": "issuer"}, "MZsA3wS1gkiqBw6aLufq665F2hWgs29xoctTKGG6xvg="),
+    ],
+)
+def test_known_temporary_credentials(name: str | None, client_id: str, issuer: dict[str, str], signature: str) -> None:
+    made = create(name=name)
+    assert made["clientId"] == client_id
+    assert made["accessToken"] == b"Cz41VmijILgiIPDFlGeYVh8XzvdMhlbmwB-DyPZhdpg"
+    assert json.loads(made["certificate"]) == {
+        "version": 1,
+        "scopes": ["scope:a", "scope:b*"],
+        "start": 1700000000000,
+        "expiry": 1700003600000,
+        "seed": "A" * 44,
+        "signature": signature,
+        **issuer,
+    }
+
+
+@pytest.mark.usefixtures("seeded")
+def test_credentials_may_be_bytes_and_give_the_same() -> None:
+    assert create(clientId=b"issuer", accessToken=b"no-secret") == create()
+    assert create(clientId=b"issuer", name="tmp/x") == create(name="tmp/x")
+
+
+def test_each_certificate_has_a_seed_of_its_own_of_44_characters() -> None:
+    seeds = {json.loads(create()["certificate"])["seed"] for _ in range(10)}
+    assert len(seeds) == 10
+    assert {len(seed) for seed in seeds} == {44}
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_date_without_a_zone_is_taken_as_utc_and_another_zone_is_converted() -> None:
+    naive = {"start": START.replace(tzinfo=None), "expiry": (START + HOUR).replace(tzinfo=None)}
+    east = datetime.timezone(datetime.timedelta(hours=5))
+    assert create(**naive) == create(start=START.astimezone(east)) == create()
+
+
+def test_31_days_are_allowed_and_not_a_second_more() -> None:
+    longest = START + datetime.timedelta(days=31)
+    assert create(expiry=longest)
+    with pytest.raises(TaskclusterFailure, match="31 days"):
+        create(expiry=longest + datetime.timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"expiry": START - HOUR}, "expiry is before start"),
+        ({"start": "now"}, "start must be a datetime"),
+        ({"expiry": 1700003600}, "expiry must be a datetime"),
+        ({"scopes": "scope:a"}, "list of scopes"),
+        ({"scopes": [b"scope:a"]}, "list of scopes"),
+        ({"name": "issuer"}, "must differ"),
+    ],
+)
+def test_temporary_credentials_that_would_not_be_valid_are_not_made(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=told):
+        create(**changes)
+
+
+def test_no_error_of_making_them_shows_the_access_token() -> None:
+    with pytest.raises(TaskclusterFailure) as caught:
+        create(start=None)
+    assert "no-secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(("minutes", "expired"), [(0, True), (19, True), (20, False), (60, False)])
+@pytest.mark.parametrize("form", ["text", "bytes", "mapping"])
+def test_a_certificate_counts_as_expired_20_minutes_before_its_end(minutes: int, expired: bool, form: str) -> None:
+    expiry = int((START + datetime.timedelta(minutes=minutes)).timestamp() * 1000)
+    certificate: Any = {**CERTIFICATE, "expiry": expiry}
+    if form != "mapping":
+        certificate = json.dumps(certificate)
+    assert isExpired(certificate.encode() if form == "bytes" else certificate, START) is expired
+
+
+def test_expiry_is_judged_by_the_present_where_no_date_is_given(frozen: datetime.datetime) -> None:
+    assert isExpired({**CERTIFICATE, "expiry": 1700000000000 + 19 * 60000})
+    assert not isExpired({**CERTIFICATE, "expiry": 1700000000000 + 21 * 60000})
+
+
+def test_what_is_no_certificate_is_told() -> None:
+    with pytest.raises(TaskclusterAuthFailure, match="not a JSON object"):
+        isExpired("nonsense")
+
+
+def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
+    """Return what the signer of these credentials sends beside its signature."""
+    checked = signer(credentials, scopes)
+    assert checked is not None
+    header = checked.at(1700000000).header("GET", "/", "tc.example.com", "443", "", 1700000000, "n")
+    _, found, rest = header.partition('ext="')
+    return json.loads(b64decode(rest.partition('"')[0])) if found else None
+
+
+@pytest.mark.parametrize("credentials", [{}, {"clientId": None}, {"clientId": "", "accessToken": ""}])
+def test_without_credentials_nothing_signs(credentials: dict[str, Any]) -> None:
+    assert signer(credentials, None) is None
+    assert signer(credentials, ["a"]) is None
+
+
+def test_permanent_credentials_send_nothing_beside_the_signature() -> None:
+    assert ext({"clientId": "tester", "accessToken": "no-secret"}) is None
+
+
+@pytest.mark.parametrize("form", [str, str.encode, json.loads])
+def test_the_certificate_is_sent_as_an_object_in_whatever_form_it_is_given(form: Any) -> None:
+    assert ext({**FULL, "certificate": form(FULL["certificate"])}) == {"certificate": CERTIFICATE}
+
+
+@pytest.mark.parametrize("scopes", [[], ["a", "b"]])
+def test_authorized_scopes_are_sent_even_where_there_are_none_of_them(scopes: list[str]) -> None:
+    assert ext({"clientId": "tester", "accessToken": "no-secret"}, scopes) == {"authorizedScopes": scopes}
+    assert ext(FULL, scopes) == {"certificate": CERTIFICATE, "authorizedScopes": scopes}
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [
+        ({"clientId": "x"}, "clientId given, accessToken missing"),
+        ({"accessToken": "x"}, "accessToken given, clientId missing"),
+        ({"certificate": "{}"}, "certificate given, clientId, accessToken missing"),
+        ({**FULL, "certificate": "nonsense"}, "not a JSON object"),
+        ({**FULL, "certificate": "[]"}, "not a JSON object"),
+        ({**FULL, "certificate": "{}"}, "lacks version, seed, start, expiry, scopes, signature"),
+        ({**FULL, "certificate": json.dumps({**CERTIFICATE, "expiry": "soon"})}, "expiry that is no date"),
+        ({**FULL, "certificate": json.dumps({**CERTIFICATE, "start": None})}, "start that is no date"),
+        ({**FULL, "certificate": json.dumps({**CERTIFICATE, "start": 1700000000000000})}, "start that is no date"),
+        ({**FULL, "certificate": json.dumps({**CERTIFICATE, "expiry": -1})}, "expiry that is no date"),
+        ({**FULL, "clientId": "ä"}, "clientId holds characters that are not ASCII"),
+        ({**FULL, "accessToken": 1}, "accessToken must be text or bytes, not int"),
+        ({**FULL, "certificate": 1}, "certificate must be text, bytes or a mapping, not int"),
+    ],
+)
+def test_partial_or_malformed_credentials_are_told_with_what_is_missing(credentials: dict[str, Any], told: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=told):
+        signer(credentials, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-301, "not valid before 2023-11-14T22:13:20Z"),
+        (-299, None),
+        (0, None),
+        (3600 + 299, None),
+        (3600 + 301, "expired at 2023-11-14T23:13:20Z"),
+    ],
+)
+def test_credentials_hold_from_start_to_expiry_and_5_minutes_of_clock_drift_on_both_ends(
+    seconds: int, told: str | None
+) -> None:
+    checked = signer(FULL, None)
+    assert checked is not None
+    if told is None:
+        assert checked.at(1700000000 + seconds)
+    else:
+        with pytest.raises(TaskclusterAuthFailure, match=told):
+            checked.at(1700000000 + seconds)

@@ -1,0 +1,192 @@
+"""Options found in the surroundings, and where they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskcluster.environment import optionsFromEnvironment, resolve_options
+from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.registry import Registry
+
+ROOT = "https://tc.example.com"
+OTHER = "https://other.example.com"
+PROXY = "http://taskcluster"
+MINE = {"clientId": "mine", "accessToken": "no-secret"}
+
+
+def test_options_are_read_from_the_four_variables(environment: Callable[..., None]) -> None:
+    environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a", CERTIFICATE="{}")
+    assert optionsFromEnvironment() == {
+        "rootUrl": ROOT,
+        "credentials": {"clientId": "c", "accessToken": "a", "certificate": "{}"},
+    }
+
+
+def test_an_empty_environment_gives_the_defaults_alone(environment: Callable[..., None]) -> None:
+    assert optionsFromEnvironment() == {}
+    assert optionsFromEnvironment({"rootUrl": ROOT, "maxRetries": 1}) == {"rootUrl": ROOT, "maxRetries": 1}
+
+
+def test_empty_variables_are_as_if_they_were_not_set(environment: Callable[..., None]) -> None:
+    environment(ROOT_URL="", CLIENT_ID="", ACCESS_TOKEN="", CERTIFICATE="")
+    assert optionsFromEnvironment() == {}
+
+
+def test_the_environment_goes_over_the_defaults_which_stay_as_they_are(environment: Callable[..., None]) -> None:
+    environment(ROOT_URL=ROOT, CLIENT_ID="c")
+    defaults = {"rootUrl": OTHER, "maxRetries": 1, "credentials": dict(MINE)}
+    assert optionsFromEnvironment(defaults) == {
+        "rootUrl": ROOT,
+        "maxRetries": 1,
+        "credentials": {"clientId": "c", "accessToken": "no-secret"},
+    }
+    assert defaults == {"rootUrl": OTHER, "maxRetries": 1, "credentials": MINE}
+
+
+def test_the_proxy_of_a_task_is_not_looked_at(environment: Callable[..., None]) -> None:
+    environment(PROXY_URL=PROXY)
+    assert optionsFromEnvironment() == {}
+
+
+@pytest.fixture
+def plugged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Put one plugin with credentials for ROOT in place of all; the value lists what it was asked for."""
+    asked: list[str] = []
+
+    class Vault(Registry):
+        def credentials(self, root_url: str) -> Any:
+            asked.append(root_url)
+            return (MINE, "vault") if root_url == ROOT else None
+
+    monkeypatch.setattr("taskcluster.registry.registry", Vault(dict))
+    return asked
+
+
+FILE = f"config:\n  rootUrl: {ROOT}\n  clientId: filed\n  accessToken: file-secret\n"
+ENVIRON = {"TASKCLUSTER_ROOT_URL": ROOT, "TASKCLUSTER_CLIENT_ID": "env", "TASKCLUSTER_ACCESS_TOKEN": "env-secret"}
+PROXIED = {"TASKCLUSTER_PROXY_URL": PROXY, "TASKCLUSTER_ROOT_URL": ROOT}
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "file", "root_url", "client_id", "sources"),
+    [
+        # given wins over everything
+        ({"rootUrl": OTHER, "credentials": MINE}, {**ENVIRON, **PROXIED}, FILE, OTHER, b"mine", ("given", "given")),
+        ({"credentials": MINE}, ENVIRON, FILE, ROOT, b"mine", ("environment", "given")),
+        # then the environment
+        ({}, {**ENVIRON, **PROXIED}, FILE, ROOT, b"env", ("environment", "environment")),
+        ({"rootUrl": OTHER}, ENVIRON, FILE, OTHER, b"env", ("given", "environment")),
+        # then the task's proxy, which adds credentials itself
+        ({}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
+        ({}, {"TASKCLUSTER_PROXY_URL": PROXY}, FILE, PROXY, None, ("task proxy", "task proxy")),
+        ({"rootUrl": ROOT}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
+        ({"rootUrl": PROXY + "/"}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
+        # but not where another deployment is wanted
+        ({"rootUrl": OTHER}, PROXIED, "", OTHER, None, ("given", "none")),
+        # then the file of the command
+        ({}, {}, FILE, ROOT, b"filed", ("FILE", "FILE")),
+        ({"rootUrl": ROOT + "/"}, {}, FILE, ROOT, b"filed", ("given", "FILE")),
+        ({}, {}, FILE.replace("config:\n", "").replace("  ", ""), ROOT, b"filed", ("FILE", "FILE")),
+        # whose credentials go to no other deployment
+        ({"rootUrl": OTHER}, {}, FILE, OTHER, None, ("given", "none")),
+        # then a plugin
+        ({"rootUrl": ROOT}, {}, "", ROOT, b"mine", ("given", "plugin vault")),
+        ({}, {}, f"config: {{rootUrl: '{ROOT}'}}", ROOT, b"mine", ("FILE", "plugin vault")),
+        # then none
+        ({"rootUrl": OTHER}, {}, None, OTHER, None, ("given", "none")),
+    ],
+)
+def test_the_first_source_that_has_them_wins_and_is_named(
+    given: dict[str, Any],
+    environ: dict[str, str],
+    file: str | None,
+    root_url: str,
+    client_id: bytes | None,
+    sources: tuple[str, str],
+    plugged: list[str],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "taskcluster.yml"
+    if file is not None:
+        path.write_text(file, "utf-8")
+    found = resolve_options(given, environ=environ, config_file=path)
+    assert found.options["rootUrl"] == root_url
+    assert found.options["credentials"]["clientId"] == client_id
+    expected = tuple(str(path) if source == "FILE" else source for source in sources)
+    assert (found.root_url_source, found.credentials_source) == expected
+
+
+def test_plugins_are_asked_last_and_for_the_deployment_without_a_slash(plugged: list[str], tmp_path: Path) -> None:
+    none = tmp_path / "none.yml"
+    resolve_options({"rootUrl": ROOT, "credentials": MINE}, environ={}, config_file=none)
+    resolve_options({}, environ=ENVIRON, config_file=none)
+    resolve_options({}, environ=PROXIED, config_file=none)
+    assert plugged == []
+    resolve_options({"rootUrl": ROOT + "/"}, environ={}, config_file=none)
+    assert plugged == [ROOT]
+
+
+def test_other_options_pass_through_and_the_callers_stay(tmp_path: Path) -> None:
+    given = {"rootUrl": ROOT, "credentials": dict(MINE), "maxRetries": 1}
+    assert resolve_options(given, environ={}, config_file=tmp_path / "none").options["maxRetries"] == 1
+    assert given == {"rootUrl": ROOT, "credentials": MINE, "maxRetries": 1}
+
+
+def test_the_process_environment_is_used_where_none_is_passed(environment: Callable[..., None], tmp_path: Path) -> None:
+    environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a")
+    found = resolve_options(config_file=tmp_path / "none")
+    assert (found.options["credentials"]["clientId"], found.credentials_source) == (b"c", "environment")
+
+
+def test_the_file_is_looked_for_in_the_users_home(
+    monkeypatch: pytest.MonkeyPatch, environment: Callable[..., None], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "taskcluster.yml").write_text(FILE, "utf-8")
+    found = resolve_options()
+    assert found.options["credentials"]["accessToken"] == b"file-secret"
+    assert found.credentials_source == str(tmp_path / ".config" / "taskcluster.yml")
+
+
+def test_no_root_url_anywhere_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TaskclusterFailure, match="rootUrl is required"):
+        resolve_options(environ={}, config_file=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"config: {accessToken: file-secret\n  x: [", "is not YAML"),
+        (b"- file-secret\n", "must hold a mapping"),
+        (b"\xff\xfe file-secret", "cannot be read|is not YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_by_its_path_and_not_quoted(
+    content: bytes, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "taskcluster.yml"
+    path.write_bytes(content)
+    with pytest.raises(TaskclusterFailure, match=told) as caught:
+        resolve_options({"rootUrl": ROOT}, environ={}, config_file=path)
+    assert str(path) in str(caught.value)
+    assert "file-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "config:\n", "config: 5\n", "other: {}\n"])
+def test_a_file_without_configuration_is_as_if_there_were_none(
+    content: str, plugged: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "taskcluster.yml"
+    path.write_text(content, "utf-8")
+    assert resolve_options({"rootUrl": OTHER}, environ={}, config_file=path).credentials_source == "none"
+
+
+def test_what_was_found_shows_no_secret(tmp_path: Path) -> None:
+    shown = repr(resolve_options({}, environ=ENVIRON, config_file=tmp_path / "none"))
+    assert "env-secret" not in shown
+    assert "environment" in shown

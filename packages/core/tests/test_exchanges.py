@@ -1,0 +1,75 @@
+"""Routing key patterns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskcluster.exceptions import TaskclusterTopicExchangeFailure
+from taskcluster.exchanges import bind_exchange
+from taskcluster.spec import Exchange
+
+EXCHANGE = Exchange.from_entry(
+    {
+        "name": "taskCompleted",
+        "exchange": "task-completed",
+        "routingKey": [
+            {"name": "routingKeyKind", "constant": "primary", "multipleWords": False},
+            {"name": "taskId", "multipleWords": False},
+            {"name": "runId", "multipleWords": False},
+            {"name": "reserved", "multipleWords": True},
+        ],
+    }
+)
+
+
+def pattern(*args: Any, **kwargs: Any) -> str:
+    bound = bind_exchange(EXCHANGE, "exchange/taskcluster-queue/v1/", args, kwargs)
+    assert bound.keys() == {"exchange", "routingKeyPattern"}
+    assert bound["exchange"] == "exchange/taskcluster-queue/v1/task-completed"
+    return bound["routingKeyPattern"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({}, "primary.*.*.#"),
+        ({"taskId": "t"}, "primary.t.*.#"),
+        ({"taskId": "t", "runId": "0", "reserved": "_"}, "primary.t.0._"),
+        ({"runId": 0}, "primary.*.0.#"),
+        ({"taskId": None}, "primary.*.*.#"),
+        ({"reserved": "a.b.c"}, "primary.*.*.a.b.c"),
+        ({"routingKeyKind": "primary", "taskId": "t"}, "primary.t.*.#"),
+    ],
+)
+def test_parts_come_as_one_dict_or_as_keywords(parts: dict[str, Any], expected: str) -> None:
+    assert pattern(parts) == expected
+    assert pattern(**parts) == expected
+
+
+@pytest.mark.parametrize("text", ["primary.t.#", "#", "route.index.*", ""])
+def test_a_pattern_as_text_is_taken_as_it_is(text: str) -> None:
+    assert pattern(text) == text
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "told"),
+    [
+        (({"taskId": "t"}, {"runId": 0}), {}, "one routing key pattern as text, or one dict"),
+        (("a", "b"), {}, "one routing key pattern as text, or one dict"),
+        (({"taskId": "t"},), {"runId": 0}, "one routing key pattern as text, or one dict"),
+        (("primary.#",), {"taskId": "t"}, "one routing key pattern as text, or one dict"),
+        ((5,), {}, "one routing key pattern as text, or one dict"),
+        ((None,), {}, "one routing key pattern as text, or one dict"),
+        ((), {"taskid": "t"}, "no part 'taskid'; did you mean 'taskId'"),
+        (({"zzz": "t"},), {}, "no part 'zzz'"),
+        ((), {"taskId": "a.b"}, "taskId is one word, without dots: 'a.b'"),
+        ((), {"runId": 1.5}, "runId must be text or an integer, not float"),
+        ((), {"runId": True}, "runId must be text or an integer, not bool"),
+        ((), {"taskId": b"t"}, "not bytes"),
+    ],
+)
+def test_what_makes_no_pattern_is_told(args: tuple[Any, ...], kwargs: dict[str, Any], told: str) -> None:
+    with pytest.raises(TaskclusterTopicExchangeFailure, match=told):
+        pattern(*args, **kwargs)

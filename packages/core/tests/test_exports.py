@@ -1,0 +1,118 @@
+"""Names: what is promised is there, and type checkers are told the same as programs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+
+SOURCE = Path(taskcluster.__file__).parent
+
+
+def names_of_modules() -> list[str]:
+    """Return every module of core but those that stand for one service and need it installed."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        if path.read_text("utf-8").startswith("# Generated"):
+            continue
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+# The one that is left out changes the log of whoever imports it.
+@pytest.mark.parametrize("name", sorted({*names_of_modules()} - {"taskcluster.debugging"}))
+def test_every_name_in_all_is_there(name: str) -> None:
+    module = importlib.import_module(name)
+    exported: list[str] = getattr(module, "__all__", [])
+    missing = [each for each in exported if not hasattr(module, each)]
+    assert not missing
+    assert len(set(exported)) == len(exported)
+
+
+@pytest.mark.parametrize("name", ["taskcluster", "taskcluster.aio"])
+def test_a_packages_all_is_sorted_and_its_names_are_among_dir(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__all__ == sorted(module.__all__)
+    assert set(module.__all__) <= set(dir(module))
+
+
+def told_to_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
+    """Return each name that the TYPE_CHECKING block of a file imports, with its module and its name there."""
+    tree = ast.parse(path.read_text("utf-8"))
+    block = next(
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    )
+    found: dict[str, tuple[str, str]] = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom), ast.unparse(node)
+        for alias in node.names:
+            assert alias.asname is not None, f"{alias.name} is not exported again for type checkers"
+            found[alias.asname] = ("." * node.level + (node.module or ""), alias.name)
+    return found
+
+
+CHECKED = told_to_type_checkers(SOURCE / "__init__.py")
+CHECKED_AIO = told_to_type_checkers(SOURCE / "aio" / "__init__.py")
+
+
+def test_type_checkers_know_the_names_that_are_looked_up_and_where_they_are() -> None:
+    ours = {name: module for name, (module, _) in CHECKED.items() if module.startswith(".")}
+    table: dict[str, str] = taskcluster._NAMES  # type: ignore[attr-defined]
+    modules: tuple[str, ...] = taskcluster._MODULES  # type: ignore[attr-defined]
+    assert ours == {**{name: f".{module}" for name, module in table.items()}, **dict.fromkeys(modules, ".")}
+
+
+def test_type_checkers_know_the_names_of_the_async_package() -> None:
+    ours = {name for name, (module, _) in CHECKED_AIO.items() if module.startswith(".")}
+    assert ours == set(taskcluster.aio._NAMES)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("checked", [CHECKED, CHECKED_AIO])
+def test_what_type_checkers_are_told_is_what_programs_get(checked: dict[str, tuple[str, str]]) -> None:
+    package: Any = taskcluster if checked is CHECKED else taskcluster.aio
+    for name, (module, original) in checked.items():
+        if module.strip("."):
+            if importlib.util.find_spec(module.partition(".")[0] or "taskcluster") is None:
+                continue
+            there = importlib.import_module(module, package.__name__)
+            assert getattr(package, name) is getattr(there, original), name
+
+
+@pytest.mark.services
+def test_type_checkers_know_every_service_of_ours() -> None:
+    from taskcluster.registry import services
+
+    for which, package in ((("client", "events"), taskcluster), (("async_client", "events"), taskcluster.aio)):
+        told = CHECKED if package is taskcluster else CHECKED_AIO
+        ours = {name for name, (module, _) in told.items() if module.startswith("taskcluster_")}
+        found = {
+            getattr(service, "events_class_name" if kind == "events" else "class_name")
+            for service in services().values()
+            if service.client.startswith("taskcluster_")
+            for kind in which
+        }
+        assert ours == found - {None}
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_module_and_attribute() -> None:
+    for module in (taskcluster, taskcluster.aio, taskcluster.client):
+        with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'Nonsense'"):
+            _ = module.Nonsense
+        assert not hasattr(module, "nonsense")
+
+
+def test_a_name_is_looked_up_once() -> None:
+    assert taskcluster.fromNow is vars(taskcluster)["fromNow"]
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    assert (SOURCE / "py.typed").exists()

@@ -1,0 +1,189 @@
+"""The layers of core: imports only go down, and the world is looked at only from the top."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import taskcluster
+
+SOURCE = Path(taskcluster.__file__).parent
+
+LAYERS: list[set[str]] = [
+    {"exceptions", "messages", "options", "shapes", "spec", "suggestions", "version"},
+    {
+        "arguments",
+        "credentials",
+        "encodings",
+        "exchanges",
+        "hawk",
+        "payloads",
+        "retries",
+        "scopes",
+        "slugs",
+        "timestamps",
+        "urls",
+    },
+    {"call", "pages"},
+    {"transport", "transport.aiohttp", "transport.environment", "transport.requests"},
+]
+"""Values, decisions, procedures, transports. Every module that is not named here is of the layer above them."""
+TOP = len(LAYERS)
+
+THIRD_PARTY: dict[str, set[str]] = {
+    "credentials": set(),
+    "hawk": {"mohawk"},
+    "slugs": {"slugid"},
+    "urls": {"taskcluster_urls"},
+    "transport.requests": {"requests", "urllib3"},
+    "transport.aiohttp": {"aiohttp", "yarl"},
+}
+"""What modules below the top may import from elsewhere, at whatever place."""
+HTTP_LIBRARIES = {"aiohttp", "requests", "urllib3", "yarl"}
+SLOW_TO_LOAD = {*HTTP_LIBRARIES, "mohawk", "slugid", "yaml"}
+"""What modules of the top may import inside functions only."""
+
+LOOKS_AT_THE_WORLD = {
+    ("timestamps", "fromNow"): "the present is where it starts when no date is given",
+    ("credentials", "isExpired"): "the present is what it judges by when no date is given",
+    ("hawk", "new_nonce"): "is itself the source of nonces that calls are given as an argument",
+    ("slugs", "slugId"): "is itself the source of slugIds",
+    ("transport.environment", "snapshot"): "a transport's proxies and certificates are those of the environment",
+}
+"""The functions below the top that may read a clock, chance or the environment, each with its reason."""
+
+
+def modules() -> dict[str, ast.Module]:
+    """Return every module of core, parsed, by its name below the package; the package itself is the empty name."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = list(path.relative_to(SOURCE).with_suffix("").parts)
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = ast.parse(path.read_text("utf-8"))
+    return found
+
+
+MODULES = modules()
+
+
+def layer(module: str) -> int:
+    return next((number for number, names in enumerate(LAYERS) if module in names), TOP)
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(module: str, node: ast.AST, *, inside_functions: bool) -> Iterator[str]:
+    """Yield what is imported at run time: modules of core as `.name`, others by their top-level name."""
+    children: list[ast.AST] = list(ast.iter_child_nodes(node))
+    if is_for_type_checkers(node):
+        assert isinstance(node, ast.If)
+        children = list(node.orelse)
+    for child in children:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions:
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.level == 0:
+            assert child.module is not None
+            yield child.module.partition(".")[0]
+        elif isinstance(child, ast.ImportFrom):
+            yield from imported_from_core(module, child)
+        else:
+            yield from imports(module, child, inside_functions=inside_functions)
+
+
+def imported_from_core(module: str, node: ast.ImportFrom) -> Iterator[str]:
+    is_package = module in ("", "aio", "transport")
+    parts = module.split(".") if module else []
+    base = parts[: len(parts) - node.level + 1] if is_package else parts[: len(parts) - node.level]
+    target = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+    for alias in node.names:
+        below = f"{target}.{alias.name}".strip(".")
+        yield f".{below if below in MODULES else target}"
+
+
+def from_core(module: str, *, inside_functions: bool) -> set[str]:
+    found = imports(module, MODULES[module], inside_functions=inside_functions)
+    return {name[1:] for name in found if name.startswith(".")}
+
+
+def from_elsewhere(module: str, *, inside_functions: bool) -> set[str]:
+    found = imports(module, MODULES[module], inside_functions=inside_functions)
+    return {name for name in found if not name.startswith(".")} - sys.stdlib_module_names - {"__future__"}
+
+
+def test_the_table_names_only_modules_that_there_are() -> None:
+    assert set().union(*LAYERS) <= MODULES.keys()
+    assert THIRD_PARTY.keys() <= MODULES.keys()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) < TOP])
+def test_imports_only_go_down(module: str) -> None:
+    upwards = {name for name in from_core(module, inside_functions=True) if layer(name) > layer(module)}
+    assert not upwards
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    graph = {module: from_core(module, inside_functions=False) - {module} for module in MODULES}
+    while leaves := {module for module, needed in graph.items() if not needed & graph.keys()}:
+        graph = {module: needed for module, needed in graph.items() if module not in leaves}
+    assert not graph
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) < TOP])
+def test_below_the_top_only_named_modules_import_from_elsewhere_and_only_what_is_named(module: str) -> None:
+    assert from_elsewhere(module, inside_functions=True) == THIRD_PARTY.get(module, set())
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == TOP])
+def test_at_the_top_what_is_slow_to_load_is_imported_inside_functions(module: str) -> None:
+    assert not from_elsewhere(module, inside_functions=False) & SLOW_TO_LOAD
+
+
+def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
+    """Yield the name of each function that touches a clock, chance or the environment, once for each time."""
+    for node in ast.iter_child_nodes(tree):
+        inner = function
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = function or node.name
+        if isinstance(node, ast.ImportFrom) and node.module in ("time", "random", "secrets", "uuid"):
+            yield inner
+        if isinstance(node, ast.Name) and node.id == "random_string":
+            yield inner
+        if isinstance(node, ast.Attribute):
+            base = node.value.id if isinstance(node.value, ast.Name) else ""
+            if (
+                base in ("time", "random", "secrets", "uuid", "slugid")
+                or (base == "os" and node.attr in ("environ", "getenv", "urandom"))
+                or node.attr in ("now", "utcnow", "today", "getenv", "sleep")
+            ) and base != "surroundings":
+                yield inner
+        yield from reads_of_the_world(node, inner)
+
+
+def test_below_the_top_nothing_reads_clock_chance_or_environment_but_what_is_named() -> None:
+    found = {
+        (module, function)
+        for module, tree in MODULES.items()
+        if layer(module) < TOP
+        for function in reads_of_the_world(tree)
+    }
+    assert found == LOOKS_AT_THE_WORLD.keys()
+
+
+def test_below_the_transports_nothing_is_awaited_or_waits() -> None:
+    awaiting = {
+        module
+        for module, tree in MODULES.items()
+        if layer(module) < 3
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith)
+    }
+    assert not awaiting

@@ -1,0 +1,205 @@
+"""Options: what is known, what is wrong, what is copied, and what is never shown."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure
+from taskcluster.options import DEFAULT_TIMEOUT, Credentials, Options, normal_root_url, timeouts
+
+ROOT = "https://tc.example.com"
+SECRETS = {"clientId": "tester", "accessToken": "no-secret", "certificate": '{"version":1}'}
+
+
+def test_the_defaults() -> None:
+    options = Options(rootUrl=ROOT)
+    assert options == {
+        "rootUrl": ROOT,
+        "credentials": {"clientId": None, "accessToken": None, "certificate": None},
+        "maxRetries": 5,
+        "signedUrlExpiration": 900,
+        "delayFactor": 0.1,
+        "randomizationFactor": 0.25,
+        "maxDelay": 30.0,
+    }
+    assert isinstance(options, dict)
+
+
+def test_options_by_keyword_go_over_those_of_the_mapping() -> None:
+    assert Options({"rootUrl": ROOT, "maxRetries": 1}, maxRetries=2)["maxRetries"] == 2
+
+
+def test_options_of_options_are_the_same() -> None:
+    options = Options({"rootUrl": ROOT, "credentials": SECRETS, "authorizedScopes": ["a"], "timeout": 3})
+    assert Options(options) == options
+    assert Options(options)["credentials"] is not options["credentials"]
+
+
+@pytest.mark.parametrize(
+    "name", ["maxRetries", "signedUrlExpiration", "delayFactor", "randomizationFactor", "maxDelay"]
+)
+def test_none_for_an_option_with_a_default_means_the_default(name: str) -> None:
+    assert Options({"rootUrl": ROOT, name: None})[name] == Options(rootUrl=ROOT)[name]
+
+
+@pytest.mark.parametrize(
+    ("root_url", "normal"),
+    [
+        ("https://tc.example.com", "https://tc.example.com"),
+        ("https://tc.example.com/", "https://tc.example.com"),
+        ("https://tc.example.com///", "https://tc.example.com"),
+        ("http://taskcluster", "http://taskcluster"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_root_url_loses_its_trailing_slashes(root_url: str, normal: str) -> None:
+    assert normal_root_url(root_url) == normal
+    assert Options(rootUrl=root_url)["rootUrl"] == normal
+
+
+@pytest.mark.parametrize(
+    ("root_url", "told"),
+    [
+        (None, "rootUrl is required"),
+        ("", "rootUrl is required"),
+        ("tc.example.com", "http or https address"),
+        ("ftp://tc.example.com", "http or https address"),
+        ("https://", "http or https address"),
+        ("https:///", "http or https address"),
+        ("https://tc.example.com?x", "http or https address"),
+        ("https://tc.example.com#x", "http or https address"),
+        (b"https://tc.example.com", "must be text, not bytes"),
+    ],
+)
+def test_what_is_no_root_url_is_told(root_url: Any, told: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=told):
+        Options({"rootUrl": root_url})
+
+
+def test_the_missing_root_url_comes_with_what_to_do() -> None:
+    with pytest.raises(TaskclusterFailure, match="TASKCLUSTER_ROOT_URL"):
+        Options()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("rootURL", "unknown option 'rootURL'; did you mean 'rootUrl'"),
+        ("max_retries", "did you mean 'maxRetries'"),
+        ("credential", "did you mean 'credentials'"),
+        ("zzz", "unknown option 'zzz'$"),
+        ("baseUrl", "baseUrl is gone: pass rootUrl"),
+    ],
+)
+def test_an_unknown_option_is_told_with_the_nearest(name: str, told: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=told):
+        Options({"rootUrl": ROOT, name: "x"})
+
+
+@pytest.mark.parametrize("make", [dict, MappingProxyType])
+def test_credentials_become_bytes_and_the_callers_own_stay(make: Any) -> None:
+    given = dict(SECRETS)
+    mine: Mapping[str, Any] = make(given)
+    options = Options({"rootUrl": ROOT, "credentials": mine})
+    assert options["credentials"] == {
+        "clientId": b"tester",
+        "accessToken": b"no-secret",
+        "certificate": b'{"version":1}',
+    }
+    assert given == SECRETS
+
+
+def test_credentials_that_are_bytes_stay_bytes_and_a_certificate_may_be_a_mapping() -> None:
+    assert Credentials({"clientId": b"x", "accessToken": b"y", "certificate": MappingProxyType({"version": 1})}) == {
+        "clientId": b"x",
+        "accessToken": b"y",
+        "certificate": b'{"version":1}',
+    }
+
+
+@pytest.mark.parametrize("credentials", ["text", 1, ["clientId"]])
+def test_credentials_that_are_no_mapping_are_told(credentials: Any) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match="credentials must be a mapping"):
+        Options({"rootUrl": ROOT, "credentials": credentials})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("clientId", 1), ("accessToken", object()), ("accessToken", "ä"), ("certificate", [1])]
+)
+def test_a_credential_of_a_wrong_type_is_told_by_name_and_not_shown(name: str, value: Any) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=name) as caught:
+        Options({"rootUrl": ROOT, "credentials": {**SECRETS, name: value}})
+    assert "no-secret" not in str(caught.value)
+    assert "ä" not in str(caught.value)
+
+
+def test_authorized_scopes_are_a_list_of_our_own() -> None:
+    given = ["a"]
+    options = Options({"rootUrl": ROOT, "authorizedScopes": given})
+    given.append("b")
+    assert options["authorizedScopes"] == ["a"]
+    assert Options({"rootUrl": ROOT, "authorizedScopes": ("a", "b")})["authorizedScopes"] == ["a", "b"]
+    assert Options({"rootUrl": ROOT, "authorizedScopes": []})["authorizedScopes"] == []
+
+
+@pytest.mark.parametrize("scopes", ["a", b"a", [1], ["a", None], 5])
+def test_authorized_scopes_that_are_no_list_of_texts_are_told(scopes: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="authorizedScopes must be a list"):
+        Options({"rootUrl": ROOT, "authorizedScopes": scopes})
+
+
+@pytest.mark.parametrize(
+    ("timeout", "pair"),
+    [(None, DEFAULT_TIMEOUT), (5, (5.0, 5.0)), (0.5, (0.5, 0.5)), ((1, 2), (1.0, 2.0)), ([1, 2], (1.0, 2.0))],
+)
+def test_a_timeout_is_one_number_or_connect_and_read(timeout: Any, pair: tuple[float, float]) -> None:
+    assert timeouts(timeout) == pair
+
+
+@pytest.mark.parametrize("timeout", [0, -1, (1, 2, 3), (1,), ("1", "2"), "30", (1, None), float("nan"), object()])
+def test_what_is_no_timeout_is_told_when_the_client_is_made(timeout: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="timeout must be seconds"):
+        Options({"rootUrl": ROOT, "timeout": timeout})
+
+
+def test_the_default_timeouts_end_and_leave_claim_work_its_20_seconds() -> None:
+    connect, read = DEFAULT_TIMEOUT
+    assert 0 < connect <= 60
+    assert 20 < read <= 120
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format])
+def test_no_secret_is_shown(show: Any) -> None:
+    options = Options({"rootUrl": ROOT, "credentials": SECRETS})
+    for shown in (show(options), show(options["credentials"]), show(dict(options)), show([options])):
+        assert "no-secret" not in shown
+        assert "version" not in shown
+        assert "tester" in shown
+
+
+def test_no_secret_is_shown_of_credentials_assigned_later() -> None:
+    options = Options(rootUrl=ROOT)
+    options["credentials"] = dict(SECRETS)
+    assert "no-secret" not in repr(options)
+    assert "version" not in repr(options)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda options: pickle.loads(pickle.dumps(options))])
+def test_options_can_be_copied_and_pickled(again: Any) -> None:
+    options = Options({"rootUrl": ROOT, "credentials": SECRETS, "maxRetries": 1})
+    assert again(options) == options
+    assert type(again(options)) is Options
+
+
+def test_options_can_be_changed() -> None:
+    options = Options(rootUrl=ROOT)
+    options["rootUrl"] = "https://other.example.com"
+    options["mine"] = 1
+    assert options["rootUrl"] == "https://other.example.com"
+    assert options["mine"] == 1

@@ -1,0 +1,322 @@
+"""Plugins, found among entry points that the tests make up."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from taskcluster import registry as module
+from taskcluster.client import BaseClient, BaseEvents
+from taskcluster.messages import RequestEvent
+from taskcluster.plugins import PluginError, PluginWarning, Service, hookimpl
+from taskcluster.registry import Registry, plain
+
+EVENT = RequestEvent("queue", "task", 1, 200, 0.1, 0, 2, None)
+
+
+@dataclass
+class Point:
+    """An entry point of a distribution that is not installed."""
+
+    name: str
+    load: Callable[[], Any]
+    distribution: str = "example-plugin"
+
+    @property
+    def value(self) -> str:
+        return f"{self.name}.plugin"
+
+    @property
+    def dist(self) -> SimpleNamespace:
+        return SimpleNamespace(name=self.distribution)
+
+
+def plugin(**hooks: Callable[..., Any]) -> ModuleType:
+    """Return a module that implements the hooks."""
+    made = ModuleType("example_plugin")
+    for name, function in hooks.items():
+        setattr(made, name, hookimpl(function))
+    return made
+
+
+def offering(*services: Service) -> ModuleType:
+    return plugin(taskcluster_services=lambda: list(services))
+
+
+def service(name: str, class_name: str, **fields: Any) -> Service:
+    return Service(name, "v1", f"fake_{name}:{class_name}", f"fake_{name}.aio:{class_name}", **fields)
+
+
+WIDGETS = service("widget-store", "WidgetStore", events="fake_widget-store:WidgetStoreEvents")
+
+
+def registry_of(*points: Point) -> Registry:
+    by_name: dict[str, list[Any]] = {}
+    for point in points:
+        by_name.setdefault(point.name, []).append(point)
+    return Registry(lambda: by_name)
+
+
+@pytest.fixture
+def classes(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+    """The modules that WIDGETS names, importable."""
+    sync, aio = ModuleType("fake_widget-store"), ModuleType("fake_widget-store.aio")
+    found = {
+        "client": type("WidgetStore", (BaseClient,), {}),
+        "async_client": type("WidgetStore", (BaseClient,), {}),
+        "events": type("WidgetStoreEvents", (BaseEvents,), {}),
+    }
+    sync.WidgetStore, sync.WidgetStoreEvents = found["client"], found["events"]  # type: ignore[attr-defined]
+    aio.WidgetStore = found["async_client"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fake_widget-store", sync)
+    monkeypatch.setitem(sys.modules, "fake_widget-store.aio", aio)
+    return found
+
+
+def never(what: str) -> Callable[[], Any]:
+    def load() -> Any:
+        raise AssertionError(f"{what} is loaded without need")
+
+    return load
+
+
+@pytest.mark.parametrize("which", ["client", "async_client", "events"])
+def test_a_class_is_found_by_its_name_and_only_its_plugin_is_loaded(which: str, classes: Mapping[str, Any]) -> None:
+    registry = registry_of(Point("other", never("other")), Point("widget-store", lambda: offering(WIDGETS)))
+    name = "WidgetStoreEvents" if which == "events" else "WidgetStore"
+    assert registry.find(which, name) is classes[which]
+
+
+def test_a_class_found_once_stays_the_same_whatever_is_patched(
+    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    first = registry.find("client", "WidgetStore")
+    monkeypatch.setattr(sys.modules["fake_widget-store"], "WidgetStore", object())
+    assert registry.find("client", "WidgetStore") is first
+
+
+def test_a_class_is_found_by_whatever_plugin_offers_it(classes: Mapping[str, Any]) -> None:
+    registry = registry_of(Point("a-bundle", lambda: offering(service("x", "X"), WIDGETS)))
+    assert registry.find("client", "WidgetStore") is classes["client"]
+
+
+def test_no_plugin_is_loaded_twice(classes: Mapping[str, Any]) -> None:
+    loaded: list[int] = []
+
+    def load() -> ModuleType:
+        loaded.append(1)
+        return offering(WIDGETS)
+
+    registry = registry_of(Point("widget-store", load))
+    registry.find("client", "WidgetStore")
+    registry.find("events", "WidgetStoreEvents")
+    registry.services()
+    assert loaded == [1]
+
+
+@pytest.mark.parametrize("spelling", ["widget-store", "widget_store", "widgetStore", "widgetstore", "WidgetStore"])
+def test_a_service_is_found_by_any_spelling_of_its_name(spelling: str) -> None:
+    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    assert registry.service(spelling) is WIDGETS
+    assert plain(spelling) == "widgetstore"
+
+
+def test_services_and_class_names_are_those_of_all_plugins() -> None:
+    registry = registry_of(
+        Point("widget-store", lambda: offering(WIDGETS)),
+        Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))),
+    )
+    assert set(registry.services()) == {"widget-store", "gadgets"}
+    assert registry.class_names("client") == ["Gadgets", "WidgetStore"]
+    assert registry.class_names("client", "events") == ["Gadgets", "WidgetStore", "WidgetStoreEvents"]
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"), [("Auth", "auth"), ("PurgeCache", "purge-cache"), ("WorkerManager", "worker-manager")]
+)
+def test_a_service_of_ours_that_is_not_installed_says_what_to_install(name: str, distribution: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=f"pip install taskcluster-{distribution}$") as caught:
+        registry_of().find("client", name)
+    assert caught.value.name == f"taskcluster_{distribution}"
+    with pytest.raises(ModuleNotFoundError, match=f"pip install taskcluster-{distribution}$"):
+        registry_of().service(distribution)
+
+
+def test_an_events_class_of_ours_that_is_not_installed_says_what_to_install() -> None:
+    with pytest.raises(ModuleNotFoundError, match="QueueEvents is not installed: pip install taskcluster-queue"):
+        registry_of().find("events", "QueueEvents")
+
+
+def test_what_nobody_offers_is_told_with_the_nearest_service() -> None:
+    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    with pytest.raises(LookupError, match="no installed service offers WidgetStor; did you mean 'widget-store'"):
+        registry.find("client", "WidgetStor")
+
+
+def broken() -> Any:
+    raise ImportError("no module named gears")
+
+
+@pytest.mark.parametrize(
+    ("load", "why"),
+    [
+        (broken, "failed to load: ImportError: no module named gears"),
+        (lambda: plugin(taskcluster_services=broken), "failed to load: ImportError: no module named gears"),
+        (lambda: plugin(taskcluster_sevices=lambda: None), "failed to load: PluginValidationError"),
+        (lambda: plugin(taskcluster_credentials=lambda nonsense: None), "failed to load: PluginValidationError"),
+        (lambda: plugin(taskcluster_services=lambda: 5), "failed to load: TypeError"),
+    ],
+)
+def test_a_broken_plugin_is_named_in_a_warning_and_the_others_work(
+    load: Callable[[], Any], why: str, classes: Mapping[str, Any]
+) -> None:
+    registry = registry_of(Point("broken", load), Point("widget-store", lambda: offering(WIDGETS)))
+    with pytest.warns(PluginWarning, match=f"the plugin 'broken' of example-plugin {why}"):
+        assert set(registry.services()) == {"widget-store"}
+    assert registry.find("client", "WidgetStore") is classes["client"]
+    with pytest.raises(PluginError, match=f"Broken is not available: the plugin 'broken' of example-plugin {why}"):
+        registry.find("client", "Broken")
+
+
+def test_two_plugins_of_one_name_are_an_error_that_names_both() -> None:
+    registry = registry_of(
+        Point("widget-store", lambda: offering(WIDGETS), "first"),
+        Point("widget-store", lambda: offering(WIDGETS), "second"),
+    )
+    told = "the plugin 'widget-store' comes from more than one distribution: first and second"
+    with pytest.raises(PluginError, match=told):
+        registry.find("client", "WidgetStore")
+
+
+@pytest.mark.parametrize("rival", [service("widgetStore", "Other"), service("other", "WidgetStore")])
+def test_two_plugins_that_offer_one_service_are_told_and_the_first_stays(
+    rival: Service, classes: Mapping[str, Any]
+) -> None:
+    registry = registry_of(
+        Point("widget-store", lambda: offering(WIDGETS)), Point("rival", lambda: offering(rival), "late")
+    )
+    with pytest.warns(PluginWarning, match=r"the plugin 'rival' of late offers .* which is there already: fake_widget"):
+        assert registry.services() == {"widget-store": WIDGETS}
+    assert registry.find("client", "WidgetStore") is classes["client"]
+
+
+def test_a_disabled_plugin_is_left_out_and_told_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widget-store")
+    registry = registry_of(Point("widget-store", never("a disabled plugin")))
+    assert registry.services() == {}
+    with pytest.raises(PluginError, match="'widget-store' is disabled by TASKCLUSTER_DISABLE_PLUGINS"):
+        registry.find("client", "WidgetStore")
+
+
+def test_a_plugin_is_disabled_by_its_whole_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widget")
+    assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).services() == {"widget-store": WIDGETS}
+
+
+def test_the_first_credentials_that_are_not_none_win_and_are_named() -> None:
+    asked: list[str] = []
+
+    def empty(rootUrl: str) -> None:
+        asked.append(rootUrl)
+
+    registry = registry_of(
+        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": rootUrl})),
+        Point("empty", lambda: plugin(taskcluster_credentials=empty)),
+    )
+    assert registry.credentials("https://tc.example.com") == ({"clientId": "https://tc.example.com"}, "full")
+    assert asked == ["https://tc.example.com"]
+    assert registry_of(Point("empty", lambda: plugin(taskcluster_credentials=empty))).credentials("x") is None
+
+
+def test_a_hook_may_take_fewer_arguments_than_there_are() -> None:
+    told: list[str] = []
+    registry = registry_of(
+        Point("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})),
+        Point("count", lambda: plugin(taskcluster_request=lambda: told.append("seen"))),
+    )
+    assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
+    observer = registry.observer()
+    assert observer is not None
+    observer(EVENT)
+    assert told == ["seen"]
+
+
+def test_without_observers_there_is_nothing_to_tell() -> None:
+    assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).observer() is None
+
+
+def test_every_observer_is_told_and_one_that_raises_is_logged_and_breaks_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[RequestEvent] = []
+
+    def fail(event: RequestEvent) -> None:
+        raise RuntimeError("out of metrics")
+
+    registry = registry_of(
+        Point("before", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+        Point("broken", lambda: plugin(taskcluster_request=fail)),
+        Point("after", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+    )
+    observer = registry.observer()
+    assert observer is not None
+    with caplog.at_level(logging.WARNING, "taskcluster"):
+        observer(EVENT)
+    assert told == [EVENT, EVENT]
+    assert [record.getMessage() for record in caplog.records] == ["the plugin 'broken' failed to observe a request"]
+    assert caplog.records[0].exc_info
+
+
+def test_entry_points_are_read_once_and_not_before_they_are_needed() -> None:
+    reads: list[int] = []
+
+    def find() -> dict[str, list[Any]]:
+        reads.append(1)
+        return {}
+
+    registry = Registry(find)
+    assert reads == []
+    registry.services()
+    registry.observer()
+    assert reads == [1]
+
+
+def test_many_threads_that_ask_at_once_get_one_class(classes: Mapping[str, Any]) -> None:
+    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    found: list[Any] = []
+    barrier = threading.Barrier(8)
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(registry.find("client", "WidgetStore"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [classes["client"]] * 8
+
+
+def test_a_distribution_that_is_seen_twice_is_no_rival_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = [Point("widgets", list), Point("widgets", list), Point("widgets", list, "other")]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: twice if group == "taskcluster" else [])
+    assert [point.dist.name for point in module.entry_points()["widgets"]] == ["example-plugin", "other"]  # type: ignore[union-attr]
+
+
+def test_a_service_without_a_spec_says_so() -> None:
+    with pytest.raises(PluginError, match=r"widget-store.*without a spec"):
+        WIDGETS.reference()
+
+
+def test_a_service_without_exchanges_has_no_events_class() -> None:
+    assert service("gadgets", "Gadgets").events_class_name is None
+    assert WIDGETS.events_class_name == "WidgetStoreEvents"

@@ -1,0 +1,104 @@
+"""Scope sets: satisfaction, normal form, intersection."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcluster.scopes import intersection, missing, normalize, satisfies, satisfies_all, scopeMatch, scopesMatch
+
+SCOPES = st.text(alphabet="ab:*", max_size=4)
+SETS = st.lists(SCOPES, max_size=5)
+UNIVERSE = ["".join(letters) for length in range(5) for letters in itertools.product("ab*", repeat=length)]
+"""Every scope of up to four letters, to compare sets by what they satisfy."""
+
+
+def satisfied(scopes: list[str]) -> list[str]:
+    return [scope for scope in UNIVERSE if satisfies_all(scopes, [scope])]
+
+
+@pytest.mark.parametrize(
+    ("scope", "required", "answer"),
+    [
+        ("queue:create", "queue:create", True),
+        ("queue:create", "queue:create:x", False),
+        ("queue:create:x", "queue:create", False),
+        ("queue:*", "queue:create", True),
+        ("queue:*", "queue:", True),
+        ("queue:*", "queue", False),
+        ("queue:*", "queue:*", True),
+        ("queue:*", "queue:create:*", True),
+        ("queue:create:*", "queue:*", False),
+        ("queue:*:x", "queue:create:x", False),
+        ("*", "", True),
+        ("*", "anything", True),
+        ("a**", "a*b", True),
+        ("a**", "ab", False),
+        ("", "", True),
+        ("", "a", False),
+    ],
+)
+def test_a_star_at_the_end_stands_for_any_suffix_and_nowhere_else(scope: str, required: str, answer: bool) -> None:
+    assert satisfies(scope, required) is answer
+    assert satisfies_all([scope], [required]) is answer
+
+
+@pytest.mark.parametrize(
+    ("assumed", "sets", "answer"),
+    [
+        (["a", "b"], [["a", "b"]], True),
+        (["a", "b"], [["a", "c"]], False),
+        (["a", "b"], [["a", "c"], ["b"]], True),
+        (["a*"], [["ab", "ac"]], True),
+        ([], [["a"]], False),
+        ([], [[]], True),
+        (["a"], [[]], True),
+        (["*"], [], False),
+    ],
+)
+def test_one_required_set_has_to_be_satisfied_as_a_whole(
+    assumed: list[str], sets: list[list[str]], answer: bool
+) -> None:
+    assert scopeMatch(assumed, sets) is answer
+    assert scopesMatch(assumed, sets) is answer
+    assert scopeMatch(iter(assumed), iter(sets)) is answer
+
+
+@given(SETS, SETS)
+def test_missing_are_those_that_no_scope_satisfies_in_their_order(held: list[str], required: list[str]) -> None:
+    assert missing(held, required) == [scope for scope in required if not any(satisfies(have, scope) for have in held)]
+
+
+@given(SETS)
+def test_normal_form_means_the_same(scopes: list[str]) -> None:
+    assert satisfied(normalize(scopes)) == satisfied(scopes)
+
+
+@given(SETS)
+def test_normal_form_of_a_normal_form_is_itself_whatever_the_order_given(scopes: list[str]) -> None:
+    assert normalize(normalize(scopes)) == normalize(scopes) == normalize(reversed(scopes * 2))
+
+
+@given(SETS)
+def test_in_normal_form_no_scope_implies_another(scopes: list[str]) -> None:
+    normal = normalize(scopes)
+    assert not [pair for pair in itertools.permutations(normal, 2) if satisfies(*pair)]
+
+
+def test_normal_form_is_sorted_by_bytes_with_a_star_before_all_that_begins_like_it() -> None:
+    assert normalize(["b", "a b", "a!*", "a ", "B", "a#*", "a"]) == ["B", "a", "a ", "a b", "a!*", "a#*", "b"]
+    assert normalize(["ab", "a*", "a"]) == ["a*"]
+
+
+@given(SETS, SETS)
+def test_the_intersection_satisfies_what_both_sets_satisfy_and_nothing_else(left: list[str], right: list[str]) -> None:
+    both = satisfied(intersection(left, right))
+    assert both == [scope for scope in satisfied(left) if scope in set(satisfied(right))]
+
+
+@given(SETS, SETS)
+def test_the_intersection_is_in_normal_form_and_the_same_from_either_side(left: list[str], right: list[str]) -> None:
+    assert intersection(left, right) == intersection(right, left) == normalize(intersection(left, right))

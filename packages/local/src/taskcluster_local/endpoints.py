@@ -1,0 +1,158 @@
+"""The API methods of all services as the server needs them, and the table that finds the one a path means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from taskcluster.registry import registry
+
+from . import parameters, scopes
+from .validation import Pattern
+
+__all__ = ["Endpoint", "Table", "references"]
+
+_SERVICES = (
+    "auth", "github", "hooks", "index", "notify", "object",
+    "purge-cache", "queue", "secrets", "web-server", "worker-manager",
+)  # fmt: skip
+
+_PARAMETER = re.compile(r"<([^>]+)>")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def references() -> dict[str, Mapping[str, Any]]:
+    """Return the APIs of all services as data, by the service's name.
+
+    Raises:
+        ModuleNotFoundError: The distribution of one of them is not installed.
+    """
+    return {name: registry.service(name).reference() for name in _SERVICES}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One API method: where it is found, and what a request to it must have."""
+
+    service: str
+    name: str
+    verb: str
+    path: re.Pattern[str]
+    """Matches the path behind `/api/<service>/<version>/`, the parameters still percent-encoded in its groups."""
+    parameters: tuple[str, ...]
+    """The names of those groups, in their order."""
+    optional: tuple[str, ...]
+    """Those that may be empty; the pattern of one holds only where it is not."""
+    patterns: Mapping[str, Pattern]
+    """What parameters must match, by name."""
+    query: Mapping[str, Pattern]
+    """The query parameters it takes, and what they must match."""
+    input: str | None
+    output: str | None
+    scopes: scopes.Template | None
+    automatic: bool
+    """Whether the URL alone says which scopes are needed, so that they are checked before anything else."""
+    hide: Callable[[Any], Any] | None
+    """Takes the secrets out of a payload, where there can be any."""
+
+    def decode(self, match: re.Match[str]) -> dict[str, str]:
+        """Return the parameters of a path that `path` matched.
+
+        Raises:
+            ValueError: One is not properly percent-encoded UTF-8.
+        """
+        found: dict[str, str] = {}
+        for name, text in zip(self.parameters, match.groups(default=""), strict=True):
+            if "%" not in text and text.isascii():
+                found[name] = text
+                continue
+            if _BAD_ESCAPE.search(text):
+                raise ValueError(f"{text!r} has a % that begins no escape")
+            found[name] = unquote_to_bytes(text).decode()
+        return found
+
+
+def _endpoint(service: str, entry: Mapping[str, Any]) -> Endpoint:
+    name: str = entry["name"]
+    template = scopes.parse(entry["scopes"]) if "scopes" in entry else None
+    patterns = {arg: parameters.parameter_pattern(service, arg) for arg in entry["args"]}
+    return Endpoint(
+        service=service,
+        name=name,
+        verb=entry["method"].upper(),
+        path=_path(service, entry),
+        parameters=tuple(_PARAMETER.findall(entry["route"])),
+        optional=tuple(entry.get("emptyArgs", ())),
+        patterns={arg: Pattern.of(text) for arg, text in patterns.items() if text is not None},
+        query={arg: Pattern.of(parameters.query_pattern(arg)) for arg in entry.get("query", ())},
+        input=entry.get("input"),
+        output=entry.get("output"),
+        scopes=template,
+        automatic=template is not None and scopes.variables(template) <= set(entry["args"]),
+        hide=parameters.hidden_payload(service, name),
+    )
+
+
+def _path(service: str, entry: Mapping[str, Any]) -> re.Pattern[str]:
+    """Return the pattern of an entry's route. One slash at the end is tolerated; a wildcard keeps it as its own."""
+    route: str = entry["route"].strip("/")
+    may_be_empty = entry.get("emptyArgs", ())
+    pieces: list[str] = []
+    for position, piece in enumerate(_PARAMETER.split(route)):
+        if position % 2 == 0:
+            pieces.append(re.escape(piece))
+        elif parameters.is_wildcard(service, entry["name"], piece):
+            pieces.append("(.*)")
+        elif piece in may_be_empty:
+            # The slash before it may be missing too.
+            pieces.append(f"{pieces.pop().removesuffix('/')}(?:/([^/]+))?")
+        else:
+            pieces.append("([^/]+)")
+    return re.compile("".join([*pieces, "" if pieces[-2:] == ["(.*)", ""] else "/?"]))
+
+
+class Table:
+    """Finds endpoints by verb and path.
+
+    Args:
+        references: APIs as data, by the service's name. Where two routes match a path, the one listed first counts.
+    """
+
+    def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
+        self.endpoints: list[Endpoint] = []
+        # By service, version, verb and the first word of the route, which no route has as a parameter.
+        self._candidates: dict[tuple[str, str, str, str], list[Endpoint]] = {}
+        self._services: set[tuple[str, str]] = set()
+        for service, reference in references.items():
+            version: str = reference["apiVersion"]
+            self._services.add((service, version))
+            for entry in reference["methods"]:
+                endpoint = _endpoint(service, entry)
+                self.endpoints.append(endpoint)
+                first = entry["route"].split("/")[1]
+                self._candidates.setdefault((service, version, endpoint.verb, first), []).append(endpoint)
+
+    def has_service(self, path: str) -> bool:
+        """Whether `path` belongs to a service at all."""
+        root, api, service, version, *_ = [*path.split("/", 4), "", "", ""]
+        return (root, api) == ("", "api") and (service, version) in self._services
+
+    def find(self, verb: str, path: str) -> tuple[Endpoint, re.Match[str]] | None:
+        """Return the endpoint that `verb` and `path` mean, and the match of its path."""
+        parts = path.split("/", 4)
+        if len(parts) != 5 or parts[1] != "api" or parts[0]:
+            return None
+        _, _, service, version, rest = parts
+        for endpoint in self._candidates.get((service, version, verb, rest.partition("/")[0]), ()):
+            match = endpoint.path.fullmatch(rest)
+            if match is not None:
+                return endpoint, match
+        return None
+
+    def verbs(self, path: str) -> list[str]:
+        """Return the verbs for which `path` has an endpoint, sorted; HEAD stands wherever GET does."""
+        found: Iterable[str] = (verb for verb in ("DELETE", "GET", "POST", "PUT") if self.find(verb, path))
+        return sorted(verb for each in found for verb in (("GET", "HEAD") if each == "GET" else (each,)))

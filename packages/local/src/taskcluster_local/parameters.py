@@ -1,0 +1,104 @@
+"""What the specs do not say about the APIs: patterns of URL and query parameters, wildcards, secrets in payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .encoding import is_object
+
+__all__ = ["OMITTED", "hidden_payload", "is_wildcard", "parameter_pattern", "query_pattern"]
+
+OMITTED = "(OMITTED)"
+
+_WILDCARDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "auth": {"prefix": ()},
+    "index": {"name": ()},
+    "object": {"name": ("createUpload", "finishUpload")},
+    "purge-cache": {"workerPoolId": ()},
+    "queue": {"name": (), "taskQueueId": ("getTaskQueue",)},
+    "secrets": {"name": ()},
+    "worker-manager": {
+        "workerPoolId": (
+            "listWorkerPoolLaunchConfigs",
+            "listWorkersForWorkerGroup",
+            "worker",
+            "createWorker",
+            "updateWorker",
+            "removeWorker",
+            "shouldWorkerTerminate",
+        )
+    },
+}
+"""By service, the parameters that take the rest of the path, each with the methods where it does not."""
+
+_SLUG = r"^[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]$"
+_PRINTABLE = r"^[\x20-\x7e]+$"
+_WORD = r"^[a-zA-Z0-9-_]{1,38}$"
+_INDEX_PATH = r"^([a-zA-Z0-9_!~*'()%-]+\.)*[a-zA-Z0-9_!~*'()%-]+$"
+
+_PARAMETERS: dict[str, dict[str, str]] = {
+    "auth": {"clientId": r"^[A-Za-z0-9!@/:.+|_-]+$", "roleId": _PRINTABLE},
+    "hooks": {"hookGroupId": r"^[a-zA-Z0-9-_]{1,1000}$", "hookId": r"^[a-zA-Z0-9-_/]{1,1000}$"},
+    "index": {"namespace": _INDEX_PATH, "indexPath": _INDEX_PATH, "name": _PRINTABLE},
+    "object": {"name": _PRINTABLE},
+    "purge-cache": {"workerPoolId": r"^[A-Za-z0-9_-]{1,38}/[A-Za-z0-9_-]{1,38}$"},
+    "queue": {
+        "taskId": _SLUG,
+        "taskGroupId": _SLUG,
+        "provisionerId": _WORD,
+        "workerType": _WORD,
+        "workerGroup": _WORD,
+        "workerId": _WORD,
+        "taskQueueId": r"^[a-zA-Z0-9-_]{1,38}/[a-zA-Z0-9-_]{1,38}$",
+        "runId": r"^[1-9]*[0-9]+$",
+        "name": _PRINTABLE,
+    },
+    "web-server": {"taskId": _SLUG, "taskGroupId": _SLUG},
+    "worker-manager": {"workerPoolId": r"^[a-zA-Z0-9-_]{1,38}/[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"},
+}
+"""By service, the patterns that URL parameters must match."""
+
+_QUERY = {"limit": r"^[0-9]+$", "quarantined": r"^(true|false)$"}
+"""The patterns that query parameters must match; others only must not be empty."""
+
+
+def is_wildcard(service: str, method: str, parameter: str) -> bool:
+    """Whether a URL parameter takes the rest of the path, `/` included."""
+    excepted = _WILDCARDS.get(service, {}).get(parameter)
+    return excepted is not None and method not in excepted
+
+
+def parameter_pattern(service: str, parameter: str) -> str | None:
+    """Return the pattern that a URL parameter must match, or None where any text will do."""
+    return _PARAMETERS.get(service, {}).get(parameter)
+
+
+def query_pattern(parameter: str) -> str:
+    """Return the pattern that a query parameter must match."""
+    return _QUERY.get(parameter, "^.+$")
+
+
+def hidden_payload(service: str, method: str) -> Callable[[Any], Any] | None:
+    """Return what takes the secrets out of a method's payload before it is shown, or None where it holds none."""
+    return _HIDDEN.get((service, method))
+
+
+def _without(*path: str) -> Callable[[Any], Any]:
+    def hide(payload: Any, path: tuple[str, ...] = path) -> Any:
+        if not path:
+            return OMITTED
+        if not is_object(payload) or path[0] not in payload:
+            return payload
+        return {**payload, path[0]: hide(payload[path[0]], path[1:])}
+
+    return hide
+
+
+_HIDDEN: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("secrets", "set"): _without("secret"),
+    ("worker-manager", "registerWorker"): _without(),
+    ("worker-manager", "reregisterWorker"): _without(),
+    ("worker-manager", "createWorker"): _without("providerInfo", "staticSecret"),
+    ("worker-manager", "updateWorker"): _without("providerInfo", "staticSecret"),
+}

@@ -1,0 +1,152 @@
+"""Roles: what scopes come to when every role they let their holder assume is added, and which roles may exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .errors import ApiError
+from .scopes import ScopeSet, valid_scope
+
+__all__ = ["Roles", "check_scopes"]
+
+_ASSUME = "assume:"
+_PARAMETER = "<..>"
+_CACHED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    id: str
+    scopes: tuple[str, ...]
+
+    @property
+    def stem(self) -> str | None:
+        """What a parameterised role's id says before its `*`; None for other roles."""
+        return self.id[:-1] if self.id.endswith("*") else None
+
+    def grants(self, parameter: str) -> Iterator[str]:
+        """Yield the scopes, the parameter filled in; after one that ends with `*` nothing has a meaning."""
+        for scope in self.scopes:
+            before, found, after = scope.partition(_PARAMETER)
+            if not found:
+                yield scope
+            else:
+                yield before + parameter + ("" if parameter.endswith("*") else after)
+
+    def dependencies(self) -> Iterator[str]:
+        """Yield the `assume:` scopes that this role gives, a parameter being taken for anything.
+
+        A star that stands in the role itself (`*`, `a*`) gives every role's power, but is no dependency.
+        """
+        for scope in self.scopes:
+            before, found, _ = scope.partition(_PARAMETER)
+            if found and self.stem is not None:
+                # A parameter can also complete what stands before it to `assume:...`.
+                if before.startswith(_ASSUME) or _ASSUME.startswith(before):
+                    yield f"{before}*"
+            elif scope.startswith(_ASSUME):
+                yield scope
+
+
+class Roles:
+    """A set of roles. It never changes, so what it has expanded once it remembers.
+
+    Args:
+        scopes: The scopes of each role, by roleId.
+
+    Raises:
+        ApiError: A role is malformed, or its scopes lead back to itself (InputError).
+    """
+
+    def __init__(self, scopes: Mapping[str, Collection[str]]) -> None:
+        self.scopes: Mapping[str, tuple[str, ...]] = {role: tuple(given) for role, given in scopes.items()}
+        roles = [_Role(*item) for item in self.scopes.items()]
+        self._plain = {role.id: role for role in roles if role.stem is None}
+        self._parameterised = [(stem, role) for role in roles if (stem := role.stem) is not None]
+        self._expanded: dict[frozenset[str], ScopeSet] = {}
+        self._check(roles)
+
+    def expand(self, scopes: Iterable[str]) -> ScopeSet:
+        """Return `scopes` and everything that the roles among them add."""
+        key = frozenset(scopes)
+        known = self._expanded.get(key)
+        if known is None:
+            if len(self._expanded) >= _CACHED:
+                self._expanded.clear()
+            known = self._expanded[key] = ScopeSet(self._closure(key))
+        return known
+
+    def _closure(self, scopes: frozenset[str]) -> set[str]:
+        found = set(scopes)
+        unseen = list(scopes)
+        while unseen:
+            for role, parameter in self._assumed(unseen.pop()):
+                new = set(role.scopes if role.stem is None else role.grants(parameter)) - found
+                found |= new
+                unseen += new
+        return found
+
+    def _assumed(self, scope: str) -> Iterator[tuple[_Role, str]]:
+        """Yield the roles that `scope` lets its holder assume, each with the parameter it then has."""
+        if scope.endswith("*"):
+            prefix = scope[:-1]
+            if _ASSUME.startswith(prefix):
+                prefix = _ASSUME
+            if prefix.startswith(_ASSUME):
+                yield from self._beginning(prefix.removeprefix(_ASSUME))
+        elif scope.startswith(_ASSUME):
+            name = scope.removeprefix(_ASSUME)
+            if name in self._plain:
+                yield self._plain[name], ""
+            for stem, role in self._parameterised:
+                if name.startswith(stem):
+                    yield role, name.removeprefix(stem)
+
+    def _beginning(self, prefix: str) -> Iterator[tuple[_Role, str]]:
+        """Yield the roles that `assume:<prefix>*` means."""
+        for name, role in self._plain.items():
+            if name.startswith(prefix):
+                yield role, ""
+        for stem, role in self._parameterised:
+            if prefix.startswith(stem):
+                yield role, f"{prefix.removeprefix(stem)}*"
+            elif stem.startswith(prefix):
+                yield role, "*"
+
+    def _check(self, roles: list[_Role]) -> None:
+        for role in roles:
+            check_scopes(role.scopes)
+            for scope in role.scopes if role.stem is not None else ():
+                if scope.count(_PARAMETER) > 1:
+                    raise ApiError("InputError", f"the parameterised scope '{scope}' has '{_PARAMETER}' more than once")
+                if scope.endswith(f"*{_PARAMETER}"):
+                    raise ApiError(
+                        "InputError", f"the parameterised scope '{scope}' ends with '*{_PARAMETER}', an ambiguous star"
+                    )
+        self._check_cycles(roles)
+
+    def _check_cycles(self, roles: list[_Role]) -> None:
+        finished: set[str] = set()
+
+        def visit(role: _Role, path: list[str]) -> None:
+            if role.id in path:
+                cycle = " -> ".join(f"'{_ASSUME}{name}'" for name in [*path[path.index(role.id) :], role.id])
+                raise ApiError("InputError", f"roles may not depend on themselves, but these do: {cycle}")
+            if role.id not in finished:
+                for scope in role.dependencies():
+                    for other, _ in self._assumed(scope):
+                        visit(other, [*path, role.id])
+                finished.add(role.id)
+
+        for role in roles:
+            visit(role, [])
+
+
+def check_scopes(scopes: Iterable[object]) -> None:
+    """Raise ApiError (InputError) unless all of `scopes` may stand in a client, role or task."""
+    for scope in scopes:
+        if not valid_scope(scope):
+            raise ApiError("InputError", f"{scope!r} is not a scope: only printable ASCII characters can be in one")
+        if str(scope).endswith("**"):
+            raise ApiError("InputError", f"scopes must not end with `**`, but {scope!r} does")

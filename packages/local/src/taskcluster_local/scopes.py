@@ -1,0 +1,151 @@
+"""Scope sets that answer fast, and scope expressions: which scopes a method asks for, and which of them are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from taskcluster.scopes import normalize
+
+__all__ = ["AllOf", "AnyOf", "Expression", "ForEach", "If", "ScopeSet", "Template", "as_json", "instantiate", "missing",
+           "parse", "valid_scope", "variables"]  # fmt: skip
+
+_VALID = re.compile(r"[\x20-\x7e]*")
+_VARIABLE = re.compile(r"<([^>]+)>")
+
+
+def valid_scope(scope: object) -> bool:
+    """Whether `scope` is a text of printable ASCII characters."""
+    return isinstance(scope, str) and _VALID.fullmatch(scope) is not None
+
+
+class ScopeSet:
+    """The scopes that someone holds, roles already expanded, in normal form."""
+
+    __slots__ = ("_exact", "_prefixes", "scopes")
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        self.scopes: tuple[str, ...] = tuple(normalize(scopes))
+        self._exact = frozenset(self.scopes)
+        self._prefixes = tuple(scope[:-1] for scope in self.scopes if scope.endswith("*"))
+
+    def __repr__(self) -> str:
+        return f"ScopeSet({list(self.scopes)!r})"
+
+    def satisfies(self, required: str) -> bool:
+        """Whether one of these scopes gives `required`."""
+        return required in self._exact or required.startswith(self._prefixes)
+
+    def satisfies_all(self, required: Iterable[str]) -> bool:
+        """Whether these scopes give every one of `required`."""
+        return all(map(self.satisfies, required))
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Satisfied when every part is; with no parts, always."""
+
+    parts: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Satisfied when some part is; with no parts, never."""
+
+    parts: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Stands for one `each` per value that the parameter `source` has; only in templates."""
+
+    variable: str
+    source: str
+    each: Template
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """Stands for `then` or `otherwise`, as the parameter `condition` says; only in templates."""
+
+    condition: str
+    then: Template
+    otherwise: Template | None
+
+
+Template: TypeAlias = str | AllOf | AnyOf | ForEach | If
+"""A scope expression with variables (`<taskId>`), as an API's description has it."""
+
+Expression: TypeAlias = Template
+"""A scope expression without variables, hence without ForEach and If."""
+
+
+def parse(template: Any) -> Template:
+    """Return the template that a spec writes as JSON."""
+    if isinstance(template, str):
+        return template
+    if "AllOf" in template:
+        return AllOf(tuple(map(parse, template["AllOf"])))
+    if "AnyOf" in template:
+        return AnyOf(tuple(map(parse, template["AnyOf"])))
+    if "for" in template:
+        return ForEach(template["for"], template["in"], parse(template["each"]))
+    otherwise = parse(template["else"]) if "else" in template else None
+    return If(template["if"], parse(template["then"]), otherwise)
+
+
+def variables(template: Template) -> set[str]:
+    """Return the names that must be known before `template` can be instantiated."""
+    if isinstance(template, str):
+        return set(_VARIABLE.findall(template))
+    if isinstance(template, AllOf | AnyOf):
+        return set[str]().union(*map(variables, template.parts))
+    if isinstance(template, ForEach):
+        return variables(template.each) - {template.variable} | {template.source}
+    branches = [template.then] if template.otherwise is None else [template.then, template.otherwise]
+    return {template.condition}.union(*map(variables, branches))
+
+
+def instantiate(template: Template, values: Mapping[str, Any]) -> Expression:
+    """Return the expression that `template` stands for when its variables have `values`."""
+    expressions = _instances(template, values)
+    return expressions[0] if len(expressions) == 1 else AllOf(tuple(expressions))
+
+
+def _instances(template: Template, values: Mapping[str, Any]) -> list[Expression]:
+    if isinstance(template, str):
+        return [_VARIABLE.sub(lambda match: str(values[match[1]]), template)]
+    if isinstance(template, AllOf | AnyOf):
+        return [type(template)(tuple(part for each in template.parts for part in _instances(each, values)))]
+    if isinstance(template, ForEach):
+        return [
+            part
+            for value in values[template.source]
+            for part in _instances(template.each, {**values, template.variable: value})
+        ]
+    branch = template.then if values[template.condition] else template.otherwise
+    return [] if branch is None else _instances(branch, values)
+
+
+def missing(expression: Expression, satisfied: Callable[[str], bool]) -> Expression | None:
+    """Return what of `expression` is not satisfied, as small as it can be said, or None when nothing is missing."""
+    if isinstance(expression, str):
+        return None if satisfied(expression) else expression
+    if not isinstance(expression, AllOf | AnyOf):
+        raise TypeError(f"{expression!r} is a template: instantiate it first")
+    lacking = [missing(part, satisfied) for part in expression.parts]
+    rest = tuple(part for part in lacking if part is not None)
+    if not rest and isinstance(expression, AllOf):
+        return None
+    if len(rest) < len(lacking) and isinstance(expression, AnyOf):
+        return None
+    return rest[0] if len(rest) == 1 else type(expression)(rest)
+
+
+def as_json(expression: Expression) -> Any:
+    """Return an expression as APIs write it."""
+    if isinstance(expression, AllOf | AnyOf):
+        return {type(expression).__name__: [as_json(part) for part in expression.parts]}
+    return expression

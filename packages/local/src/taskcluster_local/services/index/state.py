@@ -1,0 +1,140 @@
+"""Indexed tasks: names, dot-separated like paths, that lead to a taskId."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...pages import Page
+from ...store import Row, Store
+from ...timestamps import from_wire, later, normal, to_wire
+
+__all__ = ["Index"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS indexed_tasks (
+    namespace TEXT NOT NULL, name TEXT NOT NULL,
+    taskId TEXT NOT NULL, rank INTEGER NOT NULL, data TEXT NOT NULL, expires TEXT NOT NULL,
+    PRIMARY KEY (namespace, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS namespaces (
+    parent TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL,
+    PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+"""
+_IN_ORDER = "ORDER BY name COLLATE NOCASE, name DESC"
+
+
+class Index:
+    """All indexed tasks of a deployment, and the namespaces that they are in."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.create(_TABLES)
+
+    def insert(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Let `path` lead to a task, unless it leads to one of higher rank; return what it leads to then."""
+        if not isinstance(payload["rank"], int):
+            raise ApiError("InternalServerError", f"The rank {payload['rank']} is no integer.")
+        namespace, name = _split(path)
+        expires = normal(payload["expires"])
+        with self._store.transaction():
+            self._store.run(
+                "INSERT INTO indexed_tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE"
+                " SET taskId = ?3, rank = ?4, data = ?5, expires = ?6 WHERE rank <= ?4",
+                namespace,
+                name,
+                payload["taskId"],
+                payload["rank"],
+                dumps(payload["data"]),
+                expires,
+            )
+            self._keep_namespaces(namespace, expires)
+        return self._read(path)
+
+    def _keep_namespaces(self, namespace: str, expires: str) -> None:
+        """Let a namespace and those above it live until the midnight that follows `expires`."""
+        midnight = from_wire(expires).replace(hour=0, minute=0, second=0, microsecond=0)
+        until = expires if to_wire(midnight) == expires else to_wire(later(midnight, timedelta(days=1)))
+        while namespace:
+            parent, name = _split(namespace)
+            self._store.run(
+                "INSERT INTO namespaces VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET expires = ?3 WHERE expires < ?3",
+                parent,
+                name,
+                until,
+            )
+            namespace = parent
+
+    def _read(self, path: str) -> dict[str, Any]:
+        row = self._store.one("SELECT * FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
+        if row is None:
+            raise ApiError("ResourceNotFound", "Indexed task not found")
+        return _task(row)
+
+    def find(self, path: str, now: datetime) -> dict[str, Any]:
+        """Return what `path` leads to; an expired entry is as absent as a missing one (ResourceNotFound)."""
+        task = self._read(path)
+        if task["expires"] <= to_wire(now):
+            raise ApiError("ResourceNotFound", "Indexed task not found")
+        return task
+
+    def find_all(self, paths: list[str]) -> list[dict[str, Any]]:
+        """Return what `paths` lead to, expired entries too, without those that lead nowhere or have no dot."""
+        rows = [
+            self._store.one("SELECT * FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
+            for path in dict.fromkeys(paths)
+            if "." in path
+        ]
+        return sorted((_task(row) for row in rows if row is not None), key=lambda task: str(task["namespace"]))
+
+    def delete(self, path: str) -> None:
+        """Let `path` lead nowhere."""
+        self._store.run("DELETE FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
+
+    def tasks(self, namespace: str, page: Page, now: datetime) -> list[dict[str, Any]]:
+        """Return the tasks right in a namespace, not expired, one more than the page's limit."""
+        rows = self._store.all(
+            f"SELECT * FROM indexed_tasks WHERE namespace = ? AND expires > ? {_IN_ORDER} LIMIT ? OFFSET ?",
+            namespace,
+            to_wire(now),
+            page.limit + 1,
+            page.offset,
+        )
+        return [_task(row) for row in rows]
+
+    def namespaces(self, parent: str, page: Page, now: datetime) -> list[dict[str, Any]]:
+        """Return the namespaces right in another, not expired, one more than the page's limit."""
+        rows = self._store.all(
+            f"SELECT * FROM namespaces WHERE parent = ? AND expires > ? {_IN_ORDER} LIMIT ? OFFSET ?",
+            parent,
+            to_wire(now),
+            page.limit + 1,
+            page.offset,
+        )
+        return [
+            {"namespace": _join(row["parent"], row["name"]), "name": row["name"], "expires": row["expires"]}
+            for row in rows
+        ]
+
+
+def _split(path: str) -> tuple[str, str]:
+    namespace, _, name = path.rpartition(".")
+    return namespace, name
+
+
+def _join(namespace: str, name: str) -> str:
+    return f"{namespace}.{name}" if namespace else name
+
+
+def _task(row: Row) -> dict[str, Any]:
+    return {
+        "namespace": _join(row["namespace"], row["name"]),
+        "taskId": row["taskId"],
+        "rank": row["rank"],
+        "data": json.loads(row["data"]),
+        "expires": row["expires"],
+    }

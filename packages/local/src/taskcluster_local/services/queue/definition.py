@@ -1,0 +1,94 @@
+"""A task's definition: what createTask makes of what a client sends, and what it refuses. No state in here."""
+
+from __future__ import annotations
+
+from datetime import MAXYEAR, datetime, timedelta
+from typing import Any
+
+from ...encoding import is_array, is_object
+from ...errors import ApiError
+from ...roles import check_scopes
+from ...timestamps import from_wire, to_wire
+
+__all__ = ["PRIORITIES", "check", "complete", "with_queue"]
+
+PRIORITIES = ("lowest", "very-low", "low", "medium", "high", "very-high", "highest")
+"""From the one that waits longest."""
+
+_DRIFT = timedelta(minutes=15)
+_LONGEST = timedelta(days=5)
+_FIELDS = (
+    "provisionerId", "workerType", "taskQueueId", "schedulerId", "projectId", "taskGroupId", "dependencies", "requires",
+    "routes", "priority", "retries", "created", "deadline", "expires", "scopes", "payload", "metadata", "tags", "extra",
+)  # fmt: skip
+_FREE_FIELDS = ("payload", "metadata", "tags", "extra")
+
+
+def with_queue(given: dict[str, Any]) -> dict[str, Any]:
+    """Return `given` with all of provisionerId, workerType and taskQueueId, of which clients may leave out some.
+
+    Raises:
+        ApiError: They contradict each other, or say nothing (InputError).
+    """
+    queue = given.get("taskQueueId")
+    provisioner, worker_type = given.get("provisionerId"), given.get("workerType")
+    pair = None if provisioner is None or worker_type is None else f"{provisioner}/{worker_type}"
+    if queue is None and pair is None:
+        raise ApiError("InputError", "either a taskQueueId, or both a provisionerId and a workerType must be given")
+    name = str(queue or pair)
+    first, _, second = name.partition("/")
+    if provisioner not in (None, first) or worker_type not in (None, second):
+        raise ApiError("InputError", 'taskQueueId must match "provisionerId/workerType"')
+    return {**given, "provisionerId": first, "workerType": second, "taskQueueId": name}
+
+
+def complete(taskId: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition of a task as it is kept: nothing left out, dates in one form, fields in their order."""
+    deadline = from_wire(given["deadline"])
+    expires = from_wire(given["expires"]) if "expires" in given else _year_after(deadline)
+    found = {
+        **given,
+        "taskGroupId": given.get("taskGroupId", taskId),
+        "created": to_wire(from_wire(given["created"])),
+        "deadline": to_wire(deadline),
+        "expires": to_wire(expires),
+        **{field: _as_stored(given[field]) for field in _FREE_FIELDS},
+    }
+    return {field: found[field] for field in _FIELDS}
+
+
+def check(definition: dict[str, Any], now: datetime) -> None:
+    """Raise ApiError unless a complete definition may be created now (InputError)."""
+    created, deadline = from_wire(definition["created"]), from_wire(definition["deadline"])
+    wrong = None
+    if created < now - _DRIFT:
+        wrong = "`created` cannot be in the past (max 15min drift)"
+    elif created > now + _DRIFT:
+        wrong = "`created` cannot be in the future (max 15min drift)"
+    elif created > deadline:
+        wrong = "`deadline` cannot be before `created`"
+    elif deadline < now:
+        wrong = "`deadline` cannot be in the past"
+    elif deadline > now + _LONGEST + _DRIFT:
+        wrong = "`deadline` cannot be more than 5 days into the future"
+    elif from_wire(definition["expires"]) < deadline:
+        wrong = "`expires` cannot be before `deadline`"
+    if wrong is not None:
+        raise ApiError("InputError", wrong)
+    check_scopes(definition["scopes"])
+
+
+def _year_after(date: datetime) -> datetime:
+    if (date.month, date.day) == (2, 29):
+        date = date.replace(month=3, day=1)
+    return date.replace(year=min(date.year + 1, MAXYEAR))
+
+
+def _as_stored(value: Any) -> Any:
+    """Return a JSON value as it comes back from the database of a deployment: keys by their length, then by bytes."""
+    if is_object(value):
+        keys = sorted(value, key=lambda key: (len(encoded := key.encode(errors="surrogatepass")), encoded))
+        return {key: _as_stored(value[key]) for key in keys}
+    if is_array(value):
+        return [_as_stored(item) for item in value]
+    return value

@@ -1,0 +1,32 @@
+"""The methods of the secrets service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...api import Call, Handler
+from ...pages import Page
+from .state import Secrets
+
+__all__ = ["handlers"]
+
+
+def handlers(secrets: Secrets) -> dict[str, Handler]:
+    """Return the handlers, by method."""
+
+    async def set_(call: Call) -> dict[str, Any]:
+        secrets.set(call.params["name"], call.payload["secret"], call.payload["expires"])
+        return {}
+
+    async def get(call: Call) -> dict[str, Any]:
+        return secrets.get(call.params["name"], call.now)
+
+    async def remove(call: Call) -> dict[str, Any]:
+        secrets.remove(call.params["name"])
+        return {}
+
+    async def list_(call: Call) -> dict[str, Any]:
+        page = Page.of(call.query)
+        return page.body("secrets", secrets.names(page, call.now))
+
+    return {"set": set_, "get": get, "remove": remove, "list": list_}

@@ -1,0 +1,52 @@
+"""Secrets, kept as long as they are not removed or expired."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...pages import Page
+from ...store import Store
+from ...timestamps import normal, to_wire
+
+__all__ = ["Secrets"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Secrets:
+    """All secrets of a deployment."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.create(_TABLES)
+
+    def set(self, name: str, secret: dict[str, Any], expires: str) -> None:
+        """Keep a secret under a name, in place of any there was."""
+        self._store.run("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", name, dumps(secret), normal(expires))
+
+    def get(self, name: str, now: datetime) -> dict[str, Any]:
+        """Return secret and expiry; an expired one is as absent as a missing one (ResourceNotFound)."""
+        row = self._store.one("SELECT secret, expires FROM secrets WHERE name = ? AND expires > ?", name, to_wire(now))
+        if row is None:
+            raise ApiError("ResourceNotFound", "Secret not found")
+        return {"secret": json.loads(row["secret"]), "expires": row["expires"]}
+
+    def remove(self, name: str) -> None:
+        """Forget a secret, if there is one."""
+        self._store.run("DELETE FROM secrets WHERE name = ?", name)
+
+    def names(self, page: Page, now: datetime) -> list[str]:
+        """Return the names of the secrets that have not expired, one more than the page's limit."""
+        rows = self._store.all(
+            "SELECT name FROM secrets WHERE expires > ? ORDER BY name COLLATE NOCASE, name DESC LIMIT ? OFFSET ?",
+            to_wire(now),
+            page.limit + 1,
+            page.offset,
+        )
+        return [row["name"] for row in rows]

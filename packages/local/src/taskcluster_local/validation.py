@@ -1,0 +1,228 @@
+"""Payloads against the JSON schemas of the APIs: defaults filled in, then everything wrong with them listed."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jsonschema import Draft6Validator, FormatChecker, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
+from referencing import Registry
+from referencing.jsonschema import DRAFT6
+
+from .encoding import is_array, is_object
+from .timestamps import from_wire
+
+__all__ = ["Pattern", "Schema", "Schemas"]
+
+_BASE = "https://taskcluster.invalid/schemas/"
+"""Only names the schemas to each other; nothing is fetched."""
+
+
+class Pattern(NamedTuple):
+    """A regular expression that means what it means in JavaScript."""
+
+    text: str
+    compiled: re.Pattern[str]
+
+    @classmethod
+    @functools.cache
+    def of(cls, text: str) -> Pattern:
+        """Return the pattern of a text, compiled once."""
+        # In JavaScript `$` is the very end, in Python it may also stand before a newline there.
+        return cls(text, re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text), re.ASCII))
+
+    def matches(self, value: str) -> bool:
+        """Whether it is found in `value`, which is all that schemas ask."""
+        return self.compiled.search(value) is not None
+
+
+class Schemas:
+    """The schemas of some APIs.
+
+    Args:
+        types: JSON schemas by their key, such as `queue/v1/task.json`; None for one that is not known, which
+            then is an object of any kind. A `$ref` is relative to the key of its schema.
+    """
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        resources = [
+            (_BASE + key, DRAFT6.create_resource({"type": "object"} if schema is None else schema))
+            for key, schema in types.items()
+        ]
+        self._registry: Registry[Any] = Registry[Any]().with_resources(resources)
+        self._schemas: dict[str, Schema] = {}
+
+    def schema(self, key: str) -> Schema:
+        """Return the schema of a key, made ready for use once."""
+        if key not in self._schemas:
+            resolver = self._registry.resolver()
+            defaults = _defaults({"$ref": _BASE + key}, resolver)
+            validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
+            self._schemas[key] = Schema(key, validator, defaults)
+        return self._schemas[key]
+
+
+class Schema:
+    """One schema, made ready for use."""
+
+    def __init__(self, key: str, validator: Validator, defaults: _Defaults | None) -> None:
+        self.key = key
+        self._validator = validator
+        self._defaults = defaults
+
+    def fill(self, payload: Any) -> None:
+        """Add to `payload` the values that the schema has for what is not given."""
+        if self._defaults is not None:
+            self._defaults.fill(payload)
+
+    def errors(self, payload: Any) -> list[str]:
+        """Return everything that is wrong with `payload`, a line each."""
+        return [line for error in self._validator.iter_errors(payload) for line in _lines(error)]
+
+
+@dataclass
+class _Defaults:
+    """The values that a schema has for properties not given, in an object and below it."""
+
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    properties: dict[str, _Defaults] = field(default_factory=dict[str, Any])
+    items: _Defaults | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.properties or self.items)
+
+    def fill(self, payload: Any) -> None:
+        if is_object(payload):
+            for name, value in self.values.items():
+                if name not in payload:
+                    payload[name] = copy.deepcopy(value)
+            for name, below in self.properties.items():
+                if name in payload:
+                    below.fill(payload[name])
+        elif is_array(payload) and self.items is not None:
+            for item in payload:
+                self.items.fill(item)
+
+
+def _defaults(schema: Any, resolver: Any) -> _Defaults | None:
+    """Return the defaults of a schema; those below oneOf and its like do not count: which one would apply?"""
+    if not is_object(schema):
+        return None
+    if "$ref" in schema:
+        resolved = resolver.lookup(schema["$ref"])
+        return _defaults(resolved.contents, resolved.resolver)
+    found = _Defaults()
+    for name, below in schema.get("properties", {}).items():
+        if is_object(below) and "default" in below:
+            found.values[name] = below["default"]
+        nested = _defaults(below, resolver)
+        if nested:
+            found.properties[name] = nested
+    found.items = _defaults(schema.get("items"), resolver)
+    return found or None
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    for branch in error.context or ():
+        yield from _lines(branch)
+    where = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
+    say = _MESSAGES.get(str(error.validator))
+    yield f"data{where} {error.message if say is None else say(error.validator_value)}"
+
+
+_MESSAGES: dict[str, Callable[[Any], str]] = {
+    "type": lambda value: f"must be {value}",
+    "enum": lambda _: "must be equal to one of the allowed values",
+    "const": lambda value: f"must be {value!r}",
+    "format": lambda value: f'must match format "{value}"',
+    "pattern": lambda value: f'must match pattern "{value}"',
+    "minLength": lambda value: f"must NOT have fewer than {value} characters",
+    "maxLength": lambda value: f"must NOT have more than {value} characters",
+    "minItems": lambda value: f"must NOT have fewer than {value} items",
+    "maxItems": lambda value: f"must NOT have more than {value} items",
+    "uniqueItems": lambda _: "must NOT have duplicate items",
+    "minimum": lambda value: f"must be >= {value}",
+    "maximum": lambda value: f"must be <= {value}",
+    "oneOf": lambda _: "must match exactly one schema in oneOf",
+    "anyOf": lambda _: "must match a schema in anyOf",
+}
+
+
+def _required(_validator: Any, required: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        absent = (name for name in required if name not in instance)
+        yield from (ValidationError(f"must have required property '{name}'") for name in absent)
+
+
+def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not is_object(instance):
+        return
+    known = schema.get("properties", {})
+    for name in instance:
+        if name in known:
+            continue
+        if allowed is False:
+            yield ValidationError(f'must NOT have additional properties: "{name}"')
+        elif isinstance(allowed, dict):
+            yield from validator.descend(instance[name], allowed, path=name)
+
+
+def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not Pattern.of(pattern).matches(instance):
+        yield ValidationError(pattern)
+
+
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft6Validator, {"required": _required, "additionalProperties": _additional, "pattern": _pattern}
+)
+
+_FORMATS = FormatChecker(formats=())
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:(?:[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
+_HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*", re.IGNORECASE | re.ASCII)
+_EMAIL = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+", re.IGNORECASE | re.ASCII)
+# A leap second passes here, and fails where the date is used, as in a deployment.
+_LEAP_SECOND = re.compile(r"(?<=[0-9]:[0-9][0-9]:)60")
+
+
+@_FORMATS.checks("date-time")
+def _is_date_time(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            from_wire(_LEAP_SECOND.sub("59", value, count=1))
+        except ValueError:
+            return False
+    return True
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or pattern.fullmatch(value) is not None
+
+
+_FORMATS.checks("uri")(_matches(_URI))
+_FORMATS.checks("hostname")(_matches(_HOSTNAME))
+_FORMATS.checks("email")(_matches(_EMAIL))
+
+
+def _parses_with(parse: Callable[[str], object], failure: type[Exception]) -> Callable[[object], bool]:
+    def passes(value: object) -> bool:
+        if isinstance(value, str):
+            try:
+                parse(value)
+            except failure:
+                return False
+        return True
+
+    return passes
+
+
+_FORMATS.checks("ipv4")(_parses_with(ipaddress.IPv4Address, ValueError))
+_FORMATS.checks("ipv6")(_parses_with(ipaddress.IPv6Address, ValueError))
+_FORMATS.checks("regex")(_parses_with(re.compile, re.error))

@@ -1,0 +1,409 @@
+"""The order in which a request is checked, and what every response looks like."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskcluster.hawk import Signer
+from taskcluster_local.api import LARGEST_BODY
+from taskcluster_local.deployment import ROOT_CLIENT
+from taskcluster_local.endpoints import references
+
+GET_SECRET = "/api/secrets/v1/secret/a/b"
+BAD_TASK = "/api/queue/v1/task/xx"
+
+
+def secret(site: Any) -> dict[str, Any]:
+    return {"secret": {"key": "value"}, "expires": site.clock.at(hours=1)}
+
+
+# Order
+
+
+def test_routing_comes_first(site: Any) -> None:
+    answer = site.call("DELETE", BAD_TASK, body=b"{", by=None)
+    assert (answer.status, answer.json) == (404, {"error": "Not found"})
+
+
+def test_json_comes_before_credentials_scopes_and_parameters(site: Any) -> None:
+    for method in ("GET", "PUT"):
+        answer = site.call(method, BAD_TASK, body=b"{", by={"clientId": "absent", "accessToken": "x"})
+        assert (answer.status, answer.code) == (400, "MalformedPayload")
+        assert answer.json["requestInfo"]["payload"] == "{"
+
+
+def test_credentials_come_before_scopes(site: Any) -> None:
+    answer = site.call("GET", GET_SECRET, by={"clientId": "absent", "accessToken": "x"})
+    assert (answer.status, answer.code) == (401, "AuthenticationFailed")
+    assert answer.headers["www-authenticate"] == "hawk"
+
+
+def test_scopes_come_before_parameters_query_payload_and_existence(site: Any) -> None:
+    for method, target in (
+        ("GET", "/api/queue/v1/provisioners/!!"),
+        ("GET", "/api/secrets/v1/secrets?x=1"),
+        ("PUT", "/api/secrets/v1/secret/x"),
+        ("GET", "/api/secrets/v1/secret/x"),
+    ):
+        for by, status in ((None, 403), ("nobody", 403)):
+            answer = site.call(method, target, {}, by=by)
+            assert (answer.status, answer.code) == (status, "InsufficientScopes")
+            assert "www-authenticate" not in answer.headers
+
+
+def test_parameters_come_before_the_query(site: Any) -> None:
+    answer = site.call("GET", f"{BAD_TASK}?x=1")
+    assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
+    assert answer.message.startswith("Invalid URL patterns:\nURL parameter 'taskId' given as 'xx' must match regular")
+
+
+def test_the_query_comes_before_the_payload(site: Any) -> None:
+    answer = site.call("PUT", "/api/secrets/v1/secret/x?a=1", {})
+    assert (answer.code, answer.message) == ("InvalidRequestArguments", "Query-string parameter: a is not supported!")
+
+
+def test_the_payload_comes_before_deferred_scopes_and_existence(site: Any, slug: Callable[[int], str]) -> None:
+    target = f"/api/queue/v1/task/{slug(1)}"
+    answer = site.call("PUT", target, {}, by=None)
+    assert (answer.status, answer.code) == (400, "InputValidationError")
+    answer = site.call("POST", f"{target}/cancel", by=None)
+    assert answer.status == 404
+    answer = site.call("POST", f"{target}/priority", {}, by=None)
+    assert answer.code == "InputValidationError"
+
+
+def test_empty_lists_need_no_scopes(site: Any) -> None:
+    assert site.ok("POST", "/api/index/v1/tasks/indexes", {}, by=None) == {"tasks": []}
+    answer = site.call(
+        "POST", "/api/index/v1/tasks/indexes", {"indexes": ["a.b"]}, by={"clientId": "x", "accessToken": ""}
+    )
+    assert answer.status == 401
+
+
+def test_methods_without_scopes_never_look_at_credentials(site: Any) -> None:
+    for target in ("/api/auth/v1/ping", "/api/queue/v1/__heartbeat__"):
+        assert site.call("GET", target, by={"clientId": "absent", "accessToken": "x"}).status == 200
+
+
+def test_bad_credentials_are_refused_where_none_would_do(site: Any, slug: Callable[[int], str]) -> None:
+    target = f"/api/queue/v1/task/{slug(1)}"
+    assert site.call("GET", target, by=None).status == 404
+    assert site.call("GET", target, by={"clientId": "absent", "accessToken": "x"}).status == 401
+
+
+# Credentials in requests
+
+
+def test_the_payload_must_have_the_hash_that_was_signed(site: Any) -> None:
+    request = site.request("PUT", GET_SECRET, secret(site))
+    changed = type(request)(request.method, request.target, request.headers, request.body + b" ")
+    assert asyncio.run(site.send(request)).status == 200
+    assert asyncio.run(site.send(changed)).code == "AuthenticationFailed"
+    unhashed = site.request("PUT", GET_SECRET, secret(site), hashed=False)
+    assert asyncio.run(site.send(unhashed)).status == 200
+
+
+def test_bodies_that_are_not_json_count_as_empty(site: Any) -> None:
+    headers = {"Content-Type": "text/plain"}
+    assert site.call("GET", "/api/secrets/v1/secrets", headers=headers).status == 200
+    answer = site.call("GET", "/api/secrets/v1/secrets", body=b"x", headers=headers)
+    assert answer.code == "AuthenticationFailed"
+
+
+def test_a_signed_url(site: Any) -> None:
+    site.ok("PUT", GET_SECRET, secret(site))
+    signer = Signer(ROOT_CLIENT, site.tokens[ROOT_CLIENT].encode(), "")
+    expires = int(site.clock.now.timestamp()) + 60
+    target = f"{GET_SECRET}?bewit={signer.bewit(GET_SECRET, 'tc.example.com', '8080', expires)}"
+    assert site.call("GET", target, by=None).status == 200
+    assert site.call("GET", target).status == 401
+    assert site.call("PUT", target, secret(site), by=None).message == "Unauthorized: Invalid method"
+    site.clock.advance(seconds=61)
+    assert site.call("GET", target, by=None).message == "Unauthorized: Access expired"
+
+
+# Missing scopes
+
+
+def test_what_a_client_lacks(site: Any) -> None:
+    answer = site.call("PUT", GET_SECRET, secret(site), by="reader")
+    assert answer.status == 403
+    assert answer.message == (
+        "Client ID reader does not have sufficient scopes and is missing the following scopes:\n\n"
+        "```\nsecrets:set:a/b\n```\n\n"
+        "This request requires the client to satisfy the following scope expression:\n\n"
+        "```\nsecrets:set:a/b\n```"
+    )
+
+
+def test_what_an_anonymous_caller_lacks(site: Any) -> None:
+    assert site.call("GET", GET_SECRET, by=None).message == (
+        "This request requires Taskcluster credentials that satisfy the following scope expression:\n\n"
+        "```\nsecrets:get:a/b\n```"
+    )
+
+
+def test_expressions_are_shown_as_json(site: Any) -> None:
+    payload = {"workerGroup": "g", "workerId": "i"}
+    answer = site.call("POST", "/api/queue/v1/claim-work/p/w", payload, by="nobody")
+    expression = {"AllOf": ["queue:claim-work:p/w", "queue:worker-id:g/i"]}
+    assert answer.message.count(f"```\n{json.dumps(expression, indent=2)}\n```") == 2
+
+
+# Payloads
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code", "text"),
+    [
+        (b"{", {}, "MalformedPayload", "Failed to parse JSON"),
+        (b'"text"', {}, "MalformedPayload", "Must be an object or array"),
+        (b"null", {}, "MalformedPayload", "Must be an object or array"),
+        (b"[]", {}, "InputValidationError", "data must be object"),
+        (b"", {}, "InputValidationError", "data must have required property 'scopes'"),
+        (b"{}", {"Content-Type": "text/plain"}, "MalformedPayload", "got content-type: text/plain"),
+        (b"{}", {"Content-Type": "application/json; charset=utf-7"}, "InternalServerError", "utf-7"),
+        (b"{}", {"Content-Encoding": "zip"}, "InternalServerError", "zip"),
+        (b"{}", {"Content-Type": "APPLICATION/JSON; charset=UTF-8"}, "InputValidationError", "scopes"),
+        ("{}".encode("utf-16"), {"Content-Type": "application/json; charset=utf-16"}, "InputValidationError", "scopes"),
+    ],
+)
+def test_payloads(site: Any, body: bytes, headers: dict[str, str], code: str, text: str) -> None:
+    answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
+    assert answer.code == code
+    assert text in answer.json["message"]
+
+
+def test_a_payload_must_be_declared_as_json(site: Any) -> None:
+    target = "/api/auth/v1/scopes/expand"
+    answer = site.call("POST", target)
+    assert (answer.status, answer.code) == (400, "MalformedPayload")
+    assert answer.message.endswith("got content-type: null")
+
+
+def test_a_body_can_be_too_large(site: Any) -> None:
+    request = site.request("POST", "/api/auth/v1/scopes/expand", {"scopes": []})
+    too_large = type(request)(request.method, request.target, request.headers, None)
+    answer = asyncio.run(site.send(too_large))
+    assert (answer.status, answer.code) == (500, "InternalServerError")
+
+
+def packed(body: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [
+        ("gzip", packed(b'{"scopes": []}', 31), 200),
+        ("GZIP", packed(b'{"scopes": []}', 31), 200),
+        ("deflate", packed(b'{"scopes": []}', 15), 200),
+        ("identity", b'{"scopes": []}', 200),
+        ("gzip", packed(b'{"scopes": []}', 31)[:-5], 400),
+        ("gzip", b'{"scopes": []}', 400),
+        ("gzip", b"", 400),
+        ("gzip", packed(b" " * (LARGEST_BODY - 14) + b'{"scopes": []}', 31), 200),
+        ("gzip", packed(b" " * (LARGEST_BODY - 13) + b'{"scopes": []}', 31), 500),
+        ("zip", b'{"scopes": []}', 500),
+    ],
+)
+def test_compressed_payloads(site: Any, encoding: str, body: bytes, status: int) -> None:
+    headers = {"Content-Encoding": encoding}
+    answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
+    assert answer.status == status
+
+
+def test_all_errors_of_a_payload_are_listed(site: Any, slug: Callable[[int], str]) -> None:
+    answer = site.call("PUT", f"/api/queue/v1/task/{slug(1)}", {"retries": 50, "priority": "normal", "x": None})
+    lines = answer.json["message"].splitlines()
+    assert lines[:4] == [
+        "",
+        "Schema Validation Failed!",
+        "Rejecting Schema: http://tc.example.com:8080/schemas/queue/v1/create-task-request.json#",
+        "Errors:",
+    ]
+    assert {line for line in lines if line.startswith("  * ")} >= {
+        "  * data must have required property 'created'",
+        '  * data must NOT have additional properties: "x"',
+        "  * data/retries must be <= 49",
+        "  * data/priority must be equal to one of the allowed values",
+    }
+    # The defaults are in already.
+    assert answer.json["requestInfo"]["payload"]["schedulerId"] == "-"
+
+
+# Errors
+
+
+def test_the_body_of_an_error(site: Any) -> None:
+    answer = site.call("GET", "/api/secrets/v1/secret/a%2Fb")
+    time = site.clock.at()
+    assert answer.json == {
+        "code": "ResourceNotFound",
+        "message": "Secret not found\n\n---\n\n* method:     get\n* errorCode:  ResourceNotFound\n"
+        f"* statusCode: 404\n* time:       {time}",
+        "requestInfo": {"method": "get", "params": {"name": "a/b"}, "payload": {}, "time": time},
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "payload", "shown"),
+    [
+        ("PUT", "/api/secrets/v1/secret/x", {"secret": {"a": 1}}, {"secret": "(OMITTED)"}),
+        ("PUT", "/api/secrets/v1/secret/x", {"other": 1}, {"other": 1}),
+        ("POST", "/api/worker-manager/v1/worker/register", {"workerIdentityProof": {"x": 1}}, "(OMITTED)"),
+        (
+            "PUT",
+            "/api/worker-manager/v1/workers/p%2Fw/g/i",
+            {"providerInfo": {"staticSecret": "s", "other": 1}},
+            {"providerInfo": {"staticSecret": "(OMITTED)", "other": 1}},
+        ),
+    ],
+)
+def test_secrets_are_not_shown(site: Any, method: str, target: str, payload: Any, shown: Any) -> None:
+    answer = site.call(method, target, payload)
+    assert answer.code == "InputValidationError"
+    assert answer.json["requestInfo"]["payload"] == shown
+
+
+def test_a_secret_that_is_not_json_is_not_shown_at_all(site: Any) -> None:
+    answer = site.call("PUT", "/api/secrets/v1/secret/x", body=b'{"secret": hunter2')
+    assert answer.status == 500
+    assert b"hunter2" not in answer.content
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_mistake_of_ours_is_an_internal_error(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    site.store.close()
+    answer = site.call("GET", GET_SECRET)
+    assert (answer.status, answer.code) == (500, "InternalServerError")
+    incident = re.fullmatch(r"Internal Server Error, incidentId ([0-9a-f-]{36})\.", answer.message)
+    assert incident is not None
+    assert incident[1] in caplog.text
+
+
+# Query
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("x=1", "Query-string parameter: x is not supported!"),
+        ("limit=abc", 'Query-string parameter: limit="abc" does not match expression: /^[0-9]+$/'),
+        ("limit=", 'Query-string parameter: limit="" does not match expression: /^[0-9]+$/'),
+        ("limit=1&limit=2", "Query-string parameter: limit must be a string!"),
+        ("x=1&y=2", "Query-string parameter: x is not supported!\nQuery-string parameter: y is not supported!"),
+    ],
+)
+def test_queries(site: Any, query: str, message: str) -> None:
+    answer = site.call("GET", f"/api/secrets/v1/secrets?{query}")
+    assert (answer.status, answer.code, answer.message) == (400, "InvalidRequestArguments", message)
+
+
+def test_housekeeping_takes_no_query(site: Any) -> None:
+    assert site.call("GET", "/api/auth/v1/ping?x=1", by=None).code == "InvalidRequestArguments"
+    assert site.call("GET", "/api/auth/v1/ping?bewit=x", by=None).status == 200
+
+
+# Responses
+
+
+def test_headers_of_every_response(site: Any) -> None:
+    for target in ("/api/auth/v1/ping", GET_SECRET, "/api/auth/v1/unknown"):
+        headers = site.call("GET", target, headers={"x-taskcluster-trace-id": "trace"}).headers
+        assert headers["content-type"] == "application/json; charset=utf-8"
+        assert headers["cache-control"] == "no-store no-cache must-revalidate"
+        assert headers["access-control-allow-origin"] == "*"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-for-trace-id"] == "trace"
+        assert re.fullmatch(r"[0-9a-f-]{36}", headers["x-for-request-id"])
+        assert re.fullmatch(r'W/"[0-9a-f]+-[A-Za-z0-9+/]{27}"', headers["etag"])
+
+
+def test_what_a_client_has_is_not_sent_again(site: Any) -> None:
+    first = site.call("GET", "/api/auth/v1/__version__", by=None)
+    for known in (
+        first.headers["etag"],
+        first.headers["etag"].removeprefix("W/"),
+        f'"x", {first.headers["etag"]}',
+        "*",
+    ):
+        again = site.call("GET", "/api/auth/v1/__version__", by=None, headers={"If-None-Match": known})
+        assert (again.status, again.content) == (304, b"")
+    headers = {"If-None-Match": first.headers["etag"], "Cache-Control": "no-cache"}
+    assert site.call("GET", "/api/auth/v1/__version__", by=None, headers=headers).status == 200
+
+
+def test_large_bodies_are_compressed_for_those_who_accept_it(site: Any) -> None:
+    site.ok("PUT", GET_SECRET, {**secret(site), "secret": {"long": "x" * 2000}})
+    plain = site.call("GET", GET_SECRET)
+    packed = site.call("GET", GET_SECRET, headers={"Accept-Encoding": "gzip, br"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == plain.content
+    assert packed.headers["etag"] == plain.headers["etag"]
+    small = site.call("GET", "/api/auth/v1/ping", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small.headers
+
+
+def test_options_list_the_verbs_of_a_path(site: Any) -> None:
+    answer = site.call("OPTIONS", "/api/secrets/v1/secret/x", by=None)
+    assert (answer.status, answer.content) == (200, b"DELETE, GET, HEAD, PUT")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert site.call("OPTIONS", "/api/secrets/v1/unknown", by=None).json == {"error": "Not found"}
+
+
+def test_head_is_answered_wherever_get_is(site: Any) -> None:
+    assert site.call("HEAD", "/api/auth/v1/ping", by=None).status == 200
+    assert site.call("HEAD", GET_SECRET).status == 404
+    assert site.call("HEAD", "/api/queue/v1/claim-work/p/w").json == {"error": "Not found"}
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/unknown/v1/ping", "/docs/x"])
+def test_outside_of_the_services_answers_are_html(site: Any, path: str) -> None:
+    answer = site.call("GET", path, by=None)
+    assert answer.status == 404
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_bad_escape_is_refused_in_html(site: Any) -> None:
+    answer = site.call("GET", "/api/secrets/v1/secret/%zz", by=None)
+    assert answer.status == 400
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+# Methods that are not provided
+
+
+def test_what_is_not_provided_says_so_and_is_not_worth_a_retry(site: Any) -> None:
+    answer = site.call("GET", "/api/hooks/v1/hooks")
+    assert (answer.status, answer.code) == (400, "NotImplementedLocally")
+    assert answer.message.startswith("hooks.listHookGroups is not provided by this local deployment")
+
+
+def test_what_is_not_provided_is_checked_nevertheless(site: Any) -> None:
+    # Scopes that the URL alone asks for.
+    assert site.call("GET", "/api/worker-manager/v1/worker-pools", by="nobody").status == 403
+    # Credentials where the scopes depend on more.
+    target, address = "/api/notify/v1/email", {"address": "a@example.com", "subject": "s", "content": "c"}
+    assert site.call("POST", target, address, by={"clientId": "absent", "accessToken": "x"}).status == 401
+    assert site.call("POST", target, {**address, "x": 1}).code == "InputValidationError"
+    assert site.call("POST", target, address).code == "NotImplementedLocally"
+
+
+def test_every_method_answers_and_never_with_a_server_error(site: Any) -> None:
+    for service, reference in references().items():
+        for entry in reference["methods"]:
+            path = re.sub("<[^>]*>", "x", entry["route"])
+            answer = site.call(entry["method"].upper(), f"/api/{service}/v1{path}", {})
+            assert answer.status < 500, path
+            assert answer.json != {"error": "Not found"}, path

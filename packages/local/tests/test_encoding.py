@@ -1,0 +1,49 @@
+"""JSON with JavaScript's numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from taskcluster_local.encoding import loads, pretty
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.0", "1"),
+        ("1.5", "1.5"),
+        ("1e3", "1000"),
+        ("9007199254740991", "9007199254740991"),
+        ("9007199254740993", "9007199254740992"),
+        ("12345678901234567890", "12345678901234567000"),
+        ("-12345678901234567890", "-12345678901234567000"),
+        ("1" + "0" * 5000, None),
+        ("1e999", None),
+        ("NaN", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_numbers(text: str, expected: Any) -> None:
+    if expected is None:
+        with pytest.raises(ValueError):
+            loads(text)
+    else:
+        assert pretty(loads(text)).decode() == expected
+
+
+def test_bodies_are_indented_by_two_and_not_ascii_only() -> None:
+    assert pretty({"a": ["é"]}).decode() == '{\n  "a": [\n    "é"\n  ]\n}'
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], None, "é", 1, 0.5, True, {"a": {}, "b": [[], {"c": [1, None, "x\n"]}], "d": {"e": {"f": False}}}]
+)
+def test_bodies_are_what_json_would_write(value: Any) -> None:
+    assert pretty(value).decode() == json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def test_half_of_a_surrogate_pair_is_escaped() -> None:
+    assert pretty(loads('"\\ud800"')) == b'"\\ud800"'

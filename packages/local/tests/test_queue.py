@@ -1,0 +1,656 @@
+"""The queue service: a task's life."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskcluster_local.services.queue.state import MOST_RUNS
+
+ROOT = "/api/queue/v1"
+WORKER = {"workerGroup": "g", "workerId": "i"}
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def create(site: Any, slug: Make, task: Make) -> Make:
+    """Creates a task; returns its status."""
+
+    def call(number: int = 1, **fields: Any) -> Any:
+        return site.ok("PUT", f"{ROOT}/task/{slug(number)}", task(**fields))["status"]
+
+    return call
+
+
+@pytest.fixture
+def claim(site: Any) -> Make:
+    """Claims tasks that are there."""
+
+    def call(tasks: int = 1, queue: str = "p/w", **worker: str) -> Any:
+        return site.ok("POST", f"{ROOT}/claim-work/{queue}", {**WORKER, **worker, "tasks": tasks})["tasks"]
+
+    return call
+
+
+@pytest.fixture
+def post(site: Any, slug: Make) -> Make:
+    """Posts to a task."""
+
+    def call(action: str, payload: Any = None, number: int = 1, **options: Any) -> Any:
+        return site.call("POST", f"{ROOT}/task/{slug(number)}/{action}", payload, **options)
+
+    return call
+
+
+@pytest.fixture
+def status(site: Any, slug: Make) -> Make:
+    def call(number: int = 1) -> Any:
+        return site.ok("GET", f"{ROOT}/task/{slug(number)}/status")["status"]
+
+    return call
+
+
+def states(found: Any) -> list[str]:
+    return [
+        found["state"],
+        *(f"{run['reasonCreated']} {run.get('reasonResolved', run['state'])}" for run in found["runs"]),
+    ]
+
+
+# Creating
+
+
+def test_the_status_of_a_minimal_task(site: Any, slug: Make, create: Make) -> None:
+    found = create()
+    expected = {
+        "taskId": slug(1),
+        "provisionerId": "p",
+        "workerType": "w",
+        "taskQueueId": "p/w",
+        "schedulerId": "-",
+        "projectId": "none",
+        "taskGroupId": slug(1),
+        "priority": "lowest",
+        "deadline": site.clock.at(hours=1),
+        "expires": "2031-03-01T13:00:00.123Z",
+        "retriesLeft": 5,
+        "state": "pending",
+        "runs": [{"runId": 0, "state": "pending", "reasonCreated": "scheduled", "scheduled": site.clock.at()}],
+    }
+    assert found == expected
+    assert list(found) == list(expected)
+
+
+def test_the_definition_comes_back_whole_and_in_order(site: Any, slug: Make, create: Make) -> None:
+    payload = {"long": 1, "b": {"bb": 1, "a": [{"dd": 1, "c": 2}]}, "ä": 3, "zz": 1.0}
+    create(payload=payload, created="2030-03-01 12:00:00+00:00")
+    found = site.ok("GET", f"{ROOT}/task/{slug(1)}")
+    assert list(found) == [
+        "provisionerId", "workerType", "taskQueueId", "schedulerId", "projectId", "taskGroupId", "dependencies",
+        "requires", "routes", "priority", "retries", "created", "deadline", "expires", "scopes", "payload", "metadata",
+        "tags", "extra",
+    ]  # fmt: skip
+    assert found["created"] == "2030-03-01T12:00:00.000Z"
+    # Keys by their length in bytes, then by their bytes.
+    assert json.dumps(found["payload"], ensure_ascii=False) == (
+        '{"b": {"a": [{"c": 2, "dd": 1}], "bb": 1}, "zz": 1, "ä": 3, "long": 1}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"taskQueueId": "p/w", "provisionerId": "q"}, "must match"),
+        ({"taskQueueId": "p/w", "provisionerId": "p", "workerType": "x"}, "must match"),
+        ({"taskQueueId": ..., "provisionerId": "p"}, "must be given"),
+        ({"created": {"minutes": -15.1}}, "`created` cannot be in the past"),
+        ({"created": {"minutes": 15.1}}, "`created` cannot be in the future"),
+        ({"created": {"minutes": 10}, "deadline": {"minutes": 5}}, "`deadline` cannot be before `created`"),
+        ({"created": {"minutes": -10}, "deadline": {"minutes": -5}}, "`deadline` cannot be in the past"),
+        ({"deadline": {"days": 5, "minutes": 15.1}}, "`deadline` cannot be more than 5 days"),
+        ({"expires": {"minutes": 59}}, "`expires` cannot be before `deadline`"),
+        ({"scopes": ["a**"]}, "must not end with"),
+    ],
+)
+def test_definitions_are_checked(site: Any, slug: Make, task: Make, fields: dict[str, Any], message: str) -> None:
+    given = {name: site.clock.at(**value) if isinstance(value, dict) else value for name, value in fields.items()}
+    payload = {name: value for name, value in task(**given).items() if value is not ...}
+    answer = site.call("PUT", f"{ROOT}/task/{slug(1)}", payload)
+    assert (answer.status, answer.code) == (400, "InputError")
+    assert message in answer.message
+    assert site.call("GET", f"{ROOT}/task/{slug(1)}").status == 404
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"created": {"minutes": -15}},
+        {"created": {"minutes": 15}},
+        {"deadline": {"days": 5, "minutes": 15}},
+        {"taskQueueId": ..., "provisionerId": "p", "workerType": "w"},
+        {"provisionerId": "p", "workerType": "w"},
+        {"dependencies": []},
+        {"expires": {"days": 365 * 7900}},
+    ],
+)
+def test_what_definitions_may_be(site: Any, slug: Make, task: Make, fields: dict[str, Any]) -> None:
+    given = {name: site.clock.at(**value) if isinstance(value, dict) else value for name, value in fields.items()}
+    payload = {name: value for name, value in task(**given).items() if value is not ...}
+    assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 200
+
+
+def test_expiry_a_year_after_a_leap_day(site: Any, create: Make) -> None:
+    site.clock.now = site.clock.now.replace(year=2032, month=2, day=29)
+    assert create()["expires"] == "2033-03-01T13:00:00.123Z"
+
+
+def test_creating_again(site: Any, slug: Make, task: Make, create: Make, claim: Make) -> None:
+    create()
+    claim()
+    given = task()
+    # The same instant, otherwise written; a default, said.
+    given.update(created=given["created"].replace("Z", "+00:00"), retries=5, tags={})
+    again = site.ok("PUT", f"{ROOT}/task/{slug(1)}", given)["status"]
+    assert again["state"] == "running"
+    answer = site.call("PUT", f"{ROOT}/task/{slug(1)}", task(retries=1))
+    assert (answer.status, answer.code) == (409, "RequestConflict")
+    site.clock.advance(minutes=16)
+    assert site.call("PUT", f"{ROOT}/task/{slug(1)}", given).code == "InputError"
+
+
+def test_scopes_for_creating(new_site: Make, slug: Make) -> None:
+    scopes = [
+        "queue:create-task:high:p/w", "queue:create-task:project:none", "queue:scheduler-id:-", "queue:route:r", "s:*",
+    ]  # fmt: skip
+    with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as site:
+        task = {
+            "taskQueueId": "p/w",
+            "created": site.clock.at(),
+            "deadline": site.clock.at(hours=1),
+            "payload": {},
+            "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+        }
+
+        def status(**fields: Any) -> int:
+            return int(site.call("PUT", f"{ROOT}/task/{slug(1)}", {**task, **fields}, by="c").status)
+
+        assert status(priority="highest") == 403
+        assert status(scopes=["t"]) == 403
+        assert status(routes=["q"]) == 403
+        assert status(projectId="q") == 403
+        assert status(schedulerId="q") == 403
+        assert status(taskQueueId="p/x") == 403
+        # Scopes come before the checks of the definition.
+        assert status(scopes=["t"], deadline=site.clock.at(hours=-1)) == 403
+        assert status(deadline=site.clock.at(hours=-1)) == 400
+        assert status(priority="low", scopes=["s:a"], routes=["r"]) == 200
+
+
+# Reading
+
+
+def test_what_does_not_exist(site: Any, slug: Make, post: Make) -> None:
+    missing = slug(1)
+    for path in (f"task/{missing}", f"task/{missing}/status", f"task-group/{missing}", f"task-group/{missing}/list"):
+        answer = site.call("GET", f"{ROOT}/{path}")
+        assert (answer.status, answer.code) == (404, "ResourceNotFound")
+    payloads = {"runs/0/claim": WORKER, "runs/0/exception": {"reason": "worker-shutdown"}}
+    for action in ("schedule", "rerun", "cancel", *(f"runs/0/{verb}" for verb in ("reclaim", "completed", "failed"))):
+        assert post(action).status == 404
+    for action, payload in payloads.items():
+        assert post(action, payload).status == 404
+
+
+def test_runs_that_do_not_exist(create: Make, post: Make) -> None:
+    create()
+    for run in ("1", "99999999999"):
+        for verb in ("reclaim", "completed", "failed"):
+            assert post(f"runs/{run}/{verb}").status == 404
+        assert post(f"runs/{run}/claim", WORKER).status == 404
+    assert post("runs/x/completed").code == "InvalidRequestArguments"
+
+
+# Claiming
+
+
+def test_a_claim(site: Any, slug: Make, create: Make, claim: Make) -> None:
+    create(scopes=["s:a"])
+    [found] = claim()
+    assert set(found) == {"status", "runId", "workerGroup", "workerId", "takenUntil", "task", "credentials"}
+    assert found["runId"] == 0
+    assert found["takenUntil"] == "2030-03-01T12:20:00.123+00:00"
+    assert found["task"] == site.ok("GET", f"{ROOT}/task/{slug(1)}")
+    assert found["status"]["runs"] == [
+        {
+            "runId": 0,
+            "state": "running",
+            "reasonCreated": "scheduled",
+            "workerGroup": "g",
+            "workerId": "i",
+            "takenUntil": "2030-03-01T12:20:00.123Z",
+            "scheduled": site.clock.at(),
+            "started": site.clock.at(),
+        }
+    ]
+
+
+def test_the_credentials_of_a_claim(site: Any, slug: Make, create: Make, claim: Make, post: Make) -> None:
+    create(1, scopes=["secrets:get:x"])
+    create(2)
+    credentials = claim()[0]["credentials"]
+    until = int(site.clock.now.timestamp()) + 1200
+    assert credentials["clientId"] == f"task-client/{slug(1)}/0/on/g/i/until/{until}.123"
+    certificate = json.loads(credentials["certificate"])
+    assert certificate["issuer"] == "static/taskcluster/queue"
+    run = f"{slug(1)}/0"
+    verbs = ("queue:reclaim-task", "queue:resolve-task", "queue:create-artifact")
+    assert certificate["scopes"] == [*(f"{verb}:{run}" for verb in verbs), "secrets:get:x"]
+    # They can do what they are for, and no more.
+    assert site.call("GET", "/api/secrets/v1/secret/x", by=credentials).status == 404
+    assert site.call("GET", "/api/secrets/v1/secret/y", by=credentials).status == 403
+    claim()
+    assert post("runs/0/completed", number=2, by=credentials).status == 403
+    assert post("runs/0/completed", by=credentials).status == 200
+    site.clock.advance(minutes=26)
+    assert post("runs/0/completed", by=credentials).status == 401
+
+
+def test_priority_then_age_decides(create: Make, claim: Make, slug: Make) -> None:
+    for number, priority in enumerate(("low", "lowest", "highest", "low"), 1):
+        create(number, priority=priority)
+    assert [each["status"]["taskId"] for each in claim(3)] == [slug(3), slug(1), slug(4)]
+    assert [each["status"]["taskId"] for each in claim(3)] == [slug(2)]
+
+
+def test_only_tasks_of_the_queue_are_claimed(site: Any, create: Make, claim: Make) -> None:
+    create(1)
+    create(2, taskQueueId="p/other")
+    assert len(claim(5)) == 1
+
+
+def test_a_claim_of_what_is_past_its_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
+    create(1, deadline=site.clock.at(minutes=1))
+    create(2)
+    site.clock.advance(minutes=2)
+    assert [each["status"]["taskId"][7] for each in claim(5)] == ["2"]
+    assert post("runs/0/claim", WORKER).status == 409
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {**WORKER, "tasks": 0}, {**WORKER, "tasks": 33}, {**WORKER, "workerId": "a b"}]
+)
+def test_claims_are_validated(site: Any, payload: Any) -> None:
+    assert site.call("POST", f"{ROOT}/claim-work/p/w", payload).code == "InputValidationError"
+
+
+def test_claiming_a_certain_run(site: Any, create: Make, post: Make) -> None:
+    create()
+    first = post("runs/0/claim", WORKER)
+    assert first.status == 200
+    assert first.json["takenUntil"] == "2030-03-01T12:20:00.123+00:00"
+    site.clock.advance(minutes=1)
+    again = post("runs/0/claim", WORKER)
+    assert (again.status, again.json["takenUntil"]) == (200, first.json["takenUntil"])
+    answer = post("runs/0/claim", {**WORKER, "workerId": "other"})
+    assert (answer.status, answer.message) == (409, "Run 0 was already claimed by another worker.")
+    assert post("runs/0/claim", WORKER, by="nobody").status == 403
+
+
+def test_reclaiming(site: Any, create: Make, claim: Make, post: Make, status: Make) -> None:
+    create(deadline=site.clock.at(minutes=30))
+    assert post("runs/0/reclaim").status == 409
+    old = claim()[0]["credentials"]
+    site.clock.advance(minutes=10)
+    answer = post("runs/0/reclaim", by=old)
+    assert set(answer.json) == {"status", "runId", "workerGroup", "workerId", "takenUntil", "credentials"}
+    assert answer.json["takenUntil"] == status()["runs"][0]["takenUntil"] == site.clock.at(minutes=20)
+    assert post("runs/0/reclaim", by=answer.json["credentials"]).status == 200
+    site.clock.advance(minutes=21)
+    assert "past its deadline" in post("runs/0/reclaim").message
+
+
+# Waiting for work
+
+
+def poll(site: Any, queue: str = "p/w", **worker: str) -> Any:
+    return site.send(site.request("POST", f"{ROOT}/claim-work/{queue}", {**WORKER, **worker}))
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_a_waiting_worker_gets_a_task_as_it_is_created(site: Any, slug: Make, task: Make) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(poll(site))
+        await settle()
+        assert not waiting.done()
+        other = site.request("PUT", f"{ROOT}/task/{slug(2)}", task(taskQueueId="p/other"))
+        await site.send(other)
+        await settle()
+        assert not waiting.done()
+        await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
+        answer = await asyncio.wait_for(waiting, 5)
+        assert answer.json["tasks"][0]["status"]["taskId"] == slug(1)
+
+    asyncio.run(scenario())
+
+
+def test_of_two_waiting_workers_one_gets_the_task(site: Any, slug: Make, task: Make) -> None:
+    async def scenario() -> None:
+        workers = [asyncio.create_task(poll(site, workerId=name)) for name in ("a", "b")]
+        await settle()
+        await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
+        done, waiting = await asyncio.wait(workers, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        assert (len(done), len(waiting)) == (1, 1)
+        await settle()
+        site.deployment.stop_waiting()
+        assert (await asyncio.wait_for(waiting.pop(), 5)).json == {"tasks": []}
+
+    asyncio.run(scenario())
+
+
+def test_a_retry_wakes_a_waiting_worker(site: Any, create: Make, claim: Make, slug: Make) -> None:
+    create()
+    claim()
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(poll(site))
+        await settle()
+        payload = {"reason": "worker-shutdown"}
+        await site.send(site.request("POST", f"{ROOT}/task/{slug(1)}/runs/0/exception", payload))
+        assert (await asyncio.wait_for(waiting, 5)).json["tasks"][0]["runId"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_waiting_ends(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.01)
+    assert site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER) == {"tasks": []}
+
+
+def test_a_worker_that_goes_away_gets_nothing(site: Any, slug: Make, task: Make, status: Make) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(poll(site))
+        await settle()
+        waiting.cancel()
+        await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+    asyncio.run(scenario())
+    assert status()["state"] == "pending"
+
+
+# Resolving
+
+
+@pytest.mark.parametrize(
+    ("verb", "payload", "state"),
+    [("completed", None, "completed"), ("failed", None, "failed"), ("completed", {"success": False}, "failed")],
+)
+def test_reports(site: Any, create: Make, claim: Make, post: Make, verb: str, payload: Any, state: str) -> None:
+    create()
+    assert post(f"runs/0/{verb}", payload).status == 409
+    claim()
+    site.clock.advance(minutes=1)
+    found = post(f"runs/0/{verb}", payload).json["status"]
+    run = found["runs"][0]
+    assert (found["state"], run["state"], run["reasonResolved"]) == (state, state, state)
+    assert run["resolved"] == site.clock.at()
+    assert run["takenUntil"] == site.clock.at(minutes=19)
+    # The same again is no error, something else is.
+    assert post(f"runs/0/{verb}", payload).json["status"] == found
+    assert post("runs/0/exception", {"reason": "internal-error"}).status == 409
+    other = "failed" if state == "completed" else "completed"
+    answer = post(f"runs/0/{other}")
+    assert (answer.status, f"is not running or {other}" in answer.message) == (409, True)
+
+
+def test_reports_are_taken_past_the_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
+    create(deadline=site.clock.at(minutes=1))
+    claim()
+    site.clock.advance(minutes=2)
+    assert post("runs/0/completed").status == 200
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_run"),
+    [
+        ("worker-shutdown", "retry"),
+        ("intermittent-task", "task-retry"),
+        ("malformed-payload", None),
+        ("resource-unavailable", None),
+        ("internal-error", None),
+    ],
+)
+def test_exceptions(create: Make, claim: Make, post: Make, reason: str, next_run: str | None) -> None:
+    create()
+    claim()
+    found = post("runs/0/exception", {"reason": reason}).json["status"]
+    if next_run is None:
+        assert states(found) == ["exception", f"scheduled {reason}"]
+        assert found["retriesLeft"] == 5
+    else:
+        assert states(found) == ["pending", f"scheduled {reason}", f"{next_run} pending"]
+        assert found["retriesLeft"] == 4
+    assert post("runs/0/exception", {"reason": reason}).json["status"] == found
+    assert post("runs/0/exception", {"reason": "other"}).code == "InputValidationError"
+    another = "internal-error" if reason != "internal-error" else "worker-shutdown"
+    assert post("runs/0/exception", {"reason": another}).status == 409
+    assert post("runs/0/completed").status == 409
+
+
+def test_retries_come_to_an_end(create: Make, claim: Make, post: Make) -> None:
+    create(retries=1)
+    for run in (0, 1):
+        claim()
+        found = post(f"runs/{run}/exception", {"reason": "worker-shutdown"}).json["status"]
+    assert states(found) == ["exception", "scheduled worker-shutdown", "retry worker-shutdown"]
+    assert found["retriesLeft"] == 0
+
+
+def test_only_the_newest_run_counts(create: Make, claim: Make, post: Make) -> None:
+    create()
+    claim()
+    post("runs/0/exception", {"reason": "worker-shutdown"})
+    claim()
+    for verb in ("completed", "failed", "reclaim"):
+        answer = post(f"runs/0/{verb}")
+        assert (answer.status, answer.message.endswith("is resolved or not running.")) == (409, True)
+    assert post("runs/1/completed").status == 200
+
+
+# Scheduling, rerunning, cancelling
+
+
+def test_dependencies(create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+    create(1)
+    create(2)
+    assert states(create(3, dependencies=[slug(1), slug(2)])) == ["unscheduled"]
+    for number in (1, 2):
+        assert status(3)["state"] == "unscheduled"
+        claim()
+        post("runs/0/completed", number=number)
+    assert states(status(3)) == ["pending", "scheduled pending"]
+    assert states(create(4, dependencies=[slug(1)])) == ["pending", "scheduled pending"]
+
+
+@pytest.mark.parametrize(("requires", "state"), [("all-completed", "unscheduled"), ("all-resolved", "pending")])
+def test_a_failed_dependency(
+    create: Make, claim: Make, post: Make, status: Make, slug: Make, requires: str, state: str
+) -> None:
+    create(1)
+    create(2, dependencies=[slug(1)], requires=requires)
+    claim()
+    post("runs/0/exception", {"reason": "worker-shutdown"})
+    # There is a retry, so it is not over.
+    assert status(2)["state"] == "unscheduled"
+    claim()
+    post("runs/1/failed")
+    assert status(2)["state"] == state
+    # Run again and completed, it is as good as any.
+    post("rerun")
+    claim()
+    if requires == "all-completed":
+        post("runs/2/completed")
+    assert status(2)["state"] in ("pending", "running")
+
+
+def test_dependencies_must_be_there(site: Any, create: Make, slug: Make, task: Make) -> None:
+    create(1, expires=site.clock.at(hours=2))
+    payload = task(dependencies=[slug(1), slug(8), slug(9)], deadline=site.clock.at(hours=3))
+    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
+    assert (answer.status, answer.code) == (400, "InputError")
+    assert all(slug(number) in answer.message for number in (1, 8, 9))
+    # The name is free again.
+    assert site.call("PUT", f"{ROOT}/task/{slug(2)}", task()).status == 200
+
+
+def test_a_task_can_wait_for_itself(create: Make, post: Make, slug: Make) -> None:
+    assert states(create(dependencies=[slug(1)])) == ["unscheduled"]
+    for _ in range(2):
+        assert states(post("schedule").json["status"]) == ["pending", "scheduled pending"]
+
+
+def test_rerunning(create: Make, claim: Make, post: Make) -> None:
+    create(retries=1)
+    assert states(post("rerun").json["status"]) == ["pending", "scheduled pending"]
+    claim()
+    post("runs/0/exception", {"reason": "worker-shutdown"})
+    claim()
+    post("runs/1/failed")
+    found = post("rerun").json["status"]
+    assert states(found) == ["pending", "scheduled worker-shutdown", "retry failed", "rerun pending"]
+    assert found["retriesLeft"] == 1
+
+
+def test_rerunning_what_was_never_scheduled(create: Make, post: Make, slug: Make) -> None:
+    create(dependencies=[slug(1)])
+    assert states(post("rerun").json["status"]) == ["pending", "rerun pending"]
+
+
+def test_there_is_a_largest_number_of_runs(create: Make, claim: Make, post: Make) -> None:
+    create(retries=49)
+    for run in range(MOST_RUNS):
+        claim()
+        found = post(f"runs/{run}/failed").json["status"]
+        answer = post("rerun")
+        if answer.status == 200:
+            assert answer.json["status"]["retriesLeft"] == MOST_RUNS - run - 2
+    assert len(found["runs"]) == MOST_RUNS
+    assert (answer.status, answer.message) == (409, "Maximum number of runs reached (50).")
+
+
+def test_cancelling(create: Make, claim: Make, post: Make, slug: Make) -> None:
+    create(1, dependencies=[slug(1)])
+    assert states(post("cancel").json["status"]) == ["exception", "exception canceled"]
+    create(2)
+    assert states(post("cancel", number=2).json["status"]) == ["exception", "scheduled canceled"]
+    create(3)
+    claim()
+    assert states(post("cancel", number=3).json["status"]) == ["exception", "scheduled canceled"]
+    assert post("runs/0/completed", number=3).status == 409
+    create(4)
+    claim()
+    post("runs/0/completed", number=4)
+    assert states(post("cancel", number=4).json["status"]) == ["completed", "scheduled completed"]
+
+
+@pytest.mark.parametrize("action", ["schedule", "rerun", "cancel"])
+def test_past_the_deadline_nothing_can_be_changed(site: Any, create: Make, post: Make, action: str) -> None:
+    create(deadline=site.clock.at(minutes=1))
+    site.clock.advance(minutes=2)
+    answer = post(action)
+    assert (answer.status, "past its deadline" in answer.message) == (409, True)
+
+
+@pytest.mark.parametrize("verb", ["schedule", "rerun", "cancel"])
+def test_scopes_for_changing_a_task(new_site: Make, slug: Make, task: Make, verb: str) -> None:
+    identifiers = f"s/{slug(1)}/{slug(1)}"
+    enough = [
+        [f"queue:{verb}-task:{identifiers}"],
+        [f"queue:{verb}-task-in-project:none"],
+        [f"queue:{verb}-task", f"assume:scheduler-id:s/{slug(1)}"],
+    ]
+    too_little = [[f"queue:{verb}-task"], [f"assume:scheduler-id:s/{slug(1)}"], []]
+    clients = [
+        {"clientId": str(number), "accessToken": "c" * 44, "scopes": scopes}
+        for number, scopes in enumerate([*enough, *too_little])
+    ]
+    with new_site(clients) as site:
+        site.ok("PUT", f"{ROOT}/task/{slug(1)}", task(schedulerId="s"))
+        path = f"{ROOT}/task/{slug(1)}/{verb}"
+        found = [site.call("POST", path, by=client["clientId"]).status for client in clients]
+        assert found == [200, 200, 200, 403, 403, 403]
+        assert site.call("POST", path.replace(slug(1), slug(2)), by="5").status == 404
+
+
+# Time passing
+
+
+def test_a_claim_expires(site: Any, create: Make, claim: Make, status: Make) -> None:
+    create(retries=1)
+    for runs in (2, 2):
+        claim()
+        site.clock.advance(minutes=19)
+        site.deployment.resolve_overdue()
+        assert status()["state"] == "running"
+        site.clock.advance(minutes=2)
+        site.deployment.resolve_overdue()
+        assert len(status()["runs"]) == runs
+    assert states(status()) == ["exception", "scheduled claim-expired", "retry claim-expired"]
+
+
+def test_deadlines_pass(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
+    deadline = site.clock.at(minutes=5)
+    create(1, deadline=deadline, priority="high")
+    create(2, deadline=deadline)
+    create(3, deadline=deadline, dependencies=[slug(3)])
+    create(4, dependencies=[slug(1)], requires="all-resolved")
+    claim()
+    site.clock.advance(minutes=5, seconds=59)
+    site.deployment.resolve_overdue()
+    assert [status(number)["state"] for number in (1, 2, 3)] == ["running", "pending", "unscheduled"]
+    site.clock.advance(seconds=2)
+    site.deployment.resolve_overdue()
+    assert states(status(1)) == states(status(2)) == ["exception", "scheduled deadline-exceeded"]
+    assert states(status(3)) == ["exception", "exception deadline-exceeded"]
+    assert status(4)["state"] == "pending"
+
+
+# Groups
+
+
+def test_groups(site: Any, create: Make, slug: Make) -> None:
+    group = slug(9)
+    for number in (3, 1, 2):
+        create(number, taskGroupId=group, schedulerId="s", expires=site.clock.at(days=number))
+    known = {"taskGroupId": group, "schedulerId": "s", "expires": site.clock.at(days=3, hours=1)}
+    assert site.ok("GET", f"{ROOT}/task-group/{group}") == known
+    listed = site.ok("GET", f"{ROOT}/task-group/{group}/list", by=None)
+    assert {name: value for name, value in listed.items() if name != "tasks"} == known
+    assert [each["status"]["taskId"] for each in listed["tasks"]] == [slug(1), slug(2), slug(3)]
+    assert listed["tasks"][0]["task"] == site.ok("GET", f"{ROOT}/task/{slug(1)}")
+    page = site.ok("GET", f"{ROOT}/task-group/{group}/list?limit=2")
+    rest = site.ok("GET", f"{ROOT}/task-group/{group}/list?limit=2&continuationToken={page['continuationToken']}")
+    assert [*page["tasks"], *rest["tasks"]] == listed["tasks"]
+    assert "continuationToken" not in rest
+
+
+def test_a_group_has_one_scheduler(site: Any, create: Make, slug: Make, task: Make) -> None:
+    create(1, schedulerId="s")
+    payload = task(taskGroupId=slug(1), schedulerId="t")
+    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
+    assert (answer.status, "schedulerId other" in answer.message) == (409, True)
+
+
+def test_a_group_outlives_a_task_that_was_refused(site: Any, slug: Make, task: Make) -> None:
+    payload = task(taskGroupId=slug(8), dependencies=[slug(7)])
+    assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 400
+    assert site.ok("GET", f"{ROOT}/task-group/{slug(8)}/list")["tasks"] == []

@@ -1,0 +1,109 @@
+"""Roles: expansion and the rules for what may be one."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskcluster_local.errors import ApiError
+from taskcluster_local.roles import Roles
+
+
+def added(roles: dict[str, list[str]], scope: str) -> list[str]:
+    """What the roles add to a scope."""
+    return [found for found in Roles(roles).expand([scope]).scopes if found != scope]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("assume:r", ["s"]),
+        ("assume:rx", []),
+        ("assume:r*", ["s"]),
+        ("assume:missing", []),
+        ("something", []),
+    ],
+)
+def test_a_plain_role(scope: str, expected: list[str]) -> None:
+    assert added({"r": ["s"]}, scope) == expected
+
+
+def test_roles_are_followed_through() -> None:
+    assert added({"a": ["assume:b", "1"], "b": ["assume:c"], "c": ["2"]}, "assume:a") == [
+        "1",
+        "2",
+        "assume:b",
+        "assume:c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("assume:p:ops", ["x/ops/y"]),
+        ("assume:p:", ["x//y"]),
+        ("assume:p", []),
+        ("assume:p:ops*", ["x/ops*"]),
+        ("assume:p:*", ["x/*"]),
+        ("assume:p*", ["x/*"]),
+        ("assume:q:ops", []),
+    ],
+)
+def test_a_role_with_a_parameter(scope: str, expected: list[str]) -> None:
+    assert added({"p:*": ["x/<..>/y"]}, scope) == expected
+
+
+def test_a_parameter_in_a_plain_role_is_text() -> None:
+    assert added({"r": ["x/<..>/y"]}, "assume:r") == ["x/<..>/y"]
+
+
+@pytest.mark.parametrize("scope", ["a*", "as*", "assume*", "assume:*"])
+def test_scopes_that_mean_all_roles(scope: str) -> None:
+    assert added({"r": ["1"], "p:*": ["2/<..>/x"]}, scope) == ["1", "2/*"]
+
+
+def test_a_prefix_that_cannot_mean_a_role() -> None:
+    assert added({"r": ["1"]}, "b*") == []
+
+
+def test_a_star_in_a_role_is_no_cycle() -> None:
+    assert Roles({"admin": ["*"], "other": ["assume:admin"]}).expand(["assume:other"]).scopes == ("*",)
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        {"a": ["assume:a"]},
+        {"a": ["assume:b"], "b": ["assume:a"]},
+        {"a": ["assume:b"], "b": ["assume:c"], "c": ["assume:a*"]},
+        {"a": ["assume:*"]},
+        {"p:*": ["assume:p:<..>x"]},
+        {"p:*": ["assume:q:<..>"], "q:*": ["assume:p:<..>"]},
+        {"p:*": ["assume:<..>"]},
+        # Each parameter would complete the other's scope, longer each time.
+        {"p*": ["a<..>"], "q*": ["assume:pssume:q<..>x"]},
+        {"p*": ["<..>"], "q*": ["assume:passume:q<..>x"]},
+        {"p*": ["a<..>", "a*"], "q*": ["assume:pssume:q<..>x"]},
+    ],
+)
+def test_cycles_are_refused(roles: dict[str, list[str]]) -> None:
+    with pytest.raises(ApiError, match=r"InputError: .*'assume:.+' -> 'assume:.+'"):
+        Roles(roles)
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({"p*": ["<..>/<..>"]}, "more than once"),
+        ({"p*": ["a:*<..>"]}, "ambiguous"),
+        ({"r": ["a**"]}, "must not end with"),
+        ({"r": ["é"]}, "not a scope"),
+    ],
+)
+def test_malformed_roles_are_refused(roles: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(ApiError, match=f"InputError: .*{message}"):
+        Roles(roles)
+
+
+def test_expansion_is_remembered() -> None:
+    roles = Roles({"r": ["s"]})
+    assert roles.expand(["assume:r"]) is roles.expand(["assume:r"])

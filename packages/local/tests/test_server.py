@@ -1,0 +1,315 @@
+"""The deployment on real sockets, in its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+import taskcluster
+import taskcluster.aio
+from taskcluster.exceptions import TaskclusterRestFailure
+from taskcluster.hawk import EMPTY_PAYLOAD_HASH, Signer, payload_hash
+from taskcluster.utils import fromNowJSON, slugId
+from taskcluster_local import LocalTaskcluster
+from taskcluster_local.api import LARGEST_BODY
+from taskcluster_local.errors import ApiError
+from taskcluster_local.server import is_loopback
+
+WORKER = {"workerGroup": "g", "workerId": "i"}
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as running:
+        yield running
+
+
+def definition(**fields: Any) -> dict[str, Any]:
+    return {
+        "taskQueueId": "p/w",
+        "created": fromNowJSON("0 seconds"),
+        "deadline": fromNowJSON("1 hour"),
+        "payload": {},
+        "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+        **fields,
+    }
+
+
+def exchange(
+    local: LocalTaskcluster, method: str, target: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """One request over a connection of its own, byte for byte."""
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(local.root_url).netloc, timeout=30)) as connection:
+        connection.request(method, target, body, headers or {})
+        response = connection.getresponse()
+        return response, response.read()
+
+
+def signed(local: LocalTaskcluster, method: str, target: str, content_hash: str = EMPTY_PAYLOAD_HASH) -> dict[str, str]:
+    signer = Signer(local.credentials["clientId"], local.credentials["accessToken"].encode(), "")
+    address = urlsplit(local.root_url)
+    header = signer.header(method, target, str(address.hostname), str(address.port), content_hash, time.time(), "n")
+    return {"Authorization": header}
+
+
+# With our clients
+
+
+def test_a_tasks_life(local: LocalTaskcluster) -> None:
+    with taskcluster.Queue(local.options()) as queue:
+        task_id = slugId()
+        assert queue.createTask(task_id, definition())["status"]["state"] == "pending"
+        [claim] = queue.claimWork("p/w", {**WORKER, "tasks": 1})["tasks"]
+        with taskcluster.Queue({"rootUrl": local.root_url, "credentials": claim["credentials"]}) as worker:
+            with pytest.raises(TaskclusterRestFailure) as caught:
+                worker.cancelTask(task_id)
+            assert caught.value.status_code == 403
+            worker.reclaimTask(task_id, 0)
+            assert worker.reportCompleted(task_id, 0)["status"]["state"] == "completed"
+
+
+def test_names_are_not_changed_on_their_way(local: LocalTaskcluster) -> None:
+    with taskcluster.Secrets(local.options()) as secrets:
+        names = ["a/b", "a%2Fb", "ä ö", "a+b", "a//b", "a?b#c", "~!*'()"]
+        for name in names:
+            secrets.set(name, {"secret": {"name": name}, "expires": fromNowJSON("1 hour")})
+        for name in names:
+            assert secrets.get(name)["secret"] == {"name": name}
+        assert set(names) <= set(secrets.list()["secrets"])
+
+
+def test_signed_urls(local: LocalTaskcluster) -> None:
+    with taskcluster.Secrets(local.options()) as secrets:
+        secrets.set("s/u", {"secret": {}, "expires": fromNowJSON("1 hour")})
+        address = urlsplit(secrets.buildSignedUrl("get", "s/u"))
+        target = f"{address.path}?{address.query}"
+        assert exchange(local, "GET", target)[0].status == 200
+        assert exchange(local, "HEAD", target)[0].status == 200
+        assert exchange(local, "GET", target.replace("s%2Fu", "s%2Fv"))[0].status == 401
+
+
+def test_a_waiting_worker_is_woken(local: LocalTaskcluster) -> None:
+    async def scenario() -> None:
+        async with taskcluster.aio.Queue(local.options()) as queue:
+            waiting = asyncio.create_task(queue.claimWork("p/waiting", WORKER))
+            # Served only after the other has been taken up.
+            await queue.ping()
+            task_id = slugId()
+            await queue.createTask(task_id, definition(taskQueueId="p/waiting"))
+            [claim] = (await asyncio.wait_for(waiting, 10))["tasks"]
+            assert claim["status"]["taskId"] == task_id
+
+    asyncio.run(scenario())
+
+
+# HTTP
+
+
+def test_head_has_no_body(local: LocalTaskcluster) -> None:
+    response, body = exchange(local, "HEAD", "/api/queue/v1/ping")
+    assert (response.status, body) == (200, b"")
+    assert int(response.headers["content-length"]) > 0
+
+
+def test_the_target_is_taken_as_it_is_sent(local: LocalTaskcluster) -> None:
+    for name in ("raw%2Fb", "raw%2fb", "raw/b", "raw/../b", "raw//b"):
+        target = f"/api/secrets/v1/secret/{name}"
+        assert exchange(local, "GET", target, headers=signed(local, "GET", target))[0].status == 404
+
+
+def test_a_compressed_body(local: LocalTaskcluster) -> None:
+    target, body = "/api/auth/v1/test-authenticate", gzip.compress(b'{"requiredScopes": ["a"]}')
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert exchange(local, "POST", target, body, headers)[0].status == 403
+
+
+def test_a_client_may_ask_before_it_sends_a_body(local: LocalTaskcluster) -> None:
+    address = urlsplit(local.root_url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /api/auth/v1/test-authenticate HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(("extra", "status"), [(0, 400), (1, 500)])
+def test_the_largest_body(local: LocalTaskcluster, extra: int, status: int) -> None:
+    start = b'{"clientScopes": "'
+    body = start + b"x" * (LARGEST_BODY - len(start) - 2 + extra) + b'"}'
+    headers = {"Content-Type": "application/json"}
+    response, _ = exchange(local, "POST", "/api/auth/v1/test-authenticate", body, headers)
+    assert response.status == status
+
+
+def test_bodies_of_other_kinds_may_have_any_size(local: LocalTaskcluster) -> None:
+    response, body = exchange(local, "POST", "/api/auth/v1/test-authenticate", b"x" * (LARGEST_BODY + 1))
+    assert (response.status, json.loads(body)["code"]) == (400, "MalformedPayload")
+
+
+def test_long_headers_are_refused_as_credentials_not_as_http(local: LocalTaskcluster) -> None:
+    headers = {"Authorization": f'Hawk id="{"x" * 9000}"'}
+    response, body = exchange(local, "GET", "/api/secrets/v1/secrets", headers=headers)
+    assert (response.status, json.loads(body)["code"]) == (401, "AuthenticationFailed")
+
+
+def test_a_path_that_is_no_utf_8(local: LocalTaskcluster) -> None:
+    with socket.create_connection((urlsplit(local.root_url).hostname, urlsplit(local.root_url).port)) as connection:
+        connection.sendall(b"GET /api/secrets/v1/secret/\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.settimeout(10)
+        assert int(connection.recv(100).split()[1]) in range(400, 500)
+
+
+def test_a_worker_that_hangs_up_gets_nothing(local: LocalTaskcluster) -> None:
+    body = json.dumps(WORKER).encode()
+    target = "/api/queue/v1/claim-work/p/gone"
+    headers = signed(local, "POST", target, payload_hash(body, "application/json"))
+    with taskcluster.Queue(local.options()) as queue:
+        connection = http.client.HTTPConnection(urlsplit(local.root_url).netloc)
+        connection.request("POST", target, body, {**headers, "Content-Type": "application/json"})
+        queue.ping()
+        connection.close()
+        # A ping on a new connection is served after the end of the other was seen.
+        exchange(local, "GET", "/api/queue/v1/ping")
+        task_id = slugId()
+        queue.createTask(task_id, definition(taskQueueId="p/gone"))
+        assert queue.status(task_id)["status"]["state"] == "pending"
+
+
+# Starting and stopping
+
+
+def test_what_clients_are_told(local: LocalTaskcluster) -> None:
+    assert local.root_url.startswith("http://127.0.0.1:")
+    assert local.options() == {"rootUrl": local.root_url, "credentials": local.credentials}
+    assert set(local.credentials) == {"clientId", "accessToken"}
+
+
+def test_tokens_are_random_unless_given() -> None:
+    tokens = {LocalTaskcluster().credentials["accessToken"] for _ in range(3)}
+    assert len(tokens) == 3
+    assert LocalTaskcluster(accessToken="given").credentials["accessToken"] == "given"
+
+
+def test_nothing_is_left_behind() -> None:
+    before = set(threading.enumerate())
+    with LocalTaskcluster() as running:
+        address = urlsplit(running.root_url)
+        assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) == before
+    with pytest.raises(OSError):
+        socket.create_connection((address.hostname, address.port), timeout=1)
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = running.root_url
+
+
+def test_it_can_be_started_again_and_is_empty_then() -> None:
+    local = LocalTaskcluster()
+    for _ in range(2):
+        with local, taskcluster.Secrets(local.options()) as secrets:
+            assert secrets.list() == {"secrets": []}
+            secrets.set("x", {"secret": {}, "expires": fromNowJSON("1 hour")})
+
+
+def test_it_cannot_be_started_twice(local: LocalTaskcluster) -> None:
+    with pytest.raises(RuntimeError, match="running already"), local:
+        pass
+
+
+def test_several_run_side_by_side() -> None:
+    with LocalTaskcluster() as first, LocalTaskcluster() as second:
+        assert first.root_url != second.root_url
+        secrets = taskcluster.Secrets({**first.options(), "credentials": second.credentials})
+        with secrets, pytest.raises(taskcluster.exceptions.TaskclusterAuthFailure):
+            secrets.list()
+
+
+def test_in_async_code() -> None:
+    async def scenario() -> None:
+        async with LocalTaskcluster() as local, taskcluster.aio.Queue(local.options()) as queue:
+            assert (await queue.ping())["alive"] is True
+
+    before = set(threading.enumerate())
+    asyncio.run(scenario())
+    assert set(threading.enumerate()) == before
+
+
+def test_stopping_answers_those_who_wait() -> None:
+    async def scenario() -> None:
+        async with taskcluster.aio.Queue({"rootUrl": "http://unused.invalid"}) as queue:
+            async with LocalTaskcluster() as local:
+                queue.options.update(local.options())
+                waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
+                async with aiohttp.ClientSession() as session, session.get(f"{local.root_url}/api/queue/v1/ping"):
+                    pass
+            assert await asyncio.wait_for(waiting, 10) == {"tasks": []}
+
+    start = time.monotonic()
+    asyncio.run(scenario())
+    assert time.monotonic() - start < 10
+
+
+def test_a_port_in_use_is_told_where_it_is_started(local: LocalTaskcluster) -> None:
+    with pytest.raises(OSError), LocalTaskcluster(port=int(urlsplit(local.root_url).port or 0)):
+        pass
+
+
+def test_wrong_configuration_is_told_at_once() -> None:
+    with pytest.raises(ApiError, match="InputError"):
+        LocalTaskcluster(roles={"a": ["assume:a"]})
+    with pytest.raises(ApiError, match="InputError"):
+        LocalTaskcluster(clients=[{"clientId": "a b", "accessToken": "t", "scopes": []}])
+
+
+def test_a_failure_to_start_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("no services here")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr("taskcluster_local.deployment.references", fail)
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no services here"), LocalTaskcluster():
+            pass
+    assert set(threading.enumerate()) == before
+
+
+def test_clients_and_roles_of_the_test(local: LocalTaskcluster) -> None:
+    clients = [{"clientId": "c", "accessToken": "t" * 44, "scopes": ["assume:r"]}]
+    with LocalTaskcluster(clients=clients, roles={"r": ["secrets:list-secrets"]}) as running:
+        options = {"rootUrl": running.root_url, "credentials": {"clientId": "c", "accessToken": "t" * 44}}
+        with taskcluster.Secrets(options) as secrets:
+            assert secrets.list() == {"secrets": []}
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("localhost", "localhost"), ("::1", "[::1]")])
+def test_other_hosts(host: str, shown: str) -> None:
+    try:
+        with LocalTaskcluster(host=host) as running, taskcluster.Secrets(running.options()) as secrets:
+            assert running.root_url.startswith(f"http://{shown}:")
+            assert secrets.list() == {"secrets": []}
+    except OSError as error:
+        if ":" not in host:
+            raise
+        pytest.skip(f"no IPv6 here: {error}")

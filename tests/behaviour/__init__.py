@@ -1,0 +1,1 @@
+"""The client's behaviour over real sockets, one suite for both drivers."""

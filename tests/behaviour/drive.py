@@ -1,0 +1,181 @@
+"""One calling face over the two drivers: what a test does is written once and done by sync and by async clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import requests
+
+import taskcluster
+import taskcluster.aio
+
+__all__ = ["CREDENTIALS", "AsyncDrive", "Client", "Drive", "SyncDrive"]
+
+CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
+
+
+class Client:
+    """A client whose methods are called, and awaited where that is the way."""
+
+    def __init__(self, client: Any, finish: Callable[[Any], Any]) -> None:
+        self.native = client
+        self._finish = finish
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.native, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._finish(method(*args, **kwargs))
+
+        return call
+
+
+class Drive:
+    """Makes clients of one kind; what it has opened it closes."""
+
+    mode: str
+
+    def __init__(self, root_url: str) -> None:
+        self.root_url = root_url
+
+    def finish(self, result: Any) -> Any:
+        """Return a result, which async code has to wait for."""
+        raise NotImplementedError
+
+    def client(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
+        """Return a client that keeps its connections (`with`, `async with`) to the end of the test."""
+        client = self.bare(service, session, **options)
+        self._enter(client.native)
+        return client
+
+    def bare(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
+        """Return a client as the constructor leaves it."""
+        wanted = {"rootUrl": self.root_url, "credentials": CREDENTIALS, "timeout": 5, **options}
+        return Client(self._class(service)(wanted, session), self.finish)
+
+    def session(self, headers: Mapping[str, str] | None = None) -> Any:
+        """Return a session as a user makes one."""
+        raise NotImplementedError
+
+    def is_open(self, session: Any) -> bool:
+        """Whether a user's session still serves the user."""
+        raise NotImplementedError
+
+    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return the first `count` things that `paginate` or `paginate_items` yields, and stop there."""
+        raise NotImplementedError
+
+    def body_of(self, native: Any) -> bytes:
+        """Return the body of the HTTP library's response."""
+        raise NotImplementedError
+
+    def status_of(self, native: Any) -> int:
+        """Return the status of the HTTP library's response."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close everything."""
+        raise NotImplementedError
+
+    def _class(self, service: str) -> Any:
+        raise NotImplementedError
+
+    def _enter(self, client: Any) -> None:
+        raise NotImplementedError
+
+
+class SyncDrive(Drive):
+    mode = "sync"
+
+    def __init__(self, root_url: str) -> None:
+        super().__init__(root_url)
+        self._stack = contextlib.ExitStack()
+
+    def finish(self, result: Any) -> Any:
+        return result
+
+    def session(self, headers: Mapping[str, str] | None = None) -> requests.Session:
+        session = self._stack.enter_context(requests.Session())
+        session.headers.update(headers or {})
+        return session
+
+    def is_open(self, session: requests.Session) -> bool:
+        # requests reopens what was closed; only the pooled connection shows it.
+        adapter: Any = session.get_adapter(self.root_url)
+        return bool(adapter.poolmanager.pools)
+
+    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+        found = getattr(client.native, how)(getattr(client.native, method), *args, **kwargs)
+        return list(itertools.islice(found, count))
+
+    def body_of(self, native: requests.Response) -> bytes:
+        return native.content
+
+    def status_of(self, native: requests.Response) -> int:
+        return native.status_code
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _class(self, service: str) -> Any:
+        return getattr(taskcluster, service)
+
+    def _enter(self, client: Any) -> None:
+        self._stack.enter_context(client)
+
+
+class AsyncDrive(Drive):
+    mode = "async"
+
+    def __init__(self, root_url: str) -> None:
+        super().__init__(root_url)
+        self._loop = asyncio.new_event_loop()
+        self._stack = contextlib.AsyncExitStack()
+
+    def finish(self, result: Any) -> Any:
+        return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
+
+    def session(self, headers: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+        async def make() -> aiohttp.ClientSession:
+            return await self._stack.enter_async_context(taskcluster.aio.createSession(headers=headers))
+
+        return self._loop.run_until_complete(make())
+
+    def is_open(self, session: aiohttp.ClientSession) -> bool:
+        return not session.closed
+
+    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+        async def collect() -> list[Any]:
+            found = []
+            pages = getattr(client.native, how)(getattr(client.native, method), *args, **kwargs)
+            async with contextlib.aclosing(pages):
+                async for thing in pages:
+                    found.append(thing)
+                    if len(found) == count:
+                        break
+            return found
+
+        return self._loop.run_until_complete(collect())
+
+    def body_of(self, native: aiohttp.ClientResponse) -> bytes:
+        return self._loop.run_until_complete(native.read())
+
+    def status_of(self, native: aiohttp.ClientResponse) -> int:
+        return native.status
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._stack.aclose())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def _class(self, service: str) -> Any:
+        return getattr(taskcluster.aio, service)
+
+    def _enter(self, client: Any) -> None:
+        self._loop.run_until_complete(self._stack.enter_async_context(client))

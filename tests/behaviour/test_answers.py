@@ -1,0 +1,107 @@
+"""What calls return for what servers answer."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import pytest
+
+from .drive import Drive
+from .server import Answer, Server, respond
+
+TASK = "fN1SbArXTPSVFNUvaOlinQ"
+
+
+@pytest.mark.parametrize("value", [{"a": [1, None, "grün"]}, [1, 2], {}, []], ids=repr)
+def test_json_is_returned_as_its_value(drive: Drive, server: Server, value: Any) -> None:
+    server.script(respond(200, value))
+    assert drive.client().task(TASK) == value
+
+
+def test_json_is_read_whatever_its_type_says(drive: Drive, server: Server) -> None:
+    server.script(respond(200, b'{"a": 1}'), respond(201, b'{"a": 2}', {"Content-Type": "text/plain"}))
+    client = drive.client()
+    assert (client.task(TASK), client.task(TASK)) == ({"a": 1}, {"a": 2})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        respond(204),
+        respond(200),
+        respond(200, b"", {"Content-Type": "application/json"}),
+        Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        Answer(b"HTTP/1.1 200 OK\r\n\r\n", then="close"),
+    ],
+    ids=["204", "empty 200", "empty JSON", "no chunks", "empty until closed"],
+)
+def test_an_answer_without_a_body_is_none(drive: Drive, server: Server, answer: Answer) -> None:
+    server.script(answer)
+    assert drive.client().task(TASK) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"<svg/>", "image/svg+xml"),
+        (b"hello", "text/plain; charset=utf-8"),
+        (bytes(range(256)) * 100, "application/octet-stream"),
+        (b"\xff\xfe", "text/html; charset=nonsense"),
+    ],
+    ids=["svg", "text", "binary", "unknown charset"],
+)
+@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+def test_what_is_no_json_is_the_response_with_its_body_readable(
+    drive: Drive, server: Server, body: bytes, media_type: str, given: bool
+) -> None:
+    server.script(respond(200, body, {"Content-Type": media_type}))
+    result = drive.client(session=drive.session() if given else None).task(TASK)
+    assert list(result) == ["response"]
+    response = result["response"]
+    assert (drive.status_of(response), response.headers["Content-Type"]) == (200, media_type)
+    assert drive.body_of(response) == body
+
+
+def test_packed_and_chunked_answers_are_unpacked(drive: Drive, server: Server) -> None:
+    packed = gzip.compress(b'{"packed": true}')
+    server.script(
+        respond(200, packed, {"Content-Encoding": "gzip"}),
+        Answer(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\n\r\n'),
+    )
+    client = drive.client()
+    assert (client.task(TASK), client.task(TASK)) == ({"packed": True}, {"a": 1})
+    assert "gzip" in server.last.headers["accept-encoding"]
+
+
+@pytest.mark.parametrize(
+    "location", ["{root}/elsewhere", "https://other.example.com/x", "/relative", "http://[", "", "http://a:b:c/\xff"]
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+def test_a_redirect_is_its_json_and_is_not_followed(
+    drive: Drive, server: Server, location: str, status: int, given: bool
+) -> None:
+    headers = {"Location": location.format(root=server.root_url)}
+    server.script(respond(status, {"url": "https://elsewhere"}, headers))
+    client = drive.client(session=drive.session() if given else None)
+    assert client.getLatestArtifact(TASK, "public/a") == {"url": "https://elsewhere"}
+    assert len(server.received) == 1
+
+
+def test_headers_of_many_kilobytes_are_accepted(drive: Drive, server: Server) -> None:
+    server.script(respond(200, {"a": 1}, {f"X-Trace-{number}": "x" * 500 for number in range(12)}))
+    assert drive.client().task(TASK) == {"a": 1}
+
+
+def test_an_informational_answer_before_the_real_one_is_passed_by(drive: Drive, server: Server) -> None:
+    server.script(Answer(b"HTTP/1.1 100 Continue\r\n\r\n" + respond(200, {"a": 1}).raw))
+    assert drive.client().task(TASK) == {"a": 1}
+
+
+def test_cookies_of_the_server_are_not_sent_back_by_own_sessions(drive: Drive, server: Server) -> None:
+    server.script(respond(200, {}, {"Set-Cookie": "a=b; Path=/"}))
+    client = drive.client()
+    client.task(TASK)
+    client.task(TASK)
+    assert "cookie" not in server.last.headers

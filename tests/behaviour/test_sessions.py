@@ -1,0 +1,160 @@
+"""Sessions that the user made: used as they are, and left to the user."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+from requests.auth import AuthBase
+
+import taskcluster
+import taskcluster.aio
+
+from .drive import CREDENTIALS, Drive
+from .server import Answer, Server, respond
+
+TASK = "fN1SbArXTPSVFNUvaOlinQ"
+
+
+def test_a_given_session_carries_the_calls_and_is_not_closed(drive: Drive, server: Server) -> None:
+    session = drive.session({"X-Mine": "yes"})
+    first = drive.client(session=session)
+    second = drive.client("Secrets", session=session)
+    first.task(TASK)
+    second.get("name")
+    first.close()
+    second.close()
+    first.task(TASK)
+    assert drive.is_open(session)
+    assert [request.headers["x-mine"] for request in server.received] == ["yes"] * 3
+    assert server.connections == 1
+
+
+def test_a_session_may_be_given_by_position(drive: Drive, server: Server) -> None:
+    session = drive.session({"X-Mine": "yes"})
+    module: Any = taskcluster if drive.mode == "sync" else taskcluster.aio
+    drive.finish(module.Queue({"rootUrl": server.root_url}, session).ping())
+    assert server.last.headers["x-mine"] == "yes"
+
+
+def test_a_given_session_cannot_replace_the_signature(drive: Drive, server: Server) -> None:
+    session = drive.session({"Authorization": "Basic bWluZTptaW5l"})
+    drive.client(session=session).task(TASK)
+    assert server.last.headers["authorization"].startswith("Hawk ")
+
+
+def test_retries_go_over_the_given_session(drive: Drive, server: Server) -> None:
+    server.script(respond(500), Answer(then="close"))
+    assert drive.client(session=drive.session({"X-Mine": "yes"})).cancelTask(TASK) == {}
+    assert [request.headers["x-mine"] for request in server.received] == ["yes"] * 3
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of other kinds for the server, where HTTP libraries look for them."""
+    path = tmp_path / "netrc"
+    path.write_text("machine 127.0.0.1 login mine password mine\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.usefixtures("netrc")
+def test_netrc_neither_replaces_a_signature_nor_stands_in_for_one(drive: Drive, server: Server) -> None:
+    drive.client().task(TASK)
+    assert server.last.headers["authorization"].startswith("Hawk ")
+    drive.client(credentials=None).task(TASK)
+    assert "authorization" not in server.last.headers
+
+
+@pytest.mark.usefixtures("netrc")
+def test_netrc_does_not_replace_the_signature_in_a_requests_session(server: Server) -> None:
+    with taskcluster.createSession() as session:
+        taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session).ping()
+    assert server.last.headers["authorization"].startswith("Hawk ")
+
+
+@pytest.mark.usefixtures("netrc")
+def test_an_aiohttp_session_with_other_credentials_is_told_and_sends_nothing(server: Server) -> None:
+    async def main() -> None:
+        async with taskcluster.aio.createSession(trust_env=True) as session:
+            queue = taskcluster.aio.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session)
+            with pytest.raises(taskcluster.TaskclusterFailure, match="given session"):
+                await queue.ping()
+
+    asyncio.run(main())
+    assert server.received == []
+
+
+def test_the_time_outs_of_a_given_session_hold(server: Server) -> None:
+    async def main() -> None:
+        async with taskcluster.aio.createSession(timeout=aiohttp.ClientTimeout(total=0.1)) as session:
+            server.script(Answer(then="stall"))
+            queue = taskcluster.aio.Queue({"rootUrl": server.root_url, "maxRetries": 0}, session)
+            with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
+                await queue.ping()
+
+    asyncio.run(main())
+
+
+def test_the_option_timeout_goes_over_that_of_a_given_session(drive: Drive, server: Server) -> None:
+    server.script(Answer(then="stall"))
+    client = drive.bare(session=drive.session(), timeout=0.1, maxRetries=0)
+    with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
+        client.task(TASK)
+
+
+def test_a_requests_session_keeps_its_cookies_hooks_and_auth(server: Server) -> None:
+    seen: list[int] = []
+
+    class Signed(AuthBase):
+        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["X-Signed"] = str(len(request.url or ""))
+            return request
+
+    with requests.Session() as session:
+        session.cookies.set("mine", "cookie")
+        session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+        session.auth = Signed()
+        taskcluster.Queue({"rootUrl": server.root_url}, session).ping()
+    assert server.last.headers["cookie"] == "mine=cookie"
+    assert server.last.headers["x-signed"] == str(len(server.root_url + server.last.target))
+    assert seen == [200]
+
+
+def test_the_auth_of_a_requests_session_does_not_replace_the_signature(server: Server) -> None:
+    with requests.Session() as session:
+        session.auth = ("mine", "mine")
+        taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session).ping()
+    assert server.last.headers["authorization"].startswith("Hawk ")
+
+
+def test_an_aiohttp_session_that_raises_for_status_changes_no_exception(server: Server) -> None:
+    async def main() -> None:
+        async with taskcluster.aio.createSession(raise_for_status=True) as session:
+            queue = taskcluster.aio.Queue({"rootUrl": server.root_url}, session)
+            server.script(respond(404, {"code": "ResourceNotFound", "message": "no such task"}))
+            with pytest.raises(taskcluster.TaskclusterRestFailure, match="no such task"):
+                await queue.task(TASK)
+
+    asyncio.run(main())
+    assert len(server.received) == 1
+
+
+def test_an_aiohttp_session_keeps_its_cookies(server: Server) -> None:
+    async def main() -> None:
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with taskcluster.aio.createSession(cookie_jar=jar, cookies={"mine": "cookie"}) as session:
+            await taskcluster.aio.Queue({"rootUrl": server.root_url}, session).ping()
+
+    asyncio.run(main())
+    assert server.last.headers["cookie"] == "mine=cookie"
+
+
+def test_create_session_makes_a_session_for_many_clients(server: Server) -> None:
+    with taskcluster.createSession() as session:
+        for service in (taskcluster.Queue, taskcluster.Secrets, taskcluster.Index):
+            service({"rootUrl": server.root_url}, session).ping()
+    assert server.connections == 1

@@ -1,0 +1,61 @@
+"""Hawk's original implementation, fetched from npm and run by node."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the source tree with the receiver and what it needs; made once and kept in pytest's cache."""
+    for command in ("node", "npm"):
+        if shutil.which(command) is None:
+            _unavailable(f"{command} is not installed")
+    files = [HERE / name for name in ("package.json", "package-lock.json", "server.js")]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    cache = getattr(request.config, "cache", None)
+    folder = cache.mkdir(f"hawk-{digest}") if cache else tmp_path_factory.mktemp("hawk")
+    done = folder / "installed"
+    if not done.exists():
+        for path in files:
+            shutil.copy(path, folder)
+        npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        result = subprocess.run(npm, cwd=folder, capture_output=True, encoding="utf-8", timeout=300)
+        if result.returncode != 0:
+            _unavailable(f"npm ci failed: {result.stderr.strip()[-500:]}")
+        done.touch()
+    return folder
+
+
+def _unavailable(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"the foreign receiver must run here: {reason}")
+    pytest.skip(f"no foreign receiver of Hawk: {reason}")
+
+
+@pytest.fixture(scope="session")
+def receiver(installed: Path) -> Iterator[str]:
+    """The root URL of a running receiver."""
+    command = ["node", "server.js"]
+    with subprocess.Popen(
+        command, cwd=installed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()

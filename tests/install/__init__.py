@@ -1,0 +1,1 @@
+"""Distributions as users get them: built, installed into fresh environments, and extended by third parties."""

@@ -1,0 +1,3 @@
+"""A plugin that records what it observes."""
+
+EVENTS = []

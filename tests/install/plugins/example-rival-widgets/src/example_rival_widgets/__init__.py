@@ -1,0 +1,1 @@
+"""Widgets, too: the entry point has a name that is taken."""

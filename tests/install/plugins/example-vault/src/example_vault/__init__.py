@@ -1,0 +1,3 @@
+"""A plugin that has credentials for one deployment."""
+
+ASKED = []

@@ -1,0 +1,1 @@
+"""A service that is none of Taskcluster's."""

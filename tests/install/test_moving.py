@@ -1,0 +1,45 @@
+"""Moving an environment from the published client, which lives under the same module name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import FOLDERS, ROOT, Workshop
+from .environments import pip
+from .test_environments import assert_queue_works
+
+PUBLISHED = "taskcluster==113.2.0"
+SERVICES = [f"./{folder.relative_to(ROOT)}" for folder in FOLDERS.values() if folder.parent.name == "services"]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published client's wheel, from the package index."""
+    folder = tmp_path_factory.mktemp("published")
+    pip("download", "--quiet", "--no-deps", "--dest", folder, PUBLISHED)
+    (wheel,) = folder.glob("taskcluster-*.whl")
+    return wheel
+
+
+def test_the_recipe_leaves_a_working_environment(published: Path, workshop: Workshop) -> None:
+    environment = workshop.plain("moved")
+    environment.pip("install", "--quiet", published)
+    environment.run("import taskcluster; assert not hasattr(taskcluster, 'plugins')")
+    environment.pip("uninstall", "--quiet", "-y", "taskcluster")
+    environment.pip("install", "--quiet", "./packages/core", *SERVICES, "./packages/meta", cwd=ROOT)
+    assert_queue_works(environment)
+    assert environment.pip("check").strip() == "No broken requirements found."
+
+
+def test_an_upgrade_in_place_breaks_and_the_recipe_mends_it(published: Path, workshop: Workshop) -> None:
+    environment = workshop.environment("in-place", published)
+    environment.pip("install", *workshop.offline, "--force-reinstall", "taskcluster")
+    # Where this comes to work, the README need not warn of it any more.
+    assert "Error: " in environment.failure("import taskcluster; taskcluster.Queue({'rootUrl': 'https://tc'}).ping")
+
+    environment.pip("uninstall", "--quiet", "-y", "taskcluster")
+    ours = [f"taskcluster-{name}" for name in ("core", *(Path(path).name for path in SERVICES))]
+    environment.pip("install", *workshop.offline, "--force-reinstall", "--no-deps", *ours, "taskcluster")
+    assert_queue_works(environment)

@@ -1,0 +1,48 @@
+"""Checks types, strictly, on the distributions as they are installed: mypy and pyright over site-packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+
+def check_with_mypy(packages: list[str]) -> bool:
+    """Return whether mypy finds nothing."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--warn-unreachable", "--no-incremental"]
+    return subprocess.run([*command, *(option for name in packages for option in ("-p", name))]).returncode == 0
+
+
+def check_with_pyright(packages: list[str]) -> bool:
+    """Return whether pyright finds nothing."""
+    site_packages = sysconfig.get_path("purelib")
+    with tempfile.TemporaryDirectory() as directory:
+        # Only by a configuration does pyright look into site-packages; paths in there must be relative.
+        include = [os.path.relpath(Path(site_packages, name), directory) for name in packages]
+        config = Path(directory, "pyrightconfig.json")
+        config.write_text(json.dumps({"typeCheckingMode": "strict", "include": include, "exclude": []}), "utf-8")
+        command = [sys.executable, "-m", "pyright", "--project", str(config), "--pythonpath", sys.executable]
+        result = subprocess.run([*command, "--outputjson"], stdout=subprocess.PIPE, encoding="utf-8")
+    report = json.loads(result.stdout)
+    for found in report["generalDiagnostics"]:
+        print(f"{found['file']}:{found['range']['start']['line'] + 1}: {found['severity']}: {found['message']}")
+    files = report["summary"]["filesAnalyzed"]
+    print(f"pyright: {len(report['generalDiagnostics'])} issues in {files} source files")
+    return result.returncode == 0 and files >= len(packages)
+
+
+def main() -> None:
+    """Run both, and fail if either finds something."""
+    installed = set(packages_distributions()) - {"taskcluster_urls"}
+    packages = [name for name in installed if name.startswith("taskcluster")]
+    results = [check(sorted(packages)) for check in (check_with_mypy, check_with_pyright)]
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()
