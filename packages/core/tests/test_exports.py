@@ -66,14 +66,14 @@ CHECKED_AIO = told_to_type_checkers(SOURCE / "aio" / "__init__.py")
 
 def test_type_checkers_know_the_names_that_are_looked_up_and_where_they_are() -> None:
     ours = {name: module for name, (module, _) in CHECKED.items() if module.startswith(".")}
-    table: dict[str, str] = taskcluster._NAMES  # type: ignore[attr-defined]
-    modules: tuple[str, ...] = taskcluster._MODULES  # type: ignore[attr-defined]
+    table: dict[str, str] = taskcluster._NAMES
+    modules: tuple[str, ...] = taskcluster._MODULES
     assert ours == {**{name: f".{module}" for name, module in table.items()}, **dict.fromkeys(modules, ".")}
 
 
 def test_type_checkers_know_the_names_of_the_async_package() -> None:
     ours = {name for name, (module, _) in CHECKED_AIO.items() if module.startswith(".")}
-    assert ours == set(taskcluster.aio._NAMES)  # type: ignore[attr-defined]
+    assert ours == set(taskcluster.aio._NAMES)
 
 
 @pytest.mark.parametrize("checked", [CHECKED, CHECKED_AIO])

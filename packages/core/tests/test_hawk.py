@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcluster.credentials import signer
 from taskcluster.exceptions import TaskclusterAuthFailure
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, Signer, new_nonce, payload_hash
 
@@ -38,6 +39,15 @@ def test_the_payload_hash_is_that_of_the_media_type_and_the_exact_bytes(content_
 
 def test_the_hash_of_no_payload() -> None:
     assert EMPTY_PAYLOAD_HASH == "B0weSUXsMcb5UhL41FZbrUJCAotzSI3HawE1NPLRUz8="
+
+
+def test_a_signer_hashes_a_body_as_json_and_the_absence_of_one_as_nothing() -> None:
+    assert SIGNER.content_hash(BODY) == BODY_HASH
+    assert SIGNER.content_hash(b"") == payload_hash(b"", "application/json")
+    assert SIGNER.content_hash(None) == EMPTY_PAYLOAD_HASH
+    checked = signer({"clientId": "tester", "accessToken": "no-secret"}, None)
+    assert checked is not None
+    assert checked.content_hash(BODY) == BODY_HASH
 
 
 def test_the_signature_of_a_known_post() -> None:

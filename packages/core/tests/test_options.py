@@ -130,10 +130,16 @@ def test_credentials_that_are_no_mapping_are_told(credentials: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("clientId", 1), ("accessToken", object()), ("accessToken", "ä"), ("certificate", [1])]
+    ("name", "value", "told"),
+    [
+        ("clientId", 1, "clientId must be text or bytes, not int"),
+        ("accessToken", object(), "accessToken must be text or bytes, not object"),
+        ("accessToken", "ä", "accessToken holds characters that are not ASCII"),
+        ("certificate", [1], "certificate must be text, bytes or a mapping, not list"),
+    ],
 )
-def test_a_credential_of_a_wrong_type_is_told_by_name_and_not_shown(name: str, value: Any) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=name) as caught:
+def test_a_credential_of_a_wrong_type_is_told_by_name_and_not_shown(name: str, value: Any, told: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
         Options({"rootUrl": ROOT, "credentials": {**SECRETS, name: value}})
     assert "no-secret" not in str(caught.value)
     assert "ä" not in str(caught.value)

@@ -48,6 +48,37 @@ def test_a_port_that_is_none_is_told(port: str) -> None:
         endpoint(f"https://tc.example.com:{port}", "queue", "v1")
 
 
+@pytest.mark.parametrize(
+    ("value", "quoted"), [("a/b c", "a%2Fb%20c"), (0, "0"), (-5, "-5"), ("...", "..."), ("~._-", "~._-")]
+)
+def test_a_parameter_is_text_or_an_integer(value: Any, quoted: str) -> None:
+    assert quote_parameter("m", "p", value) == quoted
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("", "m: the parameter p must not be empty: another route would be called"),
+        (".", "m: the parameter p must not be '.': another route would be called"),
+        ("..", "m: the parameter p must not be '..': another route would be called"),
+        (None, "m: the parameter p must be text or an integer, not NoneType"),
+        (True, "m: the parameter p must be text or an integer, not bool"),
+        (1.0, "m: the parameter p must be text or an integer, not float"),
+        (b"x", "m: the parameter p must be text or an integer, not bytes"),
+    ],
+)
+def test_a_parameter_that_no_server_would_receive_as_it_is_is_refused(value: Any, told: str) -> None:
+    with pytest.raises(TaskclusterFailure) as caught:
+        quote_parameter("m", "p", value)
+    assert str(caught.value) == told
+
+
+def test_a_parameter_may_be_empty_where_the_route_allows_it() -> None:
+    assert quote_parameter("m", "p", "", may_be_empty=True) == ""
+    with pytest.raises(TaskclusterFailure):
+        quote_parameter("m", "p", "..", may_be_empty=True)
+
+
 @given(TEXT)
 def test_a_parameter_comes_back_from_its_quoted_form(value: str) -> None:
     assert unquote(quote_parameter("m", "p", value), errors="strict") == value

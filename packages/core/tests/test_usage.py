@@ -351,7 +351,9 @@ def test_scope_match_under_both_of_its_names(name: str) -> None:
 
 def test_pagination_by_hand_with_the_continuation_token_in_result_and_query(mode: Any, wire: Any) -> None:
     wire.answer(200, {"tasks": [1], "continuationToken": "next"}).answer(200, {"tasks": [2]})
-    queue, tasks, query = mode.client("Queue"), [], {}
+    queue = mode.client("Queue")
+    tasks: list[int] = []
+    query: dict[str, str] = {}
     while True:
         result = mode.run(queue.listTaskGroup(GROUP, query=query))
         tasks += result["tasks"]

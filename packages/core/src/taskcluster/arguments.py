@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .exceptions import TaskclusterFailure
@@ -53,9 +53,10 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     Raises:
         TaskclusterFailure: The call is wrong; the text says how to write it.
     """
-    if not kwargs and len(args) == len(method.args) and (method.input is None or not needs_payload):
+    in_order = len(args) == len(method.args) and method.args == method.parameters
+    if in_order and not kwargs and (method.input is None or not needs_payload):
         # What most calls look like: the path parameters and nothing else.
-        return Bound(_path(method, dict(zip(method.args, args, strict=True))), {}, None, None)
+        return Bound(_path(method, args), {}, None, None)
     params, query = _keywords(method, kwargs)
     payload = kwargs.get("payload")
     positional = [name for name in method.args if name not in params]
@@ -73,7 +74,7 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     handler = kwargs.get("paginationHandler")
     if handler is not None and not callable(handler):
         raise TaskclusterFailure(f"{method.name}: paginationHandler must be callable, not {type(handler).__name__}")
-    return Bound(_path(method, params), query, payload, handler)
+    return Bound(_path(method, [params[name] for name in method.parameters]), query, payload, handler)
 
 
 def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -113,13 +114,13 @@ def _mapping(method: Method, kwargs: Mapping[str, Any], name: str) -> dict[str, 
     return dict(value)
 
 
-def _path(method: Method, params: Mapping[str, Any]) -> str:
-    return method.template % tuple(
-        [
-            quote_parameter(method.name, name, params[name], may_be_empty=name in method.may_be_empty)
-            for name in method.parameters
-        ]
-    )
+def _path(method: Method, values: Iterable[Any]) -> str:
+    """Return the path that has these values in the places of the route's parameters."""
+    quoted = [
+        quote_parameter(method.name, name, value, may_be_empty=name in method.may_be_empty)
+        for name, value in zip(method.parameters, values, strict=True)
+    ]
+    return method.template % tuple(quoted)
 
 
 def _too_many(method: Method, args: tuple[Any, ...], surplus: tuple[Any, ...]) -> str:

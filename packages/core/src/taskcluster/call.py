@@ -6,6 +6,7 @@ Nothing here waits, reads a clock, draws a random number or knows an HTTP librar
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Generator, Mapping
@@ -29,6 +30,9 @@ __all__ = ["Call", "Procedure", "Surroundings", "build", "paginate", "perform"]
 log = logging.getLogger("taskcluster")
 
 Procedure = Generator[Effect, Response | None, Any]
+
+_policy = functools.lru_cache(maxsize=32)(Policy)
+"""Policies are the same for as long as a client's options are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Call(NamedTuple):
     endpoint: Endpoint
     target: str
     """Path below the endpoint, and query."""
-    headers: dict[str, str]
     body: bytes | None
+    """JSON."""
     content_hash: str
     signer: CheckedSigner | None
     policy: Policy
@@ -63,7 +67,7 @@ class Call(NamedTuple):
 
     def request(self, surroundings: Surroundings) -> Request:
         """Return the request of the next attempt, signed afresh."""
-        headers = dict(self.headers)
+        headers = {} if self.body is None else {"Content-Type": "application/json"}
         if self.signer is not None:
             now = surroundings.now()
             endpoint = self.endpoint
@@ -103,22 +107,17 @@ def build(
         options: The client's options.
         given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is set.
     """
-    headers: dict[str, str] = {}
-    body = None
-    if bound.payload is not None:
-        headers["Content-Type"] = "application/json"
-        body = encode_payload(method.name, bound.payload)
+    body = None if bound.payload is None else encode_payload(method.name, bound.payload)
     timeout = options.get("timeout")
     return Call(
         service=service,
         method=method,
         endpoint=endpoint,
         target=bound.target(method),
-        headers=headers,
         body=body,
         content_hash="" if signer is None else signer.content_hash(body),
         signer=signer,
-        policy=Policy(
+        policy=_policy(
             options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]
         ),
         timeout=None if timeout is None and given_session else timeouts(timeout),

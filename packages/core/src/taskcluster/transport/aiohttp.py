@@ -74,29 +74,12 @@ class AiohttpTransport:
             TaskclusterConnectionError: There was no whole answer.
             TaskclusterFailure: The session refuses the request.
         """
-        headers = request.headers
-        if "User-Agent" not in session.headers:
-            headers = {**headers, "User-Agent": self._user_agent}
-        options: dict[str, Any] = {}
-        if request.timeout is not None or not given:
-            connect, read = request.timeout or DEFAULT_TIMEOUT
-            options["timeout"] = _client_timeout(connect, read)
-        if not given:
-            options["proxy"] = self._environment_proxy(request.url)
-        if request.body is None and request.method != "GET":
-            # aiohttp would say that a body which is not there is an octet-stream, against the payload's hash.
-            options["skip_auto_headers"] = ("Content-Type",)
+        exchange = session.request(
+            request.method, URL(request.url, encoded=True), **self._arguments(session, request, given=given)
+        )
         try:
             # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-            response = await session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=headers,
-                data=_body(request.body),
-                allow_redirects=False,
-                raise_for_status=False,
-                **options,
-            )
+            response = await exchange
             return messages.Response(response.status, response.headers, await response.read(), response)
         except asyncio.TimeoutError as exc:
             raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
@@ -105,6 +88,26 @@ class AiohttpTransport:
         except ValueError as exc:
             # A session with an auth of its own, from an argument or netrc: aiohttp allows one only.
             raise TaskclusterFailure(f"aiohttp refuses this call over the given session: {exc}") from exc
+
+    def _arguments(self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool) -> dict[str, Any]:
+        headers = request.headers
+        if "User-Agent" not in session.headers:
+            headers = {**headers, "User-Agent": self._user_agent}
+        arguments: dict[str, Any] = {
+            "headers": headers,
+            "data": _body(request.body),
+            "allow_redirects": False,
+            "raise_for_status": False,
+        }
+        if request.timeout is not None or not given:
+            connect, read = request.timeout or DEFAULT_TIMEOUT
+            arguments["timeout"] = _client_timeout(connect, read)
+        if not given:
+            arguments["proxy"] = self._environment_proxy(request.url)
+        if request.body is None and request.method != "GET":
+            # aiohttp would say that a body which is not there is an octet-stream, against the payload's hash.
+            arguments["skip_auto_headers"] = ("Content-Type",)
+        return arguments
 
     def _environment_proxy(self, url: str) -> str | None:
         # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
