@@ -43,8 +43,9 @@ class Index:
         expires = normal(payload["expires"])
         with self._store.transaction():
             self._store.run(
-                "INSERT INTO indexed_tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE"
-                " SET taskId = ?3, rank = ?4, data = ?5, expires = ?6 WHERE rank <= ?4",
+                "INSERT INTO indexed_tasks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET taskId = excluded.taskId, rank = excluded.rank, data = excluded.data, expires = excluded.expires"
+                " WHERE rank <= excluded.rank",
                 namespace,
                 name,
                 payload["taskId"],
@@ -62,7 +63,8 @@ class Index:
         while namespace:
             parent, name = _split(namespace)
             self._store.run(
-                "INSERT INTO namespaces VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET expires = ?3 WHERE expires < ?3",
+                "INSERT INTO namespaces VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)",
                 parent,
                 name,
                 until,

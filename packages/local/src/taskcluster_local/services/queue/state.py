@@ -190,9 +190,7 @@ class Queue:
             )
         if "sealed" in group:
             raise ApiError("RequestConflict", f"Task group `{group_id}` is sealed and does not accept new tasks.")
-        self._store.run(
-            "UPDATE task_groups SET expires = ?1 WHERE taskGroupId = ?2 AND expires < ?1", expires, group_id
-        )
+        self._store.run("UPDATE task_groups SET expires = max(expires, ?) WHERE taskGroupId = ?", expires, group_id)
 
     def _check_dependencies(self, task: Task) -> None:
         missing: list[str] = []
