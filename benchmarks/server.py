@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+from typing import cast
+
+import uvloop
 
 _STATUS = (
     b'{"status":{"taskId":"fN1SbArXTPSVFNUvaOlinQ","provisionerId":"proj","workerType":"ci","taskQueueId":"proj/ci",'
@@ -30,8 +33,7 @@ class _Canned(asyncio.Protocol):
         self._body_left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if not self._body_left:
@@ -61,4 +63,4 @@ async def _serve(certificate: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    uvloop.run(_serve(sys.argv[1]))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taskcluster.arguments import bind
-from taskcluster.call import Call, Surroundings, build, paginate, perform
+from taskcluster.call import Call, Settings, Surroundings, build, paginate, perform
 from taskcluster.credentials import signer
 from taskcluster.exceptions import (
     TaskclusterAuthFailure,
@@ -79,15 +79,13 @@ def make_call(
     **kwargs: Any,
 ) -> Call:
     method = Method.from_entry(entry)
-    return build(
-        "widgets",
-        method,
-        bind(method, args or ("w",), kwargs),
+    settings = Settings.of(
+        Options({"rootUrl": ROOT, **(options or {})}),
         endpoint(ROOT, "widgets", "v1"),
         signer(credentials or {}, None),
-        Options({"rootUrl": ROOT, **(options or {})}),
         given_session=given_session,
     )
+    return build("widgets", method, bind(method, args or ("w",), kwargs), settings)
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Response:

@@ -6,7 +6,6 @@ Nothing here waits, reads a clock, draws a random number or knows an HTTP librar
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from collections.abc import Callable, Generator, Mapping
@@ -25,14 +24,46 @@ from .shapes import is_mapping
 from .spec import Method
 from .urls import Endpoint
 
-__all__ = ["Call", "Procedure", "Surroundings", "build", "paginate", "perform"]
+__all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
 
 Procedure = Generator[Effect, Response | None, Any]
 
-_policy = functools.lru_cache(maxsize=32)(Policy)
-"""Policies are the same for as long as a client's options are."""
+
+class Settings(NamedTuple):
+    """What the calls of a client have in common for as long as its options stay as they are."""
+
+    endpoint: Endpoint
+    signer: CheckedSigner | None
+    """Signs, or None to call without authentication."""
+    policy: Policy
+    timeout: tuple[float, float] | None
+    """As in `Request`."""
+
+    def __repr__(self) -> str:
+        return f"<Settings for {self.endpoint.prefix}>"
+
+    @classmethod
+    def of(
+        cls, options: Mapping[str, Any], endpoint: Endpoint, signer: CheckedSigner | None, *, given_session: bool
+    ) -> Settings:
+        """Return the settings that options mean.
+
+        Args:
+            options: The client's options.
+            endpoint: Where the service answers.
+            signer: What the credentials among the options sign with.
+            given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is
+                set.
+        """
+        timeout = options.get("timeout")
+        return cls(
+            endpoint,
+            signer,
+            Policy(options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]),
+            None if timeout is None and given_session else timeouts(timeout),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +86,22 @@ class Call(NamedTuple):
 
     service: str
     method: Method
-    endpoint: Endpoint
+    settings: Settings
     target: str
     """Path below the endpoint, and query."""
     body: bytes | None
     """JSON."""
     content_hash: str
-    signer: CheckedSigner | None
-    policy: Policy
-    timeout: tuple[float, float] | None
 
     def request(self, surroundings: Surroundings) -> Request:
         """Return the request of the next attempt, signed afresh."""
+        endpoint, signer, _, timeout = self.settings
+        verb = self.method.verb
         headers = {} if self.body is None else {"Content-Type": "application/json"}
-        if self.signer is not None:
+        if signer is not None:
             now = surroundings.now()
-            endpoint = self.endpoint
-            headers["Authorization"] = self.signer.at(now).header(
-                self.method.verb,
+            headers["Authorization"] = signer.at(now).header(
+                verb,
                 endpoint.path + self.target,
                 endpoint.host,
                 endpoint.port,
@@ -80,48 +109,25 @@ class Call(NamedTuple):
                 now,
                 surroundings.nonce(),
             )
-        return Request(self.method.verb, self.endpoint.prefix + self.target, headers, self.body, self.timeout)
+        return Request(verb, endpoint.prefix + self.target, headers, self.body, timeout)
 
     def __repr__(self) -> str:
         return f"{self.service}.{self.method.name}"
 
 
-def build(
-    service: str,
-    method: Method,
-    bound: Bound,
-    endpoint: Endpoint,
-    signer: CheckedSigner | None,
-    options: Mapping[str, Any],
-    *,
-    given_session: bool,
-) -> Call:
+def build(service: str, method: Method, bound: Bound, settings: Settings) -> Call:
     """Build a call: the payload is written and hashed here, once.
 
     Args:
         service: The service's name.
         method: What is called.
         bound: With what.
-        endpoint: Where the service answers.
-        signer: What signs, or None to call without authentication.
-        options: The client's options.
-        given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is set.
+        settings: As the client's options are now.
     """
     body = None if bound.payload is None else encode_payload(method.name, bound.payload)
-    timeout = options.get("timeout")
-    return Call(
-        service=service,
-        method=method,
-        endpoint=endpoint,
-        target=bound.target(method),
-        body=body,
-        content_hash="" if signer is None else signer.content_hash(body),
-        signer=signer,
-        policy=_policy(
-            options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]
-        ),
-        timeout=None if timeout is None and given_session else timeouts(timeout),
-    )
+    signer = settings.signer
+    content_hash = "" if signer is None else signer.content_hash(body)
+    return Call(service, method, settings, bound.target(method), body, content_hash)
 
 
 def perform(call: Call, surroundings: Surroundings) -> Procedure:
@@ -144,7 +150,7 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
             if not retryable(response.status):
                 return result(call, response)
             failure = _failure(call, response, surroundings.server_failure)
-        delay = call.policy.delay(attempt, surroundings.random(), _asked(response, surroundings))
+        delay = call.settings.policy.delay(attempt, surroundings.random(), _asked(response, surroundings))
         if delay is None:
             assert failure is not None
             raise failure

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import exceptions, utils
 from .arguments import Bound, bind
-from .call import Call, Procedure, Surroundings, build, paginate, perform
-from .credentials import CheckedSigner, createTemporaryCredentials, signer
+from .call import Call, Procedure, Settings, Surroundings, build, paginate, perform
+from .credentials import createTemporaryCredentials, signer
 from .exchanges import bind_exchange
 from .messages import Effect, Send, Sleep
 from .options import Options
 from .pages import continuation, items_of, with_continuation
+from .shapes import is_array, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
 from .urls import Endpoint, endpoint
@@ -71,7 +72,7 @@ class ServiceClient:
         self.options = Options({**self.classOptions, **(options or {})})
         self.session = session
         self._surroundings: Surroundings | None = None
-        self._signer: tuple[Any, CheckedSigner | None] | None = None
+        self._settings: tuple[Any, bool, Settings] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.options['rootUrl']}>"
@@ -110,11 +111,10 @@ class ServiceClient:
                 f"{methodName} is called by {method.verb}; only the URLs of GET methods can be signed"
             )
         target = bind(method, args, kwargs, needs_payload=False).target(method)
-        checked = self._checked_signer()
+        where, checked, *_ = self._current_settings()
         if checked is None:
             raise exceptions.TaskclusterAuthFailure(f"signing the URL of {methodName} needs credentials in the options")
         now = time.time()
-        where = self._endpoint()
         seconds = self.options["signedUrlExpiration"] if expiration is None else expiration
         bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
         return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
@@ -133,19 +133,16 @@ class ServiceClient:
     def _endpoint(self) -> Endpoint:
         return endpoint(self.options["rootUrl"], self.serviceName, self.apiVersion)
 
-    def _checked_signer(self) -> CheckedSigner | None:
-        # Programs change options between calls, so what the signer was made of is compared each time.
-        credentials: Mapping[str, Any] = self.options.get("credentials") or {}
-        scopes = self.options.get("authorizedScopes")
-        made_of = (
-            credentials.get("clientId"),
-            credentials.get("accessToken"),
-            credentials.get("certificate"),
-            None if scopes is None else tuple(scopes),
-        )
-        if self._signer is None or self._signer[0] != made_of:
-            self._signer = (made_of, signer(credentials, scopes))
-        return self._signer[1]
+    def _current_settings(self) -> Settings:
+        # Programs change options between calls, so what the settings were made of is compared each time.
+        known, given = self._settings, self.session is not None
+        if known is not None and known[0] == self.options and known[1] is given:
+            return known[2]
+        options = {name: _copied(value) for name, value in self.options.items()}
+        signs = signer(options.get("credentials") or {}, options.get("authorizedScopes"))
+        settings = Settings.of(options, self._endpoint(), signs, given_session=given)
+        self._settings = (options, given, settings)
+        return settings
 
     def _bind(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Method, Bound]:
         method = self._method(name)
@@ -173,15 +170,7 @@ class ServiceClient:
         """Return a call ready to be performed, from the page that the continuation token names."""
         if token is not None:
             bound.query["continuationToken"] = token
-        return build(
-            self.serviceName,
-            method,
-            bound,
-            self._endpoint(),
-            self._checked_signer(),
-            self.options,
-            given_session=self.session is not None,
-        )
+        return build(self.serviceName, method, bound, self._current_settings())
 
     def _look_around(self) -> Surroundings:
         from .hawk import new_nonce
@@ -207,6 +196,13 @@ class ServiceClient:
     def _event(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         exchange = Exchange.from_entry(self.exchanges[name])
         return bind_exchange(exchange, self.exchangePrefix, args, kwargs)
+
+
+def _copied(value: Any) -> Any:
+    """Return an option's value in a form that does not change when the program changes the value in place."""
+    if is_mapping(value):
+        return dict(value)
+    return list(value) if is_array(value) else value
 
 
 class BaseEvents(ServiceClient):

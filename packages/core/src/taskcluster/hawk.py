@@ -1,7 +1,8 @@
 """Hawk, the sending side: the Authorization header, and bewits for signed URLs.
 
-mohawk states the scheme: the normalised string, header values, nonces. Its Sender is passed by because it formats a
-dump of every request, credentials and payload included, for a log that hardly anyone reads and no secret may reach.
+mohawk says what a header value may be, how long a header, and what a nonce is. Its Sender is passed by because it
+formats a dump of every request, credentials and payload included, for a log that hardly anyone reads and no secret may
+reach.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64encode, urlsafe_b64encode
-from typing import NamedTuple
 
 from mohawk.exc import BadHeaderValue  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     MAX_LENGTH,
-    normalize_string,  # pyright: ignore[reportUnknownVariableType]
     parse_content_type,  # pyright: ignore[reportUnknownVariableType]
     prepare_header_val,  # pyright: ignore[reportUnknownVariableType]
     random_string,  # pyright: ignore[reportUnknownVariableType]
@@ -23,20 +22,6 @@ from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[rep
 from .exceptions import TaskclusterAuthFailure
 
 __all__ = ["EMPTY_PAYLOAD_HASH", "Signer", "new_nonce", "payload_hash"]
-
-
-class _Resource(NamedTuple):
-    """What mohawk's normalize_string reads."""
-
-    timestamp: str
-    nonce: str
-    method: str
-    name: str
-    host: str
-    port: str
-    ext: str
-    app: None = None
-    dlg: None = None
 
 
 def new_nonce() -> str:
@@ -98,7 +83,7 @@ class Signer:
             TaskclusterAuthFailure: The header would be longer than Taskcluster accepts.
         """
         timestamp = str(int(now))
-        mac = self._mac("header", _Resource(timestamp, nonce, method, name, host, port, self._ext), content_hash)
+        mac = self._mac("header", timestamp, nonce, method, name, host, port, content_hash)
         ext = f', ext="{self._ext}"' if self._ext else ""
         header = f'Hawk id="{self._id}", ts="{timestamp}", nonce="{nonce}", hash="{content_hash}"{ext}, mac="{mac}"'
         if len(header) > MAX_LENGTH:
@@ -110,12 +95,12 @@ class Signer:
 
     def bewit(self, name: str, host: str, port: str, expires: int) -> str:
         """Return the bewit that lets anyone GET `name` until `expires`, unix time in seconds."""
-        mac = self._mac("bewit", _Resource(str(expires), "", "GET", name, host, port, self._ext), "")
+        mac = self._mac("bewit", str(expires), "", "GET", name, host, port, "")
         text = f"{self._id}\\{expires}\\{mac}\\{self._ext}"
         return urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")
 
-    def _mac(self, kind: str, resource: _Resource, content_hash: str) -> str:
-        text: str = normalize_string(kind, resource, content_hash)
+    def _mac(self, kind: str, *parts: str) -> str:
+        # Hawk's normalised request: a line each, and one at the end for the ext, which may be empty.
         mac = self._keyed.copy()
-        mac.update(text.encode())
+        mac.update("\n".join((f"hawk.1.{kind}", *parts, self._ext, "")).encode())
         return b64encode(mac.digest()).decode("ascii")

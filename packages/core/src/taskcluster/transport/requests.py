@@ -17,7 +17,7 @@ from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
-from requests.utils import default_user_agent
+from requests.utils import default_user_agent, get_encoding_from_headers
 
 from .. import messages
 from ..exceptions import TaskclusterConnectionError
@@ -46,6 +46,19 @@ class _Adapter(HTTPAdapter):
         if self._last is None or self._last[0] != key:
             self._last = (key, super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert))
         return self._last[1]
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> requests.Response:
+        # As requests does it, except that no cookies are looked for: Taskcluster sets none.
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.raw = resp
+        response.reason = resp.reason
+        response.url = req.url or ""
+        response.request = req
+        setattr(response, "connection", self)  # noqa: B010 - an attribute that the types of requests leave out
+        return response
 
     def close(self) -> None:
         # urllib3 closes a pool when nobody refers to it any more, and a kept response or exception may for long.
