@@ -209,3 +209,21 @@ def test_options_can_be_changed() -> None:
     options["mine"] = 1
     assert options["rootUrl"] == "https://other.example.com"
     assert options["mine"] == 1
+
+
+def test_credentials_under_other_names_are_told_instead_of_calling_anonymously() -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=r"no clientId, .* but 'client_id'; did you mean 'clientId'\?"):
+        Options(rootUrl=ROOT, credentials={"client_id": "tester", "access_token": "no-secret"})
+    assert Options(rootUrl=ROOT, credentials={})["credentials"] == dict.fromkeys(Credentials())
+    assert (
+        Options(rootUrl=ROOT, credentials={"clientId": "tester", "note": "x"})["credentials"]["clientId"] == b"tester"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("maxRetries", "5"), ("maxRetries", 1.5), ("maxRetries", -1), ("maxDelay", "x"), ("signedUrlExpiration", -1)],
+)
+def test_numbers_are_checked_when_the_client_is_made(name: str, value: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match=f"the option {name} must be a .*number"):
+        Options({"rootUrl": ROOT, name: value})

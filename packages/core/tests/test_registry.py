@@ -249,6 +249,18 @@ def test_a_hook_may_take_fewer_arguments_than_there_are() -> None:
     assert told == ["seen"]
 
 
+def test_a_credentials_source_that_fails_is_named_and_the_next_is_asked() -> None:
+    def fail(rootUrl: str) -> None:
+        raise RuntimeError("the vault's token is no-secret")
+
+    registry = registry_of(
+        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        Point("vault", lambda: plugin(taskcluster_credentials=fail)),
+    )
+    with pytest.warns(PluginWarning, match="^the plugin 'vault' failed to look for credentials: RuntimeError$"):
+        assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
+
+
 def test_without_observers_there_is_nothing_to_tell() -> None:
     assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).observer() is None
 

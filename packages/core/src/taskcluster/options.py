@@ -92,6 +92,14 @@ class Options(dict[str, Any]):
                 f"credentials must be a mapping with clientId and accessToken, not {type(credentials).__name__}"
             )
         self["credentials"] = Credentials(credentials)
+        if credentials and not any(name in self["credentials"] for name in credentials):
+            name = str(next(iter(credentials)))
+            raise TaskclusterAuthFailure(
+                f"credentials have no clientId, accessToken or certificate, but {name!r}"
+                f"{did_you_mean(name, self['credentials'])}"
+            )
+        for name in _DEFAULTS:
+            _check_number(name, self[name])
         if wanted.get("authorizedScopes") is not None:
             self["authorizedScopes"] = _scopes(wanted["authorizedScopes"])
         if wanted.get("timeout") is not None:
@@ -134,6 +142,13 @@ def timeouts(timeout: Any) -> tuple[float, float]:
             raise TaskclusterFailure(
                 f"the option timeout must be seconds above 0, or a pair (connect, read): {timeout!r}"
             )
+
+
+def _check_number(name: str, value: Any) -> None:
+    wanted = int if name == "maxRetries" else (int, float)
+    if not isinstance(value, wanted) or value < 0:
+        what = "a whole number" if name == "maxRetries" else "a number"
+        raise TaskclusterFailure(f"the option {name} must be {what} that is not negative, not {value!r}")
 
 
 def _scopes(scopes: Any) -> list[str]:

@@ -128,7 +128,13 @@ class Registry:
             # One by one, as pluggy would: the answer's source is wanted too.
             for implementation in reversed(self._manager.hook.taskcluster_credentials.get_hookimpls()):
                 arguments = {"rootUrl": root_url}
-                found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+                try:
+                    found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+                except Exception as exc:
+                    # Not its text, which may hold what was meant to stay secret.
+                    failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
+                    warnings.warn(f"{failed}: {type(exc).__name__}", PluginWarning, stacklevel=2)
+                    continue
                 if found is not None:
                     return found, implementation.plugin_name
         return None
