@@ -14,6 +14,7 @@ from pathlib import Path
 import trustme
 
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
+from .local import LOCAL, contenders
 from .report import Measured, table
 from .rows import BUILD_COLD, ROWS, STARTS, Row
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results.md and results.json")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     arguments = parser.parse_args()
-    known = [row.name for row in (*STARTS, *ROWS)]
+    known = [row.name for row in (*STARTS, *ROWS, *LOCAL)]
     for name in arguments.rows:
         if name not in known:
             parser.error(f"no row {name!r}; there are {', '.join(known)}")
@@ -79,6 +80,10 @@ def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
             if row.name in names:
                 workers = {"ours": ours, "published": theirs, **({"bare": bare} if row.bare else {})}
                 results.append(_rounds(row, {name: _repeated(child, row) for name, child in workers.items()}, rounds))
+    chosen = [row for row in LOCAL if row.name in names]
+    if chosen:
+        with contenders() as measuring:
+            results += [_rounds(row, measuring(row), rounds) for row in chosen]
     return results
 
 

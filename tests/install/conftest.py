@@ -124,10 +124,11 @@ def wheels(family: dict[str, Built]) -> Path:
 
 @pytest.fixture(scope="session")
 def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what core, the meta-package and their builds need of others, fetched once for all environments."""
+    """A folder with what distributions and their builds need of others, fetched once for all environments."""
     needed = {
-        requirement
-        for name in ("core", "meta")
+        # An extra is fetched like the rest.
+        re.sub(r"\s*;\s*extra\s*==.*", "", requirement)
+        for name in ("core", "meta", "local")
         for requirement in family[name].metadata().get_all("Requires-Dist", [])
         if not re.match(r"taskcluster-(?!urls)", requirement)
     }

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -129,7 +131,6 @@ def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200)
     clock = StandingClock()
     configuration = Configuration(
         accessToken=ROOT_KEY,
-        queue_token="q" * 44,
         clients=[client_of(client) for client in clients],
         roles=roles or {},
         clock=clock,
@@ -137,8 +138,10 @@ def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200)
     )
     tokens = {ROOT_CLIENT: ROOT_KEY, "tester": "no-secret"}
     tokens.update({client["clientId"]: client["accessToken"] for client in clients})
-    with closing(Store()) as store:
-        yield Site(Deployment(configuration, store, "http://tc.example.com:8080"), store, clock, tokens)
+    with closing(Store()) as store, TemporaryDirectory() as directory:
+        yield Site(
+            Deployment(configuration, store, Path(directory), "http://tc.example.com:8080"), store, clock, tokens
+        )
 
 
 @pytest.fixture

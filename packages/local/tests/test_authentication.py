@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -22,7 +23,9 @@ from taskcluster_local.authentication import (
     check_payload_hash,
 )
 from taskcluster_local.errors import ApiError
-from taskcluster_local.services.auth.state import NEVER, Accounts, FixedAccounts
+from taskcluster_local.roles import Roles
+from taskcluster_local.scopes import ScopeSet
+from taskcluster_local.services.auth.state import NEVER, FixedAccounts
 
 NOW = datetime.fromtimestamp(1700000000, timezone.utc)
 HOST, PORT = "tc.example.com", "443"
@@ -33,7 +36,27 @@ CLIENTS = [
     Client("expired", "e" * 44, ("*",), NOW - timedelta(seconds=1)),
     Client("issuer", "no-secret", ("scope:*", "auth:create-client:tmp/*"), NEVER),
 ]
-ACCOUNTS = Accounts(CLIENTS, {"anonymous": ["public:read"], "team": ["scope:team"]})
+
+
+class People:
+    """A directory in memory that remembers who was used."""
+
+    def __init__(self, clients: list[Client], roles: dict[str, list[str]]) -> None:
+        self._clients = {client.clientId: client for client in clients}
+        self._roles = Roles(roles)
+        self.seen: list[str] = []
+
+    def client(self, clientId: str) -> Client | None:
+        return self._clients.get(clientId)
+
+    def expand(self, scopes: Iterable[str]) -> ScopeSet:
+        return self._roles.expand(scopes)
+
+    def used(self, clientId: str, now: datetime) -> None:
+        self.seen.append(clientId)
+
+
+ACCOUNTS = People(CLIENTS, {"anonymous": ["public:read"], "team": ["scope:team"]})
 KEYS = {client.clientId: client.accessToken for client in CLIENTS}
 
 
@@ -56,12 +79,12 @@ def signed(
 
 
 def identity(request: SignedRequest, now: datetime = NOW) -> Identity:
-    return authenticate(request, ACCOUNTS, now)
+    return authenticate(request, ACCOUNTS, now, now)
 
 
 def failure(request: SignedRequest, now: datetime = NOW) -> str:
     with pytest.raises(ApiError) as caught:
-        authenticate(request, ACCOUNTS, now)
+        authenticate(request, ACCOUNTS, now, now)
     assert (caught.value.code, caught.value.status) == ("AuthenticationFailed", 401)
     return caught.value.message
 
@@ -80,7 +103,7 @@ def test_vector_of_a_header_with_a_payload_hash() -> None:
         f'hash="{BODY_HASH}", mac="6HBvOBhMDciRlkXaMAaJqPPill8/NavOAkZOyjErsJw="'
     )
     request = SignedRequest("POST", "/api/auth/v1/test-authenticate", HOST, PORT, header)
-    found = authenticate(request, FixedAccounts(["test:*"]), NOW)
+    found = authenticate(request, FixedAccounts(["test:*"]), NOW, NOW)
     assert (found.clientId, found.granted, found.hash) == ("tester", ("test:*",), BODY_HASH)
     for content_type in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
         check_payload_hash(BODY_HASH, BODY, content_type)
@@ -88,14 +111,14 @@ def test_vector_of_a_header_with_a_payload_hash() -> None:
 
 def test_vector_of_a_header_without_a_payload_hash() -> None:
     header = 'Hawk id="tester", ts="1700000000", nonce="abcdef", mac="H0CaN/+nkx8pY957h9Yr7qhDCxyETnuHNOWK/im/zuM="'
-    found = authenticate(replace(GET, authorization=header), FixedAccounts([]), NOW)
+    found = authenticate(replace(GET, authorization=header), FixedAccounts([]), NOW, NOW)
     assert (found.clientId, found.hash) == ("tester", None)
     check_payload_hash(EMPTY_HASH, "", "")
 
 
 def test_vector_of_a_bewit() -> None:
     request = replace(GET, resource=f"{GET.resource}?bewit={BEWIT}")
-    assert authenticate(request, FixedAccounts([]), NOW).clientId == "tester"
+    assert authenticate(request, FixedAccounts([]), NOW, NOW).clientId == "tester"
 
 
 @pytest.mark.parametrize(
@@ -512,3 +535,13 @@ def test_host_and_port_as_they_were_signed(
     host: str, port: str | None, proto: str | None, expected: tuple[str, str]
 ) -> None:
     assert address(host, port, proto) == expected
+
+
+def test_use_is_noted_of_the_client_that_the_token_belongs_to() -> None:
+    directory = People(CLIENTS, {})
+    authenticate(signed(), directory, NOW, NOW)
+    authenticate(minted("tmp/x"), directory, NOW, NOW)
+    authenticate(signed("issuer"), directory, NOW, NOW)
+    with pytest.raises(ApiError, match="Bad mac"):
+        authenticate(signed(key="wrong"), directory, NOW, NOW)
+    assert directory.seen == ["alice", "alice", "issuer"]

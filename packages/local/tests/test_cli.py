@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,89 @@ def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
     assert "serve" in capsys.readouterr().err
+
+
+# Where state is, and what is told
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKCLUSTER_")}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, encoding="utf-8", env={**kept, **environment}, timeout=60
+    )
+
+
+def test_a_directory_keeps_everything_and_the_token(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    found = []
+    for _ in range(2):
+        with serving("--data", data) as (process, settings, _):
+            found.append(settings["TASKCLUSTER_ACCESS_TOKEN"])
+            with taskcluster.Secrets(options(settings)) as secrets:
+                if len(found) == 2:
+                    assert secrets.get("a")["secret"] == {"b": "c"}
+                secrets.set("a", {"secret": {"b": "c"}, "expires": taskcluster.fromNowJSON("1 hour")})
+            process.terminate()
+            assert process.wait(timeout=20) == 0
+    assert found[0] == found[1]
+
+
+def test_settings_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.sh"
+    file.write_text("export OLD=1\n", "utf-8")
+    with serving("--export-to", str(file)) as (_, settings, _):
+        lines = file.read_text("utf-8").splitlines()
+        assert dict(line.removeprefix("export ").split("=", 1) for line in lines) == settings
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_in_a_file_is_added(tmp_path: Path) -> None:
+    file = tmp_path / "setup.yml"
+    file.write_text("secrets: {a: {secret: {b: c}}}", "utf-8")
+    with serving("--load", str(file)) as (_, settings, _), taskcluster.Secrets(options(settings)) as secrets:
+        assert secrets.get("a")["secret"] == {"b": "c"}
+
+
+def test_adding_to_a_running_deployment(tmp_path: Path) -> None:
+    file = tmp_path / "setup.yml"
+    file.write_text("secrets: {a: {secret: {b: c}}, d: {secret: {}}}", "utf-8")
+    with serving() as (_, settings, _):
+        for _ in range(2):
+            done = run("load", str(file), **settings)
+            assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: 2 secrets\n", "")
+        root_url = settings.pop("TASKCLUSTER_ROOT_URL")
+        assert run("load", str(file), "--root-url", root_url, **settings).returncode == 0
+        with taskcluster.Secrets(options({**settings, "TASKCLUSTER_ROOT_URL": root_url})) as secrets:
+            assert secrets.list() == {"secrets": ["a", "d"]}
+        settings["TASKCLUSTER_ACCESS_TOKEN"] = "wrong"
+        done = run("load", str(file), "--root-url", root_url, **settings)
+        assert done.returncode == 1
+        assert done.stderr.startswith("taskcluster-local: secrets.a: ")
+
+
+def test_what_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("secrets: 3", "utf-8")
+    (tmp_path / "thesis.txt").touch()
+    for arguments, status, told in (
+        (["serve", "--data", "x", "--memory"], 2, "not allowed with argument"),
+        (["serve", "--port", "70000"], 2, "'70000' is no port: a number from 0 to 65535"),
+        (["serve", "--data", str(tmp_path)], 1, "holds other files"),
+        (["serve", "--data", str(tmp_path / "thesis.txt")], 1, "cannot use"),
+        (["serve", "--load", str(tmp_path / "bad.yml")], 1, "bad.yml:1: secrets: it must be a mapping"),
+        (["serve", "--load", str(tmp_path / "missing.yml")], 1, "No such file"),
+        (["serve", "--export-to", str(tmp_path / "missing" / "x")], 1, "cannot write"),
+        (["load", str(tmp_path / "bad.yml")], 1, "bad.yml:1: secrets: it must be a mapping"),
+        (["load"], 2, "FILE"),
+    ):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (status, ""), arguments
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_deployment_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("secrets: {a: {secret: {}}}", "utf-8")
+    done = run("load", str(tmp_path / "a.yml"))
+    assert done.returncode == 1
+    assert "TASKCLUSTER_ROOT_URL" in done.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskcluster_local.encoding import loads, pretty
+from taskcluster_local.encoding import loads, pretty, without_halves
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ def test_bodies_are_indented_by_two_and_not_ascii_only() -> None:
 )
 def test_bodies_are_what_json_would_write(value: Any) -> None:
     assert pretty(value).decode() == json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def test_halves_of_surrogate_pairs_can_be_replaced() -> None:
+    value = loads(r'{"\ud800": ["a\udc00\ud800b", "\ud83d\ude00", 1]}')
+    assert without_halves(value) == {"\ufffd": ["a\ufffd\ufffdb", "\U0001f600", 1]}
+    whole = {"a": "\U0001f600"}
+    assert without_halves(whole) is whole
 
 
 def test_half_of_a_surrogate_pair_is_escaped() -> None:

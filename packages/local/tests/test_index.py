@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -46,9 +48,17 @@ def test_the_higher_rank_wins_and_the_newer_of_equals(insert: Callable[..., Any]
     assert insert("a.b", 2, rank=rank)["data"] == {"number": winner}
 
 
-def test_a_rank_that_is_no_integer_is_an_internal_error(site: Any, slug: Callable[[int], str]) -> None:
-    payload = {"taskId": slug(1), "rank": 1.5, "data": {}, "expires": site.clock.at(hours=1)}
-    assert site.call("PUT", f"{ROOT}/task/a.b", payload).status == 500
+@pytest.mark.parametrize("rank", [1.5, 2**53, -1e20])
+def test_ranks_are_integers(site: Any, slug: Callable[[int], str], rank: float) -> None:
+    payload = {"taskId": slug(1), "rank": rank, "data": {}, "expires": site.clock.at(hours=1)}
+    assert site.call("PUT", f"{ROOT}/task/a.b", payload).code == "InputError"
+
+
+def test_names_have_a_length(site: Any, insert: Callable[..., Any]) -> None:
+    assert insert("a" * 255)["namespace"] == "a" * 255
+    entry = insert("x")
+    payload = {name: entry[name] for name in ("taskId", "rank", "data", "expires")}
+    assert site.call("PUT", f"{ROOT}/task/{'a' * 256}", payload).code == "InputError"
 
 
 def test_deleting(site: Any, insert: Callable[..., Any]) -> None:
@@ -138,3 +148,145 @@ def test_listing_the_root_needs_the_scope_for_an_empty_name(new_site: Callable[.
     with new_site(roles={"anonymous": []}) as site:
         answer = site.call("GET", f"{ROOT}/namespaces", by=None)
         assert "\nindex:list-namespaces:\n" in answer.message
+
+
+def test_expired_entries_are_deleted_a_day_later(site: Any, insert: Callable[..., Any]) -> None:
+    insert("a.b", hours=1)
+    insert("c.d", days=9)
+    site.clock.advance(hours=2)
+    asyncio.run(site.deployment.pass_time())
+    assert len(site.ok("POST", f"{ROOT}/tasks/indexes", {"indexes": ["a.b"]})["tasks"]) == 1
+    site.clock.advance(days=3)
+    asyncio.run(site.deployment.pass_time())
+    assert site.store.all("SELECT namespace FROM indexed_tasks") == [{"namespace": "c"}]
+    assert site.store.all("SELECT name FROM namespaces") == [{"name": "c"}]
+
+
+# Completed tasks
+
+
+@pytest.fixture
+def complete(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) -> Callable[..., Any]:
+    """Creates a task, and tells of its completion as the queue does; returns its definition."""
+
+    def call(number: int, routes: list[str], **extra: Any) -> Any:
+        target = f"/api/queue/v1/task/{slug(number)}"
+        status = site.ok("PUT", target, task(routes=routes, extra=extra))["status"]
+        with site.store.transaction():
+            payload = {"status": status, "runId": 0, "version": 1}
+            site.deployment.events.publish("queue", "taskCompleted", payload, routes=routes, taskId=slug(number))
+        return site.ok("GET", target)
+
+    return call
+
+
+def test_completed_tasks_are_indexed(site: Any, slug: Callable[[int], str], complete: Callable[..., Any]) -> None:
+    definition = complete(1, ["index.a.b", "index.a.c", "other.a.d"])
+    for path in ("a.b", "a.c"):
+        assert site.ok("GET", f"{ROOT}/task/{path}") == {
+            "namespace": path,
+            "taskId": slug(1),
+            "rank": 0,
+            "data": {},
+            "expires": definition["expires"],
+        }
+    assert len(site.ok("GET", f"{ROOT}/tasks/a")["tasks"]) == 2
+
+
+def test_tasks_say_how_they_are_indexed(site: Any, slug: Callable[[int], str], complete: Callable[..., Any]) -> None:
+    expires = site.clock.at(hours=5)
+    complete(1, ["index.a.b"], index={"rank": 5, "data": {"x": 1}, "expires": expires})
+    complete(2, ["index.a.b"], index={"rank": 4})
+    assert site.ok("GET", f"{ROOT}/task/a.b") == {
+        "namespace": "a.b",
+        "taskId": slug(1),
+        "rank": 5,
+        "data": {"x": 1},
+        "expires": expires,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "extra"),
+    [
+        ("a..b", {}),
+        ("a.b", {"rank": "high"}),
+        ("a.b", {"data": [1]}),
+        ("a.b", {"expires": "tomorrow"}),
+        ("a.b", {"expires": 5}),
+    ],
+)
+def test_what_cannot_be_indexed_is_left_out(site: Any, complete: Callable[..., Any], path: str, extra: Any) -> None:
+    complete(1, [f"index.{path}"], index=extra)
+    assert site.ok("GET", f"{ROOT}/tasks/a") == {"tasks": []}
+
+
+# Artifacts
+
+
+def test_an_artifact_that_not_everyone_may_read(site: Any, slug: Callable[[int], str], insert: Any) -> None:
+    insert("a.b", 1)
+    answer = site.call("GET", f"{ROOT}/task/a.b/artifacts/private/x%20y")
+    assert answer.status == 303
+    assert answer.headers["content-type"].startswith("text/plain")
+    url = urlsplit(answer.headers["location"])
+    assert url.netloc == "tc.example.com:8080"
+    assert url.path == f"/api/queue/v1/task/{slug(1)}/artifacts/private%2Fx%20y"
+
+    def found() -> int:
+        return int(site.call("GET", f"{url.path}?{url.query}", by=None).status)
+
+    assert url.query.startswith("bewit=")
+    assert found() not in (401, 403)
+    site.clock.advance(minutes=15)
+    assert found() == 401
+
+
+def test_an_artifact_that_everyone_may_read_but_is_not_there(
+    site: Any, slug: Callable[[int], str], insert: Callable[..., Any]
+) -> None:
+    insert("a.b", 1)
+    answer = site.call("GET", f"{ROOT}/task/a.b/artifacts/public/x", by=None)
+    assert answer.status == 303
+    expected = f"http://tc.example.com:8080/api/queue/v1/task/{slug(1)}/artifacts/public%2Fx"
+    assert answer.headers["location"] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "direct"),
+    [
+        ({"storageType": "s3", "url": "https://example.com/data"}, True),
+        ({"storageType": "reference", "url": "https://example.com/data"}, True),
+        ({"storageType": "error", "reason": "r", "message": "m"}, False),
+    ],
+)
+def test_an_artifact_that_everyone_may_read(
+    site: Any, insert: Callable[..., Any], content: dict[str, str], direct: bool
+) -> None:
+    async def latestArtifact(call: Any) -> dict[str, str]:
+        call.authorize(names=[call.params["name"]])
+        assert not call.identity.has_credentials
+        return content
+
+    site.deployment.api.handlers["queue", "latestArtifact"] = latestArtifact
+    insert("a.b", 1)
+    location = site.call("GET", f"{ROOT}/task/a.b/artifacts/public/x").headers["location"]
+    assert (location == "https://example.com/data") == direct
+
+
+def test_a_public_link_to_a_private_artifact(site: Any, insert: Callable[..., Any]) -> None:
+    async def latestArtifact(call: Any) -> dict[str, str]:
+        call.authorize(names=[call.params["name"], "private/x"])
+        return {}
+
+    site.deployment.api.handlers["queue", "latestArtifact"] = latestArtifact
+    insert("a.b", 1)
+    location = site.call("GET", f"{ROOT}/task/a.b/artifacts/public/x", by=None).headers["location"]
+    assert "?bewit=" in location
+
+
+def test_artifacts_of_what_is_not_indexed(site: Any, insert: Callable[..., Any]) -> None:
+    insert("a.b", hours=-1)
+    for path in ("a.b", "a.c"):
+        assert site.call("GET", f"{ROOT}/task/{path}/artifacts/public/x").message == "Indexed task not found"
+    assert site.call("GET", f"{ROOT}/task/a.b/artifacts/private/x", by="nobody").status == 403

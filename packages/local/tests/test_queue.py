@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from taskcluster_local.services.queue.state import MOST_RUNS
+from taskcluster_local.services.queue.task import MOST_RUNS
 
 ROOT = "/api/queue/v1"
 WORKER = {"workerGroup": "g", "workerId": "i"}
@@ -212,6 +212,48 @@ def test_runs_that_do_not_exist(create: Make, post: Make) -> None:
             assert post(f"runs/{run}/{verb}").status == 404
         assert post(f"runs/{run}/claim", WORKER).status == 404
     assert post("runs/x/completed").code == "InvalidRequestArguments"
+
+
+@pytest.mark.parametrize(("path", "name", "part"), [("tasks", "tasks", "task"), ("tasks/status", "statuses", "status")])
+def test_several_tasks(site: Any, create: Make, slug: Make, path: str, name: str, part: str) -> None:
+    for number in (1, 2, 3):
+        create(number)
+    asked = {"taskIds": [slug(3), slug(9), "\ud800", "x", slug(1), slug(3)]}
+    found = site.ok("POST", f"{ROOT}/{path}", asked)
+    assert [each["taskId"] for each in found[name]] == [slug(1), slug(3)]
+    alone = site.ok("GET", f"{ROOT}/task/{slug(1)}{'/status' if part == 'status' else ''}")
+    assert found[name][0][part] == (alone["status"] if part == "status" else alone)
+    page = site.ok("POST", f"{ROOT}/{path}?limit=1", asked)
+    rest = site.ok("POST", f"{ROOT}/{path}?limit=1&continuationToken={page['continuationToken']}", asked)
+    assert [*page[name], *rest[name]] == found[name]
+    # Each needs its scope; none of none.
+    assert site.call("POST", f"{ROOT}/{path}", {"taskIds": [slug(1)]}, by=None).status == 200
+    assert site.ok("POST", f"{ROOT}/{path}", {}, by="nobody") == {name: []}
+
+
+def test_scopes_for_several_tasks(new_site: Make, slug: Make) -> None:
+    scopes = [f"queue:get-task:{slug(1)}", f"queue:status:{slug(1)}"]
+    with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}], roles={"anonymous": []}) as site:
+        for path in ("tasks", "tasks/status"):
+            assert site.call("POST", f"{ROOT}/{path}", {"taskIds": [slug(1)]}, by="c").status == 200
+            assert site.call("POST", f"{ROOT}/{path}", {"taskIds": [slug(1), slug(2)]}, by="c").status == 403
+
+
+def test_dependent_tasks(site: Any, create: Make, slug: Make) -> None:
+    create(1)
+    for number in (4, 2, 3):
+        create(number, dependencies=[slug(1)])
+    create(5, dependencies=[slug(2)])
+    path = f"{ROOT}/task/{slug(1)}/dependents"
+    found = site.ok("GET", path)
+    assert found["taskId"] == slug(1)
+    assert [each["status"]["taskId"] for each in found["tasks"]] == [slug(2), slug(3), slug(4)]
+    assert found["tasks"][0]["task"] == site.ok("GET", f"{ROOT}/task/{slug(2)}")
+    page = site.ok("GET", f"{path}?limit=2")
+    rest = site.ok("GET", f"{path}?limit=2&continuationToken={page['continuationToken']}")
+    assert [*page["tasks"], *rest["tasks"]] == found["tasks"]
+    assert site.ok("GET", f"{ROOT}/task/{slug(5)}/dependents")["tasks"] == []
+    assert site.call("GET", f"{ROOT}/task/{slug(9)}/dependents").status == 404
 
 
 # Claiming
@@ -502,6 +544,19 @@ def test_a_failed_dependency(
     assert status(2)["state"] in ("pending", "running")
 
 
+def test_what_a_task_waited_for_stays_satisfied(
+    create: Make, claim: Make, post: Make, status: Make, slug: Make
+) -> None:
+    create(1)
+    create(2)
+    create(3, dependencies=[slug(1), slug(2)])
+    claim(2)
+    post("runs/0/completed", number=1)
+    post("rerun", number=1)
+    post("runs/0/completed", number=2)
+    assert status(3)["state"] == "pending"
+
+
 def test_dependencies_must_be_there(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1, expires=site.clock.at(hours=2))
     payload = task(dependencies=[slug(1), slug(8), slug(9)], deadline=site.clock.at(hours=3))
@@ -591,7 +646,75 @@ def test_scopes_for_changing_a_task(new_site: Make, slug: Make, task: Make, verb
         assert site.call("POST", path.replace(slug(1), slug(2)), by="5").status == 404
 
 
+def test_changing_the_priority(site: Any, create: Make, claim: Make, post: Make, slug: Make) -> None:
+    create(1, priority="low")
+    create(2, priority="medium")
+    assert post("priority", {"newPriority": "high"}).json["status"]["priority"] == "high"
+    assert site.ok("GET", f"{ROOT}/task/{slug(1)}")["priority"] == "high"
+    # Whoever creates it again, as before, finds it as it is.
+    assert create(1, priority="low")["priority"] == "high"
+    assert [each["status"]["taskId"] for each in claim(2)] == [slug(1), slug(2)]
+    assert post("priority", {"newPriority": "normal"}).code == "InputValidationError"
+    assert post("priority", {"newPriority": "low"}, number=9).status == 404
+    # Running or retried it may be, but not resolved, ever.
+    post("runs/0/exception", {"reason": "worker-shutdown"})
+    assert post("priority", {"newPriority": "low"}).status == 200
+    claim()
+    post("runs/1/failed")
+    for _ in range(2):
+        answer = post("priority", {"newPriority": "low"})
+        assert (answer.status, "is already resolved" in answer.message) == (409, True)
+        post("rerun")
+    site.clock.advance(hours=2)
+    assert "past its deadline" in post("priority", {"newPriority": "high"}, number=2).message
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("queue:change-task-priority:{}", 200),
+        ("queue:change-task-priority-in-queue:p/w", 200),
+        ("queue:change-task-priority-in-queue:p/x", 403),
+    ],
+)
+def test_scopes_for_changing_the_priority(new_site: Make, slug: Make, task: Make, scope: str, status: int) -> None:
+    with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": [scope.format(slug(1))]}]) as site:
+        site.ok("PUT", f"{ROOT}/task/{slug(1)}", task())
+        path = f"{ROOT}/task/{slug(1)}/priority"
+        assert site.call("POST", path, {"newPriority": "high"}, by="c").status == status
+
+
+def test_the_end_of_a_worker(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
+    create(1)
+    create(2, retries=0)
+    create(3)
+    create(4, taskQueueId="p/x")
+    claim(2)
+    claim(workerId="j")
+    claim(queue="p/x")
+    site.deployment.queue.end_runs("p/w", ("g", "i"), site.clock())
+    assert states(status(1)) == ["pending", "scheduled worker-shutdown", "retry pending"]
+    assert states(status(2)) == ["exception", "scheduled worker-shutdown"]
+    assert [status(number)["state"] for number in (3, 4)] == ["running", "running"]
+
+
 # Time passing
+
+
+def test_tasks_and_groups_expire(site: Any, create: Make, slug: Make) -> None:
+    deadline, expires = site.clock.at(minutes=10), site.clock.at(hours=1)
+    create(1, deadline=deadline, expires=expires)
+    create(2, deadline=deadline, expires=expires, dependencies=[slug(1)])
+    create(3, dependencies=[slug(3)], taskGroupId=slug(1))
+    paths = [f"task/{slug(1)}", f"task/{slug(2)}/status", f"task-group/{slug(2)}"]
+    # They are there a day longer than they must be.
+    for hours, found in ((2, 200), (22, 200), (3, 404)):
+        site.clock.advance(hours=hours)
+        asyncio.run(site.deployment.pass_time())
+        assert {site.call("GET", f"{ROOT}/{path}").status for path in paths} == {found}
+    assert site.store.all("SELECT taskId FROM dependencies") == [{"taskId": slug(3)}]
+    assert site.ok("GET", f"{ROOT}/task-group/{slug(1)}/list")["tasks"][0]["status"]["taskId"] == slug(3)
+    assert site.call("GET", f"{ROOT}/task/{slug(1)}/dependents").status == 404
 
 
 def test_a_claim_expires(site: Any, create: Make, claim: Make, status: Make) -> None:
@@ -599,10 +722,10 @@ def test_a_claim_expires(site: Any, create: Make, claim: Make, status: Make) -> 
     for runs in (2, 2):
         claim()
         site.clock.advance(minutes=19)
-        site.deployment.resolve_overdue()
+        asyncio.run(site.deployment.pass_time())
         assert status()["state"] == "running"
         site.clock.advance(minutes=2)
-        site.deployment.resolve_overdue()
+        asyncio.run(site.deployment.pass_time())
         assert len(status()["runs"]) == runs
     assert states(status()) == ["exception", "scheduled claim-expired", "retry claim-expired"]
 
@@ -615,10 +738,10 @@ def test_deadlines_pass(site: Any, create: Make, claim: Make, status: Make, slug
     create(4, dependencies=[slug(1)], requires="all-resolved")
     claim()
     site.clock.advance(minutes=5, seconds=59)
-    site.deployment.resolve_overdue()
+    asyncio.run(site.deployment.pass_time())
     assert [status(number)["state"] for number in (1, 2, 3)] == ["running", "pending", "unscheduled"]
     site.clock.advance(seconds=2)
-    site.deployment.resolve_overdue()
+    asyncio.run(site.deployment.pass_time())
     assert states(status(1)) == states(status(2)) == ["exception", "scheduled deadline-exceeded"]
     assert states(status(3)) == ["exception", "exception deadline-exceeded"]
     assert status(4)["state"] == "pending"
@@ -654,3 +777,60 @@ def test_a_group_outlives_a_task_that_was_refused(site: Any, slug: Make, task: M
     payload = task(taskGroupId=slug(8), dependencies=[slug(7)])
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 400
     assert site.ok("GET", f"{ROOT}/task-group/{slug(8)}/list")["tasks"] == []
+
+
+def test_sealing(site: Any, create: Make, slug: Make, task: Make) -> None:
+    create(1)
+    path = f"{ROOT}/task-group/{slug(1)}"
+    assert site.call("POST", f"{path}/seal", by="nobody").status == 403
+    sealed = site.ok("POST", f"{path}/seal")
+    assert sealed == {**site.ok("GET", path), "sealed": site.clock.at()}
+    site.clock.advance(minutes=1)
+    assert site.ok("POST", f"{path}/seal") == sealed
+    assert site.ok("GET", f"{path}/list")["sealed"] == sealed["sealed"]
+    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", task(taskGroupId=slug(1)))
+    assert (answer.status, "is sealed" in answer.message) == (409, True)
+    for action in ("seal", "cancel"):
+        answer = site.call("POST", f"{ROOT}/task-group/{slug(9)}/{action}")
+        assert (answer.status, answer.code) == (404, "ResourceNotFound")
+
+
+def test_cancelling_a_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+    group = slug(9)
+    for number in (1, 2, 3):
+        create(number, taskGroupId=group)
+    create(4, taskGroupId=group, dependencies=[slug(1)])
+    create(5)
+    claim(2)
+    post("runs/0/completed", number=2)
+    path = f"{ROOT}/task-group/{group}"
+    answer = site.call("POST", f"{path}/cancel")
+    assert (answer.status, "unsealed" in answer.message) == (409, True)
+    site.ok("POST", f"{path}/seal")
+    assert site.call("POST", f"{path}/cancel", by="nobody").status == 403
+    canceled = [slug(1), slug(3), slug(4)]
+    known = {"taskGroupId": group, "taskGroupSize": 4}
+    assert site.ok("POST", f"{path}/cancel") == {**known, "taskIds": canceled, "cancelledCount": 3}
+    assert site.ok("POST", f"{path}/cancel") == {**known, "taskIds": [], "cancelledCount": 0}
+    found = [status(number)["state"] for number in (1, 2, 3, 4, 5)]
+    assert found == ["exception", "completed", "exception", "exception", "pending"]
+    # What is sealed can be run again.
+    assert post("rerun").json["status"]["state"] == "pending"
+
+
+def test_the_priority_of_a_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+    group = slug(9)
+    create(1, taskGroupId=group, priority="highest")
+    create(2, taskGroupId=group, priority="low")
+    create(3, taskGroupId=group, dependencies=[slug(2)])
+    create(4, priority="medium")
+    claim()
+    post("runs/0/completed")
+    path, payload = f"{ROOT}/task-group/{group}/priority", {"newPriority": "high"}
+    assert site.call("POST", path, payload, by="nobody").status == 403
+    expected = {"taskGroupId": group, "schedulerId": "-", "newPriority": "high"}
+    assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 2, "taskIds": [slug(2), slug(3)]}
+    assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 0, "taskIds": []}
+    assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["highest", "high", "high", "medium"]
+    assert claim()[0]["status"]["taskId"] == slug(2)
+    assert site.call("POST", f"{ROOT}/task-group/{slug(8)}/priority", payload).status == 404

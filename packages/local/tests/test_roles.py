@@ -107,3 +107,10 @@ def test_malformed_roles_are_refused(roles: dict[str, list[str]], message: str) 
 def test_expansion_is_remembered() -> None:
     roles = Roles({"r": ["s"]})
     assert roles.expand(["assume:r"]) is roles.expand(["assume:r"])
+
+
+def test_a_chain_may_be_longer_than_the_stack() -> None:
+    chain = {f"r{number}": [f"assume:r{number + 1}"] for number in range(1500)}
+    assert "assume:r1500" in Roles(chain).expand(["assume:r0"]).scopes
+    with pytest.raises(ApiError, match="depend on themselves"):
+        Roles({**chain, "r1500": ["assume:r0"]})

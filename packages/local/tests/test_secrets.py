@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_scopes(site: Any) -> None:
 
 
 def test_listing_in_pages(site: Any) -> None:
-    names = ["0", "a", "A", "b", "B"]
+    names = ["0", "A", "B", "a", "b"]
     for name in reversed(names):
         site.ok("PUT", path(name), payload(site))
     assert site.ok("GET", "/api/secrets/v1/secrets") == {"secrets": names}
@@ -81,7 +82,13 @@ def test_listing_in_pages(site: Any) -> None:
 
 @pytest.mark.parametrize(
     ("query", "size"),
-    [("limit=0", 0), ("limit=99999999999999999999", 2), ("limit=002", 2), ("continuationToken=garbage", 2)],
+    [
+        ("limit=0", 0),
+        ("limit=99999999999999999999", 2),
+        ("limit=002", 2),
+        ("continuationToken=garbage", 2),
+        ("continuationToken=WyJcdWQ4MDAiXQ", 2),
+    ],
 )
 def test_odd_pages(site: Any, query: str, size: int) -> None:
     for name in ("a", "b"):
@@ -94,3 +101,11 @@ def test_odd_pages(site: Any, query: str, size: int) -> None:
 def test_a_token_of_other_characters_is_refused(site: Any) -> None:
     answer = site.call("GET", "/api/secrets/v1/secrets?continuationToken=%21")
     assert (answer.status, answer.code) == (400, "InputError")
+
+
+def test_expired_secrets_are_deleted(site: Any) -> None:
+    site.ok("PUT", path("a"), payload(site, hours=1))
+    site.ok("PUT", path("b"), payload(site, hours=2))
+    site.clock.advance(hours=1)
+    asyncio.run(site.deployment.pass_time())
+    assert site.store.all("SELECT name FROM secrets") == [{"name": "b"}]

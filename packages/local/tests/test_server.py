@@ -280,7 +280,7 @@ def test_a_failure_to_start_is_told_and_leaves_nothing(monkeypatch: pytest.Monke
         raise LookupError("no services here")
 
     before = set(threading.enumerate())
-    monkeypatch.setattr("taskcluster_local.deployment.references", fail)
+    monkeypatch.setattr("taskcluster_local.server.Deployment", fail)
     for _ in range(2):
         with pytest.raises(LookupError, match="no services here"), LocalTaskcluster():
             pass

@@ -1,5 +1,23 @@
 """A local Taskcluster deployment for development and tests."""
 
-from .server import LocalTaskcluster
+from __future__ import annotations
 
-__all__ = ["LocalTaskcluster"]
+# Type checkers know the name.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .events import Message as Message
+    from .loading import LoadError as LoadError
+    from .local import LocalTaskcluster as LocalTaskcluster
+    from .store import StoreError as StoreError
+
+__all__ = ["LoadError", "LocalTaskcluster", "Message", "StoreError"]
+
+
+if not TYPE_CHECKING:
+    # The pytest plugin is loaded by every run of pytest; only those that use a fixture of it pay for the server.
+    from taskcluster.facade import lazily
+
+    __getattr__ = lazily(
+        __name__, {"LoadError": "loading", "LocalTaskcluster": "local", "Message": "events", "StoreError": "store"}
+    )

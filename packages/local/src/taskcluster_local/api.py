@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import logging
+import random
 import re
 import uuid
 import zlib
@@ -23,14 +24,32 @@ from urllib.parse import parse_qsl
 
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
-from .encoding import loads, pretty
+from .documents import Documents
+from .encoding import loads, pretty, without_halves
 from .endpoints import Endpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing
+from .store import StoreFull
 from .timestamps import Clock
 from .validation import Schemas
 
-__all__ = ["LARGEST_BODY", "Api", "Call", "Handler", "Reply", "Request", "Response", "Result"]
+__all__ = [
+    "LARGEST_BODY",
+    "Api",
+    "Call",
+    "Handler",
+    "Interface",
+    "Invoke",
+    "Partial",
+    "Refused",
+    "Reply",
+    "Request",
+    "Response",
+    "Result",
+    "Text",
+    "UnlistedHandler",
+    "require",
+]
 
 LARGEST_BODY = 10 * 1024 * 1024
 """In bytes, after decompression."""
@@ -50,6 +69,7 @@ _HEADERS = {
 }
 _COMPRESS_FROM = 1024
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _CHARSETS = frozenset({"utf-8", "iso-8859-1", "utf-16"})
 
 
@@ -81,12 +101,20 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A body that is not JSON."""
+
+    text: str
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What a handler returns when there is more to say than 200 and a JSON value."""
 
     status: int
     body: Any = None
-    """To be sent as JSON; None for no body."""
+    """To be sent as JSON, unless it is Text; None for no body."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -97,7 +125,13 @@ class Call:
     """One call of an API method, as handlers see it."""
 
     def __init__(
-        self, request: Request, endpoint: Endpoint, params: dict[str, str], directory: Directory, now: datetime
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        params: dict[str, str],
+        directory: Directory,
+        now: datetime,
+        received: datetime,
     ):
         self.request = request
         self.endpoint = endpoint
@@ -107,6 +141,9 @@ class Call:
         self.payload_text = ""
         """The JSON text of the body, empty for a body of another kind."""
         self.now = now
+        """The present of the deployment."""
+        self.received = received
+        """When the request came in by the clock that clients have."""
         self._directory = directory
 
     @cached_property
@@ -129,7 +166,7 @@ class Call:
         Raises:
             ApiError: The credentials are not valid (AuthenticationFailed).
         """
-        identity = authentication.authenticate(self.signed, directory, self.now)
+        identity = authentication.authenticate(self.signed, directory, self.now, self.received)
         if identity.hash is not None:
             content_type = self.request.headers.get("content-type", "")
             authentication.check_payload_hash(identity.hash, self.payload_text, content_type)
@@ -173,53 +210,113 @@ Handler: TypeAlias = Callable[[Call], Awaitable[Result]]
 """A service's code for one method. It returns JSON to be sent with status 200, or a Reply."""
 
 
+Invoke: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitable[Result]]
+"""Calls a method from within the deployment, as `Api.invoke` does."""
+
+
+UnlistedHandler: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""A service's code for a path that no API lists. It does everything itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A handler that does less than a deployment would."""
+
+    handler: Handler
+    missing: str
+    """What it does not do."""
+
+    async def __call__(self, call: Call) -> Result:
+        return await self.handler(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The handler of a method that cannot mean anything here."""
+
+    reason: str
+
+    async def __call__(self, call: Call) -> Result:
+        if not call.endpoint.automatic and call.endpoint.scopes is not None:
+            # The scopes are beyond reach without the service's own code; wrong credentials are wrong all the same.
+            _ = call.identity
+        raise ApiError("NotInLocalDeployment", f"This is a local deployment: {self.reason}.")
+
+
+class Interface:
+    """What the APIs say; the same for every deployment.
+
+    Args:
+        references: The APIs as data, by the service's name.
+    """
+
+    def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
+        self.references = references
+        self.table = Table(references)
+        self.schemas = Schemas({key: schema for each in references.values() for key, schema in each["types"].items()})
+
+
 class Api:
     """Answers requests to all services.
 
     Args:
-        references: The APIs as data, by the service's name.
-        handlers: By service and method. A method without a handler answers that it is not provided.
+        interface: What the APIs say.
+        handlers: By service and method; each method must have one.
         directory: Clients and roles.
-        clock: Tells the time.
-        root_url: Of this deployment; found in some messages.
+        clock: Tells the present of the deployment.
+        clients_clock: Tells the time that clients sign their requests with.
+        root_url: Of this deployment.
+        unlisted: Handlers of paths that no API lists, by verb and path.
     """
 
     def __init__(
         self,
-        references: Mapping[str, Mapping[str, Any]],
+        interface: Interface,
         handlers: Mapping[str, Mapping[str, Handler]],
         directory: Directory,
         clock: Clock,
+        clients_clock: Clock,
         root_url: str,
+        unlisted: Mapping[tuple[str, str], UnlistedHandler] | None = None,
     ) -> None:
-        self.table = Table(references)
-        self.schemas = Schemas({key: schema for each in references.values() for key, schema in each["types"].items()})
-        self._handlers = {(service, name): code for service, named in handlers.items() for name, code in named.items()}
-        unknown = self._handlers.keys() - {(endpoint.service, endpoint.name) for endpoint in self.table.endpoints}
-        if unknown:
-            raise ValueError(f"there are handlers for methods that no API has: {sorted(unknown)}")
+        self.table = interface.table
+        self.schemas = interface.schemas
+        self.handlers = {(service, name): code for service, named in handlers.items() for name, code in named.items()}
+        different = self.handlers.keys() ^ self.table.named.keys()
+        if different:
+            raise ValueError(f"only one of handlers and APIs has the methods {sorted(different)}")
         self._directory = directory
         self._clock = clock
+        self._clients_clock = clients_clock
         self._root_url = root_url
+        self._unlisted = unlisted or {}
+        self._documents = Documents(interface.references, root_url)
 
     async def respond(self, request: Request) -> Response:
         """Return the response to `request`, whatever happens."""
         path = request.target.partition("?")[0]
+        verb = "GET" if request.method == "HEAD" else request.method
+        if (verb, path) in self._unlisted:
+            return await self._unlisted[verb, path](request)
         if request.method == "OPTIONS":
             return self._options(request, path)
-        found = self.table.find("GET" if request.method == "HEAD" else request.method, path)
+        found = self.table.find(verb, path)
         if found is None:
-            return self._not_found(request, path)
+            return self._elsewhere(request, verb, path)
         endpoint, match = found
         try:
             params = endpoint.decode(match)
         except ValueError:
             return _html(400, "Bad Request")
-        call = Call(request, endpoint, params, self._directory, self._clock())
+        call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
+            self._read_payload(call)
             result = await self._result(call)
         except ApiError as error:
             return self._refusal(call, error)
+        except StoreFull as error:
+            _log.error("%s.%s: %s", endpoint.service, endpoint.name, error)
+            return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was kept: {error}."))
         except Exception:
             incident = uuid.uuid4()
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
@@ -227,25 +324,37 @@ class Api:
             return self._refusal(call, refusal)
         return _response(request, result if isinstance(result, Reply) else Reply(200, result))
 
+    async def invoke(
+        self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str = ""
+    ) -> Result:
+        """Call a method from within the deployment, with every check that a request would meet but the signature.
+
+        Args:
+            service: The service's name.
+            method: The method's name.
+            params: Parameters of the URL, not encoded.
+            payload: The payload, a JSON value of its own that may be changed.
+            by: Who calls.
+            query: The query string, encoded.
+
+        Raises:
+            ApiError: As the caller of a request would be told.
+        """
+        endpoint = self.table.named[service, method]
+        request = Request(endpoint.verb, f"?{query}", {"content-type": "application/json"})
+        call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
+        call.payload = payload
+        call.identity = by
+        return await self._result(call)
+
     async def _result(self, call: Call) -> Result:
         endpoint = call.endpoint
-        self._read_payload(call)
         if endpoint.automatic:
             call.authorize()
         _check_params(call)
         _check_query(call)
         self._check_payload(call)
-        handler = self._handlers.get((endpoint.service, endpoint.name))
-        if handler is not None:
-            return await handler(call)
-        if endpoint.scopes is not None:
-            # The scopes are beyond reach without the service's own code; wrong credentials are wrong all the same.
-            _ = call.identity
-        raise ApiError(
-            "NotImplementedLocally",
-            f"{endpoint.service}.{endpoint.name} is not provided by this local deployment; "
-            "the request itself was understood, and a full deployment would go on with it.",
-        )
+        return await self.handlers[endpoint.service, endpoint.name](call)
 
     def _read_payload(self, call: Call) -> None:
         request = call.request
@@ -262,6 +371,8 @@ class Api:
         call.payload = text
         try:
             payload = loads(text)
+            if _HALF.search(text):
+                payload = without_halves(payload)
         except ValueError as error:
             raise ApiError("MalformedPayload", f"Failed to parse JSON: {error}") from None
         if not isinstance(payload, dict | list):
@@ -309,7 +420,21 @@ class Api:
     def _not_found(self, request: Request, path: str) -> Response:
         if self.table.has_service(path):
             return _response(request, Reply(404, {"error": "Not found"}))
-        return _html(404, "Not Found: this is a local Taskcluster without a web interface")
+        return _html(404, "Not Found")
+
+    def _elsewhere(self, request: Request, verb: str, path: str) -> Response:
+        """Return the response to a request that is for no API method."""
+        if verb != "GET" or f"{path}/".startswith("/api/"):
+            return self._not_found(request, path)
+        document = self._documents.find(path)
+        if document is not None:
+            return _response(request, Reply(200, document))
+        if path == "/robots.txt":
+            return _response(request, Reply(200, Text("User-Agent: *\nDisallow: /\n")))
+        if path.startswith(("/references/", "/schemas/")):
+            return _html(404, "Not Found")
+        # A deployment's web interface answers any path, and finds out in the browser what is there.
+        return _html(200, "This is a local Taskcluster. It has no web interface")
 
 
 def _inflated(body: bytes | None, encoding: str) -> bytes:
@@ -360,22 +485,29 @@ def _check_query(call: Call) -> None:
 
 
 def _response(request: Request, reply: Reply) -> Response:
-    body = b"" if reply.body is None else pretty(reply.body)
+    text = isinstance(reply.body, Text)
+    body = b"" if reply.body is None else reply.body.text.encode() if text else pretty(reply.body)
     headers = {
         **_HEADERS,
-        "x-for-trace-id": request.headers.get("x-taskcluster-trace-id") or str(uuid.uuid4()),
-        "x-for-request-id": str(uuid.uuid4()),
+        "x-for-trace-id": request.headers.get("x-taskcluster-trace-id") or _identifier(),
+        "x-for-request-id": _identifier(),
     }
     if reply.body is None:
         return Response(reply.status, {**headers, **reply.headers}, b"")
     digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).rstrip(b"=").decode("ascii")
     etag = f'W/"{len(body):x}-{digest}"'
-    headers = {**headers, "etag": etag, "content-type": "application/json; charset=utf-8", **reply.headers}
+    content_type = reply.body.content_type if text else "application/json; charset=utf-8"
+    headers = {**headers, "etag": etag, "content-type": content_type, **reply.headers}
     if reply.status == 200 and request.method in ("GET", "HEAD") and _is_fresh(request.headers, etag):
         return Response(304, headers, b"")
     if len(body) > _COMPRESS_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(reply.status, {**headers, "content-encoding": "gzip"}, gzip.compress(body, 1, mtime=0))
     return Response(reply.status, headers, body)
+
+
+def _identifier() -> str:
+    """Return a random UUID; no secret, hence without asking the system for randomness each time."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def _is_fresh(headers: Mapping[str, str], etag: str) -> bool:

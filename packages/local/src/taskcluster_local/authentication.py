@@ -76,6 +76,10 @@ class Directory(Protocol):
         """Return `scopes` with everything that roles add."""
         ...
 
+    def used(self, clientId: str, now: datetime) -> None:
+        """Take note that someone proved to have the access token of a client."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
@@ -114,8 +118,14 @@ def address(host: str, forwarded_port: str | None, forwarded_proto: str | None) 
     return name.lower(), port or "80"
 
 
-def authenticate(request: SignedRequest, directory: Directory, now: datetime) -> Identity:
+def authenticate(request: SignedRequest, directory: Directory, now: datetime, received: datetime) -> Identity:
     """Return who sent `request`.
+
+    Args:
+        request: What was signed.
+        directory: Where clients are looked up.
+        now: The present of the deployment, which credentials expire by.
+        received: When the request came in by the clock that clients have, which may not be the deployment's.
 
     Raises:
         ApiError: The credentials are not valid (AuthenticationFailed).
@@ -127,7 +137,7 @@ def authenticate(request: SignedRequest, directory: Directory, now: datetime) ->
     if bewit is not None:
         return _authenticate_bewit(request, bewit, directory, now)
     if request.authorization:
-        return _authenticate_header(request, request.authorization, directory, now)
+        return _authenticate_header(request, request.authorization, directory, now, received)
     scopes = directory.expand((ANONYMOUS,))
     return Identity("auth-failed:no-auth", (), scopes, now + _ANONYMOUS_SPAN, has_credentials=False)
 
@@ -170,12 +180,16 @@ class _Credentials(NamedTuple):
     """What a Hawk id and its ext come to; not yet proven to be the sender's."""
 
     key: str
+    owner: str
+    """The permanent client whose access token they were made with."""
     granted: tuple[str, ...]
     scopes: ScopeSet
     expires: datetime
 
 
-def _authenticate_header(request: SignedRequest, header: str, directory: Directory, now: datetime) -> Identity:
+def _authenticate_header(
+    request: SignedRequest, header: str, directory: Directory, now: datetime, received: datetime
+) -> Identity:
     given = _attributes(header)
     ext = given.get("ext", "")
     credentials = _credentials(given["id"], ext, directory, now)
@@ -193,8 +207,9 @@ def _authenticate_header(request: SignedRequest, header: str, directory: Directo
     _check_mac(given["mac"], _mac(credentials.key, "header", signed, given.get("hash", "")))
     # Compared as text first: what is no number, or too long for one, is as stale as any other wrong time.
     seconds = int(given["ts"]) if re.fullmatch(r"\d{1,15}", given["ts"], re.ASCII) else 0
-    if abs(seconds - now.timestamp()) > _SKEW_SECONDS:
+    if abs(seconds - received.timestamp()) > _SKEW_SECONDS:
         _fail("Unauthorized: Stale timestamp")
+    directory.used(credentials.owner, now)
     return Identity(given["id"], credentials.granted, credentials.scopes, credentials.expires, given.get("hash"))
 
 
@@ -213,6 +228,7 @@ def _authenticate_bewit(request: SignedRequest, found: re.Match[str], directory:
     resource = f"{before}{separator}{after}" if after else before
     signed = _Signed(expiry, "", "GET", resource, request.host, request.port, ext)
     _check_mac(mac, _mac(credentials.key, "bewit", signed, ""))
+    directory.used(credentials.owner, now)
     return Identity(client_id, credentials.granted, credentials.scopes, credentials.expires)
 
 
@@ -273,9 +289,9 @@ def _credentials(client_id: str, ext: str, directory: Directory, now: datetime) 
     certificate = given.get("certificate")
     if certificate is None:
         client = _usable(client_id, directory, now)
-        key, granted, expires = client.accessToken, client.scopes, client.expires
+        key, owner, granted, expires = client.accessToken, client_id, client.scopes, client.expires
     else:
-        key, granted, expires = _temporary(client_id, certificate, directory, now)
+        key, owner, granted, expires = _temporary(client_id, certificate, directory, now)
     scopes = directory.expand((*granted, ANONYMOUS))
     authorized: Any = given.get("authorizedScopes")
     if authorized is not None:
@@ -286,7 +302,7 @@ def _credentials(client_id: str, ext: str, directory: Directory, now: datetime) 
                 f"{_fenced(scopes.scopes)}\n\nauthorizedScopes are:\n\n{_fenced(granted)}"
             )
         scopes = directory.expand((*granted, ANONYMOUS))
-    return _Credentials(key, granted, scopes, expires)
+    return _Credentials(key, owner, granted, scopes, expires)
 
 
 def _parse_ext(ext: str) -> Mapping[str, Any]:
@@ -316,8 +332,8 @@ def _usable(client_id: str, directory: Directory, now: datetime) -> Client:
 
 def _temporary(
     client_id: str, certificate: object, directory: Directory, now: datetime
-) -> tuple[str, tuple[str, ...], datetime]:
-    """Check a certificate, in the order that the auth service does; return access token, scopes and end."""
+) -> tuple[str, str, tuple[str, ...], datetime]:
+    """Check a certificate, in the order that the auth service does; return access token, issuer, scopes and end."""
     if not is_object(certificate):
         _fail("ext.certificate must be a JSON object")
     issuer_id = certificate.get("issuer")
@@ -368,7 +384,7 @@ def _temporary(
     token = urlsafe_b64encode(_hmac(issuer.accessToken, seed)).rstrip(b"=").decode("ascii")
     # Neither end is past a date that Python can hold: expiry lies at most 31 days after a start close to now.
     ends = datetime.fromtimestamp(expiry / 1000, timezone.utc)
-    return token, scopes, min(issuer.expires, ends)
+    return token, issuer.clientId, scopes, min(issuer.expires, ends)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -8,10 +8,19 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from .server import LocalTaskcluster, is_loopback
+from taskcluster.environment import optionsFromEnvironment
+from taskcluster.exceptions import TaskclusterFailure
+
+from . import loading
+from .local import LocalTaskcluster
+from .server import is_loopback
+from .store import StoreError
+from .timestamps import system_clock
 
 __all__ = ["main"]
 
@@ -20,27 +29,60 @@ _TOKEN_VARIABLE = "TASKCLUSTER_LOCAL_ACCESS_TOKEN"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        if given.command == "load":
+            return _load(given.file, given.root_url)
+        return _serve(given)
+    except (StoreError, loading.LoadError, TaskclusterFailure) as error:
+        print(f"taskcluster-local: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="taskcluster-local", description="A local Taskcluster for development and tests. It keeps nothing."
+        prog="taskcluster-local", description="A local Taskcluster for development and tests."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser(
         "serve",
         help="serve until interrupted",
         description="Serve until interrupted. Prints the settings that clients need, as shell commands, then a line "
-        f"that says it is ready. The access token is a random one, or the value of {_TOKEN_VARIABLE}.",
+        f"that says it is ready. The access token is the value of {_TOKEN_VARIABLE}, or else the one that --data has, "
+        "or a random one.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
-    serve.add_argument("--port", type=int, default=0, help="where to listen (default: any free port)")
-    given = parser.parse_args(arguments)
-    return _serve(given.host, given.port)
+    serve.add_argument("--port", type=_port, default=0, help="where to listen (default: any free port)")
+    where = serve.add_mutually_exclusive_group()
+    where.add_argument("--data", type=Path, metavar="DIR", help="keep everything in this directory")
+    where.add_argument("--memory", action="store_true", help="keep nothing (the default)")
+    serve.add_argument("--load", type=Path, metavar="FILE", help="add what is in a YAML file, as `load` does")
+    serve.add_argument(
+        "--export-to", type=Path, metavar="FILE", help="write the settings to a file as well, for `source FILE`"
+    )
+    load = commands.add_parser(
+        "load",
+        help="add clients, roles, secrets, hooks and tasks",
+        description="Add the clients, roles, secrets, hooks and tasks of a YAML file to a deployment, with the "
+        "credentials of the environment. The whole file is checked before anything is sent. Prints the access tokens "
+        "of new clients.",
+    )
+    load.add_argument("file", type=Path, metavar="FILE", help="what to add")
+    load.add_argument("--root-url", help="the deployment (default: TASKCLUSTER_ROOT_URL)")
+    return parser
 
 
-def _serve(host: str, port: int) -> int:
-    if not is_loopback(host):
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to {2**16 - 1}")
+    return int(text)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    if not is_loopback(given.host):
         print(
-            f"taskcluster-local: warning: {host} is open to other machines. This server is for development and tests: "
-            "it is not hardened, speaks plain HTTP, and lets anyone read most of what it holds.",
+            f"taskcluster-local: warning: {given.host} is open to other machines. This server is for development and "
+            "tests: it is not hardened, speaks plain HTTP, and lets anyone read most of what it holds.",
             file=sys.stderr,
         )
     stop = threading.Event()
@@ -50,20 +92,75 @@ def _serve(host: str, port: int) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
-    deployment = LocalTaskcluster(host=host, port=port, accessToken=os.environ.get(_TOKEN_VARIABLE))
+    _allow_many_connections()
+    contents = None if given.load is None else loading.read(given.load, system_clock())
+    deployment = LocalTaskcluster(
+        given.data, host=given.host, port=given.port, accessToken=os.environ.get(_TOKEN_VARIABLE) or None
+    )
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(deployment)
         except OSError as error:
-            print(f"taskcluster-local: cannot listen at {host}, port {port}: {error}", file=sys.stderr)
+            print(f"taskcluster-local: cannot listen at {given.host}, port {given.port}: {error}", file=sys.stderr)
             return 1
-        settings = {
-            "TASKCLUSTER_ROOT_URL": deployment.root_url,
-            "TASKCLUSTER_CLIENT_ID": deployment.credentials["clientId"],
-            "TASKCLUSTER_ACCESS_TOKEN": deployment.credentials["accessToken"],
-        }
-        for name, value in settings.items():
-            print(f"export {name}={shlex.quote(value)}")
+        settings = _settings(deployment)
+        if given.export_to is not None:
+            try:
+                _write_privately(given.export_to, settings)
+            except OSError as error:
+                print(f"taskcluster-local: cannot write {given.export_to}: {error.strerror}", file=sys.stderr)
+                return 1
+        tokens = {} if contents is None else loading.send(contents, deployment.options())
+        print(settings, end="")
+        for clientId, token in tokens.items():
+            print(f"# client {clientId}: {token}")
         print(f"# ready at {deployment.root_url}", flush=True)
         stop.wait()
+    return 0
+
+
+def _settings(deployment: LocalTaskcluster) -> str:
+    """Return shell commands that set what clients read."""
+    settings: Mapping[str, str] = {
+        "TASKCLUSTER_ROOT_URL": deployment.root_url,
+        "TASKCLUSTER_CLIENT_ID": deployment.credentials["clientId"],
+        "TASKCLUSTER_ACCESS_TOKEN": deployment.credentials["accessToken"],
+    }
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+
+
+def _write_privately(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; whoever looks finds it whole, or as it was before."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _allow_many_connections() -> None:
+    """Let this process have as many files open as it may: many systems start one with 1024."""
+    try:
+        import resource
+    except ImportError:
+        # Windows, where there is no such limit.
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _load(file: Path, root_url: str | None) -> int:
+    contents = loading.read(file, system_clock())
+    options = optionsFromEnvironment({} if root_url is None else {"rootUrl": root_url})
+    if root_url is not None:
+        options["rootUrl"] = root_url
+    for clientId, token in loading.send(contents, options).items():
+        print(f"client {clientId}: {token}")
+    print(f"{file}: {contents.summary()}")
     return 0

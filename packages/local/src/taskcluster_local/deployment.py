@@ -2,59 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+import hashlib
+import hmac
+import logging
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from .api import Api
-from .authentication import Client
+from taskcluster.slugs import slugId
+
+from .api import Api, Handler, Interface, Result
+from .authentication import Client, Identity
 from .endpoints import references
+from .errors import ApiError
+from .events import Events
+from .roles import check_scopes
+from .scopes import ScopeSet
 from .services import monitoring
 from .services.auth import routes as auth
-from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts
+from .services.auth.audit import Audit
+from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts, check_accounts
+from .services.github import routes as github
+from .services.github.state import Github
+from .services.hooks import routes as hooks
+from .services.hooks.firing import Firing
+from .services.hooks.state import Hooks
+from .services.index import artifacts as index_artifacts
 from .services.index import routes as index
+from .services.index import task_routes as index_routes
 from .services.index.state import Index
+from .services.notify import routes as notify
+from .services.notify import task_routes as notify_routes
+from .services.notify.outbox import Outbox
+from .services.notify.state import Notifier
+from .services.object import routes as object_
+from .services.object.state import Objects
+from .services.purge_cache import routes as purge_cache
+from .services.purge_cache.state import PurgeRequests
+from .services.queue import artifacts as queue_artifacts
 from .services.queue import routes as queue
+from .services.queue import workers as queue_workers
 from .services.queue.arrivals import Arrivals
+from .services.queue.messages import Messages
 from .services.queue.state import Queue
+from .services.queue.worker_routes import WorkerRecords
 from .services.secrets import routes as secrets
 from .services.secrets.state import Secrets
+from .services.web_server import routes as web_server
+from .services.worker_manager import routes as worker_manager
+from .services.worker_manager.pools import Pools
+from .services.worker_manager.workers import Workers
+from .storage import Storage
 from .store import Store
-from .timestamps import Clock, system_clock
+from .timestamps import Clock, MovableClock, system_clock
 
-__all__ = ["ROOT_CLIENT", "Configuration", "Deployment"]
+__all__ = ["ROOT_CLIENT", "Configuration", "Deployment", "shared_interface"]
 
 ROOT_CLIENT = "static/taskcluster/root"
-_QUEUE_CLIENT = "static/taskcluster/queue"
+
+_log = logging.getLogger("taskcluster.local")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_AUDITED = (
+    ("secrets", "set", "secret", "updated", "name"),
+    ("secrets", "remove", "secret", "deleted", "name"),
+    ("hooks", "createHook", "hook", "created", "hookGroupId", "hookId"),
+    ("hooks", "updateHook", "hook", "updated", "hookGroupId", "hookId"),
+    ("hooks", "removeHook", "hook", "deleted", "hookGroupId", "hookId"),
+    ("worker-manager", "createWorkerPool", "worker-pool", "created", "workerPoolId"),
+    ("worker-manager", "updateWorkerPool", "worker-pool", "updated", "workerPoolId"),
+    ("worker-manager", "deleteWorkerPool", "worker-pool", "deleted", "workerPoolId"),
+)
+"""The methods that the audit history keeps, what they do to what, and the parameters that name it. (auth's own are kept
+where they are done.)"""
 
 
 @dataclass(frozen=True)
 class Configuration:
     """What a deployment is told when it is started."""
 
-    accessToken: str
-    """Of the root client, which may do everything."""
-    queue_token: str
-    """Of the queue's own client, which issues the credentials of workers."""
+    accessToken: str | None = None
+    """Of the root client, which may do everything; None for the one that the store has, or else a random one."""
     clients: Sequence[Client] = ()
     roles: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     """By roleId; what is said of `anonymous` stands in place of the usual."""
     clock: Clock = system_clock
     claim_timeout: timedelta = timedelta(minutes=20)
+    github_webhook_secret: str | None = None
+    """What GitHub signs its webhooks with; None to take them unsigned."""
 
-    def accounts(self) -> Accounts:
-        """Return the clients and roles.
+    def check(self) -> None:
+        """Raise ApiError (InputError) unless a deployment can have these clients and roles."""
+        own = {ROOT_CLIENT, *map(_service_client_id, references())}
+        taken = sorted(own & {client.clientId for client in self.clients})
+        if taken:
+            raise ApiError("InputError", f"{', '.join(taken)} cannot be configured: it is a client of the services")
+        check_accounts(self.clients, self.all_roles())
 
-        Raises:
-            ApiError: They are not possible together (InputError).
-        """
-        own = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), self.queue_client]
-        return Accounts([*own, *self.clients], {"anonymous": ANONYMOUS_SCOPES, **self.roles})
-
-    @property
-    def queue_client(self) -> Client:
-        """The client that the queue acts as."""
-        return Client(_QUEUE_CLIENT, self.queue_token, ("*",), NEVER)
+    def all_roles(self) -> Mapping[str, Collection[str]]:
+        """Return the scopes of all roles, by roleId."""
+        return {"anonymous": ANONYMOUS_SCOPES, **self.roles}
 
 
 class Deployment:
@@ -63,26 +117,181 @@ class Deployment:
     Args:
         configuration: What it is told.
         store: Where it keeps what it is given; whoever opened it closes it.
+        directory: Where it keeps files.
         root_url: Under which it is reached.
+
+    Raises:
+        ApiError: The clients or roles of the configuration are not possible (InputError).
     """
 
-    def __init__(self, configuration: Configuration, store: Store, root_url: str) -> None:
-        clock = self._clock = configuration.clock
-        accounts = configuration.accounts()
+    def __init__(self, configuration: Configuration, store: Store, directory: Path, root_url: str) -> None:
+        configuration.check()
+        store.create(_TABLES)
+        self._store = store
+        self._secret = self._setting("secret", _token())
+        if configuration.accessToken is not None:
+            store.run("INSERT OR REPLACE INTO settings VALUES ('accessToken', ?)", configuration.accessToken)
+        self.accessToken = self._setting("accessToken", _token())
+        """Of the root client."""
+        interface = shared_interface()
+        clock = self.clock = MovableClock(configuration.clock)
+        events = self.events = Events(interface.references, store)
+        self.storage = Storage(directory, store, root_url, self._derived("storage").encode(), clock)
+        self.audit = Audit(store, clock)
+        """Who did what, of all services."""
+        self._accounts = self._open_accounts(configuration)
+        self.github = Github(store, clock)
+        """What is known of GitHub, and what was meant for it."""
+        self.outbox = Outbox(store)
+        """The notifications that have been sent, and go nowhere else."""
         self._arrivals = Arrivals()
-        self._queue = Queue(store, configuration.claim_timeout, self._arrivals.announce)
-        apis = references()
-        handlers = {name: monitoring.handlers(clock()) for name in apis}
-        handlers["auth"] |= auth.handlers(accounts)
-        handlers["index"] |= index.handlers(Index(store))
-        handlers["queue"] |= queue.handlers(self._queue, self._arrivals, configuration.queue_client, clock)
-        handlers["secrets"] |= secrets.handlers(Secrets(store))
-        self.api = Api(apis, handlers, accounts, clock, root_url)
 
-    def resolve_overdue(self) -> None:
-        """Do what happens to tasks, as time passes, when nobody calls. To be called from time to time."""
-        self._queue.resolve_overdue(self._clock())
+        messages, known_workers = Messages(events), queue_workers.Workers(store)
+        tasks = self.queue = Queue(store, configuration.claim_timeout, messages, known_workers, self._arrivals.announce)
+        """The tasks."""
+        objects = Objects(store, self.storage)
+        artifacts = queue_artifacts.Artifacts(store, self.storage, objects, tasks, messages)
+        all_hooks = Hooks(store, events, _exchanges(interface))
+        firing = Firing(all_hooks, self._invoke, self._accounts, self._service_client("hooks"), clock)
+        indexed = Index(store)
+        index_redirects = index_artifacts.Artifacts(
+            self._invoke, self._accounts, self._service_client("index"), root_url
+        )
+        notifier = Notifier(store, self.outbox, events)
+        purge_requests, all_secrets, pools = PurgeRequests(store), Secrets(store), Pools(store, events)
+        pool_workers = Workers(store, events, pools, WorkerRecords(tasks, clock))
+
+        index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition)
+        notify_routes.watch(events, notifier, root_url, clock)
+
+        services: dict[str, dict[str, Handler]] = {
+            "auth": auth.handlers(self._accounts, self.audit),
+            "github": github.handlers(
+                self.github,
+                events,
+                interface.schemas,
+                self._invoke_as("github"),
+                root_url,
+                configuration.github_webhook_secret,
+            ),
+            "hooks": hooks.handlers(all_hooks, firing),
+            "index": index.handlers(indexed, index_redirects),
+            "notify": notify.handlers(notifier),
+            "object": object_.handlers(objects),
+            "purge-cache": purge_cache.handlers(purge_requests),
+            "queue": queue.handlers(tasks, artifacts, self._arrivals, self._service_client("queue"), clock),
+            "secrets": secrets.handlers(all_secrets),
+            "web-server": web_server.handlers(self._invoke_as("web-server"), root_url),
+            "worker-manager": worker_manager.handlers(pools, pool_workers, self._service_client("worker-manager")),
+        }
+        for service, name, entityType, actionType, *parameters in _AUDITED:
+            handler = services[service][name]
+            services[service][name] = self.audit.recorded(handler, entityType, actionType, *parameters)
+        started = clock()
+        self._jobs: list[Callable[[], Awaitable[None] | None]] = [
+            lambda: tasks.resolve_overdue(clock()),
+            firing.fire_due,
+            lambda: pool_workers.expire(clock()),
+            lambda: pools.purge(clock()),
+            lambda: self._accounts.delete_expired(clock()),
+            lambda: tasks.expire(clock()),
+            lambda: artifacts.expire(clock()),
+            lambda: known_workers.expire(clock()),
+            lambda: objects.purge(clock()),
+            lambda: all_hooks.expire(clock()),
+            lambda: indexed.expire(clock()),
+            lambda: self.outbox.expire(clock()),
+            lambda: purge_requests.expire(clock()),
+            lambda: all_secrets.expire(clock()),
+        ]
+        self.api = Api(
+            interface,
+            {name: {**monitoring.handlers(started), **handlers} for name, handlers in services.items()},
+            self._accounts,
+            clock,
+            configuration.clock,
+            root_url,
+        )
+
+    def _open_accounts(self, configuration: Configuration) -> Accounts:
+        own = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), *map(self._service_client, references())]
+        clients = [*own, *configuration.clients]
+        return Accounts(self._store, self.events, self.audit, self.clock(), clients, configuration.all_roles())
+
+    def _setting(self, name: str, value: str) -> str:
+        """Return what the store has under `name`, once `value` has been put there if it had nothing."""
+        self._store.run("INSERT OR IGNORE INTO settings VALUES (?, ?)", name, value)
+        row = self._store.one("SELECT value FROM settings WHERE name = ?", name)
+        return value if row is None else str(row["value"])
+
+    def _derived(self, purpose: str) -> str:
+        """Return a key for one purpose, the same each time that the deployment starts."""
+        digest = hmac.new(self._secret.encode(), purpose.encode(), hashlib.sha256).digest()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+    def _service_client(self, service: str) -> Client:
+        """Return the client that a service acts as and issues credentials with."""
+        clientId = _service_client_id(service)
+        return Client(clientId, self._derived(clientId), ("*",), NEVER)
+
+    async def _invoke(self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity) -> Result:
+        """Call a method from within; services are given this, as there is no `api` before there are services."""
+        return await self.api.invoke(service, method, params, payload, by)
+
+    def _invoke_as(self, service: str) -> Callable[..., Awaitable[Result]]:
+        """Return what calls a method without payload as a service."""
+        client = self._service_client(service)
+        by = Identity(client.clientId, client.scopes, ScopeSet(client.scopes), client.expires)
+
+        async def invoke(service: str, method: str, params: dict[str, str], query: str = "") -> Result:
+            return await self.api.invoke(service, method, params, {}, by, query)
+
+        return invoke
+
+    def new_client(self, scopes: tuple[str, ...]) -> Client:
+        """Return a new client that has these scopes only, and never expires.
+
+        Raises:
+            ApiError: One of them is no scope (InputError).
+        """
+        check_scopes(scopes)
+        client = Client(f"local/{slugId()}", _token(), scopes, NEVER)
+        self._accounts.add(client, self.clock())
+        return client
+
+    async def pass_time(self) -> None:
+        """Do what happens, as time passes, when nobody calls. To be called from time to time."""
+        for job in self._jobs:
+            try:
+                pending = job()
+                if pending is not None:
+                    await pending
+            except Exception:
+                _log.exception("could not do what is due")
 
     def stop_waiting(self) -> None:
         """Answer those who wait for work, so that the server can stop."""
         self._arrivals.close()
+
+
+@functools.cache
+def shared_interface() -> Interface:
+    """Return what the APIs say, put together once."""
+    return Interface(references())
+
+
+def _exchanges(interface: Interface) -> list[str]:
+    """Return the full names of all exchanges."""
+    return [
+        reference["exchangePrefix"] + exchange["exchange"]
+        for reference in interface.references.values()
+        for exchange in reference.get("exchanges", ())
+    ]
+
+
+def _service_client_id(service: str) -> str:
+    return f"static/taskcluster/{service}"
+
+
+def _token() -> str:
+    return slugId() + slugId()

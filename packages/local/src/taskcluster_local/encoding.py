@@ -7,7 +7,7 @@ import math
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-__all__ = ["dumps", "is_array", "is_object", "loads", "pretty"]
+__all__ = ["dumps", "is_array", "is_object", "loads", "pretty", "without_halves"]
 
 _LARGEST_EXACT = 2**53
 
@@ -22,6 +22,16 @@ def loads(text: str) -> Any:
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def without_halves(value: Any) -> Any:
+    """Return a JSON value with U+FFFD for each half of a surrogate pair in it, which no database takes."""
+    text = _compact(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return value
 
 
 def dumps(value: Any) -> str:
@@ -39,9 +49,15 @@ def pretty(value: Any) -> bytes:
 
 
 def _indented(value: Any, newline: str) -> str:
+    # Most values are texts, and most names: they are told first, and written without a detour.
+    if type(value) is str:
+        return _quoted(value)
     inner = newline + "  "
     if value and is_object(value):
-        members = [f"{_compact(name)}: {_indented(member, inner)}" for name, member in value.items()]
+        members = [
+            f"{_quoted(name) if type(name) is str else _compact(name)}: {_indented(member, inner)}"
+            for name, member in value.items()
+        ]
         return "{" + inner + ("," + inner).join(members) + newline + "}"
     if value and is_array(value):
         return "[" + inner + ("," + inner).join([_indented(item, inner) for item in value]) + newline + "]"
@@ -80,4 +96,5 @@ def _constant(text: str) -> Any:
 
 
 _compact = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ _PARAMETER = re.compile(r"<([^>]+)>")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def references() -> dict[str, Mapping[str, Any]]:
+@functools.cache
+def references() -> Mapping[str, Mapping[str, Any]]:
     """Return the APIs of all services as data, by the service's name.
 
     Raises:
@@ -123,6 +125,7 @@ class Table:
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
         self.endpoints: list[Endpoint] = []
+        self.named: dict[tuple[str, str], Endpoint] = {}
         # By service, version, verb and the first word of the route, which no route has as a parameter.
         self._candidates: dict[tuple[str, str, str, str], list[Endpoint]] = {}
         self._services: set[tuple[str, str]] = set()
@@ -132,6 +135,7 @@ class Table:
             for entry in reference["methods"]:
                 endpoint = _endpoint(service, entry)
                 self.endpoints.append(endpoint)
+                self.named[service, endpoint.name] = endpoint
                 first = entry["route"].split("/")[1]
                 self._candidates.setdefault((service, version, endpoint.verb, first), []).append(endpoint)
 

@@ -14,13 +14,19 @@ _STATUS = {
     "InvalidRequestArguments": 400,
     "InputValidationError": 400,
     "InputError": 400,
-    "NotImplementedLocally": 400,
+    "NotInLocalDeployment": 400,
+    "NoMatchingBackend": 400,
+    "DenylistedAddress": 400,
     "AuthenticationFailed": 401,
     "InsufficientScopes": 403,
+    "ForbiddenByGithub": 403,
     "ResourceNotFound": 404,
+    "NoMatchingMethod": 406,
     "RequestConflict": 409,
     "ResourceExpired": 410,
+    "TooManyRequests": 429,
     "InternalServerError": 500,
+    "ProviderSetupFailed": 503,
 }
 
 

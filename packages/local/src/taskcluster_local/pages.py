@@ -1,45 +1,109 @@
-"""Listings in pages: which rows a request asks for, and the token that asks for the next ones."""
+"""Listings in pages: which rows a request asks for, and the token that asks for the next ones.
+
+A token names the last row that was read, so pages stay right while rows are added, and each takes the same time.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from .encoding import is_array
 from .errors import ApiError
+from .store import Row, Store
 
-__all__ = ["Page"]
+__all__ = ["Listing", "Page"]
 
 _LARGEST = 1000
-_TOKEN = re.compile(r"offset(\d{1,15})end")
+
+_Key: TypeAlias = "list[str | int | float]"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a listing, to be read with `LIMIT` (one more row than is returned) and `OFFSET`."""
+    """The part of a listing that a request asks for."""
 
     limit: int
-    offset: int
+    after: _Key | None = None
+    """The key of the row that the page follows."""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Page:
+    def of(cls, query: Mapping[str, str], largest: int = _LARGEST) -> Page:
         """Return the page that a query asks for.
 
         Raises:
             ApiError: The token has characters that no token has (InputError). Any other wrong token means the start.
         """
-        token = query.get("continuationToken", "")
-        if not re.fullmatch(r"[A-Za-z0-9]*", token, re.ASCII):
-            raise ApiError("InputError", "Invalid continuation token")
-        match = _TOKEN.fullmatch(token)
-        limit = query.get("limit", "").lstrip("0") or "0" if "limit" in query else str(_LARGEST)
+        limit = query.get("limit", "").lstrip("0") or "0" if "limit" in query else str(largest)
         # The length first: a number of any length means the largest.
-        return cls(min(int(limit), _LARGEST) if len(limit) < 5 else _LARGEST, int(match[1]) if match else 0)
+        return cls(min(int(limit), largest) if len(limit) < 10 else largest, _key(query.get("continuationToken", "")))
 
-    def body(self, key: str, rows: list[Any]) -> dict[str, Any]:
-        """Return the response for rows read with `limit + 1`: at most `limit` of them, and how to get more."""
-        body: dict[str, Any] = {key: rows[: self.limit]}
-        if len(rows) > self.limit > 0:
-            body["continuationToken"] = f"offset{self.offset + self.limit}end"
-        return body
+    def read(
+        self, store: Store, statement: str, *values: Any, key: tuple[str, ...], descending: bool = False
+    ) -> Listing:
+        """Return the rows of the page.
+
+        Args:
+            store: Where they are.
+            statement: A `SELECT` of all rows of the listing, without order and limit.
+            values: Of the statement's parameters.
+            key: The columns that the listing is ordered by, and that tell its rows apart. With an index on what the
+                statement compares, followed by these, a page takes the same time wherever it lies.
+            descending: Whether the largest come first.
+        """
+        after = self.after if self.after is not None and len(self.after) == len(key) else None
+        columns, marks = ", ".join(key), ", ".join("?" * len(key))
+        condition = f"WHERE ({columns}) {'<' if descending else '>'} ({marks})" if after is not None else ""
+        order = ", ".join(f"{column} DESC" for column in key) if descending else columns
+        rows = store.all(
+            f"SELECT * FROM ({statement}) {condition} ORDER BY {order} LIMIT ?",
+            *values,
+            *(after or ()),
+            self.limit + 1,
+        )
+        more = len(rows) > self.limit > 0
+        return Listing(rows[: self.limit], _token([rows[self.limit - 1][name] for name in key]) if more else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows of a page, and how to get more."""
+
+    rows: list[Row]
+    token: str | None
+    """None where there are no more."""
+
+    def body(self, name: str, show: Callable[[Row], Any], **others: Any) -> dict[str, Any]:
+        """Return a response's body.
+
+        Args:
+            name: Of the property that holds the rows.
+            show: Makes of a row what the response has.
+            **others: Further properties, that come first.
+        """
+        body = {**others, name: [show(row) for row in self.rows]}
+        return body if self.token is None else {**body, "continuationToken": self.token}
+
+
+def _token(key: _Key) -> str:
+    return urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).rstrip(b"=").decode("ascii")
+
+
+def _key(token: str) -> _Key | None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", token, re.ASCII):
+        raise ApiError("InputError", "Invalid continuation token")
+    try:
+        found: Any = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    # Anything that a database column can be compared with, integers of its size included.
+    if not is_array(found) or not all(isinstance(part, str | int | float) for part in found):
+        return None
+    # Half of a surrogate pair, which JSON can say, is nothing that a database can.
+    if any("\ud800" <= character <= "\udfff" for part in found if isinstance(part, str) for character in part):
+        return None
+    return found if all(not isinstance(part, int) or abs(part) < 2**63 for part in found) else None

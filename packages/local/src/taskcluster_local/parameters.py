@@ -7,7 +7,7 @@ from typing import Any
 
 from .encoding import is_object
 
-__all__ = ["OMITTED", "hidden_payload", "is_wildcard", "parameter_pattern", "query_pattern"]
+__all__ = ["OMITTED", "SLUG", "hidden_payload", "is_wildcard", "parameter_pattern", "query_pattern"]
 
 OMITTED = "(OMITTED)"
 
@@ -32,9 +32,11 @@ _WILDCARDS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """By service, the parameters that take the rest of the path, each with the methods where it does not."""
 
-_SLUG = r"^[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]$"
+SLUG = r"^[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]$"
+"""The pattern of a taskId."""
 _PRINTABLE = r"^[\x20-\x7e]+$"
 _WORD = r"^[a-zA-Z0-9-_]{1,38}$"
+_WORKER_POOL = r"^[a-zA-Z0-9-_]{1,38}/[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
 _INDEX_PATH = r"^([a-zA-Z0-9_!~*'()%-]+\.)*[a-zA-Z0-9_!~*'()%-]+$"
 
 _PARAMETERS: dict[str, dict[str, str]] = {
@@ -44,8 +46,8 @@ _PARAMETERS: dict[str, dict[str, str]] = {
     "object": {"name": _PRINTABLE},
     "purge-cache": {"workerPoolId": r"^[A-Za-z0-9_-]{1,38}/[A-Za-z0-9_-]{1,38}$"},
     "queue": {
-        "taskId": _SLUG,
-        "taskGroupId": _SLUG,
+        "taskId": SLUG,
+        "taskGroupId": SLUG,
         "provisionerId": _WORD,
         "workerType": _WORD,
         "workerGroup": _WORD,
@@ -54,12 +56,12 @@ _PARAMETERS: dict[str, dict[str, str]] = {
         "runId": r"^[1-9]*[0-9]+$",
         "name": _PRINTABLE,
     },
-    "web-server": {"taskId": _SLUG, "taskGroupId": _SLUG},
-    "worker-manager": {"workerPoolId": r"^[a-zA-Z0-9-_]{1,38}/[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"},
+    "web-server": {"taskId": SLUG, "taskGroupId": SLUG},
+    "worker-manager": {"workerPoolId": _WORKER_POOL},
 }
 """By service, the patterns that URL parameters must match."""
 
-_QUERY = {"limit": r"^[0-9]+$", "quarantined": r"^(true|false)$"}
+_QUERY = {"limit": r"^[0-9]+$", "quarantined": r"^(true|false)$", "workerPoolId": _WORKER_POOL}
 """The patterns that query parameters must match; others only must not be empty."""
 
 

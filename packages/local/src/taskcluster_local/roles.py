@@ -127,20 +127,29 @@ class Roles:
         self._check_cycles(roles)
 
     def _check_cycles(self, roles: list[_Role]) -> None:
+        # Without recursion: a chain of roles may be longer than Python's stack.
         finished: set[str] = set()
+        for first in roles:
+            path: dict[str, Iterator[_Role]] = {first.id: self._needed(first)} if first.id not in finished else {}
+            while path:
+                role = next(reversed(path))
+                following = next((each for each in path[role] if each.id not in finished), None)
+                if following is None:
+                    finished.add(role)
+                    del path[role]
+                elif following.id in path:
+                    names = list(path)
+                    cycle = [*names[names.index(following.id) :], following.id]
+                    shown = " -> ".join(f"'{_ASSUME}{name}'" for name in cycle)
+                    raise ApiError("InputError", f"roles may not depend on themselves, but these do: {shown}")
+                else:
+                    path[following.id] = self._needed(following)
 
-        def visit(role: _Role, path: list[str]) -> None:
-            if role.id in path:
-                cycle = " -> ".join(f"'{_ASSUME}{name}'" for name in [*path[path.index(role.id) :], role.id])
-                raise ApiError("InputError", f"roles may not depend on themselves, but these do: {cycle}")
-            if role.id not in finished:
-                for scope in role.dependencies():
-                    for other, _ in self._assumed(scope):
-                        visit(other, [*path, role.id])
-                finished.add(role.id)
-
-        for role in roles:
-            visit(role, [])
+    def _needed(self, role: _Role) -> Iterator[_Role]:
+        """Yield the roles that one leads to directly."""
+        for scope in role.dependencies():
+            for other, _ in self._assumed(scope):
+                yield other
 
 
 def check_scopes(scopes: Iterable[object]) -> None:

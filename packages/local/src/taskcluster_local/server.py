@@ -5,34 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import logging
+import shutil
 import socket
+import tempfile
 import threading
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
-from taskcluster.slugs import slugId
-
+from . import storage, storage_http
 from .api import LARGEST_BODY, Request
-from .deployment import ROOT_CLIENT, Configuration, Deployment
-from .services.auth.state import client_of
-from .store import Store
-from .timestamps import Clock, system_clock
+from .authentication import Client
+from .deployment import Configuration, Deployment
+from .events import Subscription
+from .listening import Inbox
+from .store import DATABASE, Store, data_directory
 
-__all__ = ["LocalTaskcluster", "is_loopback"]
+__all__ = ["Server", "is_loopback"]
 
-_log = logging.getLogger("taskcluster.local")
-
-_RESOLVE_SECONDS = 5.0
+_PASS_TIME_SECONDS = 1.0
 _LONGEST_LINE = 16 * 1024
 """Of a request's first line and of a header, in bytes."""
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 5.0
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: a thousand clients may well start at once."""
+
+_T = TypeVar("_T")
 
 
 def is_loopback(host: str) -> bool:
@@ -43,187 +47,201 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class LocalTaskcluster:
-    """A local Taskcluster, for development and tests, that runs as long as the `with` block.
+class _State:
+    """A deployment and all that it keeps. `with` keeps it open, also where it is no longer the server's."""
 
-    Use it with `with` or `async with`. Either way it serves from a thread of its own, so that blocking clients may be
-    used in the block. All its state is in memory and gone at the end. The same object can be entered again, and then
-    starts empty.
-
-    Args:
-        host: Where to listen; only this machine unless told otherwise.
-        port: Where to listen; 0 for any port that is free.
-        accessToken: Of the root client; a random one if not given.
-        clients: Further clients: mappings with clientId, accessToken, scopes and perhaps expires.
-        roles: Scopes of roles, by roleId; `anonymous` in place of the usual read-only one.
-        clock: Tells the time, as an aware datetime in UTC.
-        claim_timeout: Seconds that a claimed task stays with its worker unless the claim is renewed.
-
-    Raises:
-        ApiError: The clients or roles are not possible (InputError).
-    """
-
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        accessToken: str | None = None,
-        clients: Iterable[Mapping[str, Any]] = (),
-        roles: Mapping[str, Collection[str]] | None = None,
-        clock: Clock = system_clock,
-        claim_timeout: float = 1200.0,
-    ) -> None:
-        self._host = host
-        self._port = port
-        self._configuration = Configuration(
-            accessToken=accessToken or _token(),
-            queue_token=_token(),
-            clients=[client_of(client) for client in clients],
-            roles=roles or {},
-            clock=clock,
-            claim_timeout=timedelta(seconds=claim_timeout),
-        )
-        # Here already, so that a mistake shows up where it was made.
-        self._configuration.accounts()
-        self._running: _Running | None = None
-
-    @property
-    def root_url(self) -> str:
-        """The root URL; known while the server runs."""
-        if self._running is None:
-            raise RuntimeError("the local Taskcluster is not running: use it in a `with` block")
-        return self._running.root_url
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        """The credentials of the root client, which may do everything (scope `*`)."""
-        return {"clientId": ROOT_CLIENT, "accessToken": self._configuration.accessToken}
-
-    def options(self) -> dict[str, Any]:
-        """Return options for a client: where this deployment is, and credentials for it."""
-        return {"rootUrl": self.root_url, "credentials": self.credentials}
-
-    def __enter__(self) -> LocalTaskcluster:
-        running = self._start()
+    def __init__(self, configuration: Configuration, data: Path | None, root_url: str) -> None:
+        self._temporary = None
+        if data is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="taskcluster-local-"))
+        self._users = 0
+        self._retired = False
         try:
-            running.started.result()
+            directory = self._temporary if data is None else data_directory(data)
+            assert directory is not None
+            self._store = Store() if data is None else Store(directory / DATABASE)
+            try:
+                self.deployment = Deployment(configuration, self._store, directory / "files", root_url)
+            except BaseException:
+                self._store.close()
+                raise
         except BaseException:
-            self.__exit__(None, None, None)
+            self._remove_files()
             raise
-        return self
+
+    def __enter__(self) -> Deployment:
+        self._users += 1
+        return self.deployment
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        running = self._stop()
-        running.ended.result()
-        running.thread.join()
+        self._users -= 1
+        self._close_if_unused()
 
-    async def __aenter__(self) -> LocalTaskcluster:
-        running = self._start()
-        try:
-            await asyncio.wrap_future(running.started)
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return self
+    def retire(self) -> None:
+        """Answer those who wait, and close everything when nobody uses it any more."""
+        self._retired = True
+        self.deployment.stop_waiting()
+        self._close_if_unused()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # The caller's loop runs on meanwhile: connections that it still holds can only end there.
-        running = self._stop()
-        await asyncio.wrap_future(running.ended)
-        running.thread.join()
+    def _close_if_unused(self) -> None:
+        if self._retired and not self._users:
+            self._store.close()
+            self._remove_files()
 
-    def _start(self) -> _Running:
-        if self._running is not None:
-            raise RuntimeError("this local Taskcluster is running already")
-        listening = _listen(self._host, self._port)
-        self._running = _Running(self._configuration, listening, _root_url(self._host, listening.getsockname()[1]))
-        return self._running
-
-    def _stop(self) -> _Running:
-        running = self._running
-        if running is None:
-            raise RuntimeError("the local Taskcluster is not running")
-        self._running = None
-        running.stop()
-        return running
+    def _remove_files(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
 
-class _Running:
-    """A server in its thread. `started` is done when it answers, or failed to, `ended` when nothing is left of it."""
+class Server:
+    """A running server. `started` is done when it answers, or failed to, `ended` when nothing is left of it.
 
-    def __init__(self, configuration: Configuration, listening: socket.socket, root_url: str) -> None:
-        self.root_url = root_url
+    Its coroutines are for its own event loop; `submit` runs them there.
+
+    Args:
+        configuration: Of the deployment.
+        data: Where it keeps its state; None for memory.
+        host: Where to listen.
+        port: Where to listen; 0 for any port that is free.
+
+    Raises:
+        OSError: It cannot listen there.
+    """
+
+    def __init__(self, configuration: Configuration, data: Path | None, host: str, port: int) -> None:
+        listening = _listen(host, port)
+        self.root_url = _root_url(host, listening.getsockname()[1])
         self.started: Future[None] = Future()
         self.ended: Future[None] = Future()
+        self._configuration = configuration
+        self._data = data
         self._to_stop: Future[None] = Future()
-        self.thread = threading.Thread(
-            target=self._run, args=(configuration, listening), name="taskcluster-local", daemon=True
-        )
+        self._inboxes: dict[Inbox, Subscription] = {}
+        self._loop: asyncio.AbstractEventLoop
+        self._state: _State
+        self._one_at_a_time: asyncio.Lock
+        self.thread = threading.Thread(target=self._run, args=(listening,), name="taskcluster-local", daemon=True)
         self.thread.start()
+
+    @property
+    def accessToken(self) -> str:
+        """Of the root client."""
+        return self._state.deployment.accessToken
+
+    def now(self) -> datetime:
+        """Return the present of the deployment."""
+        return self._state.deployment.clock()
 
     def stop(self) -> None:
         """Ask the server to end."""
         self._to_stop.set_result(None)
 
-    def _run(self, configuration: Configuration, listening: socket.socket) -> None:
+    def submit(self, procedure: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Run a coroutine of this server on its event loop."""
+        return asyncio.run_coroutine_threadsafe(procedure, self._loop)
+
+    async def advance(self, span: timedelta) -> None:
+        """Move time forward and do what is due then."""
+        self._state.deployment.clock.advance(span)
+        await self._pass_time()
+
+    async def reset(self) -> None:
+        """Put a new deployment in the place of the present one."""
+        if self._data is not None:
+            raise RuntimeError(f"reset() would throw away what is kept in {self._data}: use it without `data`")
+        old, self._state = self._state, _State(self._configuration, None, self.root_url)
+        for inbox in self._inboxes:
+            inbox.messages.clear()
+            self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
+        old.retire()
+
+    async def new_client(self, scopes: tuple[str, ...]) -> Client:
+        """Return a client that is made for the caller and has these scopes only."""
+        return self._state.deployment.new_client(scopes)
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Put messages into an inbox from now on."""
+        self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
+
+    def unlisten(self, inbox: Inbox) -> None:
+        """Put no more messages into an inbox. For other threads; a server that has stopped did so already."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end_inbox, inbox)
+
+    def _end_inbox(self, inbox: Inbox) -> None:
+        subscription = self._inboxes.pop(inbox, None)
+        if subscription is not None:
+            subscription.close()
+            inbox.end()
+
+    def _run(self, listening: socket.socket) -> None:
         try:
-            asyncio.run(self._serve(configuration, listening))
+            asyncio.run(self._serve(listening))
         except BaseException as error:
             (self.ended if self.started.done() else self.started).set_exception(error)
         if not self.ended.done():
             self.ended.set_result(None)
 
-    async def _serve(self, configuration: Configuration, listening: socket.socket) -> None:
-        async with _serving(configuration, listening, self.root_url):
-            self.started.set_result(None)
-            await asyncio.wrap_future(self._to_stop)
+    async def _serve(self, listening: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._one_at_a_time = asyncio.Lock()
+        # Closed also where nothing comes of the server.
+        with listening:
+            self._state = _State(self._configuration, self._data, self.root_url)
+            try:
+                async with _answering(self._respond, listening):
+                    time_passing = asyncio.create_task(self._let_time_pass())
+                    self.started.set_result(None)
+                    await asyncio.wrap_future(self._to_stop)
+                    self._state.deployment.stop_waiting()
+                    time_passing.cancel()
+                    await asyncio.wait([time_passing])
+            finally:
+                for inbox in list(self._inboxes):
+                    self._end_inbox(inbox)
+                self._state.retire()
+
+    async def _let_time_pass(self) -> None:
+        while True:
+            await self._pass_time()
+            await asyncio.sleep(_PASS_TIME_SECONDS)
+
+    async def _pass_time(self) -> None:
+        async with self._one_at_a_time:
+            with self._state as deployment:
+                await deployment.pass_time()
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path.startswith(storage.PREFIX):
+            with self._state as deployment:
+                return await storage_http.respond(request, deployment.storage)
+        received = await _received(request)
+        with self._state as deployment:
+            response = await deployment.api.respond(received)
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
 @contextlib.asynccontextmanager
-async def _serving(configuration: Configuration, listening: socket.socket, root_url: str) -> AsyncGenerator[None, None]:
-    # Both are closed also where nothing comes of the server.
-    with listening, contextlib.closing(Store()) as store:
-        deployment = Deployment(configuration, store, root_url)
-
-        async def respond(request: web.BaseRequest) -> web.StreamResponse:
-            response = await deployment.api.respond(await _received(request))
-            return web.Response(status=response.status, headers=response.headers, body=response.body)
-
-        server = web.Server(
-            respond,
-            # A worker that goes away does not get the task it has been waiting for.
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-        )
-        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
-        overdue = asyncio.create_task(_resolve_overdue(deployment))
-        try:
-            await web.SockSite(runner, listening).start()
-            yield
-        finally:
-            deployment.stop_waiting()
-            overdue.cancel()
-            await asyncio.wait([overdue])
-            await runner.cleanup()
-
-
-async def _resolve_overdue(deployment: Deployment) -> None:
-    while True:
-        try:
-            deployment.resolve_overdue()
-        except Exception:
-            _log.exception("could not resolve what is overdue")
-        await asyncio.sleep(_RESOLVE_SECONDS)
+async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[None, None]:
+    server = web.Server(
+        respond,
+        # A worker that goes away does not get the task it has been waiting for.
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=_KEEP_ALIVE_SECONDS,
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def _received(request: web.BaseRequest) -> Request:
@@ -245,14 +263,10 @@ async def _received(request: web.BaseRequest) -> Request:
 def _listen(host: str, port: int) -> socket.socket:
     """Return one bound socket. (A name may mean several addresses; with a free port each would get another.)"""
     family, _, _, _, bind_to = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(bind_to[:2], family=family)
+    return socket.create_server(bind_to[:2], family=family, backlog=_BACKLOG)
 
 
 def _root_url(host: str, port: int) -> str:
     """Return how to reach a server that listens at `host`: from here, if it listens everywhere."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _token() -> str:
-    return slugId() + slugId()

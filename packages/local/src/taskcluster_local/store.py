@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "Store"]
+__all__ = ["DATABASE", "Row", "Store", "StoreError", "StoreFull", "data_directory"]
 
 Row = dict[str, Any]
+
+DATABASE = "taskcluster.sqlite"
+"""The name of the database in a directory for data."""
+
+_APPLICATION_ID = 0x54434C4F
+"""Written into every file of ours, so that another program's database is told from a damaged one."""
+_FORMAT = 1
+_FOR_FILES = """
+PRAGMA locking_mode = EXCLUSIVE; -- One server a file; and a killed one leaves no lock behind.
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL; -- What is committed survives the process, which is what is promised.
+BEGIN IMMEDIATE; COMMIT; -- From here on it is locked.
+"""
+
+
+class StoreError(Exception):
+    """The database cannot be used."""
+
+
+class StoreFull(StoreError):
+    """There is no room to write. What was written before is all there."""
 
 
 class Store:
     """A database. It belongs to the thread that made it.
 
+    What a finished transaction wrote is there after the process was killed.
+
     Args:
-        path: A file, or `:memory:` for one that ends with its connection.
+        path: A file, made if it is not there; None for a database in memory, that ends with its connection.
+
+    Raises:
+        StoreError: The file is no database of ours, is damaged, is of another version, or is in use.
     """
 
-    def __init__(self, path: str = ":memory:") -> None:
-        # No implicit transactions: a statement stands alone unless it is inside `transaction`.
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, path: Path | None = None) -> None:
+        self._name = ":memory:" if path is None else str(path)
+        self._after_commit: list[Callable[[], None]] = []
+        if path is None:
+            self._connection = _connect(self._name)
+        else:
+            with _failures(path):
+                if not path.exists():
+                    _make(path)
+                _examine(path)
+                self._connection = _connect(self._name)
+                try:
+                    self._connection.executescript(_FOR_FILES)
+                except BaseException:
+                    self._connection.close()
+                    raise
         self._connection.row_factory = _as_dict
 
     def close(self) -> None:
@@ -30,31 +72,154 @@ class Store:
 
     def create(self, tables: str) -> None:
         """Create tables and indexes that are not there yet (`CREATE ... IF NOT EXISTS`)."""
-        self._connection.executescript(tables)
+        with self._telling():
+            self._connection.executescript(tables)
 
     def one(self, statement: str, *values: Any) -> Row | None:
         """Return the first row, or None where there is none."""
-        row: Row | None = self._connection.execute(statement, values).fetchone()
+        row: Row | None = self._execute(statement, values).fetchone()
         return row
 
     def all(self, statement: str, *values: Any) -> list[Row]:
         """Return all rows."""
-        return self._connection.execute(statement, values).fetchall()
+        return self._execute(statement, values).fetchall()
 
-    def run(self, statement: str, *values: Any) -> None:
-        """Run a statement that returns nothing."""
-        self._connection.execute(statement, values)
+    def run(self, statement: str, *values: Any) -> int:
+        """Run a statement that returns nothing; return how many rows it changed."""
+        return self._execute(statement, values).rowcount
 
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
-        """Keep all statements in the block, or, where it raises, none."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Keep all statements in the block, or, where it raises, none. There can be one within another.
+
+        The block must not await anything: other calls use the same connection.
+        """
+        nested = self._connection.in_transaction
+        mark = len(self._after_commit)
+        self._execute("SAVEPOINT inner" if nested else "BEGIN IMMEDIATE")
         try:
             yield
+            self._execute("RELEASE inner" if nested else "COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            del self._after_commit[mark:]
+            # A full disk may have ended the transaction already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO inner" if nested else "ROLLBACK")
+                if nested:
+                    self._connection.execute("RELEASE inner")
             raise
-        self._connection.execute("COMMIT")
+        if not nested:
+            actions, self._after_commit = self._after_commit, []
+            for action in actions:
+                action()
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do `action` when the transaction that is open has been kept; at once if none is open."""
+        if self._connection.in_transaction:
+            self._after_commit.append(action)
+        else:
+            action()
+
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        # Without a context manager, which would take as long as many a statement.
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise self._told(error) from error
+
+    @contextmanager
+    def _telling(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.OperationalError) -> Exception:
+        # SQLite's own words; Python 3.10 does not give its codes.
+        if "disk is full" in str(error) or "disk I/O error" in str(error):
+            return StoreFull(f"cannot write to {self._name}: {error}")
+        return error
+
+
+def data_directory(path: Path) -> Path:
+    """Return a directory for a store and files, made if it is not there, that no other user can look into.
+
+    Raises:
+        StoreError: It cannot be made or used, or it holds something else.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {each.name for each in path.iterdir()}
+        # Of a directory that serves another purpose the permissions are not ours to take.
+        if names and DATABASE not in names:
+            raise StoreError(f"{path} holds other files: choose a new or an empty directory")
+        path.chmod(0o700)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise StoreError(f"cannot write to {path}: choose another directory, or change its permissions")
+    except OSError as error:
+        raise StoreError(f"cannot use {path} as a directory for data: {error.strerror or error}") from error
+    return path
+
+
+def _connect(name: str, **options: Any) -> sqlite3.Connection:
+    # No implicit transactions: a statement stands alone unless it is inside `transaction`.
+    connection: sqlite3.Connection = sqlite3.connect(
+        name, isolation_level=None, cached_statements=512, timeout=1.0, **options
+    )
+    return connection
+
+
+def _make(path: Path) -> None:
+    """Make an empty database. It appears whole, so that an empty file never is one that was just begun."""
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        with closing(_connect(name)) as connection:
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        # Where another process was faster, that one's stays.
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)
+
+
+def _examine(path: Path) -> None:
+    """Raise StoreError unless a file is a sound database of ours. Nothing is written, not even when it is closed."""
+    if path.stat().st_size == 0:
+        raise StoreError(_damaged(path, "it is empty"))
+    with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+
+        def value(pragma: str) -> Any:
+            return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+        if (value("application_id"), value("user_version")) != (_APPLICATION_ID, _FORMAT):
+            raise StoreError(f"{path} was not made by this version of taskcluster-local: choose another directory")
+        damage = value("quick_check(1)")
+        if damage != "ok":
+            raise StoreError(_damaged(path, damage))
+
+
+@contextmanager
+def _failures(path: Path) -> Generator[None, None, None]:
+    """Tell of what is wrong with a file in words that help."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StoreError(f"{path} is in use by another taskcluster-local") from error
+        raise StoreError(f"cannot use {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(_damaged(path, str(error))) from error
+    except OSError as error:
+        raise StoreError(f"cannot use {path}: {error.strerror or error}") from error
+
+
+def _damaged(path: Path, damage: str) -> str:
+    return (
+        f"{path} is damaged ({' '.join(damage.split())}). Nothing was changed in it: keep a copy, and put an undamaged "
+        "one in its place or start with another directory"
+    )
 
 
 def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:

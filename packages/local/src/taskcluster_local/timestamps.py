@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["Clock", "from_wire", "later", "milliseconds", "normal", "system_clock", "to_wire"]
+__all__ = ["Clock", "MovableClock", "from_wire", "later", "milliseconds", "normal", "system_clock", "to_wire"]
 
 Clock = Callable[[], datetime]
 """Returns the present as an aware datetime in UTC."""
@@ -20,6 +20,32 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def system_clock() -> datetime:
     """Return the present by the system's clock."""
     return datetime.now(timezone.utc)
+
+
+class MovableClock:
+    """The present of a deployment: that of another clock, and what it has been moved forward by.
+
+    Args:
+        source: The clock that it is moved against.
+    """
+
+    def __init__(self, source: Clock) -> None:
+        self._source = source
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        """Return the present."""
+        return self._source() + self._ahead
+
+    def advance(self, span: timedelta) -> None:
+        """Move the present forward.
+
+        Raises:
+            ValueError: `span` is negative.
+        """
+        if span < timedelta():
+            raise ValueError("time can be moved forward only")
+        self._ahead += span
 
 
 def from_wire(text: str) -> datetime:

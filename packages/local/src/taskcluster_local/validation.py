@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import ipaddress
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from jsonschema import Draft6Validator, FormatChecker, ValidationError
+from jsonschema import Draft6Validator, Draft7Validator, FormatChecker, SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 from referencing import Registry
@@ -62,9 +63,12 @@ class Schemas:
     def schema(self, key: str) -> Schema:
         """Return the schema of a key, made ready for use once."""
         if key not in self._schemas:
-            resolver = self._registry.resolver()
-            defaults = _defaults({"$ref": _BASE + key}, resolver)
-            validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
+            whole: Any = {"$ref": _BASE + key}
+            # A schema that contains itself keeps its references, and has no defaults below them.
+            with contextlib.suppress(RecursionError):
+                whole = _inlined(whole, self._registry.resolver())
+            validator = _Validator(whole, registry=self._registry, format_checker=_FORMATS)
+            defaults = _defaults(whole)
             self._schemas[key] = Schema(key, validator, defaults)
         return self._schemas[key]
 
@@ -76,6 +80,22 @@ class Schema:
         self.key = key
         self._validator = validator
         self._defaults = defaults
+
+    @classmethod
+    def given(cls, schema: dict[str, Any]) -> Schema:
+        """Return a schema that a client has made up; it refers to nothing but itself, and fills in no defaults.
+
+        Raises:
+            ValueError: It is no JSON schema of draft 7 or older.
+        """
+        try:
+            Draft7Validator.check_schema(schema, format_checker=_FORMATS)
+        except SchemaError as error:
+            raise ValueError("; ".join(_lines(error))) from None
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        # With a registry of its own nothing is fetched, whatever it refers to.
+        return cls("", _GivenValidator(schema, registry=Registry[Any](), format_checker=_FORMATS), None)
 
     def fill(self, payload: Any) -> None:
         """Add to `payload` the values that the schema has for what is not given."""
@@ -111,25 +131,54 @@ class _Defaults:
                 self.items.fill(item)
 
 
-def _defaults(schema: Any, resolver: Any) -> _Defaults | None:
+def _defaults(schema: Any) -> _Defaults | None:
     """Return the defaults of a schema; those below oneOf and its like do not count: which one would apply?"""
     if not is_object(schema):
         return None
-    if "$ref" in schema:
-        resolved = resolver.lookup(schema["$ref"])
-        return _defaults(resolved.contents, resolved.resolver)
     found = _Defaults()
     for name, below in schema.get("properties", {}).items():
         if is_object(below) and "default" in below:
             found.values[name] = below["default"]
-        nested = _defaults(below, resolver)
+        nested = _defaults(below)
         if nested:
             found.properties[name] = nested
-    found.items = _defaults(schema.get("items"), resolver)
+    found.items = _defaults(schema.get("items"))
     return found or None
 
 
-def _lines(error: ValidationError) -> Iterator[str]:
+_NAMED = ("properties", "patternProperties", "definitions")
+"""Keywords that hold schemas by names of any kind."""
+_VALUES = ("const", "default", "enum", "examples")
+"""Keywords that hold no schemas."""
+
+
+def _inlined(schema: Any, resolver: Any) -> Any:
+    """Return a schema with what its references lead to in their place: to look them up takes most of a validation.
+
+    Raises:
+        RecursionError: It contains itself.
+    """
+    if is_array(schema):
+        return [_inlined(each, resolver) for each in schema]
+    if not is_object(schema):
+        return schema
+    if isinstance(schema.get("$ref"), str):
+        resolved = resolver.lookup(schema["$ref"])
+        inlined = _inlined(resolved.contents, resolved.resolver)
+        # The one thing that counts beside a reference.
+        return {**inlined, "default": schema["default"]} if "default" in schema else inlined
+    found: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword in _VALUES:
+            found[keyword] = value
+        elif keyword in _NAMED and is_object(value):
+            found[keyword] = {name: _inlined(below, resolver) for name, below in value.items()}
+        elif keyword not in ("$id", "$schema"):
+            found[keyword] = _inlined(value, resolver)
+    return found
+
+
+def _lines(error: ValidationError | SchemaError) -> Iterator[str]:
     for branch in error.context or ():
         yield from _lines(branch)
     where = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
@@ -179,9 +228,9 @@ def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iter
         yield ValidationError(pattern)
 
 
-_Validator: Any = extend(  # type: ignore[no-untyped-call]
-    Draft6Validator, {"required": _required, "additionalProperties": _additional, "pattern": _pattern}
-)
+_KEYWORDS = {"required": _required, "additionalProperties": _additional, "pattern": _pattern}
+_Validator: Any = extend(Draft6Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
+_GivenValidator: Any = extend(Draft7Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
 
 _FORMATS = FormatChecker(formats=())
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:(?:[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from importlib.metadata import version as version_of
 from typing import Any
 
 from ..api import Call, Handler
+from ..documents import version
 
 __all__ = ["handlers"]
 
@@ -24,12 +24,7 @@ def handlers(started: datetime) -> dict[str, Handler]:
     async def heartbeat(call: Call) -> dict[str, Any]:
         return {}
 
-    async def version(call: Call) -> dict[str, Any]:
-        return {
-            "version": version_of("taskcluster-local"),
-            "commit": "local",
-            "source": "taskcluster-local",
-            "build": "local",
-        }
+    async def version_(call: Call) -> dict[str, Any]:
+        return version()
 
-    return {"ping": ping, "lbheartbeat": heartbeat, "heartbeat": heartbeat, "version": version}
+    return {"ping": ping, "lbheartbeat": heartbeat, "heartbeat": heartbeat, "version": version_}

@@ -4,20 +4,83 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler, require
+from ...api import Call, Handler, Reply, require
 from ...authentication import SignedRequest, authenticate
 from ...errors import ApiError
+from ...pages import Page
 from ...scopes import AllOf
 from ...timestamps import to_wire
+from . import credentials
+from .audit import Audit
 from .state import Accounts, FixedAccounts, merged
 
 __all__ = ["handlers"]
 
+_EVERYTHING = 2**62
 _TEST_GET_SCOPES = ("test:*", "auth:create-client:test:*")
 
 
-def handlers(accounts: Accounts) -> dict[str, Handler]:
+def handlers(accounts: Accounts, audit: Audit) -> dict[str, Handler]:
     """Return the handlers, by method."""
+
+    async def listClients(call: Call) -> dict[str, Any]:
+        return accounts.clients(call.query.get("prefix", ""), Page.of(call.query))
+
+    async def client(call: Call) -> dict[str, Any]:
+        return accounts.show_client(call.params["clientId"])
+
+    async def createClient(call: Call) -> dict[str, Any]:
+        call.authorize(scopes=call.payload.get("scopes", []))
+        return accounts.create_client(call.params["clientId"], call.payload, call.identity, call.now)
+
+    async def updateClient(call: Call) -> dict[str, Any]:
+        clientId, given = call.params["clientId"], call.payload
+        call.authorize(scopesAdded=accounts.scopes_added(clientId, given.get("scopes", [])))
+        return accounts.update_client(clientId, given, call.identity, call.now)
+
+    async def resetAccessToken(call: Call) -> dict[str, Any]:
+        return accounts.reset_client(call.params["clientId"], call.identity, call.now)
+
+    async def enableClient(call: Call) -> dict[str, Any]:
+        return accounts.disable_client(call.params["clientId"], False, call.identity, call.now)
+
+    async def disableClient(call: Call) -> dict[str, Any]:
+        return accounts.disable_client(call.params["clientId"], True, call.identity, call.now)
+
+    async def deleteClient(call: Call) -> Reply:
+        accounts.delete_client(call.params["clientId"], call.identity)
+        return Reply(204)
+
+    async def getEntityHistory(call: Call) -> dict[str, Any]:
+        return audit.of_entity(call.params["entityType"], call.params["entityId"], Page.of(call.query))
+
+    async def listAuditHistory(call: Call) -> dict[str, Any]:
+        return audit.of_client(call.params["clientId"], Page.of(call.query))
+
+    async def listRoles(call: Call) -> list[Any]:
+        return accounts.all_roles()
+
+    async def listRoles2(call: Call) -> dict[str, Any]:
+        return accounts.roles(_page_or_all(call))
+
+    async def listRoleIds(call: Call) -> dict[str, Any]:
+        return accounts.role_ids(_page_or_all(call))
+
+    async def role(call: Call) -> dict[str, Any]:
+        return accounts.show_role(call.params["roleId"])
+
+    async def createRole(call: Call) -> dict[str, Any]:
+        call.authorize(scopes=call.payload["scopes"])
+        return accounts.create_role(call.params["roleId"], call.payload, call.identity, call.now)
+
+    async def updateRole(call: Call) -> dict[str, Any]:
+        roleId, given = call.params["roleId"], call.payload
+        call.authorize(scopesAdded=accounts.role_scopes_added(roleId, given["scopes"]))
+        return accounts.update_role(roleId, given, call.identity, call.now)
+
+    async def deleteRole(call: Call) -> Reply:
+        accounts.delete_role(call.params["roleId"], call.identity)
+        return Reply(204)
 
     async def currentScopes(call: Call) -> dict[str, Any]:
         return {"scopes": list(call.identity.scopes.scopes)}
@@ -30,7 +93,7 @@ def handlers(accounts: Accounts) -> dict[str, Handler]:
         verb, host, port = given["method"].upper(), given["host"].lower(), str(given["port"])
         request = SignedRequest(verb, given["resource"], host, port, given.get("authorization"))
         try:
-            identity = authenticate(request, accounts, call.now)
+            identity = authenticate(request, accounts, call.now, call.received)
         except ApiError as error:
             return {"status": "auth-failed", "message": error.message}
         scopes, expires = list(identity.scopes.scopes), to_wire(identity.expires)
@@ -53,6 +116,24 @@ def handlers(accounts: Accounts) -> dict[str, Handler]:
         return _tested(call, _TEST_GET_SCOPES, ["test:authenticate-get"])
 
     return {
+        **credentials.handlers(),
+        "listClients": listClients,
+        "client": client,
+        "createClient": createClient,
+        "updateClient": updateClient,
+        "resetAccessToken": resetAccessToken,
+        "enableClient": enableClient,
+        "disableClient": disableClient,
+        "deleteClient": deleteClient,
+        "getEntityHistory": getEntityHistory,
+        "listAuditHistory": listAuditHistory,
+        "listRoles": listRoles,
+        "listRoles2": listRoles2,
+        "listRoleIds": listRoleIds,
+        "role": role,
+        "createRole": createRole,
+        "updateRole": updateRole,
+        "deleteRole": deleteRole,
         "currentScopes": currentScopes,
         "expandScopes": expandScopes,
         "authenticateHawk": authenticateHawk,
@@ -65,3 +146,9 @@ def _tested(call: Call, client_scopes: Any, required: list[str]) -> dict[str, An
     identity = call.authenticate(FixedAccounts(client_scopes))
     require(AllOf(tuple(required)), identity)
     return {"clientId": identity.clientId, "scopes": merged(identity.granted)}
+
+
+def _page_or_all(call: Call) -> Page:
+    """Return the page that is asked for; of roles it is all of them unless there is a limit."""
+    page = Page.of(call.query)
+    return page if "limit" in call.query and page.limit > 0 else Page(_EVERYTHING)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from taskcluster.scopes import satisfies
+from taskcluster.slugs import slugId
 
-from ...authentication import ANONYMOUS, Client
+from ...authentication import ANONYMOUS, Client, Identity
+from ...encoding import dumps
 from ...errors import ApiError
+from ...events import Events
+from ...pages import Page
 from ...roles import Roles, check_scopes
-from ...scopes import ScopeSet
-from ...timestamps import from_wire
+from ...scopes import ScopeSet, valid_scope
+from ...store import Row, Store, StoreFull
+from ...timestamps import from_wire, later, normal, to_wire
+from .audit import Audit
 
-__all__ = ["ANONYMOUS_SCOPES", "NEVER", "Accounts", "FixedAccounts", "client_of", "merged"]
+__all__ = ["ANONYMOUS_SCOPES", "NEVER", "Accounts", "FixedAccounts", "check_accounts", "client_of", "merged"]
 
 NEVER = datetime(3000, 1, 1, tzinfo=timezone.utc)
 """When the clients of a deployment's configuration expire."""
@@ -49,6 +57,30 @@ ANONYMOUS_SCOPES = (
 )
 """What the role `anonymous`, hence everyone, may do unless configured otherwise: read what holds no secrets."""
 
+_STATIC = "static/"
+_REPEATABLE = timedelta(minutes=15)
+_USED_SPAN = timedelta(hours=6)
+_MOST_KNOWN = 10_000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS clients (
+    clientId TEXT PRIMARY KEY, accessToken TEXT NOT NULL, description TEXT NOT NULL, scopes TEXT NOT NULL,
+    expires TEXT NOT NULL, created TEXT NOT NULL, lastModified TEXT NOT NULL, lastDateUsed TEXT NOT NULL,
+    lastRotated TEXT NOT NULL, deleteOnExpiration INTEGER NOT NULL, disabled INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS clients_to_delete ON clients (expires) WHERE deleteOnExpiration = 1;
+CREATE TABLE IF NOT EXISTS roles (
+    roleId TEXT PRIMARY KEY, scopes TEXT NOT NULL, description TEXT NOT NULL,
+    created TEXT NOT NULL, lastModified TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+# Descriptions are kept as JSON, as that can hold any text (half of a surrogate pair, for one).
+_CONFIGURED = dumps("From the configuration")
+_COLUMNS = (
+    "clientId, accessToken, description, scopes, expires, created, lastModified, lastDateUsed, lastRotated,"
+    " deleteOnExpiration, disabled"
+)
+
 _CLIENT_ID = re.compile(r"[A-Za-z0-9!@/:.+|_-]+")
 
 
@@ -80,27 +112,416 @@ def client_of(given: Mapping[str, Any]) -> Client:
 class Accounts:
     """Clients and roles; the directory that requests are authenticated by.
 
+    What is configured stands as configured whenever the deployment starts, whatever was made of it since. Clients
+    called `static/...` are never changed otherwise.
+
     Args:
-        clients: The clients that the deployment is configured with.
+        store: Where they are kept.
+        events: Where changes are published.
+        audit: Where is kept who made them.
+        now: When the deployment starts.
+        clients: The clients that it is configured with, its own among them.
         roles: The scopes of the roles it is configured with, by roleId.
 
     Raises:
         ApiError: A role is not possible, or two clients have one clientId (InputError).
     """
 
-    def __init__(self, clients: Sequence[Client], roles: Mapping[str, Collection[str]]) -> None:
-        self._clients = {client.clientId: client for client in clients}
-        if len(self._clients) < len(clients):
-            raise ApiError("InputError", "there are two clients of one clientId")
-        self._roles = Roles(roles)
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        audit: Audit,
+        now: datetime,
+        clients: Sequence[Client],
+        roles: Mapping[str, Collection[str]],
+    ) -> None:
+        check_accounts(clients, roles)
+        self._store = store
+        self._events = events
+        self._audit = audit
+        self._known: dict[str, Client] = {}
+        self._unused_until: dict[str, datetime] = {}
+        store.create(_TABLES)
+        with store.transaction():
+            configured = [client for client in clients if client.clientId.startswith(_STATIC)]
+            marks = ", ".join("?" * len(configured))
+            store.run(
+                f"DELETE FROM clients WHERE clientId >= '{_STATIC}' AND clientId < '{_STATIC}~'"
+                f" AND clientId NOT IN ({marks})",
+                *(client.clientId for client in configured),
+            )
+            for client in clients:
+                self._configure_client(client, now)
+            for roleId, scopes in roles.items():
+                self._configure_role(roleId, scopes, now)
+            self._roles = Roles(self._stored_roles())
+
+    def _configure_client(self, client: Client, now: datetime) -> None:
+        self._store.run(
+            f"INSERT INTO clients ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+            " ON CONFLICT DO UPDATE SET accessToken = excluded.accessToken, scopes = excluded.scopes,"
+            " description = excluded.description, expires = excluded.expires, disabled = excluded.disabled,"
+            " deleteOnExpiration = 0",
+            client.clientId,
+            client.accessToken,
+            _CONFIGURED,
+            dumps(client.scopes),
+            to_wire(client.expires),
+            *[to_wire(now)] * 4,
+            client.disabled,
+        )
+
+    def _configure_role(self, roleId: str, scopes: Collection[str], now: datetime) -> None:
+        self._store.run(
+            "INSERT INTO roles VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET scopes = excluded.scopes, description = excluded.description",
+            roleId,
+            dumps(sorted(scopes)),
+            _CONFIGURED,
+            *[to_wire(now)] * 2,
+        )
+
+    def _stored_roles(self) -> dict[str, list[str]]:
+        return {row["roleId"]: json.loads(row["scopes"]) for row in self._store.all("SELECT * FROM roles")}
+
+    # The directory. Everything is looked up here, with every request.
 
     def client(self, clientId: str) -> Client | None:
         """Return the client of that id, also a disabled or expired one."""
-        return self._clients.get(clientId)
+        known = self._known.get(clientId)
+        if known is None:
+            row = self._store.one("SELECT * FROM clients WHERE clientId = ?", clientId)
+            if row is None:
+                return None
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[clientId] = Client(
+                clientId,
+                row["accessToken"],
+                tuple(json.loads(row["scopes"])),
+                from_wire(row["expires"]),
+                bool(row["disabled"]),
+            )
+        return known
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
         """Return `scopes` with everything that roles add."""
         return self._roles.expand(scopes)
+
+    def used(self, clientId: str, now: datetime) -> None:
+        """Take note that a client was used, if that was not done in the last hours."""
+        until = self._unused_until.get(clientId)
+        if until is not None and now < until:
+            return
+        if len(self._unused_until) >= _MOST_KNOWN:
+            self._unused_until.clear()
+        self._unused_until[clientId] = later(now, _USED_SPAN)
+        # Whoever only reads need not hear of a full disk.
+        with contextlib.suppress(StoreFull):
+            self._store.run(
+                "UPDATE clients SET lastDateUsed = ? WHERE clientId = ? AND lastDateUsed <= ?",
+                to_wire(now),
+                clientId,
+                to_wire(now - _USED_SPAN),
+            )
+
+    # Clients
+
+    def show_client(self, clientId: str) -> dict[str, Any]:
+        """Return a client as APIs show it, without its access token.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound).
+        """
+        return self._shown(self._client_row(clientId))
+
+    def clients(self, prefix: str, page: Page) -> dict[str, Any]:
+        """Return the clients whose ids start with `prefix`, as APIs show them."""
+        statement = "SELECT * FROM clients WHERE clientId >= ? AND clientId < ?"
+        found = page.read(self._store, statement, prefix, f"{prefix}\U0010ffff", key=("clientId",))
+        return found.body("clients", self._shown)
+
+    def add(self, client: Client, now: datetime) -> None:
+        """Add a client that the deployment makes itself, or change it, like those of the configuration."""
+        with self._changing(client.clientId):
+            self._configure_client(client, now)
+
+    def create_client(self, clientId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
+        """Make a client; return it with its access token. Within 15 minutes the same may be said again.
+
+        Args:
+            clientId: Its id.
+            given: expires, description, scopes and deleteOnExpiration.
+            by: Who makes it.
+            now: The present.
+
+        Raises:
+            ApiError: It cannot be (InputError), or there is another of that id (RequestConflict).
+        """
+        _check_not_static(clientId)
+        scopes, expires, description = given.get("scopes", []), _date(given["expires"]), dumps(given["description"])
+        check_scopes(scopes)
+        with self._changing(clientId):
+            row = self._store.one("SELECT * FROM clients WHERE clientId = ?", clientId)
+            if row is None:
+                values = (clientId, _token(), description, dumps(scopes), expires, *[to_wire(now)] * 4)
+                marks = ", ".join("?" * len(values))
+                on_expiration = given["deleteOnExpiration"]
+                self._store.run(f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks}, ?, 0)", *values, on_expiration)
+                self._audit.record(by, "client", clientId, "created")
+            elif (
+                row["disabled"]
+                or from_wire(row["created"]) < now - _REPEATABLE
+                or (row["description"], row["scopes"], row["expires"]) != (description, dumps(scopes), expires)
+            ):
+                raise ApiError("RequestConflict", "Client already exists")
+            self._publish_client("clientCreated", clientId)
+            row = self._client_row(clientId)
+        return {**self._shown(row), "accessToken": row["accessToken"]}
+
+    def scopes_added(self, clientId: str, scopes: Iterable[str]) -> list[str]:
+        """Return those of `scopes` that a client does not have.
+
+        Raises:
+            ApiError: There is no such client (ResourceNotFound), or it cannot be changed (InputError).
+        """
+        _check_not_static(clientId)
+        held = set(json.loads(self._client_row(clientId)["scopes"]))
+        return [scope for scope in scopes if scope not in held]
+
+    def update_client(self, clientId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
+        """Change a client, its scopes only if there are any in `given`; return it.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound), or it cannot be changed in this way (InputError).
+        """
+        values = {
+            "description": dumps(given["description"]),
+            "deleteOnExpiration": given["deleteOnExpiration"],
+            "expires": _date(given["expires"]),
+        }
+        if "scopes" in given:
+            check_scopes(given["scopes"])
+            values["scopes"] = dumps(given["scopes"])
+        return self._shown(self._change_client(clientId, "updated", by, now, **values))
+
+    def reset_client(self, clientId: str, by: Identity, now: datetime) -> dict[str, Any]:
+        """Give a client a new access token; return it with that."""
+        row = self._change_client(clientId, "reset", by, now, accessToken=_token(), lastRotated=to_wire(now))
+        return {**self._shown(row), "accessToken": row["accessToken"]}
+
+    def disable_client(self, clientId: str, disabled: bool, by: Identity, now: datetime) -> dict[str, Any]:
+        """Let a client authenticate no more, or again; return it."""
+        action = "disabled" if disabled else "enabled"
+        return self._shown(self._change_client(clientId, action, by, now, disabled=disabled))
+
+    def delete_client(self, clientId: str, by: Identity) -> None:
+        """Forget a client, if there is one."""
+        _check_not_static(clientId)
+        with self._changing(clientId):
+            if self._store.run("DELETE FROM clients WHERE clientId = ?", clientId):
+                self._audit.record(by, "client", clientId, "deleted")
+            self._publish_client("clientDeleted", clientId)
+
+    def delete_expired(self, now: datetime) -> None:
+        """Forget the clients that have expired, if they were made for that."""
+        statement = "SELECT clientId FROM clients WHERE deleteOnExpiration = 1 AND expires < ?"
+        for row in self._store.all(statement, to_wire(now)):
+            with self._changing(row["clientId"]):
+                self._store.run("DELETE FROM clients WHERE clientId = ?", row["clientId"])
+                self._publish_client("clientDeleted", row["clientId"])
+
+    def _change_client(self, clientId: str, action: str, by: Identity, now: datetime, **values: Any) -> Row:
+        _check_not_static(clientId)
+        with self._changing(clientId):
+            columns = ", ".join(f"{name} = ?" for name in values)
+            self._store.run(
+                f"UPDATE clients SET {columns}, lastModified = ? WHERE clientId = ?",
+                *values.values(),
+                to_wire(now),
+                clientId,
+            )
+            row = self._client_row(clientId)
+            self._audit.record(by, "client", clientId, action)
+            self._publish_client("clientUpdated", clientId)
+        return row
+
+    @contextlib.contextmanager
+    def _changing(self, clientId: str) -> Generator[None, None, None]:
+        """A transaction that changes a client, who is then looked up anew."""
+        with self._store.transaction():
+            yield
+            self._store.after_commit(lambda: self._forget(clientId))
+
+    def _forget(self, clientId: str) -> None:
+        self._known.pop(clientId, None)
+        self._unused_until.pop(clientId, None)
+
+    def _publish_client(self, name: str, clientId: str) -> None:
+        self._events.publish("auth", name, {"clientId": clientId, "version": 1})
+
+    def _client_row(self, clientId: str) -> Row:
+        row = self._store.one("SELECT * FROM clients WHERE clientId = ?", clientId)
+        if row is None:
+            raise ApiError("ResourceNotFound", "Client not found")
+        return row
+
+    def _shown(self, row: Row) -> dict[str, Any]:
+        scopes = json.loads(row["scopes"])
+        dates = ("expires", "created", "lastModified", "lastDateUsed", "lastRotated")
+        return {
+            "clientId": row["clientId"],
+            "description": json.loads(row["description"]),
+            **{name: row[name] for name in dates},
+            "deleteOnExpiration": bool(row["deleteOnExpiration"]),
+            "scopes": sorted(scopes),
+            "expandedScopes": list(self.expand(scopes).scopes),
+            "disabled": bool(row["disabled"]),
+        }
+
+    # Roles
+
+    def show_role(self, roleId: str) -> dict[str, Any]:
+        """Return a role as APIs show it.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound).
+        """
+        row = self._store.one("SELECT * FROM roles WHERE roleId = ?", roleId)
+        if row is None:
+            raise ApiError("ResourceNotFound", "Role not found")
+        return self._shown_role(row)
+
+    def all_roles(self) -> list[dict[str, Any]]:
+        """Return all roles as APIs show them."""
+        return [self._shown_role(row) for row in self._store.all("SELECT * FROM roles ORDER BY roleId")]
+
+    def roles(self, page: Page) -> dict[str, Any]:
+        """Return a page of the roles, as APIs show them."""
+        found = page.read(self._store, "SELECT * FROM roles", key=("roleId",))
+        return found.body("roles", self._shown_role)
+
+    def role_ids(self, page: Page) -> dict[str, Any]:
+        """Return a page of the roles' ids."""
+        return page.read(self._store, "SELECT roleId FROM roles", key=("roleId",)).body(
+            "roleIds", lambda row: row["roleId"]
+        )
+
+    def create_role(self, roleId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
+        """Make a role; return it. The same may be said again.
+
+        Raises:
+            ApiError: It is malformed, or roles would lead back to themselves (InputError); or there is another of that
+                id (RequestConflict).
+        """
+        scopes, description = dumps(sorted(given["scopes"])), dumps(given["description"])
+        changed = self._with_role(roleId, given["scopes"])
+        with self._store.transaction():
+            row = self._store.one("SELECT * FROM roles WHERE roleId = ?", roleId)
+            if row is None:
+                values = (roleId, scopes, description, *[to_wire(now)] * 2)
+                self._store.run("INSERT INTO roles VALUES (?, ?, ?, ?, ?)", *values)
+                self._audit.record(by, "role", roleId, "created")
+            elif (row["scopes"], row["description"]) != (scopes, description):
+                raise ApiError("RequestConflict", f"Role with roleId '{roleId}' already exists")
+            self._publish_role("roleCreated", roleId)
+            self._store.after_commit(lambda: self._take_effect(changed))
+        return self.show_role(roleId)
+
+    def role_scopes_added(self, roleId: str, scopes: Iterable[str]) -> list[str]:
+        """Return those of `scopes` that do not come with a role already.
+
+        Raises:
+            ApiError: There is no such role (ResourceNotFound).
+        """
+        self._check_role(roleId)
+        held = self.expand([f"assume:{roleId}"])
+        return [scope for scope in scopes if not held.satisfies(scope)]
+
+    def update_role(self, roleId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
+        """Change a role; return it.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound); or it is malformed, or roles would lead back to themselves
+                (InputError).
+        """
+        self._check_role(roleId)
+        changed = self._with_role(roleId, given["scopes"])
+        with self._store.transaction():
+            self._store.run(
+                "UPDATE roles SET scopes = ?, description = ?, lastModified = ? WHERE roleId = ?",
+                dumps(sorted(given["scopes"])),
+                dumps(given["description"]),
+                to_wire(now),
+                roleId,
+            )
+            self._audit.record(by, "role", roleId, "updated")
+            self._publish_role("roleUpdated", roleId)
+            self._store.after_commit(lambda: self._take_effect(changed))
+        return self.show_role(roleId)
+
+    def delete_role(self, roleId: str, by: Identity) -> None:
+        """Forget a role, if there is one."""
+        changed = Roles({name: scopes for name, scopes in self._roles.scopes.items() if name != roleId})
+        with self._store.transaction():
+            if self._store.run("DELETE FROM roles WHERE roleId = ?", roleId):
+                self._audit.record(by, "role", roleId, "deleted")
+            self._publish_role("roleDeleted", roleId)
+            self._store.after_commit(lambda: self._take_effect(changed))
+
+    def _with_role(self, roleId: str, scopes: Sequence[str]) -> Roles:
+        return Roles({**self._roles.scopes, roleId: scopes})
+
+    def _take_effect(self, roles: Roles) -> None:
+        self._roles = roles
+
+    def _check_role(self, roleId: str) -> None:
+        if roleId not in self._roles.scopes:
+            raise ApiError("ResourceNotFound", f"Role with roleId '{roleId}' not found")
+
+    def _publish_role(self, name: str, roleId: str) -> None:
+        self._events.publish("auth", name, {"roleId": roleId, "version": 1})
+
+    def _shown_role(self, row: Row) -> dict[str, Any]:
+        return {
+            "roleId": row["roleId"],
+            "scopes": json.loads(row["scopes"]),
+            "description": json.loads(row["description"]),
+            "created": row["created"],
+            "lastModified": row["lastModified"],
+            "expandedScopes": list(self.expand([f"assume:{row['roleId']}"]).scopes),
+        }
+
+
+def check_accounts(clients: Sequence[Client], roles: Mapping[str, Collection[str]]) -> None:
+    """Raise ApiError (InputError) unless a deployment can have these clients and roles."""
+    if len({client.clientId for client in clients}) < len(clients):
+        raise ApiError("InputError", "there are two clients of one clientId")
+    for roleId in roles:
+        if not roleId or not valid_scope(roleId):
+            raise ApiError("InputError", f"{roleId!r} is no roleId: only printable ASCII characters can be in one")
+    Roles(roles)
+
+
+def _check_not_static(clientId: str) -> None:
+    if clientId.startswith(_STATIC):
+        raise ApiError(
+            "InputError",
+            f'clientId "{clientId}" starts with "{_STATIC}", which is reserved for clients of the configuration: '
+            "change them there",
+        )
+
+
+def _date(text: str) -> str:
+    try:
+        return normal(text)
+    except ValueError as error:
+        raise ApiError("InputError", f"expires: {error}") from None
+
+
+def _token() -> str:
+    return slugId() + slugId()
 
 
 class FixedAccounts:
@@ -116,6 +537,9 @@ class FixedAccounts:
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
         """Return `scopes` as they are."""
         return ScopeSet(scopes)
+
+    def used(self, clientId: str, now: datetime) -> None:
+        """Do nothing: nobody asks when the tester was used."""
 
 
 def merged(scopes: Sequence[str]) -> list[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler
+from ...api import Call, Handler, Reply, Text
 from ...pages import Page
-from .state import Index
+from .artifacts import Artifacts
+from .state import Index, namespace_of, task_of
 
 __all__ = ["handlers"]
 
 
-def handlers(index: Index) -> dict[str, Handler]:
+def handlers(index: Index, artifacts: Artifacts) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
     async def insertTask(call: Call) -> dict[str, Any]:
@@ -23,20 +24,23 @@ def handlers(index: Index) -> dict[str, Handler]:
     async def findTasksAtIndex(call: Call) -> dict[str, Any]:
         paths = call.payload["indexes"]
         call.authorize(indexPaths=paths)
-        page = Page.of(call.query)
-        return page.body("tasks", index.find_all(paths)[page.offset : page.offset + page.limit + 1])
+        return index.find_all(paths, Page.of(call.query)).body("tasks", task_of)
 
     async def deleteTask(call: Call) -> dict[str, Any]:
         index.delete(call.params["namespace"])
         return {}
 
     async def listTasks(call: Call) -> dict[str, Any]:
-        page = Page.of(call.query)
-        return page.body("tasks", index.tasks(call.params["namespace"], page, call.now))
+        return index.tasks(call.params["namespace"], Page.of(call.query), call.now).body("tasks", task_of)
 
     async def listNamespaces(call: Call) -> dict[str, Any]:
-        page = Page.of(call.query)
-        return page.body("namespaces", index.namespaces(call.params["namespace"], page, call.now))
+        found = index.namespaces(call.params["namespace"], Page.of(call.query), call.now)
+        return found.body("namespaces", namespace_of)
+
+    async def findArtifactFromTask(call: Call) -> Reply:
+        task = index.find(call.params["indexPath"], call.now)
+        url = await artifacts.url(task["taskId"], call.params["name"], call.now)
+        return Reply(303, Text(f"See Other. Redirecting to {url}"), {"location": url})
 
     return {
         "insertTask": insertTask,
@@ -45,4 +49,5 @@ def handlers(index: Index) -> dict[str, Handler]:
         "deleteTask": deleteTask,
         "listTasks": listTasks,
         "listNamespaces": listNamespaces,
+        "findArtifactFromTask": findArtifactFromTask,
     }

@@ -8,11 +8,15 @@ from typing import Any
 
 from ...encoding import dumps
 from ...errors import ApiError
-from ...pages import Page
+from ...pages import Listing, Page
 from ...store import Row, Store
 from ...timestamps import from_wire, later, normal, to_wire
 
-__all__ = ["Index"]
+__all__ = ["Index", "namespace_of", "task_of"]
+
+_LARGEST_RANK = 2**53 - 1
+_LONGEST_PATH = 255
+_KEPT_EXPIRED = timedelta(days=1)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS indexed_tasks (
@@ -20,12 +24,13 @@ CREATE TABLE IF NOT EXISTS indexed_tasks (
     taskId TEXT NOT NULL, rank INTEGER NOT NULL, data TEXT NOT NULL, expires TEXT NOT NULL,
     PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS indexed_tasks_by_expiry ON indexed_tasks (expires);
 CREATE TABLE IF NOT EXISTS namespaces (
     parent TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL,
     PRIMARY KEY (parent, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS namespaces_by_expiry ON namespaces (expires);
 """
-_IN_ORDER = "ORDER BY name COLLATE NOCASE, name DESC"
 
 
 class Index:
@@ -37,8 +42,11 @@ class Index:
 
     def insert(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Let `path` lead to a task, unless it leads to one of higher rank; return what it leads to then."""
-        if not isinstance(payload["rank"], int):
-            raise ApiError("InternalServerError", f"The rank {payload['rank']} is no integer.")
+        rank = payload["rank"]
+        if not isinstance(rank, int) or abs(rank) > _LARGEST_RANK:
+            raise ApiError("InputError", f"The rank {rank} is no integer between -{_LARGEST_RANK} and {_LARGEST_RANK}.")
+        if len(path) > _LONGEST_PATH:
+            raise ApiError("InputError", f"The namespace is longer than {_LONGEST_PATH} characters.")
         namespace, name = _split(path)
         expires = normal(payload["expires"])
         with self._store.transaction():
@@ -49,7 +57,7 @@ class Index:
                 namespace,
                 name,
                 payload["taskId"],
-                payload["rank"],
+                rank,
                 dumps(payload["data"]),
                 expires,
             )
@@ -75,7 +83,7 @@ class Index:
         row = self._store.one("SELECT * FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
         if row is None:
             raise ApiError("ResourceNotFound", "Indexed task not found")
-        return _task(row)
+        return task_of(row)
 
     def find(self, path: str, now: datetime) -> dict[str, Any]:
         """Return what `path` leads to; an expired entry is as absent as a missing one (ResourceNotFound)."""
@@ -84,43 +92,35 @@ class Index:
             raise ApiError("ResourceNotFound", "Indexed task not found")
         return task
 
-    def find_all(self, paths: list[str]) -> list[dict[str, Any]]:
+    def find_all(self, paths: list[str], page: Page) -> Listing:
         """Return what `paths` lead to, expired entries too, without those that lead nowhere or have no dot."""
-        rows = [
-            self._store.one("SELECT * FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
-            for path in dict.fromkeys(paths)
-            if "." in path
-        ]
-        return sorted((_task(row) for row in rows if row is not None), key=lambda task: str(task["namespace"]))
+        wanted = dumps([_split(path) for path in paths if "." in path])
+        return page.read(
+            self._store,
+            "SELECT DISTINCT found.* FROM json_each(?) AS wanted JOIN indexed_tasks AS found"
+            " ON namespace = json_extract(wanted.value, '$[0]') AND name = json_extract(wanted.value, '$[1]')",
+            wanted,
+            key=("namespace", "name"),
+        )
 
     def delete(self, path: str) -> None:
         """Let `path` lead nowhere."""
         self._store.run("DELETE FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
 
-    def tasks(self, namespace: str, page: Page, now: datetime) -> list[dict[str, Any]]:
-        """Return the tasks right in a namespace, not expired, one more than the page's limit."""
-        rows = self._store.all(
-            f"SELECT * FROM indexed_tasks WHERE namespace = ? AND expires > ? {_IN_ORDER} LIMIT ? OFFSET ?",
-            namespace,
-            to_wire(now),
-            page.limit + 1,
-            page.offset,
-        )
-        return [_task(row) for row in rows]
+    def tasks(self, namespace: str, page: Page, now: datetime) -> Listing:
+        """Return the tasks right in a namespace, not expired."""
+        statement = "SELECT * FROM indexed_tasks WHERE namespace = ? AND expires > ?"
+        return page.read(self._store, statement, namespace, to_wire(now), key=("name",))
 
-    def namespaces(self, parent: str, page: Page, now: datetime) -> list[dict[str, Any]]:
-        """Return the namespaces right in another, not expired, one more than the page's limit."""
-        rows = self._store.all(
-            f"SELECT * FROM namespaces WHERE parent = ? AND expires > ? {_IN_ORDER} LIMIT ? OFFSET ?",
-            parent,
-            to_wire(now),
-            page.limit + 1,
-            page.offset,
-        )
-        return [
-            {"namespace": _join(row["parent"], row["name"]), "name": row["name"], "expires": row["expires"]}
-            for row in rows
-        ]
+    def namespaces(self, parent: str, page: Page, now: datetime) -> Listing:
+        """Return the namespaces right in another, not expired."""
+        statement = "SELECT * FROM namespaces WHERE parent = ? AND expires > ?"
+        return page.read(self._store, statement, parent, to_wire(now), key=("name",))
+
+    def expire(self, now: datetime) -> None:
+        """Forget what expired a day ago; until then `find_all` finds it."""
+        for table in ("indexed_tasks", "namespaces"):
+            self._store.run(f"DELETE FROM {table} WHERE expires < ?", to_wire(now - _KEPT_EXPIRED))
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -132,7 +132,13 @@ def _join(namespace: str, name: str) -> str:
     return f"{namespace}.{name}" if namespace else name
 
 
-def _task(row: Row) -> dict[str, Any]:
+def namespace_of(row: Row) -> dict[str, Any]:
+    """Return a namespace as APIs show it."""
+    return {"namespace": _join(row["parent"], row["name"]), "name": row["name"], "expires": row["expires"]}
+
+
+def task_of(row: Row) -> dict[str, Any]:
+    """Return an indexed task as APIs show it."""
     return {
         "namespace": _join(row["namespace"], row["name"]),
         "taskId": row["taskId"],

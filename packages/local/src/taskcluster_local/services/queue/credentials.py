@@ -1,16 +1,20 @@
-"""The credentials that the queue gives to the workers of its tasks."""
+"""The credentials that the queue gives to the workers of its tasks, and to those who move the data of artifacts."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from taskcluster.credentials import createTemporaryCredentials
 
 from ...authentication import Client
-from ...timestamps import milliseconds
-from .state import Claim
+from ...timestamps import later, milliseconds
+from .artifacts import Artifact
+from .task import Claim, Worker
 
-__all__ = ["for_claim"]
+__all__ = ["for_claim", "for_download", "for_upload"]
+
+_DOWNLOAD_HOLDS = timedelta(hours=1)
 
 
 def for_claim(issuer: Client, claim: Claim, now: datetime) -> dict[str, str]:
@@ -24,13 +28,34 @@ def for_claim(issuer: Client, claim: Claim, now: datetime) -> dict[str, str]:
     taskId, runId = claim.task.taskId, claim.runId
     until = f"{milliseconds(claim.takenUntil) / 1000:.3f}".rstrip("0").rstrip(".")
     verbs = ("queue:reclaim-task", "queue:resolve-task", "queue:create-artifact")
+    scopes = [*(f"{verb}:{taskId}/{runId}" for verb in verbs), *claim.task.definition["scopes"]]
+    name = f"task-client/{taskId}/{runId}/on/{claim.workerGroup}/{claim.workerId}/until/{until}"
+    return _temporary(issuer, name, scopes, now, claim.takenUntil)
+
+
+def for_upload(issuer: Client, artifact: Artifact, worker: Worker, now: datetime, until: datetime) -> dict[str, str]:
+    """Return temporary credentials to upload the data of an `object` artifact, until then."""
+    name = f"artifact-upload/{artifact.taskId}/{artifact.runId}/on/{'/'.join(worker)}"
+    scope = f"object:upload:{artifact.details['projectId']}:{artifact.details['name']}"
+    return _temporary(issuer, name, [scope], now, until)
+
+
+def for_download(issuer: Client, artifact: Artifact, now: datetime) -> dict[str, str]:
+    """Return temporary credentials to download the data of an `object` artifact, for an hour."""
+    name = f"artifact-download/{artifact.taskId}/{artifact.runId}/{artifact.name}"
+    scope = f"object:download:{artifact.details['name']}"
+    return _temporary(issuer, name, [scope], now, later(now, _DOWNLOAD_HOLDS))
+
+
+def _temporary(issuer: Client, name: str, scopes: Sequence[str], start: datetime, expiry: datetime) -> dict[str, str]:
     made = createTemporaryCredentials(
+        # What ends in the past, as far as clocks may differ, must have begun before.
         issuer.clientId,
         issuer.accessToken,
-        start=now,
-        expiry=claim.takenUntil,
-        scopes=[*(f"{verb}:{taskId}/{runId}" for verb in verbs), *claim.task.definition["scopes"]],
-        name=f"task-client/{taskId}/{runId}/on/{claim.workerGroup}/{claim.workerId}/until/{until}",
+        start=min(start, expiry),
+        expiry=expiry,
+        scopes=scopes,
+        name=name,
     )
     return {
         "clientId": made["clientId"],

@@ -12,8 +12,8 @@ from ...timestamps import from_wire, to_wire
 
 __all__ = ["PRIORITIES", "check", "complete", "with_queue"]
 
-PRIORITIES = ("lowest", "very-low", "low", "medium", "high", "very-high", "highest")
-"""From the one that waits longest."""
+PRIORITIES = ("highest", "very-high", "high", "medium", "low", "very-low", "lowest")
+"""From the one whose tasks are handed out first."""
 
 _DRIFT = timedelta(minutes=15)
 _LONGEST = timedelta(days=5)
@@ -59,19 +59,19 @@ def complete(taskId: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def check(definition: dict[str, Any], now: datetime) -> None:
     """Raise ApiError unless a complete definition may be created now (InputError)."""
-    created, deadline = from_wire(definition["created"]), from_wire(definition["deadline"])
+    created, deadline = definition["created"], definition["deadline"]
     wrong = None
-    if created < now - _DRIFT:
+    if created < to_wire(now - _DRIFT):
         wrong = "`created` cannot be in the past (max 15min drift)"
-    elif created > now + _DRIFT:
+    elif created > to_wire(now + _DRIFT):
         wrong = "`created` cannot be in the future (max 15min drift)"
     elif created > deadline:
         wrong = "`deadline` cannot be before `created`"
-    elif deadline < now:
+    elif deadline < to_wire(now):
         wrong = "`deadline` cannot be in the past"
-    elif deadline > now + _LONGEST + _DRIFT:
+    elif deadline > to_wire(now + _LONGEST + _DRIFT):
         wrong = "`deadline` cannot be more than 5 days into the future"
-    elif from_wire(definition["expires"]) < deadline:
+    elif definition["expires"] < deadline:
         wrong = "`expires` cannot be before `deadline`"
     if wrong is not None:
         raise ApiError("InputError", wrong)

@@ -7,31 +7,39 @@ from typing import Any
 
 from ...api import Call, Handler
 from ...authentication import Client
+from ...errors import ApiError
 from ...pages import Page
+from ...store import Row
 from ...timestamps import Clock, to_wire
+from . import artifact_routes, worker_routes
 from .arrivals import Arrivals
+from .artifacts import Artifacts
 from .credentials import for_claim
 from .definition import PRIORITIES, complete, with_queue
-from .state import Claim, Queue, Task
+from .state import Queue, task_of
+from .task import Claim, Task
 
 __all__ = ["handlers"]
 
 _POLL_SECONDS = 20.0
 
 
-def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> dict[str, Handler]:
+def handlers(
+    queue: Queue, artifacts: Artifacts, arrivals: Arrivals, issuer: Client, clock: Clock
+) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
         queue: The tasks.
-        arrivals: Where workers wait for them.
-        issuer: The client that issues the credentials of workers.
+        artifacts: Their artifacts.
+        arrivals: Where workers wait for tasks.
+        issuer: The client that issues the credentials of workers, and for the data of artifacts.
         clock: Tells the time to those who have waited.
     """
 
     async def createTask(call: Call) -> dict[str, Any]:
         given = with_queue(call.payload)
-        urgent_enough = PRIORITIES[PRIORITIES.index(given["priority"]) :]
+        urgent_enough = PRIORITIES[: PRIORITIES.index(given["priority"]) + 1]
         call.authorize(**given, priorities=urgent_enough)
         return _status(queue.create(call.params["taskId"], complete(call.params["taskId"], given), call.now))
 
@@ -41,24 +49,64 @@ def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> 
     async def status(call: Call) -> dict[str, Any]:
         return _status(queue.task(call.params["taskId"], "Are you sure this task exists?"))
 
+    async def tasks(call: Call) -> dict[str, Any]:
+        taskIds = call.payload["taskIds"]
+        call.authorize(taskIds=taskIds)
+        return queue.tasks(taskIds, Page.of(call.query)).body("tasks", _defined)
+
+    async def statuses(call: Call) -> dict[str, Any]:
+        taskIds = call.payload["taskIds"]
+        call.authorize(taskIds=taskIds)
+        return queue.tasks(taskIds, Page.of(call.query)).body("statuses", _stated)
+
+    async def listDependentTasks(call: Call) -> dict[str, Any]:
+        taskId = call.params["taskId"]
+        if queue.find(taskId) is None:
+            raise ApiError("ResourceNotFound", f"Task with taskId: `{taskId}` was not found")
+        return queue.dependents(taskId, Page.of(call.query)).body("tasks", _member, taskId=taskId)
+
     async def getTaskGroup(call: Call) -> dict[str, Any]:
         return queue.group(call.params["taskGroupId"])
 
     async def listTaskGroup(call: Call) -> dict[str, Any]:
-        group, page = queue.group(call.params["taskGroupId"]), Page.of(call.query)
-        tasks = queue.group_members(call.params["taskGroupId"], page)
-        return {**group, **page.body("tasks", [{"status": each.status(), "task": each.definition} for each in tasks])}
+        group = queue.group(call.params["taskGroupId"])
+        tasks = queue.group_members(call.params["taskGroupId"], Page.of(call.query))
+        return tasks.body("tasks", _member, **group)
 
-    def authorized(call: Call) -> Task:
-        found = queue.task(call.params["taskId"])
-        call.authorize(**{name: found.definition[name] for name in ("schedulerId", "taskGroupId", "projectId")})
+    def authorized_group(call: Call) -> str:
+        group = queue.group(call.params["taskGroupId"])
+        call.authorize(schedulerId=group["schedulerId"])
+        return str(group["taskGroupId"])
+
+    async def sealTaskGroup(call: Call) -> dict[str, Any]:
+        return queue.seal_group(authorized_group(call), call.now)
+
+    async def cancelTaskGroup(call: Call) -> dict[str, Any]:
+        return queue.cancel_group(authorized_group(call), call.now)
+
+    async def changeTaskGroupPriority(call: Call) -> dict[str, Any]:
+        return queue.change_group_priority(authorized_group(call), call.payload["newPriority"], call.now)
+
+    def authorized(call: Call, otherwise: str = "Are you sure it was created?") -> Task:
+        found = queue.find(call.params["taskId"])
+        if found is None:
+            raise ApiError("ResourceNotFound", f"Task `{call.params['taskId']}` not found. {otherwise}")
+        call.authorize(
+            schedulerId=found.schedulerId,
+            taskGroupId=found.taskGroupId,
+            projectId=found.projectId,
+            taskQueueId=found.taskQueueId,
+        )
         return found
 
+    async def changeTaskPriority(call: Call) -> dict[str, Any]:
+        return _status(queue.change_priority(authorized(call), call.payload["newPriority"], call.now))
+
     async def scheduleTask(call: Call) -> dict[str, Any]:
-        return _status(queue.schedule(authorized(call), call.now))
+        return _status(queue.schedule(authorized(call, "Are you sure it exists?"), call.now))
 
     async def rerunTask(call: Call) -> dict[str, Any]:
-        return _status(queue.rerun(authorized(call), call.now))
+        return _status(queue.rerun(authorized(call, "Are you sure it has been submitted before?"), call.now))
 
     async def cancelTask(call: Call) -> dict[str, Any]:
         return _status(queue.cancel(authorized(call), call.now))
@@ -82,6 +130,7 @@ def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> 
         name, given = call.params["taskQueueId"], call.payload
         worker = given["workerGroup"], given["workerId"]
         call.authorize(workerGroup=worker[0], workerId=worker[1])
+        queue.workers.see(name, worker, call.now)
         loop = asyncio.get_running_loop()
         end = loop.time() + _POLL_SECONDS
         while True:
@@ -92,12 +141,8 @@ def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> 
     async def claimTask(call: Call) -> dict[str, Any]:
         found, given = queue.task(call.params["taskId"]), call.payload
         worker = given["workerGroup"], given["workerId"]
-        call.authorize(
-            provisionerId=found.definition["provisionerId"],
-            workerType=found.definition["workerType"],
-            workerGroup=worker[0],
-            workerId=worker[1],
-        )
+        provisionerId, _, workerType = found.taskQueueId.partition("/")
+        call.authorize(provisionerId=provisionerId, workerType=workerType, workerGroup=worker[0], workerId=worker[1])
         return handed_out(queue.claim(found, call.params["runId"], worker, call.now))
 
     async def reclaimTask(call: Call) -> dict[str, Any]:
@@ -116,8 +161,17 @@ def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> 
         return _status(queue.report_exception(call.params["taskId"], call.params["runId"], reason, call.now))
 
     return {
+        **artifact_routes.handlers(queue, artifacts, issuer),
+        **worker_routes.handlers(queue, arrivals.announce),
         "createTask": createTask,
         "task": task,
+        "tasks": tasks,
+        "statuses": statuses,
+        "listDependentTasks": listDependentTasks,
+        "sealTaskGroup": sealTaskGroup,
+        "cancelTaskGroup": cancelTaskGroup,
+        "changeTaskGroupPriority": changeTaskGroupPriority,
+        "changeTaskPriority": changeTaskPriority,
         "status": status,
         "getTaskGroup": getTaskGroup,
         "listTaskGroup": listTaskGroup,
@@ -135,3 +189,16 @@ def handlers(queue: Queue, arrivals: Arrivals, issuer: Client, clock: Clock) -> 
 
 def _status(task: Task) -> dict[str, Any]:
     return {"status": task.status()}
+
+
+def _member(row: Row) -> dict[str, Any]:
+    task = task_of(row)
+    return {"status": task.status(), "task": task.definition}
+
+
+def _defined(row: Row) -> dict[str, Any]:
+    return {"taskId": row["taskId"], "task": task_of(row).definition}
+
+
+def _stated(row: Row) -> dict[str, Any]:
+    return {"taskId": row["taskId"], "status": task_of(row).status()}

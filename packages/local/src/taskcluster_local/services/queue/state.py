@@ -1,108 +1,81 @@
-"""Tasks and their runs: who may do what with them when, and what follows from it."""
+"""Tasks and task groups: who may do what with them when, and what follows from it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from ...encoding import dumps
 from ...errors import ApiError
-from ...pages import Page
+from ...pages import Listing, Page
 from ...store import Row, Store
 from ...timestamps import from_wire, later, to_wire
 from . import definition as definitions
+from .definition import PRIORITIES
+from .messages import Messages
+from .task import MOST_RUNS, Claim, Task, Worker
+from .workers import Workers
 
-__all__ = ["MOST_RUNS", "Claim", "Queue", "Task"]
+__all__ = ["EXPIRED_FOR", "Queue", "task_of"]
 
-MOST_RUNS = 50
+EXPIRED_FOR = timedelta(days=1)
+"""How long tasks and artifacts are still there once they have expired; deployments too delete them now and then."""
 
 _DEADLINE_LAG = timedelta(minutes=1)
 _GROUP_OUTLIVES_TASKS = timedelta(hours=1)
-_RETRY_REASONS = {"claim-expired": "retry", "worker-shutdown": "retry", "intermittent-task": "task-retry"}
-"""Why a run can end that its task survives, and why the next run then is created."""
+_BATCH = 100
+"""How many tasks are dealt with before requests have their turn."""
 
-_TABLES = """
+_ACTIVE = "state IN ('unscheduled', 'pending', 'running')"
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS tasks (
     taskId TEXT PRIMARY KEY, taskGroupId TEXT NOT NULL, taskQueueId TEXT NOT NULL,
-    priority INTEGER NOT NULL, deadline TEXT NOT NULL, retriesLeft INTEGER NOT NULL,
-    state TEXT NOT NULL, takenUntil TEXT, pendingSince INTEGER,
-    runs TEXT NOT NULL, definition TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tasks_by_queue ON tasks (taskQueueId, state, priority DESC, pendingSince);
+    schedulerId TEXT NOT NULL, projectId TEXT NOT NULL, urgency INTEGER NOT NULL,
+    deadline TEXT NOT NULL, expires TEXT NOT NULL, retriesLeft INTEGER NOT NULL, state TEXT NOT NULL,
+    pendingSince INTEGER, worker TEXT, takenUntil TEXT, runs TEXT NOT NULL, definition TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tasks_pending ON tasks (taskQueueId, urgency, pendingSince) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS tasks_claimed ON tasks (taskQueueId, worker, taskId) WHERE state = 'running';
+CREATE INDEX IF NOT EXISTS tasks_by_claim ON tasks (takenUntil) WHERE state = 'running';
+CREATE INDEX IF NOT EXISTS tasks_by_deadline ON tasks (deadline) WHERE {_ACTIVE};
 CREATE INDEX IF NOT EXISTS tasks_by_group ON tasks (taskGroupId, taskId);
-CREATE INDEX IF NOT EXISTS tasks_by_deadline ON tasks (state, deadline);
-CREATE INDEX IF NOT EXISTS tasks_by_claim ON tasks (takenUntil) WHERE takenUntil IS NOT NULL;
+CREATE INDEX IF NOT EXISTS tasks_active ON tasks (taskGroupId) WHERE {_ACTIVE};
+CREATE INDEX IF NOT EXISTS tasks_by_expiry ON tasks (expires);
 CREATE TABLE IF NOT EXISTS dependencies (
-    requiredTaskId TEXT NOT NULL, taskId TEXT NOT NULL, PRIMARY KEY (requiredTaskId, taskId)
+    requiredTaskId TEXT NOT NULL, taskId TEXT NOT NULL, anyOutcome INTEGER NOT NULL, satisfied INTEGER NOT NULL,
+    PRIMARY KEY (requiredTaskId, taskId)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dependencies_unsatisfied ON dependencies (taskId) WHERE NOT satisfied;
 CREATE TABLE IF NOT EXISTS task_groups (
     taskGroupId TEXT PRIMARY KEY, schedulerId TEXT NOT NULL, expires TEXT NOT NULL, sealed TEXT
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS task_groups_by_expiry ON task_groups (expires);
+CREATE TABLE IF NOT EXISTS queue_counts (
+    taskQueueId TEXT PRIMARY KEY, pending INTEGER NOT NULL, claimed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS count_created AFTER INSERT ON tasks WHEN new.state = 'pending' BEGIN
+    INSERT INTO queue_counts VALUES (new.taskQueueId, 1, 0)
+    ON CONFLICT (taskQueueId) DO UPDATE SET pending = pending + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS count_changed AFTER UPDATE OF state ON tasks WHEN new.state <> old.state BEGIN
+    INSERT INTO queue_counts VALUES (new.taskQueueId, new.state = 'pending', new.state = 'running')
+    ON CONFLICT (taskQueueId) DO UPDATE SET
+        pending = pending + (new.state = 'pending') - (old.state = 'pending'),
+        claimed = claimed + (new.state = 'running') - (old.state = 'running');
+END;
+CREATE TRIGGER IF NOT EXISTS count_deleted AFTER DELETE ON tasks WHEN old.state IN ('pending', 'running') BEGIN
+    UPDATE queue_counts SET pending = pending - (old.state = 'pending'), claimed = claimed - (old.state = 'running')
+    WHERE taskQueueId = old.taskQueueId;
+END;
 """
-_RUN_FIELDS = (
-    "runId", "state", "reasonCreated", "reasonResolved", "workerGroup", "workerId", "takenUntil",
-    "scheduled", "started", "resolved",
-)  # fmt: skip
-_COLUMNS = "taskId, retriesLeft, runs, definition, pendingSince"
-
-
-@dataclass(slots=True)
-class Task:
-    """A task as it is now."""
-
-    taskId: str
-    definition: dict[str, Any]
-    retriesLeft: int
-    runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    pendingSince: int | None = None
-
-    @property
-    def state(self) -> str:
-        """The state of the latest run, or `unscheduled`."""
-        return str(self.runs[-1]["state"]) if self.runs else "unscheduled"
-
-    def status(self) -> dict[str, Any]:
-        """Return what APIs call the status of a task."""
-        given = self.definition
-        return {
-            "taskId": self.taskId,
-            "provisionerId": given["provisionerId"],
-            "workerType": given["workerType"],
-            "taskQueueId": given["taskQueueId"],
-            "schedulerId": given["schedulerId"],
-            "projectId": given["projectId"],
-            "taskGroupId": given["taskGroupId"],
-            "priority": given["priority"],
-            "deadline": given["deadline"],
-            "expires": given["expires"],
-            "retriesLeft": self.retriesLeft,
-            "state": self.state,
-            "runs": [{name: run[name] for name in _RUN_FIELDS if name in run} for run in self.runs],
-        }
-
-    def add_run(self, reason: str, now: datetime) -> None:
-        """Make the task pending."""
-        self.runs.append(
-            {"runId": len(self.runs), "state": "pending", "reasonCreated": reason, "scheduled": to_wire(now)}
-        )
-
-    def end_run(self, state: str, reason: str, now: datetime) -> None:
-        """Resolve the latest run."""
-        self.runs[-1].update(state=state, reasonResolved=reason, resolved=to_wire(now))
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A run in the hands of a worker."""
-
-    task: Task
-    runId: int
-    workerGroup: str
-    workerId: str
-    takenUntil: datetime
+_COLUMNS = (
+    "tasks.taskId, taskGroupId, taskQueueId, schedulerId, projectId, urgency, deadline, expires, retriesLeft,"
+    " definition, runs, pendingSince"
+)
+_NOT_THERE = "Are you sure it was created?"
 
 
 class Queue:
@@ -111,29 +84,54 @@ class Queue:
     Args:
         store: Where they are kept.
         claim_timeout: How long a claim holds.
-        on_pending: Told the taskQueueId whenever a task of that queue becomes pending.
+        messages: Tells what happens.
+        workers: Who has asked for tasks.
+        on_pending: Told the taskQueueId when a task of that queue has become pending, or may be claimed again.
     """
 
-    def __init__(self, store: Store, claim_timeout: timedelta, on_pending: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        claim_timeout: timedelta,
+        messages: Messages,
+        workers: Workers,
+        on_pending: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._claim_timeout = claim_timeout
+        self._messages = messages
         self._on_pending = on_pending
+        self.workers = workers
+        """What is known of the workers."""
         store.create(_TABLES)
-        latest = store.one("SELECT coalesce(max(pendingSince), 0) AS number FROM tasks")
-        self._order = 0 if latest is None else int(latest["number"])
+        latest = store.one("SELECT max(pendingSince) AS number FROM tasks WHERE state = 'pending'")
+        self._order = 0 if latest is None or latest["number"] is None else int(latest["number"])
 
     # Reading
 
     def task(self, taskId: str, otherwise: str = "Are you sure this task has been submitted?") -> Task:
         """Return a task, or raise ApiError (ResourceNotFound)."""
-        task = self._find(taskId)
+        task = self.find(taskId)
         if task is None:
             raise ApiError("ResourceNotFound", f"`{taskId}` does not correspond to a task that exists.\n{otherwise}")
         return task
 
-    def _find(self, taskId: str) -> Task | None:
+    def find(self, taskId: str) -> Task | None:
+        """Return a task, or None where there is none."""
         row = self._store.one(f"SELECT {_COLUMNS} FROM tasks WHERE taskId = ?", taskId)
-        return None if row is None else _task(row)
+        return None if row is None else task_of(row)
+
+    def tasks(self, taskIds: list[str], page: Page) -> Listing:
+        """Return those of some tasks that there are, by taskId."""
+        statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskId IN (SELECT value FROM json_each(?))"
+        return page.read(self._store, statement, dumps(taskIds), key=("taskId",))
+
+    def dependents(self, taskId: str, page: Page) -> Listing:
+        """Return the tasks that depend on one, by taskId."""
+        # The taskId of the dependencies, as these are in that order already.
+        columns = _COLUMNS.replace("tasks.taskId", "dependencies.taskId")
+        statement = f"SELECT {columns} FROM dependencies JOIN tasks USING (taskId) WHERE requiredTaskId = ?"
+        return page.read(self._store, statement, taskId, key=("taskId",))
 
     def group(self, taskGroupId: str) -> dict[str, Any]:
         """Return what is known of a task group, or raise ApiError (ResourceNotFound)."""
@@ -142,86 +140,137 @@ class Queue:
             raise ApiError("ResourceNotFound", f"No task-group with taskGroupId: `{taskGroupId}`")
         return {name: value for name, value in row.items() if value is not None}
 
-    def group_members(self, taskGroupId: str, page: Page) -> list[Task]:
-        """Return the tasks of a group by taskId, one more than the page's limit."""
-        rows = self._store.all(
-            f"SELECT {_COLUMNS} FROM tasks WHERE taskGroupId = ? ORDER BY taskId LIMIT ? OFFSET ?",
-            taskGroupId,
-            page.limit + 1,
-            page.offset,
-        )
-        return [_task(row) for row in rows]
+    def group_members(self, taskGroupId: str, page: Page) -> Listing:
+        """Return the tasks of a group by taskId."""
+        statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskGroupId = ?"
+        return page.read(self._store, statement, taskGroupId, key=("taskId",))
+
+    def counts(self, taskQueueId: str) -> tuple[int, int]:
+        """Return how many tasks of a queue are pending, and how many are claimed."""
+        row = self._store.one("SELECT pending, claimed FROM queue_counts WHERE taskQueueId = ?", taskQueueId)
+        return (0, 0) if row is None else (int(row["pending"]), int(row["claimed"]))
+
+    def pending(self, taskQueueId: str, page: Page) -> Listing:
+        """Return the tasks of a queue that wait for a worker, in the order that they are handed out."""
+        statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskQueueId = ? AND state = 'pending'"
+        return page.read(self._store, statement, taskQueueId, key=("urgency", "pendingSince"))
+
+    def claimed(self, taskQueueId: str, page: Page) -> Listing:
+        """Return the tasks of a queue that are being worked on, by their workers."""
+        statement = f"SELECT {_COLUMNS}, worker FROM tasks WHERE taskQueueId = ? AND state = 'running'"
+        return page.read(self._store, statement, taskQueueId, key=("worker", "taskId"))
 
     # Creating and scheduling
 
     def create(self, taskId: str, definition: dict[str, Any], now: datetime) -> Task:
         """Create a task from its complete definition. The same again is no error and changes nothing."""
         definitions.check(definition, now)
+        with self._store.transaction():
+            task, refusal = self._create(taskId, definition, now)
+        # Only now, as the group stays, even if nothing comes of the task.
+        if refusal is not None:
+            raise refusal
+        return task
+
+    def _create(self, taskId: str, definition: dict[str, Any], now: datetime) -> tuple[Task, ApiError | None]:
         self._join_group(definition)
-        existing = self._find(taskId)
+        text = dumps(definition)
+        existing = self.find(taskId)
         if existing is not None:
-            if existing.definition != definition:
-                raise ApiError(
+            if existing.defined != text:
+                return existing, ApiError(
                     "RequestConflict",
                     f"taskId `{taskId}` is already used by another task.\nRepeat a call with the same definition only.",
                 )
-            return existing
-        task = Task(taskId, definition, definition["retries"])
-        with self._store.transaction():
-            self._check_dependencies(task)
-            for required in definition["dependencies"]:
-                self._store.run("INSERT INTO dependencies VALUES (?, ?)", required, taskId)
-            if self._dependencies_satisfied(task):
-                task.add_run("scheduled", now)
-            self._save(task)
-        return task
+            self._tell_created(existing, existing.status())
+            return existing, None
+        task = Task(
+            taskId,
+            definition["taskGroupId"],
+            definition["taskQueueId"],
+            definition["schedulerId"],
+            definition["projectId"],
+            PRIORITIES.index(definition["priority"]),
+            definition["deadline"],
+            definition["expires"],
+            definition["retries"],
+            text,
+            _definition=definition,
+        )
+        ready = True
+        if definition["dependencies"]:
+            refusal = self._unreliable(task)
+            if refusal is not None:
+                return task, refusal
+            ready = self._depend(task)
+        status = task.status()
+        if ready:
+            task.add_run("scheduled", now)
+        self._insert(task)
+        self._tell_created(task, status)
+        return task, None
+
+    def _tell_created(self, task: Task, status: dict[str, Any]) -> None:
+        self._messages.defined(task, status)
+        if task.state == "pending":
+            self._messages.pending(task)
 
     def _join_group(self, definition: dict[str, Any]) -> None:
         group_id, scheduler_id = definition["taskGroupId"], definition["schedulerId"]
         expires = to_wire(later(from_wire(definition["expires"]), _GROUP_OUTLIVES_TASKS))
-        # The group stays, even if nothing comes of the task.
-        self._store.run("INSERT OR IGNORE INTO task_groups VALUES (?, ?, ?, NULL)", group_id, scheduler_id, expires)
-        group = self.group(group_id)
+        group = self._store.one("SELECT * FROM task_groups WHERE taskGroupId = ?", group_id)
+        if group is None:
+            self._store.run("INSERT INTO task_groups VALUES (?, ?, ?, NULL)", group_id, scheduler_id, expires)
+            return
         if group["schedulerId"] != scheduler_id:
             raise ApiError(
                 "RequestConflict",
                 f"Task group `{group_id}` contains tasks with a schedulerId other than `{scheduler_id}`.\n"
                 "All tasks of a group must have the same schedulerId.",
             )
-        if "sealed" in group:
+        if group["sealed"] is not None:
             raise ApiError("RequestConflict", f"Task group `{group_id}` is sealed and does not accept new tasks.")
-        self._store.run("UPDATE task_groups SET expires = max(expires, ?) WHERE taskGroupId = ?", expires, group_id)
+        if group["expires"] < expires:
+            self._store.run("UPDATE task_groups SET expires = ? WHERE taskGroupId = ?", expires, group_id)
 
-    def _check_dependencies(self, task: Task) -> None:
-        missing: list[str] = []
-        expiring: list[str] = []
-        for taskId in task.definition["dependencies"]:
-            required = task if taskId == task.taskId else self._find(taskId)
-            if required is None:
-                missing.append(taskId)
-            elif required.definition["expires"] < task.definition["deadline"]:
-                expiring.append(taskId)
-        if missing or expiring:
-            lines = [f" * {taskId} does not exist" for taskId in missing]
-            lines += [f" * {taskId} expires before the deadline of this task" for taskId in expiring]
-            raise ApiError("InputError", "\n".join(["`dependencies` cannot be relied upon:", *lines]))
-
-    def _dependencies_satisfied(self, task: Task) -> bool:
-        enough = ("completed", "failed", "exception")[: 1 if task.definition["requires"] == "all-completed" else 3]
-        return all(
-            taskId != task.taskId and self._state(taskId) in enough for taskId in task.definition["dependencies"]
+    def _unreliable(self, task: Task) -> ApiError | None:
+        """Return what is wrong with the dependencies of a new task."""
+        dependencies = task.definition["dependencies"]
+        found = self._store.all(
+            "SELECT taskId, expires FROM tasks WHERE taskId IN (SELECT value FROM json_each(?))", dumps(dependencies)
         )
+        expires = {row["taskId"]: row["expires"] for row in found} | {task.taskId: task.expires}
+        lines = [f" * {taskId} does not exist" for taskId in dependencies if taskId not in expires]
+        lines += [
+            f" * {taskId} expires before the deadline of this task"
+            for taskId in dependencies
+            if taskId in expires and expires[taskId] < task.deadline
+        ]
+        if not lines:
+            return None
+        return ApiError("InputError", "\n".join(["`dependencies` cannot be relied upon:", *lines]))
 
-    def _state(self, taskId: str) -> str | None:
-        row = self._store.one("SELECT state FROM tasks WHERE taskId = ?", taskId)
-        return None if row is None else str(row["state"])
+    def _depend(self, task: Task) -> bool:
+        """Note what a new task depends on; return whether it need not wait for any of it."""
+        any_outcome = task.definition["requires"] == "all-resolved"
+        enough = ["completed", "failed", "exception"] if any_outcome else ["completed"]
+        self._store.run(
+            "INSERT INTO dependencies SELECT value, ?, ?, EXISTS (SELECT 1 FROM tasks WHERE taskId = value"
+            " AND state IN (SELECT value FROM json_each(?))) FROM json_each(?)",
+            task.taskId,
+            any_outcome,
+            dumps(enough),
+            dumps(task.definition["dependencies"]),
+        )
+        waits = self._store.one("SELECT 1 AS it FROM dependencies WHERE taskId = ? AND NOT satisfied", task.taskId)
+        return waits is None
 
     def schedule(self, task: Task, now: datetime) -> Task:
         """Make an unscheduled task pending, whatever it depends on; leave others as they are."""
         _check_deadline(task, now, "scheduled")
         if not task.runs:
-            task.add_run("scheduled", now)
-            self._save(task)
+            with self._store.transaction():
+                self._make_pending(task, "scheduled", now)
         return task
 
     def rerun(self, task: Task, now: datetime) -> Task:
@@ -233,68 +282,152 @@ class Queue:
             raise ApiError("RequestConflict", f"Maximum number of runs reached ({MOST_RUNS}).")
         last = len(task.runs) - 1
         task.retriesLeft = min(task.definition["retries"], MOST_RUNS - last - 2)
-        task.add_run("rerun", now)
-        self._save(task)
+        with self._store.transaction():
+            self._make_pending(task, "rerun", now)
         return task
+
+    def _make_pending(self, task: Task, reason: str, now: datetime) -> None:
+        task.add_run(reason, now)
+        self._save(task)
+        self._messages.pending(task)
 
     def cancel(self, task: Task, now: datetime) -> Task:
         """Resolve a task that is not resolved yet as canceled."""
         _check_deadline(task, now, "canceled")
-        self._end_unresolved(task, "canceled", now)
+        if task.is_active:
+            with self._store.transaction():
+                self._end_unresolved(task, "canceled", now)
         return task
 
     def _end_unresolved(self, task: Task, reason: str, now: datetime) -> None:
-        if task.state not in ("unscheduled", "pending", "running"):
-            return
         if not task.runs:
             task.add_run("exception", now)
         task.end_run("exception", reason, now)
         self._resolved(task, now)
 
+    def change_priority(self, task: Task, priority: str, now: datetime) -> Task:
+        """Give a task that was never resolved another priority."""
+        _check_deadline(task, now, "reprioritized")
+        if task.was_resolved:
+            raise ApiError("RequestConflict", f"Task `{task.taskId}` is already resolved and cannot be reprioritized.")
+        with self._store.transaction():
+            self._change_priority(task, priority)
+        return task
+
+    def _change_priority(self, task: Task, priority: str) -> None:
+        before = task.priority
+        if before == priority:
+            return
+        task.urgency = PRIORITIES.index(priority)
+        self._store.run("UPDATE tasks SET urgency = ? WHERE taskId = ?", task.urgency, task.taskId)
+        self._messages.priority_changed(task, before)
+
+    # Groups
+
+    def seal_group(self, taskGroupId: str, now: datetime) -> dict[str, Any]:
+        """Close a group to new tasks, and return it. The first time counts."""
+        with self._store.transaction():
+            changed = self._store.run(
+                "UPDATE task_groups SET sealed = ? WHERE taskGroupId = ? AND sealed IS NULL", to_wire(now), taskGroupId
+            )
+            group = self.group(taskGroupId)
+            if changed:
+                self._messages.group_sealed(group)
+        return group
+
+    def cancel_group(self, taskGroupId: str, now: datetime) -> dict[str, Any]:
+        """Cancel what is not resolved in a sealed group; say which tasks these were."""
+        if "sealed" not in self.group(taskGroupId):
+            raise ApiError(
+                "RequestConflict", f"Cannot cancel unsealed task group: `{taskGroupId}`. Call sealTaskGroup first."
+            )
+        canceled: list[str] = []
+        with self._store.transaction():
+            for task in self._active_members(taskGroupId):
+                self._end_unresolved(task, "canceled", now)
+                canceled.append(task.taskId)
+        size = self._store.one("SELECT count(*) AS size FROM tasks WHERE taskGroupId = ?", taskGroupId)
+        return {
+            "taskGroupId": taskGroupId,
+            "taskGroupSize": 0 if size is None else size["size"],
+            "taskIds": canceled,
+            "cancelledCount": len(canceled),
+        }
+
+    def change_group_priority(self, taskGroupId: str, priority: str, now: datetime) -> dict[str, Any]:
+        """Give another priority to those tasks of a group whose priority can be changed; say which these were."""
+        group = self.group(taskGroupId)
+        with self._store.transaction():
+            changed = [
+                task
+                for task in self._active_members(taskGroupId)
+                if not task.was_resolved and task.priority != priority and task.deadline >= to_wire(now)
+            ]
+            for task in changed:
+                self._change_priority(task, priority)
+            self._messages.group_priority_changed(group, priority, len(changed))
+        return {
+            "taskGroupId": taskGroupId,
+            "schedulerId": group["schedulerId"],
+            "newPriority": priority,
+            "tasksAffected": len(changed),
+            "taskIds": [task.taskId for task in changed],
+        }
+
+    def _active_members(self, taskGroupId: str) -> Iterator[Task]:
+        statement = f"SELECT taskId FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} ORDER BY taskId"
+        return self._active_still(self._store.all(statement, taskGroupId))
+
     # Working
 
-    def claim_work(self, taskQueueId: str, worker: tuple[str, str], count: int, now: datetime) -> list[Claim]:
+    def claim_work(self, taskQueueId: str, worker: Worker, count: int, now: datetime) -> list[Claim]:
         """Hand up to `count` pending tasks to a worker: highest priority first, then those that have waited longest.
 
         Args:
             taskQueueId: Where the worker looks for tasks.
-            worker: Its workerGroup and workerId.
+            worker: Its workerGroup and workerId. One in quarantine gets nothing.
             count: How many it wants.
             now: The present.
         """
+        if self.workers.is_quarantined(taskQueueId, worker, now):
+            return []
+        # Finding and taking are one transaction, and nothing else runs meanwhile: a task goes to one worker.
         with self._store.transaction():
             rows = self._store.all(
-                f"SELECT {_COLUMNS} FROM tasks"
-                " WHERE taskQueueId = ? AND state = 'pending' AND deadline > ?"
-                " ORDER BY priority DESC, pendingSince LIMIT ?",
+                f"SELECT {_COLUMNS} FROM tasks WHERE taskQueueId = ? AND state = 'pending' AND +deadline > ?"
+                " ORDER BY urgency, pendingSince LIMIT ?",
                 taskQueueId,
                 to_wire(now),
                 count,
             )
-            return [self._take(_task(row), worker, now) for row in rows]
+            claims = [self._take(task_of(row), worker, now) for row in rows]
+            if claims:
+                self.workers.note_claims(taskQueueId, worker, claims)
+            return claims
 
-    def claim(self, task: Task, runId: str, worker: tuple[str, str], now: datetime) -> Claim:
+    def claim(self, task: Task, runId: str, worker: Worker, now: datetime) -> Claim:
         """Hand one certain run to a worker. The same worker may ask again."""
         run = _run(task, runId)
         _check_deadline(task, now, "claimed")
         if run is task.runs[-1] and run["state"] == "pending":
-            return self._take(task, worker, now)
+            with self._store.transaction():
+                claim = self._take(task, worker, now)
+                self.workers.see(task.taskQueueId, worker, now)
+                self.workers.note_claims(task.taskQueueId, worker, [claim])
+            return claim
         if run["state"] == "running" and (run["workerGroup"], run["workerId"]) == worker:
             return Claim(task, run["runId"], *worker, from_wire(run["takenUntil"]))
         raise ApiError("RequestConflict", f"Run {runId} was already claimed by another worker.")
 
-    def _take(self, task: Task, worker: tuple[str, str], now: datetime) -> Claim:
-        group, worker_id = worker
+    def _take(self, task: Task, worker: Worker, now: datetime) -> Claim:
         until = self._until(now)
-        run = task.runs[-1]
-        run.update(
-            state="running", workerGroup=group, workerId=worker_id, takenUntil=to_wire(until), started=to_wire(now)
-        )
+        task.take(worker, until, now)
         self._save(task)
-        return Claim(task, run["runId"], group, worker_id, until)
+        self._messages.running(task)
+        return Claim(task, task.runs[-1]["runId"], *worker, until)
 
     def _until(self, now: datetime) -> datetime:
-        until = now + self._claim_timeout
+        until = later(now, self._claim_timeout)
         return until.replace(microsecond=until.microsecond // 1000 * 1000)
 
     def reclaim(self, taskId: str, runId: str, now: datetime) -> Claim:
@@ -318,7 +451,8 @@ class Queue:
         if run["state"] != "running":
             raise ApiError("RequestConflict", f"Run {runId} of task `{taskId}` is not running or {outcome}.")
         task.end_run(outcome, outcome, now)
-        self._resolved(task, now)
+        with self._store.transaction():
+            self._resolved(task, now)
         return task
 
     def report_exception(self, taskId: str, runId: str, reason: str, now: datetime) -> Task:
@@ -329,84 +463,167 @@ class Queue:
             return task
         if run is not task.runs[-1] or run["state"] != "running":
             raise _not_running(taskId, runId)
-        self._end_or_retry(task, reason, now)
+        with self._store.transaction():
+            self._end_or_retry(task, reason, now)
         return task
 
+    def end_runs(self, taskQueueId: str, worker: Worker, now: datetime) -> None:
+        """End whatever a worker is doing as one that was shut down; its tasks are tried again."""
+        with self._store.transaction():
+            statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskQueueId = ? AND state = 'running' AND worker = ?"
+            for row in self._store.all(statement, taskQueueId, _joined(worker)):
+                self._end_or_retry(task_of(row), "worker-shutdown", now)
+
     def _end_or_retry(self, task: Task, reason: str, now: datetime) -> None:
+        run = task.runs[-1]
         task.end_run("exception", reason, now)
-        if reason in _RETRY_REASONS and task.retriesLeft > 0 and len(task.runs) < MOST_RUNS:
-            task.retriesLeft -= 1
-            task.add_run(_RETRY_REASONS[reason], now)
-            self._save(task)
-        else:
+        if not task.retry(reason, now):
             self._resolved(task, now)
+            return
+        self._save(task)
+        self._messages.resolved(task, run)
+        self._messages.pending(task)
 
     def _resolved(self, task: Task, now: datetime) -> None:
         """Save a task that has just been resolved for good, and schedule those that have waited for it."""
-        with self._store.transaction():
-            self._save(task)
+        self._save(task)
+        self._messages.resolved(task, task.runs[-1])
+        satisfied = self._store.run(
+            "UPDATE dependencies SET satisfied = 1 WHERE requiredTaskId = ? AND NOT satisfied AND (anyOutcome OR ?)",
+            task.taskId,
+            task.state == "completed",
+        )
+        if satisfied:
             waiting = self._store.all(
                 f"SELECT {_COLUMNS} FROM dependencies JOIN tasks USING (taskId)"
-                " WHERE requiredTaskId = ? AND state = 'unscheduled'",
+                " WHERE requiredTaskId = ? AND state = 'unscheduled' AND NOT EXISTS"
+                " (SELECT 1 FROM dependencies AS other WHERE other.taskId = tasks.taskId AND NOT other.satisfied)",
                 task.taskId,
             )
-            for dependent in map(_task, waiting):
-                if self._dependencies_satisfied(dependent):
-                    dependent.add_run("scheduled", now)
-                    self._save(dependent)
+            for dependent in map(task_of, waiting):
+                self._make_pending(dependent, "scheduled", now)
+        statement = f"SELECT 1 AS it FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} LIMIT 1"
+        if self._store.one(statement, task.taskGroupId) is None:
+            self._messages.group_resolved(self.group(task.taskGroupId))
 
-    def resolve_overdue(self, now: datetime) -> None:
+    # Time passing
+
+    async def resolve_overdue(self, now: datetime) -> None:
         """End the claims that were not renewed in time, and the tasks whose deadline has passed."""
-        expired = self._store.all(f"SELECT {_COLUMNS} FROM tasks WHERE takenUntil < ?", to_wire(now))
-        for task in map(_task, expired):
-            self._end_or_retry(task, "claim-expired", now)
-        late = self._store.all(
-            f"SELECT {_COLUMNS} FROM tasks WHERE state IN ('unscheduled', 'pending', 'running') AND deadline < ?",
-            to_wire(now - _DEADLINE_LAG),
+        expired = (
+            f"SELECT taskId FROM tasks WHERE state = 'running' AND takenUntil < ? ORDER BY takenUntil LIMIT {_BATCH}"
         )
-        for task in map(_task, late):
-            self._end_unresolved(task, "deadline-exceeded", now)
+        while rows := self._store.all(expired, to_wire(now)):
+            with self._store.transaction():
+                for task in self._active_still(rows):
+                    self._end_or_retry(task, "claim-expired", now)
+            await asyncio.sleep(0)
+        late = f"SELECT taskId FROM tasks WHERE {_ACTIVE} AND deadline < ? ORDER BY deadline LIMIT {_BATCH}"
+        while rows := self._store.all(late, to_wire(now - _DEADLINE_LAG)):
+            with self._store.transaction():
+                for task in self._active_still(rows):
+                    self._end_unresolved(task, "deadline-exceeded", now)
+            await asyncio.sleep(0)
+
+    def _active_still(self, rows: Iterable[Row]) -> Iterator[Task]:
+        """Return the tasks of `rows`, each as it is when its turn comes: what became of one may have changed others."""
+        for row in rows:
+            task = self.find(row["taskId"])
+            if task is not None and task.is_active:
+                yield task
+
+    async def expire(self, now: datetime) -> None:
+        """Delete the tasks and groups that have expired."""
+        before = to_wire(now - EXPIRED_FOR)
+        expired = f"SELECT taskId, definition FROM tasks WHERE expires < ? LIMIT {_BATCH}"
+        while rows := self._store.all(expired, before):
+            with self._store.transaction():
+                for row in rows:
+                    self._delete(row["taskId"], json.loads(row["definition"])["dependencies"])
+            await asyncio.sleep(0)
+        self._store.run("DELETE FROM task_groups WHERE expires < ?", before)
+
+    def _delete(self, taskId: str, dependencies: list[str]) -> None:
+        self._store.run("DELETE FROM tasks WHERE taskId = ?", taskId)
+        self._store.run("DELETE FROM dependencies WHERE requiredTaskId = ?", taskId)
+        self._store.run(
+            "DELETE FROM dependencies WHERE taskId = ? AND requiredTaskId IN (SELECT value FROM json_each(?))",
+            taskId,
+            dumps(dependencies),
+        )
 
     # Keeping
 
-    def _with_run(
-        self, taskId: str, runId: str, otherwise: str = "Are you sure it was created?"
-    ) -> tuple[Task, dict[str, Any]]:
-        task = self._find(taskId)
+    def _with_run(self, taskId: str, runId: str, otherwise: str = _NOT_THERE) -> tuple[Task, dict[str, Any]]:
+        task = self.find(taskId)
         if task is None:
             raise ApiError("ResourceNotFound", f"Task `{taskId}` not found. {otherwise}")
         return task, _run(task, runId)
 
+    def _insert(self, task: Task) -> None:
+        self._line_up(task)
+        self._store.run(
+            "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)",
+            task.taskId,
+            task.taskGroupId,
+            task.taskQueueId,
+            task.schedulerId,
+            task.projectId,
+            task.urgency,
+            task.deadline,
+            task.expires,
+            task.retriesLeft,
+            task.state,
+            task.pendingSince,
+            dumps(task.runs),
+            task.defined,
+        )
+
     def _save(self, task: Task) -> None:
-        state = task.state
-        if state != "pending":
+        self._line_up(task)
+        worker = task.worker
+        self._store.run(
+            "UPDATE tasks SET retriesLeft = ?, state = ?, pendingSince = ?, worker = ?, takenUntil = ?, runs = ?"
+            " WHERE taskId = ?",
+            task.retriesLeft,
+            task.state,
+            task.pendingSince,
+            None if worker is None else _joined(worker),
+            None if worker is None else task.runs[-1]["takenUntil"],
+            dumps(task.runs),
+            task.taskId,
+        )
+
+    def _line_up(self, task: Task) -> None:
+        """Give a task its place among the pending ones, if it is one."""
+        if task.state != "pending":
             task.pendingSince = None
         elif task.pendingSince is None:
             self._order += 1
             task.pendingSince = self._order
-        given = task.definition
-        self._store.run(
-            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            task.taskId,
-            given["taskGroupId"],
-            given["taskQueueId"],
-            definitions.PRIORITIES.index(given["priority"]),
-            given["deadline"],
-            task.retriesLeft,
-            state,
-            task.runs[-1]["takenUntil"] if state == "running" else None,
-            task.pendingSince,
-            dumps(task.runs),
-            dumps(given),
-        )
-        if state == "pending":
-            self._on_pending(given["taskQueueId"])
+            self._store.after_commit(lambda: self._on_pending(task.taskQueueId))
 
 
-def _task(row: Row) -> Task:
+def task_of(row: Row) -> Task:
+    """Return a task as it was read."""
     return Task(
-        row["taskId"], json.loads(row["definition"]), row["retriesLeft"], json.loads(row["runs"]), row["pendingSince"]
+        row["taskId"],
+        row["taskGroupId"],
+        row["taskQueueId"],
+        row["schedulerId"],
+        row["projectId"],
+        row["urgency"],
+        row["deadline"],
+        row["expires"],
+        row["retriesLeft"],
+        row["definition"],
+        json.loads(row["runs"]),
+        row["pendingSince"],
     )
+
+
+def _joined(worker: Worker) -> str:
+    return "/".join(worker)
 
 
 def _run(task: Task, runId: str) -> dict[str, Any]:
@@ -417,9 +634,8 @@ def _run(task: Task, runId: str) -> dict[str, Any]:
 
 
 def _check_deadline(task: Task, now: datetime, what: str) -> None:
-    deadline = task.definition["deadline"]
-    if deadline < to_wire(now):
-        raise ApiError("RequestConflict", f"Task `{task.taskId}` can't be {what} past its deadline of {deadline}.")
+    if task.deadline < to_wire(now):
+        raise ApiError("RequestConflict", f"Task `{task.taskId}` can't be {what} past its deadline of {task.deadline}.")
 
 
 def _not_running(taskId: str, runId: str) -> ApiError:

@@ -26,7 +26,6 @@ def handlers(secrets: Secrets) -> dict[str, Handler]:
         return {}
 
     async def list_(call: Call) -> dict[str, Any]:
-        page = Page.of(call.query)
-        return page.body("secrets", secrets.names(page, call.now))
+        return secrets.names(Page.of(call.query), call.now).body("secrets", lambda row: row["name"])
 
     return {"set": set_, "get": get, "remove": remove, "list": list_}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...encoding import dumps
 from ...errors import ApiError
-from ...pages import Page
+from ...pages import Listing, Page
 from ...store import Store
 from ...timestamps import normal, to_wire
 
@@ -16,6 +16,7 @@ __all__ = ["Secrets"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS secrets_by_expiry ON secrets (expires);
 """
 
 
@@ -41,12 +42,10 @@ class Secrets:
         """Forget a secret, if there is one."""
         self._store.run("DELETE FROM secrets WHERE name = ?", name)
 
-    def names(self, page: Page, now: datetime) -> list[str]:
-        """Return the names of the secrets that have not expired, one more than the page's limit."""
-        rows = self._store.all(
-            "SELECT name FROM secrets WHERE expires > ? ORDER BY name COLLATE NOCASE, name DESC LIMIT ? OFFSET ?",
-            to_wire(now),
-            page.limit + 1,
-            page.offset,
-        )
-        return [row["name"] for row in rows]
+    def names(self, page: Page, now: datetime) -> Listing:
+        """Return the names of the secrets that have not expired."""
+        return page.read(self._store, "SELECT name FROM secrets WHERE expires > ?", to_wire(now), key=("name",))
+
+    def expire(self, now: datetime) -> None:
+        """Forget the secrets that have expired."""
+        self._store.run("DELETE FROM secrets WHERE expires <= ?", to_wire(now))

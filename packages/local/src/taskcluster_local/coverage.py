@@ -1,0 +1,73 @@
+"""Which methods a local deployment has, told by the handlers: `python -m taskcluster_local.coverage FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from .api import Api, Partial, Refused
+from .deployment import Configuration, Deployment
+from .store import Store
+
+__all__ = ["main", "table"]
+
+_HEADER = """\
+# Coverage
+
+What a local deployment does for each method of each service. It is written by `python -m taskcluster_local.coverage`
+from the handlers themselves. *Refused* methods answer 400 with the code `NotInLocalDeployment` once authentication,
+scopes and payload have been checked.
+"""
+
+
+def table(api: Api) -> str:
+    """Return what the handlers of `api` cover, as Markdown."""
+    rows: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    for service, method in sorted(api.handlers):
+        kind, note = _kind(api.handlers[service, method])
+        counts[kind] += 1
+        escaped = " ".join(note.split()).replace("|", "\\|")
+        rows.setdefault(service, []).append(
+            f"| `{method}` | {kind} | {escaped} |" if note else f"| `{method}` | {kind} | |"
+        )
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("full", "partial", "refused"))
+    total = f"{sum(counts.values())} methods: {kinds}."
+    parts = [_HEADER, total]
+    for service, lines in rows.items():
+        parts.append("\n".join([f"\n## {service}\n", "| method | | |", "| --- | --- | --- |", *lines]))
+    return "\n".join(parts) + "\n"
+
+
+def _kind(handler: object) -> tuple[str, str]:
+    match handler:
+        case Partial(missing=missing):
+            return "partial", missing
+        case Refused(reason=reason):
+            return "refused", reason
+        case _:
+            return "full", ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the table, or compare it; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m taskcluster_local.coverage", description=__doc__)
+    parser.add_argument("file", type=Path, help="where the table is")
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    given = parser.parse_args(arguments)
+    with closing(Store()) as store, tempfile.TemporaryDirectory() as directory:
+        text = table(Deployment(Configuration(), store, Path(directory), "http://localhost").api)
+    if not given.check:
+        given.file.write_text(text, encoding="utf-8")
+    elif not given.file.exists() or given.file.read_text(encoding="utf-8") != text:
+        print(f"{given.file} is not what the handlers say: run `python -m taskcluster_local.coverage {given.file}`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,129 @@
+"""What services publish: messages on exchanges, as over Pulse. Here they stay in the process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .store import Store
+
+__all__ = ["Binding", "Events", "Message", "Subscription"]
+
+_LONGEST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, as it was published."""
+
+    service: str
+    exchange: str
+    """The full name, such as `exchange/taskcluster-queue/v1/task-pending`."""
+    routingKey: str
+    routes: tuple[str, ...]
+    """Further routing keys (`route.<route>`) that it can be found by."""
+    payload: dict[str, Any]
+
+
+class Binding:
+    """What a subscription is bound to.
+
+    Args:
+        exchange: The full name of an exchange.
+        routingKeyPattern: Words with `.` between them; `*` stands for one word, `#` for any number of them.
+    """
+
+    def __init__(self, exchange: str, routingKeyPattern: str) -> None:
+        self.exchange = exchange
+        self._pattern = re.compile(_regular_expression(routingKeyPattern), re.DOTALL)
+
+    def matches(self, message: Message) -> bool:
+        """Whether it lets a message through."""
+        if message.exchange != self.exchange:
+            return False
+        return any(self._pattern.fullmatch(f".{key}") for key in (message.routingKey, *message.routes))
+
+
+def _regular_expression(pattern: str) -> str:
+    """Return what a routing key with a dot before it matches."""
+    meanings = {"*": r"\.[^.]*", "#": r"(?:\.[^.]*)*"}
+    return "".join(meanings.get(word, r"\." + re.escape(word)) for word in pattern.split("."))
+
+
+class Subscription:
+    """Receives messages until it is closed."""
+
+    def __init__(self, bindings: Iterable[Binding], receive: Callable[[Message], None], close: Callable[[Any], None]):
+        self.bindings = tuple(bindings)
+        self.receive = receive
+        self._close = close
+
+    def close(self) -> None:
+        """Receive no more. Closing twice is no error."""
+        self._close(self)
+
+
+class Events:
+    """Where all services of a deployment publish.
+
+    Args:
+        references: The APIs as data, by the service's name.
+        store: Messages published within a transaction of it are delivered when, and only if, it is kept.
+    """
+
+    def __init__(self, references: Mapping[str, Mapping[str, Any]], store: Store) -> None:
+        self._store = store
+        self._exchanges = {
+            (service, exchange["name"]): (reference["exchangePrefix"] + exchange["exchange"], exchange["routingKey"])
+            for service, reference in references.items()
+            for exchange in reference.get("exchanges", ())
+        }
+        self._reactions: list[tuple[Binding, Callable[[Message], None]]] = []
+        self._subscriptions: dict[Subscription, None] = {}
+
+    def publish(
+        self, service: str, name: str, payload: dict[str, Any], *, routes: Iterable[str] = (), **words: Any
+    ) -> None:
+        """Publish a message.
+
+        Args:
+            service: Who publishes.
+            name: Of the exchange as the API has it, such as `taskPending`.
+            payload: The message.
+            routes: Of the task that it is about.
+            **words: Of the routing key; one that is left out or None becomes `_`.
+        """
+        exchange, entries = self._exchanges[service, name]
+        known = {entry["name"] for entry in entries}
+        if not words.keys() <= known:
+            raise ValueError(f"the routing key of {service}.{name} has no {sorted(words.keys() - known)}")
+        key = ".".join(_word(entry, words.get(entry["name"])) for entry in entries)
+        if len(key.encode()) > _LONGEST_KEY:
+            raise ValueError(f"the routing key of {service}.{name} is longer than {_LONGEST_KEY} bytes")
+        message = Message(service, exchange, key, tuple(f"route.{route}" for route in routes), payload)
+        # Before those of the reactions, which follow from it.
+        self._store.after_commit(lambda: self._deliver(message))
+        for binding, react in self._reactions:
+            if binding.matches(message):
+                react(message)
+
+    def _deliver(self, message: Message) -> None:
+        for subscription in list(self._subscriptions):
+            if any(binding.matches(message) for binding in subscription.bindings):
+                subscription.receive(message)
+
+    def react(self, binding: Binding, reaction: Callable[[Message], None]) -> None:
+        """Let a service do what follows from a message, within the transaction that the message is published in."""
+        self._reactions.append((binding, reaction))
+
+    def subscribe(self, bindings: Iterable[Binding], receive: Callable[[Message], None]) -> Subscription:
+        """Let `receive` have every message that one of `bindings` lets through, once, when it has come to stay."""
+        subscription = Subscription(bindings, receive, lambda closed: self._subscriptions.pop(closed, None))
+        self._subscriptions[subscription] = None
+        return subscription
+
+
+def _word(entry: Mapping[str, Any], value: Any) -> str:
+    return str(entry.get("constant", "_" if value is None else value))

@@ -1,0 +1,270 @@
+"""A local Taskcluster as programs and tests use it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from taskcluster.slugs import slugId
+
+from . import loading
+from .authentication import Client
+from .deployment import ROOT_CLIENT, Configuration
+from .listening import AsyncMessages, Messages, bindings_of
+from .server import Server
+from .services.auth.state import client_of
+from .timestamps import Clock, system_clock
+
+__all__ = ["LocalTaskcluster"]
+
+
+class LocalTaskcluster:
+    """A local Taskcluster, for development and tests, that runs as long as the `with` block.
+
+    Use it with `with` or `async with`. Either way it serves from a thread of its own, so that blocking clients may be
+    used in the block. The same object can be entered again; without `data` it then starts empty.
+
+    Args:
+        data: A directory where everything is kept, and found again the next time. Without it all state is in memory
+            and gone at the end.
+        host: Where to listen; only this machine unless told otherwise.
+        port: Where to listen; 0 for any port that is free.
+        accessToken: Of the root client; if not given the one that `data` has, or else a random one.
+        clients: Further clients: mappings with clientId, accessToken, scopes and perhaps expires.
+        roles: Scopes of roles, by roleId; `anonymous` in place of the usual read-only one.
+        clock: Tells the time, as an aware datetime in UTC.
+        claim_timeout: Seconds that a claimed task stays with its worker unless the claim is renewed.
+
+    Raises:
+        ApiError: The clients or roles are not possible (InputError).
+        StoreError: When it is entered: `data` cannot be used.
+    """
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        accessToken: str | None = None,
+        clients: Iterable[Mapping[str, Any]] = (),
+        roles: Mapping[str, Collection[str]] | None = None,
+        clock: Clock = system_clock,
+        claim_timeout: float = 1200.0,
+    ) -> None:
+        self._data = None if data is None else Path(data)
+        self._host = host
+        self._port = port
+        self._configuration = Configuration(
+            accessToken=accessToken or (slugId() + slugId() if data is None else None),
+            clients=[client_of(client) for client in clients],
+            roles=roles or {},
+            clock=clock,
+            claim_timeout=timedelta(seconds=claim_timeout),
+        )
+        # What is wrong with them is told here, not where it is entered.
+        self._configuration.check()
+        self._started: Server | None = None
+
+    # Where it is, and who may do what
+
+    @property
+    def root_url(self) -> str:
+        """The root URL; known while the server runs."""
+        return self._server.root_url
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The credentials of the root client, which may do everything (scope `*`)."""
+        token = self._configuration.accessToken
+        return {"clientId": ROOT_CLIENT, "accessToken": self._server.accessToken if token is None else token}
+
+    def options(self, scopes: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return options for a client: where this deployment is, and credentials for it.
+
+        Args:
+            scopes: For the credentials of a new client that has these only; without, those of the root client.
+
+        Raises:
+            ApiError: One of them is no scope (InputError).
+        """
+        if scopes is None:
+            return {"rootUrl": self.root_url, "credentials": self.credentials}
+        if isinstance(scopes, str):
+            raise TypeError(f"scopes must be a list of scopes, not the text {scopes!r}")
+        client: Client = self._server.submit(self._server.new_client(tuple(scopes))).result()
+        return {
+            "rootUrl": self.root_url,
+            "credentials": {"clientId": client.clientId, "accessToken": client.accessToken},
+        }
+
+    # While it runs
+
+    @property
+    def aio(self) -> AsyncLocalTaskcluster:
+        """What takes a while, to be awaited: `await local.aio.advance(hours=1)`."""
+        return AsyncLocalTaskcluster(self)
+
+    def now(self) -> datetime:
+        """Return the present of the deployment, an aware datetime in UTC."""
+        return self._server.now()
+
+    def advance(self, span: timedelta | None = None, **units: float) -> None:
+        """Move the deployment's time forward, and do everything that is due then: expire claims, fire hooks, ….
+
+        It is the time that deadlines and expiry dates are compared with. Clients need not know of it: requests are
+        signed with the real time.
+
+        Args:
+            span: How far.
+            **units: The same as the arguments of `timedelta`: `hours=1, minutes=30`.
+
+        Raises:
+            ValueError: It is negative. Time cannot be moved back, but by `reset`.
+        """
+        self._server.submit(self._server.advance(_span(span, units))).result()
+
+    def reset(self) -> None:
+        """Forget everything, as if the server had just started, without stopping it.
+
+        Time is the real one again, those who wait for work are told that there is none, and those who listen go on
+        listening, without what they have not taken yet. Clients of `options(scopes)` are gone as well.
+
+        Raises:
+            RuntimeError: There is a directory that everything is kept in.
+        """
+        self._server.submit(self._server.reset()).result()
+
+    @contextlib.contextmanager
+    def listen(self, *bindings: Mapping[str, str]) -> Generator[Messages, None, None]:
+        """Listen to messages for as long as the block lasts.
+
+        Args:
+            *bindings: Which, as the methods of events classes give them:
+                `taskcluster.QueueEvents(local.options()).taskCompleted(taskId=…)`. What several let through comes once.
+
+        Raises:
+            TypeError: One is no binding.
+            ValueError: There is no such exchange.
+        """
+        messages = Messages(bindings_of(bindings))
+        server = self._server
+        server.submit(server.listen(messages.inbox)).result()
+        try:
+            yield messages
+        finally:
+            server.unlisten(messages.inbox)
+
+    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
+        """Add clients, roles, secrets, hooks and tasks. The same again changes nothing but dates.
+
+        Args:
+            source: A YAML file, or what would be in it.
+
+        Returns:
+            The access tokens of the clients that were not there before, by clientId.
+
+        Raises:
+            LoadError: The file cannot be read, or something in it cannot be; nothing has been added then. Or the
+                deployment refused something.
+        """
+        return loading.load(source, self.options(), self.now())
+
+    # Starting and stopping
+
+    def __enter__(self) -> LocalTaskcluster:
+        server = self._start()
+        try:
+            server.started.result()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        server = self._stop()
+        server.ended.result()
+        server.thread.join()
+
+    async def __aenter__(self) -> LocalTaskcluster:
+        server = self._start()
+        try:
+            await asyncio.wrap_future(server.started)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The caller's loop runs on meanwhile: connections that it still holds can only end there.
+        server = self._stop()
+        await asyncio.wrap_future(server.ended)
+        server.thread.join()
+
+    @property
+    def _server(self) -> Server:
+        if self._started is None:
+            raise RuntimeError("the local Taskcluster is not running: use it in a `with` block")
+        return self._started
+
+    def _start(self) -> Server:
+        if self._started is not None:
+            raise RuntimeError("this local Taskcluster is running already")
+        self._started = Server(self._configuration, self._data, self._host, self._port)
+        return self._started
+
+    def _stop(self) -> Server:
+        server = self._server
+        self._started = None
+        server.stop()
+        return server
+
+
+class AsyncLocalTaskcluster:
+    """What of a `LocalTaskcluster` takes a while, for async code; its methods are documented there."""
+
+    def __init__(self, local: LocalTaskcluster) -> None:
+        self._local = local
+
+    @property
+    def _server(self) -> Server:
+        return self._local._server  # pyright: ignore[reportPrivateUsage]
+
+    async def advance(self, span: timedelta | None = None, **units: float) -> None:
+        """Move the deployment's time forward, and do everything that is due then."""
+        await asyncio.wrap_future(self._server.submit(self._server.advance(_span(span, units))))
+
+    async def reset(self) -> None:
+        """Forget everything, as if the server had just started."""
+        await asyncio.wrap_future(self._server.submit(self._server.reset()))
+
+    @contextlib.asynccontextmanager
+    async def listen(self, *bindings: Mapping[str, str]) -> AsyncGenerator[AsyncMessages, None]:
+        """Listen to messages for as long as the block lasts."""
+        messages = AsyncMessages(bindings_of(bindings))
+        server = self._server
+        await asyncio.wrap_future(server.submit(server.listen(messages.inbox)))
+        try:
+            yield messages
+        finally:
+            server.unlisten(messages.inbox)
+
+    async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
+        """Add clients, roles, secrets, hooks and tasks."""
+        return await asyncio.to_thread(self._local.load, source)
+
+
+def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:
+    if (span is None) == (not units):
+        raise TypeError("say how far, either by a timedelta or by its arguments, such as hours=1")
+    return timedelta(**units) if span is None else span

@@ -1,0 +1,92 @@
+"""Who did what to clients, roles, secrets, hooks and worker pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...api import Call, Handler, Result
+from ...authentication import Identity
+from ...errors import ApiError
+from ...pages import Page
+from ...store import Row, Store
+from ...timestamps import Clock, to_wire
+
+__all__ = ["ENTITY_TYPES", "Audit"]
+
+ENTITY_TYPES = ("client", "role", "secret", "hook", "worker-pool")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY, clientId TEXT NOT NULL, entityType TEXT NOT NULL, entityId TEXT NOT NULL,
+    actionType TEXT NOT NULL, created TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_by_entity ON audit (entityType, entityId, id);
+CREATE INDEX IF NOT EXISTS audit_by_client ON audit (clientId, id);
+"""
+
+
+class Audit:
+    """The records of all services. The newest come first."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        store.create(_TABLES)
+
+    def record(self, identity: Identity, entityType: str, entityId: str, actionType: str) -> None:
+        """Keep that someone did something. To be called in the transaction that does it.
+
+        Args:
+            identity: Who did it.
+            entityType: One of ENTITY_TYPES.
+            entityId: What it was done to, such as the name of a secret or `<hookGroupId>/<hookId>`.
+            actionType: What was done: `created`, `updated`, `deleted` and so on.
+        """
+        if entityType not in ENTITY_TYPES:
+            raise ValueError(f"{entityType!r} is none of {ENTITY_TYPES}")
+        self._store.run(
+            "INSERT INTO audit (clientId, entityType, entityId, actionType, created) VALUES (?, ?, ?, ?, ?)",
+            identity.clientId,
+            entityType,
+            entityId,
+            actionType,
+            to_wire(self._clock()),
+        )
+
+    def recorded(self, handler: Handler, entityType: str, actionType: str, *parameters: str) -> Handler:
+        """Return a handler that keeps who did what, once it is done.
+
+        Args:
+            handler: What does it.
+            entityType: One of ENTITY_TYPES.
+            actionType: What is done.
+            *parameters: Those of the URL that name the thing, joined by `/`.
+        """
+
+        async def recording(call: Call) -> Result:
+            result = await handler(call)
+            self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), actionType)
+            return result
+
+        return recording
+
+    def of_entity(self, entityType: str, entityId: str, page: Page) -> dict[str, Any]:
+        """Return what was done to one thing, whoever did it, as APIs show it.
+
+        Raises:
+            ApiError: There are no things of that type (InputError).
+        """
+        if entityType not in ENTITY_TYPES:
+            raise ApiError("InputError", f"entityType must be one of {', '.join(ENTITY_TYPES)}, not {entityType!r}")
+        statement = "SELECT * FROM audit WHERE entityType = ? AND entityId = ?"
+        found = page.read(self._store, statement, entityType, entityId, key=("id",), descending=True)
+        return found.body("auditHistory", _shown)
+
+    def of_client(self, clientId: str, page: Page) -> dict[str, Any]:
+        """Return what one client did, as APIs show it."""
+        statement = "SELECT * FROM audit WHERE clientId = ?"
+        return page.read(self._store, statement, clientId, key=("id",), descending=True).body("auditHistory", _shown)
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("clientId", "actionType", "created", "entityId", "entityType")}

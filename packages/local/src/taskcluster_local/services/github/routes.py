@@ -1,0 +1,145 @@
+"""The methods of the github service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+from ...api import Call, Handler, Partial, Reply, Result, Text
+from ...encoding import is_object
+from ...errors import ApiError
+from ...events import Events
+from ...pages import Page
+from ...validation import Schemas
+from . import badge as badges
+from .rendering import render
+from .state import Github, sanitized
+from .webhooks import check_signature, publication
+
+__all__ = ["handlers"]
+
+_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+def handlers(
+    github: Github,
+    events: Events,
+    schemas: Schemas,
+    invoke: Callable[[str, str, dict[str, str]], Awaitable[Result]],
+    root_url: str,
+    webhook_secret: str | None,
+) -> dict[str, Handler]:
+    """Return the handlers, by method.
+
+    Args:
+        github: What is known of GitHub.
+        events: Where webhooks are published.
+        schemas: Of messages.
+        invoke: Calls a method (service, name, parameters) as this service.
+        root_url: Of the deployment.
+        webhook_secret: What webhooks are signed with; None to take them unsigned.
+    """
+
+    def at(call: Call) -> tuple[str, str]:
+        return call.params["owner"], call.params["repo"]
+
+    async def builds(call: Call) -> dict[str, Any]:
+        query = call.query
+        if "repository" in query and "organization" not in query:
+            raise ApiError("InputError", "Must provide an organization if you provide a repository")
+        if "sha" in query and "repository" not in query:
+            raise ApiError("InputError", "Must provide an organization and a repository if you provide a sha")
+        organization, repository = (query.get(name) for name in ("organization", "repository"))
+        return github.builds(
+            Page.of(query),
+            organization=None if organization is None else sanitized(organization),
+            repository=None if repository is None else sanitized(repository),
+            sha=query.get("sha"),
+            pullRequestNumber=_pull_request(query),
+        )
+
+    async def cancelBuilds(call: Call) -> dict[str, Any]:
+        pull_request = _pull_request(call.query)
+        groups = github.pending(*at(call), sha=call.query.get("sha"), pullRequestNumber=pull_request)
+        cancelled: list[dict[str, Any]] = []
+        for taskGroupId in groups:
+            for method in ("sealTaskGroup", "cancelTaskGroup"):
+                try:
+                    await invoke("queue", method, {"taskGroupId": taskGroupId})
+                except ApiError as error:
+                    # A build may have been added without its tasks.
+                    if error.code != "ResourceNotFound":
+                        raise
+            cancelled.append(github.cancelled(taskGroupId, call.now))
+        return {"builds": cancelled}
+
+    async def badge(call: Call) -> Reply:
+        build = github.latest(*at(call), call.params["branch"])
+        return Reply(200, Text(badges.svg(None if build is None else build["state"]), "image/svg+xml; charset=utf-8"))
+
+    async def repository(call: Call) -> dict[str, Any]:
+        return {"installed": github.installed(*at(call))}
+
+    async def latest(call: Call) -> Reply:
+        build = github.latest(*at(call), call.params["branch"])
+        if build is None:
+            raise ApiError("ResourceNotFound", "No build of this branch is known")
+        return Reply(302, None, {"location": f"{root_url}/tasks/groups/{quote(build['taskGroupId'])}"})
+
+    async def createStatus(call: Call) -> dict[str, Any]:
+        github.add_status(*at(call), call.params["sha"], call.payload)
+        return {}
+
+    async def createComment(call: Call) -> dict[str, Any]:
+        number = call.params["number"]
+        if not _NUMBER.fullmatch(number):
+            raise ApiError(
+                "InvalidRequestArguments", f"number must be that of an issue or pull request, not {number!r}"
+            )
+        github.add_comment(*at(call), int(number), call.payload["body"])
+        return {}
+
+    async def renderTaskclusterYml(call: Call) -> dict[str, Any]:
+        given = call.payload
+        organization, name = given.get("organization", "taskcluster"), given.get("repository", "testing-repository")
+        return render(given["body"], given["fakeEvent"], organization, name, root_url, call.now)
+
+    async def githubWebHookConsumer(call: Call) -> Reply:
+        headers = call.request.headers
+        if webhook_secret is not None:
+            check_signature(webhook_secret, headers, call.request.body or b"")
+        if not is_object(call.payload):
+            raise ApiError("MalformedPayload", "Failed to parse JSON: Must be an object")
+        found = publication(headers, call.payload)
+        if found is not None:
+            errors = schemas.schema(found.schema).errors(found.payload)
+            if errors:
+                raise ApiError("InputError", "\n".join(["The event cannot be published:", *errors]))
+            events.publish("github", found.exchange, found.payload, **found.words)
+        return Reply(204)
+
+    return {
+        "builds": builds,
+        "cancelBuilds": cancelBuilds,
+        "badge": badge,
+        "repository": repository,
+        "latest": latest,
+        "createStatus": createStatus,
+        "createComment": createComment,
+        "renderTaskclusterYml": Partial(
+            renderTaskclusterYml, "only files of version 1, and the policy of a repository is not looked at"
+        ),
+        "githubWebHookConsumer": Partial(
+            githubWebHookConsumer,
+            "events are published, but no tasks are made: GitHub is not asked for the file that says which",
+        ),
+    }
+
+
+def _pull_request(query: dict[str, str]) -> int | None:
+    number = query.get("pullRequest")
+    if number is not None and not _NUMBER.fullmatch(number):
+        raise ApiError("InvalidRequestArguments", f"pullRequest must be a number, not {number!r}")
+    return None if number is None else int(number)

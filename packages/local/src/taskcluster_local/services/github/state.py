@@ -1,0 +1,306 @@
+"""Repositories, their builds, and what has been said about commits and issues. GitHub itself is never asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from datetime import datetime
+from typing import Any
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...pages import Page
+from ...store import Row, Store
+from ...timestamps import Clock, normal, to_wire
+
+__all__ = ["STATES", "Github", "sanitized"]
+
+STATES = ("pending", "success", "error", "failure", "cancelled")
+
+_NAME = re.compile(r"[a-zA-Z0-9_.%-]{1,100}", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_SLUG = re.compile(r"[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]", re.ASCII)
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS github_repositories (
+    organization TEXT NOT NULL, repository TEXT NOT NULL, installed INTEGER NOT NULL,
+    PRIMARY KEY (organization, repository)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS github_builds (
+    taskGroupId TEXT PRIMARY KEY, organization TEXT NOT NULL, repository TEXT NOT NULL, sha TEXT NOT NULL,
+    branch TEXT, state TEXT NOT NULL, eventType TEXT NOT NULL, eventId TEXT NOT NULL, pullRequestNumber INTEGER,
+    created TEXT NOT NULL, updated TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS github_builds_by_age ON github_builds (created, taskGroupId);
+CREATE INDEX IF NOT EXISTS github_builds_of_repository
+    ON github_builds (organization, repository, created, taskGroupId);
+CREATE INDEX IF NOT EXISTS github_builds_of_branch
+    ON github_builds (organization, repository, branch, created, taskGroupId);
+CREATE TABLE IF NOT EXISTS github_statuses (
+    id INTEGER PRIMARY KEY, organization TEXT NOT NULL, repository TEXT NOT NULL, sha TEXT NOT NULL,
+    given TEXT NOT NULL, created TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS github_comments (
+    id INTEGER PRIMARY KEY, organization TEXT NOT NULL, repository TEXT NOT NULL, number INTEGER NOT NULL,
+    body TEXT NOT NULL, created TEXT NOT NULL
+);
+"""
+
+
+def sanitized(name: str) -> str:
+    """Return the name of an organization or repository as builds and messages have it, where `.` has a meaning."""
+    return name.replace(".", "%")
+
+
+class Github:
+    """What a deployment knows of GitHub.
+
+    It knows the repositories that were added (`add_repository`) and their builds (`add_build`), and keeps the statuses
+    and comments that were meant for GitHub, to be looked at (`statuses`, `comments`).
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        store.create(_TABLES)
+
+    def add_repository(self, organization: str, repository: str, *, installed: bool = True) -> None:
+        """Add a repository, or change it.
+
+        Args:
+            organization: The owner's name.
+            repository: The repository's name.
+            installed: Whether the deployment's GitHub app is installed for it.
+
+        Raises:
+            ApiError: A name is none that GitHub has (InputError).
+        """
+        _check_names(organization, repository)
+        self._store.run(
+            "INSERT OR REPLACE INTO github_repositories VALUES (?, ?, ?)",
+            sanitized(organization),
+            sanitized(repository),
+            installed,
+        )
+
+    def add_build(
+        self,
+        organization: str,
+        repository: str,
+        sha: str,
+        taskGroupId: str,
+        *,
+        branch: str | None = None,
+        state: str = "pending",
+        eventType: str = "push",
+        eventId: str | None = None,
+        pullRequestNumber: int | None = None,
+        created: str | None = None,
+        updated: str | None = None,
+    ) -> None:
+        """Add the build of a repository, which is added too if it is not there, or change it.
+
+        Args:
+            organization: The owner's name.
+            repository: The repository's name.
+            sha: The commit, 40 hexadecimal digits.
+            taskGroupId: The task group that was made for it. It need not be there.
+            branch: Where it is shown as a branch's latest.
+            state: One of STATES.
+            eventType: What it was made for, such as `push` or `pull_request.opened`.
+            eventId: The id of the event, a UUID; a random one if not given.
+            pullRequestNumber: The pull request, if it was made for one.
+            created: When it was made, as a date-time; now if not given.
+            updated: When it changed last; the same if not given.
+
+        Raises:
+            ApiError: One of these cannot be (InputError).
+        """
+        _check_names(organization, repository)
+        _check(_SHA.fullmatch(sha) is not None, f"{sha!r} is no sha: 40 hexadecimal digits")
+        _check(_SLUG.fullmatch(taskGroupId) is not None, f"{taskGroupId!r} is no taskGroupId")
+        _check(state in STATES, f"the state of a build is one of {', '.join(STATES)}, not {state!r}")
+        made = to_wire(self._clock()) if created is None else _date(created)
+        with self._store.transaction():
+            self._store.run(
+                "INSERT OR IGNORE INTO github_repositories VALUES (?, ?, 1)",
+                sanitized(organization),
+                sanitized(repository),
+            )
+            self._store.run(
+                "INSERT OR REPLACE INTO github_builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                taskGroupId,
+                sanitized(organization),
+                sanitized(repository),
+                sha,
+                branch,
+                state,
+                eventType,
+                _event_id(eventId),
+                pullRequestNumber,
+                made,
+                made if updated is None else _date(updated),
+            )
+
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        """The statuses that were set on commits, the oldest first.
+
+        Each has organization, repository, sha, state and created, and context, description and target_url, which are
+        None where they were not given.
+        """
+        return [
+            {**_said(row), **json.loads(row["given"])}
+            for row in self._store.all("SELECT * FROM github_statuses ORDER BY id")
+        ]
+
+    @property
+    def comments(self) -> list[dict[str, Any]]:
+        """The comments that were made, the oldest first, each with organization, repository, number, body, created."""
+        return [
+            {**_said(row), "number": row["number"], "body": json.loads(row["body"])}
+            for row in self._store.all("SELECT * FROM github_comments ORDER BY id")
+        ]
+
+    def installed(self, organization: str, repository: str) -> bool:
+        """Whether the deployment's GitHub app is installed for a repository."""
+        row = self._store.one(
+            "SELECT installed FROM github_repositories WHERE organization = ? AND repository = ?",
+            sanitized(organization),
+            sanitized(repository),
+        )
+        return row is not None and bool(row["installed"])
+
+    def builds(self, page: Page, **wanted: str | int | None) -> dict[str, Any]:
+        """Return builds as APIs show them, the newest first.
+
+        Args:
+            page: Which of them.
+            **wanted: What they must have: organization, repository, sha or pullRequestNumber; None for any.
+        """
+        given = {name: value for name, value in wanted.items() if value is not None}
+        condition = " AND ".join(f"{name} = ?" for name in given) or "1"
+        found = page.read(
+            self._store,
+            f"SELECT * FROM github_builds WHERE {condition}",
+            *given.values(),
+            key=("created", "taskGroupId"),
+            descending=True,
+        )
+        return found.body("builds", _build)
+
+    def pending(self, organization: str, repository: str, **wanted: str | int | None) -> list[str]:
+        """Return the task groups of the builds of a repository that can be cancelled.
+
+        Raises:
+            ApiError: There are none (ResourceNotFound).
+        """
+        given = {name: value for name, value in wanted.items() if value is not None}
+        conditions = "".join(f" AND {name} = ?" for name in given)
+        rows = self._store.all(
+            "SELECT taskGroupId FROM github_builds"
+            f" WHERE organization = ? AND repository = ? AND state = 'pending'{conditions} ORDER BY created",
+            sanitized(organization),
+            sanitized(repository),
+            *given.values(),
+        )
+        if not rows:
+            raise ApiError("ResourceNotFound", "No cancellable builds found")
+        return [row["taskGroupId"] for row in rows]
+
+    def cancelled(self, taskGroupId: str, now: datetime) -> dict[str, Any]:
+        """Note that a build was cancelled; return it as APIs show it."""
+        with self._store.transaction():
+            self._store.run(
+                "UPDATE github_builds SET state = 'cancelled', updated = ? WHERE taskGroupId = ?",
+                to_wire(now),
+                taskGroupId,
+            )
+            rows = self._store.all("SELECT * FROM github_builds WHERE taskGroupId = ?", taskGroupId)
+        return _build(rows[0])
+
+    def latest(self, organization: str, repository: str, branch: str) -> Row | None:
+        """Return the newest build of a branch, if there is one."""
+        return self._store.one(
+            "SELECT * FROM github_builds WHERE organization = ? AND repository = ? AND branch = ?"
+            " ORDER BY created DESC, taskGroupId DESC LIMIT 1",
+            sanitized(organization),
+            sanitized(repository),
+            branch,
+        )
+
+    def add_status(self, organization: str, repository: str, sha: str, given: dict[str, Any]) -> None:
+        """Keep a status that is set on a commit.
+
+        Raises:
+            ApiError: The app is not installed for the repository (ResourceNotFound).
+        """
+        self._check_installed(organization, repository)
+        self._store.run(
+            "INSERT INTO github_statuses (organization, repository, sha, given, created) VALUES (?, ?, ?, ?, ?)",
+            organization,
+            repository,
+            sha,
+            dumps({name: given.get(name) for name in ("state", "context", "description", "target_url")}),
+            to_wire(self._clock()),
+        )
+
+    def add_comment(self, organization: str, repository: str, number: int, body: str) -> None:
+        """Keep a comment on an issue or pull request.
+
+        Raises:
+            ApiError: The app is not installed for the repository (ResourceNotFound).
+        """
+        self._check_installed(organization, repository)
+        self._store.run(
+            "INSERT INTO github_comments (organization, repository, number, body, created) VALUES (?, ?, ?, ?, ?)",
+            organization,
+            repository,
+            number,
+            dumps(body),
+            to_wire(self._clock()),
+        )
+
+    def _check_installed(self, organization: str, repository: str) -> None:
+        if not self.installed(organization, repository):
+            raise ApiError(
+                "ResourceNotFound", f"Repository {organization}/{repository} not found: it has not been added here"
+            )
+
+
+def _said(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("organization", "repository", "sha", "created") if name in row}
+
+
+def _build(row: Row) -> dict[str, Any]:
+    shown = {name: value for name, value in row.items() if name != "branch"}
+    if shown["pullRequestNumber"] is None:
+        del shown["pullRequestNumber"]
+    return shown
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ApiError("InputError", message)
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        _check(_NAME.fullmatch(name) is not None, f"{name!r} is no name of an organization or repository")
+
+
+def _event_id(given: str | None) -> str:
+    if given is None:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(given))
+    except ValueError:
+        raise ApiError("InputError", f"the eventId {given!r} is no UUID") from None
+
+
+def _date(text: str) -> str:
+    try:
+        return normal(text)
+    except ValueError as error:
+        raise ApiError("InputError", str(error)) from None

@@ -1,0 +1,122 @@
+"""The methods of the hooks service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...api import Call, Handler
+from ...errors import ApiError
+from ...pages import Page
+from ...parameters import SLUG
+from ...store import Row
+from ...validation import Pattern
+from .firing import Firing
+from .state import Hook, Hooks
+from .trigger import check_payload
+
+__all__ = ["handlers"]
+
+_FIELDS = ("metadata", "task", "schedule", "triggerSchema", "bindings")
+
+
+def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
+    """Return the handlers, by method."""
+
+    async def listHookGroups(call: Call) -> dict[str, Any]:
+        return {"groups": hooks.groups()}
+
+    async def listHooks(call: Call) -> dict[str, Any]:
+        return {"hooks": hooks.group(call.params["hookGroupId"])}
+
+    async def hook(call: Call) -> dict[str, Any]:
+        return hooks.hook(*_ids(call)).definition
+
+    async def createHook(call: Call) -> dict[str, Any]:
+        return hooks.create(_definition(call), call.now).definition
+
+    async def updateHook(call: Call) -> dict[str, Any]:
+        return hooks.update(_definition(call), call.now).definition
+
+    async def removeHook(call: Call) -> dict[str, Any]:
+        hooks.remove(*_ids(call))
+        return {}
+
+    async def fired(call: Call, found: Hook, by: str, **context: str) -> dict[str, Any]:
+        check_payload(found.definition["triggerSchema"], call.payload)
+        given = call.payload.get("taskId")
+        wanted = given if isinstance(given, str) and Pattern.of(SLUG).matches(given) else None
+        taskId = await firing.fire(found, by, call.payload, wanted, **context)
+        return {} if taskId is None else {"taskId": taskId, "status": {"taskId": taskId}}
+
+    async def triggerHook(call: Call) -> dict[str, Any]:
+        return await fired(call, hooks.hook(*_ids(call)), "triggerHook", clientId=call.identity.clientId)
+
+    async def triggerHookWithToken(call: Call) -> dict[str, Any]:
+        return await fired(call, hooks.by_token(*_ids(call), call.params["token"]), "triggerHookWithToken")
+
+    async def getTriggerToken(call: Call) -> dict[str, Any]:
+        return {"token": hooks.hook(*_ids(call)).token}
+
+    async def resetTriggerToken(call: Call) -> dict[str, Any]:
+        return {"token": hooks.reset_token(*_ids(call))}
+
+    async def listLastFires(call: Call) -> dict[str, Any]:
+        found = hooks.last_fires(*_ids(call), Page.of(call.query))
+        created = [row["taskId"] for row in found.rows if row["error"] is None]
+        states = {taskId: await firing.task_state(taskId) for taskId in created}
+        return found.body("lastFires", lambda row: _fire(row, states))
+
+    async def getHookStatus(call: Call) -> dict[str, Any]:
+        found = hooks.hook(*_ids(call))
+        planned = {} if found.nextScheduledDate is None else {"nextScheduledDate": found.nextScheduledDate}
+        return {"lastFire": _outcome(hooks.last_fire(found)), **planned}
+
+    return {
+        "listHookGroups": listHookGroups,
+        "listHooks": listHooks,
+        "hook": hook,
+        "createHook": createHook,
+        "updateHook": updateHook,
+        "removeHook": removeHook,
+        "triggerHook": triggerHook,
+        "triggerHookWithToken": triggerHookWithToken,
+        "getTriggerToken": getTriggerToken,
+        "resetTriggerToken": resetTriggerToken,
+        "listLastFires": listLastFires,
+        "getHookStatus": getHookStatus,
+    }
+
+
+def _ids(call: Call) -> tuple[str, str]:
+    return call.params["hookGroupId"], call.params["hookId"]
+
+
+def _definition(call: Call) -> dict[str, Any]:
+    """Return the complete definition that a payload gives, or raise ApiError if it is another hook's (InputError)."""
+    given, ids = call.payload, {"hookGroupId": call.params["hookGroupId"], "hookId": call.params["hookId"]}
+    if {**ids, **given} != {**given, **ids}:
+        raise ApiError("InputError", "Hook Ids do not match those of the URL")
+    return {**ids, **{field: given[field] for field in _FIELDS if field in given}}
+
+
+def _fire(row: Row, states: Mapping[str, str]) -> dict[str, Any]:
+    failed = row["error"] is not None
+    return {
+        "hookGroupId": row["hookGroupId"],
+        "hookId": row["hookId"],
+        "taskId": row["taskId"],
+        "firedBy": row["firedBy"],
+        "taskCreateTime": row["taskCreateTime"],
+        "result": "error" if failed else "success",
+        "taskState": "unknown" if failed else states[row["taskId"]],
+        "error": row["error"] or "",
+    }
+
+
+def _outcome(row: Row | None) -> dict[str, Any]:
+    if row is None:
+        return {"result": "no-fire"}
+    if row["error"] is not None:
+        return {"result": "error", "error": {"message": row["error"]}, "time": row["taskCreateTime"]}
+    return {"result": "success", "taskId": row["taskId"], "time": row["taskCreateTime"]}

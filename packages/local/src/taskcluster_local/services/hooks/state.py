@@ -1,0 +1,272 @@
+"""Hooks, what is known of their firings, and the messages that they have yet to be fired for."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from taskcluster.slugs import slugId
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...events import Binding, Events, Message
+from ...pages import Listing, Page
+from ...store import Row, Store
+from ...timestamps import to_wire
+from .schedule import next_date
+from .trigger import check_schema
+
+__all__ = ["Hook", "Hooks"]
+
+_FIRES_KEPT = timedelta(days=365)
+_MESSAGES_AT_ONCE = 1000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS hooks (
+    hookGroupId TEXT NOT NULL, hookId TEXT NOT NULL,
+    definition TEXT NOT NULL, token TEXT NOT NULL, nextScheduledDate TEXT,
+    PRIMARY KEY (hookGroupId, hookId)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS hooks_by_schedule ON hooks (nextScheduledDate) WHERE nextScheduledDate IS NOT NULL;
+CREATE TABLE IF NOT EXISTS hook_bindings (
+    exchange TEXT NOT NULL, routingKeyPattern TEXT NOT NULL, hookGroupId TEXT NOT NULL, hookId TEXT NOT NULL,
+    PRIMARY KEY (exchange, routingKeyPattern, hookGroupId, hookId)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS hook_bindings_by_hook ON hook_bindings (hookGroupId, hookId);
+CREATE TABLE IF NOT EXISTS hook_messages (
+    id INTEGER PRIMARY KEY, hookGroupId TEXT NOT NULL, hookId TEXT NOT NULL, payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS last_fires (
+    id INTEGER PRIMARY KEY, hookGroupId TEXT NOT NULL, hookId TEXT NOT NULL,
+    taskId TEXT NOT NULL, firedBy TEXT NOT NULL, taskCreateTime TEXT NOT NULL, error TEXT
+);
+CREATE INDEX IF NOT EXISTS last_fires_by_hook ON last_fires (hookGroupId, hookId, id);
+CREATE INDEX IF NOT EXISTS last_fires_by_time ON last_fires (taskCreateTime);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A hook as it is now."""
+
+    hookGroupId: str
+    hookId: str
+    definition: dict[str, Any]
+    """As APIs show it."""
+    token: str
+    nextScheduledDate: str | None
+
+    @property
+    def name(self) -> str:
+        """How scopes and people call it."""
+        return f"{self.hookGroupId}/{self.hookId}"
+
+
+class Hooks:
+    """All hooks of a deployment.
+
+    Args:
+        store: Where they are kept.
+        events: Where changes of them are published, and what they are bound to.
+        exchanges: The full names of the exchanges that they can be bound to.
+    """
+
+    def __init__(self, store: Store, events: Events, exchanges: Iterable[str]) -> None:
+        self._store = store
+        self._events = events
+        store.create(_TABLES)
+        for exchange in exchanges:
+            events.react(Binding(exchange, "#"), self._heard)
+
+    # Definitions
+
+    def groups(self) -> list[str]:
+        """Return the ids of the groups that have hooks."""
+        rows = self._store.all("SELECT DISTINCT hookGroupId FROM hooks ORDER BY hookGroupId")
+        return [row["hookGroupId"] for row in rows]
+
+    def group(self, hookGroupId: str) -> list[dict[str, Any]]:
+        """Return the definitions of a group's hooks, or raise ApiError where it has none (ResourceNotFound)."""
+        rows = self._store.all("SELECT definition FROM hooks WHERE hookGroupId = ? ORDER BY hookId", hookGroupId)
+        if not rows:
+            raise ApiError("ResourceNotFound", "No such group")
+        return [json.loads(row["definition"]) for row in rows]
+
+    def hook(self, hookGroupId: str, hookId: str) -> Hook:
+        """Return a hook, or raise ApiError (ResourceNotFound)."""
+        found = self._find(hookGroupId, hookId)
+        if found is None:
+            raise ApiError("ResourceNotFound", "No such hook")
+        return found
+
+    def _find(self, hookGroupId: str, hookId: str) -> Hook | None:
+        row = self._store.one("SELECT * FROM hooks WHERE hookGroupId = ? AND hookId = ?", hookGroupId, hookId)
+        return None if row is None else _hook_of(row)
+
+    def create(self, definition: dict[str, Any], now: datetime) -> Hook:
+        """Add a hook from its complete definition. The same again is no error if it has bindings.
+
+        Raises:
+            ApiError: Its schedule or triggerSchema is wrong (InputError), or there is another (RequestConflict).
+        """
+        hook = _checked(definition, slugId(), now)
+        existing = self._find(hook.hookGroupId, hook.hookId)
+        if existing is not None:
+            if "bindings" in definition and existing.definition == definition:
+                return existing
+            raise ApiError("RequestConflict", f"hook `{hook.name}` already exists.")
+        self._save(hook, "hookCreated")
+        return hook
+
+    def update(self, definition: dict[str, Any], now: datetime) -> Hook:
+        """Replace the definition of a hook. Its schedule starts anew.
+
+        Raises:
+            ApiError: Its schedule or triggerSchema is wrong (InputError), or there is no hook (ResourceNotFound).
+        """
+        existing = self.hook(definition["hookGroupId"], definition["hookId"])
+        hook = _checked(definition, existing.token, now)
+        self._save(hook, "hookUpdated")
+        return hook
+
+    def _save(self, hook: Hook, change: str) -> None:
+        ids = hook.hookGroupId, hook.hookId
+        with self._store.transaction():
+            self._store.run(
+                "INSERT OR REPLACE INTO hooks VALUES (?, ?, ?, ?, ?)",
+                *ids,
+                dumps(hook.definition),
+                hook.token,
+                hook.nextScheduledDate,
+            )
+            self._store.run("DELETE FROM hook_bindings WHERE hookGroupId = ? AND hookId = ?", *ids)
+            for binding in hook.definition.get("bindings", ()):
+                # As JSON, which can hold any text that a payload can.
+                exchange, pattern = dumps(binding["exchange"]), dumps(binding["routingKeyPattern"])
+                self._store.run("INSERT INTO hook_bindings VALUES (?, ?, ?, ?)", exchange, pattern, *ids)
+            self._publish(change, *ids)
+
+    def _publish(self, change: str, hookGroupId: str, hookId: str) -> None:
+        self._events.publish("hooks", change, {"hookGroupId": hookGroupId, "hookId": hookId})
+
+    def remove(self, hookGroupId: str, hookId: str) -> None:
+        """Forget a hook and its firings, if there is one."""
+        with self._store.transaction():
+            ids = hookGroupId, hookId
+            existed = self._store.run("DELETE FROM hooks WHERE hookGroupId = ? AND hookId = ?", *ids)
+            self._store.run("DELETE FROM hook_bindings WHERE hookGroupId = ? AND hookId = ?", *ids)
+            self._store.run("DELETE FROM last_fires WHERE hookGroupId = ? AND hookId = ?", *ids)
+            self._store.run("DELETE FROM hook_messages WHERE hookGroupId = ? AND hookId = ?", *ids)
+            if existed:
+                self._publish("hookDeleted", *ids)
+
+    # Tokens
+
+    def reset_token(self, hookGroupId: str, hookId: str) -> str:
+        """Give a hook a new token; return it."""
+        self.hook(hookGroupId, hookId)
+        token = slugId()
+        self._store.run("UPDATE hooks SET token = ? WHERE hookGroupId = ? AND hookId = ?", token, hookGroupId, hookId)
+        return token
+
+    def by_token(self, hookGroupId: str, hookId: str, token: str) -> Hook:
+        """Return the hook that a token belongs to, or raise ApiError (ResourceNotFound, AuthenticationFailed)."""
+        found = self.hook(hookGroupId, hookId)
+        if not hmac.compare_digest(found.token.encode(), token.encode()):
+            raise ApiError("AuthenticationFailed", "invalid hook token")
+        return found
+
+    # Schedules and messages
+
+    def due(self, now: datetime) -> list[Hook]:
+        """Return the hooks whose scheduled date has come, and set each its next one.
+
+        However many dates have passed meanwhile, each hook is in the list once.
+        """
+        with self._store.transaction():
+            rows = self._store.all("SELECT * FROM hooks WHERE nextScheduledDate <= ?", to_wire(now))
+            found = list(map(_hook_of, rows))
+            for hook in found:
+                self._store.run(
+                    "UPDATE hooks SET nextScheduledDate = ? WHERE hookGroupId = ? AND hookId = ?",
+                    _wire_or_none(next_date(hook.definition["schedule"], now)),
+                    hook.hookGroupId,
+                    hook.hookId,
+                )
+        return found
+
+    def _heard(self, message: Message) -> None:
+        """Note which hooks are to be fired for a message. That happens later, so the publisher never sees it fail."""
+        rows = self._store.all("SELECT * FROM hook_bindings WHERE exchange = ?", dumps(message.exchange))
+        bound = {
+            (row["hookGroupId"], row["hookId"]): None
+            for row in rows
+            if Binding(message.exchange, json.loads(row["routingKeyPattern"])).matches(message)
+        }
+        for ids in bound:
+            self._store.run("INSERT INTO hook_messages VALUES (NULL, ?, ?, ?)", *ids, dumps(message.payload))
+
+    def take_messages(self) -> list[tuple[Hook, dict[str, Any]]]:
+        """Return hooks with the messages that they are to be fired for, in their order, and forget those."""
+        with self._store.transaction():
+            rows = self._store.all("SELECT * FROM hook_messages ORDER BY id LIMIT ?", _MESSAGES_AT_ONCE)
+            if not rows:
+                return []
+            self._store.run("DELETE FROM hook_messages WHERE id <= ?", rows[-1]["id"])
+            found = [(self._find(row["hookGroupId"], row["hookId"]), json.loads(row["payload"])) for row in rows]
+            return [(hook, payload) for hook, payload in found if hook is not None]
+
+    # Firings
+
+    def record(self, hook: Hook, taskId: str, firedBy: str, now: datetime, error: str | None) -> None:
+        """Keep how a firing went; `error` is None where it went well."""
+        self._store.run(
+            "INSERT INTO last_fires VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+            hook.hookGroupId,
+            hook.hookId,
+            taskId,
+            firedBy,
+            to_wire(now),
+            None if error is None else dumps(error),
+        )
+
+    def last_fire(self, hook: Hook) -> Row | None:
+        """Return the latest firing, or None."""
+        found = self._fires(hook, Page(1)).rows
+        return found[0] if found else None
+
+    def last_fires(self, hookGroupId: str, hookId: str, page: Page) -> Listing:
+        """Return the firings of a hook, the newest first, or raise ApiError where there are none (ResourceNotFound)."""
+        hook = self._find(hookGroupId, hookId)
+        if hook is None or self.last_fire(hook) is None:
+            raise ApiError("ResourceNotFound", "No such hook or never fired")
+        return self._fires(hook, page)
+
+    def _fires(self, hook: Hook, page: Page) -> Listing:
+        statement = "SELECT * FROM last_fires WHERE hookGroupId = ? AND hookId = ?"
+        listing = page.read(self._store, statement, hook.hookGroupId, hook.hookId, key=("id",), descending=True)
+        for row in listing.rows:
+            row["error"] = None if row["error"] is None else json.loads(row["error"])
+        return listing
+
+    def expire(self, now: datetime) -> None:
+        """Forget the firings of long ago."""
+        self._store.run("DELETE FROM last_fires WHERE taskCreateTime < ?", to_wire(now - _FIRES_KEPT))
+
+
+def _checked(definition: dict[str, Any], token: str, now: datetime) -> Hook:
+    date = _wire_or_none(next_date(definition["schedule"], now))
+    check_schema(definition["triggerSchema"])
+    return Hook(definition["hookGroupId"], definition["hookId"], definition, token, date)
+
+
+def _hook_of(row: Row) -> Hook:
+    return Hook(**{**row, "definition": json.loads(row["definition"])})
+
+
+def _wire_or_none(date: datetime | None) -> str | None:
+    return None if date is None else to_wire(date)

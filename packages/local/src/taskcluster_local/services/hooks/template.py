@@ -1,0 +1,59 @@
+"""From a hook's template to the definition of a task: JSON-e, then what the template leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import jsone  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+from ...encoding import dumps, is_object, loads
+from ...errors import ApiError
+from ...timestamps import from_wire, later, to_wire
+
+__all__ = ["render"]
+
+_render: Callable[[Any, dict[str, Any]], Any] = jsone.render  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+_DEADLINE = timedelta(days=1)
+_EXPIRES = timedelta(days=30)
+
+
+def render(template: dict[str, Any], context: dict[str, Any], taskId: str, now: datetime) -> dict[str, Any] | None:
+    """Return the definition of the task that a firing creates, or None where the template says that there is none.
+
+    Args:
+        template: The hook's.
+        context: What the template can refer to, besides `taskId` and `now`.
+        taskId: Of the task.
+        now: The present.
+
+    Raises:
+        ApiError: The template cannot be rendered, or not to a task (InputError).
+    """
+    try:
+        rendered = _render(template, {**context, "taskId": taskId, "now": to_wire(now)})
+        task = loads(dumps(rendered))
+    # A template can make Python's operators raise whatever they can, not JSON-e's own errors alone.
+    except Exception as error:
+        raise ApiError("InputError", f"While firing hook:\n\n{error}") from None
+    if task is None:
+        return None
+    if not is_object(task):
+        raise ApiError("InputError", f"While firing hook:\n\nthe template renders to no object but {task!s:.80}")
+    created = _date(task.get("created"), now)
+    return {
+        "taskGroupId": taskId,
+        "created": to_wire(now),
+        "deadline": to_wire(later(created, _DEADLINE)),
+        "expires": to_wire(later(created, _EXPIRES)),
+        **task,
+    }
+
+
+def _date(given: Any, otherwise: datetime) -> datetime:
+    try:
+        return from_wire(given) if isinstance(given, str) else otherwise
+    except ValueError:
+        return otherwise

@@ -1,0 +1,58 @@
+"""Where the artifact of an indexed task is found: what findArtifactFromTask redirects to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from taskcluster.hawk import Signer
+
+from ...api import Invoke
+from ...authentication import ANONYMOUS, Client, Directory, Identity
+from ...errors import ApiError
+
+__all__ = ["Artifacts"]
+
+_URL_HOLDS = timedelta(minutes=15)
+
+
+class Artifacts:
+    """The artifacts of the queue, as the index leads to them.
+
+    Args:
+        invoke: Calls methods of the queue.
+        directory: Says what everyone may read.
+        client: What the index signs URLs as.
+        root_url: Of the deployment.
+    """
+
+    def __init__(self, invoke: Invoke, directory: Directory, client: Client, root_url: str) -> None:
+        self._invoke = invoke
+        self._directory = directory
+        self._signer = Signer(client.clientId, client.accessToken.encode(), "")
+        self._root_url = root_url
+
+    async def url(self, taskId: str, name: str, now: datetime) -> str:
+        """Return where an artifact of a task's latest run is: its data if everyone may read it, or else the queue.
+
+        The queue's URL is signed, for a quarter of an hour, unless everyone may read the artifact.
+        """
+        everyone = self._directory.expand((ANONYMOUS,))
+        identity = Identity("auth-failed:no-auth", (), everyone, now + _URL_HOLDS, has_credentials=False)
+        path = f"/api/queue/v1/task/{taskId}/artifacts/{quote(name, safe='')}"
+        if not everyone.satisfies(f"queue:get-artifact:{name}"):
+            return self._signed(path, now)
+        try:
+            found: Any = await self._invoke("queue", "latestArtifact", {"taskId": taskId, "name": name}, {}, identity)
+        except ApiError as error:
+            # The artifact may be a link to one that not everyone may read.
+            return self._signed(path, now) if error.code == "InsufficientScopes" else self._root_url + path
+        return str(found["url"]) if found["storageType"] in ("s3", "reference") else self._root_url + path
+
+    def _signed(self, path: str, now: datetime) -> str:
+        address = urlsplit(self._root_url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        until = int((now + _URL_HOLDS).timestamp())
+        bewit = self._signer.bewit(path, address.hostname or "", str(port), until)
+        return f"{self._root_url}{path}?bewit={bewit}"

@@ -1,0 +1,70 @@
+"""Completed tasks that are indexed by their routes: `index.<path>`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...encoding import is_object
+from ...errors import ApiError
+from ...events import Binding, Events, Message
+from ...parameters import parameter_pattern
+from ...timestamps import from_wire
+from ...validation import Pattern
+from .state import Index
+
+__all__ = ["watch"]
+
+_EXCHANGE = "exchange/taskcluster-queue/v1/task-completed"
+_PREFIX = "route.index."
+_PATH = Pattern.of(parameter_pattern("index", "namespace") or "")
+
+_log = logging.getLogger("taskcluster.local")
+
+
+def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str, Any]]) -> None:
+    """Index the tasks that complete from now on.
+
+    Args:
+        events: Where the queue tells of tasks.
+        index: Where they go.
+        definition: Returns the definition of the task of a taskId.
+    """
+
+    def react(message: Message) -> None:
+        taskId = message.payload["status"]["taskId"]
+        payload = _entry(taskId, definition(taskId))
+        for route in message.routes:
+            if not route.startswith(_PREFIX):
+                continue
+            # What is wrong with the entry is no reason for the task not to complete.
+            try:
+                _insert(index, route.removeprefix(_PREFIX), payload)
+            except ApiError as error:
+                _log.warning("task %s was not indexed by %s: %s", taskId, route, error.message)
+
+    events.react(Binding(_EXCHANGE, f"{_PREFIX}#"), react)
+
+
+def _insert(index: Index, path: str, payload: dict[str, Any]) -> None:
+    if not _PATH.matches(path):
+        raise ApiError("InputError", f"the path must match {_PATH.text}")
+    if not is_object(payload["data"]):
+        raise ApiError("InputError", "extra.index.data must be an object")
+    try:
+        from_wire(payload["expires"])
+    except (TypeError, ValueError):
+        raise ApiError("InputError", "extra.index.expires must be a date") from None
+    index.insert(path, payload)
+
+
+def _entry(taskId: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = definition["extra"].get("index")
+    given = wanted if is_object(wanted) else {}
+    return {
+        "taskId": taskId,
+        "rank": given.get("rank") or 0,
+        "data": given.get("data") or {},
+        "expires": given.get("expires") or definition["expires"],
+    }

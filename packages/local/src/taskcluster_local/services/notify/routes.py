@@ -1,0 +1,53 @@
+"""The methods of the notify service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...api import Call, Handler, Partial, Reply, Text
+from ...pages import Page
+from .outbox import Notification
+from .state import Notifier, address_of
+
+__all__ = ["handlers"]
+
+_KINDS = {
+    "email": ("email", "address"),
+    "pulse": ("pulse", "routingKey"),
+    "matrix": ("matrix-room", "roomId"),
+    "slack": ("slack-channel", "channelId"),
+}
+"""By method, the type of its notifications and the property of the payload that is their address."""
+
+
+def handlers(notifier: Notifier) -> dict[str, Handler]:
+    """Return the handlers, by method."""
+
+    async def send(call: Call) -> Reply:
+        kind, field = _KINDS[call.endpoint.name]
+        address = call.payload[field]
+        call.authorize(**{field: address})
+        sent = notifier.send(Notification(kind, address, call.payload), call.now)
+        return Reply(200, Text("OK")) if sent else Reply(204)
+
+    async def addDenylistAddress(call: Call) -> Reply:
+        notifier.deny(call.payload["notificationType"], call.payload["notificationAddress"])
+        return Reply(200)
+
+    async def deleteDenylistAddress(call: Call) -> Reply:
+        notifier.allow(call.payload["notificationType"], call.payload["notificationAddress"])
+        return Reply(200)
+
+    async def listDenylist(call: Call) -> dict[str, Any]:
+        return notifier.denylist(Page.of(call.query)).body("addresses", address_of)
+
+    kept = "is kept in the outbox and not sent; there is no rate limit"
+    return {
+        "email": Partial(send, kept),
+        "pulse": Partial(send, "there is no rate limit"),
+        "matrix": Partial(send, kept),
+        "slack": Partial(send, kept),
+        "addDenylistAddress": addDenylistAddress,
+        "deleteDenylistAddress": deleteDenylistAddress,
+        "listDenylist": listDenylist,
+    }

@@ -1,0 +1,84 @@
+"""Notifications: which are sent, and which addresses get none."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...events import Events
+from ...pages import Listing, Page
+from ...store import Row, Store
+from .outbox import Notification, Outbox
+
+__all__ = ["Notifier", "address_of"]
+
+_LONGEST_ROUTING_KEY = 255
+
+# Addresses are kept as JSON, which can hold any text that a payload can.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS denylist (type TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (type, address))
+WITHOUT ROWID;
+"""
+
+
+class Notifier:
+    """Sends notifications, as far as that goes here.
+
+    Args:
+        store: Where the denylist is kept.
+        outbox: Where notifications go.
+        events: Where those by Pulse are published as well.
+    """
+
+    def __init__(self, store: Store, outbox: Outbox, events: Events) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._events = events
+        store.create(_TABLES)
+
+    def send(self, notification: Notification, now: datetime) -> bool:
+        """Send a notification; return False if it was sent already.
+
+        Raises:
+            ApiError: The address is on the denylist (DenylistedAddress), or is a routing key that cannot be used
+                (InputError).
+        """
+        kind, address = notification.notificationType, notification.notificationAddress
+        if self._store.one("SELECT 1 FROM denylist WHERE type = ? AND address = ?", kind, dumps(address)) is not None:
+            raise ApiError("DenylistedAddress", f"The {kind} address {address} is on the denylist.")
+        if kind == "pulse":
+            _check_routing_key(address)
+        with self._store.transaction():
+            is_new = self._outbox.add(notification, now)
+            if is_new and kind == "pulse":
+                message = {"message": notification.payload["message"], "version": 1}
+                self._events.publish("notify", "notify", message, topic=address)
+        return is_new
+
+    def deny(self, kind: str, address: str) -> None:
+        """Let an address get no notifications any more."""
+        self._store.run("INSERT OR IGNORE INTO denylist VALUES (?, ?)", kind, dumps(address))
+
+    def allow(self, kind: str, address: str) -> None:
+        """Let an address get notifications again."""
+        self._store.run("DELETE FROM denylist WHERE type = ? AND address = ?", kind, dumps(address))
+
+    def denylist(self, page: Page) -> Listing:
+        """Return the addresses that get no notifications."""
+        return page.read(self._store, "SELECT * FROM denylist", key=("type", "address"))
+
+
+def address_of(row: Row) -> dict[str, str]:
+    """Return an address of the denylist as APIs show it."""
+    return {"notificationType": row["type"], "notificationAddress": json.loads(row["address"])}
+
+
+def _check_routing_key(topic: str) -> None:
+    if len(f"primary.{topic}".encode(errors="surrogatepass")) > _LONGEST_ROUTING_KEY:
+        raise ApiError(
+            "InputError", f"The routing key `primary.<routingKey>` is longer than {_LONGEST_ROUTING_KEY} bytes."
+        )
+    if any("\ud800" <= character <= "\udfff" for character in topic):
+        raise ApiError("InputError", "The routing key holds half of a surrogate pair.")

@@ -1,0 +1,40 @@
+"""The methods of the purge-cache service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ...api import Call, Handler, Reply
+from ...errors import ApiError
+from ...pages import Page
+from ...timestamps import from_wire
+from .state import PurgeRequests, request_of
+
+__all__ = ["handlers"]
+
+
+def handlers(requests: PurgeRequests) -> dict[str, Handler]:
+    """Return the handlers, by method."""
+
+    async def purgeCache(call: Call) -> Reply:
+        cacheName = call.payload["cacheName"]
+        call.authorize(cacheName=cacheName)
+        requests.add(call.params["workerPoolId"], cacheName, call.now)
+        return Reply(204)
+
+    async def allPurgeRequests(call: Call) -> dict[str, Any]:
+        return requests.of_all(Page.of(call.query), call.now).body("requests", request_of)
+
+    async def purgeRequests(call: Call) -> dict[str, Any]:
+        since = _date(call.query["since"]) if "since" in call.query else None
+        return {"requests": requests.of_pool(call.params["workerPoolId"], since, call.now)}
+
+    return {"purgeCache": purgeCache, "allPurgeRequests": allPurgeRequests, "purgeRequests": purgeRequests}
+
+
+def _date(text: str) -> datetime:
+    try:
+        return from_wire(text)
+    except ValueError:
+        raise ApiError("InputError", f"`since` must be a date such as 2030-12-31T23:59:59.000Z, not {text}") from None

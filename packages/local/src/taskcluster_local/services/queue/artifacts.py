@@ -1,0 +1,325 @@
+"""Artifacts of runs: what may be created when, where the data is, and where links lead."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from taskcluster.slugs import slugId
+
+from ...encoding import dumps
+from ...errors import ApiError
+from ...pages import Listing, Page
+from ...storage import Storage
+from ...store import Row, Store
+from ...timestamps import from_wire, later, to_wire
+from .messages import Messages
+from .state import EXPIRED_FOR, Queue
+from .task import Task
+
+__all__ = ["Artifact", "Artifacts", "Chain", "ObjectStore", "artifact_of", "run_number"]
+
+_DRIFT = timedelta(minutes=15)
+_GRACE = timedelta(minutes=25)
+"""How long artifacts may still be added to a run that ended with an exception."""
+_URL_HOLDS = timedelta(minutes=30)
+_LONGEST_NAME = 1024
+_BATCH = 100
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS artifacts (
+    taskId TEXT NOT NULL, runId INTEGER NOT NULL, name TEXT NOT NULL,
+    storageType TEXT NOT NULL, expires TEXT NOT NULL, present INTEGER NOT NULL, details TEXT NOT NULL,
+    PRIMARY KEY (taskId, runId, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS artifacts_by_expiry ON artifacts (expires);
+"""
+
+
+class ObjectStore(Protocol):
+    """What the queue asks the object service."""
+
+    def is_finished(self, name: str) -> bool:
+        """Whether there is an object of that name whose upload was finished."""
+        ...
+
+    def download_url(self, name: str, expires: datetime) -> str | None:
+        """Return a URL by which the data of an object can be got, until `expires`; None where there is no such."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact of a run."""
+
+    taskId: str
+    runId: int
+    name: str
+    storageType: str
+    expires: str
+    present: bool
+    """Whether it can be read; objects must be finished first."""
+    contentType: str
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What only artifacts of its storage type have."""
+
+    def info(self) -> dict[str, Any]:
+        """Return what APIs tell of it."""
+        found = {name: getattr(self, name) for name in ("storageType", "name", "expires", "contentType")}
+        return (
+            found if "contentLength" not in self.details else {**found, "contentLength": self.details["contentLength"]}
+        )
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its data has a URL that is open to everyone."""
+        return self.name.startswith("public/")
+
+    @property
+    def file(self) -> str:
+        """The name that the data of an `s3` artifact is stored by."""
+        return f"{'public' if self.is_public else 'private'}/artifacts/{self.taskId}/{self.runId}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where a name leads."""
+
+    names: list[str]
+    """The names on the way; whoever reads the artifact needs the scope of each."""
+    found: Artifact | ApiError
+    """What is at the end, or why there is nothing."""
+
+    def end(self) -> Artifact:
+        """Return the artifact at the end, which is no link.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound), it has expired (ResourceExpired), or the links go round in a
+                circle (InputError).
+        """
+        if isinstance(self.found, ApiError):
+            raise self.found
+        return self.found
+
+
+class Artifacts:
+    """All artifacts of a deployment.
+
+    Args:
+        store: Where they are kept.
+        storage: Where the data of `s3` artifacts is.
+        objects: Where that of `object` artifacts is.
+        queue: The tasks.
+        messages: Tells of new artifacts.
+    """
+
+    def __init__(self, store: Store, storage: Storage, objects: ObjectStore, queue: Queue, messages: Messages) -> None:
+        self._store = store
+        self._storage = storage
+        self._objects = objects
+        self._queue = queue
+        self._messages = messages
+        store.create(_TABLES)
+
+    # Writing
+
+    def create(self, taskId: str, runId: str, name: str, given: dict[str, Any], now: datetime) -> Artifact:
+        """Add an artifact to a run, or change one as far as that is allowed."""
+        expires = from_wire(given["expires"])
+        if len(name) > _LONGEST_NAME:
+            raise ApiError(
+                "InputError", f"The name of an artifact can have {_LONGEST_NAME} characters, not {len(name)}"
+            )
+        if expires < now - _DRIFT:
+            raise ApiError("InputError", "Expires must be in the future")
+        task, run = self._run(taskId, runId)
+        if "workerId" not in run:
+            raise ApiError("InputError", "Run was not claimed by a worker and so no artifacts can exist")
+        if to_wire(expires) > task.expires:
+            raise ApiError(
+                "InputError",
+                f"Artifact expires ({to_wire(expires)}) after the task expiration {task.expires} "
+                "(task.expires < expires) - this is not allowed, as the artifact would outlive its task",
+            )
+        in_grace = run["state"] == "exception" and now < later(from_wire(run["resolved"]), _GRACE)
+        if run["state"] != "running" and not in_grace:
+            raise ApiError("RequestConflict", f"Run {runId} of task `{taskId}` is not running: it is {run['state']}.")
+        existing = self.find(taskId, run["runId"], name)
+        artifact = _given(task, run["runId"], name, given, to_wire(expires), existing)
+        if existing is not None:
+            artifact = _changed(existing, artifact)
+        with self._store.transaction():
+            self._save(artifact)
+            if artifact.storageType in ("reference", "link", "error"):
+                self._messages.artifact_created(task, run, artifact.info())
+        return artifact
+
+    def _run(self, taskId: str, runId: str) -> tuple[Task, dict[str, Any]]:
+        # Elsewhere these are not found; for a new artifact they are wrong input.
+        task = self._queue.find(taskId)
+        if task is None:
+            raise ApiError("InputError", "Task not found")
+        number = run_number(runId)
+        if number >= len(task.runs):
+            raise ApiError("InputError", "Run not found")
+        return task, task.runs[number]
+
+    def finish(self, taskId: str, runId: str, name: str, uploadId: str) -> None:
+        """Let the data of an `object` artifact be read. Doing so again is no error."""
+        number = run_number(runId)
+        artifact = self.find(taskId, number, name)
+        if artifact is None:
+            raise ApiError(
+                "ResourceNotFound", f"Artifact with taskId `{taskId}`, runId {runId}, name `{name}` not found"
+            )
+        if artifact.storageType != "object":
+            raise ApiError("InputError", "Only object artifacts can be finished")
+        if artifact.present:
+            return
+        if artifact.details["uploadId"] != uploadId:
+            raise ApiError("InputError", "given uploadId does not match that for the artifact")
+        if not self._objects.is_finished(artifact.details["name"]):
+            raise ApiError(
+                "InputError", "Object storing artifact data does not exist: upload it, and finish the upload, before"
+            )
+        task = self._queue.task(taskId)
+        with self._store.transaction():
+            self._save(replace(artifact, present=True))
+            self._messages.artifact_created(task, task.runs[number], artifact.info())
+
+    def _save(self, artifact: Artifact) -> None:
+        self._store.run(
+            "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            artifact.taskId,
+            artifact.runId,
+            artifact.name,
+            artifact.storageType,
+            artifact.expires,
+            artifact.present,
+            # Not in columns, because these may hold what a column cannot: halves of surrogate pairs, large integers.
+            dumps({**artifact.details, "contentType": artifact.contentType}),
+        )
+
+    def expire(self, now: datetime) -> None:
+        """Delete the artifacts that have expired, and their data."""
+        before = to_wire(now - EXPIRED_FOR)
+        while rows := self._store.all(f"SELECT * FROM artifacts WHERE expires < ? LIMIT {_BATCH}", before):
+            with self._store.transaction():
+                for artifact in map(artifact_of, rows):
+                    self._store.run(
+                        "DELETE FROM artifacts WHERE taskId = ? AND runId = ? AND name = ?",
+                        artifact.taskId,
+                        artifact.runId,
+                        artifact.name,
+                    )
+                    if artifact.storageType == "s3":
+                        self._storage.delete(artifact.file)
+
+    # Reading
+
+    def find(self, taskId: str, runId: int, name: str) -> Artifact | None:
+        """Return an artifact, or None where there is none."""
+        # A link can hold any text; names are printable ASCII.
+        if not name.isascii():
+            return None
+        row = self._store.one(
+            "SELECT * FROM artifacts WHERE taskId = ? AND runId = ? AND name = ?", taskId, runId, name
+        )
+        return None if row is None else artifact_of(row)
+
+    def of_run(self, taskId: str, runId: int, page: Page) -> Listing:
+        """Return the artifacts of a run by name, those included that are not finished or have expired."""
+        statement = "SELECT * FROM artifacts WHERE taskId = ? AND runId = ?"
+        return page.read(self._store, statement, taskId, runId, key=("name",))
+
+    def follow(self, taskId: str, runId: int, name: str, now: datetime) -> Chain:
+        """Return where a name leads, links followed."""
+        names: list[str] = []
+        while name not in names:
+            names.append(name)
+            artifact = self.find(taskId, runId, name)
+            if artifact is None or not artifact.present:
+                return Chain(names, ApiError("ResourceNotFound", "Artifact not found"))
+            if artifact.expires < to_wire(now):
+                return Chain(names, ApiError("ResourceExpired", "Artifact expired"))
+            if artifact.storageType != "link":
+                return Chain(names, artifact)
+            name = artifact.details["artifact"]
+        return Chain(names, ApiError("InputError", "Artifact leads to a link cycle"))
+
+    def url(self, artifact: Artifact, now: datetime) -> str:
+        """Return where the data of an `s3`, `reference` or `object` artifact can be got; open to all if it is public.
+
+        Raises:
+            ApiError: There is no data (ResourceNotFound).
+        """
+        if artifact.storageType == "reference":
+            return str(artifact.details["url"])
+        until = later(now, _URL_HOLDS)
+        if artifact.storageType == "s3":
+            return self._storage.get_url(artifact.file, None if artifact.is_public else until)
+        url = self._objects.download_url(artifact.details["name"], until)
+        if url is None:
+            raise ApiError("ResourceNotFound", "Artifact not found")
+        return url
+
+    def put_url(self, artifact: Artifact, until: datetime) -> str:
+        """Return where the data of an `s3` artifact can be put, until then."""
+        return self._storage.put_url(artifact.file, until)
+
+
+def _given(
+    task: Task, runId: int, name: str, given: dict[str, Any], expires: str, existing: Artifact | None
+) -> Artifact:
+    """Return the artifact that a client describes."""
+    kind = given["storageType"]
+    common = ("storageType", "expires", "contentType")
+    details = {key: value for key, value in given.items() if key not in common}
+    if kind == "object":
+        known = existing.details if existing is not None else {}
+        # Asked again, the upload goes on that was begun.
+        details |= {
+            "projectId": task.projectId,
+            "name": f"t/{task.taskId}/{runId}/{name}",
+            "uploadId": known.get("uploadId") or slugId(),
+        }
+    content_type = given.get("contentType", "application/binary")
+    return Artifact(task.taskId, runId, name, kind, expires, kind != "object", content_type, details)
+
+
+def _changed(existing: Artifact, new: Artifact) -> Artifact:
+    """Return what becomes of an artifact that is created once more, or raise ApiError (RequestConflict)."""
+    before, after = existing.storageType, new.storageType
+    kept = before == after and (existing.details == new.details or after == "reference")
+    turned = before == "reference" and after == "link"
+    same_content = existing.contentType == new.contentType or after == "link"
+    if not ((kept or turned) and same_content and new.expires >= existing.expires):
+        raise ApiError(
+            "RequestConflict",
+            "Artifact already exists with different properties, and none of the allowed exceptions apply: "
+            "it can expire later, a reference can get another url, and a reference can become a link",
+        )
+    return replace(new, contentType=existing.contentType, present=existing.present)
+
+
+def artifact_of(row: Row) -> Artifact:
+    """Return an artifact as it was read."""
+    details = json.loads(row["details"])
+    content_type = details.pop("contentType")
+    return Artifact(
+        row["taskId"],
+        row["runId"],
+        row["name"],
+        row["storageType"],
+        row["expires"],
+        bool(row["present"]),
+        content_type,
+        details,
+    )
+
+
+def run_number(runId: str) -> int:
+    """Return the number of a run in a URL; any that is longer than a run's can be means one that is not there."""
+    return int(runId) if len(runId) < 9 else 10**9

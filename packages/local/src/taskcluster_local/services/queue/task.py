@@ -1,0 +1,139 @@
+"""One task and its runs: what it looks like, and the steps of its life. No store and no HTTP in here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ...timestamps import to_wire
+from .definition import PRIORITIES
+
+__all__ = ["MOST_RUNS", "RETRY_REASONS", "Claim", "Task", "Worker"]
+
+MOST_RUNS = 50
+
+RETRY_REASONS = {"claim-expired": "retry", "worker-shutdown": "retry", "intermittent-task": "task-retry"}
+"""Why a run can end that its task survives, and why the next run then is created."""
+
+Worker = tuple[str, str]
+"""A workerGroup and a workerId."""
+
+_RUN_FIELDS = (
+    "runId", "state", "reasonCreated", "reasonResolved", "workerGroup", "workerId", "takenUntil",
+    "scheduled", "started", "resolved",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Task:
+    """A task as it is now."""
+
+    taskId: str
+    taskGroupId: str
+    taskQueueId: str
+    schedulerId: str
+    projectId: str
+    urgency: int
+    """The place of its priority among PRIORITIES."""
+    deadline: str
+    expires: str
+    retriesLeft: int
+    defined: str
+    """The definition that it was created with, as JSON."""
+    runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    pendingSince: int | None = None
+    """Its place among the pending tasks, the lowest first."""
+    _definition: dict[str, Any] | None = None
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The definition, with the priority that it has now. It must not be changed."""
+        # Parsed only where it is needed: definitions can be large.
+        found: dict[str, Any] = json.loads(self.defined) if self._definition is None else self._definition
+        found["priority"] = self.priority
+        self._definition = found
+        return found
+
+    @property
+    def priority(self) -> str:
+        """The priority by its name."""
+        return PRIORITIES[self.urgency]
+
+    @property
+    def state(self) -> str:
+        """The state of the latest run, or `unscheduled`."""
+        return str(self.runs[-1]["state"]) if self.runs else "unscheduled"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has yet to be resolved."""
+        return self.state in ("unscheduled", "pending", "running")
+
+    @property
+    def was_resolved(self) -> bool:
+        """Whether it is resolved, or has been before it was run again."""
+        return not self.is_active or any(run["reasonCreated"] == "rerun" for run in self.runs[1:])
+
+    @property
+    def worker(self) -> Worker | None:
+        """Who is working on it."""
+        if self.state != "running":
+            return None
+        return self.runs[-1]["workerGroup"], self.runs[-1]["workerId"]
+
+    def status(self) -> dict[str, Any]:
+        """Return what APIs call the status of a task."""
+        provisionerId, _, workerType = self.taskQueueId.partition("/")
+        return {
+            "taskId": self.taskId,
+            "provisionerId": provisionerId,
+            "workerType": workerType,
+            "taskQueueId": self.taskQueueId,
+            "schedulerId": self.schedulerId,
+            "projectId": self.projectId,
+            "taskGroupId": self.taskGroupId,
+            "priority": self.priority,
+            "deadline": self.deadline,
+            "expires": self.expires,
+            "retriesLeft": self.retriesLeft,
+            "state": self.state,
+            "runs": [{name: run[name] for name in _RUN_FIELDS if name in run} for run in self.runs],
+        }
+
+    def add_run(self, reason: str, now: datetime) -> None:
+        """Make the task pending."""
+        self.runs.append(
+            {"runId": len(self.runs), "state": "pending", "reasonCreated": reason, "scheduled": to_wire(now)}
+        )
+
+    def take(self, worker: Worker, until: datetime, now: datetime) -> None:
+        """Let a worker have the latest run."""
+        group, worker_id = worker
+        self.runs[-1].update(
+            state="running", workerGroup=group, workerId=worker_id, takenUntil=to_wire(until), started=to_wire(now)
+        )
+
+    def end_run(self, state: str, reason: str, now: datetime) -> None:
+        """Resolve the latest run."""
+        self.runs[-1].update(state=state, reasonResolved=reason, resolved=to_wire(now))
+
+    def retry(self, reason: str, now: datetime) -> bool:
+        """Add a run in place of one that ended for `reason`; return False where there is none to be."""
+        if reason not in RETRY_REASONS or self.retriesLeft <= 0 or len(self.runs) >= MOST_RUNS:
+            return False
+        self.retriesLeft -= 1
+        self.add_run(RETRY_REASONS[reason], now)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run in the hands of a worker."""
+
+    task: Task
+    runId: int
+    workerGroup: str
+    workerId: str
+    takenUntil: datetime

@@ -1,0 +1,198 @@
+"""The methods of the queue service that have to do with workers, task queues and provisioners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from ...api import Call, Handler, Refused
+from ...errors import ApiError
+from ...pages import Listing, Page
+from ...store import Row
+from ...timestamps import Clock
+from .state import Queue, task_of
+from .workers import never_quarantined, worker_of
+
+__all__ = ["WorkerRecords", "handlers"]
+
+_DROPPED = Refused("current deployments do not have this method any more, and what it took is not known")
+_UNKNOWN = Refused("what this method takes and returns is not known: call taskQueueCounts for each task queue")
+
+
+def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handler]:
+    """Return the handlers, by method.
+
+    Args:
+        queue: The tasks, and what is known of workers.
+        on_release: Told the taskQueueId when a worker's quarantine was changed.
+    """
+    workers = queue.workers
+
+    async def listProvisioners(call: Call) -> dict[str, Any]:
+        return workers.provisioners(Page.of(call.query), call.now).body("provisioners", dict)
+
+    async def getProvisioner(call: Call) -> dict[str, Any]:
+        return workers.provisioner(call.params["provisionerId"], call.now)
+
+    async def listWorkerTypes(call: Call) -> dict[str, Any]:
+        found = workers.task_queues(Page.of(call.query), call.now, call.params["provisionerId"])
+        return found.body("workerTypes", dict)
+
+    async def getWorkerType(call: Call) -> dict[str, Any]:
+        return workers.task_queue(_queue_of(call), call.now)
+
+    async def listTaskQueues(call: Call) -> dict[str, Any]:
+        return workers.task_queues(Page.of(call.query), call.now).body("taskQueues", _as_queue)
+
+    async def getTaskQueue(call: Call) -> dict[str, Any]:
+        return _as_queue(workers.task_queue(call.params["taskQueueId"], call.now))
+
+    async def listWorkers(call: Call) -> dict[str, Any]:
+        wanted = {"true": True, "false": False}.get(call.query.get("quarantined", ""))
+        found = workers.workers(_queue_of(call), wanted, Page.of(call.query), call.now)
+        return found.body("workers", _as_item)
+
+    async def getWorker(call: Call) -> dict[str, Any]:
+        found = workers.find(_queue_of(call), _worker_of(call), call.now)
+        if found is None:
+            group, worker_id = _worker_of(call)
+            raise ApiError(
+                "ResourceNotFound",
+                f"Worker with workerId `{worker_id}`, workerGroup `{group}`, and queue `{_queue_of(call)}` not found. "
+                "It is known once it has asked for work.",
+            )
+        return _as_worker(found, call.now)
+
+    async def quarantineWorker(call: Call) -> dict[str, Any]:
+        taskQueueId, given = _queue_of(call), call.payload
+        found = workers.quarantine(
+            taskQueueId,
+            _worker_of(call),
+            given["quarantineUntil"],
+            given.get("quarantineInfo", ""),
+            call.identity.clientId,
+            call.now,
+        )
+        on_release(taskQueueId)
+        return _as_worker(found, call.now)
+
+    async def declareWorker(call: Call) -> dict[str, Any]:
+        call.authorize(properties=list(call.payload))
+        found = workers.declare(_queue_of(call), _worker_of(call), call.payload["expires"], call.now)
+        return _as_worker(found, call.now)
+
+    async def pendingTasks(call: Call) -> dict[str, Any]:
+        pending, _ = queue.counts(call.params["taskQueueId"])
+        return {**_named(call.params["taskQueueId"]), "pendingTasks": pending}
+
+    async def taskQueueCounts(call: Call) -> dict[str, Any]:
+        pending, claimed = queue.counts(call.params["taskQueueId"])
+        return {**_named(call.params["taskQueueId"]), "pendingTasks": pending, "claimedTasks": claimed}
+
+    async def listPendingTasks(call: Call) -> dict[str, Any]:
+        return queue.pending(call.params["taskQueueId"], Page.of(call.query)).body("tasks", _as_pending)
+
+    async def listClaimedTasks(call: Call) -> dict[str, Any]:
+        return queue.claimed(call.params["taskQueueId"], Page.of(call.query)).body("tasks", _as_claimed)
+
+    return {
+        "listProvisioners": listProvisioners,
+        "getProvisioner": getProvisioner,
+        "declareProvisioner": _DROPPED,
+        "listWorkerTypes": listWorkerTypes,
+        "getWorkerType": getWorkerType,
+        "declareWorkerType": _DROPPED,
+        "listTaskQueues": listTaskQueues,
+        "getTaskQueue": getTaskQueue,
+        "listWorkers": listWorkers,
+        "getWorker": getWorker,
+        "quarantineWorker": quarantineWorker,
+        "declareWorker": declareWorker,
+        "pendingTasks": pendingTasks,
+        "taskQueueCounts": taskQueueCounts,
+        "taskQueueCountsBatch": _UNKNOWN,
+        "listPendingTasks": listPendingTasks,
+        "listClaimedTasks": listClaimedTasks,
+    }
+
+
+class WorkerRecords:
+    """What the worker manager asks the queue for, and tells it.
+
+    Args:
+        queue: The tasks, and what is known of workers.
+        clock: Tells which records have expired.
+    """
+
+    def __init__(self, queue: Queue, clock: Clock) -> None:
+        self._queue = queue
+        self._clock = clock
+
+    def worker(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any] | None:
+        """Return a worker as getWorker shows it, or None for one that is not known."""
+        now = self._clock()
+        found = self._queue.workers.find(taskQueueId, (workerGroup, workerId), now)
+        return None if found is None else _as_worker(found, now)
+
+    def workers(self, taskQueueId: str, page: Page, now: datetime, *, quarantined: bool | None) -> Listing:
+        """Return workers of a queue; each row is what listWorkers shows."""
+        found = self._queue.workers.workers(taskQueueId, quarantined, page, now)
+        return Listing([_as_item(row) for row in found.rows], found.token)
+
+    def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
+        """End the runs of a worker that is gone."""
+        self._queue.end_runs(workerPoolId, (workerGroup, workerId), now)
+
+
+def _queue_of(call: Call) -> str:
+    return f"{call.params['provisionerId']}/{call.params['workerType']}"
+
+
+def _worker_of(call: Call) -> tuple[str, str]:
+    return call.params["workerGroup"], call.params["workerId"]
+
+
+def _named(taskQueueId: str) -> dict[str, str]:
+    provisionerId, _, workerType = taskQueueId.partition("/")
+    return {"provisionerId": provisionerId, "workerType": workerType, "taskQueueId": taskQueueId}
+
+
+def _as_queue(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("provisionerId", "workerType")}
+
+
+def _as_item(row: Row) -> dict[str, Any]:
+    """Return what a listing has of a worker."""
+    worker = worker_of(row)
+    shown = ("workerGroup", "workerId", "firstClaim", "lastDateActive", "latestTask", "quarantineUntil")
+    return {name: worker[name] for name in shown if name in worker}
+
+
+def _as_worker(worker: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a worker's record as getWorker has it."""
+    shown = ("workerGroup", "workerId", "recentTasks", "expires", "firstClaim", "lastDateActive")
+    return {
+        **_named(worker["taskQueueId"]),
+        **{name: worker[name] for name in shown},
+        "quarantineUntil": worker.get("quarantineUntil", never_quarantined(now)),
+    }
+
+
+def _as_pending(row: Row) -> dict[str, Any]:
+    task = task_of(row)
+    run = task.runs[-1]
+    return {"taskId": task.taskId, "runId": run["runId"], "task": task.definition, "inserted": run["scheduled"]}
+
+
+def _as_claimed(row: Row) -> dict[str, Any]:
+    task = task_of(row)
+    run = task.runs[-1]
+    return {
+        "taskId": task.taskId,
+        "runId": run["runId"],
+        "workerGroup": run["workerGroup"],
+        "workerId": run["workerId"],
+        "claimed": run["started"],
+        "task": task.definition,
+    }

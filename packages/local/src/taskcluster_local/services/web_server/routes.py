@@ -1,0 +1,49 @@
+"""The methods of the web-server service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from ...api import Call, Handler, Partial, Result
+from .profiles import profile
+
+__all__ = ["handlers"]
+
+
+def handlers(invoke: Callable[[str, str, dict[str, str], str], Awaitable[Result]], root_url: str) -> dict[str, Handler]:
+    """Return the handlers, by method.
+
+    Args:
+        invoke: Calls a method (service, name, parameters, query) as this service.
+        root_url: Of the deployment.
+    """
+
+    async def read(method: str, params: dict[str, str], query: str = "") -> dict[str, Any]:
+        result = await invoke("queue", method, params, query)
+        if not isinstance(result, dict):
+            raise TypeError(f"queue.{method} returned no object")
+        return result
+
+    async def taskGroupProfile(call: Call) -> dict[str, Any]:
+        taskGroupId = call.params["taskGroupId"]
+        members: list[dict[str, Any]] = []
+        query = ""
+        while True:
+            page = await read("listTaskGroup", {"taskGroupId": taskGroupId}, query)
+            members += page["tasks"]
+            if "continuationToken" not in page:
+                return profile(f"Task group {taskGroupId}", members, root_url, call.now)
+            query = urlencode({"continuationToken": page["continuationToken"]})
+
+    async def taskProfile(call: Call) -> dict[str, Any]:
+        taskId = call.params["taskId"]
+        status = await read("status", {"taskId": taskId})
+        member = {**status, "task": await read("task", {"taskId": taskId})}
+        return profile(f"Task {taskId}", [member], root_url, call.now)
+
+    return {
+        "taskGroupProfile": taskGroupProfile,
+        "taskProfile": Partial(taskProfile, "only the runs are in it: what the task's log tells is not"),
+    }

@@ -1,0 +1,95 @@
+"""What provides the workers of a pool. Here that is the user: there is no cloud to ask for machines."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ...encoding import dumps, is_array, is_object
+from ...errors import ApiError
+
+__all__ = ["NULL", "PROVIDERS", "STATIC", "launch_configs", "reregistration_seconds", "with_launch_config_ids"]
+
+NULL = "null-provider"
+"""The provider of pools that are being deleted."""
+STATIC = "static"
+"""The provider of pools whose workers are created by `createWorker`."""
+
+PROVIDERS = {NULL: "null", STATIC: "static"}
+"""Their types, by providerId."""
+
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
+_LONGEST_REGISTRATION = 30 * 24 * 3600
+_USUAL_REGISTRATION = 96 * 3600
+
+
+def with_launch_config_ids(providerId: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return a pool's configuration with an id for each launch configuration, made of what is in it if none is given.
+
+    Raises:
+        ApiError: There is no such provider, or one id is given twice (InputError); the configuration is not one of
+            the provider's (InputValidationError).
+    """
+    if providerId not in PROVIDERS:
+        known = " and ".join(PROVIDERS)
+        raise ApiError(
+            "InputError",
+            f"Invalid Provider: {providerId} is not in a local deployment, which has no clouds but only {known}",
+        )
+    errors = list(_errors(config))
+    if errors:
+        raise ApiError("InputValidationError", "\n".join([f"Invalid config for the provider {providerId}:", *errors]))
+    if "launchConfigs" not in config:
+        return config
+    found = [_with_id(each) for each in config["launchConfigs"]]
+    ids = [each["workerManager"]["launchConfigId"] for each in found]
+    if len(set(ids)) < len(ids):
+        raise ApiError("InputError", "The launchConfigIds of a worker pool must be unique")
+    return {**config, "launchConfigs": found}
+
+
+def launch_configs(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the launch configurations in a pool's configuration, by their ids."""
+    return {each["workerManager"]["launchConfigId"]: each for each in config.get("launchConfigs", ())}
+
+
+def reregistration_seconds(config: dict[str, Any]) -> int:
+    """Return how long the credentials of a pool's workers last."""
+    seconds: int = config.get("lifecycle", {}).get("reregistrationTimeout", _USUAL_REGISTRATION)
+    return seconds
+
+
+def _errors(config: dict[str, Any]) -> Iterator[str]:
+    """Tell what is wrong with a configuration, of which only these parts mean anything here."""
+    if not is_object(config.get("workerConfig", {})):
+        yield "  * config/workerConfig must be object"
+    lifecycle = config.get("lifecycle", {})
+    if not is_object(lifecycle):
+        yield "  * config/lifecycle must be object"
+    elif not _is_timeout(lifecycle.get("reregistrationTimeout", 0)):
+        yield f"  * config/lifecycle/reregistrationTimeout must be integer from 0 to {_LONGEST_REGISTRATION}"
+    launched = config.get("launchConfigs", [])
+    if not is_array(launched) or not all(is_object(each) for each in launched):
+        yield "  * config/launchConfigs must be array of objects"
+    elif not all(_has_valid_id(each) for each in launched):
+        yield "  * config/launchConfigs: workerManager/launchConfigId must match ^[a-zA-Z0-9-_]{1,38}$"
+
+
+def _is_timeout(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LONGEST_REGISTRATION
+
+
+def _has_valid_id(config: dict[str, Any]) -> bool:
+    manager = config.get("workerManager", {})
+    given = manager.get("launchConfigId", "-") if is_object(manager) else None
+    return isinstance(given, str) and _ID.fullmatch(given) is not None
+
+
+def _with_id(config: dict[str, Any]) -> dict[str, Any]:
+    manager = config.get("workerManager", {})
+    if "launchConfigId" in manager:
+        return config
+    digest = hashlib.sha256(dumps(config).encode()).hexdigest()
+    return {**config, "workerManager": {**manager, "launchConfigId": f"lc-{digest[:20]}"}}

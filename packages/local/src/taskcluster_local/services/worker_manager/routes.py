@@ -1,0 +1,174 @@
+"""The methods of the worker-manager service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...api import Call, Handler, Partial
+from ...authentication import Client
+from ...pages import Page
+from ...timestamps import to_wire
+from .credentials import for_worker
+from .pools import Pools, error_of, launch_config_of
+from .providers import PROVIDERS
+from .workers import Registration, Workers, worker_of
+
+__all__ = ["handlers"]
+
+
+def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handler]:
+    """Return the handlers, by method.
+
+    Args:
+        pools: The worker pools.
+        workers: Their workers.
+        issuer: The client that issues the credentials of workers.
+    """
+
+    async def listProviders(call: Call) -> dict[str, Any]:
+        return {"providers": [{"providerId": name, "providerType": kind} for name, kind in PROVIDERS.items()]}
+
+    async def createWorkerPool(call: Call) -> dict[str, Any]:
+        call.authorize(providerId=call.payload["providerId"])
+        return pools.create(call.params["workerPoolId"], call.payload, call.now)
+
+    async def updateWorkerPool(call: Call) -> dict[str, Any]:
+        pools.providerId(call.params["workerPoolId"])
+        call.authorize(providerId=call.payload["providerId"])
+        return pools.update(call.params["workerPoolId"], call.payload, call.now)
+
+    async def deleteWorkerPool(call: Call) -> dict[str, Any]:
+        return pools.delete(call.params["workerPoolId"], call.now)
+
+    async def workerPool(call: Call) -> dict[str, Any]:
+        return pools.pool(call.params["workerPoolId"])
+
+    async def listWorkerPools(call: Call) -> dict[str, Any]:
+        return pools.pools(Page.of(call.query)).body("workerPools", pools.shown)
+
+    async def listWorkerPoolsStats(call: Call) -> dict[str, Any]:
+        return pools.pools(Page.of(call.query)).body("workerPoolsStats", pools.shown_stats)
+
+    async def workerPoolStats(call: Call) -> dict[str, Any]:
+        return {"launchConfigStats": pools.launch_config_stats(call.params["workerPoolId"])}
+
+    async def listWorkerPoolLaunchConfigs(call: Call) -> dict[str, Any]:
+        archived = call.query.get("includeArchived") == "true"
+        found = pools.launch_configs(call.params["workerPoolId"], Page.of(call.query), archived=archived)
+        return found.body("workerPoolLaunchConfigs", launch_config_of)
+
+    async def reportWorkerError(call: Call) -> dict[str, Any]:
+        call.authorize(workerGroup=call.payload["workerGroup"], workerId=call.payload["workerId"])
+        return pools.report(call.params["workerPoolId"], call.payload, call.now)
+
+    async def listWorkerPoolErrors(call: Call) -> dict[str, Any]:
+        query = call.query
+        found = pools.errors(
+            call.params["workerPoolId"], Page.of(query), query.get("launchConfigId"), query.get("errorId")
+        )
+        return found.body("workerPoolErrors", error_of)
+
+    async def workerPoolErrorStats(call: Call) -> dict[str, Any]:
+        workerPoolId = call.query.get("workerPoolId")
+        call.authorize(workerPoolId=workerPoolId or "")
+        return {"workerPoolId": workerPoolId or "", "totals": pools.error_totals(workerPoolId, call.now)}
+
+    async def listWorkersForWorkerPool(call: Call) -> dict[str, Any]:
+        query = call.query
+        found = workers.workers(
+            call.params["workerPoolId"],
+            Page.of(query),
+            state=query.get("state"),
+            launchConfigId=query.get("launchConfigId"),
+        )
+        return found.body("workers", worker_of)
+
+    async def listWorkersForWorkerGroup(call: Call) -> dict[str, Any]:
+        params = call.params
+        found = workers.workers_of_group(params["workerPoolId"], params["workerGroup"], Page.of(call.query))
+        return found.body("workers", worker_of)
+
+    async def worker(call: Call) -> dict[str, Any]:
+        return workers.worker(_key(call))
+
+    async def createWorker(call: Call) -> dict[str, Any]:
+        return workers.create(_key(call), call.payload, call.now)
+
+    async def updateWorker(call: Call) -> dict[str, Any]:
+        return workers.update(_key(call), call.payload, call.now)
+
+    async def removeWorker(call: Call) -> dict[str, Any]:
+        workers.remove(_key(call), call.now)
+        return {}
+
+    async def shouldWorkerTerminate(call: Call) -> dict[str, Any]:
+        return workers.should_terminate(_key(call))
+
+    def registered(call: Call, registration: Registration) -> dict[str, Any]:
+        return {
+            "expires": to_wire(registration.expires),
+            "credentials": for_worker(issuer, registration.worker, call.now, registration.expires),
+            "secret": registration.secret,
+        }
+
+    async def registerWorker(call: Call) -> dict[str, Any]:
+        registration = workers.register(call.payload, call.now)
+        return {**registered(call, registration), "workerConfig": registration.config.get("workerConfig", {})}
+
+    async def reregisterWorker(call: Call) -> dict[str, Any]:
+        call.authorize(**{name: call.payload[name] for name in ("workerPoolId", "workerGroup", "workerId")})
+        return registered(call, workers.reregister(call.payload, call.now))
+
+    async def listWorkers(call: Call) -> dict[str, Any]:
+        query = call.query
+        quarantined = query.get("quarantined")
+        found = workers.all_joined(
+            _queue(call),
+            Page.of(query),
+            call.now,
+            quarantined=None if quarantined is None else quarantined == "true",
+            state=query.get("workerState"),
+            launchConfigId=query.get("launchConfigId"),
+        )
+        return found.body("workers", lambda row: row)
+
+    async def getWorker(call: Call) -> dict[str, Any]:
+        params = call.params
+        found = workers.joined(_queue(call), params["workerGroup"], params["workerId"])
+        return {"provisionerId": params["provisionerId"], "workerType": params["workerType"], **found}
+
+    return {
+        "listProviders": listProviders,
+        "createWorkerPool": createWorkerPool,
+        "updateWorkerPool": updateWorkerPool,
+        "deleteWorkerPool": deleteWorkerPool,
+        "workerPool": workerPool,
+        "listWorkerPools": listWorkerPools,
+        "listWorkerPoolsStats": listWorkerPoolsStats,
+        "workerPoolStats": workerPoolStats,
+        "listWorkerPoolLaunchConfigs": listWorkerPoolLaunchConfigs,
+        "reportWorkerError": Partial(
+            reportWorkerError, "the owner of the pool gets no email, whatever emailOnError says"
+        ),
+        "listWorkerPoolErrors": listWorkerPoolErrors,
+        "workerPoolErrorStats": workerPoolErrorStats,
+        "listWorkersForWorkerPool": listWorkersForWorkerPool,
+        "listWorkersForWorkerGroup": listWorkersForWorkerGroup,
+        "worker": worker,
+        "createWorker": createWorker,
+        "updateWorker": updateWorker,
+        "removeWorker": removeWorker,
+        "shouldWorkerTerminate": shouldWorkerTerminate,
+        "registerWorker": registerWorker,
+        "reregisterWorker": reregisterWorker,
+        "listWorkers": listWorkers,
+        "getWorker": getWorker,
+    }
+
+
+def _key(call: Call) -> tuple[str, str, str]:
+    return call.params["workerPoolId"], call.params["workerGroup"], call.params["workerId"]
+
+
+def _queue(call: Call) -> str:
+    return f"{call.params['provisionerId']}/{call.params['workerType']}"

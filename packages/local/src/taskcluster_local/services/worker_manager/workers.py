@@ -1,0 +1,352 @@
+"""Workers of pools: created, registered when they start, and stopped. What they do is the queue's matter."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from taskcluster.slugs import slugId
+
+from ...encoding import is_object
+from ...errors import ApiError
+from ...events import Events
+from ...pages import Listing, Page
+from ...store import Row, Store
+from ...timestamps import normal, to_wire
+from .pools import WORKER_TABLES, Pools
+from .providers import PROVIDERS, STATIC, reregistration_seconds
+
+__all__ = ["Registration", "WorkerQueue", "Workers", "worker_of"]
+
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
+_LARGEST_CAPACITY = 2**31 - 1
+_STATES = frozenset({"requested", "running", "stopping", "stopped"})
+_STANDALONE = "standalone"
+_OF_QUEUE = (
+    "workerGroup", "workerId", "firstClaim", "lastDateActive", "latestTask", "recentTasks", "expires",
+    "quarantineUntil", "quarantineDetails", "provisionerId", "workerType",
+)  # fmt: skip
+_JOINED = ("workerPoolId", "providerId", "state", "capacity", "launchConfigId")
+
+
+class WorkerQueue(Protocol):
+    """What the queue knows of workers, and must be told of them. A pool's workers work for the queue of its name."""
+
+    def worker(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any] | None:
+        """Return a worker as the queue's getWorker shows it, or None for one that it does not know."""
+        ...
+
+    def workers(self, taskQueueId: str, page: Page, now: datetime, *, quarantined: bool | None) -> Listing:
+        """Return workers of a queue; each row is what the queue's listWorkers shows.
+
+        Args:
+            taskQueueId: The queue.
+            page: Which of them.
+            now: The present.
+            quarantined: Whether those in quarantine or the others; None for both.
+        """
+        ...
+
+    def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
+        """End the runs of a worker that is gone, within the transaction that is open."""
+        ...
+
+
+class Registration(NamedTuple):
+    """What a worker gets that has proved who it is."""
+
+    worker: Row
+    expires: datetime
+    """When it must have registered again."""
+    secret: str
+    """Which it can do once with this."""
+    config: dict[str, Any]
+    """Of its pool."""
+
+
+class Workers:
+    """All workers of pools in a deployment.
+
+    Args:
+        store: Where they are kept.
+        events: Where it is told what happens to them.
+        pools: Their pools.
+        queue: What they work for.
+    """
+
+    def __init__(self, store: Store, events: Events, pools: Pools, queue: WorkerQueue) -> None:
+        self._store = store
+        self._events = events
+        self._pools = pools
+        self._queue = queue
+        store.create(WORKER_TABLES)
+
+    def create(self, key: tuple[str, str, str], payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Let there be a worker, that can register; one that is there exactly so already is no error.
+
+        Args:
+            key: workerPoolId, workerGroup and workerId.
+            payload: Of createWorker.
+            now: The present.
+
+        Raises:
+            ApiError: There is no such pool (ResourceNotFound), its workers are not created so, or the payload makes
+                no sense (InputError); there is such a worker that differs (RequestConflict).
+        """
+        providerId = self._pools.providerId(key[0])
+        if not all(_ID.fullmatch(part) for part in key[1:]):
+            raise ApiError("InputError", "workerGroup and workerId are 1 to 38 letters, digits, - or _")
+        expires, capacity, proof = _given(providerId, payload, now)
+        capacity = 1 if capacity is None else capacity
+        with self._store.transaction():
+            row = self._row(key)
+            if row is not None:
+                if (row["expires"], row["capacity"], row["staticSecret"]) != (expires, capacity, proof):
+                    raise ApiError("RequestConflict", "Worker already exists")
+                return worker_of(row)
+            at = to_wire(now)
+            self._store.run(
+                "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, 'requested', ?, ?, ?, NULL, ?, NULL)",
+                *key,
+                providerId,
+                at,
+                expires,
+                capacity,
+                at,
+                at,
+                proof,
+            )
+            self._publish("workerRequested", self.row(key), now)
+        return self.worker(key)
+
+    def update(self, key: tuple[str, str, str], payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Change a worker; without a capacity in the payload it keeps the one it has.
+
+        Raises:
+            ApiError: There is none (ResourceNotFound), or the payload makes no sense (InputError).
+        """
+        expires, capacity, proof = _given(self.row(key)["providerId"], payload, now)
+        self._store.run(
+            "UPDATE workers SET expires = ?, capacity = coalesce(?, capacity), staticSecret = ?, lastModified = ?"
+            " WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?",
+            expires,
+            capacity,
+            proof,
+            to_wire(now),
+            *key,
+        )
+        return self.worker(key)
+
+    def remove(self, key: tuple[str, str, str], now: datetime) -> None:
+        """Stop a worker, if it is there and has not stopped."""
+        with self._store.transaction():
+            row = self._row(key)
+            if row is not None:
+                self._stop(row, "workerManager.removeWorker API call", now)
+
+    def _stop(self, row: Row, reason: str, now: datetime) -> None:
+        if row["state"] == "stopped":
+            return
+        key = _key(row)
+        self._set_state(key, "stopped", None, now)
+        self._publish("workerRemoved", row, now, reason=reason)
+        self._publish("workerStopped", row, now)
+        self._queue.worker_removed(*key, now)
+
+    def expire(self, now: datetime) -> None:
+        """Stop and remove the workers that have expired."""
+        with self._store.transaction():
+            for row in self._store.all("SELECT * FROM workers WHERE expires <= ? LIMIT 1000", to_wire(now)):
+                self._stop(row, "worker expired", now)
+                self._store.run(
+                    "DELETE FROM workers WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?", *_key(row)
+                )
+
+    def register(self, payload: dict[str, Any], now: datetime) -> Registration:
+        """Let a worker run that proves who it is by its secret.
+
+        Raises:
+            ApiError: There is no such pool, provider or worker (ResourceNotFound); the worker is of another provider,
+                has registered before, or proves nothing (InputError).
+        """
+        key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
+        with self._store.transaction():
+            config = self._pools.config(key[0])
+            if payload["providerId"] not in PROVIDERS:
+                raise ApiError("ResourceNotFound", f"Provider {payload['providerId']} does not exist")
+            row = self.row(key)
+            if row["providerId"] != payload["providerId"]:
+                raise ApiError("InputError", f"Worker does not have the providerId {payload['providerId']}")
+            if row["state"] != "requested":
+                raise ApiError("InputError", f"Worker cannot register: it is already {row['state']}")
+            if not _proves(payload["workerIdentityProof"].get("staticSecret", ""), row["staticSecret"]):
+                raise ApiError("InputError", "bad staticSecret in workerIdentityProof")
+            secret = self._new_secret(key, now)
+            self._publish("workerRunning", row, now)
+        return Registration(row, _registered_until(config, now), secret, config)
+
+    def reregister(self, payload: dict[str, Any], now: datetime) -> Registration:
+        """Renew the registration of a worker that has the secret of the last one.
+
+        Raises:
+            ApiError: There is no such worker (ResourceNotFound), or that is not its secret (InputError).
+        """
+        key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
+        with self._store.transaction():
+            row = self.row(key)
+            if row["secret"] is None or not _proves(payload["secret"], row["secret"]):
+                raise ApiError("InputError", "Could not generate credentials for this secret")
+            config = self._pools.config(key[0])
+            return Registration(row, _registered_until(config, now), self._new_secret(key, now), config)
+
+    def _new_secret(self, key: tuple[str, str, str], now: datetime) -> str:
+        secret = slugId() + slugId()
+        self._set_state(key, "running", _digest(secret), now)
+        return secret
+
+    def _set_state(self, key: tuple[str, str, str], state: str, secret: str | None, now: datetime) -> None:
+        self._store.run(
+            "UPDATE workers SET state = ?, secret = ?, lastModified = ?, lastChecked = ?"
+            " WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?",
+            state,
+            secret,
+            to_wire(now),
+            to_wire(now),
+            *key,
+        )
+
+    def should_terminate(self, key: tuple[str, str, str]) -> dict[str, Any]:
+        """Return whether a worker should end itself, and why, or raise ApiError (ResourceNotFound)."""
+        if self.row(key)["state"] in ("stopping", "stopped"):
+            return {"terminate": True, "reason": "the worker has been removed"}
+        return {"terminate": False, "reason": "the worker has not been removed"}
+
+    def row(self, key: tuple[str, str, str]) -> Row:
+        """Return all that is kept of a worker, or raise ApiError (ResourceNotFound)."""
+        row = self._row(key)
+        if row is None:
+            raise ApiError("ResourceNotFound", "Worker not found")
+        return row
+
+    def worker(self, key: tuple[str, str, str]) -> dict[str, Any]:
+        """Return a worker as APIs show it, or raise ApiError (ResourceNotFound)."""
+        return worker_of(self.row(key))
+
+    def workers(
+        self, workerPoolId: str, page: Page, *, state: str | None = None, launchConfigId: str | None = None
+    ) -> Listing:
+        """Return workers of a pool, by group and id."""
+        if state is not None and state not in _STATES:
+            raise ApiError("InputError", f"A worker's state is one of {', '.join(sorted(_STATES))}")
+        return page.read(
+            self._store,
+            "SELECT * FROM workers WHERE workerPoolId = ? AND (? IS NULL OR state = ?)"
+            " AND (? IS NULL OR launchConfigId = ?)",
+            workerPoolId,
+            state,
+            state,
+            launchConfigId,
+            launchConfigId,
+            key=("workerGroup", "workerId"),
+        )
+
+    def workers_of_group(self, workerPoolId: str, workerGroup: str, page: Page) -> Listing:
+        """Return workers of a pool that are in one group, by id."""
+        statement = "SELECT * FROM workers WHERE workerPoolId = ? AND workerGroup = ?"
+        return page.read(self._store, statement, workerPoolId, workerGroup, key=("workerId",))
+
+    def joined(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any]:
+        """Return what the queue knows of a worker, and what is known here; or raise ApiError (ResourceNotFound)."""
+        found = self._queue.worker(taskQueueId, workerGroup, workerId)
+        if found is None:
+            raise ApiError("ResourceNotFound", "Worker not found")
+        return self._join(taskQueueId, found)
+
+    def all_joined(
+        self,
+        taskQueueId: str,
+        page: Page,
+        now: datetime,
+        *,
+        quarantined: bool | None,
+        state: str | None,
+        launchConfigId: str | None,
+    ) -> Listing:
+        """Return the workers that the queue knows, with what is known here.
+
+        State and launch configuration narrow a page after it is read, so one can be short before the end.
+        """
+        if state is not None and state not in _STATES | {_STANDALONE}:
+            raise ApiError("InputError", f"A worker's state is one of {', '.join(sorted(_STATES | {_STANDALONE}))}")
+        found = self._queue.workers(taskQueueId, page, now, quarantined=quarantined)
+        rows = [self._join(taskQueueId, row) for row in found.rows]
+        wanted = {"state": state, "launchConfigId": launchConfigId}
+        narrowed = [
+            row for row in rows if all(value is None or row.get(name) == value for name, value in wanted.items())
+        ]
+        return Listing(narrowed, found.token)
+
+    def _join(self, taskQueueId: str, found: dict[str, Any]) -> dict[str, Any]:
+        shown = {name: found[name] for name in _OF_QUEUE if found.get(name) is not None}
+        row = self._row((taskQueueId, found["workerGroup"], found["workerId"]))
+        if row is None:
+            # The pattern of workerPoolId is narrower than that of queues.
+            return {**shown, "state": _STANDALONE}
+        return shown | {name: row[name] for name in _JOINED if row[name] is not None}
+
+    def _row(self, key: tuple[str, str, str]) -> Row | None:
+        statement = "SELECT * FROM workers WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?"
+        return self._store.one(statement, *key)
+
+    def _publish(self, name: str, row: Row, now: datetime, **others: str) -> None:
+        named = ("workerPoolId", "providerId", "workerGroup", "workerId", "capacity", "launchConfigId")
+        message = {name: row[name] for name in named if row[name] is not None}
+        provisionerId, _, workerType = row["workerPoolId"].partition("/")
+        self._events.publish(
+            "worker-manager",
+            name,
+            {**message, "timestamp": to_wire(now), **others},
+            provisionerId=provisionerId,
+            workerType=workerType,
+            **{word: row[word] for word in ("providerId", "workerGroup", "workerId", "launchConfigId")},
+        )
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row["workerPoolId"], row["workerGroup"], row["workerId"]
+
+
+def _given(providerId: str, payload: dict[str, Any], now: datetime) -> tuple[str, int | None, str]:
+    """Return what a payload says of a worker: expires, capacity, and its secret as it is kept."""
+    if providerId != STATIC:
+        raise ApiError("InputError", f"Workers are created only in pools of the provider {STATIC}, not of {providerId}")
+    expires, capacity = normal(payload["expires"]), payload.get("capacity")
+    if expires <= to_wire(now):
+        raise ApiError("InputError", "expires must be in the future")
+    if capacity is not None and capacity > _LARGEST_CAPACITY:
+        raise ApiError("InputError", f"capacity must be at most {_LARGEST_CAPACITY}")
+    info = payload.get("providerInfo")
+    if not is_object(info) or "staticSecret" not in info:
+        raise ApiError("InputError", "providerInfo must have a staticSecret")
+    return expires, capacity, _digest(info["staticSecret"])
+
+
+def _registered_until(config: dict[str, Any], now: datetime) -> datetime:
+    return now + timedelta(seconds=reregistration_seconds(config))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _proves(secret: str, digest: str) -> bool:
+    return hmac.compare_digest(_digest(secret), digest)
+
+
+def worker_of(row: Row) -> dict[str, Any]:
+    """Return a worker as APIs show it."""
+    hidden = ("staticSecret", "secret")
+    return {name: value for name, value in row.items() if name not in hidden and value is not None}

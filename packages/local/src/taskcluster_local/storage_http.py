@@ -1,0 +1,105 @@
+"""Files over HTTP, answered as S3 does.
+
+aiohttp's own FileResponse tags a file by its date, so that two contents can have one tag, and sends a part of a file
+also where `If-Range` names another version of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+from aiohttp import web
+from aiohttp.client_exceptions import ClientError
+
+from .storage import Refusal, Storage, StoredFile
+
+__all__ = ["respond"]
+
+_CHUNK = 256 * 1024
+
+
+async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamResponse:
+    """Put or get the file that a request is for."""
+    try:
+        if request.method not in ("PUT", "GET", "HEAD"):
+            raise Refusal(405, "files are put with PUT and got with GET or HEAD")
+        name = storage.allowed(request.method, request.raw_path, request.headers)
+        if request.method == "PUT":
+            return await _put(request, storage, name)
+        found = storage.find(name)
+        if found is None:
+            raise Refusal(404, "there is no such file")
+        # Opened before anything is awaited: what replaces the file meanwhile does not change the answer.
+        with found.path.open("rb") as file:
+            return await _get(request, found, file)
+    except Refusal as refusal:
+        return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
+
+
+async def _put(request: web.BaseRequest, storage: Storage, name: str) -> web.StreamResponse:
+    if request.content_length is None:
+        raise Refusal(411, "a file is sent with a Content-Length, not in chunks")
+    tag = await storage.receive(name, _content(request), request.content_length, request.headers)
+    return web.Response(headers={"ETag": f'"{tag}"'})
+
+
+async def _content(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        async for chunk in request.content.iter_any():
+            yield chunk
+    except (ClientError, asyncio.IncompleteReadError, ConnectionError) as error:
+        raise Refusal(400, "the body ended too early") from error
+
+
+async def _get(request: web.BaseRequest, found: StoredFile, file: BinaryIO) -> web.StreamResponse:
+    size = file.seek(0, 2)
+    headers = {"ETag": f'"{found.etag}"', "Accept-Ranges": "bytes"}
+    if "if-match" in request.headers and not _names(request.headers["if-match"], found.etag, weak=False):
+        return web.Response(status=412, headers=headers, text="the file is another by now\n")
+    if "if-none-match" in request.headers and _names(request.headers["if-none-match"], found.etag, weak=True):
+        return web.Response(status=304, headers=headers)
+    part = _range(request, found, size)
+    if part is not None and part.start >= size:
+        headers["Content-Range"] = f"bytes */{size}"
+        return web.Response(status=416, headers=headers, text=f"the file has {size} bytes\n")
+    headers["Content-Type"] = found.content_type
+    if found.content_encoding is not None:
+        headers["Content-Encoding"] = found.content_encoding
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    first, end = (0, size) if part is None else (part.start, part.stop)
+    response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
+    response.content_length = end - first
+    await response.prepare(request)
+    if request.method != "HEAD":
+        file.seek(first)
+        while first < end and (chunk := file.read(min(_CHUNK, end - first))):
+            first += len(chunk)
+            await response.write(chunk)
+    return response
+
+
+def _names(header: str, etag: str, *, weak: bool) -> bool:
+    """Whether a list of entity tags has this one, or `*`."""
+    tags = [tag.strip() for tag in header.split(",")]
+    return "*" in tags or any((tag.removeprefix("W/") if weak else tag) == f'"{etag}"' for tag in tags)
+
+
+def _range(request: web.BaseRequest, found: StoredFile, size: int) -> range | None:
+    """Return the bytes that a request asks for; None for all. Several ranges at once are not served, as in S3."""
+    condition = request.headers.get("if-range")
+    if condition is not None and condition.strip() != f'"{found.etag}"':
+        return None
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return None
+    if wanted.start is None:
+        return None
+    # The last so many bytes have a negative start.
+    first = wanted.start if wanted.start >= 0 else max(0, size + wanted.start)
+    return range(first, size if wanted.stop is None else min(wanted.stop, size))

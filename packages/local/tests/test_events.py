@@ -1,0 +1,179 @@
+"""Messages on exchanges: which bindings let them through, and when they are delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from taskcluster_local.events import Binding, Events, Message
+from taskcluster_local.store import Store
+
+EXCHANGE = "exchange/taskcluster-x/v1/happened"
+REFERENCES = {
+    "x": {
+        "exchangePrefix": "exchange/taskcluster-x/v1/",
+        "exchanges": [
+            {
+                "name": "happened",
+                "exchange": "happened",
+                "routingKey": [{"name": "kind", "constant": "primary"}, {"name": "what"}, {"name": "reserved"}],
+            }
+        ],
+    }
+}
+
+
+def naive(pattern: list[str], words: list[str]) -> bool:
+    """Whether a routing key matches, by the words of the definition."""
+    if not pattern:
+        return not words
+    if pattern[0] == "#":
+        return any(naive(pattern[1:], words[skipped:]) for skipped in range(len(words) + 1))
+    return bool(words) and pattern[0] in ("*", words[0]) and naive(pattern[1:], words[1:])
+
+
+def matches(pattern: str, key: str, *routes: str) -> bool:
+    return Binding(EXCHANGE, pattern).matches(Message("x", EXCHANGE, key, routes, {}))
+
+
+WORDS = st.sampled_from(["a", "b", "_", "", "a+", "(", "\n", "é"])
+
+
+@given(st.lists(WORDS | st.sampled_from(["*", "#"]), min_size=1, max_size=6), st.lists(WORDS, min_size=1, max_size=6))
+@example(["#"], ["a"])
+@example(["#", "a"], ["a"])
+@example(["a", "#"], ["a"])
+@example(["a", "#", "b"], ["a", "b"])
+@example(["a", "#", "b"], ["a", "x", "b", "b"])
+@example(["#", "#"], ["a"])
+@example(["*", "#"], ["a"])
+@example(["#", "*"], ["a", "b"])
+def test_patterns_match_as_they_are_defined(pattern: list[str], words: list[str]) -> None:
+    assert matches(".".join(pattern), ".".join(words)) is naive(pattern, words)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "expected"),
+    [
+        ("#", "a.b.c", True),
+        ("a.*.c", "a.b.c", True),
+        ("a.*", "a.b.c", False),
+        ("#.c", "a.b.c", True),
+        ("a.#", "a.b.c", True),
+        ("a.#.c", "a.c", True),
+        ("*", "a.b", False),
+        ("a", "ab", False),
+        ("a*", "ab", False),
+        ("route.index.#", "primary.x", False),
+    ],
+)
+def test_patterns(pattern: str, key: str, expected: bool) -> None:
+    assert matches(pattern, key) is expected
+
+
+def test_routes_are_keys_too_and_the_exchange_must_be_the_same() -> None:
+    assert matches("route.index.*", "primary.x", "route.other", "route.index.a")
+    assert not Binding("other", "#").matches(Message("x", EXCHANGE, "a", (), {}))
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with closing(Store()) as made:
+        yield made
+
+
+@pytest.fixture
+def events(store: Store) -> Events:
+    return Events(REFERENCES, store)
+
+
+@pytest.fixture
+def received(events: Events) -> list[str]:
+    found: list[str] = []
+    events.subscribe(
+        [Binding(EXCHANGE, "#"), Binding(EXCHANGE, "primary.#")], lambda each: found.append(each.payload["n"])
+    )
+    return found
+
+
+def publish(events: Events, n: str) -> None:
+    events.publish("x", "happened", {"n": n}, what=n)
+
+
+def test_a_message_has_its_key_and_routes(events: Events) -> None:
+    found: list[Message] = []
+    events.subscribe([Binding(EXCHANGE, "#")], found.append)
+    events.publish("x", "happened", {"n": 1}, what="w", routes=["a.b"], reserved=None)
+    assert found == [Message("x", EXCHANGE, "primary.w._", ("route.a.b",), {"n": 1})]
+
+
+def test_what_is_not_kept_is_not_delivered(events: Events, store: Store, received: list[str]) -> None:
+    with store.transaction():
+        publish(events, "1")
+        with suppress(LookupError), store.transaction():
+            publish(events, "2")
+            raise LookupError
+        with store.transaction():
+            publish(events, "3")
+        assert received == []
+    assert received == ["1", "3"]
+    with suppress(LookupError), store.transaction():
+        publish(events, "4")
+        raise LookupError
+    publish(events, "5")
+    assert received == ["1", "3", "5"]
+
+
+def test_reactions_belong_to_the_transaction(events: Events, store: Store, received: list[str]) -> None:
+    seen: list[str] = []
+
+    def react(message: Message) -> None:
+        seen.append(message.payload["n"])
+        if message.payload["n"] == "1":
+            publish(events, "1 followed")
+        if message.payload["n"] == "bad":
+            raise LookupError
+
+    events.react(Binding(EXCHANGE, "primary.#"), react)
+    with store.transaction():
+        publish(events, "1")
+        assert seen == ["1", "1 followed"]
+    with suppress(LookupError), store.transaction():
+        publish(events, "2")
+        publish(events, "bad")
+    assert received == ["1", "1 followed"]
+
+
+def test_nothing_comes_after_closing(events: Events, received: list[str]) -> None:
+    other: list[Message] = []
+    subscription = events.subscribe([Binding(EXCHANGE, "#")], other.append)
+    publish(events, "1")
+    subscription.close()
+    subscription.close()
+    publish(events, "2")
+    assert (len(other), received) == (1, ["1", "2"])
+
+
+def test_a_receiver_may_close_and_subscribe(events: Events) -> None:
+    found: list[str] = []
+
+    def once(message: Message) -> None:
+        found.append(message.payload["n"])
+        first.close()
+        events.subscribe([Binding(EXCHANGE, "#")], lambda each: found.append(f"later {each.payload['n']}"))
+
+    first = events.subscribe([Binding(EXCHANGE, "#")], once)
+    publish(events, "1")
+    publish(events, "2")
+    assert found == ["1", "later 2"]
+
+
+def test_keys_that_cannot_be(events: Events) -> None:
+    with pytest.raises(ValueError, match="has no"):
+        events.publish("x", "happened", {}, other=1)
+    with pytest.raises(ValueError, match="longer than 255 bytes"):
+        events.publish("x", "happened", {}, what="é" * 127)

@@ -1,0 +1,155 @@
+"""Messages come from the server to those who listen, in both kinds of code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster_local import LocalTaskcluster
+from taskcluster_local.server import Server
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as made:
+        yield made
+
+
+@pytest.fixture
+def local(running: LocalTaskcluster) -> LocalTaskcluster:
+    running.reset()
+    return running
+
+
+def server_of(local: LocalTaskcluster) -> Server:
+    return local._server
+
+
+def publish(local: LocalTaskcluster, **words: Any) -> None:
+    """Let the queue publish a message, as it does when a task is pending."""
+
+    async def procedure() -> None:
+        server_of(local)._state.deployment.events.publish("queue", "taskPending", {"words": words}, **words)
+
+    server_of(local).submit(procedure()).result()
+
+
+@pytest.fixture
+def events(local: LocalTaskcluster) -> Any:
+    return taskcluster.QueueEvents(local.options())
+
+
+def test_messages_come_in_order(local: LocalTaskcluster, events: Any) -> None:
+    publish(local, taskId="before")
+    with local.listen(events.taskPending()) as messages:
+        for number in range(3):
+            publish(local, taskId=f"t{number}")
+        first = messages.get(timeout=5)
+        assert first.exchange == "exchange/taskcluster-queue/v1/task-pending"
+        assert first.routingKey.startswith("primary.t0.")
+        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["t1", "t2"]
+        assert messages.drain() == []
+
+
+def test_bindings_choose(local: LocalTaskcluster, events: Any) -> None:
+    with local.listen(events.taskPending(taskId="a"), events.taskPending(runId=3), events.taskFailed()) as messages:
+        publish(local, taskId="a", runId=3)
+        publish(local, taskId="b", runId=4)
+        publish(local, taskId="b", runId=3)
+        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["a", "b"]
+
+
+def test_a_message_is_the_listeners_own(local: LocalTaskcluster, events: Any) -> None:
+    with local.listen(events.taskPending()) as one, local.listen(events.taskPending()) as other:
+        publish(local, taskId="a")
+        one.get(5).payload.clear()
+        assert other.get(5).payload == {"words": {"taskId": "a"}}
+
+
+def test_waiting(local: LocalTaskcluster, events: Any) -> None:
+    with local.listen(events.taskPending()) as messages:
+        with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
+            messages.get(timeout=0.01)
+        thread = threading.Thread(target=publish, args=(local,), kwargs={"taskId": "late"})
+        thread.start()
+        assert messages.get(timeout=5).payload["words"] == {"taskId": "late"}
+        thread.join()
+
+
+def test_the_end_of_the_block_ends_it(local: LocalTaskcluster, events: Any) -> None:
+    with local.listen(events.taskPending()) as messages:
+        publish(local, taskId="a")
+    assert len(list(messages)) == 1
+    with pytest.raises(EOFError, match="no more messages"):
+        messages.get(timeout=5)
+
+
+def test_stopping_the_server_ends_it() -> None:
+    with LocalTaskcluster() as local:
+        listening = local.listen(taskcluster.QueueEvents(local.options()).taskPending())
+        messages = listening.__enter__()
+        publish(local, taskId="a")
+    assert [message.payload["words"]["taskId"] for message in messages] == ["a"]
+    listening.__exit__(None, None, None)
+
+
+def test_a_clean_state_has_the_same_listeners_and_no_old_messages(local: LocalTaskcluster, events: Any) -> None:
+    with local.listen(events.taskPending()) as messages:
+        publish(local, taskId="old")
+        local.reset()
+        publish(local, taskId="new")
+        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["new"]
+
+
+def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
+    async def scenario() -> None:
+        async with local.aio.listen(events.taskPending()) as messages:
+            with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
+                await messages.get(timeout=0.01)
+            waiting = asyncio.create_task(messages.get(timeout=5))
+            await asyncio.to_thread(publish, local, taskId="a")
+            assert (await waiting).payload["words"] == {"taskId": "a"}
+            for name in "bcd":
+                await asyncio.to_thread(publish, local, taskId=name)
+            assert (await messages.get()).payload["words"] == {"taskId": "b"}
+            assert len(messages.drain()) == 2
+        assert [message async for message in messages] == []
+        with pytest.raises(EOFError):
+            await messages.get()
+
+    asyncio.run(scenario())
+
+
+def test_a_loop_that_ended_is_no_trouble_to_the_server(local: LocalTaskcluster, events: Any) -> None:
+    async def scenario() -> Any:
+        listening = local.aio.listen(events.taskPending())
+        await listening.__aenter__()
+        return listening
+
+    listening = asyncio.run(scenario())
+    publish(local, taskId="a")
+    asyncio.run(listening.__aexit__(None, None, None))
+    with local.listen(events.taskPending()) as messages:
+        publish(local, taskId="b")
+        assert messages.get(5).payload["words"] == {"taskId": "b"}
+
+
+@pytest.mark.parametrize(
+    ("bindings", "error", "told"),
+    [
+        ([], TypeError, "listen to what"),
+        (["exchange/taskcluster-queue/v1/task-pending"], TypeError, "is no binding"),
+        ([{"exchange": "exchange/taskcluster-queue/v1/task-pending"}], TypeError, "is no binding"),
+        ([{"exchange": "exchange/x", "routingKeyPattern": "#"}], ValueError, "no exchange 'exchange/x'"),
+    ],
+)
+def test_bindings_that_are_none(
+    local: LocalTaskcluster, bindings: list[Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told), local.listen(*bindings):
+        pass

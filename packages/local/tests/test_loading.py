@@ -1,0 +1,226 @@
+"""Files that say what is to be in a deployment: what is wrong with one is told before anything is sent."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster_local import LoadError, LocalTaskcluster
+from taskcluster_local.loading import read
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
+
+FILE = """
+    secrets:
+      project/x:
+        secret: {password: hunter2}
+        expires: 2 days
+    tasks:
+      test:
+        taskQueueId: p/w
+        dependencies: [build]
+        taskGroupId: build
+        metadata: &about {name: n, description: d, owner: o, source: "https://example.com"}
+      build:
+        taskQueueId: p/w
+        metadata: *about
+    """
+ACCOUNTS = """
+    roles:
+      worker-type:p/*:
+        scopes: ["queue:claim-work:<..>"]
+    clients:
+      project/x/bot:
+        scopes: ["assume:worker-type:p/w"]
+        expires: 1 month
+    """
+HOOKS = """
+    hooks:
+      project-x/nightly/one:
+        metadata: {name: n, description: d, owner: o@example.com}
+        task: {}
+    """
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "setup.yml"
+        path.write_text(textwrap.dedent(text), "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as made:
+        yield made
+
+
+@pytest.fixture
+def local(running: LocalTaskcluster) -> LocalTaskcluster:
+    running.reset()
+    return running
+
+
+def task_ids(path: Path) -> dict[str, str]:
+    return {item.key: item.params["taskId"] for item in read(path, NOW).items if item.kind == "tasks"}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_secrets_and_tasks(local: LocalTaskcluster, write: Any, times: int) -> None:
+    path = write(FILE)
+    for _ in range(times):
+        assert local.load(path) == {}
+    ids = task_ids(path)
+    with taskcluster.Queue(local.options()) as queue, taskcluster.Secrets(local.options()) as secrets:
+        assert secrets.get("project/x")["secret"] == {"password": "hunter2"}
+        test = queue.task(ids["test"])
+        assert (test["dependencies"], test["taskGroupId"]) == ([ids["build"]], ids["build"])
+        assert queue.status(ids["test"])["status"]["state"] == "unscheduled"
+        assert queue.status(ids["build"])["status"]["state"] == "pending"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_roles_and_clients(local: LocalTaskcluster, write: Any, times: int) -> None:
+    path = write(ACCOUNTS)
+    tokens = local.load(path)
+    credentials = {"clientId": "project/x/bot", "accessToken": tokens["project/x/bot"]}
+    for _ in range(times - 1):
+        assert local.load(path) == {}
+    with taskcluster.Auth({**local.options(), "credentials": credentials}) as auth:
+        assert "queue:claim-work:p/w" not in auth.currentScopes()["scopes"]
+        assert "queue:claim-work:w" in auth.currentScopes()["scopes"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_hooks(local: LocalTaskcluster, write: Any, times: int) -> None:
+    for _ in range(times):
+        local.load(write(HOOKS))
+    with taskcluster.Hooks(local.options()) as hooks:
+        assert hooks.hook("project-x", "nightly/one")["metadata"]["name"] == "n"
+
+
+def test_a_mapping_and_nothing(local: LocalTaskcluster, write: Any) -> None:
+    local.load({"secrets": {"a": {"secret": {"b": 1}}}})
+    with taskcluster.Secrets(local.options()) as secrets:
+        assert secrets.get("a")["secret"] == {"b": 1}
+    for source in ({}, {"tasks": None}, write(""), write("# nothing yet\n")):
+        assert local.load(source) == {}
+
+
+def test_dates_are_counted_from_the_deployments_present(local: LocalTaskcluster, write: Any) -> None:
+    local.advance(days=400)
+    path = write(FILE)
+    local.load(path)
+    with taskcluster.Queue(local.options()) as queue:
+        assert queue.status(task_ids(path)["build"])["status"]["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2 days", "2030-01-03T12:00:00.000Z"),
+        ("2030-02-01T00:00:00Z", "2030-02-01T00:00:00.000Z"),
+        ("2030-02-01T00:00:00+01:00", "2030-01-31T23:00:00.000Z"),
+        ("2030-02-01", "2030-02-01T00:00:00.000Z"),
+        ("'2030-02-01T00:00:00Z'", "2030-02-01T00:00:00.000Z"),
+    ],
+)
+def test_dates(write: Any, given: str, kept: str) -> None:
+    [item] = read(write(f"secrets: {{a: {{secret: {{}}, expires: {given}}}}}"), NOW).items
+    assert item.payload["expires"] == kept
+
+
+def test_tasks_are_in_order_and_have_ids_of_their_own(write: Any) -> None:
+    text = "".join(
+        f"  {name}: {{taskQueueId: p/w, dependencies: [{needs}], metadata: "
+        "{name: n, description: d, owner: o, source: 'https://x'}}\n"
+        for name, needs in (("c", "b"), ("b", "a"), ("a", ""), ("Aa0bCd1eQ0C0000000000A", "c"))
+    )
+    ids = task_ids(write(f"tasks:\n{text}"))
+    assert list(ids) == ["a", "b", "c", "Aa0bCd1eQ0C0000000000A"]
+    assert ids["Aa0bCd1eQ0C0000000000A"] == "Aa0bCd1eQ0C0000000000A"
+    assert len(set(ids.values())) == 4
+
+
+ABOUT = "metadata: {name: n, description: d, owner: o, source: 'https://x'}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("secret: {}", r":1: secret: there is no such kind of thing; .*; did you mean 'secrets'\?"),
+        ("- secrets", r":1: it must hold a mapping"),
+        ("secrets: [a]", r":1: secrets: it must be a mapping"),
+        ("secrets:\n  a: b", r":2: secrets\.a: it must be a mapping"),
+        ("secrets:\n  a:\n    secret: 3", r":3: secrets\.a\.secret: must be object"),
+        ("secrets:\n  a: {}", r":2: secrets\.a: must have required property 'secret'"),
+        ("secrets:\n  a:\n    secret: {}\n    expires: soon", r":4: secrets\.a\.expires: 'soon' is neither a date nor"),
+        ("secrets:\n  a:\n    secret: {}\n    expires: 3", r":4: secrets\.a\.expires: 3 is neither"),
+        ("secrets:\n  a:\n    secret: {}\n    until: 3", r":2: secrets\.a: must NOT have additional .*until"),
+        (
+            "secrets:\n  a:\n    secret:\n      on: 1",
+            r":4: secrets\.a\.secret\.on: the key must be text: put on in quotes",
+        ),
+        (
+            "secrets:\n  a:\n    secret:\n      - 1\n      - .nan",
+            r":5: secrets\.a\.secret\.1: float is nothing that JSON",
+        ),
+        (
+            "secrets:\n  a:\n    secret: {day: 2030-01-01}",
+            r":3: secrets\.a\.secret\.day: a date can stand here as text",
+        ),
+        ("secrets:\n  1: {}", r":2: secrets\.1: the key must be text: put 1 in quotes"),
+        ("secrets:\n  a: {}\n  a: {}", r":3: secrets: the key 'a' is there twice"),
+        ("secrets: &x\n  a: *x", r":2: secrets\.a: it contains itself"),
+        ("clients:\n  a b: {}", r":2: clients\.a b: 'a b' is no clientId: it must match"),
+        ("clients:\n  a:\n    scopes: [x, 3]", r":3: clients\.a\.scopes\.1: must be string"),
+        ("hooks:\n  lonely: {}", r":2: hooks\.lonely: '' is no hookId"),
+        (
+            f"tasks:\n  a: {{dependencies: [b], {ABOUT}}}\n  b: {{dependencies: [a], {ABOUT}}}",
+            r":[23]: tasks\.[ab]: tasks that depend on each other: [ab] -> [ab] -> [ab]",
+        ),
+        ("tasks:\n  a:\n    metadata:\n      name: 3", r":[34]: tasks\.a\.metadata"),
+        ("secrets: {", r":\d: "),
+        ("secrets: !!python/object:os.system {}", r":1: could not determine a constructor"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(write: Any, text: str, told: str) -> None:
+    path = write(text)
+    with pytest.raises(LoadError, match=rf"^{path}{told}"):
+        read(path, NOW)
+
+
+def test_what_is_wrong_with_a_mapping() -> None:
+    with pytest.raises(LoadError, match=r"^the mapping: secrets\.a\.secret: must be object"):
+        read({"secrets": {"a": {"secret": 3}}}, NOW)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="No such file"):
+        read(tmp_path / "missing.yml", NOW)
+    (tmp_path / "latin.yml").write_bytes(b"secrets: \xff")
+    with pytest.raises(LoadError, match="not UTF-8"):
+        read(tmp_path / "latin.yml", NOW)
+
+
+def test_nothing_is_sent_of_a_file_with_an_error(local: LocalTaskcluster, write: Any) -> None:
+    path = write("secrets:\n  a: {secret: {}}\n  b: {secret: 3}")
+    with pytest.raises(LoadError):
+        local.load(path)
+    with taskcluster.Secrets(local.options()) as secrets:
+        assert secrets.list() == {"secrets": []}
+
+
+def test_a_refusal_names_what_was_refused(local: LocalTaskcluster, write: Any) -> None:
+    path = write(f"tasks: {{a: {{taskQueueId: p/w, deadline: 30 days, {ABOUT}}}}}")
+    with pytest.raises(LoadError, match=r"^tasks\.a: .*deadline"):
+        local.load(path)

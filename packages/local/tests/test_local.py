@@ -1,0 +1,198 @@
+"""What a running LocalTaskcluster can be asked to do: move time, forget everything, hand out clients, listen."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+import taskcluster.aio
+from taskcluster.exceptions import TaskclusterRestFailure
+from taskcluster_local import LocalTaskcluster
+from taskcluster_local.errors import ApiError
+
+WORKER = {"workerGroup": "g", "workerId": "i"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as made:
+        yield made
+
+
+@pytest.fixture
+def local(running: LocalTaskcluster) -> LocalTaskcluster:
+    running.reset()
+    return running
+
+
+def definition(local: LocalTaskcluster, **fields: Any) -> dict[str, Any]:
+    now = local.now()
+    return {
+        "taskQueueId": "p/w",
+        "created": now,
+        "deadline": now + timedelta(hours=1),
+        "payload": {},
+        "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+        **fields,
+    }
+
+
+# Time
+
+
+def test_time_moves_forward_and_what_is_due_is_done(local: LocalTaskcluster) -> None:
+    with taskcluster.Queue(local.options()) as queue:
+        task_id = taskcluster.slugId()
+        queue.createTask(task_id, definition(local))
+        queue.claimWork("p/w", WORKER)
+        local.advance(minutes=19)
+        assert queue.status(task_id)["status"]["state"] == "running"
+        local.advance(timedelta(minutes=2))
+        [first, second] = queue.status(task_id)["status"]["runs"]
+        assert (first["reasonResolved"], second["state"]) == ("claim-expired", "pending")
+        local.advance(hours=1, minutes=5)
+        status = queue.status(task_id)["status"]
+        assert (status["state"], status["runs"][1]["reasonResolved"]) == ("exception", "deadline-exceeded")
+        # Clients are not in the way: new tasks have the deployment's time.
+        queue.createTask(taskcluster.slugId(), definition(local))
+
+
+def test_the_present(local: LocalTaskcluster) -> None:
+    before = datetime.now(timezone.utc)
+    assert before <= local.now() <= datetime.now(timezone.utc)
+    local.advance(days=40)
+    assert timedelta(days=40) <= local.now() - before < timedelta(days=41)
+    local.reset()
+    assert local.now() - before < timedelta(days=1)
+
+
+def test_time_does_not_go_back(local: LocalTaskcluster) -> None:
+    with pytest.raises(ValueError, match="forward"):
+        local.advance(hours=-1)
+    for arguments in ({}, {"span": timedelta(1), "hours": 1}):
+        with pytest.raises(TypeError, match="how far"):
+            local.advance(**arguments)  # type: ignore[arg-type]
+
+
+def test_time_may_be_moved_by_several_at_once(local: LocalTaskcluster) -> None:
+    before = local.now()
+    threads = [threading.Thread(target=local.advance, kwargs={"hours": 1}) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert local.now() - before >= timedelta(hours=10)
+
+
+def test_time_in_async_code(local: LocalTaskcluster) -> None:
+    async def scenario() -> None:
+        before = local.now()
+        await local.aio.advance(hours=1)
+        await local.aio.advance(timedelta(hours=1))
+        assert local.now() - before >= timedelta(hours=2)
+
+    asyncio.run(scenario())
+
+
+# A clean state
+
+
+def test_everything_is_forgotten_and_clients_go_on(local: LocalTaskcluster) -> None:
+    with taskcluster.Secrets(local.options()) as secrets:
+        root_url = local.root_url
+        for _ in range(3):
+            assert secrets.list() == {"secrets": []}
+            secrets.set("a", {"secret": {}, "expires": taskcluster.fromNowJSON("1 hour")})
+            local.reset()
+        assert local.root_url == root_url
+
+
+def test_those_who_wait_for_work_are_answered(local: LocalTaskcluster) -> None:
+    async def scenario() -> None:
+        async with taskcluster.aio.Queue(local.options()) as queue:
+            waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
+            await queue.ping()
+            await local.aio.reset()
+            assert await asyncio.wait_for(waiting, 10) == {"tasks": []}
+            # The new state has its own waiters.
+            waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
+            await queue.ping()
+            await queue.createTask(taskcluster.slugId(), definition(local))
+            assert len((await asyncio.wait_for(waiting, 10))["tasks"]) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_is_kept_is_not_forgotten(tmp_path: Path) -> None:
+    with LocalTaskcluster(tmp_path / "data") as local, pytest.raises(RuntimeError, match="throw away"):
+        local.reset()
+
+
+def test_nothing_of_old_states_is_left(
+    local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(5):
+        local.reset()
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.undo()
+    local.reset()
+    assert list(tmp_path.iterdir()) == []
+
+
+# Clients
+
+
+def test_clients_with_some_scopes(local: LocalTaskcluster) -> None:
+    options = local.options(scopes=["secrets:get:a"])
+    assert options["credentials"]["clientId"] != local.options([])["credentials"]["clientId"]
+    with taskcluster.Secrets(local.options()) as root, taskcluster.Secrets(options) as some:
+        root.set("a", {"secret": {"b": "c"}, "expires": taskcluster.fromNowJSON("1 hour")})
+        assert some.get("a")["secret"] == {"b": "c"}
+        with pytest.raises(TaskclusterRestFailure) as caught:
+            some.remove("a")
+        assert caught.value.status_code == 403
+        # They are there as long as the test may take, whatever the time.
+        local.advance(days=365)
+        assert some.ping()["alive"] is True
+        assert taskcluster.Auth(options).currentScopes()["scopes"]
+
+
+def test_scopes_that_are_none(local: LocalTaskcluster) -> None:
+    with pytest.raises(TypeError, match="list of scopes"):
+        local.options("queue:*")
+    with pytest.raises(ApiError, match="is not a scope"):
+        local.options(["ä"])
+
+
+# A directory
+
+
+def test_state_and_token_survive_in_a_directory(tmp_path: Path) -> None:
+    local = LocalTaskcluster(tmp_path / "data")
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = local.credentials
+    with local:
+        credentials = local.credentials
+        with taskcluster.Secrets(local.options()) as secrets:
+            secrets.set("a", {"secret": {"b": "c"}, "expires": taskcluster.fromNowJSON("1 hour")})
+    with LocalTaskcluster(str(tmp_path / "data")) as again, taskcluster.Secrets(again.options()) as secrets:
+        assert again.credentials == credentials
+        assert secrets.get("a")["secret"] == {"b": "c"}
+    with LocalTaskcluster(tmp_path / "data", accessToken="given" * 9) as other:
+        assert other.credentials["accessToken"] == "given" * 9
+    assert {path.name.partition("-")[0] for path in (tmp_path / "data").iterdir()} == {"taskcluster.sqlite", "files"}
+
+
+def test_nothing_works_when_it_does_not_run() -> None:
+    local = LocalTaskcluster()
+    for use in (local.now, local.reset, local.options, lambda: local.advance(hours=1), lambda: local.load({})):
+        with pytest.raises(RuntimeError, match="not running"):
+            use()

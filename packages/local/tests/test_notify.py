@@ -1,0 +1,193 @@
+"""The notify service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskcluster_local.events import Binding, Message
+from taskcluster_local.services.notify.outbox import Notification
+
+ROOT = "/api/notify/v1"
+Make = Callable[..., Any]
+EXAMPLES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "email": ({"address": "a@example.com", "subject": "s", "content": "c", "template": "simple"}, "email", "address"),
+    "pulse": ({"routingKey": "a.b", "message": {"x": 1}}, "pulse", "routingKey"),
+    "matrix": ({"roomId": "!r:example.com", "body": "b", "msgtype": "m.notice"}, "matrix-room", "roomId"),
+    "slack": (
+        {"channelId": "C1", "text": "t", "unfurlLinks": False, "unfurlMedia": False},
+        "slack-channel",
+        "channelId",
+    ),
+}
+
+
+@pytest.fixture
+def published(site: Any) -> list[Message]:
+    """The messages that the notify service publishes."""
+    found: list[Message] = []
+    binding = Binding("exchange/taskcluster-notify/v1/notification", "primary.#")
+    site.deployment.events.subscribe([binding], found.append)
+    return found
+
+
+def kinds(site: Any) -> list[tuple[str, str]]:
+    messages = site.deployment.outbox.messages()
+    return [(each.notificationType, each.notificationAddress) for each in messages]
+
+
+@pytest.mark.parametrize("method", EXAMPLES)
+def test_sending(site: Any, method: str) -> None:
+    payload, kind, field = EXAMPLES[method]
+    answer = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (answer.status, answer.content) == (200, b"OK")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert site.deployment.outbox.messages() == [Notification(kind, payload[field], payload)]
+
+
+@pytest.mark.parametrize("method", EXAMPLES)
+def test_the_same_again_is_a_duplicate_for_a_day(site: Any, method: str) -> None:
+    payload, _, field = EXAMPLES[method]
+    assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
+    answer = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (answer.status, answer.content) == (204, b"")
+    assert site.call("POST", f"{ROOT}/{method}", {**payload, field: "b@example.com"}).status == 200
+    assert len(kinds(site)) == 2
+    site.clock.advance(days=1)
+    assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
+
+
+@pytest.mark.parametrize("method", EXAMPLES)
+def test_an_address_on_the_denylist_gets_nothing(site: Any, method: str) -> None:
+    payload, kind, field = EXAMPLES[method]
+    entry = {"notificationType": kind, "notificationAddress": payload[field]}
+    answer = site.call("POST", f"{ROOT}/denylist/add", entry)
+    assert (answer.status, answer.content) == (200, b"")
+    answer = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (answer.status, answer.code) == (400, "DenylistedAddress")
+    assert kinds(site) == []
+    assert site.call("DELETE", f"{ROOT}/denylist/delete", entry).status == 200
+    assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
+
+
+@pytest.mark.parametrize("method", EXAMPLES)
+def test_scopes(site: Any, new_site: Make, method: str) -> None:
+    payload, kind, field = EXAMPLES[method]
+    scopes = [f"notify:{kind}:{payload[field]}"]
+    with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as other:
+        assert other.call("POST", f"{ROOT}/{method}", payload, by="c").status == 200
+        answer = other.call("POST", f"{ROOT}/{method}", {**payload, field: "b@example.com"}, by="c")
+        assert answer.status == 403
+    for verb, path in (("POST", "add"), ("DELETE", "delete"), ("GET", "list")):
+        assert site.call(verb, f"{ROOT}/denylist/{path}", {}, by="nobody").status == 403
+
+
+def test_listing_the_denylist(site: Any) -> None:
+    entries = [
+        {"notificationType": kind, "notificationAddress": address}
+        for kind, address in (("email", "ä"), ("email", "a@b.c"), ("pulse", "a@b.c"))
+    ]
+    for entry in [*entries, *entries]:
+        assert site.call("POST", f"{ROOT}/denylist/add", entry).status == 200
+    assert site.ok("GET", f"{ROOT}/denylist/list") == {"addresses": entries}
+    page = site.ok("GET", f"{ROOT}/denylist/list?limit=2")
+    rest = site.ok("GET", f"{ROOT}/denylist/list?continuationToken={page['continuationToken']}")
+    assert [*page["addresses"], *rest["addresses"]] == entries
+
+
+def test_pulse_messages_are_published(site: Any, published: list[Message]) -> None:
+    for _ in range(2):
+        site.call("POST", f"{ROOT}/pulse", {"routingKey": "a.b", "message": {"x": 1}})
+    [message] = published
+    assert (message.routingKey, message.payload) == ("primary.a.b", {"message": {"x": 1}, "version": 1})
+
+
+@pytest.mark.parametrize("key", ["k" * 248, "ö" * 124])
+def test_routing_keys_must_fit(site: Any, published: list[Message], key: str) -> None:
+    answer = site.call("POST", f"{ROOT}/pulse", {"routingKey": key, "message": {}})
+    assert (answer.status, answer.code) == (400, "InputError")
+    assert kinds(site) == []
+    assert published == []
+
+
+def test_the_longest_routing_key(site: Any, published: list[Message]) -> None:
+    assert site.call("POST", f"{ROOT}/pulse", {"routingKey": "k" * 247, "message": {}}).status == 200
+    assert len(published) == 1
+
+
+def test_the_outbox_is_emptied_after_a_day(site: Any) -> None:
+    site.call("POST", f"{ROOT}/email", EXAMPLES["email"][0])
+    site.clock.advance(days=1)
+    asyncio.run(site.deployment.pass_time())
+    assert kinds(site) == []
+
+
+# Routes of tasks
+
+STATES = ["Defined", "Pending", "Running", "Completed", "Failed", "Exception"]
+
+
+@pytest.fixture
+def tell(site: Any, slug: Make) -> Make:
+    """Publishes what the queue does when a task with certain routes comes into a state."""
+
+    def call(state: str, *routes: str) -> None:
+        status = {
+            "taskId": slug(1),
+            "taskQueueId": "p/w",
+            "taskGroupId": slug(2),
+            "deadline": site.clock.at(hours=1),
+            "state": state.lower(),
+            "runs": [],
+        }
+        site.deployment.events.publish(
+            "queue", f"task{state}", {"status": status, "version": 1}, routes=routes, taskId=slug(1)
+        )
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("event", "states"),
+    [
+        *((state.lower(), [state]) for state in STATES),
+        ("resolved", ["Completed", "Failed", "Exception"]),
+        ("any", ["Completed", "Failed", "Exception"]),
+        ("transition", STATES),
+    ],
+)
+def test_tasks_ask_by_their_routes(site: Any, tell: Make, event: str, states: list[str]) -> None:
+    sent: list[str] = []
+    for state in STATES:
+        before = len(kinds(site))
+        tell(state, f"notify.email.a.b@example.com.on-{event}")
+        sent += [state] * (len(kinds(site)) - before)
+    assert sent == states
+    assert set(kinds(site)) == {("email", "a.b@example.com")}
+
+
+@pytest.mark.parametrize("method", EXAMPLES)
+def test_what_tasks_send_is_what_the_method_takes(site: Any, tell: Make, method: str) -> None:
+    payload, kind, field = EXAMPLES[method]
+    tell("Completed", f"notify.{kind}.{payload[field]}.on-completed", "notify.other.x.on-completed", "notify.email.x")
+    [sent] = site.deployment.outbox.messages()
+    assert (sent.notificationType, sent.notificationAddress) == (kind, payload[field])
+    schema = site.deployment.api.schemas.schema(f"notify/v1/{method}-request.json")
+    assert schema.errors(sent.payload) == []
+    assert site.call("POST", f"{ROOT}/{method}", sent.payload).status == 204
+
+
+def test_tasks_publish_by_their_routes(tell: Make, published: list[Message]) -> None:
+    tell("Failed", "notify.pulse.my.topic.on-failed")
+    [message] = published
+    assert message.routingKey == "primary.my.topic"
+    assert message.payload["message"]["state"] == "failed"
+
+
+def test_tasks_go_on_where_nothing_can_be_sent(site: Any, tell: Make) -> None:
+    site.call("POST", f"{ROOT}/denylist/add", {"notificationType": "email", "notificationAddress": "a@example.com"})
+    tell("Failed", "notify.email.a@example.com.on-failed", f"notify.pulse.{'k' * 250}.on-failed")
+    assert kinds(site) == []

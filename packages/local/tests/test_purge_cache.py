@@ -1,0 +1,85 @@
+"""The purge-cache service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+ROOT = "/api/purge-cache/v1/purge-cache"
+
+
+@pytest.fixture
+def purge(site: Any) -> Callable[..., None]:
+    def call(pool: str, cache: str) -> None:
+        answer = site.call("POST", f"{ROOT}/{pool}", {"cacheName": cache})
+        assert (answer.status, answer.content) == (204, b"")
+
+    return call
+
+
+def names(body: Any) -> list[str]:
+    return [request["cacheName"] for request in body["requests"]]
+
+
+def test_requests_of_a_pool(site: Any, purge: Callable[..., None]) -> None:
+    purge("p/w", "b")
+    purge("p%2Fw", "a")
+    purge("p/other", "c")
+    assert site.ok("GET", f"{ROOT}/p/w", by=None) == {
+        "requests": [
+            {"provisionerId": "p", "workerType": "w", "cacheName": name, "before": site.clock.at()} for name in "ab"
+        ]
+    }
+    assert site.ok("GET", f"{ROOT}/p/none") == {"requests": []}
+
+
+def test_asking_again_moves_the_date(site: Any, purge: Callable[..., None]) -> None:
+    purge("p/w", "a")
+    site.clock.advance(hours=1)
+    purge("p/w", "a")
+    assert [request["before"] for request in site.ok("GET", f"{ROOT}/p/w")["requests"]] == [site.clock.at()]
+
+
+def test_requests_since(site: Any, purge: Callable[..., None]) -> None:
+    purge("p/w", "old")
+    site.clock.advance(seconds=1)
+    purge("p/w", "new")
+    assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at()}")) == ["new"]
+    assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=-1)}")) == ["new", "old"]
+    assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=1)}")) == []
+    answer = site.call("GET", f"{ROOT}/p/w?since=yesterday")
+    assert (answer.status, answer.code) == (400, "InputError")
+
+
+def test_requests_hold_for_a_day(site: Any, purge: Callable[..., None]) -> None:
+    purge("p/w", "a")
+    site.clock.advance(days=1, seconds=-1)
+    purge("p/w", "b")
+    site.clock.advance(seconds=1)
+    assert names(site.ok("GET", f"{ROOT}/p/w")) == names(site.ok("GET", f"{ROOT}/list")) == ["b"]
+    asyncio.run(site.deployment.pass_time())
+    kept = site.store.all("SELECT * FROM purge_requests")
+    assert [row["cacheName"] for row in kept] == ['"b"']
+
+
+def test_all_requests_in_pages(site: Any, purge: Callable[..., None]) -> None:
+    for pool, cache in (("q/w", "a"), ("p/w", "b"), ("p/w", "ä")):
+        purge(pool, cache)
+    everything = site.ok("GET", f"{ROOT}/list", by=None)
+    assert sorted(names(everything)) == ["a", "b", "ä"]
+    page = site.ok("GET", f"{ROOT}/list?limit=2")
+    rest = site.ok("GET", f"{ROOT}/list?limit=2&continuationToken={page['continuationToken']}")
+    assert [*page["requests"], *rest["requests"]] == everything["requests"]
+
+
+def test_scopes(new_site: Callable[..., Any]) -> None:
+    scopes = ["purge-cache:p/w:a", "purge-cache:purge-requests::p/w"]
+    with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}], {"anonymous": []}) as site:
+        assert site.call("POST", f"{ROOT}/p/w", {"cacheName": "a"}, by="c").status == 204
+        assert site.call("POST", f"{ROOT}/p/w", {"cacheName": "b"}, by="c").status == 403
+        assert site.call("GET", f"{ROOT}/p/w", by="c").status == 200
+        assert site.call("GET", f"{ROOT}/p/x", by="c").status == 403
+        assert site.call("GET", f"{ROOT}/list", by="c").status == 403

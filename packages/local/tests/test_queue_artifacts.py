@@ -1,0 +1,438 @@
+"""The queue service: artifacts of every storage type."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from taskcluster import Queue
+from taskcluster_local.events import Binding
+from taskcluster_local.services.queue import artifacts as module
+
+ROOT = "/api/queue/v1"
+WORKER = {"workerGroup": "g", "workerId": "i"}
+Make = Callable[..., Any]
+
+
+class Objects:
+    """Objects that a test says are there."""
+
+    def __init__(self) -> None:
+        self.finished: set[str] = set()
+
+    def is_finished(self, name: str) -> bool:
+        return name in self.finished
+
+    def download_url(self, name: str, expires: datetime) -> str | None:
+        return f"https://objects.example.com/{name}?{expires:%H:%M}" if name in self.finished else None
+
+
+@pytest.fixture(autouse=True)
+def objects(monkeypatch: pytest.MonkeyPatch) -> Objects:
+    """Stands for the object service, in every site that is made later."""
+    found = Objects()
+    init = module.Artifacts.__init__
+
+    def with_objects(self: Any, store: Any, storage: Any, _: Any, queue: Any, messages: Any) -> None:
+        init(self, store, storage, found, queue, messages)
+
+    monkeypatch.setattr(module.Artifacts, "__init__", with_objects)
+    return found
+
+
+@pytest.fixture
+def running(site: Any, slug: Make, task: Make) -> str:
+    """The path of a run that is running."""
+    site.ok("PUT", f"{ROOT}/task/{slug(1)}", task(expires=site.clock.at(days=2), projectId="proj"))
+    site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER)
+    return f"{ROOT}/task/{slug(1)}/runs/0"
+
+
+@pytest.fixture
+def latest(slug: Make) -> str:
+    """The path of the latest run of that task."""
+    return f"{ROOT}/task/{slug(1)}"
+
+
+@pytest.fixture
+def create(site: Any, running: str) -> Make:
+    """Creates an artifact of the running run."""
+
+    def call(name: str, storageType: str = "s3", **fields: Any) -> Any:
+        defaults = {
+            "s3": {"contentType": "text/plain"},
+            "object": {"contentType": "text/plain"},
+            "reference": {"contentType": "text/plain", "url": "https://example.com/x"},
+            "link": {"artifact": "public/target"},
+            "error": {"reason": "file-missing-on-worker", "message": "m"},
+        }[storageType]
+        payload = {"storageType": storageType, "expires": site.clock.at(days=1), **defaults, **fields}
+        return site.call("POST", f"{running}/artifacts/{quote(name, safe='')}", payload)
+
+    return call
+
+
+@pytest.fixture
+def published(site: Any) -> Iterator[list[Any]]:
+    """What is published about artifacts."""
+    found: list[Any] = []
+    bindings = [Binding("exchange/taskcluster-queue/v1/artifact-created", "#")]
+    subscription = site.deployment.events.subscribe(bindings, found.append)
+    yield found
+    subscription.close()
+
+
+# Creating
+
+
+def test_an_s3_artifact(site: Any, create: Make, running: str) -> None:
+    answer = create("public/a.txt", contentLength=3).json
+    assert (answer["storageType"], answer["contentType"]) == ("s3", "text/plain")
+    assert answer["expires"] == site.clock.at(minutes=45)
+    storage = site.deployment.storage
+    target = answer["putUrl"].removeprefix("http://tc.example.com:8080")
+    name = storage.allowed("PUT", target, {})
+    storage.write(name, b"abc", "text/plain")
+    # It counts as present at once.
+    found = site.call("GET", f"{running}/artifacts/public/a.txt", by=None)
+    assert found.status == 303
+    assert found.headers["x-taskcluster-artifact-storage-type"] == "s3"
+    assert found.json == {"storageType": "s3", "url": found.headers["location"]}
+    url = urlsplit(found.json["url"])
+    assert url.query == ""
+    kept = storage.find(storage.allowed("GET", url.path, {}))
+    assert kept.path.read_bytes() == b"abc"
+    info = site.ok("GET", f"{running}/artifact-info/public/a.txt")
+    assert info == {
+        "storageType": "s3",
+        "name": "public/a.txt",
+        "expires": site.clock.at(days=1),
+        "contentType": "text/plain",
+        "contentLength": 3,
+    }
+
+
+def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: Make, running: str) -> None:
+    storage = site.deployment.storage
+    put = create("private/a").json["putUrl"].removeprefix("http://tc.example.com:8080")
+    storage.write(storage.allowed("PUT", put, {}), b"abc", "text/plain")
+    path = f"{running}/artifacts/private/a"
+    assert site.call("GET", path, by=None).status == 403
+    url = site.call("GET", path).json["url"].removeprefix("http://tc.example.com:8080")
+    name = storage.allowed("GET", url, {})
+    with pytest.raises(Exception, match="there is no such file"):
+        storage.allowed("GET", f"/storage/public/{quote(name, safe='')}", {})
+    site.clock.advance(minutes=31)
+    with pytest.raises(Exception, match="has expired"):
+        storage.allowed("GET", url, {})
+
+
+def test_an_object_artifact(
+    site: Any, slug: Make, objects: Objects, create: Make, running: str, published: list[Any]
+) -> None:
+    answer = create("public/o", "object").json
+    name = f"t/{slug(1)}/0/public/o"
+    assert {key: answer[key] for key in ("storageType", "name", "projectId", "expires")} == {
+        "storageType": "object",
+        "name": name,
+        "projectId": "proj",
+        "expires": site.clock.at(days=1),
+    }
+    credentials = answer["credentials"]
+    assert credentials["clientId"] == f"artifact-upload/{slug(1)}/0/on/g/i"
+    assert json.loads(credentials["certificate"])["scopes"] == [f"object:upload:proj:{name}"]
+    assert site.ok("GET", "/api/auth/v1/scopes/current", by=credentials)["scopes"]
+
+    path, content = f"{running}/artifacts/public/o", f"{running}/artifact-content/public/o"
+
+    def finish(uploadId: str = answer["uploadId"], path: str = path) -> Any:
+        return site.call("PUT", path, {"uploadId": uploadId})
+
+    # Not to be read before it is finished, but listed.
+    for each in (path, content, f"{running}/artifact-info/public/o"):
+        assert site.call("GET", each).status == 404
+    assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["public/o"]
+    assert "does not match" in finish(slug(5)).message
+    assert (finish().status, "does not exist" in finish().message) == (400, True)
+    assert published == []
+    objects.finished.add(name)
+    assert (finish().status, finish().content) == (204, b"")
+    # Once is enough; then any uploadId will do.
+    assert finish(slug(5)).status == 204
+    assert [message.payload["artifact"]["storageType"] for message in published] == ["object"]
+    found = site.call("GET", path, by=None)
+    assert (found.status, found.headers["location"]) == (303, f"https://objects.example.com/{name}?12:30")
+    body = site.ok("GET", content, by=None)
+    assert (body["storageType"], body["name"]) == ("object", name)
+    assert body["credentials"]["clientId"] == f"artifact-download/{slug(1)}/0/public/o"
+    certificate = json.loads(body["credentials"]["certificate"])
+    assert certificate["scopes"] == [f"object:download:{name}"]
+    assert certificate["expiry"] - certificate["start"] == 3600_000
+
+
+def test_what_can_be_finished(site: Any, slug: Make, create: Make, running: str) -> None:
+    def finish(name: str) -> Any:
+        return site.call("PUT", f"{running}/artifacts/{name}", {"uploadId": slug(5)})
+
+    assert (finish("x").status, finish("x").code) == (404, "ResourceNotFound")
+    create("x")
+    assert finish("x").message == "Only object artifacts can be finished"
+    path = f"{running.removesuffix('0')}99999999999999999999/artifacts/x"
+    assert site.call("PUT", path, {"uploadId": slug(5)}).status == 404
+
+
+def test_other_types(site: Any, slug: Make, create: Make, running: str, published: list[Any]) -> None:
+    assert create("public/r", "reference").json == {"storageType": "reference"}
+    assert create("public/l", "link", artifact="public/r").json == {"storageType": "link"}
+    assert create("public/e", "error").json == {"storageType": "error"}
+    kinds = [message.payload["artifact"]["storageType"] for message in published]
+    assert kinds == ["reference", "link", "error"]
+    found = site.call("GET", f"{running}/artifacts/public/r")
+    assert (found.status, found.json["url"]) == (303, "https://example.com/x")
+    # A link is followed; what is told is about its target.
+    assert site.call("GET", f"{running}/artifacts/public/l").json == found.json
+    assert site.ok("GET", f"{running}/artifact-content/public/l") == found.json
+    assert site.ok("GET", f"{running}/artifact-info/public/l")["storageType"] == "link"
+    assert site.ok("GET", f"{running}/artifact-info/public/l")["contentType"] == "application/binary"
+    error = site.call("GET", f"{running}/artifacts/public/e")
+    assert (error.status, error.json) == (424, {"reason": "file-missing-on-worker", "message": "m"})
+    assert error.headers["x-taskcluster-artifact-storage-type"] == "error"
+    assert site.ok("GET", f"{running}/artifact-content/public/e") == {"storageType": "error", **error.json}
+
+
+def test_when_artifacts_can_be_created(site: Any, slug: Make, task: Make, running: str, create: Make) -> None:
+    def tell(answer: Any) -> tuple[int, str, str]:
+        return answer.status, answer.code, answer.message.partition(" (")[0]
+
+    payload = {"storageType": "error", "reason": "file-missing-on-worker", "message": ""}
+    payload["expires"] = site.clock.at(minutes=-16)
+    path = f"{ROOT}/task/{slug(8)}/runs/0/artifacts/x"
+    assert tell(site.call("POST", path, payload)) == (400, "InputError", "Expires must be in the future")
+    payload["expires"] = site.clock.at(minutes=-14)
+    assert tell(site.call("POST", path, payload)) == (400, "InputError", "Task not found")
+    path = f"{ROOT}/task/{slug(1)}/runs/7/artifacts/x"
+    assert tell(site.call("POST", path, payload)) == (400, "InputError", "Run not found")
+    site.ok("PUT", f"{ROOT}/task/{slug(2)}", task())
+    path = f"{ROOT}/task/{slug(2)}/runs/0/artifacts/x"
+    assert "not claimed" in site.call("POST", path, payload).message
+    assert create("x", expires=site.clock.at(days=2, seconds=1)).code == "InputError"
+    assert create("x", expires=site.clock.at(days=2)).status == 200
+    assert create("x" * 1024).status == 200
+    assert create("x" * 1025).code == "InputError"
+    assert create("x", by="nobody", storageType="s3").code == "InputValidationError"
+    # An upload that can end at once.
+    assert create("late", "object", expires=site.clock.at(minutes=-10)).status == 200
+
+
+@pytest.mark.parametrize("last", ["completed", "exception"])
+def test_artifacts_after_the_end_of_a_run(site: Any, create: Make, running: str, last: str) -> None:
+    payload = {"reason": "internal-error"} if last == "exception" else None
+    site.ok("POST", f"{running}/{last}", payload)
+    site.clock.advance(minutes=24)
+    # Some minutes are left after an exception, for the log.
+    assert create("public/log").status == (200 if last == "exception" else 409)
+    site.clock.advance(minutes=2)
+    answer = create("public/other")
+    assert (answer.status, answer.code) == (409, "RequestConflict")
+
+
+def test_scopes_for_creating(site: Any, slug: Make, running: str) -> None:
+    payload = {"storageType": "s3", "expires": site.clock.at(hours=1), "contentType": "a"}
+    assert site.call("POST", f"{running}/artifacts/x", payload, by="nobody").status == 403
+    assert site.call("PUT", f"{running}/artifacts/x", {"uploadId": slug(1)}, by="nobody").status == 403
+
+
+# Creating again
+
+LATER = {"days": 1, "hours": 1}
+EARLIER = {"hours": 23}
+
+
+@pytest.mark.parametrize("kind", ["s3", "object", "reference", "link", "error"])
+def test_the_same_again(site: Any, create: Make, running: str, kind: str) -> None:
+    first = create("a", kind)
+    again = create("a", kind)
+    assert (first.status, again.status) == (200, 200)
+    if kind == "object":
+        assert again.json["uploadId"] == first.json["uploadId"]
+    assert create("a", kind, expires=site.clock.at(**LATER)).status == 200
+    [listed] = site.ok("GET", f"{running}/artifacts")["artifacts"]
+    assert listed["expires"] == site.clock.at(**LATER)
+    answer = create("a", kind)
+    assert (answer.status, answer.code) == (409, "RequestConflict")
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "after", "changed", "status"),
+    [
+        ("s3", {}, "s3", {"contentType": "text/html"}, 409),
+        ("s3", {}, "s3", {"contentLength": 1}, 409),
+        ("s3", {}, "reference", {}, 409),
+        ("s3", {}, "object", {}, 409),
+        ("object", {}, "s3", {}, 409),
+        ("reference", {}, "reference", {"url": "https://example.com/y"}, 200),
+        ("reference", {}, "reference", {"contentType": "text/html"}, 409),
+        ("reference", {}, "link", {}, 200),
+        ("reference", {}, "link", {"contentType": "text/html"}, 200),
+        ("reference", {}, "error", {}, 409),
+        ("link", {}, "link", {"artifact": "public/other"}, 409),
+        ("link", {}, "link", {"contentType": "text/html"}, 200),
+        ("link", {}, "reference", {}, 409),
+        ("error", {}, "error", {"message": "other"}, 409),
+    ],
+)
+def test_something_else_again(
+    create: Make, before: str, fields: Any, after: str, changed: dict[str, Any], status: int
+) -> None:
+    assert create("a", before, **fields).status == 200
+    assert create("a", after, **changed).status == status
+
+
+def test_a_reference_that_becomes_a_link_keeps_its_content_type(site: Any, create: Make, running: str) -> None:
+    create("a", "reference")
+    create("a", "link")
+    info = site.ok("GET", f"{running}/artifact-info/a")
+    assert (info["storageType"], info["contentType"]) == ("link", "text/plain")
+
+
+# Reading
+
+
+def test_every_name_on_the_way_needs_its_scope(new_site: Make, slug: Make, task: Make) -> None:
+    clients = [
+        {"clientId": "one", "accessToken": "c" * 44, "scopes": ["queue:get-artifact:a"]},
+        {"clientId": "both", "accessToken": "c" * 44, "scopes": ["queue:get-artifact:a", "queue:get-artifact:b"]},
+    ]
+    with new_site(clients) as site:
+        site.ok("PUT", f"{ROOT}/task/{slug(1)}", task())
+        site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER)
+        run = f"{ROOT}/task/{slug(1)}/runs/0"
+        expires = site.clock.at(hours=1)
+        for name, kind, fields in (("a", "link", {"artifact": "b"}), ("b", "reference", {"url": "https://x.org/"})):
+            payload = {"storageType": kind, "expires": expires, "contentType": "a", **fields}
+            site.ok("POST", f"{run}/artifacts/{name}", payload)
+        for path in (
+            f"{run}/artifacts/a",
+            f"{run}/artifact-content/a",
+            f"{ROOT}/task/{slug(1)}/artifacts/a",
+            f"{ROOT}/task/{slug(1)}/artifact-content/a",
+        ):
+            assert site.call("GET", path, by="one").status == 403
+            assert "queue:get-artifact:b" in site.call("GET", path, by="one").message
+            assert site.call("GET", path, by="both").status in (200, 303)
+
+
+def test_links_that_lead_nowhere(site: Any, create: Make, running: str, latest: str) -> None:
+    create("dangling", "link", artifact="nothing")
+    create("round", "link", artifact="about")
+    create("about", "link", artifact="round")
+    for root in (running, latest):
+        for way in ("artifacts", "artifact-content"):
+            assert site.call("GET", f"{root}/{way}/dangling").message == "Artifact not found"
+            answer = site.call("GET", f"{root}/{way}/round")
+            assert (answer.status, answer.code) == (400, "InputError")
+            # Who may not know it is not told.
+            assert site.call("GET", f"{root}/{way}/round", by="nobody").status == 403
+            assert site.call("GET", f"{root}/{way}/nothing", by="nobody").status == 403
+
+
+def test_reading_where_there_is_no_task_or_run(site: Any, slug: Make, task: Make, running: str) -> None:
+    site.ok("PUT", f"{ROOT}/task/{slug(2)}", task(dependencies=[slug(2)]))
+    missing, bare = f"{ROOT}/task/{slug(9)}", f"{ROOT}/task/{slug(2)}"
+
+    def tell(path: str, by: Any = "static/taskcluster/root") -> tuple[int, str]:
+        answer = site.call("GET", path, by=by)
+        return answer.status, "" if answer.status == 403 else answer.message
+
+    for way in ("artifacts", "artifact-content"):
+        assert tell(f"{missing}/runs/0/{way}/x") == (404, "Artifact not found")
+        assert tell(f"{running.removesuffix('0')}99999999999999999999/{way}/x") == (404, "Artifact not found")
+        assert tell(f"{missing}/{way}/x") == (404, "Task not found")
+        assert tell(f"{bare}/{way}/x") == (404, "Task doesn't have any runs")
+    # The older method asks for the scope first.
+    assert tell(f"{missing}/artifacts/x", "nobody")[0] == 403
+    assert tell(f"{missing}/artifact-content/x", "nobody")[0] == 404
+    assert tell(f"{missing}/artifact-info/x") == (404, "Task not found")
+    assert tell(f"{missing}/runs/0/artifact-info/x") == (404, "Artifact not found")
+    assert tell(f"{missing}/artifacts") == tell(f"{missing}/runs/0/artifacts") == (404, "Task not found")
+    assert tell(f"{running.removesuffix('0')}1/artifacts")[0] == 404
+
+
+def test_the_latest_run_only(site: Any, create: Make, running: str, latest: str) -> None:
+    create("a", "reference")
+    assert site.call("GET", f"{latest}/artifacts/a").status == 303
+    assert site.ok("GET", f"{latest}/artifact-info/a") == site.ok("GET", f"{running}/artifact-info/a")
+    assert len(site.ok("GET", f"{latest}/artifacts")["artifacts"]) == 1
+    site.ok("POST", f"{running}/exception", {"reason": "worker-shutdown"})
+    assert site.call("GET", f"{latest}/artifacts/a").message == "Artifact not found"
+    assert site.ok("GET", f"{latest}/artifacts")["artifacts"] == []
+    assert site.call("GET", f"{running}/artifacts/a").status == 303
+
+
+def test_a_list_in_pages(site: Any, create: Make, running: str) -> None:
+    for name in ("c", "a", "b/x", "b"):
+        create(name, "reference")
+    page = site.ok("GET", f"{running}/artifacts?limit=3")
+    rest = site.ok("GET", f"{running}/artifacts?limit=3&continuationToken={page['continuationToken']}")
+    assert [each["name"] for each in (*page["artifacts"], *rest["artifacts"])] == ["a", "b", "b/x", "c"]
+    assert "continuationToken" not in rest
+    assert site.call("GET", f"{running}/artifacts/").code == "InvalidRequestArguments"
+
+
+def test_signed_urls_of_private_artifacts(site: Any, create: Make, latest: str) -> None:
+    create("private/a", "reference")
+    options = {
+        "rootUrl": "http://tc.example.com:8080",
+        "credentials": {"clientId": "static/taskcluster/root", "accessToken": site.tokens["static/taskcluster/root"]},
+    }
+    task_id = latest.rpartition("/")[2]
+    url = Queue(options).buildSignedUrl("getLatestArtifact", task_id, "private/a", expiration=10**9)
+    target = url.removeprefix("http://tc.example.com:8080")
+    assert site.call("GET", target, by=None).status == 303
+    assert site.call("GET", target.replace("bewit=", "bewit=x"), by=None).status == 401
+
+
+# Time passing
+
+
+def test_expired_artifacts(site: Any, create: Make, running: str) -> None:
+    storage = site.deployment.storage
+    put = create("a", expires=site.clock.at(hours=1)).json["putUrl"].removeprefix("http://tc.example.com:8080")
+    name = storage.allowed("PUT", put, {})
+    storage.write(name, b"abc", "text/plain")
+    create("l", "link", artifact="a")
+    site.clock.advance(hours=1, seconds=1)
+    asyncio.run(site.deployment.pass_time())
+    for path in ("artifacts/a", "artifact-content/a", "artifacts/l"):
+        answer = site.call("GET", f"{running}/{path}")
+        assert (answer.status, answer.code) == (410, "ResourceExpired")
+    # It is still told of, and its data is there, for a day.
+    assert site.ok("GET", f"{running}/artifact-info/a")["name"] == "a"
+    assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["a", "l"]
+    path = storage.find(name).path
+    site.clock.advance(days=1)
+    asyncio.run(site.deployment.pass_time())
+    assert site.call("GET", f"{running}/artifacts/a").message == "Artifact not found"
+    assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["l"]
+    assert storage.find(name) is None
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("error", {"message": "\ud800"}),
+        ("link", {"artifact": "\ud800", "contentType": "\ud800"}),
+        ("s3", {"contentType": "\ud800", "contentLength": 10**20}),
+    ],
+)
+def test_values_that_a_database_cannot_hold(site: Any, create: Make, running: str, kind: str, fields: Any) -> None:
+    assert create("a", kind, **fields).status == 200
+    assert site.call("GET", f"{running}/artifact-info/a").status == 200
+    assert site.call("GET", f"{running}/artifact-content/a").status in (200, 404)

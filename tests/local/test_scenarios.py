@@ -1,0 +1,60 @@
+"""The scenarios through our clients and, unchanged, through the published one, against a server of its own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+
+import pytest
+
+from . import scenarios
+from .serving import Served
+
+PUBLISHED = "taskcluster==113.2.0"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a program needs to use a deployment that runs meanwhile."""
+    with Served(tmp_path_factory.mktemp("data") / "deployment") as server:
+        credentials = server.options["credentials"]
+        yield {
+            **{name: value for name, value in os.environ.items() if not name.startswith("TASKCLUSTER_")},
+            "TASKCLUSTER_ROOT_URL": server.options["rootUrl"],
+            "TASKCLUSTER_CLIENT_ID": credentials["clientId"],
+            "TASKCLUSTER_ACCESS_TOKEN": credentials["accessToken"],
+        }
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has the published client and nothing of ours."""
+    home = tmp_path_factory.mktemp("published")
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PUBLISHED], check=True)
+    return python
+
+
+def run(python: str, mode: str, environment: dict[str, str]) -> list[str]:
+    done = subprocess.run(
+        [python, scenarios.__file__, mode], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+EXPECTED = [scenario.__name__ for scenario in scenarios.SCENARIOS]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_through_our_clients(mode: str, environment: dict[str, str]) -> None:
+    assert run(sys.executable, mode, environment) == EXPECTED
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_through_the_published_client(mode: str, environment: dict[str, str], published: str) -> None:
+    assert run(published, mode, environment) == EXPECTED
