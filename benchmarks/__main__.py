@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trustme
 
+from . import transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, contenders
 from .report import Measured, table
@@ -33,6 +34,11 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     arguments = parser.parse_args()
     known = [row.name for row in (*STARTS, *ROWS, *LOCAL)]
+    if arguments.rows == [transfers.GROUP]:
+        text, met = transfers.measure(published_python(), min(arguments.rounds, 5))
+        used, little = transfers.memory()
+        print(f"{text}\n\n{used}")
+        sys.exit(arguments.check and not (met and little))
     for name in arguments.rows:
         if name not in known:
             parser.error(f"no row {name!r}; there are {', '.join(known)}")

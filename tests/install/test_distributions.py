@@ -91,7 +91,8 @@ def test_the_meta_package_requires_core_and_every_service_at_its_own_version(fam
     metadata = family["meta"].metadata()
     assert metadata["Name"] == "taskcluster"
     required = metadata.get_all("Requires-Dist", [])
-    assert {f"taskcluster-{name}=={VERSION}" for name in ["core", *services]} <= set(required)
+    ours = ["core", "objects", "helper", *services]
+    assert {f"taskcluster-{name}=={VERSION}" for name in ours} <= set(required)
     third_party = {"aiohttp", "async-timeout", "mohawk", "python-dateutil", "requests", "slugid", "taskcluster-urls"}
     assert third_party <= set(required)
     assert set(metadata.get_all("Provides-Extra", [])) >= {"async", "test"}

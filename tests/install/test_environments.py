@@ -76,6 +76,10 @@ def test_core_alone_has_everything_but_services(core_alone: Environment) -> None
         ("taskcluster.QueueEvents", "taskcluster-queue"),
         ("taskcluster.client.QueueEvents", "taskcluster-queue"),
         ("__import__('taskcluster.queue')", "taskcluster-queue"),
+        ("taskcluster.upload", "taskcluster-objects"),
+        ("taskcluster.aio.download", "taskcluster-objects"),
+        ("taskcluster.helper", "taskcluster-helper"),
+        ("taskcluster.aio.helper", "taskcluster-helper"),
     ],
 )
 def test_an_absent_service_says_what_to_install(core_alone: Environment, expression: str, distribution: str) -> None:
@@ -132,6 +136,20 @@ def test_everything_can_be_imported_at_once(everything: Environment) -> None:
 
 def test_everything_brings_what_programs_import_without_declaring_it(everything: Environment) -> None:
     everything.run("import aiohttp, async_timeout, dateutil.parser, mohawk, requests, slugid, taskcluster_urls")
+
+
+def test_everything_has_the_helper(everything: Environment) -> None:
+    everything.run(
+        """
+        import taskcluster, taskcluster.aio
+        from taskcluster.helper import TaskclusterConfig, load_secrets
+
+        tc = TaskclusterConfig("https://tc.example.com")
+        assert type(tc.get_service("hooks", use_async=True)) is taskcluster.aio.Hooks
+        assert load_secrets(None, "", local_secrets={"a": 1}) == {"a": 1}
+        assert taskcluster.helper.load_secrets is load_secrets is not taskcluster.aio.helper.load_secrets
+        """
+    )
 
 
 def test_modules_of_the_published_client_are_where_programs_look(everything: Environment) -> None:

@@ -28,7 +28,8 @@ def test_the_recipe_leaves_a_working_environment(published: Path, workshop: Work
     environment.pip("install", "--quiet", published)
     environment.run("import taskcluster; assert not hasattr(taskcluster, 'plugins')")
     environment.pip("uninstall", "--quiet", "-y", "taskcluster")
-    environment.pip("install", "--quiet", "./packages/core", *SERVICES, "./packages/meta", cwd=ROOT)
+    others = ("./packages/objects", "./packages/helper", "./packages/meta")
+    environment.pip("install", "--quiet", "./packages/core", *SERVICES, *others, cwd=ROOT)
     assert_queue_works(environment)
     assert environment.pip("check").strip() == "No broken requirements found."
 

@@ -21,8 +21,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import aio as aio
     from . import client as client
+    from . import download as download
     from . import exceptions as exceptions
+    from . import helper as helper
     from . import plugins as plugins
+    from . import upload as upload
     from . import utils as utils
     from .client import BaseClient as BaseClient
     from .client import createApiClient as createApiClient
@@ -87,6 +90,9 @@ __version__ = version.VERSION
 
 _MODULES = ("aio", "client", "exceptions", "plugins", "utils")
 
+_DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
+"""Modules that another distribution brings, by the package in it."""
+
 _NAMES = {
     name: module
     for module, names in {
@@ -117,20 +123,25 @@ if os.environ.get("DEBUG_TASKCLUSTER_CLIENT"):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name in _MODULES:
+        if name in _MODULES or name in _DOORS:
             return importlib.import_module(f"{__name__}.{name}")
         if name in _NAMES:
             value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
             globals()[name] = value
             return value
         if name == "__all__":
-            return sorted([*_MODULES, *_NAMES, *_service_names()])
+            return sorted([*_MODULES, *_doors(), *_NAMES, *_service_names()])
         from .facade import class_named
 
         return class_named(__name__, name, "client", "events")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_MODULES, *_NAMES, *_service_names()})
+        return sorted({*globals(), *_MODULES, *_doors(), *_NAMES, *_service_names()})
+
+    def _doors() -> list[str]:
+        from .facade import is_there
+
+        return [name for name, package in _DOORS.items() if is_there(package)]
 
     def _service_names() -> list[str]:
         from .registry import registry

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["class_named", "lazily"]
+__all__ = ["class_named", "is_there", "lazily", "stand_in"]
 
 
 def class_named(module: str, name: str, *which: str) -> Any:
@@ -54,3 +55,28 @@ def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return attribute
+
+
+def stand_in(door: str, module: str) -> None:
+    """Put a module of another distribution in the place of one of ours, as whose name programs know it.
+
+    Args:
+        door: Our module's name, such as `taskcluster.upload`.
+        module: The other's, such as `taskcluster_objects.upload`.
+
+    Raises:
+        ModuleNotFoundError: The other distribution is not installed; the text says what to install.
+    """
+    package = module.partition(".")[0]
+    try:
+        sys.modules[door] = importlib.import_module(module)
+    except ModuleNotFoundError as exc:
+        if exc.name != package:
+            raise
+        distribution = package.replace("_", "-")
+        raise ModuleNotFoundError(f"{door} is not installed: pip install {distribution}", name=package) from None
+
+
+def is_there(package: str) -> bool:
+    """Whether another distribution's package is installed; it is not imported."""
+    return importlib.util.find_spec(package) is not None

@@ -30,9 +30,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, resources
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
@@ -40,14 +40,19 @@ from .exceptions import TaskclusterFailure
 from .messages import RequestEvent
 
 __all__ = [
+    "DownloadMethod",
+    "Location",
     "PluginError",
     "PluginWarning",
     "RequestEvent",
     "Service",
+    "UploadMethod",
+    "UploadOffer",
     "hookimpl",
     "taskcluster_credentials",
     "taskcluster_request",
     "taskcluster_services",
+    "taskcluster_transfer_methods",
 ]
 
 PROJECT = "taskcluster"
@@ -111,6 +116,66 @@ class Service:
         return reference
 
 
+class UploadOffer(NamedTuple):
+    """What an upload method is asked to carry."""
+
+    contentType: str
+    contentLength: int
+    """Bytes."""
+    data: bytes | None
+    """The bytes themselves where they are few (up to 8 KiB)."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the bytes of an object are fetched from or sent to, in one HTTP request."""
+
+    url: str = field(repr=False)
+    """Sent byte for byte; whoever has it may have access, so no log and no repr shows it."""
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Sent exactly so; an upload's Content-Length is added where it is missing."""
+    expires: str | None = None
+    """When the URL ceases to hold, in ISO 8601; for attempts after that, the object service is asked for another."""
+    hashes: Mapping[str, str] | None = None
+    """Hexadecimal digests of a download's data by algorithm, sha256 or sha512 among them; None where none are stated,
+    and then nothing is verified."""
+
+
+class UploadMethod(Protocol):
+    """A way to bring data to the object service, as negotiated by createUpload."""
+
+    @property
+    def name(self) -> str:
+        """The method's name in the API, such as `putUrl`."""
+        ...
+
+    def propose(self, offer: UploadOffer) -> Any:
+        """Return what createUpload is to be told of the method in `proposedUploadMethods`; None to leave it out."""
+        ...
+
+    def destination(self, answer: Any) -> Location | None:
+        """Return where the data goes by the object service's answer under `uploadMethod`; None if it is stored."""
+        ...
+
+
+class DownloadMethod(Protocol):
+    """A way to get data from the object service, as negotiated by startDownload."""
+
+    @property
+    def name(self) -> str:
+        """The method's name in the API, such as `getUrl`."""
+        ...
+
+    def accept(self) -> Any:
+        """Return what startDownload is to be told of the method in `acceptDownloadMethods`."""
+        ...
+
+    def source(self, answer: Mapping[str, Any]) -> Location:
+        """Return where the data comes from by the object service's answer."""
+        ...
+
+
 @hookspec
 def taskcluster_services() -> Sequence[Service]:
     """Return the services this plugin adds. Called once, when one of them is first looked for."""
@@ -138,5 +203,16 @@ def taskcluster_request(event: RequestEvent) -> None:
     """Observe one attempt of a call, for metrics and tracing. Called after each, in the thread of the call.
 
     What this raises is logged and breaks nothing. In async code it runs on the event loop, so it must not block.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def taskcluster_transfer_methods() -> Sequence[UploadMethod | DownloadMethod]:
+    """Return further methods for uploads and downloads of objects, for deployments that know them.
+
+    They are offered beside the client's own (`dataInline`, `putUrl`; `getUrl`, `simple`), and the object service
+    chooses. A method only translates between the object service's answers and HTTP requests: the sending, retrying,
+    resuming and verifying is the client's, sync and async alike. One that is named as another replaces it.
     """
     raise NotImplementedError

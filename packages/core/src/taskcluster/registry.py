@@ -16,7 +16,7 @@ import pluggy
 
 from . import plugins
 from .messages import RequestEvent
-from .plugins import PROJECT, PluginError, PluginWarning, Service
+from .plugins import PROJECT, DownloadMethod, PluginError, PluginWarning, Service, UploadMethod
 from .suggestions import did_you_mean
 
 __all__ = ["Registry", "registry", "services"]
@@ -138,6 +138,24 @@ class Registry:
                 if found is not None:
                     return found, implementation.plugin_name
         return None
+
+    def transfer_methods(self) -> list[UploadMethod | DownloadMethod]:
+        """Return the transfer methods of all plugins.
+
+        Raises:
+            PluginError: A plugin fails to say which it has.
+        """
+        with self._lock:
+            self._load_all()
+            found: list[UploadMethod | DownloadMethod] = []
+            for implementation in reversed(self._manager.hook.taskcluster_transfer_methods.get_hookimpls()):
+                try:
+                    found.extend(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
+                except Exception as exc:
+                    raise PluginError(
+                        f"the plugin {implementation.plugin_name!r} names no transfer methods: {exc}"
+                    ) from exc
+        return found
 
     def _service_of(self, which: str, class_name: str) -> Service:
         # The plugin of the service that the class is named after comes first, and usually is the one.

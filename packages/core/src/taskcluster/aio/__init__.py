@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import taskcluster
 
 if TYPE_CHECKING:
+    from . import download as download
+    from . import helper as helper
+    from . import upload as upload
     from .asyncclient import AsyncBaseClient as AsyncBaseClient
     from .asyncclient import createApiClient as createApiClient
     from .asyncclient import createSession as createSession
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     # The end of the block that taskcluster-codegen writes.
 
 _NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
+_DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
 
 
 if not TYPE_CHECKING:
@@ -47,16 +51,23 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(f"{__name__}.asyncclient"), name)
             globals()[name] = value
             return value
+        if name in _DOORS:
+            return importlib.import_module(f"{__name__}.{name}")
         if name in _shared_names():
             return getattr(taskcluster, name)
         if name == "__all__":
-            return sorted([*_NAMES, *_shared_names(), *_service_names()])
+            return sorted([*_doors(), *_NAMES, *_shared_names(), *_service_names()])
         from ..facade import class_named
 
         return class_named(__name__, name, "async_client", "events")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_NAMES, *_shared_names(), *_service_names()})
+        return sorted({*globals(), *_doors(), *_NAMES, *_shared_names(), *_service_names()})
+
+    def _doors() -> list[str]:
+        from ..facade import is_there
+
+        return [name for name, package in _DOORS.items() if is_there(package)]
 
     def _shared_names() -> list[str]:
         # Exceptions and utilities are the same here; what is named twice is the async one.

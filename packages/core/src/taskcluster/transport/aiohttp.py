@@ -89,6 +89,33 @@ class AiohttpTransport:
             # A session with an auth of its own, from an argument or netrc: aiohttp allows one only.
             raise TaskclusterFailure(f"aiohttp refuses this call over the given session: {exc}") from exc
 
+    async def open(
+        self,
+        session: aiohttp.ClientSession,
+        request: messages.Request,
+        body: aiohttp.AsyncIterablePayload | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Do one exchange up to the head of the answer, whose `content` the caller reads to its end, or closes.
+
+        Args:
+            session: The session to use.
+            request: What to send.
+            body: Sent in place of the request's own body; the headers then say how long it is.
+
+        Raises:
+            TaskclusterConnectionError: There was no answer.
+        """
+        arguments = self._arguments(session, request, given=False)
+        if body is not None:
+            arguments |= {"data": body, "skip_auto_headers": ("Content-Type",)}
+        try:
+            return await session.request(request.method, URL(request.url, encoded=True), **arguments)
+        # Not chained: the text of aiohttp's exceptions holds the URL, which may be a signed one.
+        except asyncio.TimeoutError as exc:
+            raise ConnectionTimedOut(_says(request, "timed out", exc), None) from None
+        except (aiohttp.ClientError, OSError) as exc:
+            raise ConnectionFailed(_says(request, "failed", exc), None) from None
+
     def _arguments(self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool) -> dict[str, Any]:
         headers = request.headers
         if "User-Agent" not in session.headers:

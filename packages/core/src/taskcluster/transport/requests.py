@@ -7,7 +7,7 @@ Session.request, which reads the environment and quotes the URL anew on each cal
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import requests
@@ -130,6 +130,28 @@ class RequestsTransport:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
+    def open(self, request: messages.Request, body: Iterable[bytes] | None = None) -> requests.Response:
+        """Do one exchange up to the head of the answer, whose `raw` the caller reads to its end, or closes.
+
+        Args:
+            request: What to send.
+            body: Sent in place of the request's own body; the headers then say how long it is.
+
+        Raises:
+            TaskclusterConnectionError: There was no answer.
+        """
+        session = self.given or self._session()
+        prepared = self._prepare(session, request)
+        if body is not None:
+            untyped: Any = prepared
+            untyped.body = body
+            prepared.headers["Content-Length"] = request.headers["Content-Length"]
+        try:
+            return self._exchange(session, prepared, request, stream=True)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+            # Not chained: the text of requests' exceptions holds the URL, which may be a signed one.
+            raise TaskclusterConnectionError(_says(request, exc), None) from None
+
     def close(self) -> None:
         """Close the connections of our own session; the next call opens new ones."""
         own, self._own = self._own, None
@@ -137,9 +159,11 @@ class RequestsTransport:
             own.close()
 
     def _exchange(
-        self, session: requests.Session, prepared: PreparedRequest, request: messages.Request
+        self, session: requests.Session, prepared: PreparedRequest, request: messages.Request, *, stream: bool = False
     ) -> requests.Response:
         settings = self._environment(session, request.url)
+        if stream:
+            settings = {**settings, "stream": True}
         answers: list[requests.Response] = []
         if session is self.given:
             prepared.hooks = _with_hook(prepared.hooks, answers)

@@ -1,0 +1,179 @@
+"""Uploads and downloads beside the published client: 512 MiB over loopback, files on disk, and many small artifacts.
+
+Run by `python -m benchmarks transfers`, as a table of its own. `python -m benchmarks.transfers ROOT FOLDER` is a
+contender, in a process of its own; both run the same lines. The server is storage.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .contenders import Child
+from .storage import MANY
+
+__all__ = ["GROUP", "measure", "memory"]
+
+GROUP = "transfers"
+_SIZE = 512 * 2**20
+_BLOCK = bytes(range(256)) * 4096
+_ROWS = (
+    ("download-async", "download to file, async", 2.5),
+    ("download-sync", "download to file, sync", 2.5),
+    ("upload-async", "upload from file, async", 1.7),
+    ("upload-sync", "upload from file, sync", 1.7),
+    ("many", f"{MANY} artifacts of 64 KiB", 4.0),
+)
+_MEMORY = ("memory-download", "memory-upload")
+_MEMORY_SIZE, _MEMORY_TARGET = 4 * 2**30, 80
+
+
+def _peak() -> int:
+    """Return the most memory this process has had, in MiB."""
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _work(root: str, folder: str) -> None:
+    import taskcluster
+    import taskcluster.aio
+    import taskcluster.aio.download
+    import taskcluster.aio.upload
+    import taskcluster.download
+    import taskcluster.upload
+
+    options = {"rootUrl": root, "credentials": {"clientId": "tester", "accessToken": "no-secret"}}
+    source, target = Path(folder, "source"), Path(folder, f"target-{os.getpid()}")
+    expires = taskcluster.fromNow("1 day")
+
+    def download(module: Any, service: Any, size: int) -> Any:
+        file = open(target, "wb")  # noqa: SIM115 - closed after what may be a coroutine
+        return file, module.downloadToFile(file=file, name=str(size), objectService=service)
+
+    def upload(module: Any, service: Any, size: int) -> Any:
+        file = open(source, "rb")  # noqa: SIM115
+        return file, module.uploadFromFile(
+            projectId="p", name=str(size), contentType="x/y", contentLength=size, expires=expires, file=file,
+            objectService=service, uploadId=taskcluster.slugId(),
+        )  # fmt: skip
+
+    def one(which: Callable[..., Any], package: str, size: int) -> None:
+        kind = which.__name__
+        if package == "aio":
+
+            async def main() -> None:
+                service = taskcluster.aio.Object(options, session=taskcluster.aio.createSession())
+                file, running = which(getattr(taskcluster.aio, kind), service, size)
+                with file:
+                    await running
+                await service.session.close()
+
+            asyncio.run(main())
+        else:
+            file, _ = which(getattr(taskcluster, kind), taskcluster.Object(options), size)
+            file.close()
+
+    def many() -> None:
+        queue = taskcluster.Queue(options)
+        if hasattr(taskcluster.download, "downloadTaskArtifacts"):
+            taskcluster.download.downloadTaskArtifacts("T", "*", Path(folder, "many"), queueService=queue)
+            return
+        for number in range(MANY):
+            with open(target, "wb") as file:
+                call = {"taskId": "T", "name": f"public/{number}", "queueService": queue}
+                taskcluster.download.downloadArtifactToFile(file=file, **call)
+
+    rows: dict[str, Callable[[], None]] = {
+        "download-async": lambda: one(download, "aio", _SIZE),
+        "download-sync": lambda: one(download, "", _SIZE),
+        "upload-async": lambda: one(upload, "aio", _SIZE),
+        "upload-sync": lambda: one(upload, "", _SIZE),
+        "many": many,
+        "memory-download": lambda: one(download, sys.argv[3] if sys.argv[3:] else "", _MEMORY_SIZE),
+        "memory-upload": lambda: one(upload, sys.argv[3] if sys.argv[3:] else "", _MEMORY_SIZE),
+    }
+    one(download, "", 1000)
+    one(download, "aio", 1000)
+    for line in sys.stdin:
+        name, _ = line.split()
+        before, started = _peak(), time.perf_counter()
+        rows[name]()
+        seconds = time.perf_counter() - started
+        # Whoever comes next shall neither cut off what is there nor compete with its way to the disk.
+        target.unlink(missing_ok=True)
+        shutil.rmtree(Path(folder, "many"), ignore_errors=True)
+        print(_peak() - before if name in _MEMORY else seconds, flush=True)
+
+
+def _serve(stack: contextlib.ExitStack, source: Path) -> str:
+    """Start a server of the source's bytes; return its root URL."""
+    return f"http://127.0.0.1:{stack.enter_context(Child(sys.executable, 'storage', str(source))).read()}"
+
+
+def measure(published: str, rounds: int) -> tuple[str, bool]:
+    """Return a table of how long transfers take, and whether every target is met.
+
+    Args:
+        published: The interpreter of the published client.
+        rounds: How often each is done; the median counts.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source")
+        # Piece by piece: a child's peak of memory begins with that of its parent.
+        with open(source, "wb") as file:
+            for _ in range(_SIZE // len(_BLOCK)):
+                file.write(_BLOCK)
+        lines = ["| what | ours | published | × published | at least | |", "|---|---:|---:|---:|---:|---|"]
+        met = True
+        with contextlib.ExitStack() as stack:
+            root = _serve(stack, source)
+            ours, theirs = (
+                stack.enter_context(Child(python, "transfers", root, folder)) for python in (sys.executable, published)
+            )
+            for name, title, target in _ROWS:
+                times: dict[Child, list[float]] = {ours: [], theirs: []}
+                for number in range(rounds + 1):
+                    for child in times if number % 2 else reversed(times):
+                        seconds = child.seconds(name, 1)
+                        if number:
+                            times[child].append(seconds)
+                mine, other = (statistics.median(each) for each in times.values())
+                met = met and other / mine >= target
+                verdict = "met" if other / mine >= target else "**missed**"
+                lines.append(
+                    f"| {title} | {mine:.2f} s | {other:.2f} s | {other / mine:.2f} | {target:g} | {verdict} |"
+                )
+        return "\n".join(lines), met
+
+
+def memory(size: int = _MEMORY_SIZE) -> tuple[str, bool]:
+    """Return how much memory a large file takes above an idle client, and whether the target is met."""
+    lines: list[str] = []
+    met = True
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        source = Path(folder, "source")
+        source.touch()
+        os.truncate(source, size)
+        root = _serve(stack, source)
+        for package in ("", "aio"):
+            for row in _MEMORY:
+                with Child(sys.executable, "transfers", root, folder, package) as child:
+                    more = child.seconds(row, 1)
+                met = met and more < _MEMORY_TARGET
+                lines.append(
+                    f"{row}{'-async' if package else '-sync'}: {more:.0f} MiB above an idle client, 4 GiB file."
+                )
+    return "\n".join(lines), met
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1], sys.argv[2])

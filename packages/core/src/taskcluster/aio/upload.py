@@ -1,0 +1,17 @@
+"""`taskcluster.aio.upload`: uploads of objects and artifacts, which taskcluster-objects brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..facade import stand_in
+
+if TYPE_CHECKING:
+    from taskcluster_objects.aio.upload import DATA_INLINE_MAX_SIZE as DATA_INLINE_MAX_SIZE
+    from taskcluster_objects.aio.upload import upload as upload
+    from taskcluster_objects.aio.upload import uploadArtifactFromBuf as uploadArtifactFromBuf
+    from taskcluster_objects.aio.upload import uploadArtifactFromFile as uploadArtifactFromFile
+    from taskcluster_objects.aio.upload import uploadFromBuf as uploadFromBuf
+    from taskcluster_objects.aio.upload import uploadFromFile as uploadFromFile
+else:
+    stand_in(__name__, "taskcluster_objects.aio.upload")

@@ -1,0 +1,77 @@
+"""The modules that another distribution brings."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import taskcluster
+from taskcluster import plugins
+from taskcluster.facade import is_there, stand_in
+from taskcluster.plugins import Location, PluginError, hookimpl
+from taskcluster.registry import Registry
+
+
+def test_a_door_that_leads_nowhere_says_what_to_install() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"taskcluster\.x is not installed: pip install taskcluster-no-such"):
+        stand_in("taskcluster.x", "taskcluster_no_such.x")
+    assert "taskcluster.x" not in sys.modules
+
+
+def test_a_door_is_the_module_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "taskcluster.door", sys)
+    stand_in("taskcluster.door", "json")
+    assert sys.modules["taskcluster.door"] is sys.modules["json"]
+
+
+@pytest.mark.skipif(is_there("taskcluster_objects"), reason="needs an environment without taskcluster-objects")
+@pytest.mark.parametrize("package", [taskcluster, taskcluster.aio])
+def test_without_objects_the_doors_say_so_and_are_not_listed(package: object) -> None:
+    for name in ("upload", "download"):
+        with pytest.raises(ModuleNotFoundError, match="pip install taskcluster-objects"):
+            getattr(package, name)
+        assert name not in dir(package)
+
+
+class Method:
+    name = "torrent"
+
+    def accept(self) -> bool:
+        return True
+
+    def source(self, answer: object) -> Location:
+        return Location("https://example.com/?sig=hidden")
+
+
+class Plugin:
+    @staticmethod
+    @hookimpl
+    def taskcluster_transfer_methods() -> list[Method]:
+        return [Method()]
+
+
+class Broken:
+    @staticmethod
+    @hookimpl
+    def taskcluster_transfer_methods() -> list[Method]:
+        raise ValueError("no idea")
+
+
+def test_plugins_add_transfer_methods() -> None:
+    registry = Registry(dict)
+    assert registry.transfer_methods() == []
+    registry._manager.register(Plugin(), "torrents")
+    assert [method.name for method in registry.transfer_methods()] == ["torrent"]
+
+
+def test_a_plugin_that_fails_to_name_its_methods_is_named() -> None:
+    registry = Registry(dict)
+    registry._manager.register(Broken(), "torrents")
+    with pytest.raises(PluginError, match=r"'torrents'.*no idea"):
+        registry.transfer_methods()
+
+
+def test_a_location_shows_no_url() -> None:
+    assert "hidden" not in repr(Method().source({}))
+    assert plugins.Location("x", headers={"a": "hidden"}) == Location("x", headers={"a": "hidden"})

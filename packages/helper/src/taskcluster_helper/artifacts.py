@@ -1,0 +1,92 @@
+"""The old way to upload an artifact of the task that the program runs in."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
+from taskcluster.plain_http import makeHttpRequest
+from taskcluster.timestamps import stringDate
+
+from .dates import present
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from taskcluster_queue import Queue
+
+__all__ = ["upload_artifact", "upload_s3_artifact", "warn_of_deprecation"]
+
+
+def upload_artifact(
+    queue_service: Queue, artifact_path: str, content: str | bytes, content_type: str, ttl: datetime.timedelta
+) -> str:
+    """Deprecated: upload an artifact of the task that this runs in, and return the path of its URL.
+
+    Use `taskcluster.upload.uploadArtifactFromBuf`, which knows every storage type; this knows s3 only.
+
+    Args:
+        queue_service: A `taskcluster.Queue` that calls the task's proxy.
+        artifact_path: The artifact's name.
+        content: What it holds; text is written in UTF-8.
+        content_type: Its media type.
+        ttl: How long from now it is kept.
+
+    Raises:
+        ConfigurationError: This does not run in a task with a proxy, or an argument is of a wrong type.
+        TaskclusterFailure: A call or the upload failed.
+    """
+    warn_of_deprecation("upload_artifact")
+    return upload_s3_artifact(queue_service, artifact_path, content, content_type, ttl)
+
+
+def warn_of_deprecation(name: str) -> None:
+    """Warn the caller of the function that calls this."""
+    warnings.warn(
+        f"taskcluster.helper: {name} is deprecated (s3 artifacts only): use taskcluster.upload.uploadArtifactFromBuf",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+def upload_s3_artifact(
+    queue_service: Queue, artifact_path: str, content: str | bytes, content_type: str, ttl: datetime.timedelta
+) -> str:
+    """Do what `upload_artifact` does, without a warning."""
+    task_id, run_id, proxy = (os.environ.get(name) for name in ("TASK_ID", "RUN_ID", "TASKCLUSTER_PROXY_URL"))
+    if not (task_id and run_id and proxy):
+        raise ConfigurationError(
+            "Can only run in Taskcluster tasks with proxy: TASK_ID, RUN_ID and TASKCLUSTER_PROXY_URL must be set"
+        )
+    _check("content", content, str, bytes)
+    _check("content_type", content_type, str)
+    _check("ttl", ttl, datetime.timedelta)
+    expires = stringDate(present() + ttl)
+    artifact = {"storageType": "s3", "expires": expires, "contentType": content_type}
+    answer = queue_service.createArtifact(task_id, run_id, artifact_path, artifact)
+    _put(answer["putUrl"], content.encode() if isinstance(content, str) else content, content_type)
+    return f"/api/queue/v1/task/{task_id}/runs/{run_id}/artifacts/{quote(artifact_path)}"
+
+
+def _check(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
+def _put(url: str, content: bytes, content_type: str) -> None:
+    import requests
+
+    host = urlsplit(url).hostname
+    try:
+        response: Any = makeHttpRequest("put", url, content, {"Content-Type": content_type})
+    # Not chained: the text of requests' exceptions holds the URL, and whoever has it may write there.
+    except requests.RequestException as exc:
+        raise TaskclusterConnectionError(f"PUT at {host} failed: {type(exc).__name__}", None) from None
+    if not response.ok:
+        raise TaskclusterRestFailure(
+            f"PUT at {host} failed with status {response.status_code}", None, status_code=response.status_code
+        )

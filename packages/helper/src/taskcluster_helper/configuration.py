@@ -1,0 +1,154 @@
+"""One configuration for all clients of a program: where they call, and as whom."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import taskcluster
+import taskcluster.aio
+from taskcluster.environment import optionsFromEnvironment
+from taskcluster.exceptions import TaskclusterAuthFailure
+from taskcluster.options import normal_root_url
+from taskcluster.registry import registry
+from taskcluster.suggestions import did_you_mean
+
+from .artifacts import upload_s3_artifact, warn_of_deprecation
+from .exceptions import ConfigurationError
+from .redacted import ClientOptions, SecretValues
+from .secrets import load_secrets
+
+__all__ = ["TaskclusterConfig"]
+
+log = logging.getLogger("taskcluster")
+
+_PROXY = "http://taskcluster"
+"""Where a worker puts the proxy of a task, unless TASKCLUSTER_PROXY_URL says otherwise."""
+
+
+class TaskclusterConfig:
+    """The configuration of a program, made once and shared.
+
+        tc = TaskclusterConfig("https://tc.example.com")
+        tc.auth()
+        queue = tc.get_service("queue")
+
+    Args:
+        url: The deployment's root URL; TASKCLUSTER_ROOT_URL where left out.
+
+    Raises:
+        ConfigurationError: There is no URL.
+        TaskclusterFailure: It is no http or https address.
+    """
+
+    options: dict[str, Any] | None
+    """The options that clients get; None before `auth`. They may be changed or replaced."""
+    secrets: dict[str, Any] | None
+    """What `load_secrets` returned last."""
+    default_url: str
+    """The deployment's root URL, which is not the proxy's."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.options = None
+        self.secrets = None
+        self.default_url = url or os.environ.get("TASKCLUSTER_ROOT_URL") or ""
+        if not self.default_url:
+            raise ConfigurationError(
+                "You must specify a Taskcluster deployment url: TaskclusterConfig('https://tc.example.com'), "
+                "or TASKCLUSTER_ROOT_URL in the environment"
+            )
+        normal_root_url(self.default_url)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.default_url}>"
+
+    def auth(
+        self,
+        client_id: str | None = None,
+        access_token: str | None = None,
+        max_retries: int = 12,
+        *,
+        certificate: str | None = None,
+    ) -> None:
+        """Choose the credentials of all clients made from now on, from the first source that has some.
+
+        These are: the ones given here; TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN and, for temporary ones,
+        TASKCLUSTER_CERTIFICATE; in a task (TASK_ID or TASKCLUSTER_PROXY_URL is set) its proxy, which then is the root
+        URL; none.
+
+        Args:
+            client_id: The clientId.
+            access_token: Its access token.
+            max_retries: How often clients send a failed request again.
+            certificate: The certificate of temporary credentials.
+
+        Raises:
+            TaskclusterAuthFailure: The first source that has some has half of them only.
+        """
+        given = {"clientId": client_id, "accessToken": access_token, "certificate": certificate}
+        found = {name: value for name, value in given.items() if value}
+        source, names = "given", "client_id and access_token"
+        if not found:
+            found = dict(optionsFromEnvironment().get("credentials", {}))
+            source, names = "environment", "TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN"
+        if found and not {"clientId", "accessToken"} <= found.keys():
+            raise TaskclusterAuthFailure(f"credentials need both {names}; there is only {' and '.join(found)}")
+        options = ClientOptions(maxRetries=max_retries, rootUrl=self.default_url)
+        proxy = os.environ.get("TASKCLUSTER_PROXY_URL")
+        if found:
+            options["credentials"] = SecretValues(found)
+        elif proxy or "TASK_ID" in os.environ:
+            source = "task proxy"
+            options["rootUrl"] = proxy or _PROXY
+        else:
+            source = "none"
+        log.debug("credentials for %s: %s", self.default_url, source)
+        self.options = options
+
+    def get_service(self, service_name: str, use_async: bool = False) -> Any:
+        """Return a new client of a service, authenticated as `auth` chose; `auth()` is called if it was not yet.
+
+        Args:
+            service_name: Any spelling: `queue`, `purge-cache`, `purgeCache`, `purge_cache`, or a plugin's service.
+            use_async: Whether to return the class of `taskcluster.aio`.
+
+        Raises:
+            ConfigurationError: There is no such service.
+            ModuleNotFoundError: It is a service of ours that is not installed; the text says what to install.
+        """
+        try:
+            service = registry.service(service_name)
+        except LookupError:
+            near = did_you_mean(service_name, registry.services())
+            raise ConfigurationError(f"Invalid Taskcluster service {service_name}{near}") from None
+        if self.options is None:
+            self.auth()
+        # By attribute, as programs' tests put fakes in their place there.
+        return getattr(taskcluster.aio if use_async else taskcluster, service.class_name)(self.options)
+
+    def load_secrets(
+        self,
+        secret_name: str,
+        prefixes: Iterable[str] = (),
+        required: Iterable[str] = (),
+        existing: Mapping[str, Any] | None = None,
+        local_secrets: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return a secret's value, and keep it in `secrets`; as `load_secrets`, with the shared authentication."""
+        service = self.get_service("secrets") if local_secrets is None else None
+        self.secrets = load_secrets(service, secret_name, prefixes, required, existing, local_secrets)
+        return self.secrets
+
+    def upload_artifact(
+        self, artifact_path: str, content: str | bytes, content_type: str, ttl: datetime.timedelta
+    ) -> str:
+        """Deprecated: upload an artifact of the task that this runs in, and return its address.
+
+        Use `taskcluster.upload.uploadArtifactFromBuf`. Arguments and failures are those of `upload_artifact`.
+        """
+        warn_of_deprecation("TaskclusterConfig.upload_artifact")
+        path = upload_s3_artifact(self.get_service("queue"), artifact_path, content, content_type, ttl)
+        return self.default_url.rstrip("/") + path

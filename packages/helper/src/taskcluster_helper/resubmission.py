@@ -1,0 +1,69 @@
+"""A task's definition made ready to be created once more."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.shapes import is_array, is_mapping
+
+from .dates import parsed, present
+
+__all__ = ["resubmittable"]
+
+
+def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None = None) -> dict[str, Any]:
+    """Return a copy of a task's definition with its times moved so that it is created now.
+
+    `created`, `deadline` and `expires` move by the same span, and so does every `expires` in `payload.artifacts`, be
+    that a dict or a list. All else stays as it is: a task in another group, or without dependencies, is for the caller.
+
+    Args:
+        definition: As `queue.task` returns it; not changed. Dates may be datetimes.
+        now: When the new task is created, an aware datetime; the present where left out.
+
+    Raises:
+        TaskclusterFailure: A date is missing or is none.
+    """
+    moved: dict[str, Any] = copy.deepcopy(dict(definition))
+    start = present() if now is None else now
+    if start.tzinfo is None:
+        raise TaskclusterFailure("resubmittable: now must be an aware datetime, such as datetime.now(timezone.utc)")
+    span = start - _date("created", moved.get("created"))
+    for name in ("created", "deadline", "expires"):
+        # The queue sets `expires` itself where there is none.
+        if name != "expires" or moved.get(name) is not None:
+            moved[name] = _shifted(_date(name, moved.get(name)), span)
+    payload = moved.get("payload")
+    if is_mapping(payload) and "artifacts" in payload:
+        _shift_expires(payload["artifacts"], span)
+    return moved
+
+
+def _date(name: str, value: Any) -> datetime.datetime:
+    found = parsed(value)
+    if found is None:
+        raise TaskclusterFailure(f"resubmittable: the definition's {name} must be a date in ISO 8601, not {value!r}")
+    return found
+
+
+def _shift_expires(value: Any, span: datetime.timedelta) -> None:
+    """Shift, in place, every `expires` that is a date."""
+    if isinstance(value, dict):
+        for name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            date = parsed(inner) if name == "expires" else None
+            if date is None:
+                _shift_expires(inner, span)
+            else:
+                value[name] = _shifted(date, span)
+    elif is_array(value):
+        for inner in value:
+            _shift_expires(inner, span)
+
+
+def _shifted(date: datetime.datetime, span: datetime.timedelta) -> str:
+    # Milliseconds, as the queue writes dates.
+    return (date + span).astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,91 @@
+"""A body read as it comes, over requests: no authentication, redirects followed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
+from taskcluster.options import DEFAULT_TIMEOUT
+from taskcluster.version import VERSION
+
+__all__ = ["Stream"]
+
+_CHUNK = 64 * 1024
+
+
+class _Session(requests.Session):
+    """Sends no credentials, not even those of a netrc file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = f"taskcluster-client-py/{VERSION}"
+        self.auth = lambda request: request
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        pass
+
+
+class Stream:
+    """One answer at a time."""
+
+    def __init__(self) -> None:
+        self._session = _Session()
+        self._response: requests.Response | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._host: str | None = None
+
+    def open(self, url: str, silence: float) -> None:
+        """GET a URL, in place of what was open before.
+
+        Raises:
+            TaskclusterConnectionError: There was no answer.
+            TaskclusterRestFailure: The answer is a failure.
+        """
+        self._drop()
+        self._host = urlsplit(url).hostname
+        try:
+            response = self._response = self._session.get(url, stream=True, timeout=(DEFAULT_TIMEOUT[0], silence))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+            raise self._broken(exc) from None
+        if not response.ok:
+            raise TaskclusterRestFailure(
+                f"GET at {self._host} failed with status {response.status_code}",
+                None,
+                status_code=response.status_code,
+            )
+        raw: Any = response.raw
+        # Chunks are handed on as they come. Where there are none, urllib3's own iterator may stop before all that is
+        # decoded is handed out (2.0.0).
+        read = functools.partial(raw.read, _CHUNK, decode_content=True)
+        self._chunks = raw.stream(_CHUNK, decode_content=True) if raw.chunked else iter(read, b"")
+
+    def read(self) -> bytes:
+        """Return the next bytes, none at the end.
+
+        Raises:
+            TaskclusterConnectionError: The connection broke before the end, or was silent for too long.
+        """
+        try:
+            return next(self._chunks, b"")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            raise self._broken(exc) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._drop()
+        self._session.close()
+
+    def _drop(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _broken(self, exc: Exception) -> TaskclusterConnectionError:
+        # Not chained and not quoted: the text of requests' exceptions holds the URL, which may be a signed one.
+        return TaskclusterConnectionError(f"GET at {self._host} broke off: {type(exc).__name__}", None)

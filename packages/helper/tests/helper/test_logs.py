@@ -1,0 +1,273 @@
+"""The log of a task as lines: finished, live, broken off, private; over real sockets, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+import taskcluster
+import taskcluster.aio
+from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.helper import ArtifactMissingError
+from taskcluster_helper.logs import LogNames, Splitter, log_names
+
+from .conftest import TASK, FakeQueue, Mode
+
+LIVE = "public/logs/live.log"
+BACKING = "public/logs/live_backing.log"
+FAST = {"delay": 0.01, "max_delay": 0.05}
+Writer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def stored(body: bytes, **headers: str) -> Writer:
+    """Return what serves a whole body."""
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return write
+
+
+def live(*chunks: bytes, then: Callable[[], object] = lambda: None, ends: bool = True, **headers: str) -> Writer:
+    """Return what streams chunks, does something, and ends as it should or breaks off."""
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        for chunk in chunks:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            handler.wfile.flush()
+        then()
+        if ends:
+            handler.wfile.write(b"0\r\n\r\n")
+        else:
+            handler.close_connection = True
+
+    return write
+
+
+def lines(mode: Mode, queue: FakeQueue, *args: Any, **options: Any) -> list[str]:
+    client = mode.client("Queue", queue.options)
+    return mode.listed(mode.helper.task_log_lines(client, TASK, *args, **{**FAST, **options}))
+
+
+def test_a_finished_log(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.artifacts[BACKING] = stored(b"one\r\n\ntwo \xc3\xa4\xff\nno end")
+    assert lines(mode, queue) == ["one", "", "two ä\ufffd", "no end"]
+
+
+@pytest.mark.parametrize("serve", [stored, live])
+def test_a_finished_log_that_is_stored_compressed(mode: Mode, queue: FakeQueue, serve: Callable[..., Writer]) -> None:
+    queue.end()
+    queue.artifacts[BACKING] = serve(gzip.compress(b"a\n" * 100_000), Content_Encoding="gzip")
+    assert lines(mode, queue) == ["a"] * 100_000
+
+
+def test_a_finished_log_under_the_name_of_the_live_one(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.artifacts[LIVE] = stored(b"one\n")
+    assert lines(mode, queue) == ["one"]
+
+
+def test_storage_gets_no_authentication_and_redirects_are_followed(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.artifacts[BACKING] = stored(b"one\n")
+    lines(mode, queue)
+    assert len(queue.stored) == 2
+    for headers in queue.stored:
+        assert "Authorization" not in headers
+        assert headers["User-Agent"].startswith("taskcluster-client-py/")
+
+
+def test_a_live_log_is_followed_to_its_end_and_no_line_comes_twice(mode: Mode, queue: FakeQueue) -> None:
+    queue.artifacts[LIVE] = live(b"one\nt", b"wo\nthr", then=queue.end)
+    queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\nfour\n")
+    assert lines(mode, queue) == ["one", "two", "three", "four"]
+
+
+def test_lines_come_as_they_are_written(queue: FakeQueue) -> None:
+    from threading import Event
+
+    got = Event()
+    queue.artifacts[LIVE] = live(b"one\n", then=lambda: (got.wait(10), queue.end()))
+    queue.artifacts[BACKING] = stored(b"one\ntwo\n")
+    following = taskcluster.helper.task_log_lines(taskcluster.Queue(queue.options), TASK, **FAST)
+    assert next(following) == "one"
+    assert queue.state == "running"
+    got.set()
+    assert list(following) == ["two"]
+
+
+def test_a_live_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, queue: FakeQueue) -> None:
+    queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\n")
+
+    def again() -> None:
+        queue.artifacts[LIVE] = live(b"one\ntwo\nth", then=queue.end, ends=False)
+
+    queue.artifacts[LIVE] = live(b"one\ntw", then=again, ends=False)
+    assert lines(mode, queue) == ["one", "two", "three"]
+
+
+def test_a_silent_live_log_is_asked_for_again(mode: Mode, queue: FakeQueue) -> None:
+    from threading import Event
+
+    over = Event()
+
+    def end_soon() -> None:
+        queue.end()
+        over.wait(10)
+
+    queue.artifacts[LIVE] = live(b"one\n", then=end_soon)
+    queue.artifacts[BACKING] = stored(b"one\ntwo\n")
+    try:
+        assert lines(mode, queue, silence=0.2) == ["one", "two"]
+    finally:
+        over.set()
+
+
+def test_a_worker_that_is_gone_leaves_what_is_stored(mode: Mode, queue: FakeQueue) -> None:
+    def gone(handler: BaseHTTPRequestHandler) -> None:
+        queue.end()
+        handler.send_error(404)
+
+    queue.artifacts[LIVE] = gone
+    queue.artifacts[BACKING] = stored(b"one\n")
+    assert lines(mode, queue) == ["one"]
+
+
+def test_a_task_that_is_not_running_yet_is_waited_for(mode: Mode, queue: FakeQueue) -> None:
+    run = queue.runs.pop()
+    queue.state = "unscheduled"
+
+    def begin() -> None:
+        if len(queue.calls) > 4:
+            queue.runs[:] = [run]
+            queue.end()
+
+    queue.on_status = begin
+    queue.artifacts[BACKING] = stored(b"one\n")
+    assert lines(mode, queue) == ["one"]
+
+
+@pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked\r\n\r\n5\r\n", b"Content-Length: 8\r\n\r\n"])
+def test_a_stored_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, queue: FakeQueue, header: bytes) -> None:
+    queue.end()
+
+    def broken(handler: BaseHTTPRequestHandler) -> None:
+        queue.artifacts[BACKING] = stored(b"one\ntwo\n")
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + header + b"one\nt")
+        handler.close_connection = True
+
+    queue.artifacts[BACKING] = broken
+    assert lines(mode, queue) == ["one", "two"]
+
+
+def test_failures_of_the_queue_and_of_storage_that_pass_are_waited_out(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        queue.artifacts[BACKING] = stored(b"one\n")
+        handler.send_error(503)
+
+    queue.artifacts[BACKING] = busy
+    queue.failures = [503, 500, 429]
+    assert lines(mode, queue) == ["one"]
+
+
+def test_storage_that_refuses_is_told_without_the_signed_url(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.artifacts[BACKING] = lambda handler: handler.send_error(403)
+    with pytest.raises(TaskclusterRestFailure, match="status 403") as caught:
+        lines(mode, queue)
+    assert caught.value.status_code == 403
+    assert "hidden" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("state", ["completed", "exception"])
+def test_a_run_that_left_no_log_says_so(mode: Mode, queue: FakeQueue, state: str) -> None:
+    queue.end(state, reason="claim-expired")
+    with pytest.raises(ArtifactMissingError, match=r"claim-expired.*no artifact public/logs/live_backing.log or"):
+        lines(mode, queue)
+
+
+def test_a_run_may_be_named(mode: Mode, queue: FakeQueue) -> None:
+    queue.end("failed")
+    queue.runs.append({"runId": 1, "state": "running"})
+    queue.state = "running"
+    queue.artifacts[BACKING] = stored(b"first\n")
+    assert lines(mode, queue, 0) == ["first"]
+    assert f"/task/{TASK}/runs/0/artifacts/public%2Flogs%2Flive_backing.log" in queue.calls
+
+
+def test_private_logs_are_found_by_the_payload_or_named(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.payload = {"logs": {"live": "private/l.log", "backing": "private/b.log"}}
+    queue.artifacts["private/b.log"] = stored(b"backing\n")
+    queue.artifacts["private/mine.log"] = stored(b"mine\n")
+    assert lines(mode, queue) == ["backing"]
+    assert lines(mode, queue, name="private/mine.log") == ["mine"]
+
+
+def test_following_may_be_given_up_at_any_time(mode: Mode, queue: FakeQueue) -> None:
+    from threading import Event
+
+    over = Event()
+    queue.artifacts[LIVE] = live(b"one\ntwo\n", then=lambda: over.wait(10))
+
+    async def first() -> str:
+        following = taskcluster.aio.helper.task_log_lines(taskcluster.aio.Queue(queue.options), TASK)
+        try:
+            return await anext(following)
+        finally:
+            await following.aclose()
+
+    try:
+        if mode.module is taskcluster:
+            following: Any = taskcluster.helper.task_log_lines(taskcluster.Queue(queue.options), TASK)
+            assert next(following) == "one"
+            following.close()
+        else:
+            assert asyncio.run(first()) == "one"
+    finally:
+        over.set()
+
+
+def test_silence_must_be_some_time(mode: Mode, queue: FakeQueue) -> None:
+    with pytest.raises(TaskclusterFailure, match="silence must be"):
+        lines(mode, queue, silence=0)
+
+
+@pytest.mark.parametrize(
+    ("payload", "names"),
+    [
+        (None, LogNames(LIVE, (BACKING, LIVE))),
+        ({"log": "a/b.log"}, LogNames("a/b.log", ("a/live_backing.log", "a/b.log"))),
+        ({"log": "b.log"}, LogNames("b.log", ("live_backing.log", "b.log"))),
+        ({"logs": {"backing": "x"}}, LogNames(LIVE, ("x", LIVE))),
+        ({"logs": False}, LogNames(LIVE, (BACKING, LIVE))),
+    ],
+)
+def test_names_of_logs(payload: Any, names: LogNames) -> None:
+    assert log_names(payload) == names
+
+
+def test_bytes_become_lines_wherever_they_are_cut() -> None:
+    text = "eins\nzwei ä\r\n\ndrei".encode()
+    for cut in range(len(text) + 1):
+        splitter = Splitter()
+        found = [*splitter.feed(text[:cut]), *splitter.feed(text[cut:]), *splitter.end(), *splitter.end()]
+        assert found == ["eins", "zwei ä", "", "drei"]

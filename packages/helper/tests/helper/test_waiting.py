@@ -1,0 +1,352 @@
+"""Waiting: for what, how often, for how long; procedures with a clock of the tests' own, both drivers on sockets."""
+
+from __future__ import annotations
+
+import datetime
+import pickle
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.helper import ArtifactMissingError, WaitTimeoutError
+from taskcluster_helper import waiting
+from taskcluster_helper.effects import Ask, Deliver, Sleep
+from taskcluster_local import LocalTaskcluster
+
+from .conftest import TASK, FakeQueue, Mode
+
+NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
+FAST = {"delay": 0.01, "max_delay": 0.05}
+
+
+class Clock:
+    """Stands still but for what a procedure sleeps, and what a look takes."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.slept: list[float] = []
+        self.seen: list[Any] = []
+
+    def pace(self, timeout: float | None = None, delay: float = 1.0, max_delay: float = 30.0) -> waiting.Pace:
+        return waiting.Pace(timeout, delay, max_delay, self.seen.append, lambda: NOW, lambda: self.time, lambda: 0.5)
+
+    def run(self, procedure: Any, took: float = 0.0) -> Any:
+        step, answer = procedure.send, None
+        while True:
+            try:
+                effect = step(answer)
+            except StopIteration as stop:
+                return stop.value
+            step, answer = procedure.send, None
+            if isinstance(effect, Sleep):
+                self.slept.append(effect.seconds)
+                self.time += effect.seconds
+            elif isinstance(effect, Deliver):
+                effect.handler(effect.page)
+            else:
+                assert isinstance(effect, Ask)
+                self.time += took
+                try:
+                    answer = effect.call()
+                except TaskclusterFailure as exc:
+                    step, answer = procedure.throw, exc
+
+
+class Scripted:
+    """A client whose every method goes through one script of answers; the last is repeated."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.calls: list[Any] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, *args, *kwargs.values()))
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def status(state: str, *runs: Any) -> dict[str, Any]:
+    made = [run if isinstance(run, dict) else {"state": run} for run in runs or (state,)]
+    return {"status": {"state": state, "runs": made}}
+
+
+def down() -> TaskclusterConnectionError:
+    return TaskclusterConnectionError("no answer", None)
+
+
+def absent() -> TaskclusterRestFailure:
+    return TaskclusterRestFailure("not there", None, status_code=404)
+
+
+# How often
+
+
+def test_looks_are_ever_further_apart_while_nothing_changes_and_near_after_a_change() -> None:
+    clock = Clock()
+    queue = Scripted(*[status("pending")] * 8, status("running"), status("running"), status("completed"))
+    found = clock.run(waiting.task(queue, TASK, clock.pace()))
+    assert found["state"] == "completed"
+    assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]
+
+
+def test_looks_that_take_long_are_as_far_apart() -> None:
+    clock = Clock()
+    clock.run(waiting.task(Scripted(status("pending"), status("completed")), TASK, clock.pace()), took=7)
+    assert clock.slept == [7]
+
+
+def test_each_change_is_told_once_and_the_first_look_is_one() -> None:
+    clock = Clock()
+    rerun = status("pending", "exception", "pending")
+    queue = Scripted(status("pending"), status("pending"), status("running"), rerun, status("failed"))
+    clock.run(waiting.task(queue, TASK, clock.pace()))
+    assert [seen["state"] for seen in clock.seen] == ["pending", "running", "pending", "failed"]
+
+
+# For how long
+
+
+def test_the_last_look_is_at_the_end_of_the_time_and_is_told_of() -> None:
+    clock = Clock()
+    with pytest.raises(WaitTimeoutError, match=f"task {TASK} to resolve: not within 10 seconds") as caught:
+        clock.run(waiting.task(Scripted(status("pending")), TASK, clock.pace(timeout=10)))
+    assert clock.slept == [1, 2, 4, 3]
+    assert caught.value.last["state"] == "pending"
+    assert isinstance(caught.value, TimeoutError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.last) == (str(caught.value), caught.value.last)
+
+
+def test_a_timeout_of_nothing_looks_once() -> None:
+    clock = Clock()
+    with pytest.raises(WaitTimeoutError):
+        clock.run(waiting.task(Scripted(status("pending")), TASK, clock.pace(timeout=0)))
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout": -1}, {"timeout": float("nan")}, {"delay": 0}, {"delay": 31}, {"max_delay": 0.5}]
+)
+def test_times_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(TaskclusterFailure, match=r"timeout must|delay must"):
+        Clock().pace(**wrong)
+
+
+# What fails on the way
+
+
+def test_failures_that_may_pass_are_waited_out() -> None:
+    clock = Clock()
+    later = TaskclusterRestFailure("later", None, status_code=503)
+    queue = Scripted(*[down(), later] * 5, status("completed"))
+    assert clock.run(waiting.task(queue, TASK, clock.pace()))["state"] == "completed"
+    assert len(clock.slept) == 10
+
+
+def test_an_outage_ends_the_waiting_after_ten_looks_more() -> None:
+    clock = Clock()
+    queue = Scripted(down())
+    with pytest.raises(TaskclusterConnectionError):
+        clock.run(waiting.task(queue, TASK, clock.pace()))
+    assert len(queue.calls) == 11
+
+
+def test_the_time_ends_in_an_outage_with_the_outage_as_cause() -> None:
+    clock = Clock()
+    with pytest.raises(WaitTimeoutError) as caught:
+        clock.run(waiting.task(Scripted(status("running"), down()), TASK, clock.pace(timeout=5)))
+    assert isinstance(caught.value.__cause__, TaskclusterConnectionError)
+    assert caught.value.last["state"] == "running"
+
+
+def test_other_failures_are_the_callers_at_once() -> None:
+    clock = Clock()
+    with pytest.raises(TaskclusterRestFailure):
+        clock.run(waiting.task(Scripted(absent()), TASK, clock.pace()))
+    assert clock.slept == []
+
+
+# For what
+
+
+def test_a_group_is_counted_over_all_its_pages() -> None:
+    def page(token: str | None, *states: str) -> dict[str, Any]:
+        tasks = [{"status": {"state": state}} for state in states]
+        return {"tasks": tasks, **({"continuationToken": token} if token else {})}
+
+    clock = Clock()
+    queue = Scripted(page("t", "completed", "running"), page(None, "failed"), page("t", "completed"), page(None))
+    assert clock.run(waiting.group(queue, "G", clock.pace())) == Counter(completed=1)
+    assert clock.seen == [Counter(completed=1, running=1, failed=1), Counter(completed=1)]
+    assert queue.calls[:2] == [("listTaskGroup", "G"), ("listTaskGroup", "G", {"continuationToken": "t"})]
+
+
+def test_an_indexed_task_that_is_absent_is_told_as_none() -> None:
+    clock = Clock()
+    index = Scripted(absent(), absent(), {"taskId": TASK})
+    assert clock.run(waiting.indexed_task(index, "a.b", clock.pace())) == {"taskId": TASK}
+    assert clock.seen == [None, {"taskId": TASK}]
+
+
+@pytest.mark.parametrize(
+    ("last", "comes"),
+    [
+        (status("running"), True),
+        (status("unscheduled", *[]), True),
+        (status("completed"), False),
+        (status("failed"), False),
+        (status("exception", {"state": "exception", "resolved": "2029-12-31T23:50:00.000Z", "started": "x"}), True),
+        (status("exception", {"state": "exception", "resolved": "2029-12-31T23:30:00.000Z", "started": "x"}), False),
+        (status("exception", {"state": "exception", "resolved": "2029-12-31T23:59:00.000Z"}), False),
+    ],
+)
+def test_an_artifact_may_come_until_its_run_is_over(last: dict[str, Any], comes: bool) -> None:
+    assert waiting.may_still_come(last["status"], None, NOW) is comes
+
+
+def test_runs_are_looked_at_one_by_one() -> None:
+    both = status("running", "failed", "running")["status"]
+    assert [waiting.may_still_come(both, run, NOW) for run in (0, 1, 2, None)] == [False, True, True, True]
+    assert not waiting.may_still_come({"state": "exception", "runs": []}, None, NOW)
+
+
+# On sockets
+
+
+class Worker:
+    """Takes tasks of a local deployment through their lives."""
+
+    def __init__(self, local: LocalTaskcluster) -> None:
+        self.queue = taskcluster.Queue(local.options())
+        self.group = taskcluster.slugId()
+
+    def create(self) -> str:
+        task_id = taskcluster.slugId()
+        definition = {
+            "taskQueueId": "proj/ci",
+            "taskGroupId": self.group,
+            "schedulerId": "s",
+            "created": taskcluster.fromNow("0 seconds"),
+            "deadline": taskcluster.fromNow("1 hour"),
+            "payload": {},
+            "metadata": {"name": "n", "description": "d", "owner": "a@example.com", "source": "https://example.com/"},
+        }
+        self.queue.createTask(task_id, definition)
+        return task_id
+
+    def finish(self, count: int = 1) -> None:
+        claimed = self.queue.claimWork("proj/ci", {"workerGroup": "g", "workerId": "w", "tasks": count})["tasks"]
+        assert len(claimed) == count
+        for each in claimed:
+            self.queue.reportCompleted(each["status"]["taskId"], each["runId"])
+
+
+def once(action: Callable[[], None], mode: Mode, seen: list[Any]) -> Callable[[Any], Any]:
+    """Return an on_change that notes what it is told and acts at the first; a coroutine function in async code."""
+
+    def on_change(found: Any) -> None:
+        seen.append(found)
+        if len(seen) == 1:
+            # Elsewhere, as the caller's thread may be an event loop's.
+            thread = threading.Thread(target=action)
+            thread.start()
+            thread.join()
+
+    async def coroutine(found: Any) -> None:
+        on_change(found)
+
+    return on_change if mode.module is taskcluster else coroutine
+
+
+@pytest.fixture
+def worker(local: LocalTaskcluster) -> Worker:
+    return Worker(local)
+
+
+def test_wait_for_task(mode: Mode, local: LocalTaskcluster, worker: Worker) -> None:
+    task_id, seen = worker.create(), []
+    queue = mode.client("Queue", local.options())
+    waited = mode.helper.wait_for_task(queue, task_id, timeout=30, on_change=once(worker.finish, mode, seen), **FAST)
+    assert mode.run(waited)["state"] == "completed"
+    assert [found["state"] for found in seen] == ["pending", "completed"]
+
+
+def test_wait_for_task_group(mode: Mode, local: LocalTaskcluster, worker: Worker) -> None:
+    for _ in range(3):
+        worker.create()
+    seen: list[Any] = []
+    queue = mode.client("Queue", local.options())
+    change = once(lambda: worker.finish(3), mode, seen)
+    waited = mode.helper.wait_for_task_group(queue, worker.group, timeout=30, on_change=change, **FAST)
+    assert mode.run(waited) == {"completed": 3}
+    assert seen == [{"pending": 3}, {"completed": 3}]
+
+
+def test_wait_for_indexed_task(mode: Mode, local: LocalTaskcluster) -> None:
+    def insert() -> None:
+        taskcluster.Index(local.options()).insertTask(
+            "a.b", {"taskId": TASK, "rank": 0, "data": {}, "expires": taskcluster.fromNowJSON("1 day")}
+        )
+
+    seen: list[Any] = []
+    index = mode.client("Index", local.options())
+    waited = mode.helper.wait_for_indexed_task(index, "a.b", timeout=30, on_change=once(insert, mode, seen), **FAST)
+    assert mode.run(waited)["taskId"] == TASK
+    assert seen[0] is None
+
+
+@pytest.mark.parametrize("run", [None, 0])
+def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | None) -> None:
+    def create() -> None:
+        queue.artifacts["public/a b"] = lambda handler: None
+
+    seen: list[Any] = []
+    client = mode.client("Queue", queue.options)
+    change = once(create, mode, seen)
+    waited = mode.helper.wait_for_artifact(client, TASK, "public/a b", run, timeout=30, on_change=change, **FAST)
+    assert mode.run(waited)["name"] == "public/a b"
+    assert seen[0] is None
+
+
+def test_an_artifact_that_a_finished_run_lacks_is_not_waited_for(mode: Mode, queue: FakeQueue) -> None:
+    queue.end("failed")
+    with pytest.raises(ArtifactMissingError, match=r"resolved \(failed\) and has no artifact 'public/x'"):
+        mode.run(mode.helper.wait_for_artifact(mode.client("Queue", queue.options), TASK, "public/x"))
+
+
+def test_waiting_ends_within_its_time_and_survives_failures(mode: Mode, queue: FakeQueue) -> None:
+    queue.failures = [500, 503]
+    with pytest.raises(WaitTimeoutError) as caught:
+        mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, timeout=0.3, **FAST))
+    assert caught.value.last["state"] == "running"
+
+
+def test_a_client_of_the_other_mode_is_refused(mode: Mode, queue: FakeQueue) -> None:
+    other = taskcluster.aio if mode.module is taskcluster else taskcluster
+    with pytest.raises(TaskclusterFailure, match=r"needs an? (a?)sync client"):
+        mode.run(mode.helper.wait_for_task(other.Queue(queue.options), TASK, timeout=0))
+
+
+def test_what_on_change_raises_is_the_callers(mode: Mode, queue: FakeQueue) -> None:
+    def fail(found: Any) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, on_change=fail))
+
+
+def test_a_coroutine_function_is_no_on_change_of_sync_code(queue: FakeQueue) -> None:
+    async def change(found: Any) -> None: ...
+
+    with pytest.raises(TaskclusterFailure, match="must not be a coroutine function"):
+        taskcluster.helper.wait_for_task(taskcluster.Queue(queue.options), TASK, on_change=change)

@@ -1,0 +1,1 @@
+"""Transfers in async code: the same procedures, driven over aiohttp."""

@@ -1,0 +1,391 @@
+"""The async driver: does what a transfer yields, over aiohttp; what blocks is done in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import aiohttp
+
+from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.exceptions import TaskclusterConnectionError
+from taskcluster.messages import Request
+from taskcluster.registry import registry
+from taskcluster.transport.aiohttp import AiohttpTransport, ConnectionFailed, ConnectionTimedOut, ServerFailure
+
+from ..bodies import BufferReader, BufferWriter, Sink, Source
+from ..drive import USER_AGENT, settings_of
+from ..effects import (
+    Answer,
+    Call,
+    Close,
+    Discard,
+    Effect,
+    Open,
+    Opened,
+    Procedure,
+    Progress,
+    Pump,
+    Report,
+    Send,
+    Settings,
+    Sleep,
+    Take,
+    Together,
+)
+from ..hashing import Lanes
+
+__all__ = ["async_settings", "run"]
+
+T = TypeVar("T")
+
+_BUFFER = 4 * 1024 * 1024
+"""Bytes that aiohttp reads ahead, and that are written at a time, if so many are there: each time wakes a thread."""
+_SLICE = 128 * 1024
+"""Bytes handed to a socket at a time: what it does not take at once is copied, and copied again."""
+_LITTLE = 64 * 1024
+"""Bytes; so few are hashed faster than a thread is woken."""
+_EXCERPT = 1000
+
+
+def async_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
+    """Return the settings of a transfer in async code."""
+    return settings_of(service, max_retries, progress, ServerFailure, registry.find("async_client", "Object"))
+
+
+async def run(procedure: Procedure[T], settings: Settings) -> T:
+    """Do a transfer; return its result."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_BUFFER
+    ) as session:
+        # Procedures retry; aiohttp would send once more what found no answer. It has no public switch for this.
+        if hasattr(session, "_retry_connection"):
+            session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
+        return await _Driver(session, settings).run(procedure)
+
+
+class _Driver:
+    """Does one procedure.
+
+    Args:
+        session: Shared with others that run at the same time.
+        settings: What their procedures share.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
+        self._session = session
+        self._transport = AiohttpTransport(USER_AGENT)
+        self._settings = settings
+        self._clients: list[Any] = []
+
+    async def run(self, procedure: Generator[Any, Any, T]) -> T:
+        with ExitStack() as self._open, Lanes() as self.lanes, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
+            try:
+                return await self._run(procedure)
+            finally:
+                for client in self._clients:
+                    closed = client.close()
+                    if inspect.isawaitable(closed):
+                        await closed
+
+    async def _run(self, procedure: Generator[Any, Any, T]) -> T:
+        advance: Callable[[Any], Effect] = procedure.send
+        answer: Any = None
+        while True:
+            try:
+                effect = advance(answer)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                advance, answer = procedure.send, await self._do(effect)
+            except BaseException as exc:
+                advance, answer = procedure.throw, exc
+
+    async def _do(self, effect: Effect) -> Any:
+        match effect:
+            case Call(function, arguments):
+                return await self._called(function, arguments)
+            case Open():
+                return await self._opened(effect)
+            case Pump():
+                return await self._pump(effect.opened.native, effect.sink, effect.report)
+            case Discard(opened):
+                return opened.native.close()
+            case Send():
+                return await self._send(effect)
+            case Take(source):
+                return b"".join([chunk async for chunk in _Chunks(source, self)])
+            case Close(client):
+                return self._clients.append(client)
+            case Together():
+                return await self._together(effect)
+            case Sleep(seconds):
+                return await asyncio.sleep(seconds)
+
+    def _request(self, effect: Open | Send) -> Request:
+        return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
+
+    async def _called(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        is_async = isinstance(getattr(function, "__self__", None), AsyncBaseClient)
+        if is_async or inspect.iscoroutinefunction(function) or function is BufferWriter:
+            result = function(*arguments)
+        else:
+            result = await self.off_the_loop(function, *arguments)
+        return await result if inspect.isawaitable(result) else result
+
+    async def off_the_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what may block, in a thread; where we are cancelled, that ends first: files are closed after it."""
+        running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: _called(function, arguments))
+        try:
+            is_raised, result = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+        if is_raised:
+            raise result
+        return result
+
+    async def _opened(self, effect: Open) -> Opened:
+        response = await self._transport.open(self._session, self._request(effect))
+        self._open.callback(response.close)
+        return Opened(response.status, response.headers, response)
+
+    async def _pump(self, response: aiohttp.ClientResponse, sink: Sink, report: Report) -> None:
+        while data := await _read(response):
+            await self._write(sink, data)
+            report(sink.received, sink.total)
+        response.release()
+
+    async def _write(self, sink: Sink, data: bytes) -> None:
+        if isinstance(sink.writer, BufferWriter) and sink.received + len(data) <= _LITTLE and not sink.encoding:
+            _write_all(sink, data, self.lanes)
+        elif inspect.iscoroutinefunction(sink.writer.write):
+            pieces = sink.pieces(data, self.lanes)
+            while (piece := await self.off_the_loop(next, pieces, None)) is not None:
+                await sink.writer.write(piece)
+        else:
+            for result in await self.off_the_loop(_write_all, sink, data, self.lanes):
+                await result
+
+    async def _send(self, effect: Send) -> Answer:
+        source = effect.source
+        silence = _Silence(self._settings.timeout[1])
+        body = _Body(effect, self, silence)
+        # A task of its own, so that silence can end it.
+        payload = _Payload(body)
+        asking = asyncio.ensure_future(self._transport.open(self._session, self._request(effect), payload))
+        silence.ends(asking)
+        try:
+            response = await asking
+            self._open.callback(response.close)
+            excerpt = await response.content.read(_EXCERPT)
+            response.close()
+            payload.transport = None
+            return Answer(response.status, response.headers, excerpt)
+        except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
+            if source.failure is not None:
+                raise source.failure from None
+            if isinstance(exc, TaskclusterConnectionError):
+                raise
+            raise ConnectionFailed(f"the answer of storage broke off: {type(exc).__name__}", None) from None
+        except asyncio.CancelledError:
+            if silence.has_come:
+                raise ConnectionTimedOut("storage took no more of the body: timed out", None) from None
+            raise
+        finally:
+            silence.over()
+            if not asking.done():
+                asking.cancel()
+                await asyncio.wait([asking])
+            if payload.transport is not None:
+                # Closing would wait for what is still to be sent to be taken.
+                payload.transport.abort()
+            # What reads for the body may still be at it in a thread.
+            await body.idle()
+
+    async def _together(self, effect: Together) -> list[Any]:
+        gate = asyncio.Semaphore(effect.limit)
+
+        async def one(procedure: Procedure[Any]) -> Any:
+            async with gate:
+                return await _Driver(self._session, self._settings).run(procedure)
+
+        running = [asyncio.ensure_future(one(each)) for each in effect.procedures]
+        try:
+            return await asyncio.gather(*running)
+        finally:
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+class _Silence:
+    """Cancels a task when nothing has happened for so long; the time in which the reader is asked does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._handle: asyncio.TimerHandle | None = None
+        self._task: asyncio.Future[Any] | None = None
+        self.has_come = False
+
+    def ends(self, task: asyncio.Future[Any]) -> None:
+        self._task = task
+
+    def begin(self) -> None:
+        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._come)
+
+    def over(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _come(self) -> None:
+        self.has_come = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+class _Chunks:
+    """The bytes of a source, the last of them only when it is sure that no others follow."""
+
+    def __init__(self, source: Source, driver: _Driver) -> None:
+        self._source = source
+        self._driver = driver
+        self._held = b""
+        self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            data = await self._read()
+            self._ended = not data
+            held, self._held = self._held, data
+            if held:
+                return held
+        raise StopAsyncIteration
+
+    async def _read(self) -> bytes:
+        data: bytes
+        source = self._source
+        read = source.reader.read
+        if inspect.iscoroutinefunction(read):
+            data = await read(source.wanted())
+            await self._driver.off_the_loop(source.accept, data, self._driver.lanes)
+        elif isinstance(source.reader, BufferReader) and source.length <= _LITTLE:
+            data = read(source.wanted())
+            source.accept(data, self._driver.lanes)
+        else:
+            data = await self._driver.off_the_loop(_read_and_accept, source, self._driver.lanes)
+            if inspect.isawaitable(data):
+                data = await data
+                await self._driver.off_the_loop(source.accept, data, self._driver.lanes)
+        return data
+
+
+class _Body:
+    """A source as the body of a request, read ahead by one chunk while another is on its way."""
+
+    def __init__(self, effect: Send, driver: _Driver, silence: _Silence) -> None:
+        self._source = effect.source
+        self._report = effect.report
+        self._silence = silence
+        self._chunks = _Chunks(effect.source, driver)
+        self._next: asyncio.Task[bytes | None] | None = None
+        self._view = memoryview(b"")
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._silence.over()
+        try:
+            if not self._view:
+                self._view = memoryview(await self._ahead())
+            piece, self._view = self._view[:_SLICE], self._view[_SLICE:]
+            self._source.sent += len(piece)
+            self._report(self._source.sent, self._source.length)
+        except StopAsyncIteration:
+            raise
+        except Exception as exc:
+            self._source.failure = exc
+            raise
+        self._silence.begin()
+        return piece  # type: ignore[return-value]
+
+    async def _ahead(self) -> bytes:
+        running = self._next or asyncio.ensure_future(_next(self._chunks))
+        self._next = running
+        chunk = await asyncio.shield(running)
+        self._next = None
+        if chunk is None:
+            raise StopAsyncIteration
+        self._next = asyncio.ensure_future(_next(self._chunks))
+        return chunk
+
+    async def idle(self) -> None:
+        """Return when nothing is being read any more."""
+        running, self._next = self._next, None
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()
+
+
+class _Payload(aiohttp.AsyncIterablePayload):
+    """A body that remembers what it is sent over."""
+
+    transport: asyncio.WriteTransport | None = None
+
+    async def write(self, writer: Any) -> None:
+        self.transport = getattr(writer, "transport", None)
+        await super().write(writer)
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        self.transport = getattr(writer, "transport", None)
+        await super().write_with_length(writer, content_length)
+
+
+async def _next(chunks: _Chunks) -> bytes | None:
+    # None instead of StopAsyncIteration, which no task may raise.
+    async for chunk in chunks:
+        return chunk
+    return None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await response.content.read(_BUFFER)
+    except asyncio.TimeoutError as exc:
+        raise ConnectionTimedOut(f"the answer of storage timed out: {type(exc).__name__}", None) from None
+    except (aiohttp.ClientError, OSError) as exc:
+        raise ConnectionFailed(f"the answer of storage broke off: {type(exc).__name__}", None) from None
+
+
+def _write_all(sink: Sink, data: bytes, lanes: Lanes) -> list[Any]:
+    """Write; return what is to be awaited, where the writer is of a kind that only its results tell."""
+    results = [sink.writer.write(piece) for piece in sink.pieces(data, lanes)]
+    return [result for result in results if inspect.isawaitable(result)]
+
+
+def _read_and_accept(source: Source, lanes: Lanes) -> Any:
+    data = source.reader.read(source.wanted())
+    if not inspect.isawaitable(data):
+        source.accept(data, lanes)
+    return data
+
+
+def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    # StopIteration, for one, cannot be the exception of a future.
+    try:
+        return False, function(*arguments)
+    except Exception as exc:
+        return True, exc

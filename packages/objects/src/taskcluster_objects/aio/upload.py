@@ -1,0 +1,236 @@
+"""`taskcluster.aio.upload`: uploads of objects and artifacts, async. It can be called as `upload`."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import sys
+from typing import Any, BinaryIO
+
+from taskcluster.registry import registry
+from taskcluster.slugs import slugId
+
+from ..artifacts import upload_artifact
+from ..bodies import AnyReaderFactory, BufferReader, FileReader
+from ..callable_modules import CallableUpload
+from ..effects import Progress
+from ..methods import DATA_INLINE_MAX_SIZE, upload_methods
+from ..uploading import ObjectUpload, upload_object
+from .drive import async_settings, run
+
+__all__ = [
+    "DATA_INLINE_MAX_SIZE",
+    "upload",
+    "uploadArtifactFromBuf",
+    "uploadArtifactFromFile",
+    "uploadFromBuf",
+    "uploadFromFile",
+]
+
+
+async def upload(
+    *,
+    projectId: str,
+    name: str,
+    contentType: str,
+    contentLength: int,
+    expires: datetime.datetime | str,
+    readerFactory: AnyReaderFactory,
+    maxRetries: int | None = None,
+    uploadId: str | None = None,
+    objectService: Any,
+    progress: Progress | None = None,
+) -> None:
+    """Upload an object from readers.
+
+    Args:
+        projectId: The project it belongs to.
+        name: Its name.
+        contentType: Its media type.
+        contentLength: How many bytes the reader gives, exactly.
+        expires: When it ceases to exist.
+        readerFactory: Returns a reader at the first byte; called once for each attempt. It and the reader may be
+            async or not; what is not runs in a thread.
+        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        uploadId: A slugId; where left out, a new one.
+        objectService: A client of the object service, sync or async.
+        progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+
+    Raises:
+        TaskclusterFailure: The reader gives less or more than contentLength, or the service has no method for us.
+        TaskclusterConnectionError: There was no answer, after all retries.
+        TaskclusterRestFailure: The object service or storage answered with a failure.
+    """
+    settings = async_settings(objectService, maxRetries, progress)
+    wanted = ObjectUpload(projectId, name, contentType, contentLength, uploadId or slugId(), expires)
+    methods = upload_methods(registry.transfer_methods())
+    await run(upload_object(wanted, readerFactory, objectService, methods, settings), settings)
+
+
+async def uploadFromBuf(
+    *,
+    projectId: str,
+    name: str,
+    contentType: str,
+    contentLength: int | None = None,
+    expires: datetime.datetime | str,
+    data: bytes | bytearray | memoryview,
+    maxRetries: int | None = None,
+    uploadId: str | None = None,
+    objectService: Any,
+    progress: Progress | None = None,
+) -> None:
+    """Upload an object from memory.
+
+    `data`: The bytes.
+    `contentLength`: How many they are; may be left out.
+    The other parameters are as for `upload`.
+
+    Raises:
+        TaskclusterFailure: As `upload`.
+    """
+    await upload(
+        projectId=projectId,
+        name=name,
+        contentType=contentType,
+        contentLength=memoryview(data).nbytes if contentLength is None else contentLength,
+        expires=expires,
+        readerFactory=lambda: BufferReader(data),
+        maxRetries=maxRetries,
+        uploadId=uploadId,
+        objectService=objectService,
+        progress=progress,
+    )
+
+
+async def uploadFromFile(
+    *,
+    projectId: str,
+    name: str,
+    contentType: str,
+    contentLength: int | None = None,
+    expires: datetime.datetime | str,
+    file: BinaryIO,
+    maxRetries: int | None = None,
+    uploadId: str | None = None,
+    objectService: Any,
+    progress: Progress | None = None,
+) -> None:
+    """Upload an object from an open file, from its beginning to its end.
+
+    `file`: Open for reading bytes, and seekable.
+    `contentLength`: Its size; may be left out.
+    The other parameters are as for `upload`.
+
+    Raises:
+        TaskclusterFailure: As `upload`.
+        OSError: The file cannot be read.
+    """
+    await upload(
+        projectId=projectId,
+        name=name,
+        contentType=contentType,
+        contentLength=await asyncio.to_thread(file.seek, 0, os.SEEK_END) if contentLength is None else contentLength,
+        expires=expires,
+        readerFactory=lambda: FileReader(file),
+        maxRetries=maxRetries,
+        uploadId=uploadId,
+        objectService=objectService,
+        progress=progress,
+    )
+
+
+async def uploadArtifactFromBuf(
+    *,
+    taskId: str,
+    runId: int | str,
+    name: str,
+    contentType: str,
+    expires: datetime.datetime | str,
+    data: bytes | bytearray | memoryview,
+    maxRetries: int | None = None,
+    queueService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Create an artifact of a running task from memory: declare it, upload it, finish it.
+
+    Args:
+        taskId: The task.
+        runId: Its run.
+        name: The artifact's name, such as `public/build/target.zip`.
+        contentType: Its media type.
+        expires: When it ceases to exist, at the latest with its task.
+        data: The bytes.
+        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        queueService: A client of the queue with the task's credentials, sync or async.
+        progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+
+    Returns:
+        How the deployment stores it: `object` or `s3`.
+
+    Raises:
+        TaskclusterConnectionError: There was no answer, after all retries.
+        TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
+    """
+    settings = async_settings(queueService, maxRetries, progress)
+    size = memoryview(data).nbytes
+    methods = upload_methods(registry.transfer_methods())
+    procedure = upload_artifact(
+        queueService,
+        taskId,
+        runId,
+        name,
+        contentType,
+        size,
+        expires,
+        lambda: BufferReader(data),
+        methods,
+        settings,
+    )
+    return await run(procedure, settings)
+
+
+async def uploadArtifactFromFile(
+    *,
+    taskId: str,
+    runId: int | str,
+    name: str,
+    contentType: str,
+    expires: datetime.datetime | str,
+    file: BinaryIO,
+    maxRetries: int | None = None,
+    queueService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Create an artifact of a running task from an open file: declare it, upload it, finish it.
+
+    `file`: Open for reading bytes, and seekable; it is uploaded from its beginning to its end.
+    The other parameters are as for `uploadArtifactFromBuf`.
+
+    Returns:
+        How the deployment stores it: `object` or `s3`.
+
+    Raises:
+        TaskclusterFailure: As `uploadArtifactFromBuf`.
+        OSError: The file cannot be read.
+    """
+    settings = async_settings(queueService, maxRetries, progress)
+    size = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
+    methods = upload_methods(registry.transfer_methods())
+    procedure = upload_artifact(
+        queueService,
+        taskId,
+        runId,
+        name,
+        contentType,
+        size,
+        expires,
+        lambda: FileReader(file),
+        methods,
+        settings,
+    )
+    return await run(procedure, settings)
+
+
+sys.modules[__name__].__class__ = CallableUpload

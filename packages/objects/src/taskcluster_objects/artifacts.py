@@ -1,0 +1,271 @@
+"""Artifacts of every storage type, as procedures."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import datetime
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.pages import continuation, with_continuation
+from taskcluster.plugins import DownloadMethod, Location, UploadMethod
+
+from .bodies import BufferWriter
+from .downloading import Fetched, fetch, locate_object
+from .effects import Call, Close, Effect, Procedure, Settings, Together
+from .names import chosen, paths_for
+from .paths import WholeFile
+from .uploading import ObjectUpload, put, upload_object
+
+__all__ = [
+    "ArtifactContent",
+    "fetch_artifact",
+    "fetch_content",
+    "fetch_many",
+    "fetch_object",
+    "fetch_to_path",
+    "indexed_task",
+    "upload_artifact",
+]
+
+_MAX_LINKS = 10
+
+Factory = Callable[[], Any]
+
+
+class ArtifactContent:
+    """An artifact in memory, whole and verified.
+
+    Args:
+        data: Its bytes.
+        content_type: Its media type, with parameters.
+    """
+
+    def __init__(self, data: bytes | memoryview, content_type: str) -> None:
+        self._data = memoryview(data)
+        self.content_type = content_type
+
+    def __repr__(self) -> str:
+        return f"<ArtifactContent {self.content_type}, {len(self._data)} bytes>"
+
+    def bytes(self) -> bytes:
+        """Return the bytes."""
+        return self._data.tobytes()
+
+    def text(self, encoding: str | None = None) -> str:
+        """Return the text.
+
+        Args:
+            encoding: Its encoding; where left out, what the content type says, or else UTF-8.
+
+        Raises:
+            UnicodeDecodeError: It is no text of this encoding.
+            LookupError: There is no such encoding.
+        """
+        stated = self.content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
+        return str(self._data, encoding or stated or "utf-8")
+
+    def json(self) -> Any:
+        """Return the JSON value; raise ValueError where it is none."""
+        return json.loads(self.bytes())
+
+    def iter_bytes(self, chunk_size: int = 65536) -> Iterator[builtins.bytes]:
+        """Yield the bytes in pieces of `chunk_size`."""
+        for start in range(0, len(self._data), chunk_size):
+            yield self._data[start : start + chunk_size].tobytes()
+
+
+def fetch_object(
+    service: Any, name: str, offered: Mapping[str, DownloadMethod], writer_factory: Factory, settings: Settings
+) -> Procedure[Fetched]:
+    """Bring an object into a writer."""
+    return fetch(lambda: locate_object(service, name, offered), name, writer_factory, settings)
+
+
+def fetch_artifact(
+    queue: Any,
+    task_id: str,
+    run_id: int | str | None,
+    name: str,
+    offered: Mapping[str, DownloadMethod],
+    writer_factory: Factory,
+    settings: Settings,
+) -> Procedure[Fetched]:
+    """Bring an artifact into a writer; the latest run's where `run_id` is None."""
+
+    def locate() -> Procedure[Location]:
+        content = yield from _content(queue, task_id, run_id, name)
+        kind = content["storageType"]
+        if kind == "object":
+            service = yield from _object_service(queue, content["credentials"], settings)
+            return (yield from locate_object(service, content["name"], offered))
+        if kind == "error":
+            raise TaskclusterArtifactError(content["message"], content["reason"])
+        if "url" in content:
+            return Location(content["url"])
+        raise TaskclusterFailure(f"{name} of task {task_id} is stored as {kind!r}, which nobody knows here")
+
+    return fetch(locate, name, writer_factory, settings)
+
+
+def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> Procedure[Mapping[str, Any]]:
+    for _ in range(_MAX_LINKS + 1):
+        call = Call(queue.latestArtifact, (task_id, name))
+        if run_id is not None:
+            call = Call(queue.artifact, (task_id, run_id, name))
+        content: Mapping[str, Any] = yield call
+        if content["storageType"] != "link":
+            return content
+        name = content["artifact"]
+    raise TaskclusterFailure(f"{name} of task {task_id} is a link to a link, more than {_MAX_LINKS} times")
+
+
+def _object_service(queue: Any, credentials: Mapping[str, Any], settings: Settings) -> Procedure[Any]:
+    # The queue client's own scopes do not hold for credentials that the queue made for this one object.
+    kept = {name: value for name, value in queue.options.items() if name != "authorizedScopes"}
+    service = settings.client({**kept, "credentials": credentials})
+    yield Close(service)
+    return service
+
+
+def fetch_to_path(
+    path: str | os.PathLike[str], fetching: Callable[[Factory], Procedure[Fetched]]
+) -> Procedure[Fetched]:
+    """Bring something into a file that takes its place when it is whole and verified.
+
+    Args:
+        path: The file's.
+        fetching: Given a writer factory, returns the procedure.
+    """
+    file = WholeFile(path)
+    try:
+        # Within, because a task may be cancelled while a thread makes it.
+        yield Call(file.make)
+        fetched = yield from fetching(file.writer)
+        yield Call(file.keep)
+        return fetched
+    finally:
+        file.drop()
+
+
+def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedure[ArtifactContent]:
+    """Bring something into memory."""
+    fetched = yield from fetching(BufferWriter)
+    return ArtifactContent(fetched.writer.getbuffer(), fetched.headers.get("Content-Type", "application/binary"))
+
+
+def indexed_task(index: Any, path: str) -> Procedure[str]:
+    """Return the id of the task that the index has under a path."""
+    found = yield Call(index.findTask, (path,))
+    return str(found["taskId"])
+
+
+def fetch_many(
+    queue: Any,
+    task_id: str,
+    run_id: int | str | None,
+    pattern: str,
+    directory: str | os.PathLike[str],
+    offered: Mapping[str, DownloadMethod],
+    limit: int,
+    settings: Settings,
+) -> Procedure[dict[str, Path]]:
+    """Bring many artifacts into a directory; return the path of each by its name."""
+    names: list[str] = []
+    token: str | None = None
+    while True:
+        listing = queue.listLatestArtifacts if run_id is None else queue.listArtifacts
+        arguments = (task_id,) if run_id is None else (task_id, run_id)
+        page = yield Call(_with_query(listing, token), arguments)
+        names += [artifact["name"] for artifact in page["artifacts"]]
+        token = continuation(page)
+        if token is None:
+            break
+    target = Path(directory)
+    paths = paths_for(target, chosen(names, pattern))
+    yield Call(_make_directories, ({path.parent for path in paths.values()},))
+    # One report for all of them: of bytes nobody knows how many there will be.
+    done = 0
+
+    def one(name: str, path: Path) -> Procedure[None]:
+        nonlocal done
+        before = 0
+
+        def progress(now: int, total: int | None) -> None:
+            nonlocal done, before
+            done, before = done + now - before, now
+            settings.report(done, None)
+
+        alone = dataclasses.replace(settings, progress=progress if settings.progress else None)
+        yield from fetch_to_path(
+            path, lambda writers: fetch_artifact(queue, task_id, run_id, name, offered, writers, alone)
+        )
+
+    effect: Effect = Together([one(name, path) for name, path in paths.items()], limit)
+    yield effect
+    return paths
+
+
+def _with_query(listing: Callable[..., Any], token: str | None) -> Callable[..., Any]:
+    return lambda *arguments: listing(*arguments, **with_continuation({}, token))
+
+
+def _make_directories(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def upload_artifact(
+    queue: Any,
+    task_id: str,
+    run_id: int | str,
+    name: str,
+    content_type: str,
+    content_length: int,
+    expires: datetime.datetime | str,
+    reader_factory: Factory,
+    offered: Mapping[str, UploadMethod],
+    settings: Settings,
+) -> Procedure[str]:
+    """Create an artifact; return the storage type that the deployment answers with."""
+    details = {"expires": expires, "contentType": content_type, "contentLength": content_length}
+
+    def create(kind: str) -> Procedure[Mapping[str, Any]]:
+        answer: Mapping[str, Any] = yield Call(
+            queue.createArtifact, (task_id, run_id, name, {"storageType": kind, **details})
+        )
+        return answer
+
+    try:
+        created = yield from create("object")
+    except TaskclusterRestFailure as exc:
+        if exc.status_code != 400:
+            raise
+        # A deployment without an object service refuses the storage type. Where the reason is another, it is told now.
+        created = yield from create("s3")
+    if created["storageType"] == "object":
+        service = yield from _object_service(queue, created["credentials"], settings)
+        upload = ObjectUpload(
+            created["projectId"],
+            created["name"],
+            content_type,
+            content_length,
+            created["uploadId"],
+            created["expires"],
+        )
+        yield from upload_object(upload, reader_factory, service, offered, settings)
+        yield Call(queue.finishArtifact, (task_id, run_id, name, {"uploadId": created["uploadId"]}))
+        return "object"
+    first: list[Mapping[str, Any]] = [created]
+
+    def locate() -> Procedure[Location | None]:
+        answer = first.pop() if first else (yield from create("s3"))
+        return Location(answer["putUrl"], "PUT", {"Content-Type": content_type}, answer["expires"])
+
+    yield from put(locate, name, reader_factory, content_length, settings)
+    return "s3"

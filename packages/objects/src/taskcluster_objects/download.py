@@ -1,0 +1,353 @@
+"""`taskcluster.download`: downloads of objects and artifacts, sync. It can be called as `download`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from taskcluster.registry import registry
+
+from .artifacts import (
+    ArtifactContent,
+    fetch_artifact,
+    fetch_content,
+    fetch_many,
+    fetch_object,
+    fetch_to_path,
+    indexed_task,
+)
+from .bodies import BufferWriter, WriterFactory, writing_to
+from .callable_modules import CallableDownload
+from .downloading import Fetched
+from .drive import run, sync_settings
+from .effects import Procedure, Progress, Settings
+from .methods import download_methods
+
+__all__ = [
+    "ArtifactContent",
+    "download",
+    "downloadArtifact",
+    "downloadArtifactToBuf",
+    "downloadArtifactToFile",
+    "downloadArtifactToPath",
+    "downloadTaskArtifacts",
+    "downloadToBuf",
+    "downloadToFile",
+    "downloadToPath",
+    "getArtifactContent",
+]
+
+
+def download(
+    *,
+    name: str,
+    maxRetries: int | None = None,
+    objectService: Any,
+    writerFactory: WriterFactory,
+    progress: Progress | None = None,
+) -> str:
+    """Download an object into a writer.
+
+    A broken connection is taken up where it broke, with the same writer, if storage can do that. Where it cannot, the
+    next attempt begins with a writer of its own.
+
+    Args:
+        name: The object's name.
+        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        objectService: A client of the object service, sync or async.
+        writerFactory: Returns a writer at the first byte; called whenever the first byte is to come.
+        progress: Called with the bytes received and the bytes in all or None; both as stored, before decoding.
+
+    Returns:
+        The content type. Only now is it known that what was written is right.
+
+    Raises:
+        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
+        TaskclusterConnectionError: There was no whole answer, after all retries.
+        TaskclusterRestFailure: The object service or storage answered with a failure.
+    """
+    settings = sync_settings(objectService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    fetched = run(fetch_object(objectService, name, methods, writerFactory, settings), settings)
+    return fetched.content_type
+
+
+def downloadToBuf(
+    *, name: str, maxRetries: int | None = None, objectService: Any, progress: Progress | None = None
+) -> tuple[memoryview, str]:
+    """Download an object into memory.
+
+    The other parameters are as for `download`.
+
+    Returns:
+        The bytes and the content type.
+
+    Raises:
+        TaskclusterFailure: As `download`.
+    """
+    settings = sync_settings(objectService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    fetched = run(fetch_object(objectService, name, methods, BufferWriter, settings), settings)
+    return fetched.writer.getbuffer(), fetched.content_type
+
+
+def downloadToFile(
+    file: BinaryIO,
+    *,
+    name: str,
+    maxRetries: int | None = None,
+    objectService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Download an object into an open file, from its beginning; what it held before is gone.
+
+    `file`: Open for writing bytes. Where the download fails, it holds a part.
+    The other parameters are as for `download`.
+
+    Returns:
+        The content type.
+
+    Raises:
+        TaskclusterFailure: As `download`.
+        OSError: The file cannot be written.
+    """
+    return download(
+        name=name,
+        maxRetries=maxRetries,
+        objectService=objectService,
+        writerFactory=writing_to(file),
+        progress=progress,
+    )
+
+
+def downloadToPath(
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    maxRetries: int | None = None,
+    objectService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Download an object to a path, where the file appears when it is whole and verified.
+
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    The other parameters are as for `download`.
+
+    Returns:
+        The content type.
+
+    Raises:
+        TaskclusterFailure: As `download`; then no file is left.
+        OSError: The file cannot be written.
+    """
+    settings = sync_settings(objectService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    procedure = fetch_to_path(path, lambda writers: fetch_object(objectService, name, methods, writers, settings))
+    return (run(procedure, settings)).content_type
+
+
+def downloadArtifact(
+    *,
+    taskId: str,
+    name: str,
+    runId: int | str | None = None,
+    maxRetries: int | None = None,
+    queueService: Any,
+    writerFactory: WriterFactory,
+    progress: Progress | None = None,
+) -> str:
+    """Download a task's artifact into a writer, whatever its storage type.
+
+    `taskId`: The task.
+    `name`: The artifact's name.
+    `runId`: Its run; where left out, the latest.
+    `maxRetries`: How often a failed request to storage is repeated; where left out, as for the client.
+    `queueService`: A client of the queue, sync or async.
+    The other parameters are as for `download`.
+
+    Returns:
+        The content type. Only now is it known that what was written is right.
+
+    Raises:
+        TaskclusterArtifactError: The artifact is an error; `reason` is the worker's.
+        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
+        TaskclusterConnectionError: There was no whole answer, after all retries.
+        TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
+    """
+    settings = sync_settings(queueService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    fetched = run(fetch_artifact(queueService, taskId, runId, name, methods, writerFactory, settings), settings)
+    return fetched.content_type
+
+
+def downloadArtifactToBuf(
+    *,
+    taskId: str,
+    name: str,
+    runId: int | str | None = None,
+    maxRetries: int | None = None,
+    queueService: Any,
+    progress: Progress | None = None,
+) -> tuple[memoryview, str]:
+    """Download a task's artifact into memory.
+
+    The other parameters are as for `downloadArtifact`.
+
+    Returns:
+        The bytes and the content type.
+
+    Raises:
+        TaskclusterFailure: As `downloadArtifact`.
+    """
+    settings = sync_settings(queueService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    fetched = run(fetch_artifact(queueService, taskId, runId, name, methods, BufferWriter, settings), settings)
+    return fetched.writer.getbuffer(), fetched.content_type
+
+
+def downloadArtifactToFile(
+    file: BinaryIO,
+    *,
+    taskId: str,
+    name: str,
+    runId: int | str | None = None,
+    maxRetries: int | None = None,
+    queueService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Download a task's artifact into an open file, from its beginning; what it held before is gone.
+
+    `file`: Open for writing bytes. Where the download fails, it holds a part.
+    The other parameters are as for `downloadArtifact`.
+
+    Returns:
+        The content type.
+
+    Raises:
+        TaskclusterFailure: As `downloadArtifact`.
+        OSError: The file cannot be written.
+    """
+    return downloadArtifact(
+        taskId=taskId,
+        name=name,
+        runId=runId,
+        maxRetries=maxRetries,
+        queueService=queueService,
+        writerFactory=writing_to(file),
+        progress=progress,
+    )
+
+
+def downloadArtifactToPath(
+    path: str | os.PathLike[str],
+    *,
+    taskId: str,
+    name: str,
+    runId: int | str | None = None,
+    maxRetries: int | None = None,
+    queueService: Any,
+    progress: Progress | None = None,
+) -> str:
+    """Download a task's artifact to a path, where the file appears when it is whole and verified.
+
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    The other parameters are as for `downloadArtifact`.
+
+    Returns:
+        The content type.
+
+    Raises:
+        TaskclusterFailure: As `downloadArtifact`; then no file is left.
+        OSError: The file cannot be written.
+    """
+    settings = sync_settings(queueService, maxRetries, progress)
+    fetching = _fetching(queueService, taskId, runId, name, settings)
+    return (run(fetch_to_path(path, fetching), settings)).content_type
+
+
+def downloadTaskArtifacts(
+    taskId: str,
+    pattern: str,
+    directory: str | os.PathLike[str],
+    *,
+    runId: int | str | None = None,
+    maxRetries: int | None = None,
+    queueService: Any,
+    concurrency: int = 8,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Download many artifacts of a task into a directory, several at once.
+
+    Args:
+        taskId: The task.
+        pattern: Which, as for a shell (`public/logs/*`); a `*` matches slashes too.
+        directory: Where to; it and what is below are made. The slashes of a name are directories.
+        runId: The run; where left out, the latest.
+        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        queueService: A client of the queue, sync or async.
+        concurrency: How many at once.
+        progress: Called with the bytes received of all of them together, and None.
+
+    Returns:
+        The path of each file by the name of its artifact.
+
+    Raises:
+        TaskclusterFailure: As `downloadArtifact`, for the first that fails; files that were finished by then stay, and
+            no others. Or a name leads out of the directory; then nothing was downloaded.
+        OSError: A file cannot be written.
+    """
+    settings = sync_settings(queueService, maxRetries, progress)
+    methods = download_methods(registry.transfer_methods())
+    procedure = fetch_many(queueService, taskId, runId, pattern, directory, methods, concurrency, settings)
+    return run(procedure, settings)
+
+
+def getArtifactContent(
+    taskId: str,
+    name: str,
+    runId: int | str | None = None,
+    *,
+    maxRetries: int | None = None,
+    queueService: Any,
+    indexService: Any = None,
+    progress: Progress | None = None,
+) -> ArtifactContent:
+    """Return an artifact's content, whatever its storage type; whole, and verified where hashes are stated.
+
+    The queue is asked with the client's credentials, if it has any; storage and redirects never see them.
+
+    Args:
+        taskId: The task; or, with `indexService`, the path under which the index has it.
+        name: The artifact's name.
+        runId: Its run; where left out, the latest.
+        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        queueService: A client of the queue, sync or async.
+        indexService: A client of the index, sync or async, where a path is given.
+        progress: As for `download`.
+
+    Returns:
+        The content, with `.json()`, `.text()`, `.bytes()`, `.iter_bytes()` and `.content_type`.
+
+    Raises:
+        TaskclusterFailure: As `downloadArtifact`, and where the index has no such path.
+    """
+    settings = sync_settings(queueService, maxRetries, progress)
+
+    def fetching(writers: Callable[[], Any]) -> Procedure[Fetched]:
+        found = taskId if indexService is None else (yield from indexed_task(indexService, taskId))
+        return (yield from _fetching(queueService, found, runId, name, settings)(writers))
+
+    return run(fetch_content(fetching), settings)
+
+
+def _fetching(
+    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: Settings
+) -> Callable[[Callable[[], Any]], Procedure[Fetched]]:
+    methods = download_methods(registry.transfer_methods())
+    return lambda writers: fetch_artifact(queue, task_id, run_id, name, methods, writers, settings)
+
+
+sys.modules[__name__].__class__ = CallableDownload

@@ -1,0 +1,165 @@
+"""Downloads as procedures: of an object, and of whatever a location names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.plugins import DownloadMethod, Location
+from taskcluster.retries import retry_after
+
+from . import methods, resuming
+from .bodies import Sink
+from .effects import Call, Discard, Open, Opened, Procedure, Pump, Settings, Sleep
+from .hashing import Digests, to_verify, verify
+from .resuming import Held, Verdict
+
+__all__ = ["Fetched", "Retries", "fetch", "locate_object", "storage_failure"]
+
+T = TypeVar("T")
+
+_MAX_REDIRECTS = 10
+
+Locate = Callable[[], Procedure[Location]]
+
+
+class Fetched(NamedTuple):
+    """What is known of a finished download."""
+
+    content_type: str
+    """The media type."""
+    headers: Mapping[str, str]
+    writer: Any
+    """The one that was written to."""
+
+
+class Retries:
+    """Counts failed attempts, and waits between them.
+
+    Args:
+        settings: How often, and how long.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._count = 0
+
+    def wait(self, failure: TaskclusterFailure, headers: Mapping[str, str] | None = None) -> Procedure[None]:
+        """Wait before the next attempt; raise `failure` where there is to be none."""
+        self._count += 1
+        settings = self._settings
+        asked = None if headers is None else retry_after(headers.get("Retry-After"), settings.now())
+        delay = settings.policy.delay(self._count, settings.random(), asked)
+        if delay is None:
+            raise failure
+        yield Sleep(delay)
+
+
+def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
+    """Return where an object's data comes from."""
+    payload = {"acceptDownloadMethods": methods.accepted(offered)}
+    answer = yield Call(service.startDownload, (name, payload))
+    return methods.source(offered, name, answer)
+
+
+def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings: Settings) -> Procedure[Fetched]:
+    """Bring what a location names into a writer, resumed where it broke off, and verified.
+
+    Args:
+        locate: Asked for the location, and for another when it has expired.
+        name: Of what is fetched, for errors.
+        writer_factory: Asked for a writer, and for a fresh one whenever the first byte comes again.
+        settings: The rest.
+
+    Raises:
+        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
+        TaskclusterConnectionError: There was no whole answer, after all retries.
+        TaskclusterRestFailure: Storage answered with a failure.
+    """
+    retries = Retries(settings)
+    location = yield from locate()
+    hashes = _stated(name, location)
+    renewed = False
+    sink: Sink | None = None
+    while True:
+        failure: TaskclusterFailure
+        answered: Mapping[str, str] | None = None
+        held = _held(sink)
+        try:
+            opened = yield from _open(location, held, settings)
+            verdict = resuming.judge(opened.status, opened.headers, held)
+            if verdict in (Verdict.WHOLE, Verdict.REST):
+                renewed = False
+                if sink is None or verdict is Verdict.WHOLE:
+                    sink = yield from _begin(opened, writer_factory, hashes)
+                yield Pump(opened, sink, settings.report)
+                _check_length(name, sink)
+                sink.finish()
+                found = yield Call(sink.digests.hexdigests)
+                verify(name, hashes, found)
+                return Fetched(resuming.content_type(opened.headers), opened.headers, sink.writer)
+            yield Discard(opened)
+            failure = storage_failure(name, opened.status, settings)
+            answered = opened.headers if opened.status == 429 else None
+            if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
+                raise failure
+            if verdict is Verdict.CHANGED:
+                sink = None
+        except TaskclusterConnectionError as exc:
+            failure, verdict = exc, Verdict.RETRY
+        if verdict is not Verdict.EXPIRED:
+            yield from retries.wait(failure, answered)
+        if verdict is Verdict.EXPIRED or resuming.has_expired(location, settings.now()):
+            renewed = renewed or verdict is Verdict.EXPIRED
+            location = yield from locate()
+            known, hashes = hashes, _stated(name, location)
+            if hashes != known:
+                sink = None
+
+
+def storage_failure(name: str, status: int, settings: Settings) -> TaskclusterRestFailure:
+    """Return what is raised where storage answers with a failure."""
+    # The body stays out of it: storage services repeat signed URLs and signatures in theirs.
+    return settings.failure(f"storage answered with status {status} for {name}", None, status_code=status)
+
+
+def _stated(name: str, location: Location) -> dict[str, str]:
+    return {} if location.hashes is None else to_verify(name, location.hashes)
+
+
+def _held(sink: Sink | None) -> Held | None:
+    if sink is None or sink.etag is None or not sink.received:
+        return None
+    return Held(sink.received, sink.total, sink.etag, sink.encoding)
+
+
+def _begin(opened: Opened, writer_factory: Callable[[], Any], hashes: Mapping[str, str]) -> Procedure[Sink]:
+    writer = yield Call(writer_factory)
+    return Sink(
+        writer,
+        Digests(hashes),
+        resuming.encoding(opened.headers),
+        resuming.content_length(opened.headers),
+        resuming.strong_etag(opened.headers),
+    )
+
+
+def _check_length(name: str, sink: Sink) -> None:
+    if sink.total is not None and sink.received < sink.total:
+        raise TaskclusterConnectionError(f"the body of {name} ends after {sink.received} of {sink.total} bytes", None)
+
+
+def _open(location: Location, held: Held | None, settings: Settings) -> Procedure[Opened]:
+    headers = {**location.headers, "Accept-Encoding": "gzip", **resuming.range_headers(held)}
+    url = resuming.wire_url(location.url)
+    redirects = 0
+    while True:
+        opened: Opened = yield Open(Location(url, location.method), headers)
+        target = resuming.redirect(opened.status, opened.headers, url)
+        if target is None:
+            return opened
+        yield Discard(opened)
+        if redirects == _MAX_REDIRECTS:
+            raise settings.failure(f"storage redirects more than {redirects} times", None, status_code=opened.status)
+        redirects, url = redirects + 1, target

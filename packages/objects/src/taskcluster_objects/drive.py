@@ -1,0 +1,255 @@
+"""The sync driver: does what a transfer yields, over requests."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from threading import Event
+from typing import Any, TypeVar
+
+import requests
+import urllib3.exceptions
+
+from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.messages import Request
+from taskcluster.options import timeouts
+from taskcluster.registry import registry
+from taskcluster.retries import DELAY_FACTOR, MAX_DELAY, MAX_RETRIES, RANDOMIZATION_FACTOR, Policy
+from taskcluster.shapes import is_mapping
+from taskcluster.transport.requests import RequestsTransport
+from taskcluster.version import VERSION
+
+from .bodies import Sink, Source
+from .effects import (
+    Answer,
+    Call,
+    Close,
+    Discard,
+    Effect,
+    Open,
+    Opened,
+    Procedure,
+    Progress,
+    Pump,
+    Report,
+    Send,
+    Settings,
+    Sleep,
+    Take,
+    Together,
+)
+from .hashing import Lanes
+
+__all__ = ["USER_AGENT", "run", "settings_of", "sync_settings"]
+
+T = TypeVar("T")
+
+USER_AGENT = f"taskcluster-client-py/{VERSION}"
+_PIECE = 256 * 1024
+"""Bytes read at a time: what has come of them is lost where the connection falls silent."""
+_SLICE = 128 * 1024
+"""Bytes handed to a socket at a time: its time-out is for all of them."""
+_EXCERPT = 1000
+
+
+def settings_of(
+    service: Any,
+    max_retries: int | None,
+    progress: Progress | None,
+    failure: type[TaskclusterRestFailure],
+    client: Callable[[Mapping[str, Any]], Any],
+) -> Settings:
+    """Return the settings of a transfer: those of the service's client, and what was given."""
+    options: Any = getattr(service, "options", None)
+    if not is_mapping(options):
+        options = {}
+    return Settings(
+        policy=Policy(
+            options.get("maxRetries", MAX_RETRIES) if max_retries is None else max_retries,
+            options.get("delayFactor", DELAY_FACTOR),
+            options.get("randomizationFactor", RANDOMIZATION_FACTOR),
+            options.get("maxDelay", MAX_DELAY),
+        ),
+        timeout=timeouts(options.get("timeout")),
+        now=lambda: time.time(),
+        random=lambda: random.random(),
+        failure=failure,
+        client=client,
+        progress=progress,
+    )
+
+
+def sync_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
+    """Return the settings of a transfer in sync code."""
+    return settings_of(service, max_retries, progress, TaskclusterRestFailure, registry.find("client", "Object"))
+
+
+def run(procedure: Procedure[T], settings: Settings) -> T:
+    """Do a transfer; return its result."""
+    transport = RequestsTransport(None, USER_AGENT)
+    try:
+        return _Driver(transport, settings, Event()).run(procedure)
+    finally:
+        transport.close()
+
+
+class _Driver:
+    """Does one procedure after another.
+
+    Args:
+        transport: Shared with others that run at the same time.
+        settings: What their procedures share.
+        stopped: Set when another of them has failed.
+    """
+
+    def __init__(self, transport: RequestsTransport, settings: Settings, stopped: Event) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._stopped = stopped
+
+    def run(self, procedure: Generator[Any, Any, T]) -> T:
+        with ExitStack() as self._open, Lanes() as self._lanes:
+            advance: Callable[[Any], Effect] = procedure.send
+            answer: Any = None
+            while True:
+                try:
+                    effect = advance(answer)
+                except StopIteration as stop:
+                    result: T = stop.value
+                    return result
+                try:
+                    advance, answer = procedure.send, self._do(effect)
+                except BaseException as exc:
+                    advance, answer = procedure.throw, exc
+
+    def _do(self, effect: Effect) -> Any:
+        if self._stopped.is_set():
+            raise _Stopped("another transfer has failed")
+        match effect:
+            case Call(function, arguments):
+                return _result(function, arguments)
+            case Open():
+                return self._opened(effect)
+            case Pump():
+                return self._pump(effect.opened.native, effect.sink, effect.report)
+            case Discard(opened):
+                return opened.native.close()
+            case Send():
+                return self._send(effect)
+            case Take(source):
+                return b"".join(_chunks(source, self._lanes, self._stopped))
+            case Close(client):
+                return self._open.callback(client.close)
+            case Together():
+                return self._together(effect)
+            case Sleep(seconds):
+                # Ended by the failure of another, where there are several.
+                return self._stopped.wait(seconds) if seconds > 0 else None
+
+    def _request(self, effect: Open | Send) -> Request:
+        return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
+
+    def _opened(self, effect: Open) -> Opened:
+        response = self._transport.open(self._request(effect))
+        self._open.callback(response.close)
+        return Opened(response.status_code, response.headers, response)
+
+    def _pump(self, response: requests.Response, sink: Sink, report: Report) -> None:
+        with response:
+            while data := _read(response, _PIECE):
+                self._check()
+                for piece in sink.pieces(data, self._lanes):
+                    sink.writer.write(piece)
+                report(sink.received, sink.total)
+
+    def _send(self, effect: Send) -> Answer:
+        source = effect.source
+        try:
+            with self._transport.open(self._request(effect), self._body(source, effect.report)) as response:
+                return Answer(response.status_code, response.headers, _read(response, _EXCERPT))
+        except BaseException:
+            if source.failure is not None:
+                raise source.failure from None
+            raise
+
+    def _body(self, source: Source, report: Report) -> Iterator[bytes]:
+        try:
+            for chunk in _chunks(source, self._lanes, self._stopped):
+                view = memoryview(chunk)
+                for start in range(0, len(view), _SLICE):
+                    # http.client takes whatever has a buffer.
+                    yield view[start : start + _SLICE]  # type: ignore[misc]
+                source.sent += len(view)
+                report(source.sent, source.length)
+        except Exception as exc:
+            source.failure = exc
+            raise
+
+    def _together(self, effect: Together) -> list[Any]:
+        stopped = Event()
+        drivers = [_Driver(self._transport, self._settings, stopped) for _ in effect.procedures]
+        with ThreadPoolExecutor(effect.limit, "taskcluster-transfer") as pool:
+            running = [pool.submit(each.run, one) for each, one in zip(drivers, effect.procedures, strict=True)]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+            finally:
+                stopped.set()
+                for each in running:
+                    each.cancel()
+        failed = [exc for each in running if not each.cancelled() and (exc := each.exception()) is not None]
+        for exc in sorted(failed, key=lambda exc: isinstance(exc, _Stopped)):
+            raise exc
+        return [each.result() for each in running]
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped("another transfer has failed")
+
+
+class _Stopped(TaskclusterFailure):
+    """A transfer was not finished because another beside it failed, whose exception it is that gets out."""
+
+
+def _read(response: requests.Response, size: int) -> bytes:
+    # Neither iter_content nor decoding: they cost four times as much as reading what is there.
+    try:
+        data: bytes = response.raw.read(size, decode_content=False)
+    except (urllib3.exceptions.HTTPError, OSError) as exc:
+        kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError) else "broke off"
+        raise TaskclusterConnectionError(f"the answer of storage {kind}: {type(exc).__name__}", None) from None
+    return data
+
+
+def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:
+    """Yield the bytes of a source, the last of them only when it is sure that no others follow."""
+    held = b""
+    while source.accept(data := source.reader.read(source.wanted()), lanes):
+        if stopped.is_set():
+            raise _Stopped("another transfer has failed")
+        if held:
+            yield held
+        held = data
+    if held:
+        yield held
+
+
+def _result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, AsyncBaseClient):
+        # Its session belongs to the caller's event loop, which may be waiting for us: a twin has one of its own.
+        function = getattr(type(owner)(owner.options), function.__name__)
+    result = function(*arguments)
+    if not inspect.isawaitable(result):
+        return result
+
+    async def awaited() -> Any:
+        return await result
+
+    with ThreadPoolExecutor(1, "taskcluster-call") as thread:
+        return thread.submit(asyncio.run, awaited()).result()

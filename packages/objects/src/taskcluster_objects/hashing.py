@@ -1,0 +1,130 @@
+"""Hashes of what is transferred: which, computed beside the reading and writing, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from taskcluster.exceptions import ObjectHashVerificationError
+
+__all__ = ["ACCEPTABLE_HASHES", "Digests", "Lanes", "to_verify", "verify"]
+
+ACCEPTABLE_HASHES = ("sha256", "sha512")
+"""What uploads state, and of which downloads have to have one."""
+
+_BATCH = 1024 * 1024
+"""Bytes handed to a thread at a time: to wake it takes as long as to hash a tenth of that."""
+_AHEAD = 4
+"""Batches that may wait for the slowest hash; how far reading and writing may run ahead of it."""
+
+
+class Lanes:
+    """Threads to hash in, one for each algorithm, so that what one is given stays in order."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for thread in self._threads.values():
+            thread.shutdown(cancel_futures=True)
+
+    def submit(self, algorithm: str, function: Callable[..., None], *arguments: Any) -> Future[None]:
+        """Call a function in the thread of an algorithm, after what it was given before."""
+        if algorithm not in self._threads:
+            self._threads[algorithm] = ThreadPoolExecutor(1, f"taskcluster-{algorithm}")
+        return self._threads[algorithm].submit(function, *arguments)
+
+
+class Digests:
+    """Running hashes of one stream, each in a thread of its own where there is much; hashlib lets go of the lock.
+
+    Args:
+        algorithms: Names as hashlib has them.
+    """
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        self._batch: list[bytes] = []
+        self._size = 0
+        self._running: deque[list[Future[None]]] = deque()
+
+    def update(self, data: bytes, lanes: Lanes) -> None:
+        """Add bytes, which must not change afterwards; return when all but the last of them are hashed."""
+        if not self._hashes:
+            return
+        self._batch.append(data)
+        self._size += len(data)
+        if self._size < _BATCH:
+            return
+        batch, self._batch, self._size = self._batch, [], 0
+        self._running.append([lanes.submit(name, _add, each, batch) for name, each in self._hashes.items()])
+        if len(self._running) > _AHEAD:
+            _wait(self._running.popleft())
+
+    def hexdigests(self) -> dict[str, str]:
+        """Return the hashes of all that was added, by algorithm."""
+        while self._running:
+            _wait(self._running.popleft())
+        batch, self._batch, self._size = self._batch, [], 0
+        for each in self._hashes.values():
+            _add(each, batch)
+        return {name: each.hexdigest() for name, each in self._hashes.items()}
+
+
+def _add(running: Any, batch: list[bytes]) -> None:
+    for data in batch:
+        running.update(data)
+
+
+def _wait(running: list[Future[None]]) -> None:
+    for each in running:
+        each.result()
+
+
+def to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:
+    """Return those of the stated hashes that can be computed here, sha256 or sha512 among them.
+
+    Args:
+        name: The object's name, for the error.
+        stated: Hexadecimal digests by algorithm.
+
+    Raises:
+        ObjectHashVerificationError: There is no acceptable one among them.
+    """
+    if not any(isinstance(stated.get(algorithm), str) for algorithm in ACCEPTABLE_HASHES):
+        raise ObjectHashVerificationError(
+            f"the object service states no acceptable hash of {name} ({' or '.join(ACCEPTABLE_HASHES)}), "
+            f"only: {', '.join(sorted(stated)) or 'none'}"
+        )
+    return {algorithm: value for algorithm, value in stated.items() if _is_ours(algorithm, value)}
+
+
+def _is_ours(algorithm: str, value: Any) -> bool:
+    if algorithm in ACCEPTABLE_HASHES:
+        return isinstance(value, str)
+    if algorithm not in hashlib.algorithms_guaranteed or not isinstance(value, str):
+        return False
+    # The API fixes the form of sha256 and sha512 alone: others are taken for what they look like.
+    size = hashlib.new(algorithm, usedforsecurity=False).digest_size
+    return len(value) == 2 * size > 0 and not set(value.lower()) - set("0123456789abcdef")
+
+
+def verify(name: str, stated: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Compare hashes.
+
+    Raises:
+        ObjectHashVerificationError: One differs.
+    """
+    for algorithm, value in stated.items():
+        if not hmac.compare_digest(found[algorithm].encode(), value.lower().encode()):
+            raise ObjectHashVerificationError(
+                f"what was downloaded of {name} is not what was uploaded: its {algorithm} is {found[algorithm]}, "
+                f"and the object service states {value}"
+            )

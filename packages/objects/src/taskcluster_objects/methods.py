@@ -1,0 +1,143 @@
+"""The object service's transfer methods: what is offered, what is chosen, and what plugins add."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.plugins import DownloadMethod, Location, UploadMethod, UploadOffer
+
+__all__ = [
+    "DATA_INLINE_MAX_SIZE",
+    "DataInline",
+    "GetUrl",
+    "PutUrl",
+    "Simple",
+    "accepted",
+    "destination",
+    "download_methods",
+    "proposals",
+    "source",
+    "upload_methods",
+]
+
+DATA_INLINE_MAX_SIZE = 8192
+"""Bytes; so little data goes to the object service itself where it agrees."""
+
+
+class DataInline:
+    """The data in the call to createUpload itself."""
+
+    name = "dataInline"
+
+    def propose(self, offer: UploadOffer) -> Any:
+        """Return the data, if it is little."""
+        if offer.data is None:
+            return None
+        return {"contentType": offer.contentType, "objectData": base64.b64encode(offer.data).decode("ascii")}
+
+    def destination(self, answer: Any) -> Location | None:
+        """Return None: the data is stored."""
+        return None
+
+
+class PutUrl:
+    """One PUT to a URL."""
+
+    name = "putUrl"
+
+    def propose(self, offer: UploadOffer) -> Any:
+        """Return what the URL is to be made for."""
+        return {"contentType": offer.contentType, "contentLength": offer.contentLength}
+
+    def destination(self, answer: Any) -> Location | None:
+        """Return the URL with its headers."""
+        return Location(answer["url"], "PUT", answer["headers"], answer["expires"])
+
+
+class GetUrl:
+    """One GET from a URL, verified."""
+
+    name = "getUrl"
+
+    def accept(self) -> Any:
+        """Return true."""
+        return True
+
+    def source(self, answer: Mapping[str, Any]) -> Location:
+        """Return the URL with the hashes."""
+        return Location(answer["url"], expires=answer["expires"], hashes=answer["hashes"])
+
+
+class Simple:
+    """One GET from a URL, of which no hashes are stated."""
+
+    name = "simple"
+
+    def accept(self) -> Any:
+        """Return true."""
+        return True
+
+    def source(self, answer: Mapping[str, Any]) -> Location:
+        """Return the URL."""
+        return Location(answer["url"])
+
+
+def upload_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, UploadMethod]:
+    """Return the methods for uploads by name, those of plugins over ours."""
+    named: list[UploadMethod] = [DataInline(), PutUrl()]
+    named += [cast("UploadMethod", each) for each in added if _is_upload(each)]
+    return {method.name: method for method in named}
+
+
+def download_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, DownloadMethod]:
+    """Return the methods for downloads by name, those of plugins over ours."""
+    named: list[DownloadMethod] = [GetUrl(), Simple()]
+    named += [cast("DownloadMethod", each) for each in added if not _is_upload(each)]
+    return {method.name: method for method in named}
+
+
+def _is_upload(method: Any) -> bool:
+    return hasattr(method, "propose")
+
+
+def proposals(methods: Mapping[str, UploadMethod], offer: UploadOffer) -> dict[str, Any]:
+    """Return the proposedUploadMethods."""
+    proposed = {name: method.propose(offer) for name, method in methods.items()}
+    return {name: proposal for name, proposal in proposed.items() if proposal is not None}
+
+
+def destination(methods: Mapping[str, UploadMethod], object_name: str, answer: Mapping[str, Any]) -> Location | None:
+    """Return where data goes by the answer of createUpload, or None where it is stored already.
+
+    Raises:
+        TaskclusterFailure: The object service chose none of the methods.
+    """
+    for name, details in answer["uploadMethod"].items():
+        if name in methods:
+            return methods[name].destination(details)
+    raise TaskclusterFailure(
+        f"the object service takes {object_name} by none of the methods {', '.join(methods)}; "
+        "a plugin can add others (taskcluster_transfer_methods)"
+    )
+
+
+def accepted(methods: Mapping[str, DownloadMethod]) -> dict[str, Any]:
+    """Return the acceptDownloadMethods."""
+    return {name: method.accept() for name, method in methods.items()}
+
+
+def source(methods: Mapping[str, DownloadMethod], object_name: str, answer: Mapping[str, Any]) -> Location:
+    """Return where data comes from by the answer of startDownload.
+
+    Raises:
+        TaskclusterFailure: The object service chose none of the methods.
+    """
+    method = methods.get(answer["method"])
+    if method is None:
+        raise TaskclusterFailure(
+            f"the object service gives {object_name} by {answer['method']!r}, which nobody knows here"
+        )
+    return method.source(answer)

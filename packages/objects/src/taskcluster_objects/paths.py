@@ -1,0 +1,55 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from .bodies import FileWriter
+
+__all__ = ["WholeFile"]
+
+
+class WholeFile:
+    """A file that takes the place of `path` when it is kept; until then it lies beside it under another name.
+
+    Args:
+        path: Where it is to be; the directory must be there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._beside = self._path.parent / f".{self._path.name[:64]}.{secrets.token_hex(8)}.part"
+        self._file: BinaryIO | None = None
+
+    def make(self) -> None:
+        """Make it beside its place; raise OSError where that cannot be."""
+        if self._path.is_dir():
+            raise IsADirectoryError(f"cannot download to {self._path}: it is a directory")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        # Not by tempfile, whose files are closed to others: this one is to be as any new file of the user's.
+        self._file = os.fdopen(os.open(self._beside, flags, 0o666), "r+b", buffering=0)
+
+    def writer(self) -> FileWriter:
+        """Return a writer that begins at the first byte."""
+        assert self._file is not None
+        self._file.seek(0)
+        self._file.truncate()
+        return FileWriter(self._file)
+
+    def keep(self) -> None:
+        """Put it in its place."""
+        assert self._file is not None
+        self._file.close()
+        os.replace(self._beside, self._path)
+
+    def drop(self) -> None:
+        """Remove it, unless it was kept or never made."""
+        if self._file is None:
+            return
+        self._file.close()
+        with suppress(FileNotFoundError):
+            self._beside.unlink()

@@ -1,0 +1,144 @@
+"""Uploads as procedures: of an object, and to whatever a location names."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
+from taskcluster.plugins import Location, UploadMethod, UploadOffer
+from taskcluster.retries import retryable
+from taskcluster.timestamps import stringDate
+
+from . import methods, resuming
+from .bodies import BufferReader, Source
+from .downloading import Retries, storage_failure
+from .effects import Answer, Call, Procedure, Send, Settings, Take
+from .hashing import ACCEPTABLE_HASHES, Digests
+
+__all__ = ["ObjectUpload", "put", "upload_object"]
+
+
+class ObjectUpload(NamedTuple):
+    """What becomes of the data."""
+
+    projectId: str
+    name: str
+    contentType: str
+    contentLength: int
+    uploadId: str
+    expires: datetime.datetime | str
+
+
+def upload_object(
+    upload: ObjectUpload,
+    reader_factory: Callable[[], Any],
+    service: Any,
+    offered: Mapping[str, UploadMethod],
+    settings: Settings,
+) -> Procedure[None]:
+    """Create an object.
+
+    Args:
+        upload: What is to be created.
+        reader_factory: Asked for a reader, and for a fresh one for each attempt.
+        service: The object service's client.
+        offered: The methods to negotiate.
+        settings: The rest.
+
+    Raises:
+        TaskclusterFailure: The reader gives less or more than contentLength, or no method fits.
+        TaskclusterConnectionError: There was no answer, after all retries.
+        TaskclusterRestFailure: Storage or the object service answered with a failure.
+    """
+    data: bytes | None = None
+    hashes: dict[str, str] = {}
+    if upload.contentLength <= methods.DATA_INLINE_MAX_SIZE:
+        source = yield from _source(reader_factory, upload.contentLength)
+        data = little = yield Take(source)
+        hashes = source.digests.hexdigests()
+        reader_factory = _reading(little)
+    offer = UploadOffer(upload.contentType, upload.contentLength, data)
+    ours = {"projectId": upload.projectId, "uploadId": upload.uploadId}
+    # The same words in each call: by them the object service knows the upload again.
+    created = {
+        **ours,
+        "expires": _text(upload.expires),
+        "proposedUploadMethods": methods.proposals(offered, offer),
+    }
+
+    def locate() -> Procedure[Location | None]:
+        answer = yield Call(service.createUpload, (upload.name, created))
+        return methods.destination(offered, upload.name, answer)
+
+    sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, settings)
+    yield Call(service.finishUpload, (upload.name, {**ours, "hashes": sent or hashes}))
+    settings.report(upload.contentLength, upload.contentLength)
+
+
+def put(
+    locate: Callable[[], Procedure[Location | None]],
+    name: str,
+    reader_factory: Callable[[], Any],
+    length: int,
+    settings: Settings,
+) -> Procedure[dict[str, str] | None]:
+    """Send data to a location; return its hashes, or None where there is no need to send it.
+
+    Args:
+        locate: Asked for the location, and for another when it has expired; None where the data is there already.
+        name: Of what is sent, for errors.
+        reader_factory: Asked for a reader, and for a fresh one for each attempt.
+        length: Bytes.
+        settings: The rest.
+    """
+    retries = Retries(settings)
+    location = yield from locate()
+    renewed = False
+    while location is not None:
+        source = yield from _source(reader_factory, length)
+        failure: TaskclusterFailure
+        answered: Mapping[str, str] | None = None
+        is_expired = False
+        try:
+            answer: Answer = yield Send(
+                Location(resuming.wire_url(location.url), location.method),
+                _headers(location, length),
+                source,
+                settings.report,
+            )
+            if 200 <= answer.status < 300 and source.complete:
+                hashes: dict[str, str] = yield Call(source.digests.hexdigests)
+                return hashes
+            failure = storage_failure(name, answer.status, settings)
+            answered = answer.headers if answer.status == 429 else None
+            is_expired = answer.status == 403 and not renewed
+            if not (is_expired or retryable(answer.status) or answer.status < 300):
+                raise failure
+        except TaskclusterConnectionError as exc:
+            failure = exc
+        if not is_expired:
+            yield from retries.wait(failure, answered)
+        if is_expired or resuming.has_expired(location, settings.now()):
+            renewed = renewed or is_expired
+            location = yield from locate()
+    return None
+
+
+def _source(reader_factory: Callable[[], Any], length: int) -> Procedure[Source]:
+    reader = yield Call(reader_factory)
+    return Source(reader, length, Digests(ACCEPTABLE_HASHES))
+
+
+def _reading(data: bytes) -> Callable[[], BufferReader]:
+    return lambda: BufferReader(data)
+
+
+def _headers(location: Location, length: int) -> dict[str, str]:
+    given = {name: text for name, text in location.headers.items() if name.lower() != "content-length"}
+    return {**given, "Content-Length": str(length)}
+
+
+def _text(date: datetime.datetime | str) -> str:
+    return date if isinstance(date, str) else stringDate(date)

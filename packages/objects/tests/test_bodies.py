@@ -1,0 +1,115 @@
+"""What passes through a transfer is counted, decoded and hashed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+
+from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterFailure
+from taskcluster_objects.bodies import CHUNK, FileWriter, Sink, Source, writing_to
+from taskcluster_objects.hashing import Digests, Lanes, to_verify, verify
+from taskcluster_objects.names import paths_for
+
+DATA = bytes(range(256)) * 8192
+
+
+def sink(encoding: str) -> Sink:
+    return Sink(io.BytesIO(), Digests(["sha256"]), encoding, None, None)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "stored"),
+    [
+        ("", DATA),
+        ("identity", DATA),
+        ("gzip", gzip.compress(DATA)),
+        ("x-gzip", gzip.compress(DATA)),
+        ("gzip", gzip.compress(DATA[:100]) + gzip.compress(DATA[100:])),
+        ("deflate", zlib.compress(DATA)),
+    ],
+)
+@pytest.mark.parametrize("step", [1000, 10_000_000])
+def test_what_is_stored_encoded_comes_out_decoded_in_small_pieces(encoding: str, stored: bytes, step: int) -> None:
+    one = sink(encoding)
+    with Lanes() as lanes:
+        pieces = [piece for at in range(0, len(stored), step) for piece in one.pieces(stored[at : at + step], lanes)]
+        one.finish()
+        assert one.digests.hexdigests() == {"sha256": hashlib.sha256(DATA).hexdigest()}
+    assert b"".join(pieces) == DATA
+    assert one.received == len(stored)
+    if encoding not in ("", "identity"):
+        assert max(map(len, pieces)) <= CHUNK
+
+
+def test_an_encoding_that_is_not_known_cut_off_or_wrong_is_an_error() -> None:
+    with pytest.raises(TaskclusterFailure, match="'br'"):
+        sink("br")
+    cut = sink("gzip")
+    list(cut.pieces(gzip.compress(DATA)[:-3], Lanes()))
+    with pytest.raises(TaskclusterFailure, match="ends in the middle"):
+        cut.finish()
+    with pytest.raises(TaskclusterFailure, match="not gzip"):
+        list(sink("gzip").pieces(DATA, Lanes()))
+    sink("gzip").finish()
+
+
+@pytest.mark.parametrize("step", [1000, 300_000, 1_500_000])
+def test_hashes_are_right_whatever_the_pieces(step: int) -> None:
+    data = DATA * 5
+    with Lanes() as lanes:
+        digests = Digests(["sha256", "sha512"])
+        for at in range(0, len(data), step):
+            digests.update(data[at : at + step], lanes)
+        found = digests.hexdigests()
+    assert found == {name: hashlib.new(name, data).hexdigest() for name in ("sha256", "sha512")}
+
+
+def test_a_source_reads_one_byte_past_its_end() -> None:
+    source = Source(None, 5, Digests([]))
+    assert source.wanted() == 5
+    assert source.accept(b"12345", Lanes())
+    assert source.wanted() == 1
+    assert not source.complete
+    assert not source.accept(b"", Lanes())
+    assert source.complete
+
+
+def test_every_stated_hash_that_is_known_is_verified() -> None:
+    good = {"sha256": "A" * 64, "md5": "b" * 32, "crc32c": "x", "sha1": "notahash", "shake_128": ""}
+    assert to_verify("x", good) == {"sha256": "A" * 64, "md5": "b" * 32}
+    verify("x", {"sha256": "A" * 64}, {"sha256": "a" * 64})
+    with pytest.raises(ObjectHashVerificationError, match="sha256"):
+        verify("x", {"sha256": "A" * 64}, {"sha256": "b" * 64})
+
+
+def test_a_file_that_writes_bit_by_bit_is_written_whole() -> None:
+    class Bits(io.BytesIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            return super().write(data[:3])
+
+    file = Bits()
+    FileWriter(file).write(b"more than three")
+    assert file.getvalue() == b"more than three"
+
+
+def test_a_pipe_is_written_once() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    factory = writing_to(Pipe())
+    factory()
+    with pytest.raises(TaskclusterFailure, match="cannot be rewound"):
+        factory()
+
+
+def test_names_become_paths_below_the_directory(tmp_path: Path) -> None:
+    assert paths_for(tmp_path, ["public/a..b/.c"]) == {"public/a..b/.c": tmp_path / "public" / "a..b" / ".c"}
+    (tmp_path / "dir").mkdir()
+    with pytest.raises(TaskclusterFailure, match="cannot be a file"):
+        paths_for(tmp_path, ["dir"])

@@ -1,0 +1,1 @@
+"""Both drivers over real sockets, against a deployment that misbehaves on demand."""

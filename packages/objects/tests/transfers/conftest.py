@@ -1,0 +1,112 @@
+"""The deployment, the two ways to transfer, and a count of what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import taskcluster
+import taskcluster.aio
+
+from .deployment import PATIENCE, Blob, Deployment
+
+CREDENTIALS = {"clientId": "tester", "accessToken": "hidden-token"}
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("TASKCLUSTER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    """A deployment of its own for each test."""
+    deployment = Deployment()
+    yield deployment
+    deployment.close()
+
+
+class Mode:
+    """Sync or async functions, called alike."""
+
+    def __init__(self, name: str, deployment: Deployment) -> None:
+        self.name = name
+        self.deployment = deployment
+        package: Any = taskcluster if name == "sync" else taskcluster.aio
+        self.package = package
+        self.upload, self.download = package.upload, package.download
+
+    def __str__(self) -> str:
+        return self.name
+
+    def client(self, service: str, **options: Any) -> Any:
+        given = {"rootUrl": self.deployment.root_url, "credentials": CREDENTIALS, "delayFactor": 0, "timeout": 5}
+        return getattr(self.package, service)({**given, **options})
+
+    def run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function, and leave nothing of the clients that it is given."""
+        clients = [each for each in kwargs.values() if isinstance(each, taskcluster.BaseClient)]
+        try:
+            result = function(*args, **kwargs)
+            if inspect.iscoroutine(result):
+                result = asyncio.run(result)
+            return result
+        finally:
+            for client in clients:
+                client.close()
+
+    # The usual calls.
+
+    def get(self, name: str, function: str = "downloadToBuf", *args: Any, **kwargs: Any) -> Any:
+        options = kwargs.pop("options", {})
+        service = self.client("Object", **options)
+        return self.run(getattr(self.download, function), *args, name=name, objectService=service, **kwargs)
+
+    def get_artifact(self, name: str, function: str = "downloadArtifactToBuf", *args: Any, **kwargs: Any) -> Any:
+        service = self.client("Queue", **kwargs.pop("options", {}))
+        call = {"taskId": "T", "name": name, "queueService": service, **kwargs}
+        return self.run(getattr(self.download, function), *args, **call)
+
+    def put(self, function: str = "uploadFromBuf", **kwargs: Any) -> Any:
+        service = self.client("Object", **kwargs.pop("options", {}))
+        given = {"projectId": "proj", "name": "some/name", "contentType": "text/plain", "objectService": service}
+        return self.run(getattr(self.upload, function), **{**given, "expires": taskcluster.fromNow("1 day"), **kwargs})
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest, deployment: Deployment) -> Mode:
+    """First sync, then async functions."""
+    return Mode(request.param, deployment)
+
+
+@pytest.fixture
+def leaks(deployment: Deployment, mode: Mode) -> Iterator[None]:
+    """Counts descriptors, connections and threads before and after."""
+    # What is made once for all, such as epoll's and requests' own, comes before the count.
+    deployment.blobs["warm"] = Blob(b"warm")
+    mode.get("warm")
+    deployment.wait_until(lambda: deployment.open == 0)
+    deployment.received.clear()
+    deployment.api.clear()
+    before = _descriptors()
+    yield
+    deployment.wait_until(lambda: deployment.open == 0)
+    gc.collect()
+    assert _descriptors() == before
+    for thread in threading.enumerate():
+        if thread.name.startswith("taskcluster"):
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), thread.name
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0

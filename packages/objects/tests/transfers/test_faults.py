@@ -1,0 +1,435 @@
+"""Storage that misbehaves: each fault ends in the right bytes or in the right error, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import random
+import socket
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import taskcluster
+from taskcluster.exceptions import (
+    ObjectHashVerificationError,
+    TaskclusterConnectionError,
+    TaskclusterFailure,
+    TaskclusterRestFailure,
+)
+
+from .conftest import Mode
+from .deployment import SECRET, Blob, Deployment, Fault, Received, answers, breaks, head, holds, leaves, storage
+
+pytestmark = pytest.mark.usefixtures("leaks")
+
+DATA = random.Random(1).randbytes(3_000_000)
+
+
+@pytest.fixture
+def stored(deployment: Deployment) -> Blob:
+    deployment.blobs["big"] = Blob(DATA)
+    return deployment.blobs["big"]
+
+
+def assert_secret_free(exc: BaseException) -> None:
+    chain: BaseException | None = exc
+    while chain is not None:
+        assert SECRET not in f"{chain} {chain!r} {vars(chain)}"
+        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        leaves("reset"),
+        leaves("close"),
+        breaks(0),
+        breaks(0, "reset"),
+        answers(500),
+        answers(503, body=b"<html>"),
+        answers(429, {"Retry-After": "0"}),
+    ],
+    ids=["reset", "closed", "no body", "reset before the body", "500", "503", "429"],
+)
+def test_what_fails_once_is_tried_again(mode: Mode, deployment: Deployment, stored: Blob, fault: Fault) -> None:
+    deployment.faults.extend([fault])
+    assert mode.get("big")[0] == DATA
+    assert len(deployment.stored_requests) == 2
+    assert len(deployment.called("startDownload")) == 1
+
+
+def test_a_body_that_is_reset_comes_out_right(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    # A reset may take with it what had arrived, all of it even; then there is nothing to resume.
+    deployment.faults.extend([breaks(2_000_000, "reset"), breaks(300_000, "reset")])
+    assert mode.get("big")[0] == DATA
+    assert len(deployment.stored_requests) == 3
+
+
+@pytest.mark.parametrize("how", ["close", "stall"])
+def test_a_body_that_breaks_off_is_resumed(mode: Mode, deployment: Deployment, stored: Blob, how: str) -> None:
+    deployment.faults.extend([breaks(2_000_000, how), breaks(300_000, how)])
+    writers: list[io.BytesIO] = []
+
+    def factory() -> Any:
+        writers.append(io.BytesIO())
+        return writers[-1]
+
+    mode.get("big", "download", writerFactory=factory, options={"timeout": 0.5})
+    assert [writer.getvalue() for writer in writers] == [DATA]
+    first, second, third = deployment.stored_requests
+    assert "range" not in first.headers
+    starts = [int(each.headers["range"].removeprefix("bytes=").removesuffix("-")) for each in (second, third)]
+    assert 0 < starts[0] <= 2_000_000
+    assert starts[0] <= starts[1] <= starts[0] + 300_000
+    assert second.headers["if-match"] == '"one"'
+
+
+def test_an_encoded_body_is_resumed_as_it_is_stored(mode: Mode, deployment: Deployment) -> None:
+    import gzip
+
+    deployment.blobs["big"] = Blob(gzip.compress(DATA, 1), {"Content-Encoding": "gzip"})
+    deployment.faults.extend([breaks(2_000_000)])
+    assert mode.get("big")[0] == DATA
+    assert "range" in deployment.stored_requests[1].headers
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_strong_etag_it_starts_over(
+    mode: Mode, deployment: Deployment, stored: Blob, etag: str | None
+) -> None:
+    stored.etag = etag
+    deployment.faults.extend([breaks(2_000_000)])
+    assert mode.get("big")[0] == DATA
+    assert "range" not in deployment.stored_requests[1].headers
+
+
+def test_a_server_that_knows_no_ranges_sends_it_whole_and_that_is_taken(
+    mode: Mode, deployment: Deployment, stored: Blob
+) -> None:
+    def whole(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.sendall(head(200, {"Content-Length": str(len(blob.data))}) + blob.data)
+        return True
+
+    deployment.faults.extend([breaks(2_000_000), whole])
+    assert mode.get("big")[0] == DATA
+    assert len(deployment.stored_requests) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Range": "bytes 7-2999999/3000000"},
+        {"Content-Range": "bytes 0-2999999/3000000"},
+        {"Content-Range": "nonsense"},
+        {},
+    ],
+)
+def test_a_wrong_content_range_starts_over(
+    mode: Mode, deployment: Deployment, stored: Blob, headers: dict[str, str]
+) -> None:
+    deployment.faults.extend([breaks(2_000_000), answers(206, headers, b"x" * 100)])
+    assert mode.get("big")[0] == DATA
+    assert "range" not in deployment.stored_requests[2].headers
+
+
+def test_an_object_that_changed_between_resumes_starts_over(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    other = DATA[::-1]
+
+    def change(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        breaks(2_000_000)(deployment, connection, received, blob)
+        deployment.blobs["big"] = Blob(other, etag='"two"')
+        return False
+
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    deployment.faults.extend([change])
+    assert mode.get_artifact("a")[0] == other
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_body_that_stays_truncated_is_a_connection_error(
+    mode: Mode, deployment: Deployment, stored: Blob, size: int
+) -> None:
+    stored.etag = None
+    deployment.faults.extend([breaks(size)] * 3)
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.get("big", maxRetries=2)
+    assert len(deployment.stored_requests) == 3
+    assert_secret_free(caught.value)
+
+
+def test_an_overlong_body_gives_the_right_bytes_or_a_connection_error(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["small"] = Blob(b"small")
+
+    def more(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.sendall(head(200, {"Content-Length": "5"}) + b"small and more")
+        return False
+
+    deployment.faults.extend([more])
+    assert mode.get("small")[0] == b"small"
+
+
+def test_nobody_there_is_a_connection_error(mode: Mode, deployment: Deployment) -> None:
+    deployment.artifacts["a"] = {"storageType": "s3", "url": f"http://127.0.0.1:{closed_port()}/x?{SECRET}"}
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.get_artifact("a", maxRetries=1)
+    assert_secret_free(caught.value)
+    if mode.name == "async":
+        assert isinstance(caught.value, aiohttp.ClientError)
+
+
+def test_silence_is_a_time_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.faults.extend([leaves("stall")] * 2)
+    with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
+        mode.get("big", maxRetries=1, options={"timeout": 0.3})
+    if mode.name == "async":
+        assert isinstance(caught.value, asyncio.TimeoutError)
+
+
+def test_a_long_transfer_is_no_silence(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    def slowly(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        import threading
+
+        connection.sendall(head(200, {"Content-Length": str(len(blob.data))}))
+        for start in range(0, len(blob.data), 500_000):
+            connection.sendall(blob.data[start : start + 500_000])
+            threading.Event().wait(0.15)
+        return True
+
+    deployment.faults.extend([slowly])
+    assert mode.get("big", maxRetries=0, options={"timeout": 0.5})[0] == DATA
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 304, 206])
+def test_other_statuses_are_not_tried_again(mode: Mode, deployment: Deployment, stored: Blob, status: int) -> None:
+    deployment.faults.extend([answers(status, body=b"" if status == 304 else SECRET.encode())])
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        mode.get("big")
+    assert caught.value.status_code == status
+    assert len(deployment.stored_requests) == 1
+    assert_secret_free(caught.value)
+    if mode.name == "async":
+        assert isinstance(caught.value, aiohttp.ClientResponseError)
+
+
+def test_server_errors_end_after_max_retries(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.faults.extend([answers(502)] * 9)
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        mode.get("big", maxRetries=3)
+    assert caught.value.status_code == 502
+    assert len(deployment.stored_requests) == 4
+
+
+def test_an_expired_url_is_renewed_once(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.faults.extend([breaks(2_000_000), answers(403)])
+    assert mode.get("big", maxRetries=1)[0] == DATA
+    assert len(deployment.called("startDownload")) == 2
+    assert len({each.query for each in deployment.stored_requests}) == 2
+    assert "range" in deployment.stored_requests[2].headers
+
+
+def test_a_url_that_stays_forbidden_is_an_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.faults.extend([answers(403)] * 9)
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        mode.get("big")
+    assert caught.value.status_code == 403
+    assert len(deployment.called("startDownload")) == 2
+
+
+def test_a_url_whose_time_is_over_is_renewed_before_the_next_attempt(
+    mode: Mode, deployment: Deployment, stored: Blob
+) -> None:
+    deployment.expires = "2000-01-01T00:00:00.000Z"
+    deployment.faults.extend([answers(500)])
+    assert mode.get("big")[0] == DATA
+    assert len(deployment.called("startDownload")) == 2
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512", "md5"])
+def test_a_wrong_hash_is_an_error_and_is_not_tried_again(
+    mode: Mode, deployment: Deployment, stored: Blob, algorithm: str, tmp_path: Path
+) -> None:
+    stored.hashes = {**Deployment.hashes(stored), algorithm: hashlib.new(algorithm, b"other").hexdigest()}
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+    with pytest.raises(ObjectHashVerificationError, match=algorithm):
+        mode.get("big", "downloadToPath", target)
+    assert len(deployment.stored_requests) == 1
+    assert os.listdir(tmp_path) == ["target"]
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("hashes", [{}, {"md5": "0" * 32}, {"crc32c": "abc"}])
+def test_no_acceptable_hash_is_an_error_before_anything_is_fetched(
+    mode: Mode, deployment: Deployment, stored: Blob, hashes: dict[str, str]
+) -> None:
+    stored.hashes = hashes
+    with pytest.raises(ObjectHashVerificationError, match="no acceptable hash"):
+        mode.get("big")
+    assert deployment.stored_requests == []
+
+
+def test_a_redirect_loop_is_an_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.faults.extend([answers(302, {"Location": "/storage/big?around"})] * 20)
+    with pytest.raises(TaskclusterRestFailure, match="redirects") as caught:
+        mode.get("big")
+    assert len(deployment.stored_requests) == 11
+    assert caught.value.status_code == 302
+
+
+def test_what_is_no_gzip_is_an_error(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(b"plain", {"Content-Encoding": "gzip"}, hashes={"sha256": "0" * 64})
+    with pytest.raises(TaskclusterFailure, match="gzip"):
+        mode.get("x")
+
+
+class Broken(io.RawIOBase):
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def write(self, data: Any) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), OSError(28, "No space left on device"), StopIteration("odd")])
+def test_what_a_writer_raises_gets_out_and_nothing_is_tried_again(
+    mode: Mode, deployment: Deployment, stored: Blob, error: BaseException
+) -> None:
+    # A generator cannot raise StopIteration; it comes as the cause of a RuntimeError.
+    with pytest.raises(RuntimeError if isinstance(error, StopIteration) else type(error)):
+        mode.get("big", "download", writerFactory=lambda: Broken(error))
+    assert len(deployment.stored_requests) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_an_os_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        mode.get("big", "downloadToFile", file)
+
+
+# Uploads.
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [leaves("reset"), leaves("reset", before_body=True), leaves("close"), answers(500), answers(429)],
+    ids=["reset", "reset before the body", "closed", "500", "429"],
+)
+def test_an_upload_that_fails_once_begins_anew(mode: Mode, deployment: Deployment, fault: Fault) -> None:
+    deployment.faults.extend([fault])
+    mode.put(data=DATA)
+    assert (
+        deployment.blobs["some/name"].data == DATA if "some/name" in deployment.blobs else _stored(deployment) == DATA
+    )
+    assert len(deployment.called("createUpload")) == 1
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+
+
+def _stored(deployment: Deployment) -> bytes:
+    return deployment.stored_requests[-1].body
+
+
+def test_an_upload_url_that_expired_is_renewed_with_the_same_parameters(mode: Mode, deployment: Deployment) -> None:
+    deployment.faults.extend([answers(403)])
+    mode.put(data=DATA, maxRetries=0)
+    first, second = deployment.called("createUpload")
+    assert first == second
+    assert _stored(deployment) == DATA
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 301])
+def test_an_upload_that_is_refused_is_an_error_and_is_not_finished(
+    mode: Mode, deployment: Deployment, status: int
+) -> None:
+    deployment.faults.extend([answers(status, {"Location": "/"})] * 3)
+    with pytest.raises(TaskclusterRestFailure) as caught:
+        mode.put(data=DATA)
+    assert caught.value.status_code == status
+    assert deployment.finished == {}
+    assert_secret_free(caught.value)
+
+
+def test_storage_that_takes_nothing_is_a_time_out(mode: Mode, deployment: Deployment) -> None:
+    deployment.faults.extend([holds()])
+    with pytest.raises(TaskclusterConnectionError):
+        mode.put(data=bytes(40_000_000), maxRetries=0, options={"timeout": 0.5})
+    assert deployment.finished == {}
+
+
+@pytest.mark.parametrize("length", [10, 100_000, 2_000_000])
+@pytest.mark.parametrize("off_by", [-1, 1, -600_000])
+def test_a_reader_that_gives_fewer_or_more_bytes_is_an_error_and_nothing_is_finished(
+    mode: Mode, deployment: Deployment, length: int, off_by: int
+) -> None:
+    data = bytes(max(length + off_by, 0))
+    with pytest.raises(TaskclusterFailure, match="contentLength"):
+        mode.put(data=data, contentLength=length)
+    assert deployment.finished == {}
+    assert all(len(each.body) < length for each in deployment.stored_requests)
+
+
+def test_what_a_reader_raises_gets_out(mode: Mode, deployment: Deployment) -> None:
+    class Reader:
+        def read(self, max_size: int = -1) -> bytes:
+            raise OSError("the tape is torn")
+
+    with pytest.raises(OSError, match="the tape is torn"):
+        mode.put("upload", contentLength=1_000_000, readerFactory=Reader)
+    assert deployment.finished == {}
+
+
+def test_a_task_that_is_cancelled_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:
+    if mode.name == "sync":
+        pytest.skip("only tasks are cancelled")
+    deployment.blobs["big"] = Blob(DATA)
+    deployment.faults.extend([breaks(2_000_000, "stall"), leaves("stall")])
+
+    async def main() -> None:
+        started = asyncio.Event()
+        service = mode.client("Object")
+        download = asyncio.ensure_future(
+            mode.download.downloadToPath(
+                tmp_path / "target", name="big", objectService=service, progress=lambda done, total: started.set()
+            )
+        )
+        await asyncio.wait_for(started.wait(), 10)
+        download.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await download
+        started.clear()
+        upload = asyncio.ensure_future(
+            mode.upload.uploadFromBuf(
+                projectId="p", name="n", contentType="x/y", expires=taskcluster.fromNow("1 day"), data=DATA,
+                objectService=service, progress=lambda done, total: started.set(),
+            )
+        )  # fmt: skip
+        await asyncio.wait_for(started.wait(), 10)
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+
+    asyncio.run(main())
+    assert os.listdir(tmp_path) == []
+    assert deployment.finished == {}
+
+
+def test_storage_is_asked_as_it_wants_to_be(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    assert storage is not None
+    mode.get("big")
+    mode.put(data=DATA)
+    get, put = deployment.stored_requests
+    for request in (get, put):
+        assert "authorization" not in request.headers
+        assert SECRET in request.query
+    assert put.headers["content-type"] == "text/plain"
+    assert put.headers["content-encoding"] == "identity"
+    assert put.headers["content-length"] == str(len(DATA))

@@ -1,0 +1,302 @@
+"""What the documentation promises of uploads and downloads, a test for each sentence; and what programs rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import inspect
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+import taskcluster.aio
+import taskcluster.aio.download
+import taskcluster.aio.upload
+import taskcluster.download
+import taskcluster.upload
+from taskcluster.exceptions import TaskclusterArtifactError
+
+from .conftest import CREDENTIALS, Mode
+from .deployment import Blob, Deployment
+
+DATA = bytes(range(256)) * 5000
+
+
+def written(writers: list[io.BytesIO]) -> Any:
+    def factory() -> io.BytesIO:
+        writers.append(io.BytesIO())
+        return writers[-1]
+
+    return factory
+
+
+def test_upload_from_buf_uploads_a_bytes_buffer(mode: Mode, deployment: Deployment) -> None:
+    mode.put(data=DATA, contentLength=len(DATA), uploadId="U" * 22, maxRetries=1)
+    assert deployment.blobs["some/name"].data == DATA if "some/name" in deployment.blobs else True
+    assert deployment.stored_requests[-1].body == DATA
+    (created,) = deployment.called("createUpload")
+    assert created["uploadId"] == "U" * 22
+    assert list(created["proposedUploadMethods"]) == ["putUrl"]
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+
+
+def test_upload_from_file_uploads_from_an_open_seekable_binary_file(mode: Mode, deployment: Deployment) -> None:
+    file = io.BytesIO(DATA)
+    file.seek(100)
+    mode.put("uploadFromFile", file=file)
+    assert deployment.stored_requests[-1].body == DATA
+    assert not file.closed
+
+
+def test_upload_takes_a_reader_factory_and_the_module_can_be_called(mode: Mode, deployment: Deployment) -> None:
+    for function in ("upload", "__call__"):
+        mode.put(function, name=function, contentLength=len(DATA), readerFactory=lambda: io.BytesIO(DATA))
+        assert deployment.stored_requests[-1].body == DATA
+    result = mode.package.upload(
+        projectId="p", name="n", contentType="x/y", contentLength=2, expires="2099-01-01T00:00:00.000Z",
+        readerFactory=lambda: io.BytesIO(b"ab"), objectService=(service := mode.client("Object")),
+    )  # fmt: skip
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+    else:
+        service.close()
+    assert deployment.blobs["n"].data == b"ab"
+
+
+@pytest.mark.parametrize("data", [b"", b"little", bytes(8192)])
+def test_little_data_goes_inline(mode: Mode, deployment: Deployment, data: bytes) -> None:
+    mode.put(data=data)
+    assert deployment.blobs["some/name"].data == data
+    assert deployment.stored_requests == []
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+
+
+def test_little_data_goes_to_a_url_where_the_service_wants_that(mode: Mode, deployment: Deployment) -> None:
+    deployment.upload_methods = lambda proposed: {"putUrl": deployment.put_url("some/name", proposed["putUrl"])}
+    mode.put(data=b"little")
+    assert deployment.stored_requests[-1].body == b"little"
+
+
+def test_no_common_method_is_an_error(mode: Mode, deployment: Deployment) -> None:
+    deployment.upload_methods = lambda proposed: {}
+    with pytest.raises(taskcluster.TaskclusterFailure, match="by none of the methods"):
+        mode.put(data=b"little")
+
+
+def test_the_upload_id_may_be_left_out_for_a_new_slug_id(mode: Mode, deployment: Deployment) -> None:
+    mode.put(name="a", data=b"a")
+    mode.put(name="b", data=b"b")
+    first, second = (each["uploadId"] for each in deployment.called("createUpload"))
+    assert first != second
+    assert len(first) == len(second) == 22
+
+
+def test_max_retries_means_what_it_means_for_clients(mode: Mode, deployment: Deployment) -> None:
+    from .deployment import answers
+
+    deployment.blobs["x"] = Blob(DATA)
+    for given in ({"maxRetries": 2}, {"options": {"maxRetries": 2}}):
+        deployment.received.clear()
+        deployment.faults.extend([answers(500)] * 3)
+        with pytest.raises(taskcluster.TaskclusterRestFailure):
+            mode.get("x", **given)
+        assert len(deployment.stored_requests) == 3
+
+
+def test_download_to_buf_returns_buffer_and_content_type(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain; charset=utf-8"})
+    buffer, content_type = mode.get("x")
+    assert isinstance(buffer, memoryview)
+    assert (buffer.tobytes(), content_type) == (DATA, "text/plain")
+
+
+def test_download_to_file_writes_into_an_open_binary_file_and_returns_the_content_type(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
+    with open(tmp_path / "file", "w+b") as file:
+        file.write(b"older" * 1_000_000)
+        assert mode.get("x", "downloadToFile", file) == "text/plain"
+        assert mode.get("x", "downloadToFile", file=file) == "text/plain"
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_download_writes_into_a_writer_and_the_module_can_be_called(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
+    for function in ("download", "__call__"):
+        writers: list[io.BytesIO] = []
+        assert mode.get("x", function, writerFactory=written(writers)) == "text/plain"
+        assert [each.getvalue() for each in writers] == [DATA]
+
+
+def artifacts(deployment: Deployment) -> dict[str, bytes]:
+    deployment.blobs["one"] = Blob(DATA)
+    deployment.blobs["packed"] = Blob(gzip.compress(DATA), {"Content-Encoding": "gzip"})
+    credentials = {"clientId": "artifact-download", "accessToken": "from-the-queue"}
+    deployment.artifacts.update(
+        {
+            "public/object": {"storageType": "object", "name": "one", "credentials": credentials},
+            "public/packed": {"storageType": "object", "name": "packed", "credentials": credentials},
+            "public/s3": {"storageType": "s3", "url": lambda: deployment.url("one")},
+            "public/s3-packed": {"storageType": "s3", "url": lambda: deployment.url("packed")},
+            "public/reference": {"storageType": "reference", "url": lambda: deployment.url("one")},
+            "public/link": {"storageType": "link", "artifact": "public/object"},
+        }
+    )
+    return dict.fromkeys(deployment.artifacts, DATA)
+
+
+@pytest.mark.parametrize("run", [None, 0, "3"])
+def test_artifacts_of_every_storage_type_come_the_same(mode: Mode, deployment: Deployment, run: Any) -> None:
+    for name, data in artifacts(deployment).items():
+        buffer, content_type = mode.get_artifact(name, runId=run)
+        assert (buffer.tobytes(), content_type) == (data, "application/octet-stream"), name
+        file = io.BytesIO()
+        mode.get_artifact(name, "downloadArtifactToFile", file, runId=run)
+        writers: list[io.BytesIO] = []
+        mode.get_artifact(name, "downloadArtifact", writerFactory=written(writers), runId=run)
+        assert [file.getvalue(), writers[0].getvalue()] == [data] * 2
+    assert bool(deployment.called("latestArtifact")) is (run is None)
+
+
+def test_credentials_of_the_queue_are_used_for_the_object_service_and_nothing_else(
+    mode: Mode, deployment: Deployment
+) -> None:
+    artifacts(deployment)
+    mode.get_artifact("public/object", options={"authorizedScopes": ["queue:get-artifact:*"]})
+    for each in deployment.received:
+        signed = each.headers.get("authorization", "")
+        if each.path.startswith("/api/object/"):
+            assert 'id="artifact-download"' in signed
+            assert "queue:get-artifact" not in signed
+        elif each.path.startswith("/api/queue/"):
+            assert 'id="tester"' in signed
+        else:
+            assert signed == ""
+
+
+def test_an_error_artifact_raises(mode: Mode, deployment: Deployment) -> None:
+    deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
+    with pytest.raises(TaskclusterArtifactError, match="no such file") as caught:
+        mode.get_artifact("e")
+    assert caught.value.reason == "file-missing-on-worker"
+
+
+def test_simple_downloads_are_fetched(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA, method="simple")
+    assert mode.get("x")[0] == DATA
+
+
+class Coroutines(io.BytesIO):
+    async def read(self, max_size: int = -1) -> bytes:  # type: ignore[override]
+        return super().read(max_size)
+
+    async def write(self, data: bytes) -> None:  # type: ignore[override]
+        super().write(data)
+
+
+@pytest.mark.parametrize("factory", ["plain", "coroutine"])
+def test_readers_and_writers_are_coroutines_in_async_functions(deployment: Deployment, factory: str) -> None:
+    mode = Mode("async", deployment)
+    made: list[Coroutines] = []
+
+    def plain(data: bytes = b"") -> Coroutines:
+        made.append(Coroutines(data))
+        return made[-1]
+
+    async def coroutine(data: bytes = b"") -> Coroutines:
+        return plain(data)
+
+    make: Any = plain if factory == "plain" else coroutine
+    deployment.blobs["x"] = Blob(DATA)
+    mode.get("x", "download", writerFactory=make)
+    assert made[0].getvalue() == DATA
+    mode.put("upload", contentLength=len(DATA), readerFactory=lambda: make(DATA))
+    assert deployment.stored_requests[-1].body == DATA
+
+
+def test_a_reader_gives_one_to_max_size_bytes(mode: Mode, deployment: Deployment) -> None:
+    class Dribble(io.BytesIO):
+        def read(self, max_size: Any = -1) -> bytes:
+            assert max_size > 0
+            return super().read(min(max_size, 7777))
+
+    mode.put("upload", contentLength=len(DATA), readerFactory=lambda: Dribble(DATA))
+    assert deployment.stored_requests[-1].body == DATA
+
+
+def test_a_factory_is_called_once_per_attempt(mode: Mode, deployment: Deployment) -> None:
+    from .deployment import answers
+
+    readers: list[io.BytesIO] = []
+
+    def factory() -> io.BytesIO:
+        readers.append(io.BytesIO(DATA))
+        return readers[-1]
+
+    deployment.faults.extend([answers(500), answers(500)])
+    mode.put("upload", contentLength=len(DATA), readerFactory=factory)
+    assert len(readers) == 3
+
+
+def test_a_client_of_either_mode_is_accepted_in_either_mode(mode: Mode, deployment: Deployment) -> None:
+    other: Any = taskcluster.aio if mode.name == "sync" else taskcluster
+    options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
+    artifacts(deployment)
+    queue, service = other.Queue(options), other.Object(options)
+    assert (
+        mode.run(mode.download.downloadArtifactToBuf, taskId="T", name="public/object", queueService=queue)[0] == DATA
+    )
+    assert mode.run(mode.download.downloadToBuf, name="one", objectService=service)[0] == DATA
+    mode.run(
+        mode.upload.uploadFromBuf, projectId="p", name="n", contentType="x/y", data=DATA, objectService=service,
+        expires=taskcluster.fromNow("1 hour"),
+    )  # fmt: skip
+    assert deployment.stored_requests[-1].body == DATA
+
+
+def test_sync_functions_work_inside_a_running_event_loop(deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+
+    async def main() -> None:
+        async with taskcluster.aio.Object({"rootUrl": deployment.root_url}) as service:
+            assert taskcluster.download.downloadToBuf(name="x", objectService=service)[0] == DATA
+
+    asyncio.run(main())
+
+
+def test_services_may_be_fakes_that_have_only_the_methods_and_options(mode: Mode, deployment: Deployment) -> None:
+    class Fake:
+        def __init__(self) -> None:
+            self.options = {"rootUrl": deployment.root_url}
+
+        async def latestArtifact(self, taskId: str, name: str) -> dict[str, str]:
+            return {"storageType": "s3", "url": deployment.url("x")}
+
+    deployment.blobs["x"] = Blob(DATA)
+    buffer, _ = mode.run(mode.download.downloadArtifactToBuf, taskId="T", name="a", queueService=Fake())
+    assert buffer.tobytes() == DATA
+
+
+def test_download_artifact_to_file_takes_the_file_by_position(mode: Mode) -> None:
+    for function in (mode.download.downloadArtifactToFile, mode.download.downloadToFile):
+        assert next(iter(inspect.signature(function).parameters)) == "file"
+
+
+def test_the_signature_of_upload_can_be_bound() -> None:
+    names = ["projectId", "name", "contentType", "contentLength", "expires", "uploadId", "objectService"]
+    for module in (taskcluster.aio.upload, taskcluster.upload):
+        inspect.signature(module.upload).bind(**dict.fromkeys(names), readerFactory=None)
+
+
+def test_the_doors_are_the_modules_themselves() -> None:
+    import taskcluster_objects.aio.upload
+    import taskcluster_objects.download
+    from taskcluster import download
+    from taskcluster.aio import upload
+
+    assert taskcluster.download is download is taskcluster_objects.download  # type: ignore[comparison-overlap]
+    assert upload is taskcluster_objects.aio.upload  # type: ignore[comparison-overlap]
