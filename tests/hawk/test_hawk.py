@@ -265,7 +265,8 @@ def test_signed_urls_changed_on_their_way_are_rejected(receiver: str, secrets: A
 
 
 def test_signed_urls_end_when_they_were_said_to(receiver: str, secrets: Any) -> None:
-    client = secrets({"rootUrl": receiver, "credentials": TESTER, "signedUrlExpiration": -1})
+    client = secrets({"rootUrl": receiver, "credentials": TESTER})
+    client.options["signedUrlExpiration"] = -1
     status, answer = fetch(receiver, target_of(client.buildSignedUrl("get", "a")))
     assert (status, answer["message"]) == (401, "Access expired")
     status, _ = fetch(receiver, target_of(client.buildSignedUrl("get", "a", expiration=60)))

@@ -14,7 +14,7 @@ from taskcluster.exceptions import TaskclusterRestFailure
 from .serving import Served, refusal
 
 DATABASE = "taskcluster.sqlite"
-LARGEST_FILE = 1024 * 1024
+LARGEST_FILE = 2 * 1024 * 1024
 
 
 def fill(options: dict[str, Any], count: int, written: dict[str, str] | None = None) -> dict[str, str]:

@@ -41,7 +41,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(python: str, mode: str, environment: dict[str, str]) -> list[str]:
     done = subprocess.run(
-        [python, scenarios.__file__, mode], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [python, scenarios.__file__, mode],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()

@@ -161,7 +161,7 @@ class RequestsTransport:
     def _exchange(
         self, session: requests.Session, prepared: PreparedRequest, request: messages.Request, *, stream: bool = False
     ) -> requests.Response:
-        settings = self._environment(session, request.url)
+        settings: dict[str, Any] = self._environment(session, request.url)
         if stream:
             settings = {**settings, "stream": True}
         answers: list[requests.Response] = []
