@@ -118,7 +118,8 @@ def test_those_who_wait_for_work_are_answered(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         async with taskcluster.aio.Queue(local.options()) as queue:
             waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
-            await queue.ping()
+            while not (await queue.listWorkers("p", "w"))["workers"]:
+                pass
             await local.aio.reset()
             assert await asyncio.wait_for(waiting, 10) == {"tasks": []}
             # The new state has its own waiters.

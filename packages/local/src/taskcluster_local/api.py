@@ -15,7 +15,7 @@ import random
 import re
 import uuid
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -206,7 +206,7 @@ def _shown(expression: Expression) -> str:
     return f"```\n{text}\n```"
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Result]]
+Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Result]]
 """A service's code for one method. It returns JSON to be sent with status 200, or a Reply."""
 
 

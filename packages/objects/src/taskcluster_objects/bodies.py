@@ -5,7 +5,6 @@ Sources and sinks count, check, decode and hash what passes through them; the dr
 
 from __future__ import annotations
 
-import io
 import os
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -208,15 +207,16 @@ class BufferWriter:
     """Collects in memory."""
 
     def __init__(self) -> None:
-        self._buffer = io.BytesIO()
+        # No BytesIO: garbage collection closes one while its buffer is still lent, which is an error.
+        self._buffer = bytearray()
 
     def write(self, data: bytes, /) -> None:
         """Add bytes."""
-        self._buffer.write(data)
+        self._buffer += data
 
     def getbuffer(self) -> memoryview:
         """Return what was collected."""
-        return self._buffer.getbuffer()
+        return memoryview(self._buffer)
 
 
 class FileWriter:

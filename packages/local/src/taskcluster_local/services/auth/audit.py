@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from ...api import Call, Handler, Result
 from ...authentication import Identity
@@ -54,18 +55,19 @@ class Audit:
         )
 
     def recorded(self, handler: Handler, entityType: str, actionType: str, *parameters: str) -> Handler:
-        """Return a handler that keeps who did what, once it is done.
+        """Return a handler that keeps who did what, in the transaction that does it.
 
         Args:
-            handler: What does it.
+            handler: What does it. It must not wait for anything.
             entityType: One of ENTITY_TYPES.
             actionType: What is done.
             *parameters: Those of the URL that name the thing, joined by `/`.
         """
 
         async def recording(call: Call) -> Result:
-            result = await handler(call)
-            self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), actionType)
+            with self._store.transaction():
+                result = _at_once(handler(call))
+                self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), actionType)
             return result
 
         return recording
@@ -86,6 +88,16 @@ class Audit:
         """Return what one client did, as APIs show it."""
         statement = "SELECT * FROM audit WHERE clientId = ?"
         return page.read(self._store, statement, clientId, key=("id",), descending=True).body("auditHistory", _shown)
+
+
+def _at_once(running: Coroutine[Any, Any, Result]) -> Result:
+    """Return what a coroutine that waits for nothing returns: other calls would write into a transaction that waits."""
+    try:
+        running.send(None)
+    except StopIteration as finished:
+        return cast("Result", finished.value)
+    running.close()
+    raise RuntimeError("what is recorded must not wait")
 
 
 def _shown(row: Row) -> dict[str, Any]:
