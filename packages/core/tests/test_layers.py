@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
         "slugs",
         "timestamps",
         "urls",
+        "validation",
     },
     {"call", "pages"},
     {"transport", "transport.aiohttp", "transport.environment", "transport.requests"},
@@ -39,6 +40,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "hawk": {"mohawk"},
     "slugs": {"slugid"},
     "urls": {"taskcluster_urls"},
+    "validation": {"jsonschema", "referencing"},
     "transport.requests": {"requests", "urllib3"},
     "transport.aiohttp": {"aiohttp", "yarl"},
 }

@@ -40,13 +40,21 @@ class Settings(NamedTuple):
     policy: Policy
     timeout: tuple[float, float] | None
     """As in `Request`."""
+    check: Callable[[Method, bytes], object] | None = None
+    """Raises TaskclusterFailure where a method's payload, written as JSON, is wrong; None leaves that to the server."""
 
     def __repr__(self) -> str:
         return f"<Settings for {self.endpoint.prefix}>"
 
     @classmethod
     def of(
-        cls, options: Mapping[str, Any], endpoint: Endpoint, signer: CheckedSigner | None, *, given_session: bool
+        cls,
+        options: Mapping[str, Any],
+        endpoint: Endpoint,
+        signer: CheckedSigner | None,
+        check: Callable[[Method, bytes], object] | None = None,
+        *,
+        given_session: bool,
     ) -> Settings:
         """Return the settings that options mean.
 
@@ -54,6 +62,7 @@ class Settings(NamedTuple):
             options: The client's options.
             endpoint: Where the service answers.
             signer: What the credentials among the options sign with.
+            check: What looks at payloads before they are sent.
             given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is
                 set.
         """
@@ -63,6 +72,7 @@ class Settings(NamedTuple):
             signer,
             Policy(options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]),
             None if timeout is None and given_session else timeouts(timeout),
+            check,
         )
 
 
@@ -95,7 +105,7 @@ class Call(NamedTuple):
 
     def request(self, surroundings: Surroundings) -> Request:
         """Return the request of the next attempt, signed afresh."""
-        endpoint, signer, _, timeout = self.settings
+        endpoint, signer, _, timeout, _ = self.settings
         verb = self.method.verb
         headers = {} if self.body is None else {"Content-Type": "application/json"}
         if signer is not None:
@@ -125,6 +135,8 @@ def build(service: str, method: Method, bound: Bound, settings: Settings) -> Cal
         settings: As the client's options are now.
     """
     body = None if bound.payload is None else encode_payload(method.name, bound.payload)
+    if body is not None and settings.check is not None:
+        settings.check(method, body)
     signer = settings.signer
     content_hash = "" if signer is None else signer.content_hash(body)
     return Call(service, method, settings, bound.target(method), body, content_hash)

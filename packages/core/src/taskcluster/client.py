@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 import time
 import types
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .transport.requests import RequestsTransport
+    from .validation import Schemas
 
 __all__ = [
     "BaseClient",
@@ -63,13 +65,21 @@ class ServiceClient:
     exchangePrefix: ClassVar[str] = ""
     exchanges: ClassVar[Mapping[str, dict[str, Any]]] = {}
     _methods: ClassVar[dict[str, Method]] = {}
+    _types: ClassVar[Mapping[str, Any] | None] = None
+    _schemas: ClassVar[Schemas | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._methods = {}
+        cls._schemas = None
 
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
         self.options = Options({**self.classOptions, **(options or {})})
+        asked = os.environ.get("TASKCLUSTER_VALIDATE", "").lower() in ("1", "true", "yes", "on")
+        if asked and self.options.get("validate") is None:
+            self.options["validate"] = True
+        if self.options.get("validate"):
+            self._known_schemas()
         self.session = session
         self._surroundings: Surroundings | None = None
         self._settings: tuple[Any, bool, Settings] | None = None
@@ -140,9 +150,25 @@ class ServiceClient:
             return known[2]
         options = {name: _copied(value) for name, value in self.options.items()}
         signs = signer(options.get("credentials") or {}, options.get("authorizedScopes"))
-        settings = Settings.of(options, self._endpoint(), signs, given_session=given)
+        check = self._known_schemas().check if options.get("validate") else None
+        settings = Settings.of(options, self._endpoint(), signs, check, given_session=given)
         self._settings = (options, given, settings)
         return settings
+
+    @classmethod
+    def _known_schemas(cls) -> Schemas:
+        if cls._schemas is None:
+            try:
+                from .validation import Schemas
+            except ModuleNotFoundError as exc:
+                raise exceptions.TaskclusterFailure(
+                    f"the option validate (or TASKCLUSTER_VALIDATE) needs {exc.name}, which is not installed: "
+                    "pip install 'taskcluster-core[validate]'"
+                ) from exc
+            cls._schemas = Schemas(
+                cls.serviceName, _packaged_types(cls.serviceName) if cls._types is None else cls._types
+            )
+        return cls._schemas
 
     def _bind(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Method, Bound]:
         method = self._method(name)
@@ -203,6 +229,18 @@ def _copied(value: Any) -> Any:
     if is_mapping(value):
         return dict(value)
     return list(value) if is_array(value) else value
+
+
+def _packaged_types(service: str) -> Mapping[str, Any]:
+    """Return the schemas that the distribution of a service brings along; none where none are known."""
+    from .plugins import PluginError
+    from .registry import registry
+
+    try:
+        types: Mapping[str, Any] = registry.service(service).reference().get("types", {})
+    except (LookupError, ModuleNotFoundError, PluginError):
+        return {}
+    return types
 
 
 class BaseEvents(ServiceClient):
@@ -291,7 +329,8 @@ def createApiClient(name: str, api: Mapping[str, Any]) -> type[BaseClient]:
     Args:
         name: The class's name.
         api: A reference as a deployment serves it at `/references/<service>/v1/api.json` or `exchanges.json`, or a
-            dict that holds one under `reference`.
+            dict that holds one under `reference`. Under `types` it may hold JSON schemas, by keys such as
+            `widgets/v1/widget.json`, for the option `validate`.
 
     Raises:
         TaskclusterFailure: It is no such reference.
@@ -315,6 +354,7 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
             "funcinfo": functions,
             "exchanges": topics,
             "exchangePrefix": reference.get("exchangePrefix", ""),
+            "_types": reference.get("types", {}),
         }
     except (KeyError, TypeError) as exc:
         raise exceptions.TaskclusterFailure(

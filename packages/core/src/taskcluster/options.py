@@ -22,7 +22,7 @@ _DEFAULTS: dict[str, Any] = {
     "randomizationFactor": 0.25,
     "maxDelay": 30.0,
 }
-_KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", *_DEFAULTS})
+_KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", *_DEFAULTS})
 _SECRETS = ("accessToken", "certificate")
 
 
@@ -64,7 +64,8 @@ class Options(dict[str, Any]):
 
     The names: `rootUrl` (required), `credentials`, `authorizedScopes`, `maxRetries`, `signedUrlExpiration` (seconds),
     `timeout` (seconds, one number or connect and read), `delayFactor` and `maxDelay` (seconds),
-    `randomizationFactor`, `userAgentSuffix`.
+    `randomizationFactor`, `userAgentSuffix`, `validate` (check payloads against the API's schemas before sending; where
+    it is left out, TASKCLUSTER_VALIDATE=1 says so).
 
     Raises:
         TaskclusterFailure: An option is unknown, missing or malformed.
@@ -104,6 +105,8 @@ class Options(dict[str, Any]):
             self["authorizedScopes"] = _scopes(wanted["authorizedScopes"])
         if wanted.get("timeout") is not None:
             timeouts(wanted["timeout"])
+        if not isinstance(wanted.get("validate"), bool | None):
+            raise TaskclusterFailure(f"the option validate must be True or False, not {wanted['validate']!r}")
 
     def __repr__(self) -> str:
         shown = dict(self)

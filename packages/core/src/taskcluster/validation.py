@@ -1,0 +1,230 @@
+"""Payloads against the JSON schemas of an API, for those who ask for it; the one module that needs jsonschema.
+
+What is wrong is told by key, rule and what is expected, never by the value that is there: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import ipaddress
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft7Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
+
+from .exceptions import TaskclusterFailure
+from .shapes import is_mapping
+from .spec import Method
+from .suggestions import did_you_mean
+
+__all__ = ["Schemas"]
+
+_BASE = "https://taskcluster.invalid/schemas/"
+"""Only names the schemas to each other; nothing is fetched."""
+_LINES_TOLD = 10
+
+
+class Schemas:
+    """The schemas of one service.
+
+    Args:
+        service: The service's name.
+        types: JSON schemas by their key, such as `queue/v1/task.json`; None for one that is not known, which then is
+            an object of any kind. A `$ref` is relative to the key of its schema.
+    """
+
+    def __init__(self, service: str, types: Mapping[str, Any]) -> None:
+        self._service = service
+        self._types = types
+        self._registry: Registry[Any] = Registry[Any]().with_resources(
+            (_BASE + key, DRAFT7.create_resource({"type": "object"} if schema is None else schema))
+            for key, schema in types.items()
+        )
+
+    def check(self, method: Method, body: bytes) -> None:
+        """Check a payload as it would be sent; one whose schema is not known passes.
+
+        Raises:
+            TaskclusterFailure: It does not fit the method's schema, or the schema is broken.
+        """
+        key = f"{self._service}/{(method.input or '').partition('#')[0]}"
+        if key not in self._types:
+            return
+        try:
+            validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
+            errors: Iterator[ValidationError] = validator.iter_errors(json.loads(body))
+            wrong = list(itertools.islice(_lines(errors), _LINES_TOLD + 1))
+        except Exception as exc:
+            # Neither its text nor the exception itself, which may hold the payload.
+            raise TaskclusterFailure(
+                f"{method.name}: the schema {key} cannot check a payload ({type(exc).__name__}); "
+                "without the option validate nothing is checked"
+            ) from None
+        if wrong:
+            if len(wrong) > _LINES_TOLD:
+                wrong[-1] = "and more"
+            raise TaskclusterFailure(
+                f"{method.name}: nothing was sent, the payload does not fit {key}: {'; '.join(wrong)}"
+            )
+
+
+def _lines(errors: Iterable[ValidationError]) -> Iterator[str]:
+    """Yield what is wrong, a line each; of alternatives, what keeps the payload from fitting the nearest."""
+    for error in errors:
+        alternatives = itertools.groupby(error.context or (), lambda each: each.schema_path[0])
+        branches = [list(group) for _, group in alternatives]
+        if branches:
+            nearest = min(branches, key=_distance)
+            yield from _lines(nearest)
+        else:
+            yield f"{_where(error.absolute_path)} {_expectation(error)}"
+
+
+def _expectation(error: ValidationError) -> str:
+    rule = str(error.validator)
+    if rule in _KEYWORDS:
+        return error.message
+    # jsonschema's own messages hold the value.
+    return _EXPECTATIONS[rule](error.validator_value) if rule in _EXPECTATIONS else "has a form that is ruled out"
+
+
+def _distance(branch: list[ValidationError]) -> tuple[bool, int]:
+    # A wrong constant or type says that another alternative was meant.
+    return (any(error.validator in ("const", "enum", "type") for error in branch), len(branch))
+
+
+def _where(path: Iterable[str | int]) -> str:
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{part}" if part.isidentifier() else f"[{part!r}]" for part in path
+    )
+    return "".join(parts).removeprefix(".") or "the payload"
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
+
+
+_EXPECTATIONS: dict[str, Callable[[Any], str]] = {
+    "type": lambda value: f"must be {' or '.join([value] if isinstance(value, str) else value)}",
+    "enum": lambda value: f"must be one of {_listed(value)}",
+    "const": lambda value: f"must be {_listed([value])}",
+    "format": lambda value: f"must be of the format {value}",
+    "minLength": lambda value: f"must have {value} characters or more",
+    "maxLength": lambda value: f"must have {value} characters or fewer",
+    "minItems": lambda value: f"must have {value} items or more",
+    "maxItems": lambda value: f"must have {value} items or fewer",
+    "uniqueItems": lambda _: "must not hold the same item twice",
+    "minProperties": lambda value: f"must have {value} keys or more",
+    "maxProperties": lambda value: f"must have {value} keys or fewer",
+    "minimum": lambda value: f"must be {value} or more",
+    "maximum": lambda value: f"must be {value} or less",
+    "exclusiveMinimum": lambda value: f"must be more than {value}",
+    "exclusiveMaximum": lambda value: f"must be less than {value}",
+    "multipleOf": lambda value: f"must be a multiple of {value}",
+    "oneOf": lambda _: "must fit exactly one of the alternatives",
+    "contains": lambda _: "lacks an item of the form that is wanted",
+    "dependencies": lambda value: f"lacks keys that others need: {_listed([value])}",
+}
+
+
+def _required(_validator: Any, required: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    known = schema.get("properties", {})
+    for name in required if is_mapping(instance) else ():
+        # The server puts defaults in before it looks.
+        if name not in instance and "default" not in known.get(name, ()):
+            yield ValidationError("is missing", path=[name])
+
+
+def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    known = schema.get("properties", {})
+    patterns = schema.get("patternProperties", ())
+    for name, value in instance.items() if is_mapping(instance) else ():
+        if name in known or any(_finds(pattern, name) for pattern in patterns):
+            continue
+        if allowed is False:
+            yield ValidationError(f"is not known{did_you_mean(name, known)}", path=[name])
+        else:
+            yield from validator.descend(value, allowed, path=name)
+
+
+def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _finds(pattern, instance):
+        yield ValidationError(f"must match {pattern}")
+
+
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    for pattern, below in patterns.items() if is_mapping(instance) else ():
+        for name in filter(functools.partial(_finds, pattern), instance):
+            yield from validator.descend(instance[name], below, path=name, schema_path=pattern)
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        # In JavaScript, whose patterns these are, `$` is the very end; in Python it may stand before a newline there.
+        return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), re.ASCII)
+    except re.error:
+        return None
+
+
+def _finds(pattern: str, text: str) -> bool:
+    """Whether a pattern is found in a text; one that Python cannot read leaves the question to the server."""
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.search(text) is not None
+
+
+_KEYWORDS = {
+    "required": _required,
+    "additionalProperties": _additional,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+}
+_Validator: Any = extend(Draft7Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
+
+_FORMATS = FormatChecker(formats=())
+_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d(:?\d\d)?)", re.ASCII)
+
+
+@_FORMATS.checks("date-time")
+def _is_date_time(value: object) -> bool:
+    found = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return not isinstance(value, str)
+    try:
+        # A leap second is a date to the server, and none to Python.
+        datetime.datetime.fromisoformat(f"{found[1]} {re.sub('60$', '59', found[2])}")
+    except ValueError:
+        return False
+    return True
+
+
+def _matches(pattern: str) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or re.fullmatch(pattern, value) is not None
+
+
+# Looser than the server, so that nothing is refused here which it would accept.
+_FORMATS.checks("uri")(_matches(r"[A-Za-z][A-Za-z0-9+.-]*:\S+"))
+_FORMATS.checks("email")(_matches(r"[^@\s]+@[^@\s]+"))
+
+
+def _parses_with(parse: Callable[[str], object]) -> Callable[[object], bool]:
+    def passes(value: object) -> bool:
+        if isinstance(value, str):
+            try:
+                parse(value)
+            except ValueError:
+                return False
+        return True
+
+    return passes
+
+
+_FORMATS.checks("ipv4")(_parses_with(ipaddress.IPv4Address))
+_FORMATS.checks("ipv6")(_parses_with(ipaddress.IPv6Address))

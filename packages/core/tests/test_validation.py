@@ -1,0 +1,260 @@
+"""Payloads are checked before they are sent, for those who ask: by the option `validate` or by the environment."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster import exceptions
+
+from .conftest import ROOT, Mode, Wire
+
+TYPES: dict[str, Any] = {
+    "widgets/v1/make-widget.json": {
+        "$id": "/schemas/widgets/v1/make-widget.json#",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 5},
+            "size": {"$ref": "measures.json#/definitions/size"},
+            "made": {"type": "string", "format": "date-time"},
+            "owner": {"type": "string", "format": "email"},
+            "source": {"type": "string", "format": "uri"},
+            "address": {"oneOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
+            "color": {"enum": ["red", "green"]},
+            "parts": {"type": "array", "items": {"type": "integer", "minimum": 1}, "uniqueItems": True, "maxItems": 20},
+            "priority": {"type": "string", "default": "low"},
+            "labels": {
+                "type": "object",
+                "patternProperties": {"^x-": {"type": "string"}},
+                "additionalProperties": False,
+            },
+            "odd": {"type": "string", "pattern": r"^\p{L}+$"},
+            "never": {"not": {}},
+            "storage": {
+                "oneOf": [
+                    {
+                        "type": "object",
+                        "properties": {"kind": {"const": "disk"}, "path": {"type": "string"}},
+                        "required": ["kind", "path"],
+                        "additionalProperties": False,
+                    },
+                    {
+                        "type": "object",
+                        "properties": {"kind": {"const": "cloud"}, "bucket": {"type": "string"}},
+                        "required": ["kind", "bucket"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+        "required": ["name", "priority"],
+        "additionalProperties": False,
+    },
+    "widgets/v1/measures.json": {"definitions": {"size": {"type": "integer", "multipleOf": 10}}},
+    "widgets/v1/trigger.json": None,
+}
+
+
+@pytest.fixture
+def widgets(mode: Mode, reference: dict[str, Any]) -> Callable[..., Any]:
+    """Make clients whose reference holds schemas."""
+
+    def make(types: dict[str, Any] = TYPES, **options: Any) -> Any:
+        made = mode.module.createApiClient("Widgets", {**reference, "types": types})
+        return made({"rootUrl": ROOT, "delayFactor": 0, "validate": True, **options})
+
+    return make
+
+
+def refusal(mode: Mode, call: Callable[[], Any]) -> str:
+    """Return what a call says that is refused before anything is sent."""
+    with pytest.raises(exceptions.TaskclusterFailure) as raised:
+        mode.run(call())
+    assert type(raised.value) is exceptions.TaskclusterFailure
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("payload", "wrong"),
+    [
+        ({}, "name is missing"),
+        ({"name": 5}, "name must be string"),
+        ({"name": "ab\n"}, "name must match ^[a-z]+$"),
+        ({"name": "abcdef"}, "name must have 5 characters or fewer"),
+        ({"name": "a", "colour": "red"}, "colour is not known; did you mean 'color'?"),
+        ({"name": "a", "color": "blue"}, 'color must be one of "red", "green"'),
+        ({"name": "a", "size": 15}, "size must be a multiple of 10"),
+        ({"name": "a", "parts": [1, 0]}, "parts[1] must be 1 or more"),
+        ({"name": "a", "parts": [1, 1]}, "parts must not hold the same item twice"),
+        ({"name": "a", "labels": {"x-a": 1}}, "labels['x-a'] must be string"),
+        ({"name": "a", "labels": {"y": ""}}, "labels.y is not known"),
+        ({"name": "a", "made": "tomorrow"}, "made must be of the format date-time"),
+        ({"name": "a", "made": "2030-02-30T00:00:00Z"}, "made must be of the format date-time"),
+        ({"name": "a", "owner": "nobody"}, "owner must be of the format email"),
+        ({"name": "a", "source": "here"}, "source must be of the format uri"),
+        ({"name": "a", "address": "1.2.3"}, "address must be of the format ipv4"),
+        ({"name": "a", "storage": {"kind": "cloud"}}, "storage.bucket is missing"),
+        ({"name": "a", "storage": {"kind": "disk", "path": 1}}, "storage.path must be string"),
+        ({"name": "a", "never": 1}, "never has a form that is ruled out"),
+        ([], "the payload must be object"),
+        ({"name": 1, "size": "x"}, "name must be string; size must be integer"),
+    ],
+)
+def test_a_payload_that_does_not_fit_is_told_by_key_and_rule_and_not_sent(
+    mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any, wrong: str
+) -> None:
+    told = refusal(mode, lambda: widgets().makeWidget("w", payload=payload))
+    expected = "makeWidget: nothing was sent, the payload does not fit widgets/v1/make-widget.json: "
+    assert told == expected + wrong
+    assert not wire.sent
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"name": "abc", "size": 20, "parts": [1, 2], "color": "red", "labels": {"x-y": "z"}},
+        {"name": "a", "storage": {"kind": "disk", "path": "/"}},
+        # As they are written, not as they are given.
+        {"name": "a", "made": datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc), "owner": b"a@b.example"},
+        {"name": "a", "made": "2016-12-31T23:59:60Z"},
+        {"name": "a", "address": "::1", "source": "https://example.com/a"},
+        # Python reads no such pattern: the server will.
+        {"name": "a", "odd": "é"},
+    ],
+)
+def test_a_payload_that_fits_is_sent(mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
+    wire.answer(200, {})
+    assert mode.run(widgets().makeWidget("w", payload)) == {}
+    assert wire.last.json["name"] == payload["name"]
+
+
+def test_no_value_is_shown_wherever_it_stands(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    secret = "hunter2"
+    for key in TYPES["widgets/v1/make-widget.json"]["properties"]:
+        for value in (secret, [secret], {"kind": secret}):
+            told = refusal(mode, lambda key=key, value=value: widgets().makeWidget("w", {"name": 1, key: value}))  # type: ignore[misc]
+            assert secret not in told
+    assert not wire.sent
+
+
+def test_only_the_first_of_many_faults_are_listed(mode: Mode, widgets: Callable[..., Any]) -> None:
+    told = refusal(mode, lambda: widgets().makeWidget("w", {"name": "a", "parts": [0] * 15}))
+    assert told.count("must be 1 or more") == 10
+    assert told.endswith("; and more")
+
+
+def test_what_has_no_schema_is_not_checked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    wire.answer(200, {}, times=2)
+    mode.run(widgets({}).makeWidget("w", {"anything": 1}))
+    mode.run(widgets().widget("w"))
+    assert "an object" not in refusal(mode, lambda: widgets().triggerWidget("w", "token", [1]))
+    assert len(wire.sent) == 2
+
+
+def test_a_broken_schema_is_told_without_the_payload(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    broken = {"widgets/v1/make-widget.json": {"properties": {"name": {"$ref": "nowhere.json#"}}}}
+    told = refusal(mode, lambda: widgets(broken).makeWidget("w", {"name": "hunter2"}))
+    assert "widgets/v1/make-widget.json cannot check" in told
+    assert "hunter2" not in told
+    assert not wire.sent
+
+
+def test_nothing_is_checked_unless_asked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    wire.answer(200, {}, times=2)
+    for options in ({"validate": False}, {"validate": None}):
+        mode.run(widgets(**options).makeWidget("w", {"name": 1}))
+    assert len(wire.sent) == 2
+
+
+@pytest.mark.parametrize(("value", "checks"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
+def test_the_environment_asks_where_the_options_do_not(
+    mode: Mode,
+    wire: Wire,
+    widgets: Callable[..., Any],
+    environment: Callable[..., None],
+    value: str,
+    checks: bool,
+) -> None:
+    environment(VALIDATE=value)
+    wire.answer(200, {}, times=2)
+    if checks:
+        refusal(mode, lambda: widgets(validate=None).makeWidget("w", {}))
+    else:
+        mode.run(widgets(validate=None).makeWidget("w", {}))
+    mode.run(widgets(validate=False).makeWidget("w", {}))
+
+
+def test_the_option_may_change_between_calls(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    wire.answer(200, {})
+    client = widgets()
+    refusal(mode, lambda: client.makeWidget("w", {}))
+    client.options["validate"] = False
+    mode.run(client.makeWidget("w", {}))
+
+
+def test_the_option_is_a_boolean() -> None:
+    with pytest.raises(exceptions.TaskclusterFailure, match=r"validate must be True or False, not 'yes'"):
+        taskcluster.Options(rootUrl=ROOT, validate="yes")
+
+
+@pytest.mark.services
+def test_services_bring_their_schemas_along(mode: Mode, wire: Wire) -> None:
+    queue = mode.client(validate=True)
+    told = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))
+    assert "deadline is missing" in told
+    assert "metadata.owner is missing" in told
+    assert "retry is not known; did you mean 'retries'?" in told
+    secrets = mode.client("Secrets", validate=True)
+    told = refusal(mode, lambda: secrets.set("a", {"secret": "hunter2", "expires": "2030-01-01T00:00:00Z"}))
+    assert told.endswith("secret must be object")
+    assert not wire.sent
+
+
+def test_without_jsonschema_the_client_says_what_to_install(python: Callable[..., str]) -> None:
+    program = """
+import sys
+sys.modules["jsonschema"] = None
+import taskcluster
+from taskcluster.client import BaseClient
+class Widgets(BaseClient):
+    serviceName, apiVersion = "widgets", "v1"
+Widgets({"rootUrl": "https://tc.example.com"})
+try:
+    Widgets({"rootUrl": "https://tc.example.com", "validate": True})
+except taskcluster.exceptions.TaskclusterFailure as exc:
+    print(exc)
+"""
+    assert "pip install 'taskcluster-core[validate]'" in python(program)
+
+
+def test_when_it_is_off_nothing_loads_for_it(python: Callable[..., str]) -> None:
+    program = """
+import sys
+from taskcluster.client import createApiClient
+entry = {"type": "function", "name": "make", "method": "put", "route": "/", "args": [], "input": "v1/a.json#"}
+Widgets = createApiClient("Widgets", {"serviceName": "widgets", "apiVersion": "v1", "entries": [entry]})
+widgets = Widgets({"rootUrl": "http://127.0.0.1:1", "maxRetries": 0})
+try:
+    widgets.make({})
+except Exception as exc:
+    print(type(exc).__name__, [name for name in sys.modules if name.endswith(("jsonschema", ".validation"))])
+"""
+    assert python(program, TASKCLUSTER_VALIDATE="") == "TaskclusterConnectionError []"
+
+
+def test_a_service_that_brings_no_schemas_is_not_checked(wire: Wire, reference: dict[str, Any]) -> None:
+    entries = {entry["name"]: entry for entry in reference["entries"]}
+
+    class Gadgets(taskcluster.client.BaseClient):
+        serviceName, apiVersion = "gadgets", "v1"
+        funcinfo = entries
+
+        def makeWidget(self, *args: Any, **kwargs: Any) -> Any:
+            return self._call("makeWidget", args, kwargs)
+
+    wire.answer(200, {})
+    assert Gadgets({"rootUrl": ROOT, "validate": True}).makeWidget("w", {}) == {}
