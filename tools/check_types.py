@@ -1,4 +1,4 @@
-"""Checks types, strictly, on the distributions as they are installed: mypy and pyright over site-packages."""
+"""Checks types, strictly: mypy and pyright over the distributions as they are installed, and over the examples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import tempfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
 
 def check_with_mypy(packages: list[str]) -> bool:
     """Return whether mypy finds nothing."""
     command = [sys.executable, "-m", "mypy", "--strict", "--warn-unreachable", "--no-incremental"]
-    return subprocess.run([*command, *(option for name in packages for option in ("-p", name))]).returncode == 0
+    targets = [[option for name in packages for option in ("-p", name)], [str(path) for path in EXAMPLES.glob("*.py")]]
+    results = [subprocess.run([*command, *target]).returncode for target in targets]
+    return not any(results)
 
 
 def check_with_pyright(packages: list[str]) -> bool:
@@ -24,6 +28,7 @@ def check_with_pyright(packages: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as directory:
         # Only by a configuration does pyright look into site-packages; paths in there must be relative.
         include = [os.path.relpath(Path(site_packages, name), directory) for name in packages]
+        include.append(os.path.relpath(EXAMPLES, directory))
         config = Path(directory, "pyrightconfig.json")
         config.write_text(json.dumps({"typeCheckingMode": "strict", "include": include, "exclude": []}), "utf-8")
         command = [sys.executable, "-m", "pyright", "--project", str(config), "--pythonpath", sys.executable]

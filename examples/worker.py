@@ -1,0 +1,39 @@
+"""What the other examples need of a worker: a task that is created, claimed and resolved, with artifacts if need be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import taskcluster
+
+POOL = "examples/worker"
+
+
+def definition(name: str, **fields: Any) -> dict[str, Any]:
+    """Return a small task; `fields` are added to it."""
+    return {
+        "taskQueueId": POOL,
+        "created": taskcluster.fromNow("0 seconds"),
+        "deadline": taskcluster.fromNow("1 hour"),
+        "payload": {},
+        "metadata": {
+            "name": name,
+            "description": "Part of an example",
+            "owner": "examples@example.com",
+            "source": "https://example.com/examples",
+        },
+        **fields,
+    }
+
+
+def start(queue: taskcluster.Queue, task: dict[str, Any]) -> tuple[str, taskcluster.Queue]:
+    """Create a task and claim it; return its taskId, and a client with the credentials that its worker gets."""
+    task_id = taskcluster.slugId()
+    queue.createTask(task_id, task)
+    return task_id, claim(queue, task_id)
+
+
+def claim(queue: taskcluster.Queue, task_id: str) -> taskcluster.Queue:
+    """Claim the first run of a task, and return a client with the credentials that its worker gets."""
+    claimed = queue.claimTask(task_id, "0", {"workerGroup": "examples", "workerId": "worker-1"})
+    return taskcluster.Queue({"rootUrl": queue.options["rootUrl"], "credentials": claimed["credentials"]})
