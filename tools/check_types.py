@@ -28,9 +28,11 @@ def check_with_pyright(packages: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as directory:
         # Only by a configuration does pyright look into site-packages; paths in there must be relative.
         include = [os.path.relpath(Path(site_packages, name), directory) for name in packages]
-        include.append(os.path.relpath(EXAMPLES, directory))
+        examples = os.path.relpath(EXAMPLES, directory)
         config = Path(directory, "pyrightconfig.json")
-        config.write_text(json.dumps({"typeCheckingMode": "strict", "include": include, "exclude": []}), "utf-8")
+        # Examples import each other by what is beside them.
+        settings = {"include": [*include, examples], "exclude": [], "extraPaths": [examples]}
+        config.write_text(json.dumps({"typeCheckingMode": "strict", **settings}), "utf-8")
         command = [sys.executable, "-m", "pyright", "--project", str(config), "--pythonpath", sys.executable]
         result = subprocess.run([*command, "--outputjson"], stdout=subprocess.PIPE, encoding="utf-8")
     report = json.loads(result.stdout)

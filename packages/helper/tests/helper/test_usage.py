@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -422,3 +423,13 @@ def test_upload_artifact_runs_in_tasks_only(environment: Environment) -> None:
         pytest.raises(AssertionError, match="ttl must be timedelta"),
     ):
         helper.upload_artifact(mock.Mock(), "public/x", b"", "text/plain", wrong)
+
+
+# Exceptions cross processes
+
+
+def test_exceptions_of_the_helper_are_picklable() -> None:
+    for kind in (helper.ArtifactMissingError, helper.ConfigurationError, helper.SecretError, helper.WaitTimeoutError):
+        copied = pickle.loads(pickle.dumps(kind("why")))
+        assert (type(copied), str(copied)) == (kind, "why")
+    assert pickle.loads(pickle.dumps(helper.WaitTimeoutError("why", {"pending": 1}))).last == {"pending": 1}

@@ -146,6 +146,11 @@ class Call:
         """When the request came in by the clock that clients have."""
         self._directory = directory
 
+    @property
+    def begun(self) -> datetime:
+        """When credentials begin that are issued in answer: by the clock that is behind, as both are asked about it."""
+        return min(self.now, self.received)
+
     @cached_property
     def signed(self) -> SignedRequest:
         """The parts of the request that a signature covers."""

@@ -50,7 +50,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
                 "storageType": kind,
                 **{name: artifact.details[name] for name in ("name", "projectId", "uploadId")},
                 "expires": to_wire(until),
-                "credentials": for_upload(issuer, artifact, (run["workerGroup"], run["workerId"]), now, until),
+                "credentials": for_upload(issuer, artifact, (run["workerGroup"], run["workerId"]), call.begun, until),
             }
         return {"storageType": kind}
 
@@ -86,7 +86,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
         if kind == "error":
             return {"storageType": kind, **{name: artifact.details[name] for name in ("reason", "message")}}
         if kind == "object":
-            credentials = for_download(issuer, artifact, call.now)
+            credentials = for_download(issuer, artifact, call.begun, call.now)
             return {"storageType": kind, "name": artifact.details["name"], "credentials": credentials}
         return {"storageType": kind, "url": artifacts.url(artifact, call.now)}
 

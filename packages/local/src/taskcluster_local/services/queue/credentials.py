@@ -14,45 +14,47 @@ from .task import Claim, Worker
 
 __all__ = ["for_claim", "for_download", "for_upload"]
 
+_LONGEST = timedelta(days=31)
+"""How long temporary credentials can hold."""
 _DOWNLOAD_HOLDS = timedelta(hours=1)
 
 
-def for_claim(issuer: Client, claim: Claim, now: datetime) -> dict[str, str]:
+def for_claim(issuer: Client, claim: Claim, begun: datetime) -> dict[str, str]:
     """Return temporary credentials for a claimed run: to keep, resolve and add to it, and with the task's own scopes.
 
     Args:
         issuer: The queue's own client.
         claim: What they are for; they end with it.
-        now: When they begin.
+        begun: When they begin.
     """
     taskId, runId = claim.task.taskId, claim.runId
     until = f"{milliseconds(claim.takenUntil) / 1000:.3f}".rstrip("0").rstrip(".")
     verbs = ("queue:reclaim-task", "queue:resolve-task", "queue:create-artifact")
     scopes = [*(f"{verb}:{taskId}/{runId}" for verb in verbs), *claim.task.definition["scopes"]]
     name = f"task-client/{taskId}/{runId}/on/{claim.workerGroup}/{claim.workerId}/until/{until}"
-    return _temporary(issuer, name, scopes, now, claim.takenUntil)
+    return _temporary(issuer, name, scopes, begun, claim.takenUntil)
 
 
-def for_upload(issuer: Client, artifact: Artifact, worker: Worker, now: datetime, until: datetime) -> dict[str, str]:
+def for_upload(issuer: Client, artifact: Artifact, worker: Worker, begun: datetime, until: datetime) -> dict[str, str]:
     """Return temporary credentials to upload the data of an `object` artifact, until then."""
     name = f"artifact-upload/{artifact.taskId}/{artifact.runId}/on/{'/'.join(worker)}"
     scope = f"object:upload:{artifact.details['projectId']}:{artifact.details['name']}"
-    return _temporary(issuer, name, [scope], now, until)
+    return _temporary(issuer, name, [scope], begun, until)
 
 
-def for_download(issuer: Client, artifact: Artifact, now: datetime) -> dict[str, str]:
+def for_download(issuer: Client, artifact: Artifact, begun: datetime, now: datetime) -> dict[str, str]:
     """Return temporary credentials to download the data of an `object` artifact, for an hour."""
     name = f"artifact-download/{artifact.taskId}/{artifact.runId}/{artifact.name}"
     scope = f"object:download:{artifact.details['name']}"
-    return _temporary(issuer, name, [scope], now, later(now, _DOWNLOAD_HOLDS))
+    return _temporary(issuer, name, [scope], begun, later(now, _DOWNLOAD_HOLDS))
 
 
 def _temporary(issuer: Client, name: str, scopes: Sequence[str], start: datetime, expiry: datetime) -> dict[str, str]:
     made = createTemporaryCredentials(
-        # What ends in the past, as far as clocks may differ, must have begun before.
         issuer.clientId,
         issuer.accessToken,
-        start=min(start, expiry),
+        # What ends in the past, as far as clocks may differ, must have begun before; and no certificate holds longer.
+        start=max(min(start, expiry), expiry - _LONGEST),
         expiry=expiry,
         scopes=scopes,
         name=name,

@@ -111,20 +111,20 @@ def handlers(
     async def cancelTask(call: Call) -> dict[str, Any]:
         return _status(queue.cancel(authorized(call), call.now))
 
-    def kept(claim: Claim) -> dict[str, Any]:
+    def kept(call: Call, claim: Claim) -> dict[str, Any]:
         return {
             "status": claim.task.status(),
             "runId": claim.runId,
             "workerGroup": claim.workerGroup,
             "workerId": claim.workerId,
             "takenUntil": to_wire(claim.takenUntil),
-            "credentials": for_claim(issuer, claim, clock()),
+            "credentials": for_claim(issuer, claim, call.begun),
         }
 
-    def handed_out(claim: Claim) -> dict[str, Any]:
+    def handed_out(call: Call, claim: Claim) -> dict[str, Any]:
         # Another form of date than everywhere else, as in a deployment.
         until = to_wire(claim.takenUntil).replace("Z", "+00:00")
-        return {**kept(claim), "takenUntil": until, "task": claim.task.definition}
+        return {**kept(call, claim), "takenUntil": until, "task": claim.task.definition}
 
     async def claimWork(call: Call) -> dict[str, Any]:
         name, given = call.params["taskQueueId"], call.payload
@@ -136,17 +136,17 @@ def handlers(
         while True:
             claims = queue.claim_work(name, worker, given["tasks"], clock())
             if claims or not await arrivals.wait(name, end - loop.time()):
-                return {"tasks": [handed_out(claim) for claim in claims]}
+                return {"tasks": [handed_out(call, claim) for claim in claims]}
 
     async def claimTask(call: Call) -> dict[str, Any]:
         found, given = queue.task(call.params["taskId"]), call.payload
         worker = given["workerGroup"], given["workerId"]
         provisionerId, _, workerType = found.taskQueueId.partition("/")
         call.authorize(provisionerId=provisionerId, workerType=workerType, workerGroup=worker[0], workerId=worker[1])
-        return handed_out(queue.claim(found, call.params["runId"], worker, call.now))
+        return handed_out(call, queue.claim(found, call.params["runId"], worker, call.now))
 
     async def reclaimTask(call: Call) -> dict[str, Any]:
-        return kept(queue.reclaim(call.params["taskId"], call.params["runId"], call.now))
+        return kept(call, queue.reclaim(call.params["taskId"], call.params["runId"], call.now))
 
     async def reportCompleted(call: Call) -> dict[str, Any]:
         # An older way to say what reportFailed says.

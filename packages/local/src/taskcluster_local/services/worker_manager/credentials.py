@@ -12,22 +12,24 @@ from ...store import Row
 __all__ = ["for_worker"]
 
 _DRIFT = timedelta(minutes=15)
+_LONGEST = timedelta(days=31)
 
 
-def for_worker(issuer: Client, worker: Row, now: datetime, expires: datetime) -> dict[str, str]:
+def for_worker(issuer: Client, worker: Row, begun: datetime, expires: datetime) -> dict[str, str]:
     """Return temporary credentials for a worker: to claim tasks of its pool and to say what becomes of itself.
 
     Args:
         issuer: The service's own client.
         worker: Whom they are for.
-        now: When they begin, apart from what its clock may be behind.
+        begun: When they begin, apart from what its clock may be behind.
         expires: When they end.
     """
     pool, worker_id = worker["workerPoolId"], f"{worker['workerGroup']}/{worker['workerId']}"
     made = createTemporaryCredentials(
         issuer.clientId,
         issuer.accessToken,
-        start=now - _DRIFT,
+        # No certificate holds longer.
+        start=max(begun - _DRIFT, expires - _LONGEST),
         expiry=expires,
         scopes=[
             f"assume:worker-type:{pool}",

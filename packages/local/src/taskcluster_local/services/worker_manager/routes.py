@@ -107,7 +107,7 @@ def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handle
     def registered(call: Call, registration: Registration) -> dict[str, Any]:
         return {
             "expires": to_wire(registration.expires),
-            "credentials": for_worker(issuer, registration.worker, call.now, registration.expires),
+            "credentials": for_worker(issuer, registration.worker, call.begun, registration.expires),
             "secret": registration.secret,
         }
 
