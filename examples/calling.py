@@ -53,12 +53,12 @@ async def all_four(queue: taskcluster.aio.Queue) -> list[str]:
 def queries(queue: taskcluster.Queue, group: str) -> None:
     """Query parameters as a dict, or each by its name; what is unknown is refused before anything is sent."""
     for task in range(2):
-        queue.createTask(taskcluster.slugId(), worker.definition(f"member {task}", taskGroupId=group))
+        queue.createTask(taskcluster.slugId(), {**worker.definition(f"member {task}"), "taskGroupId": group})
     page = queue.listTaskGroup(group, query={"limit": 1})
-    rest = queue.listTaskGroup(group, continuationToken=page["continuationToken"], limit=1)
+    rest = queue.listTaskGroup(group, continuationToken=page.get("continuationToken"), limit=1)
     print("query:", len(page["tasks"]), "task and then", len(rest["tasks"]))
     try:
-        queue.listTaskGroup(group, limitt=1)
+        queue.listTaskGroup(group, limitt=1)  # type: ignore[call-overload]
     except taskcluster.TaskclusterFailure as failure:
         print("refused:", failure)
 

@@ -11,11 +11,15 @@ import os
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import taskcluster
 import taskcluster.aio
 from taskcluster_local import LocalTaskcluster
+
+if TYPE_CHECKING:
+    from taskcluster_index.types import InsertTaskRequest
+    from taskcluster_queue.types import ClaimWorkRequest, CreateTaskRequest
 
 WORKER_POOL = "demo-provisioner/demo-worker"
 
@@ -26,7 +30,7 @@ def show(step: str, answer: object) -> None:
     print(f"  {step:<28} {text}")
 
 
-def definition(name: str) -> dict[str, Any]:
+def definition(name: str) -> CreateTaskRequest:
     """Return a small task. Dates may be datetimes: they are written as Taskcluster reads them."""
     return {
         "taskQueueId": WORKER_POOL,
@@ -42,7 +46,7 @@ def definition(name: str) -> dict[str, Any]:
     }
 
 
-def indexed(task_id: str) -> dict[str, Any]:
+def indexed(task_id: str) -> InsertTaskRequest:
     """Return what the index is to hold of a task."""
     return {"taskId": task_id, "rank": 0, "data": {}, "expires": taskcluster.fromNowJSON("1 day")}
 
@@ -65,7 +69,7 @@ def demonstrate(options: dict[str, Any]) -> None:
         created = queue.createTask(task_id, definition("sync demo"))
         show("queue.createTask", f"task {task_id} is {created['status']['state']}")
 
-        claim = {"workerGroup": "demo-group", "workerId": "demo-worker-1", "tasks": 1}
+        claim: ClaimWorkRequest = {"workerGroup": "demo-group", "workerId": "demo-worker-1", "tasks": 1}
         claimed = queue.claimWork(WORKER_POOL, claim)["tasks"][0]
         show("queue.claimWork", f"run {claimed['runId']} is {claimed['status']['state']}")
 
@@ -97,7 +101,7 @@ async def demonstrate_async(options: dict[str, Any]) -> None:
         created = await asyncio.gather(*(queue.createTask(task_id, definition("async demo")) for task_id in task_ids))
         show("queue.createTask, gathered", [answer["status"]["state"] for answer in created])
 
-        claim = {"workerGroup": "demo-group", "workerId": "demo-worker-2", "tasks": 3}
+        claim: ClaimWorkRequest = {"workerGroup": "demo-group", "workerId": "demo-worker-2", "tasks": 3}
         work = (await queue.claimWork(WORKER_POOL, claim))["tasks"]
         show("queue.claimWork", f"{len(work)} tasks claimed")
 

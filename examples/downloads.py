@@ -27,7 +27,9 @@ def prepare(options: dict[str, Any]) -> str:
             projectId="examples", name=OBJECT, contentType="text/plain", expires=expires, data=CONTENT,
             objectService=service,
         )  # fmt: skip
-        task_id, own = worker.start(queue, worker.definition("downloads", routes=["index.examples.downloads.latest"]))
+        task_id, own = worker.start(
+            queue, {**worker.definition("downloads"), "routes": ["index.examples.downloads.latest"]}
+        )
         manifest = json.dumps({"files": [NAME]}).encode()
         for name, kind, data in (
             (NAME, "text/plain", CONTENT),

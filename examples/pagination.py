@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import worker
 
 import taskcluster
 import taskcluster.aio
 
-SOME = {"limit": 2}
+if TYPE_CHECKING:
+    from taskcluster_queue.types import ListTaskGroupQuery, ListTaskGroupResponse
+
+SOME: ListTaskGroupQuery = {"limit": 2}
 
 
 def iterators(queue: taskcluster.Queue, group: str) -> None:
@@ -24,7 +27,7 @@ def handler(queue: taskcluster.Queue, group: str) -> None:
     """Have a function called with each page."""
     sizes: list[int] = []
 
-    def note(page: dict[str, Any]) -> None:
+    def note(page: ListTaskGroupResponse) -> None:
         sizes.append(len(page["tasks"]))
 
     queue.listTaskGroup(group, query=SOME, paginationHandler=note)
@@ -34,11 +37,11 @@ def handler(queue: taskcluster.Queue, group: str) -> None:
 def by_hand(queue: taskcluster.Queue, group: str) -> None:
     """Ask again with the token that the last answer had."""
     sizes: list[int] = []
-    query: dict[str, Any] = dict(SOME)
+    query = SOME.copy()
     while True:
         page = queue.listTaskGroup(group, query=query)
         sizes.append(len(page["tasks"]))
-        if not page.get("continuationToken"):
+        if "continuationToken" not in page:
             break
         query["continuationToken"] = page["continuationToken"]
     print("by hand:", sizes)
@@ -49,11 +52,11 @@ async def in_async_code(options: dict[str, Any], group: str) -> None:
     async with taskcluster.aio.Queue(options) as queue:
         pages = [len(page["tasks"]) async for page in queue.paginate(queue.listTaskGroup, group, query=SOME)]
         print("async paginate:", pages)
-        handled: list[dict[str, Any]] = []
+        handled: list[ListTaskGroupResponse] = []
         await queue.listTaskGroup(group, query=SOME, paginationHandler=handled.append)
         print("async paginationHandler:", [len(page["tasks"]) for page in handled])
         page = await queue.listTaskGroup(group, query=SOME)
-        rest = await queue.listTaskGroup(group, query={"continuationToken": page["continuationToken"]})
+        rest = await queue.listTaskGroup(group, query={"continuationToken": page.get("continuationToken")})
         print("async by hand:", [len(page["tasks"]), len(rest["tasks"])])
 
 
@@ -63,7 +66,7 @@ def main() -> None:
     group = taskcluster.slugId()
     with taskcluster.Queue(options) as queue:
         for name in "abcde":
-            queue.createTask(taskcluster.slugId(), worker.definition(name, taskGroupId=group))
+            queue.createTask(taskcluster.slugId(), {**worker.definition(name), "taskGroupId": group})
         iterators(queue, group)
         handler(queue, group)
         by_hand(queue, group)

@@ -17,7 +17,7 @@ def main() -> None:
 
     queue = taskcluster.Queue(taskcluster.optionsFromEnvironment())
     queue.createTask(task_id("build"), worker.definition("build"))
-    queue.createTask(task_id("test"), worker.definition("test", dependencies=[task_id("build")]))
+    queue.createTask(task_id("test"), {**worker.definition("test"), "dependencies": [task_id("build")]})
     print("test waits for build:", queue.status(task_id("test"))["status"]["state"])
 
 

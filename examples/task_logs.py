@@ -39,7 +39,7 @@ def main() -> None:
     """Follow a task while it runs, and read its log once more when it has ended."""
     options = taskcluster.optionsFromEnvironment()
     with taskcluster.Queue(options) as queue:
-        task_id, own = worker.start(queue, worker.definition("task_logs", payload=PAYLOAD))
+        task_id, own = worker.start(queue, {**worker.definition("task_logs"), "payload": PAYLOAD})
         threading.Thread(target=finish, args=(own, task_id)).start()
         for line in task_log_lines(queue, task_id, delay=0.1):
             print("followed:", line)

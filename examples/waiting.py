@@ -83,7 +83,7 @@ def main() -> None:
     options = taskcluster.optionsFromEnvironment()
     queue = taskcluster.Queue(options)
     first, again = taskcluster.slugId(), taskcluster.slugId()
-    queue.createTask(first, worker.definition("waiting", taskGroupId=first, routes=[f"index.{PATH}"]))
+    queue.createTask(first, {**worker.definition("waiting"), "taskGroupId": first, "routes": [f"index.{PATH}"]})
     sync(options, first)
 
     # Its dates move so that it is created now; all else stays, so the group is for us to change.

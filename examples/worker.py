@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import taskcluster
+
+if TYPE_CHECKING:
+    from taskcluster_queue.types import CreateTaskRequest
 
 POOL = "examples/worker"
 
 
-def definition(name: str, **fields: Any) -> dict[str, Any]:
-    """Return a small task; `fields` are added to it."""
+def definition(name: str) -> CreateTaskRequest:
+    """Return a small task."""
     return {
         "taskQueueId": POOL,
         "created": taskcluster.fromNow("0 seconds"),
@@ -22,11 +25,10 @@ def definition(name: str, **fields: Any) -> dict[str, Any]:
             "owner": "examples@example.com",
             "source": "https://example.com/examples",
         },
-        **fields,
     }
 
 
-def start(queue: taskcluster.Queue, task: dict[str, Any]) -> tuple[str, taskcluster.Queue]:
+def start(queue: taskcluster.Queue, task: CreateTaskRequest) -> tuple[str, taskcluster.Queue]:
     """Create a task and claim it; return its taskId, and a client with the credentials that its worker gets."""
     task_id = taskcluster.slugId()
     queue.createTask(task_id, task)

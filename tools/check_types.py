@@ -1,54 +1,101 @@
-"""Checks types, strictly: mypy and pyright over the distributions as they are installed, and over the examples."""
+"""Checks types, strictly: mypy and pyright over the distributions as installed, and over programs that use them."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import NamedTuple
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-def check_with_mypy(packages: list[str]) -> bool:
-    """Return whether mypy finds nothing."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--warn-unreachable", "--no-incremental"]
-    targets = [[option for name in packages for option in ("-p", name)], [str(path) for path in EXAMPLES.glob("*.py")]]
-    results = [subprocess.run([*command, *target]).returncode for target in targets]
-    return not any(results)
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+PLUGIN = EXAMPLES / "plugin-widgets"
+PROGRAMS = ROOT / "tests" / "typing"
+WRONG = PROGRAMS / "wrong.py"
+"""Each of its lines that ends in `# error` must be one, and no other may be."""
 
 
-def check_with_pyright(packages: list[str]) -> bool:
-    """Return whether pyright finds nothing."""
+class Finding(NamedTuple):
+    """An error that a checker tells of."""
+
+    file: Path
+    line: int
+    text: str
+
+
+def by_mypy(packages: list[str]) -> Iterator[Finding]:
+    """Yield what mypy finds."""
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--warn-unreachable",
+        "--no-incremental",
+        "--hide-error-context",
+    ]
+    programs = [str(path) for folder in (EXAMPLES, PROGRAMS) for path in folder.glob("*.py")]
+    packages_named = [option for name in packages for option in ("-p", name)]
+    for targets in (packages_named, programs, [str(PLUGIN / "src"), str(PLUGIN / "tests")]):
+        result = subprocess.run([*command, *targets], stdout=subprocess.PIPE, encoding="utf-8")
+        summary = result.stdout.splitlines()[-1:]
+        print("mypy:", *summary)
+        if result.returncode > 1:
+            sys.exit(result.stdout)
+        for found in re.finditer(r"^(.+?):(\d+): error: (.*)$", result.stdout, re.MULTILINE):
+            yield Finding(Path(found[1]).resolve(), int(found[2]), found[3])
+
+
+def by_pyright(packages: list[str]) -> Iterator[Finding]:
+    """Yield what pyright finds."""
     site_packages = sysconfig.get_path("purelib")
     with tempfile.TemporaryDirectory() as directory:
         # Only by a configuration does pyright look into site-packages; paths in there must be relative.
-        include = [os.path.relpath(Path(site_packages, name), directory) for name in packages]
-        examples = os.path.relpath(EXAMPLES, directory)
+        include = [os.path.relpath(path, directory) for path in (EXAMPLES, PROGRAMS)]
+        include += [os.path.relpath(Path(site_packages, name), directory) for name in packages]
+        # Examples import each other by what is beside them; the plugin's package is not installed.
+        paths = [os.path.relpath(path, directory) for path in (EXAMPLES, PLUGIN / "src")]
+        settings = {"typeCheckingMode": "strict", "include": include, "exclude": [], "extraPaths": paths}
         config = Path(directory, "pyrightconfig.json")
-        # Examples import each other by what is beside them.
-        settings = {"include": [*include, examples], "exclude": [], "extraPaths": [examples]}
-        config.write_text(json.dumps({"typeCheckingMode": "strict", **settings}), "utf-8")
+        config.write_text(json.dumps(settings), "utf-8")
         command = [sys.executable, "-m", "pyright", "--project", str(config), "--pythonpath", sys.executable]
         result = subprocess.run([*command, "--outputjson"], stdout=subprocess.PIPE, encoding="utf-8")
     report = json.loads(result.stdout)
-    for found in report["generalDiagnostics"]:
-        print(f"{found['file']}:{found['range']['start']['line'] + 1}: {found['severity']}: {found['message']}")
     files = report["summary"]["filesAnalyzed"]
-    print(f"pyright: {len(report['generalDiagnostics'])} issues in {files} source files")
-    return result.returncode == 0 and files >= len(packages)
+    print(f"pyright: {files} source files")
+    if result.returncode > 1 or files < len(packages):
+        sys.exit(result.stdout)
+    for found in report["generalDiagnostics"]:
+        yield Finding(Path(found["file"]).resolve(), found["range"]["start"]["line"] + 1, found["message"])
+
+
+def unexpected(found: list[Finding]) -> Iterator[str]:
+    """Yield what is not as it should be: errors where none should be, and lines that lack one."""
+    lines = WRONG.read_text("utf-8").splitlines()
+    marked = {number for number, line in enumerate(lines, start=1) if line.endswith("# error")}
+    for each in found:
+        if each.file != WRONG or each.line not in marked:
+            yield f"{each.file}:{each.line}: {each.text}"
+    for line in sorted(marked - {each.line for each in found if each.file == WRONG}):
+        yield f"{WRONG}:{line}: is no error: {lines[line - 1]}"
 
 
 def main() -> None:
-    """Run both, and fail if either finds something."""
+    """Run both, and fail if either finds what it should not, or does not find what it should."""
     installed = set(packages_distributions()) - {"taskcluster_urls"}
-    packages = [name for name in installed if name.startswith("taskcluster")]
-    results = [check(sorted(packages)) for check in (check_with_mypy, check_with_pyright)]
-    sys.exit(not all(results))
+    packages = sorted(name for name in installed if name.startswith("taskcluster"))
+    problems = [
+        f"{check.__name__}: {line}" for check in (by_mypy, by_pyright) for line in unexpected(list(check(packages)))
+    ]
+    print(*problems, sep="\n")
+    sys.exit(bool(problems))
 
 
 if __name__ == "__main__":

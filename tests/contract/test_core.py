@@ -121,7 +121,8 @@ def test_a_service_is_a_distribution_like_core(distribution):
     assert ours.get_all("Classifier") == core.get_all("Classifier")
     for key in ("License-Expression", "Requires-Python"):
         assert ours[key] == core[key]
-    assert metadata.requires(distribution) == [f"taskcluster-core>={VERSION}"]
+    for_types = "typing-extensions>=4.4; python_version < '3.11'"
+    assert metadata.requires(distribution) == [f"taskcluster-core>={VERSION}", for_types]
     points = metadata.distribution(distribution).entry_points
     service = distribution.removeprefix("taskcluster-")
     assert [(point.group, point.name) for point in points] == [("taskcluster", service)]

@@ -128,7 +128,7 @@ def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFacto
     needed = {
         # An extra is fetched like the rest.
         re.sub(r"\s*;\s*extra\s*==.*", "", requirement)
-        for name in ("core", "meta", "local")
+        for name in ("core", "meta", "local", "codegen")
         for requirement in family[name].metadata().get_all("Requires-Dist", [])
         if not re.match(r"taskcluster-(?!urls)", requirement)
     }

@@ -30,17 +30,24 @@ def test_a_service_without_exchanges_has_these_files():
         "pyproject.toml",
         "src/taskcluster_widgets/__init__.py",
         "src/taskcluster_widgets/aio.py",
+        "src/taskcluster_widgets/aio.pyi",
         "src/taskcluster_widgets/client.py",
+        "src/taskcluster_widgets/client.pyi",
         "src/taskcluster_widgets/methods.py",
         "src/taskcluster_widgets/plugin.py",
         "src/taskcluster_widgets/py.typed",
         "src/taskcluster_widgets/reference.json",
+        "src/taskcluster_widgets/types.py",
     ]
 
 
-def test_exchanges_add_two_modules():
+def test_exchanges_add_two_modules_and_a_stub():
     added = files_of(a_spec(exchanges=[an_exchange()])).keys() - files_of(a_spec()).keys()
-    assert sorted(added) == ["src/taskcluster_widgets/events.py", "src/taskcluster_widgets/exchanges.py"]
+    assert sorted(added) == [
+        "src/taskcluster_widgets/events.py",
+        "src/taskcluster_widgets/events.pyi",
+        "src/taskcluster_widgets/exchanges.py",
+    ]
 
 
 def test_the_spec_and_the_licence_are_passed_on_byte_for_byte():

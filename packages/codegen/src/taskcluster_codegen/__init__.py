@@ -1,6 +1,7 @@
-"""Turns specs, the descriptions of Taskcluster services as data, into Python client distributions.
+"""Turns specs, the descriptions of services as data, into Python client distributions.
 
-    spec → naming, docstrings, literals → render → tree
+    sources → references ↘
+                     spec → naming, docstrings, literals → render → tree
 
-Only `spec.load`, `repository`, `tree` and `cli` touch files.
+Only `spec.load`, `sources`, `project`, `repository`, `tree` and `cli` touch files or the network.
 """

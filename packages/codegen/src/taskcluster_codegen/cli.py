@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from . import repository, tree
+from . import project, references, repository, tree
+from .sources import Deployment, Folder
 from .spec import SpecError, load_all
 
 __all__ = ["main"]
@@ -15,28 +17,93 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="taskcluster-codegen",
-        description=(
-            "Write everything that is generated from the specs: packages/services and packages/meta, where files "
-            "that belong to no spec are removed, and the generated modules and blocks of packages/core."
-        ),
-    )
-    parser.add_argument("--check", action="store_true", help="write nothing; name what is not as generated, exit 1")
-    parser.add_argument("--specs", type=Path, help="the folder of specs; specs below the root where left out")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository; the current folder where left out")
-    options = parser.parse_args(arguments)
-    root: Path = options.root
+    given = _parser().parse_args(arguments)
     try:
-        specs = load_all(options.specs or root / "specs", root)
-        wanted = repository.wanted(root, specs)
+        with _source(given) as read:
+            return _new(given, read) if given.command == "new" else _generate(given, read)
     except (SpecError, OSError, ValueError) as exc:
         print(f"taskcluster-codegen: {exc}", file=sys.stderr)
         return 2
-    found = tree.differences(root, wanted, repository.owned(root))
-    for difference in found:
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="taskcluster-codegen",
+        description=(
+            "Write everything that is generated from specs, in a plugin's distribution that `new` has begun or in the "
+            "repository of the Taskcluster client. Files that are generated and belong to no spec are removed."
+        ),
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; name what is not as generated, exit 1")
+    parser.add_argument("--root", type=Path, default=Path(), help="its folder; the current one where left out")
+    sources = parser.add_mutually_exclusive_group()
+    sources.add_argument("--specs", type=Path, help="the folder of specs (only in the client's repository)")
+    _add_sources(sources, "bring the specs up to")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="")
+    new = commands.add_parser(
+        "new",
+        help="begin the distribution of a service",
+        description="Begin a distribution with the client of a service and its side in the local deployment: a small "
+        "service to change as you like, or one that is deployed already.",
+    )
+    new.add_argument("service", help="the service's name as in URLs, such as widgets")
+    new.add_argument("--distribution", metavar="NAME", help="what it is installed by; <service>-client where left out")
+    new.add_argument("--directory", type=Path, metavar="DIR", help="where to; ./<distribution> where left out")
+    new.add_argument("--api-version", default="v1", metavar="V", help="as in URLs (default: %(default)s)")
+    _add_sources(new.add_mutually_exclusive_group(), "take the service from")
+    return parser
+
+
+def _add_sources(group: argparse._MutuallyExclusiveGroup, what: str) -> None:  # pyright: ignore[reportPrivateUsage]
+    group.add_argument(
+        "--references", type=Path, metavar="DIR", help=f"{what} a folder with `references/` and `schemas/`"
+    )
+    group.add_argument("--root-url", metavar="URL", help=f"{what} what this deployment serves")
+
+
+@contextlib.contextmanager
+def _source(given: argparse.Namespace) -> Generator[references.Read | None, None, None]:
+    if given.references is not None:
+        yield Folder(given.references)
+    elif given.root_url is not None:
+        with Deployment(given.root_url) as deployment:
+            yield deployment
+    else:
+        yield None
+
+
+def _generate(given: argparse.Namespace, read: references.Read | None) -> int:
+    root: Path = given.root
+    found = project.find(root)
+    if found is None and not (root / repository.CORE).is_dir():
+        raise SpecError(
+            f"{root.resolve()}: has no pyproject.toml with a table [tool.taskcluster-codegen]; "
+            "`taskcluster-codegen new SERVICE` begins a distribution that has one"
+        )
+    specs = load_all(given.specs or root / "specs", root) if found is None else [found.spec()]
+    if read is not None:
+        specs = [references.updated(spec, read) for spec in specs]
+    wanted = repository.wanted(root, specs) if found is None else found.wanted(specs[0])
+    if read is not None:
+        wanted.update((spec.file, spec.text) for spec in specs)
+    differences = tree.differences(root, wanted, repository.owned(root) if found is None else found.owned())
+    for difference in differences:
         print(difference)
-    if options.check:
-        return 1 if found else 0
-    tree.apply(root, wanted, found)
+    if given.check:
+        return 1 if differences else 0
+    tree.apply(root, wanted, differences)
+    return 0
+
+
+def _new(given: argparse.Namespace, read: references.Read | None) -> int:
+    distribution: str = given.distribution or f"{given.service}-client"
+    directory: Path = given.directory or Path(distribution)
+    spec = project.begin(given.service, distribution, directory, read, given.api_version)
+    print(
+        f"{directory}: the distribution {distribution} with the package {spec.package}. What to do next:\n\n"
+        f"    cd {directory}\n"
+        "    pip install -e '.[test]' && pytest\n\n"
+        f"It works. Then say in {spec.file} what the service is, run `taskcluster-codegen` there, and write in\n"
+        f"src/{spec.package}/local.py what its methods do in a local deployment. README.md has the rest."
+    )
     return 0

@@ -35,9 +35,8 @@ def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
 
 def owned(root: Path) -> set[str]:
     """Return the files there that nobody but the generator writes, by their paths from `root`."""
-    mark = render.header("").partition(" from ")[0]
     files = {*tree.files_below(root, SERVICES), *tree.files_below(root, META)}
     for path in (*(root / CORE).glob("*.py"), *(root / CORE / "aio").glob("*.py")):
-        if path.read_text("utf-8").startswith(f"# {mark}"):
+        if path.read_text("utf-8").startswith(f"# {render.MARK}"):
             files.add(path.relative_to(root).as_posix())
     return files

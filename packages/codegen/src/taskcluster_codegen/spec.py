@@ -15,6 +15,8 @@ from typing import Any, NoReturn, TypeVar, cast
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.client import BaseClient
 
+from . import naming
+
 __all__ = ["Exchange", "Method", "Scopes", "Spec", "SpecError", "Word", "load", "load_all", "parse"]
 
 Scopes = str | dict[str, Any]
@@ -101,6 +103,8 @@ class Spec:
     eventsDescription: str | None = None
     exchangePrefix: str | None = None
     exchanges: tuple[Exchange, ...] = ()
+    package: str = ""
+    """The import name of what is made of it."""
 
 
 def load_all(folder: Path, root: Path) -> list[Spec]:
@@ -168,6 +172,7 @@ def parse(text: str, file: str) -> Spec:
         eventsDescription=top.maybe(top.prose, "eventsDescription"),
         exchangePrefix=top.maybe(top.line, "exchangePrefix"),
         exchanges=tuple(_exchange(entry, types) for entry in top.entries("exchanges", "exchange")),
+        package=naming.package(service),
     )
     top.finish()
     if not spec.methods:

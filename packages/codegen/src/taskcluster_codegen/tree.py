@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +54,33 @@ def apply(root: Path, wanted: Mapping[str, str], found: list[Difference]) -> Non
         path = root / difference.path
         if difference.what != "surplus":
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(wanted[difference.path].encode())
+            _write(path, wanted[difference.path].encode())
             continue
         path.unlink()
         for folder in path.relative_to(root).parents:
             if any((root / folder).iterdir()):
                 break
             (root / folder).rmdir()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is there whole, or as it was before."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, path.stat().st_mode if path.exists() else 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    # It can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def files_below(root: Path, folder: str) -> Iterator[str]:

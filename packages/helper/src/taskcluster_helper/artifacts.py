@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -65,8 +66,9 @@ def upload_s3_artifact(
     _check("content_type", content_type, str)
     _check("ttl", ttl, datetime.timedelta)
     expires = stringDate(present() + ttl)
-    artifact = {"storageType": "s3", "expires": expires, "contentType": content_type}
-    answer = queue_service.createArtifact(task_id, run_id, artifact_path, artifact)
+    answer: Mapping[str, Any] = queue_service.createArtifact(
+        task_id, run_id, artifact_path, {"storageType": "s3", "expires": expires, "contentType": content_type}
+    )
     _put(answer["putUrl"], content.encode() if isinstance(content, str) else content, content_type)
     return f"/api/queue/v1/task/{task_id}/runs/{run_id}/artifacts/{quote(artifact_path)}"
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.shapes import is_array, is_mapping
 
 from .dates import parsed, present
 
+if TYPE_CHECKING:
+    from taskcluster_queue.types import CreateTaskRequest
+
 __all__ = ["resubmittable"]
 
 
-def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None = None) -> dict[str, Any]:
+def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None = None) -> CreateTaskRequest:
     """Return a copy of a task's definition with its times moved so that it is created now.
 
     `created`, `deadline` and `expires` move by the same span, and so does every `expires` in `payload.artifacts`, be
@@ -40,7 +43,7 @@ def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None =
     payload = moved.get("payload")
     if is_mapping(payload) and "artifacts" in payload:
         _shift_expires(payload["artifacts"], span)
-    return moved
+    return cast("CreateTaskRequest", moved)
 
 
 def _date(name: str, value: Any) -> datetime.datetime:

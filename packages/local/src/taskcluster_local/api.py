@@ -259,6 +259,12 @@ class Interface:
         self.references = references
         self.table = Table(references)
         self.schemas = Schemas({key: schema for each in references.values() for key, schema in each["types"].items()})
+        self.exchanges = [
+            reference["exchangePrefix"] + exchange["exchange"]
+            for reference in references.values()
+            for exchange in reference.get("exchanges", ())
+        ]
+        """The full names of all exchanges."""
 
 
 class Api:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import hmac
 import logging
+import warnings
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from taskcluster.plugins import PluginWarning
 from taskcluster.slugs import slugId
 
-from .api import Api, Handler, Interface, Result
+from .api import Api, Handler, Interface, Refused, Result
 from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
 from .events import Events
+from .plugins import Context, Invoke, LocalService
 from .roles import check_scopes
 from .scopes import ScopeSet
 from .services import monitoring
@@ -97,10 +100,16 @@ class Configuration:
     claim_timeout: timedelta = timedelta(minutes=20)
     github_webhook_secret: str | None = None
     """What GitHub signs its webhooks with; None to take them unsigned."""
+    plugins: tuple[LocalService, ...] = ()
+    """Services that are not ours."""
+
+    def interface(self) -> Interface:
+        """Return what the APIs of all services say."""
+        return shared_interface(self.plugins)
 
     def check(self) -> None:
         """Raise ApiError (InputError) unless a deployment can have these clients and roles."""
-        own = {ROOT_CLIENT, *map(_service_client_id, references())}
+        own = {ROOT_CLIENT, *map(_service_client_id, self.interface().references)}
         taken = sorted(own & {client.clientId for client in self.clients})
         if taken:
             raise ApiError("InputError", f"{', '.join(taken)} cannot be configured: it is a client of the services")
@@ -133,7 +142,7 @@ class Deployment:
             store.run("INSERT OR REPLACE INTO settings VALUES ('accessToken', ?)", configuration.accessToken)
         self.accessToken = self._setting("accessToken", _token())
         """Of the root client."""
-        interface = shared_interface()
+        interface = configuration.interface()
         clock = self.clock = MovableClock(configuration.clock)
         events = self.events = Events(interface.references, store)
         self.storage = Storage(directory, store, root_url, self._derived("storage").encode(), clock)
@@ -151,7 +160,7 @@ class Deployment:
         """The tasks."""
         objects = Objects(store, self.storage)
         artifacts = queue_artifacts.Artifacts(store, self.storage, objects, tasks, messages)
-        all_hooks = Hooks(store, events, _exchanges(interface))
+        all_hooks = Hooks(store, events, interface.exchanges)
         firing = Firing(all_hooks, self._invoke, self._accounts, self._service_client("hooks"), clock)
         indexed = Index(store)
         index_redirects = index_artifacts.Artifacts(
@@ -204,18 +213,54 @@ class Deployment:
             lambda: purge_requests.expire(clock()),
             lambda: all_secrets.expire(clock()),
         ]
+        for plugin in configuration.plugins:
+            services[plugin.name] = self._handlers(plugin, root_url)
         self.api = Api(
             interface,
-            {name: {**monitoring.handlers(started), **handlers} for name, handlers in services.items()},
+            {
+                name: {**_only(monitoring.handlers(started), interface.references[name]), **handlers}
+                for name, handlers in services.items()
+            },
             self._accounts,
             clock,
             configuration.clock,
             root_url,
         )
 
+    def _handlers(self, plugin: LocalService, root_url: str) -> dict[str, Handler]:
+        """Return the handlers of a plugin's service, whatever the plugin does."""
+        context = Context(
+            service=plugin.name,
+            root_url=root_url,
+            store=self._store,
+            clock=self.clock,
+            events=self.events,
+            invoke=self._invoke_as(plugin.name),
+            as_time_passes=self._jobs.append,
+        )
+        methods: dict[str, None] = dict.fromkeys(entry["name"] for entry in plugin.reference["methods"])
+        lacking = f"its plugin has no handler for {plugin.name}.{{}}"
+        jobs = len(self._jobs)
+        try:
+            handlers = dict(plugin.handlers(context))
+            unknown = sorted(handlers.keys() - methods.keys())
+            if unknown:
+                raise ValueError(f"there are handlers for {', '.join(unknown)}, which its reference does not have")
+        except Exception as exc:
+            handlers = {}
+            del self._jobs[jobs:]
+            lacking = f"the plugin of {plugin.name} failed when this deployment started"
+            warnings.warn(
+                f"the service {plugin.name!r} of a plugin has no handlers: {type(exc).__name__}: {exc}",
+                PluginWarning,
+                stacklevel=2,
+            )
+        without = methods.keys() - handlers.keys() - monitoring.METHODS
+        return {**handlers, **{name: Refused(lacking.format(name)) for name in without}}
+
     def _open_accounts(self, configuration: Configuration) -> Accounts:
-        own = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), *map(self._service_client, references())]
-        clients = [*own, *configuration.clients]
+        own = map(self._service_client, configuration.interface().references)
+        clients = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), *own, *configuration.clients]
         return Accounts(self._store, self.events, self.audit, self.clock(), clients, configuration.all_roles())
 
     def _setting(self, name: str, value: str) -> str:
@@ -238,13 +283,15 @@ class Deployment:
         """Call a method from within; services are given this, as there is no `api` before there are services."""
         return await self.api.invoke(service, method, params, payload, by)
 
-    def _invoke_as(self, service: str) -> Callable[..., Awaitable[Result]]:
-        """Return what calls a method without payload as a service."""
+    def _invoke_as(self, service: str) -> Invoke:
+        """Return what calls a method as a service."""
         client = self._service_client(service)
         by = Identity(client.clientId, client.scopes, ScopeSet(client.scopes), client.expires)
 
-        async def invoke(service: str, method: str, params: dict[str, str], query: str = "") -> Result:
-            return await self.api.invoke(service, method, params, {}, by, query)
+        async def invoke(
+            service: str, method: str, params: dict[str, str], payload: Any = None, query: str = ""
+        ) -> Result:
+            return await self.api.invoke(service, method, params, {} if payload is None else payload, by, query)
 
         return invoke
 
@@ -274,19 +321,15 @@ class Deployment:
         self._arrivals.close()
 
 
-@functools.cache
-def shared_interface() -> Interface:
-    """Return what the APIs say, put together once."""
-    return Interface(references())
+@functools.lru_cache(4)
+def shared_interface(plugins: tuple[LocalService, ...] = ()) -> Interface:
+    """Return what the APIs of our services and of those of plugins say, put together once."""
+    return Interface({**references(), **{service.name: service.reference for service in plugins}})
 
 
-def _exchanges(interface: Interface) -> list[str]:
-    """Return the full names of all exchanges."""
-    return [
-        reference["exchangePrefix"] + exchange["exchange"]
-        for reference in interface.references.values()
-        for exchange in reference.get("exchanges", ())
-    ]
+def _only(handlers: Mapping[str, Handler], reference: Mapping[str, Any]) -> dict[str, Handler]:
+    """Return the handlers of methods that a service has."""
+    return {entry["name"]: handlers[entry["name"]] for entry in reference["methods"] if entry["name"] in handlers}
 
 
 def _service_client_id(service: str) -> str:

@@ -191,8 +191,8 @@ def _exchanges(reference: Mapping[str, Any]) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     for exchange in reference["exchanges"]:
         entry = {"type": "topic-exchange", **exchange}
-        # Of one message the schema is not known.
-        schema = entry.pop("schema")
+        # Of some messages the schema is not known.
+        schema = entry.pop("schema", None)
         entries.append(entry if schema is None else {**entry, "schema": f"{schema.removeprefix(within)}#"})
     return {
         **_header(reference, "exchanges"),

@@ -126,7 +126,7 @@ class Table:
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
         self.endpoints: list[Endpoint] = []
         self.named: dict[tuple[str, str], Endpoint] = {}
-        # By service, version, verb and the first word of the route, which no route has as a parameter.
+        # By service, version, verb and the first word of the route, empty where that is a parameter.
         self._candidates: dict[tuple[str, str, str, str], list[Endpoint]] = {}
         self._services: set[tuple[str, str]] = set()
         for service, reference in references.items():
@@ -137,6 +137,8 @@ class Table:
                 self.endpoints.append(endpoint)
                 self.named[service, endpoint.name] = endpoint
                 first = entry["route"].split("/")[1]
+                if first.startswith("<"):
+                    first = ""
                 self._candidates.setdefault((service, version, endpoint.verb, first), []).append(endpoint)
 
     def has_service(self, path: str) -> bool:
@@ -150,10 +152,11 @@ class Table:
         if len(parts) != 5 or parts[1] != "api" or parts[0]:
             return None
         _, _, service, version, rest = parts
-        for endpoint in self._candidates.get((service, version, verb, rest.partition("/")[0]), ()):
-            match = endpoint.path.fullmatch(rest)
-            if match is not None:
-                return endpoint, match
+        for first in (rest.partition("/")[0], ""):
+            for endpoint in self._candidates.get((service, version, verb, first), ()):
+                match = endpoint.path.fullmatch(rest)
+                if match is not None:
+                    return endpoint, match
         return None
 
     def verbs(self, path: str) -> list[str]:

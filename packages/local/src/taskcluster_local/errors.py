@@ -34,6 +34,8 @@ class ApiError(Exception):
     """A refusal, with one of Taskcluster's error codes; each code has its status."""
 
     def __init__(self, code: str, message: str) -> None:
+        if code not in _STATUS:
+            raise ValueError(f"{code!r} is no error code; there are {', '.join(_STATUS)}")
         super().__init__(code, message)
         self.code = code
         self.message = message

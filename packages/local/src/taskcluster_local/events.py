@@ -84,7 +84,7 @@ class Events:
         self._subscriptions: dict[Subscription, None] = {}
 
     def publish(
-        self, service: str, name: str, payload: dict[str, Any], *, routes: Iterable[str] = (), **words: Any
+        self, service: str, name: str, payload: dict[str, Any], /, *, routes: Iterable[str] = (), **words: Any
     ) -> None:
         """Publish a message.
 

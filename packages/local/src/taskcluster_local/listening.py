@@ -7,18 +7,21 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from .encoding import dumps, is_object
-from .endpoints import references
 from .events import Binding, Message
 
 __all__ = ["AsyncMessages", "Inbox", "Messages", "bindings_of"]
 
 
-def bindings_of(given: tuple[object, ...]) -> tuple[Binding, ...]:
+def bindings_of(given: tuple[object, ...], known: Collection[str]) -> tuple[Binding, ...]:
     """Return what the methods of events classes return as bindings.
+
+    Args:
+        given: What they return.
+        known: The full names of all exchanges.
 
     Raises:
         TypeError: One is no mapping with `exchange` and `routingKeyPattern`, or there is none.
@@ -26,10 +29,10 @@ def bindings_of(given: tuple[object, ...]) -> tuple[Binding, ...]:
     """
     if not given:
         raise TypeError("listen to what? Give bindings, such as taskcluster.QueueEvents(options).taskCompleted()")
-    return tuple(map(_binding, given))
+    return tuple(_binding(each, known) for each in given)
 
 
-def _binding(given: object) -> Binding:
+def _binding(given: object, known: Collection[str]) -> Binding:
     found: Mapping[str, Any] = given if is_object(given) else {}
     exchange, pattern = found.get("exchange"), found.get("routingKeyPattern")
     if not isinstance(exchange, str) or not isinstance(pattern, str):
@@ -37,11 +40,6 @@ def _binding(given: object) -> Binding:
             f"{given!r} is no binding: it needs exchange and routingKeyPattern, as the methods of events classes give "
             "them (taskcluster.QueueEvents(options).taskCompleted())"
         )
-    known = {
-        reference["exchangePrefix"] + each["exchange"]
-        for reference in references().values()
-        for each in reference.get("exchanges", ())
-    }
     if exchange not in known:
         raise ValueError(f"there is no exchange {exchange!r}")
     return Binding(exchange, pattern)

@@ -84,8 +84,9 @@ class _Item:
 
     kind: str
     key: str
-    params: dict[str, str]
-    payload: dict[str, Any]
+    # As the schemas want them, which the checks that made this saw to.
+    params: Any
+    payload: Any
 
     def __str__(self) -> str:
         return f"{self.kind}.{self.key}"
@@ -371,7 +372,7 @@ def _adders(
 ) -> dict[str, Callable[[_Item], None]]:
     def role(item: _Item) -> None:
         change = auth.updateRole if _is_there(auth.role, item) else auth.createRole
-        change(*item.params.values(), item.payload)
+        change(item.payload, params=item.params)
 
     def client(item: _Item) -> None:
         if _is_there(auth.client, item):
@@ -384,12 +385,12 @@ def _adders(
 
     def hook(item: _Item) -> None:
         change = hooks.updateHook if _is_there(hooks.hook, item) else hooks.createHook
-        change(*item.params.values(), item.payload)
+        change(item.payload, params=item.params)
 
     def task(item: _Item) -> None:
         # A definition cannot be changed, and the dates of this one would be other ones than last time.
         if not _is_there(queue.status, item):
-            queue.createTask(*item.params.values(), item.payload)
+            queue.createTask(item.payload, params=item.params)
 
     return {"roles": role, "clients": client, "secrets": secret, "hooks": hook, "tasks": task}
 

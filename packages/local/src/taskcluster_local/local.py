@@ -16,7 +16,9 @@ from taskcluster.slugs import slugId
 from . import loading
 from .authentication import Client
 from .deployment import ROOT_CLIENT, Configuration
+from .events import Binding
 from .listening import AsyncMessages, Messages, bindings_of
+from .registry import registry
 from .server import Server
 from .services.auth.state import client_of
 from .timestamps import Clock, system_clock
@@ -67,6 +69,7 @@ class LocalTaskcluster:
             roles=roles or {},
             clock=clock,
             claim_timeout=timedelta(seconds=claim_timeout),
+            plugins=registry.services(),
         )
         # What is wrong with them is told here, not where it is entered.
         self._configuration.check()
@@ -153,13 +156,16 @@ class LocalTaskcluster:
             TypeError: One is no binding.
             ValueError: There is no such exchange.
         """
-        messages = Messages(bindings_of(bindings))
+        messages = Messages(self._bindings(bindings))
         server = self._server
         server.submit(server.listen(messages.inbox)).result()
         try:
             yield messages
         finally:
             server.unlisten(messages.inbox)
+
+    def _bindings(self, given: tuple[object, ...]) -> tuple[Binding, ...]:
+        return bindings_of(given, self._configuration.interface().exchanges)
 
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
         """Add clients, roles, secrets, hooks and tasks. The same again changes nothing but dates.
@@ -251,7 +257,7 @@ class AsyncLocalTaskcluster:
     @contextlib.asynccontextmanager
     async def listen(self, *bindings: Mapping[str, str]) -> AsyncGenerator[AsyncMessages, None]:
         """Listen to messages for as long as the block lasts."""
-        messages = AsyncMessages(bindings_of(bindings))
+        messages = AsyncMessages(self._local._bindings(bindings))  # pyright: ignore[reportPrivateUsage]
         server = self._server
         await asyncio.wrap_future(server.submit(server.listen(messages.inbox)))
         try:

@@ -8,7 +8,10 @@ from typing import Any
 from ..api import Call, Handler
 from ..documents import version
 
-__all__ = ["handlers"]
+__all__ = ["METHODS", "handlers"]
+
+METHODS = frozenset({"ping", "lbheartbeat", "heartbeat", "version"})
+"""Their names."""
 
 
 def handlers(started: datetime) -> dict[str, Handler]:

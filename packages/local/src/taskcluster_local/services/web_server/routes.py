@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from ...api import Call, Handler, Partial, Result
+from ...api import Call, Handler, Partial
+from ...plugins import Invoke
 from .profiles import profile
 
 __all__ = ["handlers"]
 
 
-def handlers(invoke: Callable[[str, str, dict[str, str], str], Awaitable[Result]], root_url: str) -> dict[str, Handler]:
+def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
-        invoke: Calls a method (service, name, parameters, query) as this service.
+        invoke: Calls a method as this service.
         root_url: Of the deployment.
     """
 
     async def read(method: str, params: dict[str, str], query: str = "") -> dict[str, Any]:
-        result = await invoke("queue", method, params, query)
+        result = await invoke("queue", method, params, query=query)
         if not isinstance(result, dict):
             raise TypeError(f"queue.{method} returned no object")
         return result

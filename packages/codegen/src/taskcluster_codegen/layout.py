@@ -1,0 +1,66 @@
+"""Types as Python code, laid out as ruff lays them out."""
+
+from __future__ import annotations
+
+import re
+
+from .literals import WIDTH
+
+__all__ = ["split", "typed"]
+
+_SUBSCRIPT = re.compile(r"([\w.]+)\[(.*)\]")
+
+
+def typed(prefix: str, text: str, suffix: str = "", indent: int = 0) -> str:
+    """Return `prefix`, a type and `suffix`, on one line where they fit.
+
+    Args:
+        prefix: What stands before the type, such as `state: `.
+        text: The type, on one line.
+        suffix: What stands behind it.
+        indent: The column at which the line begins.
+    """
+    margin, inner = " " * indent, " " * (indent + 4)
+    flat = f"{margin}{prefix}{text}{suffix}"
+    if len(flat) <= WIDTH:
+        return flat
+    parts = split(text, " | ")
+    if len(parts) > 1:
+        whole = f"{inner}{text}"
+        lines = (
+            [whole]
+            if len(whole) <= WIDTH
+            else [f"{inner}{'| ' if number else ''}{part}" for number, part in enumerate(parts)]
+        )
+        return "\n".join([f"{margin}{prefix}(", *lines, f"{margin}){suffix}"])
+    found = _SUBSCRIPT.fullmatch(text)
+    if found is None:
+        return flat
+    arguments = split(found[2], ", ")
+    if len(arguments) == 1:
+        lines = [typed("", arguments[0], "", indent + 4)]
+    elif len(inner) + len(found[2]) <= WIDTH:
+        lines = [f"{inner}{found[2]}"]
+    else:
+        lines = [typed("", each, ",", indent + 4) for each in arguments]
+    return "\n".join([f"{margin}{prefix}{found[1]}[", *lines, f"{margin}]{suffix}"])
+
+
+def split(text: str, separator: str) -> list[str]:
+    """Return the parts of a type between separators that stand in no brackets and no quotes."""
+    parts: list[str] = []
+    depth, quoted, start, at = 0, False, 0, 0
+    while at < len(text):
+        character = text[at]
+        if quoted and character == "\\":
+            at += 1
+        elif character == '"':
+            quoted = not quoted
+        elif not quoted:
+            depth += (character == "[") - (character == "]")
+            if depth == 0 and text.startswith(separator, at):
+                parts.append(text[start:at])
+                start = at + len(separator)
+                at = start - 1
+        at += 1
+    return [*parts, text[start:]]

@@ -1,0 +1,229 @@
+"""Specs made of what deployments serve: the references and schemas under `/references/` and `/schemas/`.
+
+A served reference lacks some of what a spec says. The names of classes are made of the service's; which methods came
+or went with which version, and which parameters may be empty, is kept from the spec that is there already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeGuard, cast
+from urllib.parse import urljoin
+
+from .spec import Spec, SpecError, parse
+
+__all__ = ["Read", "class_name", "served", "text", "updated"]
+
+Read = Callable[[str], Any]
+"""Returns the JSON document at a path such as `/references/queue/v1/api.json`, None where there is none."""
+
+_MARKS = ("emptyArgs", "addedAfter", "removedBefore")
+_MOST_SCHEMAS = 2000
+_SCHEMA = re.compile(r"/schemas/([a-z0-9-]+/v[0-9]+(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.json)")
+
+_METHOD = (
+    "name", "title", "description", "method", "route", "args", "emptyArgs", "query", "input", "output", "stability",
+    "category", "scopes", "addedAfter", "removedBefore",
+)  # fmt: skip
+_EXCHANGE = ("name", "title", "description", "exchange", "routingKey", "schema")
+_WORD = ("name", "summary", "constant", "multipleWords", "required")
+
+
+def class_name(service: str) -> str:
+    """Return what a service's clients are called unless its spec says otherwise: `web-server` → `WebServer`."""
+    return "".join(part.capitalize() for part in service.split("-"))
+
+
+def text(data: Mapping[str, Any]) -> str:
+    """Return a spec as its file has it."""
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def updated(spec: Spec, read: Read) -> Spec:
+    """Return a spec as it is served, with what a reference cannot say as it is in `spec`.
+
+    Methods that are gone from newer deployments (`removedBefore`) stay, whether or not they are served.
+
+    Raises:
+        SpecError: The service is not there, or what is served makes no sense.
+    """
+    known: dict[str, Any] = json.loads(spec.text)
+    data = served(read, spec.serviceName, spec.apiVersion)
+    names = [entry["name"] for entry in data["methods"]]
+    for entry in known["methods"]:
+        if entry["name"] in names:
+            position = names.index(entry["name"])
+            made = {**data["methods"][position], **{key: entry[key] for key in _MARKS if key in entry}}
+            data["methods"][position] = {key: made[key] for key in _METHOD if key in made}
+        elif "removedBefore" in entry:
+            data["methods"].append(entry)
+            roots = [f"/schemas/{entry[key]}" for key in ("input", "output") if key in entry]
+            kept = _reachable(lambda name: known["types"][name], spec.serviceName, roots, spec.file)
+            data["types"] = dict(sorted({**kept, **data["types"]}.items()))
+    for key in ("className", "eventsClassName"):
+        if key in data and key in known:
+            data[key] = known[key]
+    # What says the same stays as its authors have laid it out.
+    return spec if data == known else dataclasses.replace(parse(text(data), spec.file), package=spec.package)
+
+
+def served(read: Read, service: str, version: str) -> dict[str, Any]:
+    """Return a service's spec as data, not checked any further, from the documents that a deployment serves.
+
+    Raises:
+        SpecError: The service is not there, or its documents have not the shape of references; the text names one.
+    """
+    place = f"/references/{service}/{version}"
+    api = _Document(read, f"{place}/api.json")
+    events = _Document(read, f"{place}/exchanges.json")
+    if not api.there:
+        raise SpecError(f"{place}/api.json: there is no reference of a service {service!r} of version {version}")
+    for document in (api, events):
+        if document.there and (document.data.get("serviceName"), document.data.get("apiVersion")) != (service, version):
+            raise SpecError(f"{document.path}: is not of the service {service!r} of version {version}")
+    # In the order that our specs have.
+    data: dict[str, Any] = {
+        "serviceName": service,
+        "apiVersion": version,
+        "className": class_name(service),
+        **_prose(api.data, api.path, service),
+        "methods": [_method(entry, service, api.path) for entry in api.entries("function")],
+    }
+    exchanges = [_exchange(entry, service, events.path) for entry in events.entries("topic-exchange")]
+    if exchanges:
+        prose = _prose(events.data, events.path, service)
+        data["eventsClassName"] = f"{data['className']}Events"
+        data["exchangePrefix"] = events.data.get("exchangePrefix")
+        data["eventsDescription"] = prose["description"]
+        data["exchanges"] = exchanges
+    used = [entry.get(key) for entry in data["methods"] for key in ("input", "output")]
+    roots = [f"/schemas/{name}" for name in (*used, *(entry["schema"] for entry in exchanges)) if name]
+
+    def schema(name: str) -> Any:
+        document = _Document(read, f"/schemas/{name}")
+        if not document.there:
+            raise SpecError(f"{document.path}: is referred to, but not there")
+        # `$id` and `$schema` say where a schema is found. One that says nothing else is not known.
+        return {key: value for key, value in document.data.items() if key not in ("$id", "$schema")} or None
+
+    data["types"] = _reachable(schema, service, roots, place)
+    return data
+
+
+class _Document:
+    """A JSON object that is there or not."""
+
+    def __init__(self, read: Read, path: str) -> None:
+        self.path = path
+        found = read(path)
+        self.there = found is not None
+        if self.there and not isinstance(found, dict):
+            raise SpecError(f"{path}: must be a JSON object")
+        self.data = cast("dict[str, Any]", found or {})
+
+    def entries(self, kind: str) -> Iterator[dict[str, Any]]:
+        if not self.there:
+            return
+        entries = self.data.get("entries")
+        if not _is_array(entries):
+            raise SpecError(f"{self.path}: lacks the list 'entries'")
+        for entry in entries:
+            if not isinstance(entry, dict):
+                raise SpecError(f"{self.path}: an entry is no JSON object: {json.dumps(entry)}")
+            found = cast("dict[str, Any]", entry)
+            if found.get("type") != kind:
+                raise SpecError(f"{self.path}: {found.get('name')}: is of the type {found.get('type')!r}, not {kind!r}")
+            yield found
+
+
+def _method(entry: dict[str, Any], service: str, path: str) -> dict[str, Any]:
+    made = {**entry, **_prose(entry, path, entry.get("name"))}
+    for key in ("input", "output"):
+        if made.get(key) is not None:
+            made[key] = _type(made[key], service, path, entry)
+    # In references they are there also where there are none.
+    present = {key for key in made if made[key] is not None and (key != "query" or made[key] != [])}
+    return {key: made[key] for key in _METHOD if key in present}
+
+
+def _exchange(entry: dict[str, Any], service: str, path: str) -> dict[str, Any]:
+    made = {**entry, **_prose(entry, path, entry.get("name"))}
+    words = made.get("routingKey")
+    if not _is_array(words) or not all(isinstance(word, dict) for word in words):
+        raise SpecError(f"{path}: {entry.get('name')}: routingKey must be a list of JSON objects")
+    made["routingKey"] = [_word(word) for word in words]
+    made["schema"] = None if made.get("schema") is None else _type(made["schema"], service, path, entry)
+    return {key: made[key] for key in _EXCHANGE if key in made}
+
+
+def _word(word: dict[str, Any]) -> dict[str, Any]:
+    made = {"multipleWords": False, "required": False, **word}
+    made["summary"] = _line(word.get("summary")) or word.get("name")
+    return {key: made[key] for key in _WORD if made.get(key) is not None}
+
+
+def _prose(entry: Mapping[str, Any], path: str, name: Any) -> dict[str, Any]:
+    """Return title and description, the one in place of the other where that is empty."""
+    title, description = entry.get("title") or name, entry.get("description")
+    for what in (title, description):
+        if what is not None and not isinstance(what, str):
+            raise SpecError(f"{path}: {name}: title and description must be text, not {json.dumps(what)}")
+    title = _line(title)
+    described = "\n".join(line.rstrip() for line in (description or "").expandtabs(4).strip().splitlines())
+    return {"title": title, "description": described or title}
+
+
+def _line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _type(value: Any, service: str, path: str, entry: Mapping[str, Any]) -> str:
+    if not isinstance(value, str):
+        raise SpecError(f"{path}: {entry.get('name')}: a schema's name must be text, not {json.dumps(value)}")
+    return _schema_name(urljoin(f"/schemas/{service}/", value), service, f"{path}: {entry.get('name')}")
+
+
+def _schema_name(url: str, service: str, where: str) -> str:
+    found = _SCHEMA.fullmatch(url.partition("#")[0])
+    if found is None or not found[1].startswith(f"{service}/"):
+        raise SpecError(f"{where}: refers to {url!r}, which is no schema of this service (/schemas/{service}/…)")
+    return found[1]
+
+
+def _reachable(read: Callable[[str], Any], service: str, roots: Iterable[str], where: str) -> dict[str, Any]:
+    """Return the schemas at `roots` and all that they refer to, by name, sorted."""
+    found: dict[str, Any] = {}
+    left = [_schema_name(url, service, where) for url in roots]
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        if len(found) == _MOST_SCHEMAS:
+            raise SpecError(f"{where}: refers to more than {_MOST_SCHEMAS} schemas")
+        found[name] = read(name)
+        elsewhere = (reference for reference in _references(found[name]) if not reference.startswith("#"))
+        left.extend(
+            _schema_name(urljoin(f"/schemas/{name}", reference), service, f"/schemas/{name}") for reference in elsewhere
+        )
+    return dict(sorted(found.items()))
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield every `$ref` in a schema."""
+    left = [schema]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            if isinstance(members.get("$ref"), str):
+                yield members["$ref"]
+            left.extend(members.values())
+        elif _is_array(value):
+            left.extend(value)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

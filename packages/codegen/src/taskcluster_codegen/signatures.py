@@ -1,0 +1,118 @@
+"""The ways to call a method, as type checkers are told them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from . import typed
+from .spec import Exchange, Method, Spec
+from .typed import NO_QUERY, PATH_VALUE, QUERY_VALUE, Types
+
+__all__ = ["Signature", "Stubs", "of_exchange", "of_method", "of_spec"]
+
+_OMITTED = " = ..."
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One way to call a method."""
+
+    parameters: tuple[str, ...]
+    """Behind `self`, with their types."""
+    result: str
+
+    def text(self, define: str, name: str) -> str:
+        """Return it as it stands in a stub's class; `define` is `def` or `async def`."""
+        if not self.parameters:
+            return f"    {define} {name}(self) -> {self.result}: ..."
+        lines = "".join(f"        {parameter},\n" for parameter in ("self", *self.parameters))
+        return f"    {define} {name}(\n{lines}    ) -> {self.result}: ..."
+
+
+@dataclass(frozen=True)
+class Stubs:
+    """What stubs say of a service."""
+
+    methods: Mapping[str, list[Signature]]
+    exchanges: Mapping[str, list[Signature]]
+    items: list[tuple[str, str]]
+    """Types of pages, and of the items in them."""
+
+    @property
+    def has_listings(self) -> bool:
+        """Whether a method can have a handler of pages."""
+        return any("Callable" in part for each in self.methods.values() for one in each for part in one.parameters)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether a client has more than one way to call something."""
+        return bool(self.items) or any(len(signatures) > 1 for signatures in self.methods.values())
+
+    @property
+    def uses_types(self) -> bool:
+        """Whether a client has anything of the service's types."""
+        parts = (part for each in self.methods.values() for one in each for part in (*one.parameters, one.result))
+        return any("types." in part for part in parts)
+
+
+def of_spec(spec: Spec, types: Types) -> Stubs:
+    """Return what stubs say of a service."""
+    names = {definition.name for definition in types.definitions}
+    return Stubs(
+        {method.name: of_method(method, types) for method in spec.methods},
+        {exchange.name: of_exchange(exchange) for exchange in spec.exchanges},
+        [
+            (page, re.sub(r"\w+", lambda word: f"types.{word[0]}" if word[0] in names else word[0], item))
+            for page, item in types.items.items()
+        ],
+    )
+
+
+def of_method(method: Method, types: Types) -> list[Signature]:
+    """Return the ways to call a method; the first is how it is called most.
+
+    Path parameters and payload in order or by name, the payload before path parameters by name, or path parameters in a
+    dict; and, for listings, each of these with a handler of pages, which leaves nothing to be returned.
+    """
+    result = f"types.{types.results[method.output]}" if method.output else "Any"
+    path = [f"{name}: types.{PATH_VALUE}" for name in method.args]
+    payload = [f"payload: types.{types.payloads[method.input]}"] if method.input else []
+    params = f"params: types.{typed.params_name(method)}"
+    ways = [(path + payload, list[str]())]
+    if method.args and payload:
+        ways.append((payload, path))
+    if method.args:
+        ways.append((payload, [params]))
+    handler = f"paginationHandler: Callable[[{result}], Any]"
+    limit = f"paginationLimit: types.{QUERY_VALUE}{_OMITTED}"
+    is_listing = "continuationToken" in method.query
+    signatures = [
+        _signature(positional, [*named, *_query(method), *([limit] if is_listing else [])], result)
+        for positional, named in ways
+    ]
+    if is_listing:
+        signatures += [
+            _signature(positional, [*named, handler, limit, *_query(method)], "None") for positional, named in ways
+        ]
+    return signatures
+
+
+def of_exchange(exchange: Exchange) -> list[Signature]:
+    """Return the ways to bind a routing key: by a pattern or a dict of its parts, or by the parts."""
+    given = "routingKeyPattern: str | Mapping[str, str | int | None]"
+    parts = [f"{word.name}: str | int | None{_OMITTED}" for word in exchange.routingKey]
+    ways = [_signature([given, "/"], [], "dict[str, str]")]
+    return [*ways, _signature([], parts, "dict[str, str]")]
+
+
+def _signature(positional: list[str], named: list[str], result: str) -> Signature:
+    return Signature((*positional, *(["*", *named] if named else [])), result)
+
+
+def _query(method: Method) -> list[str]:
+    if not method.query:
+        return [f"query: types.{NO_QUERY} | None{_OMITTED}"]
+    values = [f"{name}: types.{QUERY_VALUE}{_OMITTED}" for name in method.query]
+    return [f"query: types.{typed.query_name(method)} | None{_OMITTED}", *values]

@@ -1,0 +1,468 @@
+"""JSON schemas become static types, by name: TypedDicts for objects, aliases for the rest. Nothing is written here."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from taskcluster.shapes import is_array, is_mapping
+
+from .spec import Method, Spec, SpecError
+
+__all__ = [
+    "NO_QUERY",
+    "PATH_VALUE",
+    "QUERY_VALUE",
+    "Alias",
+    "Key",
+    "Record",
+    "Types",
+    "of_spec",
+    "params_name",
+    "query_name",
+]
+
+NO_QUERY, PATH_VALUE, QUERY_VALUE = "NoQuery", "PathValue", "QueryValue"
+_VALUES = (
+    (PATH_VALUE, "What core writes into a path.", "str | int"),
+    (QUERY_VALUE, "What core writes into a query; None leaves the parameter out.", "str | float | datetime | None"),
+)
+
+_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_WORDS = re.compile(r"[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a record."""
+
+    name: str
+    type: str
+    required: bool = True
+    summary: str = ""
+
+    @property
+    def annotation(self) -> str:
+        """The type as it stands in a TypedDict."""
+        return self.type if self.required else f"NotRequired[{self.type}]"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A TypedDict."""
+
+    name: str
+    summary: str
+    keys: tuple[Key, ...]
+
+    is_alias = False
+
+    @property
+    def functional(self) -> bool:
+        """Whether a key cannot be written in a class."""
+        return any(not key.name.isidentifier() or keyword.iskeyword(key.name) for key in self.keys)
+
+    @property
+    def used(self) -> Iterator[str]:
+        """The types that stand in it."""
+        return (key.type for key in self.keys)
+
+    def map(self, change: Callable[[str], str]) -> Record:
+        """Return it with its types changed."""
+        return replace(self, keys=tuple(replace(key, type=change(key.type)) for key in self.keys))
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Another name of a type."""
+
+    name: str
+    summary: str
+    type: str
+
+    is_alias = True
+
+    @property
+    def used(self) -> Iterator[str]:
+        """The types that stand in it."""
+        return iter((self.type,))
+
+    def map(self, change: Callable[[str], str]) -> Alias:
+        """Return it with its type changed."""
+        return replace(self, type=change(self.type))
+
+
+Definition = Record | Alias
+
+
+@dataclass(frozen=True)
+class Types:
+    """The types of a service."""
+
+    definitions: tuple[Definition, ...]
+    """In an order in which each stands after those that it uses."""
+    payloads: Mapping[str, str] = field(repr=False)
+    """The type of each schema of the spec as it is given, by its key."""
+    results: Mapping[str, str] = field(repr=False)
+    """The type of each schema of the spec as it is received, by its key."""
+    items: Mapping[str, str] = field(repr=False)
+    """The type of the items of a page, by the name of the page's type."""
+
+    @property
+    def names(self) -> list[str]:
+        """All names, sorted as people count: 2 before 10."""
+
+        def counted(name: str) -> list[tuple[int, str]]:
+            return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+        return sorted((definition.name for definition in self.definitions), key=counted)
+
+    @property
+    def imported(self) -> list[str]:
+        """What of the module typing stands in them."""
+        used = {name for definition in self.definitions for text in definition.used for name in _names_in(text)}
+        return [*sorted(used & {"Any", "Literal"}), "TypeAlias"]
+
+    @property
+    def newer(self) -> list[str]:
+        """What of newer Pythons' module typing they need."""
+        records = [definition for definition in self.definitions if isinstance(definition, Record)]
+        optional = any(not key.required for record in records for key in record.keys)
+        return [*(["NotRequired"] if optional else []), *(["TypedDict"] if records else [])]
+
+
+def of_spec(spec: Spec) -> Types:
+    """Return the types of a service: of each schema, and of the parameters of each method.
+
+    Raises:
+        SpecError: Two types would have one name, or a `$ref` leads nowhere.
+    """
+    return _Schemas(spec).types()
+
+
+def params_name(method: Method) -> str:
+    """Return the name of the type of a method's `params`."""
+    return f"{_camel(method.name)}Params"
+
+
+def query_name(method: Method) -> str:
+    """Return the name of the type of a method's `query`."""
+    return f"{_camel(method.name)}Query"
+
+
+class _Schemas:
+    """The schemas of one service. A place in them is a key and the steps from there.
+
+    Dates may be given as such, and come back as text; so what is both given and received, and holds any, has two types.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._types = spec.types
+        self._named_by_refs = {self._resolve(key, ref) for key, ref in _refs(spec.types)}
+        leads_to: dict[str, set[str]] = {key: set() for key in spec.types}
+        for key, ref in _refs(spec.types):
+            leads_to[key].add(self._resolve(key, ref)[0])
+        taken = _closure(leads_to, (method.input for method in spec.methods))
+        given = _closure(leads_to, [method.output for method in spec.methods])
+        given |= _closure(leads_to, [exchange.schema for exchange in spec.exchanges])
+        self._only_taken = taken - given
+        self._twofold = {
+            key
+            for key in taken & given
+            if any('"date-time"' in json.dumps(spec.types[each]) for each in _closure(leads_to, [key]))
+        }
+        self._definitions: dict[str, Definition] = {}
+        self._places: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def types(self) -> Types:
+        for value in _VALUES:
+            self._define(Alias(*value))
+        self._define(Record(NO_QUERY, "The `query` of methods that have no query parameters.", ()))
+        keys = [key for key in self._types if not self._is_drawer(key)]
+        results = {key: self._type(key, (), key in self._only_taken) for key in keys}
+        payloads = {key: self._type(key, (), True) if key in self._twofold else results[key] for key in keys}
+        for method in self._spec.methods:
+            if method.args:
+                path = [Key(name, PATH_VALUE) for name in method.args]
+                self._define(Record(params_name(method), f"The `params` of `{method.name}`.", tuple(path)))
+            if method.query:
+                query = [Key(name, QUERY_VALUE, required=False) for name in method.query]
+                self._define(Record(query_name(method), f"The `query` of `{method.name}`.", tuple(query)))
+        pages = {results[method.output] for method in self._spec.methods if method.output and _is_listing(method)}
+        items = {page: item for page in sorted(pages) if (item := self._item(page)) is not None}
+        return Types(tuple(_in_order(self._definitions)), payloads, results, items)
+
+    def _is_drawer(self, key: str) -> bool:
+        """Whether a file says nothing itself, and is there for its definitions."""
+        schema = self._types[key]
+        return is_mapping(schema) and schema.keys() <= {"definitions"} and bool(schema)
+
+    def _item(self, page: str) -> str | None:
+        """Return the type of the items of a page: of the one list in it."""
+        definition = self._definitions.get(page)
+        if not isinstance(definition, Record):
+            return None
+        lists = [text for key in definition.keys if (text := self._plain(key.type)).startswith("list[")]
+        return lists[0].removeprefix("list[").removesuffix("]") if len(lists) == 1 else None
+
+    def _plain(self, text: str) -> str:
+        """Return the type that an alias stands for."""
+        definition = self._definitions.get(text)
+        return self._plain(definition.type) if isinstance(definition, Alias) else text
+
+    def _define(self, definition: Definition) -> None:
+        if definition.name in self._definitions:
+            raise SpecError(f"{self._spec.file}: two types would be named {definition.name}")
+        self._definitions[definition.name] = definition
+
+    # Places.
+
+    def _resolve(self, key: str, ref: str) -> tuple[str, tuple[str, ...]]:
+        file, _, fragment = ref.partition("#")
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(key), file)) if file else key
+        if target not in self._types:
+            raise SpecError(f"{self._spec.file}: {key} refers to {ref}, which is not among the types")
+        steps = tuple(part.replace("~1", "/").replace("~0", "~") for part in fragment.split("/")[1:])
+        self._at(target, steps)
+        return target, steps
+
+    def _at(self, key: str, steps: tuple[str, ...]) -> Any:
+        schema = self._types[key]
+        for step in steps:
+            try:
+                schema = schema[int(step)] if is_array(schema) else schema[step]
+            except (LookupError, TypeError, ValueError):
+                raise SpecError(f"{self._spec.file}: {key} has nothing at {'/'.join(steps)}") from None
+        return schema
+
+    # Types.
+
+    def _type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+        """Return the type of the schema at a place; names that it needs are defined."""
+        schema = self._at(key, steps)
+        if schema is None:
+            return self._alias(key, steps, taken, "dict[str, Any]", "Any object: its form is not known.")
+        if schema in (True, {}):
+            return "Any"
+        if "$ref" in schema:
+            target, further = self._resolve(key, schema["$ref"])
+            found = self._type(target, further, target in self._only_taken or (taken and target in self._twofold))
+            # A file of its own stays a name of its own.
+            return found if steps else self._alias(key, steps, taken, found)
+        if _is_record(schema):
+            return self._record(key, steps, taken, schema)
+        found = self._other(key, steps, taken, schema)
+        is_choice = "enum" in schema and (key, steps) in self._named_by_refs
+        return self._alias(key, steps, taken, found) if not steps or is_choice else found
+
+    def _other(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
+        if "const" in schema:
+            return f"Literal[{_literal(schema['const'])}]"
+        if "enum" in schema:
+            return f"Literal[{', '.join(map(_literal, schema['enum']))}]"
+        kinds = schema.get("type")
+        if kinds in (None, "object"):
+            # What only narrows a type that is stated beside it says nothing here.
+            for word in ("oneOf", "anyOf"):
+                if word in schema:
+                    places = [(*steps, word, str(number)) for number in range(len(schema[word]))]
+                    return _union(self._type(key, place, taken) for place in places)
+        if is_array(kinds):
+            return _union(self._of_kind(str(kind), key, steps, taken, schema) for kind in kinds)
+        return "Any" if kinds is None else self._of_kind(str(kinds), key, steps, taken, schema)
+
+    def _of_kind(self, kind: str, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
+        if kind == "array":
+            items = self._type(key, (*steps, "items"), taken) if is_mapping(schema.get("items")) else "Any"
+            return f"list[{items}]"
+        if kind == "object":
+            others = schema.get("additionalProperties")
+            values = self._type(key, (*steps, "additionalProperties"), taken) if is_mapping(others) else "Any"
+            return f"dict[str, {values}]"
+        if kind == "string" and taken and schema.get("format") == "date-time":
+            return "str | datetime"
+        return _PLAIN.get(kind, "Any")
+
+    def _record(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
+        name = self._name(key, steps, taken)
+        place = self._places.setdefault(name, (key, steps))
+        if place != (key, steps):
+            raise SpecError(f"{self._spec.file}: {key} and {place[0]} both have a type named {name}")
+        if name not in self._definitions:
+            # Known before its keys are, which may lead back to it.
+            self._definitions[name] = Record(name, "", ())
+            required = schema.get("required", ())
+            keys = [
+                Key(
+                    each,
+                    self._type(key, (*steps, "properties", each), taken),
+                    required=each in required,
+                    summary=_summary(self._followed(key, (*steps, "properties", each))),
+                )
+                for each in schema["properties"]
+            ]
+            self._definitions[name] = Record(name, self._purpose(key, steps, schema), tuple(keys))
+        return name
+
+    def _followed(self, key: str, steps: tuple[str, ...]) -> Any:
+        schema = self._at(key, steps)
+        while is_mapping(schema) and "$ref" in schema:
+            key, steps = self._resolve(key, schema["$ref"])
+            schema = self._at(key, steps)
+        return schema
+
+    def _name(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+        return _name(key, steps) + ("Input" if taken and key in self._twofold else "")
+
+    def _alias(self, key: str, steps: tuple[str, ...], taken: bool, found: str, summary: str = "") -> str:
+        name = self._name(key, steps, taken)
+        if name not in self._definitions:
+            self._define(Alias(name, summary or self._purpose(key, steps, self._at(key, steps)), found))
+        return name
+
+    def _purpose(self, key: str, steps: tuple[str, ...], schema: Any) -> str:
+        told = schema.get("description") if is_mapping(schema) else None
+        if isinstance(told, str) and told.strip():
+            return told.strip()
+        if steps:
+            return f"Part of `{_name(key, ())}`."
+        takes = [method.name for method in self._spec.methods if method.input == key]
+        gives = [method.name for method in self._spec.methods if method.output == key]
+        messages = [exchange.name for exchange in self._spec.exchanges if exchange.schema == key]
+        uses = [
+            f"{what} {_listed(names)}"
+            for what, names in (("payload of", takes), ("result of", gives), ("message of", messages))
+            if names
+        ]
+        return f"{'; '.join(uses).capitalize()[:1] + '; '.join(uses)[1:]}." if uses else f"`{key}`."
+
+
+def _refs(types: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each `$ref` with the key of the schema that it stands in."""
+
+    def below(key: str, value: Any) -> Iterator[tuple[str, str]]:
+        if is_mapping(value):
+            if isinstance(value.get("$ref"), str):
+                yield key, value["$ref"]
+            for each in value.values():
+                yield from below(key, each)
+        elif is_array(value):
+            for each in value:
+                yield from below(key, each)
+
+    for key, schema in types.items():
+        yield from below(key, schema)
+
+
+def _closure(leads_to: Mapping[str, set[str]], keys: Iterable[str | None]) -> set[str]:
+    """Return keys with all that they lead to."""
+    found: set[str] = set()
+    left = [key for key in keys if key is not None]
+    while left:
+        key = left.pop()
+        if key not in found:
+            found.add(key)
+            left += leads_to[key]
+    return found
+
+
+def _is_record(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type", "object") == "object" and bool(schema.get("properties"))
+
+
+def _is_listing(method: Method) -> bool:
+    return "continuationToken" in method.query
+
+
+def _name(key: str, steps: tuple[str, ...]) -> str:
+    """Return the name of the type at a place: of the file's stem and the properties on the way."""
+    stem = posixpath.basename(key).removesuffix(".json")
+    parts: list[str] = []
+    named = iter(steps)
+    for step in named:
+        if step in ("properties", "definitions", "patternProperties"):
+            parts.append(next(named, ""))
+        elif step == "items":
+            parts.append("Item")
+        elif step == "additionalProperties":
+            parts.append("Value")
+        elif step in ("oneOf", "anyOf", "allOf"):
+            parts.append(str(int(next(named, "0")) + 1))
+    return _camel(stem) + "".join(map(_camel, parts))
+
+
+def _camel(text: str) -> str:
+    return "".join(word[0].upper() + word[1:] for word in _WORDS.findall(text))
+
+
+def _literal(value: Any) -> str:
+    return repr(value) if isinstance(value, bool | int) or value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _union(types: Iterable[str]) -> str:
+    parts = list(dict.fromkeys(part for each in types for part in _alternatives(each)))
+    return "Any" if "Any" in parts else " | ".join(parts)
+
+
+def _alternatives(text: str) -> list[str]:
+    """Return the parts of a union, whatever stands within brackets left alone."""
+    return re.split(r" \| (?![^\[]*\])", text)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _summary(schema: Any) -> str:
+    """Return what a schema says of a value beyond its type."""
+    if not is_mapping(schema):
+        return ""
+    facts: list[str] = []
+    if isinstance(schema.get("description"), str):
+        facts.append(" ".join(schema["description"].split()).rstrip("."))
+    formats = {"date-time": "date and time in ISO 8601", "uri": "URI", "email": "email address"}
+    if schema.get("format") in formats:
+        facts.append(formats[schema["format"]])
+    if "maxLength" in schema:
+        facts.append(f"{_range(schema.get('minLength') or None, schema['maxLength'])} characters")
+    if "minimum" in schema or "maximum" in schema:
+        facts.append(_range(schema.get("minimum"), schema.get("maximum")))
+    if schema.get("maxItems") is not None:
+        facts.append(f"at most {schema['maxItems']} items")
+    if "default" in schema:
+        facts.append(f"default `{json.dumps(schema['default'], ensure_ascii=False)}`")
+    text = "; ".join(facts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _range(low: Any, high: Any) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"{low} or more" if high is None else str(low) if low == high else f"{low} to {high}"
+
+
+def _in_order(definitions: Mapping[str, Definition]) -> Iterator[Definition]:
+    """Yield definitions sorted by name, each after those it uses; where one leads back to itself, types are quoted."""
+    done: set[str] = set()
+
+    def with_needs(name: str, way: tuple[str, ...]) -> Iterator[Definition]:
+        if name in done or name in way:
+            return
+        for text in definitions[name].used:
+            for need in sorted(_names_in(text) & definitions.keys()):
+                yield from with_needs(need, (*way, name))
+        yield definitions[name].map(lambda text: f'"{text}"' if _names_in(text) & definitions.keys() - done else text)
+        done.add(name)
+
+    for name in sorted(definitions):
+        yield from with_needs(name, ())
+
+
+def _names_in(text: str) -> set[str]:
+    return set(re.findall(r"\w+", re.sub(r'"(\\.|[^"\\])*"', "", text)))

@@ -1,0 +1,43 @@
+"""Types on lines that are not too long."""
+
+from taskcluster_codegen.layout import split, typed
+
+WORDS = [f"'{letter * 20}'".replace("'", '"') for letter in "abcdef"]
+
+
+def test_what_fits_stays_on_its_line():
+    assert typed("x: ", "list[str]", ",", 4) == "    x: list[str],"
+
+
+def test_arguments_go_on_a_line_of_their_own_and_then_each():
+    assert typed("state: ", f"Literal[{', '.join(WORDS[:4])}]", indent=30) == "\n".join(
+        [" " * 30 + "state: Literal[", *(" " * 34 + f"{word}," for word in WORDS[:4]), " " * 30 + "]"]
+    )
+    assert typed("a" * 40 + ": ", f"Literal[{', '.join(WORDS[:4])}]") == "\n".join(
+        ["a" * 40 + ": Literal[", f"    {', '.join(WORDS[:4])}", "]"]
+    )
+
+
+def test_a_single_argument_has_no_comma_behind_it():
+    inner = f"Literal[{', '.join(WORDS[:4])}]"
+    assert typed("a" * 30 + ": ", f"NotRequired[{inner}]").splitlines() == [
+        "a" * 30 + ": NotRequired[",
+        f"    {inner}",
+        "]",
+    ]
+
+
+def test_unions_are_put_in_brackets():
+    names = [f"Alternative{number}" for number in range(12)]
+    line = " | ".join(names[:7])
+    assert typed("LongerName: TypeAlias = ", line) == f"LongerName: TypeAlias = (\n    {line}\n)"
+    assert typed("Name: TypeAlias = ", " | ".join(names)).splitlines()[:3] == [
+        "Name: TypeAlias = (",
+        "    Alternative0",
+        "    | Alternative1",
+    ]
+
+
+def test_what_stands_in_brackets_or_quotes_is_no_separator():
+    text = 'Literal["a | [b", "\\"| c"] | dict[str, int | None] | None'
+    assert split(text, " | ") == ['Literal["a | [b", "\\"| c"]', "dict[str, int | None]", "None"]

@@ -1,0 +1,61 @@
+"""The ways to call a method, as stubs tell them."""
+
+from taskcluster_codegen import signatures, typed
+from taskcluster_codegen.spec import parse
+
+from .examples import a_method, a_spec, an_exchange
+
+ANY_QUERY = "query: types.NoQuery | None = ..."
+
+
+def stubs_of(*methods, **more):
+    spec = parse(a_spec(methods=list(methods), **more), "specs/widgets.json")
+    return signatures.of_spec(spec, typed.of_spec(spec))
+
+
+def ways(method, **more):
+    return [(each.parameters, each.result) for each in stubs_of(method, **more).methods[method["name"]]]
+
+
+def test_a_method_that_takes_nothing_is_called_in_one_way():
+    assert ways(a_method("ping", "/ping")) == [(("*", ANY_QUERY), "Any")]
+
+
+def test_path_parameters_come_in_order_or_in_a_dict():
+    assert ways(a_method("get", "/w/<a>/<b>")) == [
+        (("a: types.PathValue", "b: types.PathValue", "*", ANY_QUERY), "Any"),
+        (("*", "params: types.GetParams", ANY_QUERY), "Any"),
+    ]
+
+
+def test_a_payload_comes_last_or_first():
+    widget = "payload: types.Widget"
+    method = a_method("put", method="put", input="widgets/v1/widget.json", output="widgets/v1/widget.json")
+    assert ways(method) == [
+        (("name: types.PathValue", widget, "*", ANY_QUERY), "types.Widget"),
+        ((widget, "*", "name: types.PathValue", ANY_QUERY), "types.Widget"),
+        ((widget, "*", "params: types.PutParams", ANY_QUERY), "types.Widget"),
+    ]
+
+
+def test_a_listing_with_a_handler_of_pages_returns_nothing():
+    method = a_method("list", "/list", query=["continuationToken", "limit"], output="widgets/v1/widget.json")
+    query = ("query: types.ListQuery | None = ...", *(f"{name}: types.QueryValue = ..." for name in method["query"]))
+    limit = "paginationLimit: types.QueryValue = ..."
+    assert ways(method) == [
+        (("*", *query, limit), "types.Widget"),
+        (("*", "paginationHandler: Callable[[types.Widget], Any]", limit, *query), "None"),
+    ]
+
+
+def test_routing_keys_are_bound_in_two_ways():
+    pattern, parts = stubs_of(a_method(), exchanges=[an_exchange()]).exchanges["widgetMade"]
+    assert pattern.parameters == ("routingKeyPattern: str | Mapping[str, str | int | None]", "/")
+    assert parts.parameters == ("*", "kind: str | int | None = ...", "rest: str | int | None = ...")
+
+
+def test_a_signature_is_written_one_parameter_a_line():
+    assert signatures.Signature((), "Any").text("def", "ping") == "    def ping(self) -> Any: ..."
+    assert signatures.Signature(("a: int",), "Any").text("async def", "get") == (
+        "    async def get(\n        self,\n        a: int,\n    ) -> Any: ..."
+    )

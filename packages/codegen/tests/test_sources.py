@@ -1,0 +1,101 @@
+"""Documents read from a folder and over HTTP: what is not there is None, and what cannot be is told."""
+
+import http.server
+import threading
+
+import pytest
+
+from taskcluster_codegen.sources import Deployment, Folder
+from taskcluster_codegen.spec import SpecError
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """A server and what it answers: status and body by path."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    known = {}
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self)
+            status, body = known.get(self.path, (404, b""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", known, asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_deployments_documents(answers):
+    root_url, known, asked = answers
+    known["/references/x/v1/api.json"] = (200, b'{"a": "\xc3\xa9"}')
+    with Deployment(f"{root_url}/") as read:
+        assert read("/references/x/v1/api.json") == {"a": "é"}
+        assert read("/references/y/v1/api.json") is None
+    assert all("Authorization" not in handler.headers for handler in asked)
+
+
+def test_nothing_of_a_netrc_is_sent(answers, tmp_path, monkeypatch):
+    root_url, _, asked = answers
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with Deployment(root_url) as read:
+        read("/x")
+    assert "Authorization" not in asked[0].headers
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (500, b"{}", "/x: answers 500 Internal Server Error"),
+        (200, b"<!DOCTYPE html>", "/x: is not JSON"),
+        (200, b"\xff", "/x: is not JSON"),
+        (200, b"[" * 100_000, "/x: is not JSON"),
+        (200, b" " * (10 * 1024 * 1024 + 1), "/x: is larger than 10485760 bytes"),
+    ],
+)
+def test_answers_that_are_no_documents(answers, status, body, message):
+    root_url, known, _ = answers
+    known["/x"] = (status, body)
+    with Deployment(root_url) as read, pytest.raises(SpecError, match=message):
+        read("/x")
+
+
+def test_a_deployment_that_is_not_there(answers):
+    with Deployment("http://127.0.0.1:1") as read, pytest.raises(SpecError, match="/x: cannot be fetched"):
+        read("/x")
+
+
+@pytest.mark.parametrize("root_url", ["tc.example.com", "ftp://tc.example.com", "https://", "https://a:b@example.com"])
+def test_what_is_no_root_url(root_url):
+    with pytest.raises(SpecError, match="the root URL must look like") as caught:
+        Deployment(root_url)
+    assert "a:b" not in str(caught.value)
+
+
+def test_a_folders_documents(tmp_path):
+    (tmp_path / "references").mkdir()
+    (tmp_path / "references" / "x.json").write_bytes('{"a": "é"}'.encode())
+    (tmp_path / "references" / "y.json").write_bytes(b"{")
+    read = Folder(tmp_path)
+    assert read("/references/x.json") == {"a": "é"}
+    assert read("/schemas/x.json") is None
+    with pytest.raises(SpecError, match=r"y\.json: is not JSON"):
+        read("/references/y.json")
+    with pytest.raises(SpecError, match=r"cannot be read"):
+        read("/references")
+
+
+def test_a_folder_without_references(tmp_path):
+    with pytest.raises(SpecError, match="has no folder `references`"):
+        Folder(tmp_path)

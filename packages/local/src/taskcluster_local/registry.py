@@ -1,0 +1,96 @@
+"""The plugins of the local deployment: found by their entry points, loaded, and checked one by one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import pluggy
+
+from taskcluster.plugins import PluginWarning
+
+from . import plugins
+from .api import Interface
+from .endpoints import references
+from .plugins import PROJECT, LocalService
+
+__all__ = ["Registry", "registry"]
+
+
+def entry_points() -> Iterable[importlib.metadata.EntryPoint]:
+    """Return the installed entry points of our group."""
+    return importlib.metadata.entry_points(group=PROJECT)
+
+
+class Registry:
+    """The plugins of one set of entry points; each is loaded once.
+
+    Args:
+        find: Returns the entry points; called once, when first needed.
+    """
+
+    def __init__(self, find: Callable[[], Iterable[importlib.metadata.EntryPoint]] = entry_points) -> None:
+        self._find = find
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(plugins)
+        self._points: dict[tuple[str, str], importlib.metadata.EntryPoint] | None = None
+        self._loaded: dict[tuple[str, str], list[LocalService]] = {}
+
+    def services(self) -> tuple[LocalService, ...]:
+        """Return the services of all plugins that work and are not switched off.
+
+        Those that do not work are named in a PluginWarning, the first time.
+        """
+        if self._points is None:
+            # Keyed by what they say, as an editable install may be seen twice.
+            self._points = {(point.name, point.value): point for point in self._find()}
+        disabled = {name.strip() for name in os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")}
+        enabled = [key for key in self._points if key[0] not in disabled]
+        for key in enabled:
+            if key not in self._loaded:
+                # Before the warning, which may be an error.
+                self._loaded[key] = []
+                try:
+                    self._loaded[key] = self._load(self._points[key])
+                except Exception as exc:
+                    warnings.warn(
+                        f"the plugin {key[0]!r} of {_distribution(self._points[key])} adds nothing to the local "
+                        f"deployment: {type(exc).__name__}: {exc}",
+                        PluginWarning,
+                        stacklevel=3,
+                    )
+        return tuple(service for key in enabled for service in self._loaded[key])
+
+    def _load(self, point: importlib.metadata.EntryPoint) -> list[LocalService]:
+        name = f"{point.name}={point.value}"
+        plugin: Any = point.load()
+        self._manager.register(plugin, name)
+        try:
+            # Here, and not once for all: an unknown hook is the fault of the plugin that has just come.
+            self._manager.check_pending()
+            found: list[LocalService] = []
+            for implementation in self._manager.hook.taskcluster_local_services.get_hookimpls():
+                if implementation.plugin_name == name:
+                    found.extend(cast("Iterable[LocalService]", implementation.function()))
+            taken = {*references(), *(service.name for each in self._loaded.values() for service in each)}
+            for service in found:
+                if service.name in taken:
+                    raise ValueError(f"there is a service {service.name!r} already")
+                taken.add(service.name)
+                # What is wrong with it shows here, where only this plugin is left out.
+                Interface({service.name: service.reference})
+        except Exception:
+            self._manager.unregister(name=name)
+            raise
+        return found
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unknown distribution"
+
+
+registry = Registry()
+"""The plugins of this environment."""
