@@ -133,6 +133,24 @@ def test_listing_namespaces(site: Any, insert: Callable[..., Any]) -> None:
     assert [each["name"] for each in rest["namespaces"]] == ["d"]
 
 
+@pytest.mark.parametrize(("listing", "name"), [("tasks", "a.b"), ("namespaces", "a")])
+def test_listings_are_answered_by_post_too(new_site: Callable[..., Any], listing: str, name: str) -> None:
+    scope = f"index:list-{listing}:a*"
+    clients = [{"clientId": "c", "accessToken": "x" * 44, "scopes": [scope]}]
+    with new_site(clients=clients, roles={"anonymous": []}) as site:
+        for path in ("a.b.x", "a.c.x", "a.b.y"):
+            entry = {"taskId": "00000001Q0C0000000000A", "rank": 0, "data": {}, "expires": site.clock.at(hours=1)}
+            site.ok("PUT", f"{ROOT}/task/{path}", entry)
+        target = f"{ROOT}/{listing}/{name}?limit=1"
+        first = site.ok("POST", target, by="c")
+        assert first == site.ok("GET", target, by="c")
+        [second] = site.ok("POST", f"{target}&continuationToken={first['continuationToken']}", by="c")[listing]
+        assert second["namespace"] == {"tasks": "a.b.y", "namespaces": "a.c"}[listing]
+        assert site.call("POST", f"{ROOT}/{listing}/b", by="c").status == 403
+        assert site.call("POST", f"{ROOT}/{listing}/a?x=1", by="c").code == "InvalidRequestArguments"
+        assert site.call("POST", f"{ROOT}/{listing}/a..b", by="c").code == "InvalidRequestArguments"
+
+
 def test_a_namespace_lives_as_long_as_what_is_in_it(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", days=3)
     insert("a.c", days=1)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import yaml
 
 import taskcluster
 from taskcluster_local import LoadError, LocalTaskcluster
-from taskcluster_local.loading import read
+from taskcluster_local.loading import load, read
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -224,3 +227,57 @@ def test_a_refusal_names_what_was_refused(local: LocalTaskcluster, write: Any) -
     path = write(f"tasks: {{a: {{taskQueueId: p/w, deadline: 30 days, {ABOUT}}}}}")
     with pytest.raises(LoadError, match=r"^tasks\.a: .*deadline"):
         local.load(path)
+
+
+YML = """
+version: 1
+tasks:
+  - {provisionerId: p, workerType: w, payload: {}, metadata: {name: n, description: d, owner: o, source: "https://x.org"}}
+"""
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_repository_whose_pushes_make_tasks(local: LocalTaskcluster, as_text: bool) -> None:
+    file: Any = YML if as_text else yaml.safe_load(YML)
+    role = ["queue:create-task:lowest:p/w", "queue:create-task:project:none", "queue:scheduler-id:taskcluster-github"]
+    local.load(
+        {
+            "roles": {"repo:github.com/Org/some.repo:branch:main": {"scopes": role}},
+            "repositories": {"Org/some.repo": {"taskclusterYml": file}, "Org/other": {"installed": False}},
+        }
+    )
+    event = {
+        "repository": {"name": "some.repo", "owner": {"login": "Org"}},
+        "installation": {"id": 5},
+        "sender": {"login": "someone"},
+        "ref": "refs/heads/main",
+        "before": "0" * 40,
+        "after": "a" * 40,
+    }
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": str(uuid.uuid4())}
+    url = f"{local.root_url}/api/github/v1/github"
+    assert requests.post(url, json=event, headers=headers, timeout=30).status_code == 204
+    with taskcluster.Github(local.options()) as github, taskcluster.Queue(local.options()) as queue:
+        [build] = github.builds()["builds"]
+        [member] = queue.listTaskGroup(build["taskGroupId"])["tasks"]
+        assert (member["task"]["metadata"]["name"], member["status"]["state"]) == ("n", "pending")
+        assert [github.repository("Org", name)["installed"] for name in ("some.repo", "other")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("repositories: {a: {}}", r"repositories\.a"),
+        ("repositories: {a/b/c: {}}", r"repositories\.a/b/c"),
+        ("repositories: {a/b: {taskclusterYml: 'version: 0'}}", r"repositories\.a/b\.taskclusterYml: .*version: 1"),
+        ("repositories: {a/b: {branch: x}}", r"repositories\.a/b"),
+    ],
+)
+def test_what_is_wrong_with_a_repository(write: Any, text: str, told: str) -> None:
+    with pytest.raises(LoadError, match=told):
+        read(write(text), NOW)
+
+
+def test_repositories_need_a_scope(local: LocalTaskcluster) -> None:
+    with pytest.raises(LoadError, match="local:add-repository:Org/repo"):
+        load({"repositories": {"Org/repo": {}}}, local.options(["secrets:*"]), NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import taskcluster
 import taskcluster.aio
@@ -197,3 +199,31 @@ def test_nothing_works_when_it_does_not_run() -> None:
     for use in (local.now, local.reset, local.options, lambda: local.advance(hours=1), lambda: local.load({})):
         with pytest.raises(RuntimeError, match="not running"):
             use()
+
+
+# Notifications and GitHub
+
+
+def test_the_outbox(local: LocalTaskcluster) -> None:
+    with taskcluster.Notify(local.options()) as notify:
+        notify.email({"address": "a@example.com", "subject": "s", "content": "c"})
+    [mail] = local.outbox()
+    assert (mail.notificationType, mail.notificationAddress, mail.payload["subject"]) == ("email", "a@example.com", "s")
+    assert asyncio.run(local.aio.outbox()) == [mail]
+
+
+def test_webhooks_must_be_signed_where_there_is_a_secret() -> None:
+    body = b'{"zen": "x"}'
+    headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "1", "Content-Type": "application/json"}
+    with LocalTaskcluster(github_webhook_secret="hush") as local:
+        url = f"{local.root_url}/api/github/v1/github"
+        right = hmac.new(b"hush", body, "sha256").hexdigest()
+        for signature, status in ((right, 204), ("0" * 64, 400)):
+            sent = {**headers, "X-Hub-Signature-256": f"sha256={signature}"}
+            assert requests.post(url, data=body, headers=sent, timeout=30).status_code == status
+    assert "hush" not in repr(local._configuration)
+
+
+def test_an_empty_secret_is_refused() -> None:
+    with pytest.raises(ApiError, match="empty"):
+        LocalTaskcluster(github_webhook_secret="")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskcluster_local.deployment import Configuration, Deployment
 from taskcluster_local.events import Binding, Message
 from taskcluster_local.services.notify.outbox import Notification
 
@@ -191,3 +193,31 @@ def test_tasks_go_on_where_nothing_can_be_sent(site: Any, tell: Make) -> None:
     site.call("POST", f"{ROOT}/denylist/add", {"notificationType": "email", "notificationAddress": "a@example.com"})
     tell("Failed", "notify.email.a@example.com.on-failed", f"notify.pulse.{'k' * 250}.on-failed")
     assert kinds(site) == []
+
+
+def test_an_address_gets_so_many_a_day(site: Any, tmp_path: Path) -> None:
+    configuration = Configuration("r" * 44, clock=site.clock, notification_limit=2)
+    site.deployment = Deployment(configuration, site.store, tmp_path, "http://tc.example.com:8080")
+
+    def send(text: str, address: str = "a@example.com") -> int:
+        return int(site.call("POST", f"{ROOT}/email", {"address": address, "subject": text, "content": "c"}).status)
+
+    assert [send("1"), send("2"), send("3"), send("3", "b@example.com")] == [200, 200, 204, 200]
+    assert len(site.deployment.outbox.messages()) == 3
+    site.clock.advance(days=1)
+    assert send("3") == 200
+
+
+def test_the_outbox_over_http(site: Any) -> None:
+    path = "/api/local/v1/notifications"
+    for number in range(3):
+        payload = {"address": "a@example.com", "subject": str(number), "content": "c"}
+        assert site.call("POST", f"{ROOT}/email", payload).status == 200
+    first = site.ok("GET", f"{path}?limit=2")
+    assert [each["payload"]["subject"] for each in first["notifications"]] == ["0", "1"]
+    assert {each["notificationAddress"] for each in first["notifications"]} == {"a@example.com"}
+    [last] = site.ok("GET", f"{path}?continuationToken={first['continuationToken']}")["notifications"]
+    assert (last["notificationType"], last["payload"]["subject"]) == ("email", "2")
+    assert site.call("GET", path, by="nobody").status == 403
+    assert site.call("GET", path, by=None).code == "InsufficientScopes"
+    assert site.call("GET", f"{path}?x=1").code == "InvalidRequestArguments"

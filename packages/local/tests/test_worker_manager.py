@@ -368,6 +368,27 @@ def test_errors(site: Any, messages: list[Message]) -> None:
     assert messages[-1].routingKey == "primary.static.p.w.g.i._._"
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_owner_of_a_pool_gets_a_mail_about_errors(site: Any, wanted: bool) -> None:
+    site.ok("PUT", POOL, pool(emailOnError=wanted))
+    reported = site.ok("POST", f"{API}/worker-pool-errors/p/w", error(title="no disk"))
+    mails = site.deployment.outbox.messages()
+    assert [each.notificationAddress for each in mails] == (["o@example.com"] if wanted else [])
+    for mail in mails:
+        assert "no disk" in mail.payload["subject"]
+        assert reported["errorId"] in mail.payload["content"]
+        schema = site.deployment.api.table.named["notify", "email"].input
+        assert not site.deployment.api.schemas.schema(schema).errors(mail.payload)
+
+
+def test_an_error_is_reported_where_its_mail_is_refused(site: Any) -> None:
+    site.ok("PUT", POOL, pool(emailOnError=True))
+    denied = {"notificationType": "email", "notificationAddress": "o@example.com"}
+    assert site.call("POST", "/api/notify/v1/denylist/add", denied).status == 200
+    assert site.ok("POST", f"{API}/worker-pool-errors/p/w", error())["title"] == "t"
+    assert site.deployment.outbox.messages() == []
+
+
 def test_error_stats(site: Any) -> None:
     path = f"{API}/worker-pool-errors"
     site.ok("PUT", POOL, pool())

@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from .events import Message as Message
     from .loading import LoadError as LoadError
     from .local import LocalTaskcluster as LocalTaskcluster
+    from .services.notify.outbox import Notification as Notification
     from .store import StoreError as StoreError
 
-__all__ = ["LoadError", "LocalTaskcluster", "Message", "StoreError"]
+__all__ = ["LoadError", "LocalTaskcluster", "Message", "Notification", "StoreError"]
 
 
 if not TYPE_CHECKING:
@@ -19,5 +20,12 @@ if not TYPE_CHECKING:
     from taskcluster.facade import lazily
 
     __getattr__ = lazily(
-        __name__, {"LoadError": "loading", "LocalTaskcluster": "local", "Message": "events", "StoreError": "store"}
+        __name__,
+        {
+            "LoadError": "loading",
+            "LocalTaskcluster": "local",
+            "Message": "events",
+            "Notification": "services.notify.outbox",
+            "StoreError": "store",
+        },
     )

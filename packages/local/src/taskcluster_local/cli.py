@@ -25,6 +25,7 @@ from .timestamps import system_clock
 __all__ = ["main"]
 
 _TOKEN_VARIABLE = "TASKCLUSTER_LOCAL_ACCESS_TOKEN"
+_WEBHOOK_VARIABLE = "TASKCLUSTER_LOCAL_GITHUB_WEBHOOK_SECRET"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         help="serve until interrupted",
         description="Serve until interrupted. Prints the settings that clients need, as shell commands, then a line "
         f"that says it is ready. The access token is the value of {_TOKEN_VARIABLE}, or else the one that --data has, "
-        "or a random one.",
+        f"or a random one. GitHub's webhooks must be signed with the value of {_WEBHOOK_VARIABLE}, if it is set.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
     serve.add_argument("--port", type=_port, default=0, help="where to listen (default: any free port)")
@@ -62,10 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     load = commands.add_parser(
         "load",
-        help="add clients, roles, secrets, hooks and tasks",
-        description="Add the clients, roles, secrets, hooks and tasks of a YAML file to a deployment, with the "
-        "credentials of the environment. The whole file is checked before anything is sent. Prints the access tokens "
-        "of new clients.",
+        help="add clients, roles, secrets, hooks, tasks and repositories",
+        description="Add the clients, roles, secrets, hooks, tasks and repositories of a YAML file to a deployment, "
+        "with the credentials of the environment. The whole file is checked before anything is sent. Prints the "
+        "access tokens of new clients.",
     )
     load.add_argument("file", type=Path, metavar="FILE", help="what to add")
     load.add_argument("--root-url", help="the deployment (default: TASKCLUSTER_ROOT_URL)")
@@ -95,7 +96,11 @@ def _serve(given: argparse.Namespace) -> int:
     _allow_many_connections()
     contents = None if given.load is None else loading.read(given.load, system_clock())
     deployment = LocalTaskcluster(
-        given.data, host=given.host, port=given.port, accessToken=os.environ.get(_TOKEN_VARIABLE) or None
+        given.data,
+        host=given.host,
+        port=given.port,
+        accessToken=os.environ.get(_TOKEN_VARIABLE) or None,
+        github_webhook_secret=os.environ.get(_WEBHOOK_VARIABLE) or None,
     )
     with contextlib.ExitStack() as stack:
         try:

@@ -17,6 +17,7 @@ from typing import Any
 from taskcluster.plugins import PluginWarning
 from taskcluster.slugs import slugId
 
+from . import own_api
 from .api import Api, Handler, Interface, Refused, Result
 from .authentication import Client, Identity
 from .endpoints import references
@@ -29,6 +30,7 @@ from .services import monitoring
 from .services.auth import routes as auth
 from .services.auth.audit import Audit
 from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts, check_accounts
+from .services.github import builds as github_builds
 from .services.github import routes as github
 from .services.github.state import Github
 from .services.hooks import routes as hooks
@@ -91,15 +93,17 @@ where they are done.)"""
 class Configuration:
     """What a deployment is told when it is started."""
 
-    accessToken: str | None = None
+    accessToken: str | None = field(default=None, repr=False)
     """Of the root client, which may do everything; None for the one that the store has, or else a random one."""
     clients: Sequence[Client] = ()
     roles: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     """By roleId; what is said of `anonymous` stands in place of the usual."""
     clock: Clock = system_clock
     claim_timeout: timedelta = timedelta(minutes=20)
-    github_webhook_secret: str | None = None
+    github_webhook_secret: str | None = field(default=None, repr=False)
     """What GitHub signs its webhooks with; None to take them unsigned."""
+    notification_limit: int | None = None
+    """How many notifications an address gets within a day; None for any number."""
     plugins: tuple[LocalService, ...] = ()
     """Services that are not ours."""
 
@@ -108,12 +112,15 @@ class Configuration:
         return shared_interface(self.plugins)
 
     def check(self) -> None:
-        """Raise ApiError (InputError) unless a deployment can have these clients and roles."""
+        """Raise ApiError (InputError) unless a deployment can have these clients, roles and secret."""
         own = {ROOT_CLIENT, *map(_service_client_id, self.interface().references)}
         taken = sorted(own & {client.clientId for client in self.clients})
         if taken:
             raise ApiError("InputError", f"{', '.join(taken)} cannot be configured: it is a client of the services")
         check_accounts(self.clients, self.all_roles())
+        if self.github_webhook_secret == "":
+            # What signs with it would look safe.
+            raise ApiError("InputError", "the secret of the webhooks is empty: leave it out to take them unsigned")
 
     def all_roles(self) -> Mapping[str, Collection[str]]:
         """Return the scopes of all roles, by roleId."""
@@ -151,7 +158,7 @@ class Deployment:
         self._accounts = self._open_accounts(configuration)
         self.github = Github(store, clock)
         """What is known of GitHub, and what was meant for it."""
-        self.outbox = Outbox(store)
+        self.outbox = Outbox(store, configuration.notification_limit)
         """The notifications that have been sent, and go nowhere else."""
         self._arrivals = Arrivals()
 
@@ -172,6 +179,10 @@ class Deployment:
 
         index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition)
         notify_routes.watch(events, notifier, root_url, clock)
+        github_builds.watch(events, self.github, tasks.all_completed, clock)
+        builder = github_builds.Builder(
+            self.github, events, self._invoke, self._accounts, self._service_client("github"), clock, root_url
+        )
 
         services: dict[str, dict[str, Handler]] = {
             "auth": auth.handlers(self._accounts, self.audit),
@@ -179,6 +190,7 @@ class Deployment:
                 self.github,
                 events,
                 interface.schemas,
+                builder,
                 self._invoke_as("github"),
                 root_url,
                 configuration.github_webhook_secret,
@@ -191,7 +203,9 @@ class Deployment:
             "queue": queue.handlers(tasks, artifacts, self._arrivals, self._service_client("queue"), clock),
             "secrets": secrets.handlers(all_secrets),
             "web-server": web_server.handlers(self._invoke_as("web-server"), root_url),
-            "worker-manager": worker_manager.handlers(pools, pool_workers, self._service_client("worker-manager")),
+            "worker-manager": worker_manager.handlers(
+                pools, pool_workers, self._service_client("worker-manager"), notifier
+            ),
         }
         for service, name, entityType, actionType, *parameters in _AUDITED:
             handler = services[service][name]
@@ -215,6 +229,14 @@ class Deployment:
         ]
         for plugin in configuration.plugins:
             services[plugin.name] = self._handlers(plugin, root_url)
+        own = Api(
+            own_api.interface(),
+            {"local": own_api.handlers(self.github, self.outbox)},
+            self._accounts,
+            clock,
+            configuration.clock,
+            root_url,
+        )
         self.api = Api(
             interface,
             {
@@ -225,6 +247,7 @@ class Deployment:
             clock,
             configuration.clock,
             root_url,
+            unlisted=dict.fromkeys(own_api.paths(), own.respond),
         )
 
     def _handlers(self, plugin: LocalService, root_url: str) -> dict[str, Handler]:

@@ -21,6 +21,9 @@ _SERVICES = (
     "purge-cache", "queue", "secrets", "web-server", "worker-manager",
 )  # fmt: skip
 
+_ALSO_POST = frozenset({("index", "listNamespaces"), ("index", "listTasks")})
+"""Methods that a deployment answers by POST too, though no reference says so."""
+
 _PARAMETER = re.compile(r"<([^>]+)>")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -139,7 +142,9 @@ class Table:
                 first = entry["route"].split("/")[1]
                 if first.startswith("<"):
                     first = ""
-                self._candidates.setdefault((service, version, endpoint.verb, first), []).append(endpoint)
+                also = ("POST",) if (service, endpoint.name) in _ALSO_POST else ()
+                for verb in (endpoint.verb, *also):
+                    self._candidates.setdefault((service, version, verb, first), []).append(endpoint)
 
     def has_service(self, path: str) -> bool:
         """Whether `path` belongs to a service at all."""

@@ -1,4 +1,5 @@
-"""Files that say what is to be in a deployment: clients, roles, secrets, hooks and tasks, added through its API.
+"""Files that say what is to be in a deployment: clients, roles, secrets, hooks, tasks and repositories, added
+through its API.
 
 Everything is checked, by the schemas of the API, before anything is sent.
 """
@@ -26,8 +27,12 @@ from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.suggestions import did_you_mean
 from taskcluster.timestamps import fromNow
 
+from . import own_api
+from .api import Interface
 from .deployment import shared_interface
 from .encoding import is_array, is_object
+from .errors import ApiError
+from .services.github.rendering import policy
 from .timestamps import from_wire, to_wire
 
 if TYPE_CHECKING:
@@ -74,6 +79,7 @@ _KINDS = {
         {"created": "0 seconds", "deadline": "1 day", "payload": {}},
         ("created", "deadline", "expires"),
     ),
+    "repositories": _Kind("local", "addRepository", ("organization", "repository"), {}),
 }
 """In the order in which they are added: what comes later may build on what came before."""
 
@@ -232,15 +238,30 @@ def _item(
         _name_tasks(payload, given)
     _check_json(source, path, payload)
     params = _params(kind, key)
-    endpoint = shared_interface().table.named[kind.service, kind.method]
+    if heading == "repositories":
+        payload |= params
+        if is_object(payload.get("taskclusterYml")):
+            # JSON is YAML.
+            payload["taskclusterYml"] = json.dumps(payload["taskclusterYml"])
+    interface = _interface(kind)
+    endpoint = interface.table.named[kind.service, kind.method]
     for name, pattern in endpoint.patterns.items():
         if not pattern.matches(params[name]):
             raise source.error(path, f"{params[name]!r} is no {name}: it must match {pattern.text}")
     # A copy: defaults of the schema are the deployment's to add.
-    errors = [] if endpoint.input is None else shared_interface().schemas.schema(endpoint.input).errors(payload)
+    errors = [] if endpoint.input is None else interface.schemas.schema(endpoint.input).errors(payload)
     if errors:
         raise _first(source, path, payload, errors[0])
+    if heading == "repositories" and "taskclusterYml" in payload:
+        try:
+            policy(payload["taskclusterYml"])
+        except ApiError as error:
+            raise source.error((*path, "taskclusterYml"), error.message) from None
     return _Item(heading, key, params, payload)
+
+
+def _interface(kind: _Kind) -> Interface:
+    return own_api.interface() if kind.service == "local" else shared_interface()
 
 
 def _params(kind: _Kind, key: str) -> dict[str, str]:
@@ -357,8 +378,9 @@ def send(contents: Contents, options: Mapping[str, Any]) -> dict[str, str]:
         taskcluster.Secrets(options) as secrets,
         taskcluster.Hooks(options) as hooks,
         taskcluster.Queue(options) as queue,
+        taskcluster.createApiClient("Local", own_api.REFERENCE)(options) as local,
     ):
-        add = _adders(auth, secrets, hooks, queue, tokens)
+        add = _adders(auth, secrets, hooks, queue, local, tokens)
         for item in contents.items:
             try:
                 add[item.kind](item)
@@ -368,7 +390,7 @@ def send(contents: Contents, options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _adders(
-    auth: Auth, secrets: Secrets, hooks: Hooks, queue: Queue, tokens: dict[str, str]
+    auth: Auth, secrets: Secrets, hooks: Hooks, queue: Queue, local: Any, tokens: dict[str, str]
 ) -> dict[str, Callable[[_Item], None]]:
     def role(item: _Item) -> None:
         change = auth.updateRole if _is_there(auth.role, item) else auth.createRole
@@ -392,7 +414,17 @@ def _adders(
         if not _is_there(queue.status, item):
             queue.createTask(item.payload, params=item.params)
 
-    return {"roles": role, "clients": client, "secrets": secret, "hooks": hook, "tasks": task}
+    def repository(item: _Item) -> None:
+        local.addRepository(item.payload)
+
+    return {
+        "roles": role,
+        "clients": client,
+        "secrets": secret,
+        "hooks": hook,
+        "tasks": task,
+        "repositories": repository,
+    }
 
 
 def _is_there(get: Callable[..., object], item: _Item) -> bool:

@@ -21,6 +21,7 @@ from .listening import AsyncMessages, Messages, bindings_of
 from .registry import registry
 from .server import Server
 from .services.auth.state import client_of
+from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
 
 __all__ = ["LocalTaskcluster"]
@@ -42,9 +43,11 @@ class LocalTaskcluster:
         roles: Scopes of roles, by roleId; `anonymous` in place of the usual read-only one.
         clock: Tells the time, as an aware datetime in UTC.
         claim_timeout: Seconds that a claimed task stays with its worker unless the claim is renewed.
+        github_webhook_secret: What GitHub signs its webhooks with; without, they are taken unsigned.
+        notification_limit: How many notifications an address gets within a day; without, any number.
 
     Raises:
-        ApiError: The clients or roles are not possible (InputError).
+        ApiError: The clients, the roles or the secret are not possible (InputError).
         StoreError: When it is entered: `data` cannot be used.
     """
 
@@ -59,6 +62,8 @@ class LocalTaskcluster:
         roles: Mapping[str, Collection[str]] | None = None,
         clock: Clock = system_clock,
         claim_timeout: float = 1200.0,
+        github_webhook_secret: str | None = None,
+        notification_limit: int | None = None,
     ) -> None:
         self._data = None if data is None else Path(data)
         self._host = host
@@ -70,6 +75,8 @@ class LocalTaskcluster:
             clock=clock,
             claim_timeout=timedelta(seconds=claim_timeout),
             plugins=registry.services(),
+            github_webhook_secret=github_webhook_secret,
+            notification_limit=notification_limit,
         )
         # What is wrong with them is told here, not where it is entered.
         self._configuration.check()
@@ -167,8 +174,12 @@ class LocalTaskcluster:
     def _bindings(self, given: tuple[object, ...]) -> tuple[Binding, ...]:
         return bindings_of(given, self._configuration.interface().exchanges)
 
+    def outbox(self) -> list[Notification]:
+        """Return the notifications of the last day, the oldest first: what a deployment would have sent."""
+        return self._server.submit(self._server.outbox()).result()
+
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
-        """Add clients, roles, secrets, hooks and tasks. The same again changes nothing but dates.
+        """Add clients, roles, secrets, hooks, tasks and repositories. The same again changes nothing but dates.
 
         Args:
             source: A YAML file, or what would be in it.
@@ -265,8 +276,12 @@ class AsyncLocalTaskcluster:
         finally:
             server.unlisten(messages.inbox)
 
+    async def outbox(self) -> list[Notification]:
+        """Return the notifications of the last day, the oldest first."""
+        return await asyncio.wrap_future(self._server.submit(self._server.outbox()))
+
     async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
-        """Add clients, roles, secrets, hooks and tasks."""
+        """Add clients, roles, secrets, hooks, tasks and repositories."""
         return await asyncio.to_thread(self._local.load, source)
 
 

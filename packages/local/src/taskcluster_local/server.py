@@ -24,6 +24,7 @@ from .authentication import Client
 from .deployment import Configuration, Deployment
 from .events import Subscription
 from .listening import Inbox
+from .services.notify.outbox import Notification
 from .store import DATABASE, Store, data_directory
 
 __all__ = ["Server", "is_loopback"]
@@ -156,6 +157,10 @@ class Server:
             inbox.messages.clear()
             self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
         old.retire()
+
+    async def outbox(self) -> list[Notification]:
+        """Return the notifications that would have been sent."""
+        return self._state.deployment.outbox.messages()
 
     async def new_client(self, scopes: tuple[str, ...]) -> Client:
         """Return a client that is made for the caller and has these scopes only."""

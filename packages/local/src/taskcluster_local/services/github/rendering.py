@@ -17,10 +17,12 @@ from ...encoding import is_array, is_object
 from ...errors import ApiError
 from ...timestamps import later, to_wire
 
-__all__ = ["render"]
+__all__ = ["POLICIES", "policy", "render", "render_event"]
 
 _render: Callable[[Any, dict[str, Any]], Any] = jsone.render  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 _TemplateError: type[Exception] = jsone.JSONTemplateError  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+POLICIES = ("public", "public_restricted", "collaborators", "collaborators_quiet")
 
 _LIFETIME = timedelta(days=1)
 _KNOWN = frozenset({"version", "policy", "autoCancelPreviousChecks", "reporting", "tasks"})
@@ -49,13 +51,37 @@ def render(
     Raises:
         ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
     """
-    template = _plain(_parsed(text))
-    if not is_object(template):
-        raise ApiError("InputError", ".taskcluster.yml must be a mapping with `version: 1` and `tasks`")
-    if template.get("version") != 1:
-        raise ApiError("InputError", "this is a local deployment: it renders .taskcluster.yml of `version: 1` only")
-    kind = fake_event["type"]
     event = _merged(_event(fake_event, organization, repository, now), fake_event.get("overrides", {}))
+    action = fake_event.get("action")
+    return render_event(text, fake_event["type"], action, event, organization, repository, root_url, now)
+
+
+def render_event(
+    text: str,
+    kind: str,
+    action: str | None,
+    event: dict[str, Any],
+    organization: str,
+    repository: str,
+    root_url: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the tasks, each with its taskId, and the scopes that they are created with.
+
+    Args:
+        text: The file, of version 1.
+        kind: What the file knows as `tasks_for`.
+        action: What was done, for all events but pushes.
+        event: As GitHub tells of it.
+        organization: The owner's name.
+        repository: The repository's name.
+        root_url: Of the deployment.
+        now: The present.
+
+    Raises:
+        ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
+    """
+    template = _template(text)
     slugs: dict[str, str] = {}
 
     def as_slugid(label: Any) -> str:
@@ -87,8 +113,32 @@ def render(
     route = _REPORTING[reporting]
     return {
         "tasks": _completed(rendered.get("tasks", []), route, now),
-        "scopes": [_role(kind, fake_event, event, organization, repository), f"queue:route:{route}"],
+        "scopes": [_role(kind, action, event, organization, repository), f"queue:route:{route}"],
     }
+
+
+def policy(text: str) -> str:
+    """Return whose pull requests are to have tasks: one of POLICIES, `collaborators` where the file does not say.
+
+    Raises:
+        ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
+    """
+    given = _template(text).get("policy")
+    found = given.get("pullRequests") if is_object(given) else None
+    if found is None:
+        return "collaborators"
+    if not isinstance(found, str) or found not in POLICIES:
+        raise ApiError("InputError", f"policy.pullRequests must be one of {', '.join(POLICIES)}, not {found!r}")
+    return found
+
+
+def _template(text: str) -> dict[str, Any]:
+    template = _plain(_parsed(text))
+    if not is_object(template):
+        raise ApiError("InputError", ".taskcluster.yml must be a mapping with `version: 1` and `tasks`")
+    if template.get("version") != 1:
+        raise ApiError("InputError", "this is a local deployment: it renders .taskcluster.yml of `version: 1` only")
+    return template
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,7 +196,7 @@ def _completed(tasks: Any, route: str, now: datetime) -> list[dict[str, Any]]:
     return completed
 
 
-def _role(kind: str, fake_event: dict[str, Any], event: dict[str, Any], organization: str, repository: str) -> str:
+def _role(kind: str, action: str | None, event: dict[str, Any], organization: str, repository: str) -> str:
     prefix = f"assume:repo:github.com/{organization}/{repository}"
     if kind == "github-push":
         ref = str(event.get("ref"))
@@ -154,7 +204,7 @@ def _role(kind: str, fake_event: dict[str, Any], event: dict[str, Any], organiza
             return f"{prefix}:tag:{ref.removeprefix('refs/tags/')}"
         return f"{prefix}:branch:{ref.removeprefix('refs/heads/')}"
     if kind == "github-release":
-        return f"{prefix}:release:{fake_event['action']}"
+        return f"{prefix}:release:{action}"
     return f"{prefix}:{kind.removeprefix('github-')}"
 
 

@@ -14,6 +14,7 @@ from ...events import Events
 from ...pages import Page
 from ...validation import Schemas
 from . import badge as badges
+from .builds import Builder
 from .rendering import render
 from .state import Github, sanitized
 from .webhooks import check_signature, publication
@@ -27,6 +28,7 @@ def handlers(
     github: Github,
     events: Events,
     schemas: Schemas,
+    builder: Builder,
     invoke: Callable[[str, str, dict[str, str]], Awaitable[Result]],
     root_url: str,
     webhook_secret: str | None,
@@ -37,6 +39,7 @@ def handlers(
         github: What is known of GitHub.
         events: Where webhooks are published.
         schemas: Of messages.
+        builder: Makes the tasks of events.
         invoke: Calls a method (service, name, parameters) as this service.
         root_url: Of the deployment.
         webhook_secret: What webhooks are signed with; None to take them unsigned.
@@ -118,6 +121,8 @@ def handlers(
             if errors:
                 raise ApiError("InputError", "\n".join(["The event cannot be published:", *errors]))
             events.publish("github", found.exchange, found.payload, **found.words)
+            named = call.payload["repository"]
+            await builder.build(found, named["owner"]["login"], named["name"])
         return Reply(204)
 
     return {
@@ -128,12 +133,11 @@ def handlers(
         "latest": latest,
         "createStatus": createStatus,
         "createComment": createComment,
-        "renderTaskclusterYml": Partial(
-            renderTaskclusterYml, "only files of version 1, and the policy of a repository is not looked at"
-        ),
+        "renderTaskclusterYml": Partial(renderTaskclusterYml, "only files of version 1"),
         "githubWebHookConsumer": Partial(
             githubWebHookConsumer,
-            "events are published, but no tasks are made: GitHub is not asked for the file that says which",
+            "tasks are made by the file that a repository was added with, of version 1; comments on issues are refused,"
+            " check runs are not repeated, and earlier builds of a branch are not cancelled",
         ),
     }
 

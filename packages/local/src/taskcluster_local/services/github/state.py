@@ -13,6 +13,7 @@ from ...errors import ApiError
 from ...pages import Page
 from ...store import Row, Store
 from ...timestamps import Clock, normal, to_wire
+from .rendering import policy
 
 __all__ = ["STATES", "Github", "sanitized"]
 
@@ -25,6 +26,10 @@ _SLUG = re.compile(r"[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z
 _TABLES = """
 CREATE TABLE IF NOT EXISTS github_repositories (
     organization TEXT NOT NULL, repository TEXT NOT NULL, installed INTEGER NOT NULL,
+    PRIMARY KEY (organization, repository)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS github_files (
+    organization TEXT NOT NULL, repository TEXT NOT NULL, taskclusterYml TEXT NOT NULL,
     PRIMARY KEY (organization, repository)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS github_builds (
@@ -65,24 +70,40 @@ class Github:
         self._clock = clock
         store.create(_TABLES)
 
-    def add_repository(self, organization: str, repository: str, *, installed: bool = True) -> None:
+    def add_repository(
+        self, organization: str, repository: str, *, installed: bool = True, taskclusterYml: str | None = None
+    ) -> None:
         """Add a repository, or change it.
 
         Args:
             organization: The owner's name.
             repository: The repository's name.
             installed: Whether the deployment's GitHub app is installed for it.
+            taskclusterYml: Its file `.taskcluster.yml`, of all branches; None where it has none.
 
         Raises:
-            ApiError: A name is none that GitHub has (InputError).
+            ApiError: A name is none that GitHub has, or the file is not understood (InputError).
         """
         _check_names(organization, repository)
-        self._store.run(
-            "INSERT OR REPLACE INTO github_repositories VALUES (?, ?, ?)",
+        if taskclusterYml is not None:
+            policy(taskclusterYml)
+        known = sanitized(organization), sanitized(repository)
+        with self._store.transaction():
+            self._store.run("INSERT OR REPLACE INTO github_repositories VALUES (?, ?, ?)", *known, installed)
+            self._store.run("DELETE FROM github_files WHERE organization = ? AND repository = ?", *known)
+            if taskclusterYml is not None:
+                # As JSON, which can hold any text that a payload can.
+                self._store.run("INSERT INTO github_files VALUES (?, ?, ?)", *known, dumps(taskclusterYml))
+
+    def taskcluster_yml(self, organization: str, repository: str) -> str | None:
+        """Return the file of a repository that the app is installed for, None where there is none."""
+        row = self._store.one(
+            "SELECT taskclusterYml FROM github_files JOIN github_repositories USING (organization, repository)"
+            " WHERE organization = ? AND repository = ? AND installed",
             sanitized(organization),
             sanitized(repository),
-            installed,
         )
+        return None if row is None else str(json.loads(row["taskclusterYml"]))
 
     def add_build(
         self,
@@ -219,6 +240,20 @@ class Github:
             )
             rows = self._store.all("SELECT * FROM github_builds WHERE taskGroupId = ?", taskGroupId)
         return _build(rows[0])
+
+    def follow(self, taskGroupId: str, state: str, now: datetime) -> None:
+        """Give the build of a task group, if it is one, the state that its tasks have come to."""
+        self._store.run(
+            "UPDATE github_builds SET state = ?, updated = ? WHERE taskGroupId = ? AND state NOT IN (?, 'cancelled')",
+            state,
+            to_wire(now),
+            taskGroupId,
+            state,
+        )
+
+    def is_build(self, taskGroupId: str) -> bool:
+        """Whether there is a build with this task group."""
+        return self._store.one("SELECT 1 FROM github_builds WHERE taskGroupId = ?", taskGroupId) is not None
 
     def latest(self, organization: str, repository: str, branch: str) -> Row | None:
         """Return the newest build of a branch, if there is one."""

@@ -41,10 +41,10 @@ def handlers(notifier: Notifier) -> dict[str, Handler]:
     async def listDenylist(call: Call) -> dict[str, Any]:
         return notifier.denylist(Page.of(call.query)).body("addresses", address_of)
 
-    kept = "is kept in the outbox and not sent; there is no rate limit"
+    kept = "is kept in the outbox and not sent"
     return {
         "email": Partial(send, kept),
-        "pulse": Partial(send, "there is no rate limit"),
+        "pulse": send,
         "matrix": Partial(send, kept),
         "slack": Partial(send, kept),
         "addDenylistAddress": addDenylistAddress,

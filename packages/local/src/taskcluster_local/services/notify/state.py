@@ -39,7 +39,7 @@ class Notifier:
         store.create(_TABLES)
 
     def send(self, notification: Notification, now: datetime) -> bool:
-        """Send a notification; return False if it was sent already.
+        """Send a notification; return False if it was sent already, or its address has had enough for today.
 
         Raises:
             ApiError: The address is on the denylist (DenylistedAddress), or is a routing key that cannot be used

@@ -145,6 +145,11 @@ class Queue:
         statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskGroupId = ?"
         return page.read(self._store, statement, taskGroupId, key=("taskId",))
 
+    def all_completed(self, taskGroupId: str) -> bool:
+        """Whether all tasks of a group are completed."""
+        statement = "SELECT 1 FROM tasks WHERE taskGroupId = ? AND state <> 'completed' LIMIT 1"
+        return self._store.one(statement, taskGroupId) is None
+
     def counts(self, taskQueueId: str) -> tuple[int, int]:
         """Return how many tasks of a queue are pending, and how many are claimed."""
         row = self._store.one("SELECT pending, claimed FROM queue_counts WHERE taskQueueId = ?", taskQueueId)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from ...api import Call, Handler, Partial
+from ...api import Call, Handler
 from ...authentication import Client
+from ...errors import ApiError
 from ...pages import Page
 from ...timestamps import to_wire
+from ..notify.outbox import Notification
+from ..notify.state import Notifier
 from .credentials import for_worker
 from .pools import Pools, error_of, launch_config_of
 from .providers import PROVIDERS
@@ -16,13 +20,17 @@ from .workers import Registration, Workers, worker_of
 __all__ = ["handlers"]
 
 
-def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handler]:
+_log = logging.getLogger("taskcluster.local")
+
+
+def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
         pools: The worker pools.
         workers: Their workers.
         issuer: The client that issues the credentials of workers.
+        notifier: Sends the mails about errors.
     """
 
     async def listProviders(call: Call) -> dict[str, Any]:
@@ -59,7 +67,15 @@ def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handle
 
     async def reportWorkerError(call: Call) -> dict[str, Any]:
         call.authorize(workerGroup=call.payload["workerGroup"], workerId=call.payload["workerId"])
-        return pools.report(call.params["workerPoolId"], call.payload, call.now)
+        workerPoolId = call.params["workerPoolId"]
+        error = pools.report(workerPoolId, call.payload, call.now)
+        pool = pools.pool(workerPoolId)
+        if pool["emailOnError"]:
+            try:
+                notifier.send(_mail(pool["owner"], error), call.now)
+            except ApiError as refusal:
+                _log.warning("the owner of the worker pool %s was not told of an error: %s", workerPoolId, refusal)
+        return error
 
     async def listWorkerPoolErrors(call: Call) -> dict[str, Any]:
         query = call.query
@@ -147,9 +163,7 @@ def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handle
         "listWorkerPoolsStats": listWorkerPoolsStats,
         "workerPoolStats": workerPoolStats,
         "listWorkerPoolLaunchConfigs": listWorkerPoolLaunchConfigs,
-        "reportWorkerError": Partial(
-            reportWorkerError, "the owner of the pool gets no email, whatever emailOnError says"
-        ),
+        "reportWorkerError": reportWorkerError,
         "listWorkerPoolErrors": listWorkerPoolErrors,
         "workerPoolErrorStats": workerPoolErrorStats,
         "listWorkersForWorkerPool": listWorkersForWorkerPool,
@@ -164,6 +178,17 @@ def handlers(pools: Pools, workers: Workers, issuer: Client) -> dict[str, Handle
         "listWorkers": listWorkers,
         "getWorker": getWorker,
     }
+
+
+def _mail(owner: str, error: dict[str, Any]) -> Notification:
+    content = f"{error['description']}\n\n* error: `{error['errorId']}`\n* kind: `{error['kind']}`"
+    payload = {
+        "address": owner,
+        "subject": f"Error in worker pool {error['workerPoolId']}: {error['title']}",
+        "content": content,
+        "template": "simple",
+    }
+    return Notification("email", owner, payload)
 
 
 def _key(call: Call) -> tuple[str, str, str]:

@@ -1,0 +1,111 @@
+"""Paths that only a local deployment has: what notifications it keeps, and which repositories it knows of.
+
+They are an API like the others (`/api/local/v1/…`, Hawk, scopes, payloads, pages), which no reference lists, so that
+clients that look there see the services of a deployment.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .api import Call, Handler, Interface
+from .pages import Page
+from .services.github.state import Github
+from .services.notify.outbox import Outbox, notification_of
+
+__all__ = ["REFERENCE", "handlers", "interface", "paths"]
+
+_TEXT: dict[str, Any] = {"type": "string"}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+_ABOUT: dict[str, Any] = {"stability": "experimental", "category": "Local", "args": []}
+_METHODS: list[dict[str, Any]] = [
+    {
+        **_ABOUT,
+        "name": "listNotifications",
+        "title": "List Notifications",
+        "description": "Lists what the notify service would have sent within the last day, the oldest first.",
+        "method": "get",
+        "route": "/notifications",
+        "query": ["continuationToken", "limit"],
+        "output": "local/v1/notifications.json",
+        "scopes": "local:list-notifications",
+    },
+    {
+        **_ABOUT,
+        "name": "addRepository",
+        "title": "Add Repository",
+        "description": "Adds a GitHub repository with its `.taskcluster.yml`, or changes it.",
+        "method": "put",
+        "route": "/repository",
+        "input": "local/v1/repository.json",
+        "scopes": "local:add-repository:<organization>/<repository>",
+    },
+]
+
+REFERENCE: dict[str, Any] = {
+    "serviceName": "local",
+    "apiVersion": "v1",
+    "title": "Local Deployment",
+    "description": "What only a local deployment has.",
+    "methods": _METHODS,
+    "entries": [{"type": "function", **method} for method in _METHODS],
+    "types": {
+        "local/v1/notifications.json": _object(
+            ["notifications"],
+            continuationToken=_TEXT,
+            notifications={
+                "type": "array",
+                "items": _object(
+                    ["notificationType", "notificationAddress", "payload"],
+                    notificationType=_TEXT,
+                    notificationAddress=_TEXT,
+                    payload={"type": "object"},
+                ),
+            },
+        ),
+        "local/v1/repository.json": _object(
+            ["organization", "repository"],
+            organization={"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,100}$"},
+            repository={"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,100}$"},
+            installed={"type": "boolean", "default": True},
+            taskclusterYml=_TEXT,
+        ),
+    },
+}
+
+
+@functools.cache
+def interface() -> Interface:
+    """Return what this API says, put together once."""
+    return Interface({"local": REFERENCE})
+
+
+def paths() -> list[tuple[str, str]]:
+    """Return the verb and the path of each method."""
+    return [(method["method"].upper(), f"/api/local/v1{method['route']}") for method in _METHODS]
+
+
+def handlers(github: Github, outbox: Outbox) -> dict[str, Handler]:
+    """Return the handlers, by method."""
+
+    async def listNotifications(call: Call) -> dict[str, Any]:
+        return outbox.page(Page.of(call.query)).body("notifications", lambda row: notification_of(row).shown())
+
+    async def addRepository(call: Call) -> dict[str, Any]:
+        organization, repository = call.payload["organization"], call.payload["repository"]
+        call.authorize(organization=organization, repository=repository)
+        github.add_repository(
+            organization,
+            repository,
+            installed=call.payload["installed"],
+            taskclusterYml=call.payload.get("taskclusterYml"),
+        )
+        return {}
+
+    return {"listNotifications": listNotifications, "addRepository": addRepository}

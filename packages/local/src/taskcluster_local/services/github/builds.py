@@ -1,0 +1,179 @@
+"""What the events of GitHub make: tasks by the repository's `.taskcluster.yml`, and builds that follow them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ...api import Invoke
+from ...authentication import ANONYMOUS, Client, Directory, Identity
+from ...errors import ApiError
+from ...events import Binding, Events, Message
+from ...scopes import ScopeSet
+from ...timestamps import Clock
+from .rendering import policy, render_event
+from .state import Github, sanitized
+from .webhooks import Publication
+
+__all__ = ["Builder", "watch"]
+
+_QUEUE = "exchange/taskcluster-queue/v1/"
+_COLLABORATORS = ("OWNER", "MEMBER", "COLLABORATOR")
+_LONGEST_DESCRIPTION = 140
+_log = logging.getLogger("taskcluster.local")
+
+
+def watch(events: Events, github: Github, all_completed: Callable[[str], bool], clock: Clock) -> None:
+    """Let builds follow their task groups from now on.
+
+    Args:
+        events: Where the queue tells of tasks.
+        github: Has the builds.
+        all_completed: Says whether all tasks of a group are completed.
+        clock: Tells the present.
+    """
+
+    def resolved(message: Message) -> None:
+        taskGroupId = message.payload["taskGroupId"]
+        if github.is_build(taskGroupId):
+            github.follow(taskGroupId, "success" if all_completed(taskGroupId) else "failure", clock())
+
+    def changed(message: Message) -> None:
+        status = message.payload["status"]
+        # What is tried again, or rerun, is pending; what has failed is told before the others of the group have ended.
+        state = "pending" if status["state"] == "pending" else "failure"
+        github.follow(status["taskGroupId"], state, clock())
+
+    events.react(Binding(f"{_QUEUE}task-group-resolved", "#"), resolved)
+    for state in ("pending", "failed", "exception"):
+        for route in ("statuses", "checks"):
+            events.react(Binding(f"{_QUEUE}task-{state}", f"route.{route}"), changed)
+
+
+class Builder:
+    """Makes the tasks of events.
+
+    Args:
+        github: The repositories, their files and their builds.
+        events: Where it is told that tasks were made.
+        invoke: Calls methods of other services.
+        directory: Says which scopes the roles of repositories have.
+        client: What the service itself acts as.
+        clock: Tells the present.
+        root_url: Of the deployment.
+    """
+
+    def __init__(
+        self,
+        github: Github,
+        events: Events,
+        invoke: Invoke,
+        directory: Directory,
+        client: Client,
+        clock: Clock,
+        root_url: str,
+    ) -> None:
+        self._github = github
+        self._events = events
+        self._invoke = invoke
+        self._directory = directory
+        self._client = client
+        self._clock = clock
+        self._root_url = root_url
+
+    async def build(self, publication: Publication, organization: str, repository: str) -> None:
+        """Make the tasks that a repository's file has for an event.
+
+        What is wrong with the file, and who may not have tasks, is told as a deployment tells it at GitHub: by the
+        status of the commit, and by a comment on the pull request.
+
+        Args:
+            publication: The event as it was published.
+            organization: The owner's name as GitHub has it.
+            repository: The repository's name as GitHub has it.
+        """
+        text = self._github.taskcluster_yml(organization, repository)
+        payload = publication.payload
+        if text is None or "branch" not in payload:
+            return
+        event, kind = payload["body"], payload["tasks_for"]
+        try:
+            if kind == "github-pull-request":
+                allowed = _allowed(policy(text), event)
+                if allowed is None:
+                    if policy(text) == "collaborators":
+                        message = "No tasks are made for this pull request: its author is no collaborator."
+                        self._github.add_comment(organization, repository, event["number"], message)
+                    return
+                kind = allowed
+            rendered = render_event(
+                text, kind, event.get("action"), event, organization, repository, self._root_url, self._clock()
+            )
+            await self._create(rendered, publication, organization, repository)
+        except ApiError as error:
+            _log.warning("%s/%s: no tasks were made: %s", organization, repository, error.message)
+            self._tell(error, payload, organization, repository)
+
+    async def _create(
+        self, rendered: dict[str, Any], publication: Publication, organization: str, repository: str
+    ) -> None:
+        scopes = tuple(rendered["scopes"])
+        by = Identity(self._client.clientId, scopes, self._directory.expand((*scopes, ANONYMOUS)), self._client.expires)
+        groups: dict[str, None] = {}
+        try:
+            for each in rendered["tasks"]:
+                await self._invoke("queue", "createTask", {"taskId": each["taskId"]}, each["task"], by)
+                taskGroupId = each["task"]["taskGroupId"]
+                if taskGroupId not in groups:
+                    groups[taskGroupId] = None
+                    self._add_build(publication, organization, repository, taskGroupId)
+        except ApiError:
+            for taskGroupId in groups:
+                await self._abandon(taskGroupId)
+            raise
+        names = {"organization": sanitized(organization), "repository": sanitized(repository)}
+        for taskGroupId in groups:
+            message = {"taskGroupId": taskGroupId, **names, "version": 1}
+            self._events.publish("github", "taskGroupCreationRequested", message, **names)
+
+    def _add_build(self, publication: Publication, organization: str, repository: str, taskGroupId: str) -> None:
+        payload = publication.payload
+        self._github.add_build(
+            organization,
+            repository,
+            _sha(payload),
+            taskGroupId,
+            branch=payload["branch"],
+            eventType=payload["details"]["event.type"],
+            eventId=payload["eventId"],
+            pullRequestNumber=payload["details"].get("event.pullNumber"),
+        )
+
+    async def _abandon(self, taskGroupId: str) -> None:
+        """Cancel what was made of an event whose other tasks cannot be made."""
+        own = Identity(self._client.clientId, self._client.scopes, ScopeSet(self._client.scopes), self._client.expires)
+        for method in ("sealTaskGroup", "cancelTaskGroup"):
+            await self._invoke("queue", method, {"taskGroupId": taskGroupId}, {}, own)
+        self._github.follow(taskGroupId, "error", self._clock())
+
+    def _tell(self, error: ApiError, payload: dict[str, Any], organization: str, repository: str) -> None:
+        description = error.message if len(error.message) <= _LONGEST_DESCRIPTION else error.message[:139] + "…"
+        status = {"state": "error", "context": "Taskcluster", "description": description}
+        self._github.add_status(organization, repository, _sha(payload), status)
+        number = payload["details"].get("event.pullNumber")
+        if number is not None:
+            self._github.add_comment(organization, repository, number, error.message)
+
+
+def _sha(payload: dict[str, Any]) -> str:
+    # Where a release has no commit of its own, GitHub says 0.
+    return str(payload["details"].get("event.head.sha", "0" * 40))
+
+
+def _allowed(rule: str, event: dict[str, Any]) -> str | None:
+    """Return what the file is asked for by a pull request, None where it is not to have tasks."""
+    trusted = event["pull_request"].get("author_association") in _COLLABORATORS
+    if rule == "public" or trusted:
+        return "github-pull-request"
+    return "github-pull-request-untrusted" if rule == "public_restricted" else None

@@ -1,0 +1,229 @@
+"""Events of GitHub make the tasks that a repository's `.taskcluster.yml` says, and builds that follow them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskcluster_local.errors import ApiError
+from taskcluster_local.events import Binding
+
+GITHUB = "/api/github/v1"
+QUEUE = "/api/queue/v1"
+SHA = "a" * 40
+DELIVERY = "12345678-1234-1234-1234-123456789abc"
+FILE = """
+version: 1
+policy: {pullRequests: %s}
+tasks:
+  $map: {$if: 'tasks_for == "github-push"', then: [build, test], else: [build]}
+  each(name):
+    taskId: {$eval: as_slugid(name)}
+    taskGroupId: {$eval: as_slugid("build")}
+    dependencies: {$if: 'name == "test"', then: [{$eval: as_slugid("build")}], else: []}
+    provisionerId: p
+    workerType: w
+    payload: {}
+    metadata:
+      name: "${name} for ${tasks_for}"
+      description: "${event.repository.full_name}"
+      owner: me@example.com
+      source: https://example.com
+"""
+ROLE = ["queue:create-task:lowest:p/w", "queue:create-task:project:none", "queue:scheduler-id:taskcluster-github"]
+
+
+@pytest.fixture
+def site(new_site: Any) -> Any:
+    with new_site(roles={"repo:github.com/Org/some.repo:*": ROLE}) as made:
+        made.deployment.github.add_repository("Org", "some.repo", taskclusterYml=FILE % "collaborators")
+        yield made
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    owner = {"login": "Org"}
+    return {
+        "repository": {"name": "some.repo", "full_name": "Org/some.repo", "owner": owner},
+        "installation": {"id": 5},
+        "sender": {"login": "someone"},
+        **fields,
+    }
+
+
+def pull(association: str) -> dict[str, Any]:
+    side = {"ref": "change", "sha": SHA, "user": {"login": "someone"}}
+    request = {"head": side, "base": {**side, "ref": "main"}, "author_association": association}
+    return event(action="opened", number=3, pull_request=request)
+
+
+PUSH = event(ref="refs/heads/main", before="0" * 40, after=SHA)
+
+
+def deliver(site: Any, kind: str, body: Any) -> None:
+    headers = {"X-GitHub-Event": kind, "X-GitHub-Delivery": DELIVERY}
+    assert site.call("POST", f"{GITHUB}/github", body, by=None, headers=headers).status == 204
+
+
+def builds(site: Any) -> list[Any]:
+    return list(site.ok("GET", f"{GITHUB}/builds")["builds"])
+
+
+def members(site: Any, taskGroupId: str) -> dict[str, Any]:
+    """The tasks of a group, and their status, by the first word of their names."""
+    listed = site.ok("GET", f"{QUEUE}/task-group/{taskGroupId}/list")["tasks"]
+    return {each["task"]["metadata"]["name"].split()[0]: each for each in listed}
+
+
+def finish(site: Any, outcome: str = "completed", payload: Any = None) -> None:
+    claim = site.ok("POST", f"{QUEUE}/claim-work/p/w", {"workerGroup": "g", "workerId": "i"})["tasks"][0]
+    path = f"{QUEUE}/task/{claim['status']['taskId']}/runs/{claim['runId']}/{outcome}"
+    site.ok("POST", path, payload)
+
+
+def state(site: Any) -> str:
+    (build,) = builds(site)
+    return str(build["state"])
+
+
+def test_a_push_makes_tasks_and_a_build_that_follows_them(site: Any) -> None:
+    requested: list[Any] = []
+    bindings = [
+        Binding(f"exchange/taskcluster-github/v1/{name}", "#") for name in ("push", "task-group-creation-requested")
+    ]
+    site.deployment.events.subscribe(bindings, requested.append)
+    deliver(site, "push", PUSH)
+    (build,) = builds(site)
+    assert (build["state"], build["sha"], build["eventType"], build["eventId"]) == ("pending", SHA, "push", DELIVERY)
+    _, message = requested
+    assert message.routingKey == "primary.Org.some%repo"
+    assert message.payload == {
+        "taskGroupId": build["taskGroupId"],
+        "organization": "Org",
+        "repository": "some%repo",
+        "version": 1,
+    }
+    tasks = members(site, build["taskGroupId"])
+    assert tasks["build"]["task"]["metadata"]["name"] == "build for github-push"
+    assert tasks["build"]["task"]["routes"] == ["statuses"]
+    assert (tasks["build"]["status"]["state"], tasks["test"]["status"]["state"]) == ("pending", "unscheduled")
+    assert site.call("GET", f"{GITHUB}/repository/Org/some.repo/main/latest").status == 302
+    finish(site)
+    assert state(site) == "pending"
+    finish(site)
+    assert state(site) == "success"
+
+
+def test_a_build_fails_with_a_task_and_is_pending_again_when_that_is_rerun(site: Any) -> None:
+    deliver(site, "push", PUSH)
+    finish(site, "failed")
+    assert state(site) == "failure"
+    tasks = members(site, builds(site)[0]["taskGroupId"])
+    site.ok("POST", f"{QUEUE}/task/{tasks['build']['status']['taskId']}/rerun")
+    assert state(site) == "pending"
+    finish(site, "exception", {"reason": "worker-shutdown"})
+    assert state(site) == "pending"
+    finish(site)
+    finish(site)
+    assert state(site) == "success"
+
+
+def test_a_build_whose_group_ends_with_a_failed_task_has_failed(site: Any) -> None:
+    deliver(site, "push", PUSH)
+    group = builds(site)[0]["taskGroupId"]
+    finish(site, "failed")
+    tasks = members(site, group)
+    site.ok("POST", f"{QUEUE}/task/{tasks['test']['status']['taskId']}/schedule")
+    assert state(site) == "pending"
+    finish(site)
+    assert state(site) == "failure"
+
+
+def test_a_cancelled_build_stays_cancelled(site: Any) -> None:
+    deliver(site, "push", PUSH)
+    cancelled = site.ok("POST", f"{GITHUB}/builds/Org/some.repo/cancel")["builds"]
+    assert [each["state"] for each in cancelled] == ["cancelled"]
+    assert state(site) == "cancelled"
+    tasks = members(site, builds(site)[0]["taskGroupId"])
+    assert {each["status"]["runs"][-1]["reasonResolved"] for each in tasks.values()} == {"canceled"}
+
+
+def test_a_release_makes_tasks(site: Any) -> None:
+    deliver(site, "release", event(action="published", release={"tag_name": "v1", "target_commitish": "main"}))
+    (build,) = builds(site)
+    assert build["eventType"] == "release"
+    assert members(site, build["taskGroupId"])["build"]["task"]["metadata"]["name"] == "build for github-release"
+
+
+@pytest.mark.parametrize(
+    ("policy", "association", "made_for"),
+    [
+        ("public", "NONE", "github-pull-request"),
+        ("public_restricted", "NONE", "github-pull-request-untrusted"),
+        ("public_restricted", "MEMBER", "github-pull-request"),
+        ("collaborators", "COLLABORATOR", "github-pull-request"),
+        ("collaborators", "CONTRIBUTOR", None),
+        ("collaborators_quiet", "NONE", None),
+    ],
+)
+def test_whose_pull_requests_have_tasks(site: Any, policy: str, association: str, made_for: str | None) -> None:
+    github = site.deployment.github
+    github.add_repository("Org", "some.repo", taskclusterYml=FILE % policy)
+    deliver(site, "pull_request", pull(association))
+    assert len(github.comments) == (1 if made_for is None and policy == "collaborators" else 0)
+    if made_for is None:
+        assert builds(site) == []
+        return
+    (build,) = builds(site)
+    assert (build["pullRequestNumber"], build["eventType"]) == (3, "pull_request.opened")
+    task = members(site, build["taskGroupId"])["build"]["task"]
+    assert task["metadata"]["name"] == f"build for {made_for}"
+
+
+def test_tasks_have_the_scopes_of_the_event_alone(new_site: Any) -> None:
+    with new_site(roles={"repo:github.com/Org/some.repo:branch:main": ROLE}) as site:
+        github = site.deployment.github
+        github.add_repository("Org", "some.repo", taskclusterYml=FILE % "public")
+        deliver(site, "push", {**PUSH, "ref": "refs/heads/other"})
+        deliver(site, "pull_request", pull("OWNER"))
+        assert builds(site) == []
+        assert [each["state"] for each in github.statuses] == ["error", "error"]
+        assert "does not have sufficient scopes" in github.statuses[0]["description"]
+        (comment,) = github.comments
+        assert (comment["number"], "queue:create-task" in comment["body"]) == (3, True)
+        deliver(site, "push", PUSH)
+        assert len(builds(site)) == 1
+
+
+def test_what_was_made_is_cancelled_where_the_rest_cannot_be(site: Any) -> None:
+    text = FILE.replace("provisionerId: p", "provisionerId: {$if: 'name == \"test\"', then: other, else: p}")
+    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text % "public")
+    deliver(site, "push", PUSH)
+    (build,) = builds(site)
+    assert build["state"] == "error"
+    (only,) = members(site, build["taskGroupId"]).values()
+    assert only["status"]["runs"][-1]["reasonResolved"] == "canceled"
+
+
+def test_a_file_that_cannot_be_rendered_is_told_of(site: Any) -> None:
+    github = site.deployment.github
+    github.add_repository(
+        "Org", "some.repo", taskclusterYml="version: 1\npolicy: {pullRequests: public}\ntasks: {$eval: no}"
+    )
+    deliver(site, "pull_request", pull("NONE"))
+    assert (builds(site), github.statuses[0]["sha"], github.statuses[0]["state"]) == ([], SHA, "error")
+    assert "cannot be rendered" in github.comments[0]["body"]
+
+
+def test_no_file_no_tasks(site: Any) -> None:
+    github = site.deployment.github
+    for known in ({"taskclusterYml": None}, {"installed": False, "taskclusterYml": FILE % "public"}):
+        github.add_repository("Org", "some.repo", **known)
+        deliver(site, "push", PUSH)
+    assert (builds(site), github.statuses) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["", "version: 0", "[", "version: 1\npolicy: {pullRequests: anyone}"])
+def test_files_that_cannot_be_added(site: Any, text: str) -> None:
+    with pytest.raises(ApiError, match="InputError"):
+        site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
