@@ -84,7 +84,7 @@ def test_a_service_class_can_be_subclassed(wire: Any) -> None:
 def test_an_async_class_takes_the_users_session_with_headers_connector_and_time_outs(wire: Any) -> None:
     async def use() -> None:
         connector = aiohttp.TCPConnector(limit=5)
-        timeout = aiohttp.ClientTimeout(total=12)
+        timeout = aiohttp.ClientTimeout(total=12, sock_connect=3, sock_read=4)
         async with aiohttp.ClientSession(headers={"X-Mine": "1"}, connector=connector, timeout=timeout) as session:
             for queue in (
                 taskcluster.aio.Queue({"rootUrl": ROOT}, session),
@@ -97,7 +97,9 @@ def test_an_async_class_takes_the_users_session_with_headers_connector_and_time_
     wire.answer(200, {}, times=2)
     asyncio.run(use())
     assert [sent.headers["X-Mine"] for sent in wire.sent] == ["1", "1"]
-    assert [sent.timeout for sent in wire.sent] == [None, None]
+    # The total is watched over by the client.
+    expected = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=4)
+    assert [sent.timeout for sent in wire.sent] == [expected, expected]
 
 
 def test_an_async_client_is_made_at_import_time_outside_any_loop(python: Callable[..., str]) -> None:

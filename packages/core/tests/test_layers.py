@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
         "validation",
     },
     {"call", "pages"},
-    {"transport", "transport.aiohttp", "transport.environment", "transport.requests"},
+    {"transport", "transport.aiohttp", "transport.deadlines", "transport.environment", "transport.requests"},
 ]
 """Values, decisions, procedures, transports. Every module that is not named here is of the layer above them."""
 TOP = len(LAYERS)

@@ -13,6 +13,7 @@ from yarl import URL
 from .. import messages
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
+from .deadlines import Deadlines
 from .environment import proxy_for, snapshot
 
 __all__ = ["AiohttpTransport", "ConnectionFailed", "ConnectionTimedOut", "ServerFailure"]
@@ -59,6 +60,8 @@ class AiohttpTransport:
     def __init__(self, user_agent: str) -> None:
         self._user_agent = user_agent
         self._proxy: tuple[Any, str | None] | None = None
+        self._deadlines: Deadlines | None = None
+        self._without_total: tuple[aiohttp.ClientTimeout, aiohttp.ClientTimeout] | None = None
 
     async def send(
         self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
@@ -74,13 +77,13 @@ class AiohttpTransport:
             TaskclusterConnectionError: There was no whole answer.
             TaskclusterFailure: The session refuses the request.
         """
-        exchange = session.request(
-            request.method, URL(request.url, encoded=True), **self._arguments(session, request, given=given)
-        )
+        arguments = self._arguments(session, request, given=given)
         try:
-            # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-            response = await exchange
-            return messages.Response(response.status, response.headers, await response.read(), response)
+            timeout = None if "timeout" in arguments else session.timeout
+            if timeout is None or not timeout.total:
+                return await _exchange(session, request, arguments)
+            arguments["timeout"] = self._timeout_without_total(timeout)
+            return await self._deadlines_here().within(timeout.total, _exchange(session, request, arguments))
         except asyncio.TimeoutError as exc:
             raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
         except (aiohttp.ClientError, OSError) as exc:
@@ -136,12 +139,34 @@ class AiohttpTransport:
             arguments["skip_auto_headers"] = ("Content-Type",)
         return arguments
 
+    def _timeout_without_total(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+        if self._without_total is None or self._without_total[0] is not timeout:
+            others = {
+                name: getattr(timeout, name) for name in ("connect", "sock_connect", "sock_read", "ceil_threshold")
+            }
+            self._without_total = (timeout, aiohttp.ClientTimeout(total=None, **others))
+        return self._without_total[1]
+
+    def _deadlines_here(self) -> Deadlines:
+        loop = asyncio.get_running_loop()
+        if self._deadlines is None or self._deadlines.loop is not loop:
+            self._deadlines = Deadlines(loop)
+        return self._deadlines
+
     def _environment_proxy(self, url: str) -> str | None:
         # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
         key = (snapshot(url), url[: url.find("/", 8)])
         if self._proxy is None or self._proxy[0] != key:
             self._proxy = (key, proxy_for(url))
         return self._proxy[1]
+
+
+async def _exchange(
+    session: aiohttp.ClientSession, request: messages.Request, arguments: dict[str, Any]
+) -> messages.Response:
+    # Not `async with`: at its end the response counts as closed, and its body could not be read again.
+    response = await session.request(request.method, URL(request.url, encoded=True), **arguments)
+    return messages.Response(response.status, response.headers, await response.read(), response)
 
 
 @lru_cache(maxsize=16)

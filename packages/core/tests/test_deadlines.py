@@ -1,0 +1,133 @@
+"""Calls over a caller's aiohttp session end when its total time-out says so, by one timer for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+
+from taskcluster.transport.deadlines import Deadlines
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def at_once() -> str:
+    await asyncio.sleep(0)
+    return "done"
+
+
+def here() -> Deadlines:
+    return Deadlines(asyncio.get_running_loop())
+
+
+def timers() -> list[asyncio.TimerHandle]:
+    """Return the timers that are set on the running loop."""
+    loop: Any = asyncio.get_running_loop()
+    return [timer for timer in loop._scheduled if not timer.cancelled()]
+
+
+def test_what_ends_in_time_is_left_alone() -> None:
+    async def program() -> str:
+        return await here().within(60, at_once())
+
+    assert asyncio.run(program()) == "done"
+
+
+def test_what_takes_longer_is_a_time_out_and_the_task_goes_on() -> None:
+    async def program() -> str:
+        deadlines = here()
+        with pytest.raises(asyncio.TimeoutError, match=r"more than 0\.01 s"):
+            await deadlines.within(0.01, forever())
+        if sys.version_info >= (3, 11):
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+        return await deadlines.within(60, at_once())
+
+    assert asyncio.run(program()) == "done"
+
+
+def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> None:
+    async def program() -> None:
+        deadlines = here()
+        for _ in range(3):
+            await asyncio.gather(*(deadlines.within(0.05, at_once()) for _ in range(20)))
+            assert len(timers()) == 1
+        while timers():
+            await asyncio.sleep(0)
+
+    asyncio.run(program())
+
+
+def test_each_call_ends_at_its_own_time() -> None:
+    async def program() -> None:
+        ended: list[float] = []
+
+        async def call(seconds: float) -> None:
+            with pytest.raises(asyncio.TimeoutError):
+                await deadlines.within(seconds, forever())
+            ended.append(seconds)
+
+        deadlines = here()
+        # A shorter limit than the one that the timer is set to, one of its length, and a longer one.
+        await asyncio.gather(*map(call, (0.04, 0.02, 0.04, 0.06)))
+        assert ended == [0.02, 0.04, 0.04, 0.06]
+        assert not timers()
+
+    asyncio.run(program())
+
+
+def test_a_cancellation_of_the_callers_stays_one() -> None:
+    async def program() -> None:
+        task = asyncio.ensure_future(here().within(60, forever()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(program())
+
+
+UNCOUNTED = pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python does not count cancellations")
+
+
+@pytest.mark.parametrize("first", ["caller", pytest.param("time-out", marks=UNCOUNTED)])
+def test_a_cancellation_of_the_callers_at_the_very_moment_stays_one(first: str) -> None:
+    async def program() -> None:
+        deadlines = here()
+        task = asyncio.ensure_future(deadlines.within(0.02, forever()))
+        await asyncio.sleep(0)
+        (timer,) = timers()
+        loop = asyncio.get_running_loop()
+        if first == "caller":
+            loop.call_at(timer.when(), task.cancel)
+            timer.cancel()
+            loop.call_at(timer.when(), deadlines._time_is_up)
+        else:
+            loop.call_at(timer.when(), loop.call_soon, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(program())
+
+
+def test_what_does_not_heed_its_cancellation_leaves_no_trace_of_it() -> None:
+    async def stubborn() -> str:
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            return "done all the same"
+        raise AssertionError
+
+    async def program() -> None:
+        assert await here().within(0.01, stubborn()) == "done all the same"
+        if sys.version_info >= (3, 11):
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+
+    asyncio.run(program())
