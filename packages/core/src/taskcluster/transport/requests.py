@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import requests
+import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
@@ -125,8 +126,8 @@ class RequestsTransport:
         session = self.given or self._session()
         prepared = self._prepare(session, request)
         try:
-            response = self._exchange(session, prepared, request)
-            return messages.Response(response.status_code, response.headers, response.content, response)
+            response = self._exchange(session, prepared, request, stream=session is not self.given)
+            return messages.Response(response.status_code, response.headers, _content(response), response)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
@@ -222,6 +223,29 @@ class RequestsTransport:
         if self._settings is None or self._settings[0] != key:
             self._settings = (key, dict(session.merge_environment_settings(url, {}, None, None, None)))
         return self._settings[1]
+
+
+def _content(response: requests.Response) -> bytes:
+    """Return the body of a response; `response.content` has it too.
+
+    requests would read it by way of three generators, and once more to see that there is no more.
+    """
+    raw = response.raw
+    if type(raw) is not urllib3.HTTPResponse or raw.tell():
+        return response.content or b""
+    untyped: Any = response
+    try:
+        untyped._content = raw.read(decode_content=True)
+    except urllib3.exceptions.ProtocolError as exc:
+        raise requests.exceptions.ChunkedEncodingError(exc) from exc
+    except urllib3.exceptions.DecodeError as exc:
+        raise requests.exceptions.ContentDecodingError(exc) from exc
+    except urllib3.exceptions.ReadTimeoutError as exc:
+        raise requests.ConnectionError(exc) from exc
+    except urllib3.exceptions.SSLError as exc:
+        raise requests.exceptions.SSLError(exc) from exc
+    untyped._content_consumed = True
+    return cast("bytes", untyped._content)
 
 
 def _with_hook(hooks: Any, answers: list[requests.Response]) -> dict[str, Any]:
