@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
@@ -18,6 +17,7 @@ from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from taskcluster_queue import Queue
+    from taskcluster_queue.types import PostArtifactResponse1
 
 __all__ = ["upload_artifact", "upload_s3_artifact", "warn_of_deprecation"]
 
@@ -66,10 +66,15 @@ def upload_s3_artifact(
     _check("content_type", content_type, str)
     _check("ttl", ttl, datetime.timedelta)
     expires = stringDate(present() + ttl)
-    answer: Mapping[str, Any] = queue_service.createArtifact(
+    answer = queue_service.createArtifact(
         task_id, run_id, artifact_path, {"storageType": "s3", "expires": expires, "contentType": content_type}
     )
-    _put(answer["putUrl"], content.encode() if isinstance(content, str) else content, content_type)
+    # What is asked for is what is answered.
+    _put(
+        cast("PostArtifactResponse1", answer)["putUrl"],
+        content.encode() if isinstance(content, str) else content,
+        content_type,
+    )
     return f"/api/queue/v1/task/{task_id}/runs/{run_id}/artifacts/{quote(artifact_path)}"
 
 
