@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,16 +30,21 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     files = [HERE / name for name in ("package.json", "package-lock.json", "server.js")]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     cache = getattr(request.config, "cache", None)
-    folder = cache.mkdir(f"hawk-{digest}") if cache else tmp_path_factory.mktemp("hawk")
-    done = folder / "installed"
-    if not done.exists():
+    above = cache.mkdir("hawk") if cache else tmp_path_factory.mktemp("hawk")
+    folder = above / digest
+    if not folder.exists():
+        # It appears whole, as another process may be at it too.
+        begun = Path(tempfile.mkdtemp(dir=above))
         for path in files:
-            shutil.copy(path, folder)
+            shutil.copy(path, begun)
         npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        result = subprocess.run(npm, cwd=folder, capture_output=True, encoding="utf-8", timeout=300)
+        result = subprocess.run(npm, cwd=begun, capture_output=True, encoding="utf-8", timeout=300)
         if result.returncode != 0:
             _unavailable(f"npm ci failed: {result.stderr.strip()[-500:]}")
-        done.touch()
+        try:
+            begun.rename(folder)
+        except OSError:
+            shutil.rmtree(begun)
     return folder
 
 
