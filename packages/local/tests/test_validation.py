@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from taskcluster_local.endpoints import references
-from taskcluster_local.validation import Pattern, Schemas
+from taskcluster_local.formats import Pattern
+from taskcluster_local.validation import Schemas
 
 TYPES: dict[str, Any] = {
     "s/v1/a.json": {

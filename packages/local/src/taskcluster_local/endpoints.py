@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from taskcluster.registry import registry
 
 from . import parameters, scopes
-from .validation import Pattern
+from .formats import Pattern
 
 __all__ = ["Endpoint", "Table", "references"]
 

@@ -52,6 +52,16 @@ def _regular_expression(pattern: str) -> str:
     return "".join(meanings.get(word, r"\." + re.escape(word)) for word in pattern.split("."))
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """Where messages of one kind go."""
+
+    name: str
+    """The full name."""
+    words: Mapping[str, str]
+    """The names of the words of a routing key, each with what it is if it is not given."""
+
+
 class Subscription:
     """Receives messages until it is closed."""
 
@@ -76,11 +86,15 @@ class Events:
     def __init__(self, references: Mapping[str, Mapping[str, Any]], store: Store) -> None:
         self._store = store
         self._exchanges = {
-            (service, exchange["name"]): (reference["exchangePrefix"] + exchange["exchange"], exchange["routingKey"])
+            (service, entry["name"]): _Exchange(
+                reference["exchangePrefix"] + entry["exchange"],
+                {word["name"]: word.get("constant", "_") for word in entry["routingKey"]},
+            )
             for service, reference in references.items()
-            for exchange in reference.get("exchanges", ())
+            for entry in reference.get("exchanges", ())
         }
-        self._reactions: list[tuple[Binding, Callable[[Message], None]]] = []
+        # By exchange, as most messages are nothing to most of them.
+        self._reactions: dict[str, list[tuple[Binding, Callable[[Message], None]]]] = {}
         self._subscriptions: dict[Subscription, None] = {}
 
     def publish(
@@ -95,17 +109,19 @@ class Events:
             routes: Of the task that it is about.
             **words: Of the routing key; one that is left out or None becomes `_`.
         """
-        exchange, entries = self._exchanges[service, name]
-        known = {entry["name"] for entry in entries}
-        if not words.keys() <= known:
-            raise ValueError(f"the routing key of {service}.{name} has no {sorted(words.keys() - known)}")
-        key = ".".join(_word(entry, words.get(entry["name"])) for entry in entries)
+        exchange = self._exchanges[service, name]
+        if not words.keys() <= exchange.words.keys():
+            raise ValueError(
+                f"the routing key of {service}.{name} has no {sorted(words.keys() - exchange.words.keys())}"
+            )
+        given = {word: str(value) for word, value in words.items() if value is not None}
+        key = ".".join({**exchange.words, **given}.values())
         if len(key.encode()) > _LONGEST_KEY:
             raise ValueError(f"the routing key of {service}.{name} is longer than {_LONGEST_KEY} bytes")
-        message = Message(service, exchange, key, tuple(f"route.{route}" for route in routes), payload)
+        message = Message(service, exchange.name, key, tuple(f"route.{route}" for route in routes), payload)
         # Before those of the reactions, which follow from it.
         self._store.after_commit(lambda: self._deliver(message))
-        for binding, react in self._reactions:
+        for binding, react in self._reactions.get(exchange.name, ()):
             if binding.matches(message):
                 react(message)
 
@@ -116,14 +132,10 @@ class Events:
 
     def react(self, binding: Binding, reaction: Callable[[Message], None]) -> None:
         """Let a service do what follows from a message, within the transaction that the message is published in."""
-        self._reactions.append((binding, reaction))
+        self._reactions.setdefault(binding.exchange, []).append((binding, reaction))
 
     def subscribe(self, bindings: Iterable[Binding], receive: Callable[[Message], None]) -> Subscription:
         """Let `receive` have every message that one of `bindings` lets through, once, when it has come to stay."""
         subscription = Subscription(bindings, receive, lambda closed: self._subscriptions.pop(closed, None))
         self._subscriptions[subscription] = None
         return subscription
-
-
-def _word(entry: Mapping[str, Any], value: Any) -> str:
-    return str(entry.get("constant", "_" if value is None else value))

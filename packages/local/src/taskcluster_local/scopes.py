@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def instantiate(template: Template, values: Mapping[str, Any]) -> Expression:
 
 def _instances(template: Template, values: Mapping[str, Any]) -> list[Expression]:
     if isinstance(template, str):
-        return [_VARIABLE.sub(lambda match: str(values[match[1]]), template)]
+        return [_filler(template)(values)]
     if isinstance(template, AllOf | AnyOf):
         return [type(template)(tuple(part for each in template.parts for part in _instances(each, values)))]
     if isinstance(template, ForEach):
@@ -127,6 +128,13 @@ def _instances(template: Template, values: Mapping[str, Any]) -> list[Expression
         ]
     branch = template.then if values[template.condition] else template.otherwise
     return [] if branch is None else _instances(branch, values)
+
+
+@functools.cache
+def _filler(template: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return what puts values in the place of the variables of a template's text, which are as few as the APIs have."""
+    escaped = template.replace("{", "{{").replace("}", "}}")
+    return _VARIABLE.sub(r"{\1!s}", escaped).format_map
 
 
 def missing(expression: Expression, satisfied: Callable[[str], bool]) -> Expression | None:

@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
-import ipaddress
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from jsonschema import Draft6Validator, Draft7Validator, FormatChecker, SchemaError, ValidationError
+from jsonschema import Draft6Validator, Draft7Validator, SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 
 from .encoding import is_array, is_object
-from .timestamps import from_wire
+from .formats import FORMATS, Pattern
 
-__all__ = ["Pattern", "Schema", "Schemas"]
+__all__ = ["WORTH_COMPILING", "Schema", "Schemas"]
 
 _BASE = "https://taskcluster.invalid/schemas/"
 """Only names the schemas to each other; nothing is fetched."""
 
-
-class Pattern(NamedTuple):
-    """A regular expression that means what it means in JavaScript."""
-
-    text: str
-    compiled: re.Pattern[str]
-
-    @classmethod
-    @functools.cache
-    def of(cls, text: str) -> Pattern:
-        """Return the pattern of a text, compiled once."""
-        # In JavaScript `$` is the very end, in Python it may also stand before a newline there.
-        return cls(text, re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text), re.ASCII))
-
-    def matches(self, value: str) -> bool:
-        """Whether it is found in `value`, which is all that schemas ask."""
-        return self.compiled.search(value) is not None
+WORTH_COMPILING = 20
+"""How many payloads a schema is used for before it is compiled, which takes as long as so many validations."""
 
 
 class Schemas:
@@ -67,19 +49,28 @@ class Schemas:
             # A schema that contains itself keeps its references, and has no defaults below them.
             with contextlib.suppress(RecursionError):
                 whole = _inlined(whole, self._registry.resolver())
-            validator = _Validator(whole, registry=self._registry, format_checker=_FORMATS)
-            defaults = _defaults(whole)
-            self._schemas[key] = Schema(key, validator, defaults)
+            validator = _Validator(whole, registry=self._registry, format_checker=FORMATS)
+            self._schemas[key] = Schema(key, validator, _defaults(whole), whole)
         return self._schemas[key]
 
 
 class Schema:
-    """One schema, made ready for use."""
+    """One schema, made ready for use.
 
-    def __init__(self, key: str, validator: Validator, defaults: _Defaults | None) -> None:
+    Args:
+        key: Its key.
+        validator: Tells what is wrong.
+        defaults: What is filled in.
+        whole: The schema with all that it refers to, to be compiled when it is used often; None not to compile it.
+    """
+
+    def __init__(self, key: str, validator: Validator, defaults: _Defaults | None = None, whole: Any = None) -> None:
         self.key = key
+        self.whole = whole
         self._validator = validator
         self._defaults = defaults
+        self._used = 0
+        self._accepts: Callable[[Any], bool] | None = None
 
     @classmethod
     def given(cls, schema: dict[str, Any]) -> Schema:
@@ -89,13 +80,13 @@ class Schema:
             ValueError: It is no JSON schema of draft 7 or older.
         """
         try:
-            Draft7Validator.check_schema(schema, format_checker=_FORMATS)
+            Draft7Validator.check_schema(schema, format_checker=FORMATS)
         except SchemaError as error:
             raise ValueError("; ".join(_lines(error))) from None
         except RecursionError:
             raise ValueError("nested too deeply") from None
         # With a registry of its own nothing is fetched, whatever it refers to.
-        return cls("", _GivenValidator(schema, registry=Registry[Any](), format_checker=_FORMATS), None)
+        return cls("", _GivenValidator(schema, registry=Registry[Any](), format_checker=FORMATS))
 
     def fill(self, payload: Any) -> None:
         """Add to `payload` the values that the schema has for what is not given."""
@@ -104,6 +95,15 @@ class Schema:
 
     def errors(self, payload: Any) -> list[str]:
         """Return everything that is wrong with `payload`, a line each."""
+        # Nothing is, nearly always, which compiled code finds out in a fraction of the time.
+        if self._accepts is not None and self._accepts(payload):
+            return []
+        self._used += 1
+        if self._used == WORTH_COMPILING and self.whole is not None:
+            # Loaded only by deployments that work enough to need it.
+            from .compiled import compiled
+
+            self._accepts = compiled(self.whole)
         return [line for error in self._validator.iter_errors(payload) for line in _lines(error)]
 
 
@@ -122,7 +122,7 @@ class _Defaults:
         if is_object(payload):
             for name, value in self.values.items():
                 if name not in payload:
-                    payload[name] = copy.deepcopy(value)
+                    payload[name] = copy.deepcopy(value) if is_object(value) or is_array(value) else value
             for name, below in self.properties.items():
                 if name in payload:
                     below.fill(payload[name])
@@ -231,47 +231,3 @@ def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iter
 _KEYWORDS = {"required": _required, "additionalProperties": _additional, "pattern": _pattern}
 _Validator: Any = extend(Draft6Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
 _GivenValidator: Any = extend(Draft7Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
-
-_FORMATS = FormatChecker(formats=())
-_URI = re.compile(r"[a-z][a-z0-9+.-]*:(?:[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
-_HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*", re.IGNORECASE | re.ASCII)
-_EMAIL = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+", re.IGNORECASE | re.ASCII)
-# A leap second passes here, and fails where the date is used, as in a deployment.
-_LEAP_SECOND = re.compile(r"(?<=[0-9]:[0-9][0-9]:)60")
-
-
-@_FORMATS.checks("date-time")
-def _is_date_time(value: object) -> bool:
-    if isinstance(value, str):
-        try:
-            from_wire(_LEAP_SECOND.sub("59", value, count=1))
-        except ValueError:
-            return False
-    return True
-
-
-def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
-    return lambda value: not isinstance(value, str) or pattern.fullmatch(value) is not None
-
-
-_FORMATS.checks("uri")(_matches(_URI))
-_FORMATS.checks("hostname")(_matches(_HOSTNAME))
-_FORMATS.checks("email")(_matches(_EMAIL))
-
-
-def _parses_with(parse: Callable[[str], object], failure: type[Exception]) -> Callable[[object], bool]:
-    def passes(value: object) -> bool:
-        if isinstance(value, str):
-            try:
-                parse(value)
-            except failure:
-                return False
-        return True
-
-    return passes
-
-
-_FORMATS.checks("ipv4")(_parses_with(ipaddress.IPv4Address, ValueError))
-_FORMATS.checks("ipv6")(_parses_with(ipaddress.IPv6Address, ValueError))
-_FORMATS.checks("regex")(_parses_with(re.compile, re.error))

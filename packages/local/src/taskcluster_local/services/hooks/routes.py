@@ -7,10 +7,10 @@ from typing import Any
 
 from ...api import Call, Handler
 from ...errors import ApiError
+from ...formats import Pattern
 from ...pages import Page
 from ...parameters import SLUG
 from ...store import Row
-from ...validation import Pattern
 from .firing import Firing
 from .state import Hook, Hooks
 from .trigger import check_payload

@@ -9,9 +9,9 @@ from typing import Any
 from ...encoding import is_object
 from ...errors import ApiError
 from ...events import Binding, Events, Message
+from ...formats import Pattern
 from ...parameters import parameter_pattern
 from ...timestamps import from_wire
-from ...validation import Pattern
 from .state import Index
 
 __all__ = ["watch"]

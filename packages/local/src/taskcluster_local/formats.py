@@ -1,0 +1,80 @@
+"""What texts must look like by the schemas of the APIs: patterns as in JavaScript, and formats."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jsonschema import FormatChecker
+
+from .timestamps import from_wire
+
+__all__ = ["FORMATS", "Pattern"]
+
+
+class Pattern(NamedTuple):
+    """A regular expression that means what it means in JavaScript."""
+
+    text: str
+    compiled: re.Pattern[str]
+
+    @classmethod
+    @functools.cache
+    def of(cls, text: str) -> Pattern:
+        """Return the pattern of a text, compiled once."""
+        # In JavaScript `$` is the very end, in Python it may also stand before a newline there.
+        return cls(text, re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text), re.ASCII))
+
+    def matches(self, value: str) -> bool:
+        """Whether it is found in `value`, which is all that schemas ask."""
+        return self.compiled.search(value) is not None
+
+
+FORMATS = FormatChecker(formats=())
+"""The formats that are checked; any other allows everything."""
+
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:(?:[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
+_HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*", re.IGNORECASE | re.ASCII)
+_EMAIL = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+", re.IGNORECASE | re.ASCII)
+# A leap second passes here, and fails where the date is used, as in a deployment.
+_LEAP_SECOND = re.compile(r"(?<=[0-9]:[0-9][0-9]:)60")
+
+
+@FORMATS.checks("date-time")
+def _is_date_time(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            from_wire(_LEAP_SECOND.sub("59", value, count=1))
+        except ValueError:
+            return False
+    return True
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or pattern.fullmatch(value) is not None
+
+
+FORMATS.checks("uri")(_matches(_URI))
+FORMATS.checks("hostname")(_matches(_HOSTNAME))
+FORMATS.checks("email")(_matches(_EMAIL))
+
+
+def _parses_with(parse: Callable[[str], object], failure: type[Exception]) -> Callable[[object], bool]:
+    def passes(value: object) -> bool:
+        if isinstance(value, str):
+            try:
+                parse(value)
+            except failure:
+                return False
+        return True
+
+    return passes
+
+
+FORMATS.checks("ipv4")(_parses_with(ipaddress.IPv4Address, ValueError))
+FORMATS.checks("ipv6")(_parses_with(ipaddress.IPv6Address, ValueError))
+FORMATS.checks("regex")(_parses_with(re.compile, re.error))
