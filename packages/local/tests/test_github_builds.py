@@ -227,3 +227,12 @@ def test_no_file_no_tasks(site: Any) -> None:
 def test_files_that_cannot_be_added(site: Any, text: str) -> None:
     with pytest.raises(ApiError, match="InputError"):
         site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
+
+
+def test_a_file_that_changes_is_announced_and_one_that_stays_is_not(site: Any) -> None:
+    heard: list[dict[str, Any]] = []
+    binding = Binding("exchange/taskcluster-github/v1/taskcluster-yml-update", "primary.Org.my%repo")
+    site.deployment.events.subscribe([binding], lambda message: heard.append(message.payload))
+    for installed, text in ((True, "version: 1"), (False, "version: 1"), (True, "version: 1 # new"), (True, None)):
+        site.deployment.github.add_repository("Org", "my.repo", installed=installed, taskclusterYml=text)
+    assert heard == [{"organization": "Org", "repository": "my%repo"}] * 3

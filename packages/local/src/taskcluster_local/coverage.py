@@ -5,24 +5,15 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from .api import Api, Partial, Refused
 from .deployment import Configuration, Deployment
-from .endpoints import references
 from .store import Store
 
-__all__ = ["SILENT", "main", "table"]
-
-SILENT: Mapping[tuple[str, str], str] = {
-    (
-        "github",
-        "taskclusterYmlUpdate",
-    ): "what its messages hold, and when they are sent, is not known",
-}
-"""The exchanges, by service and name, that have no messages here, and why."""
+__all__ = ["main", "table"]
 
 _HEADER = """\
 # Coverage
@@ -49,19 +40,7 @@ def table(api: Api) -> str:
     parts = [_HEADER, total]
     for service, lines in rows.items():
         parts.append("\n".join([f"\n## {service}\n", "| method | | |", "| --- | --- | --- |", *lines]))
-    parts.append(_exchanges())
     return "\n".join(parts) + "\n"
-
-
-def _exchanges() -> str:
-    names = sorted(
-        (service, each["name"])
-        for service, reference in references().items()
-        for each in reference.get("exchanges", ())
-    )
-    silent = [f"| `{of}` | `{name}` | {SILENT[of, name]} |" for of, name in names if (of, name) in SILENT]
-    told = f"{len(names)} exchanges: {len(names) - len(silent)} have messages as things happen; without are:"
-    return "\n".join(["\n## Exchanges\n", f"{told}\n", "| service | exchange | |", "| --- | --- | --- |", *silent])
 
 
 def _kind(handler: object) -> tuple[str, str]:

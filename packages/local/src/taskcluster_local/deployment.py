@@ -156,7 +156,7 @@ class Deployment:
         self.audit = Audit(store, clock)
         """Who did what, of all services."""
         self._accounts = self._open_accounts(configuration)
-        self.github = Github(store, clock)
+        self.github = Github(store, events, clock)
         """What is known of GitHub, and what was meant for it."""
         self.outbox = Outbox(store, configuration.notification_limit)
         """The notifications that have been sent, and go nowhere else."""

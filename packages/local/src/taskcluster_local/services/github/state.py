@@ -10,6 +10,7 @@ from typing import Any
 
 from ...encoding import dumps
 from ...errors import ApiError
+from ...events import Events
 from ...pages import Page
 from ...store import Row, Store
 from ...timestamps import Clock, normal, to_wire
@@ -65,8 +66,9 @@ class Github:
     and comments that were meant for GitHub, to be looked at (`statuses`, `comments`).
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, events: Events, clock: Clock) -> None:
         self._store = store
+        self._events = events
         self._clock = clock
         store.create(_TABLES)
 
@@ -87,13 +89,21 @@ class Github:
         _check_names(organization, repository)
         if taskclusterYml is not None:
             policy(taskclusterYml)
-        known = sanitized(organization), sanitized(repository)
+        names = {"organization": sanitized(organization), "repository": sanitized(repository)}
+        known = tuple(names.values())
         with self._store.transaction():
             self._store.run("INSERT OR REPLACE INTO github_repositories VALUES (?, ?, ?)", *known, installed)
+            # As JSON, which can hold any text that a payload can.
+            text = None if taskclusterYml is None else dumps(taskclusterYml)
+            row = self._store.one(
+                "SELECT taskclusterYml FROM github_files WHERE organization = ? AND repository = ?", *known
+            )
+            if text == (row and row["taskclusterYml"]):
+                return
             self._store.run("DELETE FROM github_files WHERE organization = ? AND repository = ?", *known)
-            if taskclusterYml is not None:
-                # As JSON, which can hold any text that a payload can.
-                self._store.run("INSERT INTO github_files VALUES (?, ?, ?)", *known, dumps(taskclusterYml))
+            if text is not None:
+                self._store.run("INSERT INTO github_files VALUES (?, ?, ?)", *known, text)
+            self._events.publish("github", "taskclusterYmlUpdate", names, **names)
 
     def taskcluster_yml(self, organization: str, repository: str) -> str | None:
         """Return the file of a repository that the app is installed for, None where there is none."""
