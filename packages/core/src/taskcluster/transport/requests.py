@@ -233,9 +233,8 @@ def _content(response: requests.Response) -> bytes:
     raw = response.raw
     if type(raw) is not urllib3.HTTPResponse or raw.tell():
         return response.content or b""
-    untyped: Any = response
     try:
-        untyped._content = raw.read(decode_content=True)
+        content = raw.read(decode_content=True)
     except urllib3.exceptions.ProtocolError as exc:
         raise requests.exceptions.ChunkedEncodingError(exc) from exc
     except urllib3.exceptions.DecodeError as exc:
@@ -244,8 +243,9 @@ def _content(response: requests.Response) -> bytes:
         raise requests.ConnectionError(exc) from exc
     except urllib3.exceptions.SSLError as exc:
         raise requests.exceptions.SSLError(exc) from exc
-    untyped._content_consumed = True
-    return cast("bytes", untyped._content)
+    untyped: Any = response
+    untyped._content, untyped._content_consumed = content, True
+    return content
 
 
 def _with_hook(hooks: Any, answers: list[requests.Response]) -> dict[str, Any]:
