@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import taskcluster
+from taskcluster_local import LocalTaskcluster
 from taskcluster_local.cli import main
 
 COMMAND = [sys.executable, "-W", "error", "-c", "import sys; from taskcluster_local.cli import main; sys.exit(main())"]
@@ -66,18 +67,29 @@ def test_the_token_can_be_given() -> None:
 def test_listening_to_other_machines_is_warned_of() -> None:
     with serving("--host", "0.0.0.0") as (process, settings, _):
         assert settings["TASKCLUSTER_ROOT_URL"].startswith("http://127.0.0.1:")
+        assert re.fullmatch(r"[A-Za-z0-9_-]{44}", settings["TASKCLUSTER_ACCESS_TOKEN"])
         process.terminate()
         _, errors = process.communicate(timeout=20)
         assert errors.startswith("taskcluster-local: warning: 0.0.0.0 is open to other machines.")
 
 
-def test_a_port_that_is_taken() -> None:
-    with serving() as (_, settings, _):
-        port = settings["TASKCLUSTER_ROOT_URL"].rpartition(":")[2]
-        done = subprocess.run([*COMMAND, "serve", "--port", port], capture_output=True, text=True, encoding="utf-8")
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"taskcluster-local: cannot listen at 127.0.0.1, port {port}:")
-        assert done.stdout == ""
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Puts back what `serve` does not leave as it was, where it runs in the tests' own process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalTaskcluster() as local:
+        port = local.root_url.rpartition(":")[2]
+        assert main(["serve", "--port", port]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"taskcluster-local: cannot listen at 127.0.0.1, port {port}:")
+    assert printed.out == ""
 
 
 def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,41 +140,65 @@ def test_what_is_in_a_file_is_added(tmp_path: Path) -> None:
         assert secrets.get("a")["secret"] == {"b": "c"}
 
 
-def test_adding_to_a_running_deployment(tmp_path: Path) -> None:
+def test_adding_to_a_running_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "setup.yml"
     file.write_text("secrets: {a: {secret: {b: c}}, d: {secret: {}}}", "utf-8")
-    with serving() as (_, settings, _):
-        for _ in range(2):
-            done = run("load", str(file), **settings)
-            assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: 2 secrets\n", "")
-        root_url = settings.pop("TASKCLUSTER_ROOT_URL")
-        assert run("load", str(file), "--root-url", root_url, **settings).returncode == 0
-        with taskcluster.Secrets(options({**settings, "TASKCLUSTER_ROOT_URL": root_url})) as secrets:
+    with LocalTaskcluster() as local:
+        settings = {
+            "TASKCLUSTER_ROOT_URL": local.root_url,
+            "TASKCLUSTER_CLIENT_ID": local.credentials["clientId"],
+            "TASKCLUSTER_ACCESS_TOKEN": local.credentials["accessToken"],
+        }
+        done = run("load", str(file), **settings)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: 2 secrets\n", "")
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        assert main(["load", str(file)]) == 0
+        monkeypatch.delenv("TASKCLUSTER_ROOT_URL")
+        assert main(["load", str(file), "--root-url", local.root_url]) == 0
+        assert capsys.readouterr() == (2 * f"{file}: 2 secrets\n", "")
+        with taskcluster.Secrets(local.options()) as secrets:
             assert secrets.list() == {"secrets": ["a", "d"]}
-        settings["TASKCLUSTER_ACCESS_TOKEN"] = "wrong"
-        done = run("load", str(file), "--root-url", root_url, **settings)
-        assert done.returncode == 1
-        assert done.stderr.startswith("taskcluster-local: secrets.a: ")
+        monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", "wrong")
+        assert main(["load", str(file), "--root-url", local.root_url]) == 1
+        assert capsys.readouterr().err.startswith("taskcluster-local: secrets.a: ")
 
 
-def test_what_cannot_be(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        ("serve --data x --memory", 2, "not allowed with argument"),
+        ("serve --port 70000", 2, "'70000' is no port: a number from 0 to 65535"),
+        ("serve --data .", 1, "holds other files"),
+        ("serve --data thesis.txt", 1, "cannot use"),
+        ("serve --load bad.yml", 1, "bad.yml:1: secrets: it must be a mapping"),
+        ("serve --load missing.yml", 1, "No such file"),
+        ("serve --export-to missing/x", 1, "cannot write"),
+        ("load bad.yml", 1, "bad.yml:1: secrets: it must be a mapping"),
+        ("load", 2, "FILE"),
+    ],
+)
+def test_what_cannot_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    status: int,
+    told: str,
+) -> None:
     (tmp_path / "bad.yml").write_text("secrets: 3", "utf-8")
     (tmp_path / "thesis.txt").touch()
-    for arguments, status, told in (
-        (["serve", "--data", "x", "--memory"], 2, "not allowed with argument"),
-        (["serve", "--port", "70000"], 2, "'70000' is no port: a number from 0 to 65535"),
-        (["serve", "--data", str(tmp_path)], 1, "holds other files"),
-        (["serve", "--data", str(tmp_path / "thesis.txt")], 1, "cannot use"),
-        (["serve", "--load", str(tmp_path / "bad.yml")], 1, "bad.yml:1: secrets: it must be a mapping"),
-        (["serve", "--load", str(tmp_path / "missing.yml")], 1, "No such file"),
-        (["serve", "--export-to", str(tmp_path / "missing" / "x")], 1, "cannot write"),
-        (["load", str(tmp_path / "bad.yml")], 1, "bad.yml:1: secrets: it must be a mapping"),
-        (["load"], 2, "FILE"),
-    ):
-        done = run(*arguments)
-        assert (done.returncode, done.stdout) == (status, ""), arguments
-        assert told in done.stderr
-        assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    try:
+        found: object = main(arguments.split())
+    except SystemExit as stop:
+        found = stop.code
+    printed = capsys.readouterr()
+    assert (found, printed.out) == (status, "")
+    assert told in printed.err
 
 
 def test_a_deployment_must_be_named(tmp_path: Path) -> None:

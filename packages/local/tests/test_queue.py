@@ -501,7 +501,9 @@ def test_only_the_newest_run_counts(create: Make, claim: Make, post: Make) -> No
     create()
     claim()
     post("runs/0/exception", {"reason": "worker-shutdown"})
+    assert post("runs/0/claim", WORKER).status == 409
     claim()
+    assert post("runs/0/claim", WORKER).status == 409
     for verb in ("completed", "failed", "reclaim"):
         answer = post(f"runs/0/{verb}")
         assert (answer.status, answer.message.endswith("is resolved or not running.")) == (409, True)
@@ -834,3 +836,18 @@ def test_the_priority_of_a_group(site: Any, create: Make, claim: Make, post: Mak
     assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["highest", "high", "high", "medium"]
     assert claim()[0]["status"]["taskId"] == slug(2)
     assert site.call("POST", f"{ROOT}/task-group/{slug(8)}/priority", payload).status == 404
+
+
+def test_the_priority_of_a_group_is_not_that_of_what_was_resolved_or_is_late(
+    site: Any, create: Make, claim: Make, post: Make, slug: Make
+) -> None:
+    group = slug(9)
+    create(1, taskGroupId=group)
+    claim()
+    post("runs/0/failed")
+    post("rerun")
+    create(2, taskGroupId=group, deadline=site.clock.at(minutes=1))
+    create(3, taskGroupId=group)
+    site.clock.advance(seconds=61)
+    found = site.ok("POST", f"{ROOT}/task-group/{group}/priority", {"newPriority": "high"})
+    assert found["taskIds"] == [slug(3)]

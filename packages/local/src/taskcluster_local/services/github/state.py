@@ -39,6 +39,11 @@ CREATE TABLE IF NOT EXISTS github_builds (
     created TEXT NOT NULL, updated TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS github_builds_by_age ON github_builds (created, taskGroupId);
+CREATE INDEX IF NOT EXISTS github_builds_of_organization ON github_builds (organization, created, taskGroupId);
+CREATE INDEX IF NOT EXISTS github_builds_of_pull_request
+    ON github_builds (organization, repository, pullRequestNumber, created, taskGroupId);
+CREATE INDEX IF NOT EXISTS github_builds_of_commit
+    ON github_builds (organization, repository, sha, created, taskGroupId);
 CREATE INDEX IF NOT EXISTS github_builds_of_repository
     ON github_builds (organization, repository, created, taskGroupId);
 CREATE INDEX IF NOT EXISTS github_builds_of_branch
