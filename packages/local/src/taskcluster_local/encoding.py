@@ -36,7 +36,7 @@ def without_halves(value: Any) -> Any:
 
 def dumps(value: Any) -> str:
     """Return `value` as compact JSON, ASCII only."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ascii(value)
 
 
 def pretty(value: Any) -> bytes:
@@ -95,6 +95,7 @@ def _constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
 
+_ascii = json.JSONEncoder(separators=(",", ":")).encode
 _compact = json.JSONEncoder(ensure_ascii=False).encode
 _quoted = json.encoder.encode_basestring
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
