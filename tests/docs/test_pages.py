@@ -1,0 +1,82 @@
+"""Every code block of the documentation does what the page says, in the order in which a reader meets them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from taskcluster_local import LocalTaskcluster
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<reason>not run: [^>]+) -->\n)?^```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S
+)
+NOT_RUN = 5
+"""So many blocks cannot run where a test runs; each says why."""
+
+
+class Block(NamedTuple):
+    """A code block of a page."""
+
+    language: str
+    code: str
+    line: int
+    reason: str | None
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text("utf-8")
+    for found in _BLOCK.finditer(text):
+        line = text.count("\n", 0, found.start("code")) + 1
+        yield Block(found["language"], found["code"], line, found["reason"])
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def reader(deployment: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A clean deployment that the environment names, and a folder to work in."""
+    deployment.reset()
+    for name in [name for name in os.environ if name.startswith("TASKCLUSTER_")]:
+        monkeypatch.delenv(name)
+    credentials = deployment.credentials
+    monkeypatch.setenv("TASKCLUSTER_ROOT_URL", deployment.root_url)
+    monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", credentials["clientId"])
+    monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", credentials["accessToken"])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_its_blocks_do_what_it_says(page: Path) -> None:
+    names: dict[str, object] = {"__name__": "__main__"}
+    printed: str | None = None
+    for block in blocks(page):
+        where = f"{page.name}, line {block.line}"
+        if block.language == "text":
+            assert printed == block.code, where
+            printed = None
+        elif block.reason is None:
+            assert block.language == "python", f"{where}: nothing runs {block.language}; say `<!-- not run: why -->`"
+            # Padded, so that a traceback names the page's line.
+            code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                exec(code, names)
+            printed = output.getvalue()
+
+
+def test_few_blocks_are_not_run() -> None:
+    assert sum(block.reason is not None for page in PAGES for block in blocks(page)) == NOT_RUN

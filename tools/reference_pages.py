@@ -1,0 +1,120 @@
+"""The pages of the documentation that tell of each service's methods, exchanges and types, made of the specs.
+
+A hook of MkDocs: the pages are made when the site is built, and are in no folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from taskcluster_codegen import docstrings, naming, typed
+from taskcluster_codegen.spec import Exchange, Method, Spec, load_all
+
+__all__ = ["on_files", "page", "path"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page for each service."""
+    for spec in load_all(ROOT / "specs", ROOT):
+        files.append(File.generated(config, path(spec), content=page(spec)))
+    return files
+
+
+def path(spec: Spec) -> str:
+    """Return the name of a service's page."""
+    # A page named index would be that of the folder.
+    return f"reference/{'index-service' if spec.serviceName == 'index' else spec.serviceName}.md"
+
+
+def page(spec: Spec) -> str:
+    """Return the page of a service, as Markdown."""
+    types = typed.of_spec(spec)
+    names = frozenset(types.names)
+    name, variable = spec.className, naming.variable(spec.serviceName)
+    parts = [
+        f"# {spec.title}",
+        spec.description,
+        f"```python\nimport taskcluster\n\n{variable} = taskcluster.{name}(taskcluster.optionsFromEnvironment())\n```",
+        f"The async class is `taskcluster.aio.{name}`; the types are in `{spec.package}.types`. "
+        f"`pip install {naming.distribution(spec.serviceName)}` installs this service alone.",
+        "## Methods",
+        *(part for method in spec.methods for part in _method(method, types, names)),
+    ]
+    if spec.exchanges:
+        parts += [
+            "## Exchanges",
+            f"{spec.eventsDescription} They are methods of `taskcluster.{spec.eventsClassName}`.",
+            *(part for exchange in spec.exchanges for part in _exchange(spec, exchange, types, names)),
+        ]
+    parts.append("## Types")
+    for definition in types.definitions:
+        parts += [f"### {definition.name}", _text(definition.summary)]
+        if isinstance(definition, typed.Alias):
+            parts.append(_type(definition.type, names))
+        else:
+            parts.append(_keys(definition, names))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _method(method: Method, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
+    yield f"### {method.name}"
+    yield f"**{method.title}.** {_text(method.description)}"
+    if method.removedBefore:
+        yield f"Gone from Taskcluster {method.removedBefore}: only older deployments answer it, and calling it warns."
+    yield f"```text\n{docstrings.signature(method)}\n```"
+    facts = [f"`{method.method.upper()} {method.route}`", method.stability]
+    facts.append("no scopes" if method.scopes is None else f"scopes: {docstrings.scopes(method.scopes)}")
+    lines = [" · ".join(facts)]
+    if method.input:
+        lines.append(f"payload: {_type(types.payloads[method.input], names)}")
+    if method.query:
+        lines.append(f"query: {', '.join(f'`{name}`' for name in method.query)}")
+    if method.output:
+        lines.append(f"returns: {_type(types.results[method.output], names)}")
+    yield "\n".join(f"- {line}" for line in lines)
+
+
+def _exchange(spec: Spec, exchange: Exchange, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
+    yield f"### {exchange.name}"
+    yield f"**{exchange.title}.** {_text(exchange.description)}"
+    message = _type(types.results[exchange.schema], names) if exchange.schema else "any object"
+    words = [f"- `{word.name}`: {word.summary}" for word in exchange.routingKey]
+    yield f"`{spec.exchangePrefix}{exchange.exchange}` · messages: {message}"
+    yield "\n".join(["The parts of its routing key:", "", *words])
+
+
+def _keys(record: typed.Record, names: frozenset[str]) -> str:
+    if not record.keys:
+        return "It has no keys."
+    rows = [
+        f"| `{key.name}` | {_type(key.type, names)} | {'' if key.required else 'optional'} | {_cell(key.summary)} |"
+        for key in record.keys
+    ]
+    return "\n".join(["| key | type | | |", "| --- | --- | --- | --- |", *rows])
+
+
+def _type(text: str, names: frozenset[str]) -> str:
+    """Return a type as code, in which the names of other types are links."""
+    pieces = re.split(r"(\w+)", text)
+    if '"' in text or not names.intersection(pieces):
+        return f"`{text}`"
+    plain = re.compile(r"([\[\]|_*])")
+    return "".join(
+        f"[`{piece}`](#{piece.lower()})" if piece in names else plain.sub(r"\\\1", piece) for piece in pieces
+    )
+
+
+def _cell(text: str) -> str:
+    return _text(text).replace("|", "\\|")
+
+
+def _text(text: str) -> str:
+    """Return prose in which nothing is taken for HTML."""
+    return re.sub(r"<(?=[A-Za-z/])(?![^`]*`(?:[^`]*`[^`]*`)*[^`]*$)", "&lt;", text)
