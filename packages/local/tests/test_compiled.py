@@ -249,10 +249,13 @@ ACCEPTS: dict[str, Any] = {}
     ],
     ids=str,
 )
-def test_both_agree_on_odd_values(schema: Any) -> None:
+def test_odd_values_that_are_accepted_fit(schema: Any) -> None:
     accepts, reference = compiled(schema), Schemas({"s/v1/a.json": schema}).schema("s/v1/a.json")
     assert accepts is not None
     for value in [*ODD, *([value, other] for value in ODD for other in ODD), *({"a": value} for value in ODD)]:
+        # What it refuses jsonschema decides, whose older versions take [1] for [true].
+        assert not accepts(value) or reference.errors(value) == [], value
+    for value in SCALARS:
         assert accepts(value) == (reference.errors(value) == []), value
 
 
