@@ -91,7 +91,7 @@ def make_call(
 def answer(status: int, body: Any = None, **headers: str) -> Response:
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, {"Content-Type": "application/json", **named}, raw, "the library's response")
+    return Response(status, {"Content-Type": "application/json", **named}, raw, lambda: "the library's response")
 
 
 def drive(

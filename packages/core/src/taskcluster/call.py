@@ -227,7 +227,7 @@ def result(call: Call, response: Response) -> Any:
                 exc,
                 status_code=response.status,
             ) from exc
-        return {"response": response.native}
+        return {"response": response.native()}
 
 
 def _says_json(response: Response) -> bool:

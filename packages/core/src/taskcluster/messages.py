@@ -30,8 +30,8 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    native: Any
-    """The HTTP library's own response, whose body stays readable."""
+    native: Callable[[], Any]
+    """Returns the HTTP library's own response, whose body stays readable."""
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

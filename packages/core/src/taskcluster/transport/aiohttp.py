@@ -166,7 +166,7 @@ async def _exchange(
 ) -> messages.Response:
     # Not `async with`: at its end the response counts as closed, and its body could not be read again.
     response = await session.request(request.method, URL(request.url, encoded=True), **arguments)
-    return messages.Response(response.status, response.headers, await response.read(), response)
+    return messages.Response(response.status, response.headers, await response.read(), lambda: response)
 
 
 @lru_cache(maxsize=16)

@@ -1,24 +1,31 @@
 """The sync transport, on requests.
 
-It goes through Session.send and adapters, as everyone's own sessions and every mock of requests expect, and passes by
-Session.request, which reads the environment and quotes the URL anew on each call.
+Over a session of the caller's it goes through Session.send and adapters, as everyone's own sessions and every mock of
+requests expect, and passes by Session.request, which reads the environment and quotes the URL anew on each call.
+
+Where there is no such session, what requests adds to urllib3 (pools chosen anew, cookies, redirects, hooks, three
+case-insensitive dicts) takes more time than all else that a call does, and nothing of it is used: then a call takes the
+connection pool of requests' adapter and speaks to that, unless a program has put something of its own in the place
+where requests sends.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, cast
 
 import requests
+import requests.adapters
+import requests.sessions
 import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
-from requests.utils import default_user_agent, get_encoding_from_headers
+from requests.utils import default_user_agent
 
 from .. import messages
 from ..exceptions import TaskclusterConnectionError
@@ -31,56 +38,15 @@ _POOL_SIZE = 100
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that remembers the pool it used last: requests works it out anew for each request.
-
-    `send` itself stays requests' own, which is where mocks step in.
-    """
-
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE)
-        self._last: tuple[Any, Any] | None = None
-
-    def get_connection_with_tls_context(
-        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        key = (_root(request.url or ""), verify, cert, frozenset(proxies.items()) if proxies else None)
-        if self._last is None or self._last[0] != key:
-            self._last = (key, super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert))
-        return self._last[1]
-
-    def build_response(self, req: PreparedRequest, resp: Any) -> requests.Response:
-        # As requests does it, except that no cookies are looked for: Taskcluster sets none.
-        response = requests.Response()
-        response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = resp
-        response.reason = resp.reason
-        response.url = req.url or ""
-        response.request = req
-        setattr(response, "connection", self)  # noqa: B010 - an attribute that the types of requests leave out
-        return response
 
     def close(self) -> None:
         # urllib3 closes a pool when nobody refers to it any more, and a kept response or exception may for long.
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 - a container of urllib3's that refuses to be iterated over
                 manager.pools[key].close()
-        self._last = None
         super().close()
-
-    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
-        if proxies:
-            return super().request_url(request, proxies)
-        url = request.url or ""
-        return url[len(_root(url)) :]
-
-
-class _NoCookies(RequestsCookieJar):
-    """Keeps nothing: Taskcluster sets no cookies, and looking for them takes its time."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        pass
 
 
 class _Session(requests.Session):
@@ -89,17 +55,39 @@ class _Session(requests.Session):
     def __init__(self, user_agent: str) -> None:
         super().__init__()
         self.headers = CaseInsensitiveDict({"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate"})
-        self.cookies = _NoCookies()
+        self.adapter = _Adapter()
+        self.route: _Route | None = None
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # Redirects are never followed, so there is no need to work out where one leads.
-        return None
+            self.mount(scheme, self.adapter)
 
 
-def _root(url: str) -> str:
-    return url[: url.find("/", 8)]
+class _Route(NamedTuple):
+    """The way to a deployment, for as long as the environment says the same."""
+
+    root: str
+    settings: dict[str, Any]
+    """What the environment said; the same object for as long as it does."""
+    pool: Any
+    """Of connections, to the deployment or to a proxy before it."""
+    prefix: str
+    """Stands before the path in the request line: some proxies are told the whole URL."""
+
+    @classmethod
+    def to(cls, root: str, adapter: HTTPAdapter, settings: dict[str, Any]) -> _Route:
+        """Find the way that requests would take.
+
+        Raises:
+            urllib3.exceptions.LocationValueError: There is no host.
+            OSError: There is no such file of certificates.
+        """
+        request = PreparedRequest()
+        request.url = url = f"{root}/"
+        # requests leaves these methods without types.
+        untyped: Any = adapter
+        proxies, verify, cert = settings["proxies"], settings["verify"], settings["cert"]
+        pool = untyped.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        untyped.cert_verify(pool, url, verify, cert)
+        return cls(root, settings, pool, untyped.request_url(request, proxies)[:-1])
 
 
 class RequestsTransport:
@@ -113,7 +101,7 @@ class RequestsTransport:
     def __init__(self, session: requests.Session | None, user_agent: str) -> None:
         self.given = session
         self._user_agent = user_agent
-        self._own: requests.Session | None = None
+        self._own: _Session | None = None
         self._pid = os.getpid()
         self._settings: tuple[Any, dict[str, Any]] | None = None
 
@@ -123,11 +111,18 @@ class RequestsTransport:
         Raises:
             TaskclusterConnectionError: There was no whole answer.
         """
-        session = self.given or self._session()
-        prepared = self._prepare(session, request)
         try:
-            response = self._exchange(session, prepared, request, stream=session is not self.given)
-            return messages.Response(response.status_code, response.headers, _content(response), response)
+            if self.given is None and not _replaced():
+                raw = self._directly(request, request.body)
+                try:
+                    content = raw.read(decode_content=True)
+                except urllib3.exceptions.HTTPError as exc:
+                    raise _of_requests(exc, _READING) from exc
+                native = partial(self._as_of_requests, request, raw, content)
+                return messages.Response(raw.status, raw.headers, content, native)
+            response = self._exchange(request, stream=False)
+            content = response.content or b""
+            return messages.Response(response.status_code, response.headers, content, lambda: response)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
@@ -141,14 +136,10 @@ class RequestsTransport:
         Raises:
             TaskclusterConnectionError: There was no answer.
         """
-        session = self.given or self._session()
-        prepared = self._prepare(session, request)
-        if body is not None:
-            untyped: Any = prepared
-            untyped.body = body
-            prepared.headers["Content-Length"] = request.headers["Content-Length"]
         try:
-            return self._exchange(session, prepared, request, stream=True)
+            if self.given is None and not _replaced():
+                return self._as_of_requests(request, self._directly(request, request.body if body is None else body))
+            return self._exchange(request, body, stream=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             # Not chained: the text of requests' exceptions holds the URL, which may be a signed one.
             raise TaskclusterConnectionError(_says(request, exc), None) from None
@@ -159,15 +150,61 @@ class RequestsTransport:
         if own is not None and self._pid == os.getpid():
             own.close()
 
-    def _exchange(
-        self, session: requests.Session, prepared: PreparedRequest, request: messages.Request, *, stream: bool = False
+    def _directly(self, request: messages.Request, body: bytes | Iterable[bytes] | None) -> urllib3.HTTPResponse:
+        """Return the answer, its body unread, over the connections of our own session."""
+        session = self._session()
+        settings = self._environment(session, request.url)
+        root = _root(request.url)
+        route = session.route
+        try:
+            if route is None or route.root != root or route.settings is not settings:
+                route = session.route = _Route.to(root, session.adapter, settings)
+        except urllib3.exceptions.HTTPError as exc:
+            raise requests.exceptions.InvalidURL(exc) from exc
+        try:
+            answer: urllib3.HTTPResponse = route.pool.urlopen(
+                request.method,
+                route.prefix + request.url[len(root) :],
+                body,
+                _headers(session.headers, request),
+                retries=session.adapter.max_retries,
+                redirect=False,
+                assert_same_host=False,
+                timeout=None if request.timeout is None else _timeout(*request.timeout),
+                preload_content=False,
+                decode_content=False,
+            )
+            return answer
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            # The session closes the pool of a deployment that it has not spoken to for long.
+            session.route = None
+            raise _of_requests(exc, _SENDING) from exc
+
+    def _as_of_requests(
+        self, request: messages.Request, raw: urllib3.HTTPResponse, content: bytes | None = None
     ) -> requests.Response:
-        settings: dict[str, Any] = self._environment(session, request.url)
+        session = self._session()
+        # requests leaves these out of its types.
+        untyped: Any = session.adapter
+        response: Any = untyped.build_response(self._prepare(session, request), raw)
+        if content is not None:
+            response._content, response._content_consumed = content, True
+        answer: requests.Response = response
+        return answer
+
+    def _exchange(
+        self, request: messages.Request, body: Iterable[bytes] | None = None, *, stream: bool
+    ) -> requests.Response:
+        session = self.given or self._session()
+        prepared = self._prepare(session, request)
+        if body is not None:
+            untyped: Any = prepared
+            untyped.body = body
+        settings: dict[str, Any] = {**self._environment(session, request.url)}
         if stream:
-            settings = {**settings, "stream": True}
+            settings["stream"] = True
         answers: list[requests.Response] = []
-        if session is self.given:
-            prepared.hooks = _with_hook(prepared.hooks, answers)
+        prepared.hooks = _with_hook(prepared.hooks, answers)
         try:
             return session.send(prepared, timeout=request.timeout, allow_redirects=False, **settings)
         except ValueError:
@@ -176,7 +213,7 @@ class RequestsTransport:
                 raise
             return answers[0]
 
-    def _session(self) -> requests.Session:
+    def _session(self) -> _Session:
         # After a fork the child must not speak over the parent's sockets.
         if self._own is None or self._pid != os.getpid():
             self._pid = os.getpid()
@@ -189,21 +226,17 @@ class RequestsTransport:
         prepared.method = request.method
         prepared.url = request.url
         prepared.body = request.body
-        headers: list[tuple[str, Any]] = [*session.headers.items(), *request.headers.items()]
-        prepared.headers = CaseInsensitiveDict(headers)
-        if request.body is not None:
-            prepared.headers["Content-Length"] = str(len(request.body))
-        elif request.method not in ("GET", "HEAD"):
-            prepared.headers["Content-Length"] = "0"
+        prepared.headers = CaseInsensitiveDict(_headers(session.headers, request))
         prepared.hooks = default_hooks()
+        # requests leaves this method without types.
+        untyped: Any = prepared
+        untyped.prepare_cookies(session.cookies if session is self.given else {})
         if session is self.given:
             self._prepare_given(session, request, prepared)
         return prepared
 
     def _prepare_given(self, session: requests.Session, request: messages.Request, prepared: PreparedRequest) -> None:
         """Apply what the caller set on their session, as Session.prepare_request would."""
-        # requests leaves these methods without types.
-        untyped: Any = prepared
         # None takes a header out, in requests' sessions.
         unset = [name for name, value in cast("Mapping[str, Any]", prepared.headers).items() if value is None]
         for name in unset:
@@ -211,8 +244,8 @@ class RequestsTransport:
         if prepared.headers.get("User-Agent") == default_user_agent():
             prepared.headers["User-Agent"] = self._user_agent
         if session.auth and "Authorization" not in request.headers:
+            untyped: Any = prepared
             untyped.prepare_auth(session.auth, request.url)
-        untyped.prepare_cookies(session.cookies)
         prepared.hooks = session.hooks
 
     def _environment(self, session: requests.Session, url: str) -> dict[str, Any]:
@@ -220,32 +253,70 @@ class RequestsTransport:
         if session is self.given:
             return dict(session.merge_environment_settings(url, {}, None, None, None))
         key = (snapshot(url), _root(url))
-        if self._settings is None or self._settings[0] != key:
-            self._settings = (key, dict(session.merge_environment_settings(url, {}, None, None, None)))
-        return self._settings[1]
+        known = self._settings
+        if known is None or known[0] != key:
+            # Other threads may put another deployment's in its place at any time.
+            known = self._settings = (key, dict(session.merge_environment_settings(url, {}, None, None, None)))
+        return known[1]
 
 
-def _content(response: requests.Response) -> bytes:
-    """Return the body of a response; `response.content` has it too.
+def _replaced() -> bool:
+    """Return whether a program has put something of its own, a mock or a tracer, in a place where requests sends."""
+    return not (
+        getattr(requests.Session.send, "__globals__", None) is _SESSIONS
+        and getattr(requests.Session.get_adapter, "__globals__", None) is _SESSIONS
+        and getattr(HTTPAdapter.send, "__globals__", None) is _ADAPTERS
+    )
 
-    requests would read it by way of three generators, and once more to see that there is no more.
-    """
-    raw = response.raw
-    if type(raw) is not urllib3.HTTPResponse or raw.tell():
-        return response.content or b""
-    try:
-        content = raw.read(decode_content=True)
-    except urllib3.exceptions.ProtocolError as exc:
-        raise requests.exceptions.ChunkedEncodingError(exc) from exc
-    except urllib3.exceptions.DecodeError as exc:
-        raise requests.exceptions.ContentDecodingError(exc) from exc
-    except urllib3.exceptions.ReadTimeoutError as exc:
-        raise requests.ConnectionError(exc) from exc
-    except urllib3.exceptions.SSLError as exc:
-        raise requests.exceptions.SSLError(exc) from exc
-    untyped: Any = response
-    untyped._content, untyped._content_consumed = content, True
-    return content
+
+_SESSIONS, _ADAPTERS = vars(requests.sessions), vars(requests.adapters)
+
+
+def _root(url: str) -> str:
+    return url[: url.find("/", 8)]
+
+
+def _headers(usual: Mapping[str, Any], request: messages.Request) -> dict[str, Any]:
+    """Return the headers of a request, over those that a session usually sends."""
+    named = {name.lower() for name in request.headers}
+    headers = {name: value for name, value in usual.items() if name.lower() not in named}
+    headers.update(request.headers)
+    if "content-length" not in named:
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        elif request.method not in ("GET", "HEAD"):
+            headers["Content-Length"] = "0"
+    return headers
+
+
+@lru_cache(maxsize=16)
+def _timeout(connect: float, read: float) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=connect, read=read)
+
+
+_Meanings = tuple[tuple[type[Exception], type[requests.RequestException]], ...]
+
+_SENDING: _Meanings = (
+    (urllib3.exceptions.NewConnectionError, requests.ConnectionError),
+    (urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout),
+    (urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout),
+    (urllib3.exceptions.ProxyError, requests.exceptions.ProxyError),
+    (urllib3.exceptions.SSLError, requests.exceptions.SSLError),
+)
+_READING: _Meanings = (
+    (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError),
+    (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError),
+    (urllib3.exceptions.SSLError, requests.exceptions.SSLError),
+)
+
+
+def _of_requests(exc: Exception, meanings: _Meanings) -> requests.RequestException:
+    """Return the exception of requests that tells what one of urllib3 does; the first meaning that fits holds."""
+    reason = exc.reason if isinstance(exc, urllib3.exceptions.MaxRetryError) else exc
+    for of_urllib3, of_requests in meanings:
+        if isinstance(reason, of_urllib3):
+            return of_requests(exc)
+    return requests.ConnectionError(exc)
 
 
 def _with_hook(hooks: Any, answers: list[requests.Response]) -> dict[str, Any]:
