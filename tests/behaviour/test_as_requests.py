@@ -68,7 +68,8 @@ def test_a_tracer_in_the_place_of_requests_sees_each_call(server: Server, monkey
 def test_what_is_no_json_comes_as_a_response_of_requests(server: Server) -> None:
     server.script(respond(303, b"elsewhere", {"Location": "http://[broken", "Set-Cookie": "a=b"}))
     with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
-        response = queue.task(TASK)["response"]
+        kept: Any = queue.task(TASK)
+        response = kept["response"]
         queue.task(TASK)
     assert isinstance(response, requests.Response)
     assert (response.status_code, response.text, response.headers["location"]) == (303, "elsewhere", "http://[broken")
@@ -82,8 +83,8 @@ def test_threads_that_speak_to_two_deployments_get_each_its_own(server: Server) 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        for each, name in ((server, "one"), (other, "other")):
-            each.script(*[respond(200, {"name": name})] * 200)
+        server.script(*[respond(200, {"name": "one"})] * 200)
+        other.script(*[respond(200, {"name": "other"})] * 200)
         with ThreadPoolExecutor(8) as pool:
             asked = [(server, b"one"), (other, b"other")] * 200
             got = pool.map(lambda one: transport.send(Request("GET", f"{one[0].root_url}/", {}, None, (5, 5))), asked)
