@@ -69,8 +69,6 @@ class Deployment:
         self.finished: dict[str, dict[str, str]] = {}
         self.open = 0
         self.connections = 0
-        self.busy = 0
-        self.most_busy = 0
         self.errors: list[BaseException] = []
         self._uploads: dict[str, dict[str, Any]] = {}
         self._live: set[socket.socket] = set()
@@ -165,17 +163,11 @@ class Deployment:
         received = Received(method, path, query, headers, body, number)
         with self.changed:
             self.received.append(received)
-            self.busy += 1
-            self.most_busy = max(self.most_busy, self.busy)
-        try:
-            if path.startswith("/storage/"):
-                blob = self.blobs.get(key, Blob(b""))
-                return (fault or storage)(self, connection, received, blob)
-            return self._api(connection, received)
-        finally:
-            with self.changed:
-                self.busy -= 1
-                self.changed.notify_all()
+            self.changed.notify_all()
+        if path.startswith("/storage/"):
+            blob = self.blobs.get(key, Blob(b""))
+            return (fault or storage)(self, connection, received, blob)
+        return self._api(connection, received)
 
     def _api(self, connection: socket.socket, received: Received) -> bool:
         status, body = self._called(received)
