@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import platform
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from . import transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, contenders
 from .report import Measured, table
-from .rows import BUILD_COLD, ROWS, STARTS, Row
+from .rows import BUILD_COLD, LOAD_TYPES, ROWS, STARTS, Row
 
 _HERE = Path(__file__).parent
 _HTTP_LIBRARIES = {"requests", "urllib3", "aiohttp"}
@@ -44,12 +45,17 @@ def main() -> None:
             parser.error(f"no row {name!r}; there are {', '.join(known)}")
 
     results = _measure(published_python(), arguments.rows or known, arguments.rounds)
-    loaded = sorted(_HTTP_LIBRARIES & modules_loaded_by(sys.executable, BUILD_COLD))
+    modules = modules_loaded_by(sys.executable, BUILD_COLD)
+    loaded = sorted(_HTTP_LIBRARIES & modules)
+    types = sorted(name for name in modules if name.startswith("taskcluster") and name.endswith(".types"))
+    spared = statistics.median(_added(sys.executable, LOAD_TYPES) for _ in range(arguments.rounds))
     versions = ", ".join(f"{name} {version}" for name, version in libraries().items())
     text = "\n\n".join(
         [
             table(results),
             f"HTTP libraries that our client loads to build a client and a URL: {', '.join(loaded) or 'none'}.",
+            f"Modules of types that it loads for that: {', '.join(types) or 'none'}; those of auth, queue and "
+            f"worker-manager together would take {spared * 1e3:.1f} ms.",
             f"Medians of {arguments.rounds} rounds beside {PUBLISHED}, Python {platform.python_version()}; "
             f"both clients with {versions}.",
         ]
@@ -59,7 +65,7 @@ def main() -> None:
         _HERE.joinpath("results.md").write_text(f"# Results\n\n{text}\n", encoding="utf-8")
         seconds = {measured.row.name: measured.seconds for measured in results}
         _HERE.joinpath("results.json").write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
-    if arguments.check and (loaded or not all(measured.met() for measured in results)):
+    if arguments.check and (loaded or types or not all(measured.met() for measured in results)):
         sys.exit(1)
 
 
@@ -94,13 +100,13 @@ def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
 
 
 def _starts(code: str, published: str) -> dict[str, Once]:
-    """Return what measures the time that code adds to the start of its own interpreter."""
+    return {"ours": lambda: _added(sys.executable, code), "published": lambda: _added(published, code)}
 
-    def added(python: str) -> float:
-        bare = seconds_to_run(python, "pass")
-        return seconds_to_run(python, code) - bare
 
-    return {"ours": lambda: added(sys.executable), "published": lambda: added(published)}
+def _added(python: str, code: str) -> float:
+    """Return the seconds that code adds to the start of an interpreter of its own."""
+    bare = seconds_to_run(python, "pass")
+    return seconds_to_run(python, code) - bare
 
 
 def _repeated(worker: Child, row: Row) -> Once:

@@ -97,8 +97,8 @@ def seconds_to_run(python: str, code: str) -> float:
 
 
 def modules_loaded_by(python: str, code: str) -> set[str]:
-    """Return the top-level modules that are loaded after `code` in a new interpreter."""
-    show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    """Return the modules that are loaded after `code` in a new interpreter."""
+    show = "import sys; print(*sys.modules)"
     answer = subprocess.run(
         [python, "-c", f"{code}; {show}"], env=_environment(), check=True, capture_output=True, text=True
     )
