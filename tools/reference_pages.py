@@ -1,11 +1,14 @@
-"""The pages of the documentation that tell of each service's methods, exchanges and types, made of the specs.
+"""The pages of the documentation that tell of each service's methods, exchanges and types, made of the specs, and the
+page of the commands, made of what they say of themselves.
 
 A hook of MkDocs: the pages are made when the site is built, and are in no folder.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +18,39 @@ from mkdocs.structure.files import File, Files
 from taskcluster_codegen import docstrings, naming, typed
 from taskcluster_codegen.spec import Exchange, Method, Spec, load_all
 
-__all__ = ["on_files", "page", "path"]
+__all__ = ["COMMANDS", "COMMANDS_PAGE", "commands", "on_files", "page", "path"]
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMANDS_PAGE = "reference/commands.md"
+COMMANDS = (
+    "taskcluster-local serve",
+    "taskcluster-local load",
+    "taskcluster-codegen",
+    "taskcluster-codegen new",
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each service."""
     for spec in load_all(ROOT / "specs", ROOT):
         files.append(File.generated(config, path(spec), content=page(spec)))
+    files.append(File.generated(config, COMMANDS_PAGE, content=commands()))
     return files
+
+
+def commands() -> str:
+    """Return the page of the commands, as Markdown."""
+    parts = ["# Commands", "What each says when it is asked for `--help`."]
+    for command in COMMANDS:
+        help_text = subprocess.run(
+            [*command.split(), "--help"],
+            env={**os.environ, "COLUMNS": "90"},
+            check=True,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        ).stdout
+        parts += [f"## {command}", f"```text\n{help_text}```"]
+    return "\n\n".join(parts) + "\n"
 
 
 def path(spec: Spec) -> str:

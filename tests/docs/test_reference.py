@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 
 from taskcluster_codegen.spec import load_all
 
@@ -40,3 +41,12 @@ def test_a_page_has_every_method_and_exchange_and_no_link_that_leads_nowhere(pag
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.serviceName)
 def test_a_page_is_in_the_navigation(pages: Any, spec: Any) -> None:
     assert f"- {pages.path(spec)}\n" in (ROOT / "mkdocs.yml").read_text("utf-8")
+
+
+def test_each_command_that_is_installed_says_what_it_takes(pages: Any) -> None:
+    projects = [tomllib.loads(path.read_text("utf-8"))["project"] for path in ROOT.glob("packages/*/pyproject.toml")]
+    installed = {name for project in projects for name in project.get("scripts", {})}
+    assert {command.partition(" ")[0] for command in pages.COMMANDS} == installed
+    text = pages.commands()
+    assert re.findall(r"^usage: ([a-z-]+(?: [a-z]+)?)", text, re.MULTILINE) == list(pages.COMMANDS)
+    assert f"- {pages.COMMANDS_PAGE}\n" in (ROOT / "mkdocs.yml").read_text("utf-8")

@@ -142,6 +142,20 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(here, documents, capsy
     assert [path.name for path in here.iterdir()] == ["served"]
 
 
+@pytest.mark.parametrize("option", ["--check", "--root here", "--specs here"])
+def test_options_for_what_is_there_do_not_go_with_new(here, capsys, option):
+    with pytest.raises(SystemExit) as caught:
+        main([*option.split(), "new", "widgets"])
+    assert caught.value.code == 2
+    assert "--check, --root and --specs are for one that is there" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_a_source_may_stand_before_new(here, documents):
+    assert main(["--references", str(documents), "new", "widget-store", "--directory", "made"]) == 0
+    assert main(["--check", "--root", "made", "--references", str(documents)]) == 0
+
+
 def test_a_malformed_reference_leaves_nothing_behind(here, documents, capsys):
     file = documents / "references/widget-store/v1/api.json"
     file.write_text(file.read_text("utf-8").replace('"stable"', '"solid"'), "utf-8")

@@ -17,7 +17,10 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command == "new" and (given.check or given.specs or given.root != Path()):
+        parser.error("new begins a distribution: --check, --root and --specs are for one that is there")
     try:
         with _source(given) as read:
             return _new(given, read) if given.command == "new" else _generate(given, read)
@@ -50,15 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--distribution", metavar="NAME", help="what it is installed by; <service>-client where left out")
     new.add_argument("--directory", type=Path, metavar="DIR", help="where to; ./<distribution> where left out")
     new.add_argument("--api-version", default="v1", metavar="V", help="as in URLs (default: %(default)s)")
-    _add_sources(new.add_mutually_exclusive_group(), "take the service from")
+    # Else what stands before the word new would be lost.
+    _add_sources(new.add_mutually_exclusive_group(), "take the service from", default=argparse.SUPPRESS)
     return parser
 
 
-def _add_sources(group: argparse._MutuallyExclusiveGroup, what: str) -> None:  # pyright: ignore[reportPrivateUsage]
-    group.add_argument(
-        "--references", type=Path, metavar="DIR", help=f"{what} a folder with `references/` and `schemas/`"
-    )
-    group.add_argument("--root-url", metavar="URL", help=f"{what} what this deployment serves")
+def _add_sources(
+    group: argparse._MutuallyExclusiveGroup,  # pyright: ignore[reportPrivateUsage]
+    what: str,
+    default: str | None = None,
+) -> None:
+    folder = f"{what} a folder with `references/` and `schemas/`"
+    group.add_argument("--references", type=Path, metavar="DIR", default=default, help=folder)
+    group.add_argument("--root-url", metavar="URL", default=default, help=f"{what} what this deployment serves")
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def sentence(title: str) -> str:
 def package(spec: Spec, name: str) -> str:
     """Return the docstring of a service's package."""
     return _paragraphs(
-        f"Python client of Taskcluster's {spec.title} service.",
+        f"Python client of the {spec.title} service.",
         wrapped(
             f"The async class is in `{name}.aio`. Programs find all of it in `taskcluster` and `taskcluster.aio` too.",
             WIDTH,
