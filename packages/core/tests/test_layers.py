@@ -30,7 +30,14 @@ LAYERS: list[set[str]] = [
         "validation",
     },
     {"call", "pages"},
-    {"transport", "transport.aiohttp", "transport.deadlines", "transport.environment", "transport.requests"},
+    {
+        "transport",
+        "transport.aiohttp",
+        "transport.deadlines",
+        "transport.environment",
+        "transport.heads",
+        "transport.requests",
+    },
 ]
 """Values, decisions, procedures, transports. Every module that is not named here is of the layer above them."""
 TOP = len(LAYERS)
@@ -41,6 +48,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "slugs": {"slugid"},
     "urls": {"taskcluster_urls"},
     "validation": {"jsonschema", "referencing"},
+    "transport.heads": {"urllib3"},
     "transport.requests": {"requests", "urllib3"},
     "transport.aiohttp": {"aiohttp", "yarl"},
 }

@@ -30,6 +30,7 @@ from requests.utils import default_user_agent
 from .. import messages
 from ..exceptions import TaskclusterConnectionError
 from .environment import snapshot
+from .heads import read_plain_heads
 
 __all__ = ["RequestsTransport"]
 
@@ -40,6 +41,7 @@ _POOL_SIZE = 100
 class _Adapter(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE)
+        read_plain_heads(self.poolmanager)
 
     def close(self) -> None:
         # urllib3 closes a pool when nobody refers to it any more, and a kept response or exception may for long.

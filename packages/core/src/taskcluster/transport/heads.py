@@ -1,0 +1,95 @@
+"""Answer heads without the parser of e-mails.
+
+http.client hands every head to the `email` package, which takes a fifth of a whole call over loopback. A head that
+looks as servers write them, and has arrived whole, is read here by one regular expression; any other is left to
+http.client, so that what is odd is understood, or refused, as ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse
+from typing import Any, cast
+
+import urllib3.connection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+
+__all__ = ["read_plain_heads"]
+
+_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n"
+    # No more than http.client allows, which counts them.
+    rb"((?:[!-9;-~]+:[^\r\n]*\r\n){1,99})"
+    rb"\r\n"
+)
+_FIELD = re.compile(r"([!-9;-~]+):[ \t]*([^\r\n]*)\r\n")
+_CONNECTIONS = (urllib3.connection.HTTPConnection, urllib3.connection.HTTPSConnection)
+
+
+def read_plain_heads(manager: PoolManager) -> None:
+    """Have the pools that a manager makes from now on read plain heads so."""
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class PlainResponse(HTTPResponse):
+    """An answer whose head `begin` understands as http.client's does."""
+
+    # What http.client sets, and its types leave out.
+    code: int
+    chunked: bool
+    chunk_left: int | None
+    will_close: bool
+    length: int | None
+    _method: str
+    _check_close: Callable[[], bool]
+
+    def begin(self) -> None:
+        """Read the head, and leave the body."""
+        # Sockets that stand in for real ones, in tests, may have a file that cannot peek.
+        peek = getattr(self.fp, "peek", None)
+        begun = cast("HTTPMessage | None", self.headers) is not None
+        found = None if begun or peek is None or self.debuglevel > 0 else _HEAD.match(peek())
+        if found is None:
+            super().begin()
+            return
+        self.fp.read(found.end())
+        status, reason, fields = found.groups()
+        self.code = self.status = int(status)
+        self.reason = reason.decode("latin-1").strip()
+        self.version = 11
+        message = self.headers = self.msg = HTTPMessage()
+        for name, value in _FIELD.findall(fields.decode("latin-1")):
+            message.set_raw(name, value)
+        message.set_payload("")
+        self.chunked = message.get("transfer-encoding", "").lower() == "chunked"
+        if self.chunked:
+            self.chunk_left = None
+        self.length = self._length(message)
+        self.will_close = self._check_close() or (self.length is None and not self.chunked)
+
+    def _length(self, message: HTTPMessage) -> int | None:
+        if self.status in (204, 304) or self._method == "HEAD":
+            return 0
+        try:
+            length = -1 if self.chunked else int(message.get("content-length", ""))
+        except ValueError:
+            return None
+        return None if length < 0 else length
+
+
+class _PlainConnections:
+    def _new_conn(self) -> Any:
+        connection: Any = super()._new_conn()  # type: ignore[misc]
+        # Another type is a stand-in for the network, or a tunnel of a third party's; those answer in their own way.
+        if type(connection) in _CONNECTIONS and connection.response_class is HTTPConnection.response_class:
+            connection.response_class = PlainResponse
+        return connection
+
+
+class _HTTPPool(_PlainConnections, HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_PlainConnections, HTTPSConnectionPool):
+    pass
