@@ -19,7 +19,7 @@ from taskcluster.exceptions import (
     TaskclusterRestFailure,
 )
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, payload_hash
-from taskcluster.messages import Deliver, RequestEvent, Response, Send, Sleep
+from taskcluster.messages import Deliver, Request, RequestEvent, Response, Sleep
 from taskcluster.options import Options
 from taskcluster.spec import Method
 from taskcluster.urls import endpoint
@@ -105,7 +105,7 @@ def drive(
         while True:
             effects.append(effect)
             reply = None
-            if isinstance(effect, Send):
+            if isinstance(effect, Request):
                 if world is not None:
                     world.time += 2
                 reply = script.pop(0)
@@ -261,7 +261,7 @@ AGAIN: list[Response | TaskclusterConnectionError] = [
 def test_what_may_pass_is_tried_again_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
     value, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {"a": 1}))
     assert value == {"a": 1}
-    assert [type(effect) for effect in effects] == [Send, Sleep, Send]
+    assert [type(effect) for effect in effects] == [Request, Sleep, Request]
     assert effects[1].seconds == pytest.approx(0.1)
 
 
@@ -294,11 +294,11 @@ def test_after_the_last_retry_the_last_failure_is_raised(
 def test_each_attempt_is_signed_afresh_with_the_time_and_a_nonce_of_its_own(world: World) -> None:
     procedure = perform(make_call(credentials=PERMANENT), world.surroundings())
     _, effects = drive(procedure, answer(500), answer(500), answer(200, {}), world=world)
-    headers = [effect.request.headers["Authorization"] for effect in effects if isinstance(effect, Send)]
+    headers = [effect.headers["Authorization"] for effect in effects if isinstance(effect, Request)]
     for number, header in enumerate(headers):
         assert f'nonce="n{number}"' in header
         assert f'ts="{1700000000 + 2 * number}"' in header
-    assert len({effect.request.url for effect in effects if isinstance(effect, Send)}) == 1
+    assert len({effect.url for effect in effects if isinstance(effect, Request)}) == 1
 
 
 def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: World) -> None:
@@ -410,6 +410,6 @@ def test_neither_call_nor_request_nor_response_shows_a_secret_or_a_payload(world
     call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
     request = call.request(world.surroundings())
     response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
-    shown = f"{call} {call!r} {request!r} {request} {response!r} {Send(request)!r} {Deliver(print, 1)!r}"
+    shown = f"{call} {call!r} {request!r} {request} {response!r} {Deliver(print, 1)!r}"
     for secret in ("no-secret", "payload-secret", "mac=", "Hawk"):
         assert secret not in shown

@@ -9,7 +9,7 @@ from typing import Any
 import mohawk
 import mohawk.bewit
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskcluster.credentials import signer
@@ -78,8 +78,8 @@ def test_a_fraction_of_a_second_does_not_reach_the_header() -> None:
     )
 
 
-def receive(header: str, url: str, method: str, **content: Any) -> mohawk.Receiver:
-    known = {"id": "tester", "key": "no-secret", "algorithm": "sha256"}
+def receive(header: str, url: str, method: str, key: str = "no-secret", **content: Any) -> mohawk.Receiver:
+    known = {"id": "tester", "key": key, "algorithm": "sha256"}
     return mohawk.Receiver(
         lambda _: known, header, url, method, seen_nonce=lambda *_: False, timestamp_skew_in_seconds=10**11, **content
     )
@@ -90,12 +90,16 @@ def receive(header: str, url: str, method: str, **content: Any) -> mohawk.Receiv
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     body=st.binary(max_size=20),
     ext=st.from_regex(r"[A-Za-z0-9+/]{0,20}={0,2}", fullmatch=True),
+    key=st.text("abcXYZ012-_", min_size=1, max_size=200),
 )
-def test_mohawk_accepts_every_header(target: str, method: str, body: bytes, ext: str) -> None:
-    signer = Signer("tester", b"no-secret", ext)
+@example("/", "GET", b"", "", "k" * 64)
+@example("/", "GET", b"", "", "k" * 65)
+def test_mohawk_accepts_every_header(target: str, method: str, body: bytes, ext: str, key: str) -> None:
+    signer = Signer("tester", key.encode(), ext)
     content_hash = payload_hash(body, "application/json")
     header = signer.header(method, target, HOST, PORT, content_hash, NOW, new_nonce())
-    received = receive(header, f"https://{HOST}{target}", method, content=body, content_type="application/json")
+    url = f"https://{HOST}{target}"
+    received = receive(header, url, method, key=key, content=body, content_type="application/json")
     assert received.resource.ext == (ext or None)
 
 

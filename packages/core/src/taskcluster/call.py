@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from .arguments import Bound
 from .credentials import CheckedSigner
 from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
-from .messages import Deliver, Effect, Request, RequestEvent, Response, Send, Sleep
+from .messages import Deliver, Effect, Request, RequestEvent, Response, Sleep
 from .options import timeouts
 from .pages import continuation
 from .payloads import encode_payload
@@ -152,7 +152,7 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
         response: Response | None = None
         failure: TaskclusterFailure | None = None
         try:
-            response = yield Send(request)
+            response = yield request
         except TaskclusterConnectionError as exc:
             failure = exc
         log.debug("%s: attempt %d: %s", call, attempt, "no answer" if response is None else response.status)

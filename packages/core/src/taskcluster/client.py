@@ -16,7 +16,7 @@ from .arguments import Bound, bind
 from .call import Call, Procedure, Settings, Surroundings, build, paginate, perform
 from .credentials import createTemporaryCredentials, signer
 from .exchanges import bind_exchange
-from .messages import Effect, Send, Sleep
+from .messages import Effect, Request, Sleep
 from .options import Options
 from .pages import continuation, items_of, with_continuation
 from .shapes import is_array, is_mapping
@@ -305,9 +305,9 @@ def _drive(procedure: Procedure, transport: RequestsTransport) -> Any:
         except StopIteration as stop:
             return stop.value
         advance, answer = procedure.send, None
-        if isinstance(effect, Send):
+        if isinstance(effect, Request):
             try:
-                answer = transport.send(effect.request)
+                answer = transport.send(effect)
             except exceptions.TaskclusterConnectionError as exc:
                 advance, answer = procedure.throw, exc
         elif isinstance(effect, Sleep):

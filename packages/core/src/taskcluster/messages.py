@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["Deliver", "Effect", "Request", "RequestEvent", "Response", "Send", "Sleep"]
+__all__ = ["Deliver", "Effect", "Request", "RequestEvent", "Response", "Sleep"]
 
 
 class Request(NamedTuple):
@@ -59,12 +59,6 @@ class RequestEvent:
     """The documented class of the failure where no answer came: `TaskclusterConnectionError`."""
 
 
-class Send(NamedTuple):
-    """Ask the driver to send the request; it answers with a Response or throws TaskclusterConnectionError."""
-
-    request: Request
-
-
 class Sleep(NamedTuple):
     """Ask the driver to wait."""
 
@@ -78,4 +72,5 @@ class Deliver(NamedTuple):
     page: Any
 
 
-Effect = Send | Sleep | Deliver
+Effect = Request | Sleep | Deliver
+"""What a driver is asked to do. It answers a Request with a Response, or throws TaskclusterConnectionError."""

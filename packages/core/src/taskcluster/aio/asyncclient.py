@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import exceptions, utils
 from ..client import ServiceClient, make_class
 from ..credentials import createTemporaryCredentials
-from ..messages import Effect, Send, Sleep
+from ..messages import Effect, Request, Sleep
 from ..pages import continuation, items_of, with_continuation
 
 if TYPE_CHECKING:
@@ -145,9 +145,9 @@ async def _drive(
         except StopIteration as stop:
             return stop.value
         advance, answer = procedure.send, None
-        if isinstance(effect, Send):
+        if isinstance(effect, Request):
             try:
-                answer = await transport.send(session, effect.request, given=given)
+                answer = await transport.send(session, effect, given=given)
             except exceptions.TaskclusterConnectionError as exc:
                 advance, answer = procedure.throw, exc
         elif isinstance(effect, Sleep):
