@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import pytest
 
 from taskcluster.transport.deadlines import Deadlines
+
+T = TypeVar("T")
 
 
 async def forever() -> None:
@@ -18,6 +21,11 @@ async def forever() -> None:
 async def at_once() -> str:
     await asyncio.sleep(0)
     return "done"
+
+
+async def limited(deadlines: Deadlines, seconds: float, doing: Awaitable[T]) -> T:
+    with deadlines.within(seconds):
+        return await doing
 
 
 def here() -> Deadlines:
@@ -32,7 +40,7 @@ def timers() -> list[asyncio.TimerHandle]:
 
 def test_what_ends_in_time_is_left_alone() -> None:
     async def program() -> str:
-        return await here().within(60, at_once())
+        return await limited(here(), 60, at_once())
 
     assert asyncio.run(program()) == "done"
 
@@ -41,12 +49,12 @@ def test_what_takes_longer_is_a_time_out_and_the_task_goes_on() -> None:
     async def program() -> str:
         deadlines = here()
         with pytest.raises(asyncio.TimeoutError, match=r"more than 0\.01 s"):
-            await deadlines.within(0.01, forever())
+            await limited(deadlines, 0.01, forever())
         if sys.version_info >= (3, 11):
             task = asyncio.current_task()
             assert task is not None
             assert task.cancelling() == 0
-        return await deadlines.within(60, at_once())
+        return await limited(deadlines, 60, at_once())
 
     assert asyncio.run(program()) == "done"
 
@@ -55,7 +63,7 @@ def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> N
     async def program() -> None:
         deadlines = here()
         for _ in range(3):
-            await asyncio.gather(*(deadlines.within(0.05, at_once()) for _ in range(20)))
+            await asyncio.gather(*(limited(deadlines, 0.05, at_once()) for _ in range(20)))
             assert len(timers()) == 1
         while timers():
             await asyncio.sleep(0)
@@ -69,7 +77,7 @@ def test_each_call_ends_at_its_own_time() -> None:
 
         async def call(seconds: float) -> None:
             with pytest.raises(asyncio.TimeoutError):
-                await deadlines.within(seconds, forever())
+                await limited(deadlines, seconds, forever())
             ended.append(seconds)
 
         deadlines = here()
@@ -83,7 +91,7 @@ def test_each_call_ends_at_its_own_time() -> None:
 
 def test_a_cancellation_of_the_callers_stays_one() -> None:
     async def program() -> None:
-        task = asyncio.ensure_future(here().within(60, forever()))
+        task = asyncio.ensure_future(limited(here(), 60, forever()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -99,7 +107,7 @@ UNCOUNTED = pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python d
 def test_a_cancellation_of_the_callers_at_the_very_moment_stays_one(first: str) -> None:
     async def program() -> None:
         deadlines = here()
-        task = asyncio.ensure_future(deadlines.within(0.02, forever()))
+        task = asyncio.ensure_future(limited(deadlines, 0.02, forever()))
         await asyncio.sleep(0)
         (timer,) = timers()
         loop = asyncio.get_running_loop()
@@ -124,7 +132,7 @@ def test_what_does_not_heed_its_cancellation_leaves_no_trace_of_it() -> None:
         raise AssertionError
 
     async def program() -> None:
-        assert await here().within(0.01, stubborn()) == "done all the same"
+        assert await limited(here(), 0.01, stubborn()) == "done all the same"
         if sys.version_info >= (3, 11):
             task = asyncio.current_task()
             assert task is not None

@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .exceptions import TaskclusterFailure
 from .shapes import is_mapping
 from .spec import Method
 from .suggestions import did_you_mean
-from .urls import encode_query, quote_parameter
+from .urls import encode_query, needs_no_quoting, quote_parameter
 
 __all__ = ["Bound", "bind"]
 
@@ -74,7 +74,7 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     handler = kwargs.get("paginationHandler")
     if handler is not None and not callable(handler):
         raise TaskclusterFailure(f"{method.name}: paginationHandler must be callable, not {type(handler).__name__}")
-    return Bound(_path(method, [params[name] for name in method.parameters]), query, payload, handler)
+    return Bound(_path(method, tuple(params[name] for name in method.parameters)), query, payload, handler)
 
 
 def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -114,8 +114,14 @@ def _mapping(method: Method, kwargs: Mapping[str, Any], name: str) -> dict[str, 
     return dict(value)
 
 
-def _path(method: Method, values: Iterable[Any]) -> str:
+def _path(method: Method, values: tuple[Any, ...]) -> str:
     """Return the path that has these values in the places of the route's parameters."""
+    try:
+        if all(map(needs_no_quoting, values)):
+            return method.template % values
+    except TypeError:
+        # One is no text: a number, or wrong.
+        pass
     quoted = [
         quote_parameter(method.name, name, value, may_be_empty=name in method.may_be_empty)
         for name, value in zip(method.parameters, values, strict=True)

@@ -170,7 +170,8 @@ class ServiceClient:
             )
         return cls._schemas
 
-    def _bind(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Method, Bound]:
+    def _procedure(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Procedure:
+        """Return the procedure of a call, which is wrong or right before anything of it is done."""
         method = self._method(name)
         bound = bind(method, args, kwargs)
         if method.removed_before is not None:
@@ -178,13 +179,8 @@ class ServiceClient:
                 f"{self.serviceName}.{name} is gone from Taskcluster {method.removed_before}; "
                 "only older deployments answer it",
                 DeprecationWarning,
-                stacklevel=5,  # Past _procedure, _call and the method, to who calls that.
+                stacklevel=4,  # Past _call and the method, to who calls that.
             )
-        return method, bound
-
-    def _procedure(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Procedure:
-        """Return the procedure of a call, which is wrong or right before anything of it is done."""
-        method, bound = self._bind(name, args, kwargs)
         surroundings = self._surroundings
         if surroundings is None:
             surroundings = self._surroundings = self._look_around()

@@ -16,11 +16,11 @@ from .exceptions import TaskclusterFailure
 from .options import normal_root_url
 from .timestamps import stringDate
 
-__all__ = ["Endpoint", "encode_query", "endpoint", "quote_parameter"]
+__all__ = ["Endpoint", "encode_query", "endpoint", "needs_no_quoting", "quote_parameter"]
 
 
-_NEEDS_NO_QUOTING = re.compile("[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
-"""Matches what most parameters are, identifiers. Not `.` and `..`."""
+needs_no_quoting = re.compile("[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
+"""Matches what most path parameters are, identifiers. Not `.` and `..`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def quote_parameter(method: str, name: str, value: Any, *, may_be_empty: bool = 
             one reaches another route, and `.` and `..` are resolved away by HTTP libraries and proxies.
     """
     if isinstance(value, str):
-        if _NEEDS_NO_QUOTING(value):
+        if needs_no_quoting(value):
             return value
         if (value or may_be_empty) and value not in (".", ".."):
             return _quoted(method, name, value)

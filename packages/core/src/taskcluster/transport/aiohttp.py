@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -79,11 +80,11 @@ class AiohttpTransport:
         """
         arguments = self._arguments(session, request, given=given)
         try:
-            timeout = None if "timeout" in arguments else session.timeout
-            if timeout is None or not timeout.total:
-                return await _exchange(session, request, arguments)
-            arguments["timeout"] = self._timeout_without_total(timeout)
-            return await self._deadlines_here().within(timeout.total, _exchange(session, request, arguments))
+            with self._limit(session, arguments):
+                # Not `async with`: at its end the response counts as closed, and its body could not be read again.
+                response = await session.request(request.method, URL(request.url, encoded=True), **arguments)
+                body = await response.read()
+            return messages.Response(response.status, response.headers, body, lambda: response)
         except asyncio.TimeoutError as exc:
             raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
         except (aiohttp.ClientError, OSError) as exc:
@@ -139,19 +140,21 @@ class AiohttpTransport:
             arguments["skip_auto_headers"] = ("Content-Type",)
         return arguments
 
-    def _timeout_without_total(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    def _limit(self, session: aiohttp.ClientSession, arguments: dict[str, Any]) -> AbstractContextManager[None]:
+        """Return what keeps the total time-out of a session, and put the session's others into the arguments."""
+        timeout = None if "timeout" in arguments else session.timeout
+        if timeout is None or not timeout.total:
+            return nullcontext()
         if self._without_total is None or self._without_total[0] is not timeout:
             others = {
                 name: getattr(timeout, name) for name in ("connect", "sock_connect", "sock_read", "ceil_threshold")
             }
             self._without_total = (timeout, aiohttp.ClientTimeout(total=None, **others))
-        return self._without_total[1]
-
-    def _deadlines_here(self) -> Deadlines:
+        arguments["timeout"] = self._without_total[1]
         loop = asyncio.get_running_loop()
         if self._deadlines is None or self._deadlines.loop is not loop:
             self._deadlines = Deadlines(loop)
-        return self._deadlines
+        return self._deadlines.within(timeout.total)
 
     def _environment_proxy(self, url: str) -> str | None:
         # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
@@ -159,14 +162,6 @@ class AiohttpTransport:
         if self._proxy is None or self._proxy[0] != key:
             self._proxy = (key, proxy_for(url))
         return self._proxy[1]
-
-
-async def _exchange(
-    session: aiohttp.ClientSession, request: messages.Request, arguments: dict[str, Any]
-) -> messages.Response:
-    # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-    response = await session.request(request.method, URL(request.url, encoded=True), **arguments)
-    return messages.Response(response.status, response.headers, await response.read(), lambda: response)
 
 
 @lru_cache(maxsize=16)

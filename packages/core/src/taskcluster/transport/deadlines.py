@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any
 
 __all__ = ["Deadlines"]
-
-T = TypeVar("T")
 
 
 class Deadlines:
@@ -27,32 +25,27 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
-    async def within(self, seconds: float, doing: Awaitable[T]) -> T:
-        """Await `doing` in the task of the caller.
+    def within(self, seconds: float) -> _Limit:
+        """Return a context that cancels what its task awaits in it for longer.
 
         The timer stays for the next call; where none comes, it runs out once and that is all.
 
         Raises:
-            asyncio.TimeoutError: It took longer, and was cancelled.
+            asyncio.TimeoutError: At the end of the context: it took longer, and was cancelled.
         """
-        task: Any = asyncio.current_task()
-        self._running[task] = when = self.loop.time() + seconds
+        task = asyncio.current_task(self.loop)
+        assert task is not None
+        when = self._running[task] = self.loop.time() + seconds
         if when < self._next:
             self._set_timer(when)
-        before = _cancellations(task)
-        try:
-            return await doing
-        except asyncio.CancelledError as exc:
-            # The caller's own cancellation goes before the time-out.
-            if task in self._overdue and _cancellations(task) <= before + 1:
-                raise asyncio.TimeoutError(f"it took more than {seconds:g} s") from exc
-            raise
-        finally:
-            del self._running[task]
-            if task in self._overdue:
-                self._overdue.remove(task)
-                if sys.version_info >= (3, 11):
-                    task.uncancel()
+        return _Limit(self, task, seconds)
+
+    def end(self, task: asyncio.Task[Any]) -> bool:
+        """Let go of a task; return whether its time was up."""
+        del self._running[task]
+        is_overdue = task in self._overdue
+        self._overdue.discard(task)
+        return is_overdue
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
@@ -76,6 +69,31 @@ class Deadlines:
         if self._running.get(task) == when:
             self._overdue.add(task)
             task.cancel()
+
+
+class _Limit:
+    __slots__ = ("_before", "_deadlines", "_seconds", "_task")
+
+    def __init__(self, deadlines: Deadlines, task: asyncio.Task[Any], seconds: float) -> None:
+        self._deadlines = deadlines
+        self._task = task
+        self._seconds = seconds
+        self._before = _cancellations(task)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._deadlines.end(self._task):
+            return
+        # The caller's own cancellation goes before the time-out.
+        is_ours = kind is asyncio.CancelledError and _cancellations(self._task) <= self._before + 1
+        if sys.version_info >= (3, 11):
+            self._task.uncancel()
+        if is_ours:
+            raise asyncio.TimeoutError(f"it took more than {self._seconds:g} s") from exc
 
 
 def _cancellations(task: asyncio.Task[Any]) -> int:
