@@ -24,6 +24,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 _KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", *_DEFAULTS})
 _SECRETS = ("accessToken", "certificate")
+_BOOL_OR_NONE = (bool, type(None))
 
 
 class Credentials(dict[str, Any]):
@@ -81,11 +82,14 @@ class Options(dict[str, Any]):
         if not wanted.keys() <= _KNOWN:
             unknown = next(name for name in wanted if name not in _KNOWN)
             raise TaskclusterFailure(f"unknown option {unknown!r}{did_you_mean(str(unknown), _KNOWN)}")
-        super().__init__({**_DEFAULTS, **wanted})
-        for name, default in _DEFAULTS.items():
+        super().__init__(_DEFAULTS)
+        self.update(wanted)
+        for name in _DEFAULTS.keys() & wanted.keys():
             # None means the default, where there is one.
-            if self[name] is None:
-                self[name] = default
+            if wanted[name] is None:
+                self[name] = _DEFAULTS[name]
+            else:
+                _check_number(name, wanted[name])
         self["rootUrl"] = normal_root_url(wanted.get("rootUrl"))
         credentials = wanted.get("credentials")
         if credentials is not None and not is_mapping(credentials):
@@ -99,13 +103,11 @@ class Options(dict[str, Any]):
                 f"credentials have no clientId, accessToken or certificate, but {name!r}"
                 f"{did_you_mean(name, self['credentials'])}"
             )
-        for name in _DEFAULTS:
-            _check_number(name, self[name])
         if wanted.get("authorizedScopes") is not None:
             self["authorizedScopes"] = _scopes(wanted["authorizedScopes"])
         if wanted.get("timeout") is not None:
             timeouts(wanted["timeout"])
-        if not isinstance(wanted.get("validate"), bool | None):
+        if not isinstance(wanted.get("validate", False), _BOOL_OR_NONE):
             raise TaskclusterFailure(f"the option validate must be True or False, not {wanted['validate']!r}")
 
     def __repr__(self) -> str:
