@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import urllib3.connection
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+
+if TYPE_CHECKING:
+    from urllib3._base_connection import BaseHTTPConnection, BaseHTTPSConnection
 
 __all__ = ["read_plain_heads"]
 
@@ -29,7 +32,8 @@ _CONNECTIONS = (urllib3.connection.HTTPConnection, urllib3.connection.HTTPSConne
 
 def read_plain_heads(manager: PoolManager) -> None:
     """Have the pools that a manager makes from now on read plain heads so."""
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    pools: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+    manager.pool_classes_by_scheme = pools
 
 
 class PlainResponse(HTTPResponse):
@@ -78,18 +82,23 @@ class PlainResponse(HTTPResponse):
         return None if length < 0 else length
 
 
-class _PlainConnections:
-    def _new_conn(self) -> Any:
-        connection: Any = super()._new_conn()  # type: ignore[misc]
-        # Another type is a stand-in for the network, or a tunnel of a third party's; those answer in their own way.
-        if type(connection) in _CONNECTIONS and connection.response_class is HTTPConnection.response_class:
-            connection.response_class = PlainResponse
+def _read_plainly(connection: object) -> None:
+    # Another type is a stand-in for the network, or a tunnel of a third party's; those answer in their own way.
+    if type(connection) in _CONNECTIONS:
+        plain = cast("HTTPConnection", connection)
+        if plain.response_class is HTTPConnection.response_class:
+            plain.response_class = PlainResponse
+
+
+class _HTTPPool(HTTPConnectionPool):
+    def _new_conn(self) -> BaseHTTPConnection:
+        connection = super()._new_conn()
+        _read_plainly(connection)
         return connection
 
 
-class _HTTPPool(_PlainConnections, HTTPConnectionPool):
-    pass
-
-
-class _HTTPSPool(_PlainConnections, HTTPSConnectionPool):
-    pass
+class _HTTPSPool(HTTPSConnectionPool):
+    def _new_conn(self) -> BaseHTTPSConnection:
+        connection = super()._new_conn()
+        _read_plainly(connection)
+        return connection
