@@ -41,6 +41,11 @@ NO_WHOLE_ANSWER = {
     "header of 100 kB": Answer(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", then="close"),
     "gzip that is none": respond(200, b"plain, not packed", {"Content-Encoding": "gzip"}),
 }
+BROKEN_HEADS = {
+    "closed within a header": Answer(PROMISED[:40], then="close"),
+    "closed between headers": Answer(PROMISED.removesuffix(b"\r\n"), then="close"),
+}
+"""Over a session of the caller's, http.client takes these for whole."""
 
 
 def failure_of(client: Client, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -49,7 +54,9 @@ def failure_of(client: Client, method: str, *args: Any, **kwargs: Any) -> Any:
     return caught.value
 
 
-@pytest.mark.parametrize("answer", NO_WHOLE_ANSWER.values(), ids=NO_WHOLE_ANSWER.keys())
+@pytest.mark.parametrize(
+    "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
+)
 def test_an_answer_that_is_not_whole_is_a_connection_error_after_all_retries(
     drive: Drive, server: Server, waits: list[float], answer: Answer
 ) -> None:
@@ -64,7 +71,9 @@ def test_an_answer_that_is_not_whole_is_a_connection_error_after_all_retries(
     assert reached == 3
 
 
-@pytest.mark.parametrize("answer", NO_WHOLE_ANSWER.values(), ids=NO_WHOLE_ANSWER.keys())
+@pytest.mark.parametrize(
+    "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
+)
 def test_an_answer_that_is_not_whole_is_made_good_by_the_next(drive: Drive, server: Server, answer: Answer) -> None:
     server.script(answer, respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}

@@ -2,14 +2,16 @@
 
 http.client hands every head to the `email` package, which takes a fifth of a whole call over loopback. A head that
 looks as servers write them, and has arrived whole, is read here by one regular expression; any other is left to
-http.client, so that what is odd is understood, or refused, as ever.
+http.client, so that what is odd is understood, or refused, as ever. But for one thing: a head that breaks off is no
+answer, where http.client takes the end of the connection for that of the head, and the body for empty.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPMessage, HTTPResponse
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse, RemoteDisconnected
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3.connection
@@ -55,7 +57,8 @@ class PlainResponse(HTTPResponse):
         begun = cast("HTTPMessage | None", self.headers) is not None
         found = None if begun or peek is None or self.debuglevel > 0 else _HEAD.match(peek())
         if found is None:
-            super().begin()
+            if not begun:
+                self._begin_whole()
             return
         self.fp.read(found.end())
         status, reason, fields = found.groups()
@@ -72,6 +75,16 @@ class PlainResponse(HTTPResponse):
         self.length = self._length(message)
         self.will_close = self._check_close() or (self.length is None and not self.chunked)
 
+    def _begin_whole(self) -> None:
+        file = self.fp
+        self.fp = cast("BufferedReader", _WholeLines(file))
+        try:
+            super().begin()
+        finally:
+            # Unless it was closed.
+            if cast("BufferedReader | None", self.fp) is not None:
+                self.fp = file
+
     def _length(self, message: HTTPMessage) -> int | None:
         if self.status in (204, 304) or self._method == "HEAD":
             return 0
@@ -80,6 +93,23 @@ class PlainResponse(HTTPResponse):
         except ValueError:
             return None
         return None if length < 0 else length
+
+
+class _WholeLines:
+    """Gives the lines of a head, and refuses the end of the connection in their place."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        if len(line) < limit and not line.endswith(b"\n"):
+            # In the words of http.client, which has them for a head that never began.
+            raise RemoteDisconnected("Remote end closed connection without response")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _read_plainly(connection: object) -> None:
