@@ -165,8 +165,6 @@ def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
             inner = function or node.name
         if isinstance(node, ast.ImportFrom) and node.module in ("time", "random", "secrets", "uuid"):
             yield inner
-        if isinstance(node, ast.Name) and node.id == "random_string":
-            yield inner
         if isinstance(node, ast.Attribute):
             base = node.value.id if isinstance(node.value, ast.Name) else ""
             if (

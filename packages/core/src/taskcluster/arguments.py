@@ -53,8 +53,7 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     Raises:
         TaskclusterFailure: The call is wrong; the text says how to write it.
     """
-    in_order = len(args) == len(method.args) and method.args == method.parameters
-    if in_order and not kwargs and (method.input is None or not needs_payload):
+    if len(args) == method.plain and not kwargs:
         # What most calls look like: the path parameters and nothing else.
         return Bound(_path(method, args), {}, None, None)
     params, query = _keywords(method, kwargs)

@@ -27,6 +27,7 @@ from .urls import Endpoint
 __all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
+_parsed = json.JSONDecoder().decode
 
 Procedure = Generator[Effect, Response | None, Any]
 
@@ -148,7 +149,7 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
     while True:
         attempt += 1
         request = call.request(surroundings)
-        started = surroundings.monotonic()
+        started = 0.0 if surroundings.observe is None else surroundings.monotonic()
         response: Response | None = None
         failure: TaskclusterFailure | None = None
         try:
@@ -219,7 +220,7 @@ def result(call: Call, response: Response) -> Any:
         return None
     try:
         # Decoded here: json.loads would first guess among encodings that JSON no longer has.
-        return json.loads(response.body.decode())
+        return _parsed(response.body.decode())
     except (ValueError, RecursionError) as exc:
         if _says_json(response):
             raise TaskclusterRestFailure(

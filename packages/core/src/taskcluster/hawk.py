@@ -1,6 +1,6 @@
 """Hawk, the sending side: the Authorization header, and bewits for signed URLs.
 
-mohawk says what a header value may be, how long a header, and what a nonce is. Its Sender is passed by because it
+mohawk says what a header value may be, how long a header, and what a content type. Its Sender is passed by because it
 formats a dump of every request, credentials and payload included, for a log that hardly anyone reads and no secret may
 reach.
 """
@@ -8,14 +8,15 @@ reach.
 from __future__ import annotations
 
 import hashlib
+import os
 from base64 import b64encode, urlsafe_b64encode
+from binascii import b2a_base64
 
 from mohawk.exc import BadHeaderValue  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     MAX_LENGTH,
     parse_content_type,  # pyright: ignore[reportUnknownVariableType]
     prepare_header_val,  # pyright: ignore[reportUnknownVariableType]
-    random_string,  # pyright: ignore[reportUnknownVariableType]
 )
 
 from .exceptions import TaskclusterAuthFailure
@@ -25,7 +26,7 @@ __all__ = ["EMPTY_PAYLOAD_HASH", "Signer", "new_nonce", "payload_hash"]
 
 def new_nonce() -> str:
     """Return a fresh nonce."""
-    return str(random_string(6).decode("ascii"))
+    return b2a_base64(os.urandom(6), newline=False).decode("ascii")
 
 
 def payload_hash(body: bytes, content_type: str) -> str:
@@ -85,7 +86,9 @@ class Signer:
             TaskclusterAuthFailure: The header would be longer than Taskcluster accepts.
         """
         timestamp = str(int(now))
-        mac = self._mac("header", timestamp, nonce, method, name, host, port, content_hash)
+        mac = self._mac(
+            f"hawk.1.header\n{timestamp}\n{nonce}\n{method}\n{name}\n{host}\n{port}\n{content_hash}\n{self._ext}\n"
+        )
         ext = f', ext="{self._ext}"' if self._ext else ""
         header = f'Hawk id="{self._id}", ts="{timestamp}", nonce="{nonce}", hash="{content_hash}"{ext}, mac="{mac}"'
         if len(header) > MAX_LENGTH:
@@ -97,13 +100,13 @@ class Signer:
 
     def bewit(self, name: str, host: str, port: str, expires: int) -> str:
         """Return the bewit that lets anyone GET `name` until `expires`, unix time in seconds."""
-        mac = self._mac("bewit", str(expires), "", "GET", name, host, port, "")
+        mac = self._mac(f"hawk.1.bewit\n{expires}\n\nGET\n{name}\n{host}\n{port}\n\n{self._ext}\n")
         text = f"{self._id}\\{expires}\\{mac}\\{self._ext}"
         return urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")
 
-    def _mac(self, kind: str, *parts: str) -> str:
-        # Hawk's normalised request: a line each, and one at the end for the ext, which may be empty.
+    def _mac(self, normalised: str) -> str:
+        # Hawk's normalised request has a line for each part, and one at the end for the ext, which may be empty.
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update("\n".join((f"hawk.1.{kind}", *parts, self._ext, "")).encode())
+        inner.update(normalised.encode())
         outer.update(inner.digest())
-        return b64encode(outer.digest()).decode("ascii")
+        return b2a_base64(outer.digest(), newline=False).decode("ascii")

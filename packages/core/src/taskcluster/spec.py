@@ -16,7 +16,8 @@ _PARAMETER = re.compile(r"<([^>]+)>")
 class Method:
     """One API method.
 
-    `template` is the route with `%s` in the place of each of the `parameters`.
+    `template` is the route with `%s` in the place of each of the `parameters`. `plain` is how many arguments a call has
+    that needs nothing but these, in their order; None where there is more to say.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Method:
     args: tuple[str, ...]
     template: str
     parameters: tuple[str, ...]
+    plain: int | None
     query: tuple[str, ...]
     input: str | None
     may_be_empty: tuple[str, ...]
@@ -34,13 +36,15 @@ class Method:
     def from_entry(cls, entry: Mapping[str, Any]) -> Method:
         """Make a Method of a reference's `function` entry (also the published client's `funcinfo` shape)."""
         pieces = _PARAMETER.split(entry["route"])
+        args, parameters = tuple(entry["args"]), tuple(pieces[1::2])
         return cls(
             name=entry["name"],
             verb=entry["method"].upper(),
             route=entry["route"],
-            args=tuple(entry["args"]),
+            args=args,
             template="%s".join(piece.replace("%", "%%") for piece in pieces[::2]),
-            parameters=tuple(pieces[1::2]),
+            parameters=parameters,
+            plain=len(args) if args == parameters and entry.get("input") is None else None,
             query=tuple(entry.get("query", ())),
             input=entry.get("input"),
             may_be_empty=tuple(entry.get("emptyArgs", ())),

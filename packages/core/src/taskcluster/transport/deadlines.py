@@ -14,6 +14,14 @@ from typing import Any
 
 __all__ = ["Deadlines"]
 
+if sys.version_info >= (3, 11):
+    _cancellations = asyncio.Task[Any].cancelling
+else:
+
+    def _cancellations(task: asyncio.Task[Any]) -> int:
+        # Not counted.
+        return 0
+
 
 class Deadlines:
     """The running calls of one event loop that have to end in time."""
@@ -43,9 +51,10 @@ class Deadlines:
     def end(self, task: asyncio.Task[Any]) -> bool:
         """Let go of a task; return whether its time was up."""
         del self._running[task]
-        is_overdue = task in self._overdue
-        self._overdue.discard(task)
-        return is_overdue
+        if task not in self._overdue:
+            return False
+        self._overdue.remove(task)
+        return True
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
@@ -94,11 +103,3 @@ class _Limit:
             self._task.uncancel()
         if is_ours:
             raise asyncio.TimeoutError(f"it took more than {self._seconds:g} s") from exc
-
-
-def _cancellations(task: asyncio.Task[Any]) -> int:
-    """Return how often a task has been asked to end; 0 before Python 3.11, which does not count."""
-    if sys.version_info >= (3, 11):
-        return task.cancelling()
-    else:
-        return 0
