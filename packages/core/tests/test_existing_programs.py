@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import importlib
 import inspect
@@ -315,6 +316,23 @@ def test_credentials_in_the_options_are_bytes_and_the_callers_dict_stays_untouch
     assert queue.options["credentials"]["certificate"].decode() == "{}"
     assert json.dumps(mine) == before
     assert mode.module.Queue({"rootUrl": ROOT}).options["credentials"]["clientId"] is None
+
+
+@pytest.mark.parametrize("copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.copy, copy.deepcopy])
+def test_clients_are_pickled_and_copied_fresh_and_used(mode: Any, wire: Any, copied: Callable[[Any], Any]) -> None:
+    queue = mode.client("Queue", credentials=CREDENTIALS)
+    queue.of_a_subclass = ["kept"]
+    for _ in range(2):
+        again = copied(queue)
+        assert type(again) is type(queue)
+        assert again.options == queue.options
+        assert again.of_a_subclass == ["kept"]
+        wire.answer(200, {"name": "a"})
+        wire.answer(200, {"name": "b"})
+        assert mode.run(again.task("a")) == {"name": "a"}
+        assert mode.run(queue.task("a")) == {"name": "b"}
+        again.options["rootUrl"] = "https://other.example.com"
+        assert "other.example.com" in again.buildUrl("task", "a")
 
 
 def test_funcinfo_is_read(mode: Any) -> None:

@@ -45,6 +45,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MADE_ON_THE_WAY = ("_surroundings", "_settings", "_transport", "_entered", "_shared")
+
 
 class ServiceClient:
     """What sync and async clients have in common: everything but the waiting.
@@ -67,6 +69,8 @@ class ServiceClient:
     _methods: ClassVar[dict[str, Method]] = {}
     _types: ClassVar[Mapping[str, Any] | None] = None
     _schemas: ClassVar[Schemas | None] = None
+    _surroundings: Surroundings | None = None
+    _settings: tuple[Any, bool, Settings] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,11 +85,13 @@ class ServiceClient:
         if self.options.get("validate"):
             self._known_schemas()
         self.session = session
-        self._surroundings: Surroundings | None = None
-        self._settings: tuple[Any, bool, Settings] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.options['rootUrl']}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a client makes as it goes can be neither copied nor sent to another process; the copy makes its own.
+        return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
 
     def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
         """Return the URL that a method calls, without calling it.

@@ -49,11 +49,8 @@ class AsyncBaseClient(ServiceClient):
     """
 
     _transport: AiohttpTransport | None = None
-
-    def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
-        super().__init__(options, session)
-        self._entered: aiohttp.ClientSession | None = None
-        self._shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = weakref.WeakKeyDictionary()
+    _entered: aiohttp.ClientSession | None = None
+    _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
 
     async def __aenter__(self) -> Self:
         if self.session is None and self._entered is None:
@@ -111,8 +108,9 @@ class AsyncBaseClient(ServiceClient):
         return _drive(procedure, transport, session, given=self.session is not None)
 
     async def _drive_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
-        loop = asyncio.get_running_loop()
-        shared = self._shared.setdefault(loop, _SharedSession())
+        if self._shared is None:
+            self._shared = weakref.WeakKeyDictionary()
+        shared = self._shared.setdefault(asyncio.get_running_loop(), _SharedSession())
         if shared.session is None:
             shared.session = _own_session()
         shared.users += 1
