@@ -181,6 +181,8 @@ def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set
         (answer(204, b"noise"), None),
         (answer(200, {"a": 1}, Content_Type="text/plain"), {"a": 1}),
         (answer(303, {"url": "https://x.example"}), {"url": "https://x.example"}),
+        (answer(200, '{"a": "ä"}'.encode("utf-8-sig"), Content_Type="application/json"), {"a": "ä"}),
+        (answer(200, '{"a": "ä"}'.encode("utf-16"), Content_Type="application/json; charset=utf-16"), {"a": "ä"}),
         (answer(200, "ä".encode(), Content_Type="text/plain"), {"response": "the library's response"}),
         (answer(200, b"\x89PNG\xff", Content_Type="image/png"), {"response": "the library's response"}),
         (answer(303, b"See other", Content_Type="text/plain"), {"response": "the library's response"}),

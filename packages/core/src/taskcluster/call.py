@@ -219,8 +219,7 @@ def result(call: Call, response: Response) -> Any:
     if response.status == 204 or not response.body:
         return None
     try:
-        # Decoded here: json.loads would first guess among encodings that JSON no longer has.
-        return _parsed(response.body.decode())
+        return _json(response.body)
     except (ValueError, RecursionError) as exc:
         if _says_json(response):
             raise TaskclusterRestFailure(
@@ -229,6 +228,15 @@ def result(call: Call, response: Response) -> Any:
                 status_code=response.status,
             ) from exc
         return {"response": response.native()}
+
+
+def _json(body: bytes) -> Any:
+    """Return the JSON value of a body; raise ValueError or RecursionError where there is none."""
+    try:
+        return _parsed(body.decode())
+    except ValueError:
+        # Perhaps in an encoding that JSON once had, or after a mark of its byte order: guessed only where it has to be.
+        return json.loads(body)
 
 
 def _says_json(response: Response) -> bool:
@@ -240,7 +248,7 @@ def _failure(
     call: Call, response: Response, server_failure: type[TaskclusterRestFailure]
 ) -> TaskclusterRestFailure | TaskclusterAuthFailure:
     try:
-        body: Any = json.loads(response.body)
+        body = _json(response.body)
     except (ValueError, RecursionError):
         body = {}
     message = body.get("message") if is_mapping(body) else None
