@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,85 @@ def test_a_tracer_in_the_place_of_requests_sees_each_call(server: Server, monkey
         queue.task(TASK)
     assert seen == [f"{server.root_url}/api/queue/v1/task/{TASK}"]
     assert len(server.received) == 3
+
+
+class Wrapper:
+    """Passes for the function that it wraps, as the wrappers of tracing libraries do."""
+
+    def __init__(self, wrapped: Any, seen: list[str]) -> None:
+        self.wrapped = wrapped
+        self.seen = seen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.seen.append(self.wrapped.__name__)
+            return self.wrapped(instance, *args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(requests.Session, "request"), (requests.Session, "send"), (HTTPAdapter, "send")]
+)
+@pytest.mark.parametrize("has_session", [False, True])
+def test_a_wrapper_in_any_place_where_requests_sends_sees_each_call(
+    server: Server, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, has_session: bool
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(owner, name, Wrapper(getattr(owner, name), seen))
+    server.script(respond(200, {"a": 1}), respond(303, {"url": "there"}, {"Location": "/elsewhere"}))
+    with requests.Session() as session:
+        queue = taskcluster.Queue(
+            {"rootUrl": server.root_url, "credentials": CREDENTIALS}, session=session if has_session else None
+        )
+        assert queue.createTask("a/b~c", {"c": "d"}) == {"a": 1}
+        assert queue.task(TASK) == {"url": "there"}
+        queue.close()
+    assert seen == [name, name]
+    created, _ = server.received
+    assert (created.target, created.body) == ("/api/queue/v1/task/a%2Fb~c", b'{"c":"d"}')
+    assert created.headers["authorization"].startswith("Hawk ")
+    assert created.headers["content-type"] == "application/json"
+    assert created.headers["user-agent"].startswith("taskcluster-client-py/")
+
+
+def test_a_netrc_file_takes_no_call_from_its_credentials(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password other\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setattr(requests.Session, "request", Wrapper(requests.Session.request, []))
+    with taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}) as queue:
+        queue.task(TASK)
+    assert server.last.headers["authorization"].startswith("Hawk ")
+
+
+@pytest.mark.parametrize("has_session", [False, True])
+def test_what_urllib3_logs_of_our_requests_has_no_address_in_it(
+    server: Server, caplog: pytest.LogCaptureFixture, has_session: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with requests.Session() as session:
+        given = session if has_session else None
+        hooks = taskcluster.Hooks({"rootUrl": server.root_url}, session=given)
+        hooks.triggerHookWithToken("group", "hook", "hOoK-secret-hOoK", {})
+        hooks.close()
+        transport = RequestsTransport(given, "ours")
+        signed = Request("GET", f"{server.root_url}/storage?signature=sIgNeD-secret", {}, None, (5, 5))
+        transport.open(signed).close()
+        transport.close()
+        ours = caplog.text
+        session.get(f"{server.root_url}/of-others")
+    assert ours.count("urllib3.connectionpool") >= 2
+    assert "secret" not in ours
+    assert "/of-others" in caplog.text
 
 
 def test_what_is_no_json_comes_as_a_response_of_requests(server: Server) -> None:

@@ -11,9 +11,12 @@ where requests sends.
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
+from types import FunctionType
 from typing import Any, NamedTuple, cast
 
 import requests
@@ -114,17 +117,8 @@ class RequestsTransport:
             TaskclusterConnectionError: There was no whole answer.
         """
         try:
-            if self.given is None and not _replaced():
-                raw = self._directly(request, request.body)
-                try:
-                    content = raw.read(decode_content=True)
-                except urllib3.exceptions.HTTPError as exc:
-                    raise _of_requests(exc, _READING) from exc
-                native = partial(self._as_of_requests, request, raw, content)
-                return messages.Response(raw.status, raw.headers, content, native)
-            response = self._exchange(request, stream=False)
-            content = response.content or b""
-            return messages.Response(response.status_code, response.headers, content, lambda: response)
+            with _discreet:
+                return self._sent(request)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
@@ -139,9 +133,8 @@ class RequestsTransport:
             TaskclusterConnectionError: There was no answer.
         """
         try:
-            if self.given is None and not _replaced():
-                return self._as_of_requests(request, self._directly(request, request.body if body is None else body))
-            return self._exchange(request, body, stream=True)
+            with _discreet:
+                return self._opened(request, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             # Not chained: the text of requests' exceptions holds the URL, which may be a signed one.
             raise TaskclusterConnectionError(_says(request, exc), None) from None
@@ -151,6 +144,24 @@ class RequestsTransport:
         own, self._own = self._own, None
         if own is not None and self._pid == os.getpid():
             own.close()
+
+    def _sent(self, request: messages.Request) -> messages.Response:
+        if self.given is None and not _replaced():
+            raw = self._directly(request, request.body)
+            try:
+                content = raw.read(decode_content=True)
+            except urllib3.exceptions.HTTPError as exc:
+                raise _of_requests(exc, _READING) from exc
+            native = partial(self._as_of_requests, request, raw, content)
+            return messages.Response(raw.status, raw.headers, content, native)
+        response = self._exchange(request, stream=False)
+        content = response.content or b""
+        return messages.Response(response.status_code, response.headers, content, lambda: response)
+
+    def _opened(self, request: messages.Request, body: Iterable[bytes] | None) -> requests.Response:
+        if self.given is None and not _replaced():
+            return self._as_of_requests(request, self._directly(request, request.body if body is None else body))
+        return self._exchange(request, body, stream=True)
 
     def _directly(self, request: messages.Request, body: bytes | Iterable[bytes] | None) -> urllib3.HTTPResponse:
         """Return the answer, its body unread, over the connections of our own session."""
@@ -198,6 +209,8 @@ class RequestsTransport:
         self, request: messages.Request, body: Iterable[bytes] | None = None, *, stream: bool
     ) -> requests.Response:
         session = self.given or self._session()
+        if not _is_of(requests.Session.request, _SESSIONS):
+            return self._request(session, request, body, stream=stream)
         prepared = self._prepare(session, request)
         if body is not None:
             untyped: Any = prepared
@@ -214,6 +227,27 @@ class RequestsTransport:
             if not answers:
                 raise
             return answers[0]
+
+    def _request(
+        self, session: requests.Session, request: messages.Request, body: Iterable[bytes] | None, *, stream: bool
+    ) -> requests.Response:
+        """Do one exchange through Session.request, where a program has put something of its own in its place."""
+        headers = dict(request.headers)
+        if session.headers.get("User-Agent") == default_user_agent():
+            headers["User-Agent"] = self._user_agent
+        # With an auth of the request's own, requests looks for none in netrc, to put over ours.
+        auth = _unchanged if "Authorization" in headers else None
+        data: Any = request.body if body is None else body
+        return session.request(
+            request.method,
+            request.url,
+            data=data,
+            headers=headers,
+            auth=auth,
+            allow_redirects=False,
+            timeout=request.timeout,
+            stream=stream,
+        )
 
     def _session(self) -> _Session:
         # After a fork the child must not speak over the parent's sockets.
@@ -262,16 +296,57 @@ class RequestsTransport:
         return known[1]
 
 
+_SESSIONS, _ADAPTERS = vars(requests.sessions), vars(requests.adapters)
+
+
 def _replaced() -> bool:
     """Return whether a program has put something of its own, a mock or a tracer, in a place where requests sends."""
     return not (
-        getattr(requests.Session.send, "__globals__", None) is _SESSIONS
-        and getattr(requests.Session.get_adapter, "__globals__", None) is _SESSIONS
-        and getattr(HTTPAdapter.send, "__globals__", None) is _ADAPTERS
+        _is_of(requests.Session.send, _SESSIONS)
+        and _is_of(requests.Session.request, _SESSIONS)
+        and _is_of(requests.Session.get_adapter, _SESSIONS)
+        and _is_of(HTTPAdapter.send, _ADAPTERS)
     )
 
 
-_SESSIONS, _ADAPTERS = vars(requests.sessions), vars(requests.adapters)
+def _is_of(function: object, module: object) -> bool:
+    # Some wrappers pass for what they wrap in everything but their type.
+    return type(function) is FunctionType and function.__globals__ is module
+
+
+def _unchanged(prepared: PreparedRequest) -> PreparedRequest:
+    return prepared
+
+
+class _Discreet(logging.Filter):
+    """Keeps addresses out of what urllib3 logs: a path may hold a token, and a query a signature.
+
+    Only out of what a thread logs within the context that it is: other programs' requests are none of our business.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._here = threading.local()
+
+    def __enter__(self) -> None:
+        self._here.ours = True
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._here.ours = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(self._here, "ours", False) and isinstance(record.args, tuple):
+            record.args = tuple("…" if _is_address(value) else value for value in record.args)
+        return True
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and (value.startswith("/") or "://" in value)
+
+
+_discreet = _Discreet()
+for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_discreet)
 
 
 def _root(url: str) -> str:
