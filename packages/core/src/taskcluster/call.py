@@ -248,7 +248,7 @@ def _failure(
     call: Call, response: Response, server_failure: type[TaskclusterRestFailure]
 ) -> TaskclusterRestFailure | TaskclusterAuthFailure:
     try:
-        body = _json(response.body)
+        body: Any = _json(response.body)
     except (ValueError, RecursionError):
         body = {}
     message = body.get("message") if is_mapping(body) else None

@@ -78,11 +78,15 @@ class AiohttpTransport:
             TaskclusterConnectionError: There was no whole answer.
             TaskclusterFailure: The session refuses the request.
         """
-        arguments = self._arguments(session, request, given=given)
+        timeout, total = self._timeouts(session, request, given=given)
         try:
-            with self._limit(session, arguments):
+            with nullcontext() if total is None else self._within(total):
                 # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-                response = await session.request(request.method, URL(request.url, encoded=True), **arguments)
+                response = await session.request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    **self._arguments(session, request, timeout, given=given),
+                )
                 body = await response.read()
             return messages.Response(response.status, response.headers, body, lambda: response)
         except asyncio.TimeoutError as exc:
@@ -109,7 +113,8 @@ class AiohttpTransport:
         Raises:
             TaskclusterConnectionError: There was no answer.
         """
-        arguments = self._arguments(session, request, given=False)
+        timeout, _ = self._timeouts(session, request, given=False)
+        arguments = self._arguments(session, request, timeout, given=False)
         if body is not None:
             arguments |= {"data": body, "skip_auto_headers": ("Content-Type",)}
         try:
@@ -120,41 +125,48 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as exc:
             raise ConnectionFailed(_says(request, "failed", exc), None) from None
 
-    def _arguments(self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool) -> dict[str, Any]:
-        headers = request.headers
+    def _arguments(
+        self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
+    ) -> dict[str, Any]:
         if "User-Agent" not in session.headers:
-            headers = {**headers, "User-Agent": self._user_agent}
+            # Every attempt has headers of its own.
+            request.headers["User-Agent"] = self._user_agent
         arguments: dict[str, Any] = {
-            "headers": headers,
-            "data": _body(request.body),
+            "headers": request.headers,
             "allow_redirects": False,
             "raise_for_status": False,
+            "timeout": timeout,
         }
-        if request.timeout is not None or not given:
-            connect, read = request.timeout or DEFAULT_TIMEOUT
-            arguments["timeout"] = _client_timeout(connect, read)
         if not given:
             arguments["proxy"] = self._environment_proxy(request.url)
-        if request.body is None and request.method != "GET":
+        if request.body is not None:
+            arguments["data"] = _body(request.body)
+        elif request.method != "GET":
             # aiohttp would say that a body which is not there is an octet-stream, against the payload's hash.
             arguments["skip_auto_headers"] = ("Content-Type",)
         return arguments
 
-    def _limit(self, session: aiohttp.ClientSession, arguments: dict[str, Any]) -> AbstractContextManager[None]:
-        """Return what keeps the total time-out of a session, and put the session's others into the arguments."""
-        timeout = None if "timeout" in arguments else session.timeout
-        if timeout is None or not timeout.total:
-            return nullcontext()
+    def _timeouts(
+        self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
+    ) -> tuple[aiohttp.ClientTimeout, float | None]:
+        """Return the time-outs for aiohttp to keep, and a total for us to keep, which costs less so."""
+        if request.timeout is not None or not given:
+            return _client_timeout(*(request.timeout or DEFAULT_TIMEOUT)), None
+        timeout = session.timeout
+        if not timeout.total:
+            return timeout, None
         if self._without_total is None or self._without_total[0] is not timeout:
             others = {
                 name: getattr(timeout, name) for name in ("connect", "sock_connect", "sock_read", "ceil_threshold")
             }
             self._without_total = (timeout, aiohttp.ClientTimeout(total=None, **others))
-        arguments["timeout"] = self._without_total[1]
+        return self._without_total[1], timeout.total
+
+    def _within(self, seconds: float) -> AbstractContextManager[None]:
         loop = asyncio.get_running_loop()
         if self._deadlines is None or self._deadlines.loop is not loop:
             self._deadlines = Deadlines(loop)
-        return self._deadlines.within(timeout.total)
+        return self._deadlines.within(seconds)
 
     def _environment_proxy(self, url: str) -> str | None:
         # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
