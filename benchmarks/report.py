@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .rows import Row
 
@@ -16,7 +16,7 @@ class Measured:
     """What came of one row: seconds for doing it once, one number for each round."""
 
     row: Row
-    seconds: dict[str, list[float]]
+    seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """By contender: `ours`, `published`, `bare`."""
 
     def median(self, contender: str) -> float:
