@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -48,12 +49,14 @@ class MovableClock:
         self._ahead += span
 
 
+@functools.lru_cache(maxsize=256)
 def from_wire(text: str) -> datetime:
     """Return the date that a client wrote, in UTC and cut to milliseconds; one without a zone is in UTC.
 
     Raises:
         ValueError: It is no date-time, or does not exist.
     """
+    # Remembered: one call reads the same dates where they are validated, and again where they are used.
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a date-time")
