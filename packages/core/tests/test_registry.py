@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -55,6 +56,9 @@ def service(name: str, class_name: str, **fields: Any) -> Service:
 
 
 WIDGETS = service("widget-store", "WidgetStore", events="fake_widget-store:WidgetStoreEvents")
+
+
+STORE = Point("widget-store", lambda: offering(WIDGETS))
 
 
 def registry_of(*points: Point) -> Registry:
@@ -122,6 +126,15 @@ def test_no_plugin_is_loaded_twice(classes: Mapping[str, Any]) -> None:
     assert loaded == [1]
 
 
+def test_a_plugin_may_look_up_any_service_while_it_loads(classes: Mapping[str, Any]) -> None:
+    def load() -> ModuleType:
+        assert set(registry.services()) == {"widget-store"}
+        return offering(service("gadgets", "Gadgets"))
+
+    registry = registry_of(Point("gadgets", load), STORE)
+    assert set(registry.services()) == {"gadgets", "widget-store"}
+
+
 @pytest.mark.parametrize("spelling", ["widget-store", "widget_store", "widgetStore", "widgetstore", "WidgetStore"])
 def test_a_service_is_found_by_any_spelling_of_its_name(spelling: str) -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
@@ -157,8 +170,14 @@ def test_an_events_class_of_ours_that_is_not_installed_says_what_to_install() ->
 
 def test_what_nobody_offers_is_told_with_the_nearest_service() -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
-    with pytest.raises(LookupError, match="no installed service offers WidgetStor; did you mean 'widget-store'"):
+    with pytest.raises(LookupError, match="no installed service offers WidgetStor; did you mean 'WidgetStore'"):
         registry.find("client", "WidgetStor")
+    with pytest.raises(
+        LookupError, match="no installed service offers WidgetStoreEvent; did you mean 'WidgetStoreEvents'"
+    ):
+        registry.find("client", "WidgetStoreEvent")
+    with pytest.raises(LookupError, match="no installed service offers widgetstor; did you mean 'widget-store'"):
+        registry.service("widgetstor")
 
 
 def broken() -> Any:
@@ -173,6 +192,7 @@ def broken() -> Any:
         (lambda: plugin(taskcluster_sevices=lambda: None), "failed to load: PluginValidationError"),
         (lambda: plugin(taskcluster_credentials=lambda nonsense: None), "failed to load: PluginValidationError"),
         (lambda: plugin(taskcluster_services=lambda: 5), "failed to load: TypeError"),
+        (lambda: plugin(taskcluster_services=lambda: [5]), "failed to load: AttributeError"),
     ],
 )
 def test_a_broken_plugin_is_named_in_a_warning_and_the_others_work(
@@ -196,16 +216,138 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both() -> None:
         registry.find("client", "WidgetStore")
 
 
-@pytest.mark.parametrize("rival", [service("widgetStore", "Other"), service("other", "WidgetStore")])
-def test_two_plugins_that_offer_one_service_are_told_and_the_first_stays(
+RIVALS = [
+    service("widgetStore", "Other"),
+    service("other", "WidgetStore"),
+    service("other", "Other", events="fake_other:WidgetStoreEvents"),
+]
+
+
+def in_both_orders(*points: Point) -> list[Registry]:
+    return [registry_of(*points), registry_of(*reversed(points))]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("rival", RIVALS)
+def test_a_name_that_two_plugins_claim_belongs_to_the_one_whose_entry_point_bears_it(
+    rival: Service, order: int, classes: Mapping[str, Any]
+) -> None:
+    registry = in_both_orders(STORE, Point("rival", lambda: offering(rival), "late"))[order]
+    told = (
+        r"the plugin 'rival' of late offers .* and so does .*fake_widget.*'widget-store' of example-plugin\): uninstall"
+    )
+    with pytest.warns(PluginWarning, match=told) as caught:
+        assert registry.services() == {"widget-store": WIDGETS}
+    assert len(caught) == 1
+    for which, name in (("client", "WidgetStore"), ("events", "WidgetStoreEvents")):
+        assert registry.find(which, name) is classes[which]
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_who_owns_a_name_does_not_depend_on_which_plugin_is_asked_for_first(
     rival: Service, classes: Mapping[str, Any]
 ) -> None:
-    registry = registry_of(
-        Point("widget-store", lambda: offering(WIDGETS)), Point("rival", lambda: offering(rival), "late")
-    )
-    with pytest.warns(PluginWarning, match=r"the plugin 'rival' of late offers .* which is there already: fake_widget"):
-        assert registry.services() == {"widget-store": WIDGETS}
+    registry = registry_of(Point("late", lambda: offering(rival, service("late", "Late"))), STORE)
+    with pytest.raises(PluginError, match=r"Late is not available: the plugin 'late' .* and so does .*'widget-store'"):
+        registry.find("client", "Late")
     assert registry.find("client", "WidgetStore") is classes["client"]
+    assert registry.find("events", "WidgetStoreEvents") is classes["events"]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_name_that_two_plugins_claim_and_neither_bears_is_an_error_that_names_both(by_name: bool, order: int) -> None:
+    first, second = Point("a", lambda: offering(WIDGETS), "one"), Point("b", lambda: offering(WIDGETS), "two")
+    registry = in_both_orders(first, second)[order]
+    with pytest.warns(PluginWarning) as caught, nullcontext() if not by_name else pytest.raises(PluginError):
+        _ = registry.find("client", "WidgetStore") if by_name else registry.services()
+    assert registry.services() == {}
+    assert {str(warning.message).partition(" offers")[0] for warning in caught} == {
+        "the plugin 'a' of one",
+        "the plugin 'b' of two",
+    }
+    for ask in (lambda: registry.find("client", "WidgetStore"), lambda: registry.service("widget-store")):
+        with pytest.raises(PluginError, match=r"(of one .*of two|of two .*of one)\): uninstall one of them"):
+            ask()
+
+
+def test_a_disputed_name_stays_so_for_whoever_claims_it_later_and_disabling_the_others_settles_it(
+    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [Point(name, lambda: offering(WIDGETS)) for name in ("a", "b", "c")]
+    with pytest.warns(PluginWarning):
+        assert not registry_of(*points).services()
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "a,c")
+    assert registry_of(*points).find("client", "WidgetStore") is classes["client"]
+
+
+def test_the_hooks_of_a_plugin_that_is_left_out_are_not_called() -> None:
+    def credentials(rootUrl: str) -> dict[str, str]:
+        raise AssertionError("asked")
+
+    rival = plugin(taskcluster_services=lambda: [service("x", "WidgetStore")], taskcluster_credentials=credentials)
+    registry = registry_of(Point("rival", lambda: rival), STORE)
+    with pytest.warns(PluginWarning, match="'rival'"):
+        assert registry.credentials("https://tc.example.com") is None
+
+
+def test_a_service_that_a_bundle_offers_is_found_though_it_is_named_as_one_of_ours() -> None:
+    registry = registry_of(Point("bundle", lambda: offering(service("queue", "Queue"))))
+    assert registry.service("queue").client == "fake_queue:Queue"
+
+
+GONE = Service("gadgets", "v1", "no_such_package:Gadgets", "fake_widget-store:Gadgets")
+
+
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [
+        ("client", "no_such_package:Gadgets, which cannot be imported: ModuleNotFoundError: No module named"),
+        ("async_client", "fake_widget-store:Gadgets, which cannot be imported: AttributeError: .* 'Gadgets'"),
+    ],
+)
+@pytest.mark.usefixtures("classes")
+def test_a_plugin_whose_class_cannot_be_imported_is_named_with_the_cause(which: str, why: str) -> None:
+    registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"))
+    told = f"^Gadgets is not available: the plugin 'gadgets' of gadget-maker names {why}"
+    with pytest.raises(PluginError, match=told) as caught:
+        registry.find(which, "Gadgets")
+    assert isinstance(caught.value.__cause__, ImportError | AttributeError)
+
+
+@pytest.mark.usefixtures("classes")
+def test_names_whose_classes_can_be_imported_are_told_apart_with_a_warning() -> None:
+    registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"), STORE)
+    assert registry.class_names("client", "events") == ["Gadgets", "WidgetStore", "WidgetStoreEvents"]
+    with pytest.warns(PluginWarning, match="Gadgets is not available: the plugin 'gadgets' of gadget-maker"):
+        found = registry.class_names("client", "events", importable=True)
+    assert found == ["WidgetStore", "WidgetStoreEvents"]
+
+
+def test_a_class_first_asked_for_while_it_is_patched_is_found_when_the_patch_is_gone(
+    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = registry_of(STORE)
+    mock = object()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["fake_widget-store"], "WidgetStore", mock)
+        assert registry.find("client", "WidgetStore") is mock
+    assert registry.find("client", "WidgetStore") is classes["client"]
+
+
+def test_an_events_class_that_a_service_does_not_have_is_not_told_to_be_installed() -> None:
+    registry = registry_of(Point("index", lambda: offering(service("index", "Index"))))
+    with pytest.raises(LookupError, match="no installed service offers IndexEvents"):
+        registry.find("events", "IndexEvents")
+
+
+@pytest.mark.parametrize(
+    "ask", [Registry.services, Registry.observer, Registry.transfer_methods, lambda registry: registry.credentials("x")]
+)
+def test_a_warning_about_a_plugin_points_at_the_program_and_not_at_the_client(ask: Callable[[Registry], Any]) -> None:
+    with pytest.warns(PluginWarning, match="'broken'") as caught:
+        ask(registry_of(Point("broken", broken)))
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_a_disabled_plugin_is_left_out_and_told_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +401,18 @@ def test_a_credentials_source_that_fails_is_named_and_the_next_is_asked() -> Non
     )
     with pytest.warns(PluginWarning, match="^the plugin 'vault' failed to look for credentials: RuntimeError$"):
         assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
+
+
+def test_credentials_that_are_no_mapping_are_told_without_being_shown_and_the_next_source_is_asked() -> None:
+    registry = registry_of(
+        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        Point("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
+    )
+    with pytest.warns(
+        PluginWarning, match="^the plugin 'vault' has credentials that are no mapping .*, but str$"
+    ) as caught:
+        assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_without_observers_there_is_nothing_to_tell() -> None:

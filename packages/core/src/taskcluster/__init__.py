@@ -130,7 +130,8 @@ if not TYPE_CHECKING:
             globals()[name] = value
             return value
         if name == "__all__":
-            return sorted([*_MODULES, *_doors(), *_NAMES, *_service_names()])
+            # For `import *`, which one class that cannot be imported would take down.
+            return sorted([*_MODULES, *_doors(), *_NAMES, *_service_names(importable=True)])
         from .facade import class_named
 
         return class_named(__name__, name, "client", "events")
@@ -143,7 +144,7 @@ if not TYPE_CHECKING:
 
         return [name for name, package in _DOORS.items() if is_there(package)]
 
-    def _service_names() -> list[str]:
+    def _service_names(*, importable: bool = False) -> list[str]:
         from .registry import registry
 
-        return registry.class_names("client", "events")
+        return registry.class_names("client", "events", importable=importable)

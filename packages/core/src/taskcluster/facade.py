@@ -34,8 +34,10 @@ def class_named(module: str, name: str, *which: str) -> Any:
         found = registry.find(kinds[0], name)
     except LookupError as exc:
         raise AttributeError(f"module {module!r} has no attribute {name!r}: {exc.args[0]}") from None
-    # From now on it is an attribute like any other, and this function is not asked again.
-    setattr(sys.modules[module], name, found)
+    # From now on it is an attribute like any other, and this function is not asked again; unless it is a mock, which
+    # stands in the class's place for a while only.
+    if isinstance(found, type):
+        setattr(sys.modules[module], name, found)
     return found
 
 
@@ -51,7 +53,8 @@ def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
-        setattr(sys.modules[package], name, value)
+        if isinstance(value, type):
+            setattr(sys.modules[package], name, value)
         return value
 
     return attribute

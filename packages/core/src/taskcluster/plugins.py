@@ -23,7 +23,9 @@ then loads that plugin and no other. Keep the module light and name classes by i
 imported until someone uses it. The services that come with the client are plugins of exactly this kind.
 
 A plugin that fails to load is named in a `PluginWarning` and left out. Two distributions with an entry point of one
-name are an error as soon as that name is used. `TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` leaves plugins out.
+name are an error as soon as that name is used. A service, or a name of a class, that two plugins offer belongs to the
+one whose entry point bears that name, and the other is left out with a `PluginWarning`; where neither does, both are
+left out, and using it is an error that names both. `TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` leaves plugins out.
 """
 
 from __future__ import annotations

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import inspect
 import logging
 import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
 
 import pluggy
 
 from . import plugins
 from .messages import RequestEvent
 from .plugins import PROJECT, DownloadMethod, PluginError, PluginWarning, Service, UploadMethod
+from .shapes import is_mapping
 from .suggestions import did_you_mean
 
 __all__ = ["Registry", "registry", "services"]
@@ -27,6 +29,12 @@ _OURS = (
     "auth", "github", "hooks", "index", "notify", "object",
     "purge-cache", "queue", "secrets", "web-server", "worker-manager",
 )  # fmt: skip
+_BETWEEN = {
+    "functools", "importlib", "taskcluster", "taskcluster_helper", "taskcluster_objects",
+    *(f"taskcluster_{name.replace('-', '_')}" for name in _OURS),
+}  # fmt: skip
+"""The packages whose code stands between a warning and the program that it is for."""
+_FIELDS = {"client": "class_name", "async_client": "class_name", "events": "events_class_name"}
 
 
 def plain(name: str) -> str:
@@ -49,6 +57,35 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown distribution"
 
 
+class _Claim(NamedTuple):
+    """A name that only one service can have: its own, or that of one of its classes."""
+
+    field: str
+    name: str
+    stem: str
+
+    def is_borne_by(self, plugin: str) -> bool:
+        return self.stem == plain(plugin)
+
+
+class _Offer(NamedTuple):
+    """A service, and whose it is."""
+
+    service: Service
+    plugin: str
+    """The name of the plugin's entry point."""
+    source: str
+    """The plugin's distribution."""
+
+    def claims(self) -> Iterator[_Claim]:
+        """Yield the names that the service claims, the one that matters most first."""
+        name, class_name, events = self.service.name, self.service.class_name, self.service.events_class_name
+        yield _Claim("name", plain(name), plain(name))
+        yield _Claim("class_name", class_name, plain(class_name))
+        if events is not None:
+            yield _Claim("events_class_name", events, plain(events.removesuffix("Events")))
+
+
 class Registry:
     """The plugins of one set of entry points.
 
@@ -61,8 +98,12 @@ class Registry:
         self._lock = threading.RLock()
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(plugins)
-        self._services: dict[str, Service] = {}
         self._outcomes: dict[str, str | None] = {}
+        self._told: set[str] = set()
+        self._offers: dict[str, list[_Offer]] = {}
+        self._claims: dict[_Claim, list[_Offer]] = {}
+        self._lost: dict[str, str] = {}
+        self._services: dict[str, Service] = {}
         self._classes: dict[tuple[str, str], Any] = {}
 
     @functools.cached_property
@@ -78,15 +119,17 @@ class Registry:
 
         Raises:
             ModuleNotFoundError: It is a service of ours that is not installed.
-            PluginError: Its plugin is broken, disabled, or one of two of the same name.
+            PluginError: Its plugin is broken, disabled, or one of two that offer the same.
             LookupError: Nobody offers it.
         """
         # Found once, a class stays the same object, whatever a program patches in the meantime.
         known = self._classes.get((which, class_name))
         if known is None:
             with self._lock:
-                service = self._service_of(which, class_name)
-                known = self._classes.setdefault((which, class_name), service.load(which))
+                known = self._class_of(which, self._service_of(which, class_name))
+                # What stands in a class's place for a while, such as a mock, is not kept.
+                if isinstance(known, type):
+                    known = self._classes.setdefault((which, class_name), known)
         return known
 
     def services(self) -> dict[str, Service]:
@@ -102,13 +145,33 @@ class Registry:
             ModuleNotFoundError, PluginError, LookupError: As `find`.
         """
         with self._lock:
-            return self._matching(lambda service: plain(service.name) == plain(name), plain(name), name)
+            found = self._matching(lambda service: plain(service.name) == plain(name), plain(name), name)
+            if found is None:
+                raise LookupError(f"no installed service offers {name}{did_you_mean(name, [*self.services(), *_OURS])}")
+            return found
 
-    def class_names(self, *which: str) -> list[str]:
-        """Return the class names that `find` would find for any of `which`, sorted."""
-        fields = {"client": "class_name", "async_client": "class_name", "events": "events_class_name"}
-        found = {getattr(service, fields[kind]) for service in self.services().values() for kind in which}
-        return sorted(name for name in found if name)
+    def class_names(self, *which: str, importable: bool = False) -> list[str]:
+        """Return the class names that `find` would find for any of `which`, sorted.
+
+        Args:
+            *which: As for `find`.
+            importable: Whether to leave out classes that cannot be imported, with a warning; all are imported to see.
+        """
+        found: set[str] = set()
+        for service in self.services().values():
+            for kind in which:
+                name = getattr(service, _FIELDS[kind])
+                if name and (not importable or self._is_importable(kind, name)):
+                    found.add(name)
+        return sorted(found)
+
+    def _is_importable(self, which: str, class_name: str) -> bool:
+        try:
+            self.find(which, class_name)
+        except PluginError as exc:
+            _warn(str(exc))
+            return False
+        return True
 
     def observer(self) -> Callable[[RequestEvent], None] | None:
         """Return what tells all observing plugins of an attempt, or None where there is none."""
@@ -116,27 +179,28 @@ class Registry:
 
     @functools.cached_property
     def _observer(self) -> Callable[[RequestEvent], None] | None:
-        with self._lock:
-            self._load_all()
-            implementations = self._manager.hook.taskcluster_request.get_hookimpls()
+        implementations = self._implementations("taskcluster_request")
         return functools.partial(_tell, tuple(implementations)) if implementations else None
 
     def credentials(self, root_url: str) -> tuple[Mapping[str, Any], str] | None:
         """Return the first credentials a plugin has for a deployment, with the plugin's name; None where none has."""
-        with self._lock:
-            self._load_all()
-            # One by one, as pluggy would: the answer's source is wanted too.
-            for implementation in reversed(self._manager.hook.taskcluster_credentials.get_hookimpls()):
-                arguments = {"rootUrl": root_url}
-                try:
-                    found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
-                except Exception as exc:
-                    # Not its text, which may hold what was meant to stay secret.
-                    failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
-                    warnings.warn(f"{failed}: {type(exc).__name__}", PluginWarning, stacklevel=2)
-                    continue
-                if found is not None:
-                    return found, implementation.plugin_name
+        # One by one, as pluggy would: the answer's source is wanted too.
+        for implementation in self._implementations("taskcluster_credentials"):
+            arguments = {"rootUrl": root_url}
+            # Neither an error's text nor what is no credentials is shown: it may hold what was meant to stay secret.
+            try:
+                found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception as exc:
+                failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
+                _warn(f"{failed}: {type(exc).__name__}")
+                continue
+            if is_mapping(found):
+                return found, implementation.plugin_name
+            if found is not None:
+                _warn(
+                    f"the plugin {implementation.plugin_name!r} has credentials that are no mapping with clientId and "
+                    f"accessToken, but {type(found).__name__}"
+                )
         return None
 
     def transfer_methods(self) -> list[UploadMethod | DownloadMethod]:
@@ -145,58 +209,94 @@ class Registry:
         Raises:
             PluginError: A plugin fails to say which it has.
         """
-        with self._lock:
-            self._load_all()
-            found: list[UploadMethod | DownloadMethod] = []
-            for implementation in reversed(self._manager.hook.taskcluster_transfer_methods.get_hookimpls()):
-                try:
-                    found.extend(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
-                except Exception as exc:
-                    raise PluginError(
-                        f"the plugin {implementation.plugin_name!r} names no transfer methods: {exc}"
-                    ) from exc
+        found: list[UploadMethod | DownloadMethod] = []
+        for implementation in self._implementations("taskcluster_transfer_methods"):
+            try:
+                found.extend(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
+            except Exception as exc:
+                raise PluginError(
+                    f"the plugin {implementation.plugin_name!r} names no transfer methods: {exc}"
+                ) from exc
         return found
 
-    def _service_of(self, which: str, class_name: str) -> Service:
-        # The plugin of the service that the class is named after comes first, and usually is the one.
-        stem = class_name.removesuffix("Events") if which == "events" else class_name
-        field = "events_class_name" if which == "events" else "class_name"
-        return self._matching(lambda service: getattr(service, field) == class_name, plain(stem), class_name)
+    def _implementations(self, hook: str) -> list[Any]:
+        """Return what implements a hook, the latest plugin's first, of the plugins that are not left out."""
+        with self._lock:
+            self._load_all()
+            found: list[Any] = getattr(self._manager.hook, hook).get_hookimpls()
+            return [
+                each
+                for each in reversed(found)
+                if each.plugin_name not in self._points or self._load(each.plugin_name) is None
+            ]
 
-    def _matching(self, wanted: Callable[[Service], bool], stem: str, asked: str) -> Service:
-        likely = next((name for name in self._points if plain(name) == stem), None)
-        if likely is not None:
-            reason = self._load(likely)
-            if reason is not None:
-                raise PluginError(f"{asked} is not available: the plugin {likely!r} {reason}")
-        for service in self._services.values():
-            if wanted(service):
-                return service
+    def _service_of(self, which: str, class_name: str) -> Service:
+        stem = class_name.removesuffix("Events") if which == "events" else class_name
+        found = self._matching(lambda service: getattr(service, _FIELDS[which]) == class_name, plain(stem), class_name)
+        if found is None:
+            ours = [name.title().replace("-", "") for name in _OURS]
+            near = did_you_mean(class_name, [*self.class_names("client", "events"), *ours])
+            raise LookupError(f"no installed service offers {class_name}{near}")
+        return found
+
+    def _class_of(self, which: str, service: Service) -> Any:
+        try:
+            return service.load(which)
+        except Exception as exc:
+            owner = next(offer for offers in self._offers.values() for offer in offers if offer.service is service)
+            raise PluginError(
+                f"{getattr(service, _FIELDS[which])} is not available: the plugin {owner.plugin!r} of {owner.source} "
+                f"names {getattr(service, which)}, which cannot be imported: {type(exc).__name__}: {exc}"
+            ) from exc
+
+    def _matching(self, wanted: Callable[[Service], bool], stem: str, asked: str) -> Service | None:
+        # The plugin of the service that is asked for by name comes first, and usually is the one.
+        named = [name for name in self._points if plain(name) == stem]
+        left_out = [name for name in named if self._load(name) is not None]
+        found = None
+        if not named or len(left_out) < len(named):
+            found = next(filter(wanted, self._services.values()), None)
+            if found is None:
+                self._load_all()
+                found = next(filter(wanted, self._services.values()), None)
+                left_out = [name for name in self._lost if any(wanted(offer.service) for offer in self._offers[name])]
+        if found is None and left_out:
+            self._told.add(left_out[0])
+            raise PluginError(f"{asked} is not available: the plugin {left_out[0]!r} {self._load(left_out[0])}")
         ours = next((name for name in _OURS if plain(name) == stem), None)
-        if ours is not None:
+        if found is None and ours is not None and not named:
             raise ModuleNotFoundError(
                 f"{asked} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
             )
-        for service in self.services().values():
-            if wanted(service):
-                return service
-        raise LookupError(f"no installed service offers {asked}{did_you_mean(asked, [*self._services, *_OURS])}")
+        return found
 
     def _load_all(self) -> None:
         for name in self._points:
-            is_news = name not in self._outcomes
+            self._load(name)
+        # Only now all rivals are known.
+        for name in self._points:
             reason = self._load(name)
             # Who asks for a plugin by name is told by an error; here nobody asked for this one.
-            if is_news and name in self._outcomes and reason is not None:
-                warnings.warn(f"the plugin {name!r} {reason}", PluginWarning, stacklevel=3)
+            if reason is not None and name not in self._told and name not in _disabled():
+                self._told.add(name)
+                _warn(f"the plugin {name!r} {reason}")
 
     def _load(self, name: str) -> str | None:
         """Load and register one plugin, once; return why it is left out, or None where it is in."""
         if name in _disabled():
             return "is disabled by TASKCLUSTER_DISABLE_PLUGINS"
         if name not in self._outcomes:
+            # While it loads it counts as in: it may itself look something up.
+            self._outcomes[name] = None
             self._outcomes[name] = self._register(name)
-        return self._outcomes[name]
+            # Whom a name belongs to must not depend on who is asked for first. One that the plugin bears itself can be
+            # disputed only by a plugin that bears it too.
+            claims = [claim for offer in self._offers.get(name, ()) for claim in offer.claims()]
+            bears_all = all(claim.is_borne_by(name) for claim in claims)
+            for other in self._points:
+                if not bears_all or plain(other) == plain(name):
+                    self._load(other)
+        return self._outcomes[name] or self._lost.get(name)
 
     def _register(self, name: str) -> str | None:
         rivals = self._points[name]
@@ -208,28 +308,76 @@ class Registry:
             self._manager.register(plugin, name)
             # Here, and not once for all: an unknown hook is the fault of the plugin that has just come.
             self._manager.check_pending()
-            offered: list[Service] = []
+            offered: list[_Offer] = []
             for implementation in self._manager.hook.taskcluster_services.get_hookimpls():
                 if implementation.plugin_name == name:
-                    offered.extend(cast("Iterable[Service]", implementation.function()))
+                    services = cast("Iterable[Service]", implementation.function())
+                    offered.extend(_Offer(service, name, source) for service in services)
+            claims = [(claim, offer) for offer in offered for claim in offer.claims()]
         except Exception as exc:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             return f"of {source} failed to load: {type(exc).__name__}: {exc}"
-        for service in offered:
-            for known_name, known in self._services.items():
-                if plain(known_name) == plain(service.name) or known.class_name == service.class_name:
-                    self._manager.unregister(name=name)
-                    return (
-                        f"of {source} offers {service.name} ({service.client}), which is there already: {known.client}"
-                    )
-        self._services.update((service.name, service) for service in offered)
+        self._offers[name] = offered
+        for claim, offer in claims:
+            self._claims.setdefault(claim, []).append(offer)
+        self._settle()
+        return None
+
+    def _settle(self) -> None:
+        """Decide anew which plugins are in, by what all that are loaded offer, in whatever order they came."""
+        self._lost = {
+            name: reason
+            for name, offers in self._offers.items()
+            if (reason := self._reason_against(offers)) is not None
+        }
+        standing = [offer for name, offers in self._offers.items() if name not in self._lost for offer in offers]
+        self._services = {offer.service.name: offer.service for offer in standing}
+
+    def _reason_against(self, offers: Iterable[_Offer]) -> str | None:
+        """Return which name a plugin loses to another one, or None where it keeps all it claims.
+
+        A name that two plugins claim belongs to the one whose entry point bears it, and where that says nothing, to
+        neither.
+        """
+        for offer in offers:
+            decided = [offer]
+            for claim in offer.claims():
+                for rival in self._claims[claim]:
+                    if rival in decided:
+                        continue
+                    decided.append(rival)
+                    if not claim.is_borne_by(offer.plugin) or claim.is_borne_by(rival.plugin):
+                        return (
+                            f"of {offer.source} offers {getattr(offer.service, claim.field)} ({offer.service.client}), "
+                            f"and so does another ({rival.service.client}, the plugin {rival.plugin!r} of "
+                            f"{rival.source}): uninstall one of them, or name one in TASKCLUSTER_DISABLE_PLUGINS"
+                        )
         return None
 
 
 def _disabled() -> list[str]:
     # Read each time: a program's tests may patch the environment for a while.
     return [name.strip() for name in os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")]
+
+
+def _warn(text: str) -> None:
+    """Warn the program, from however deep below it (what does this in `warnings` itself came with Python 3.12)."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        frame = frame.f_back
+    if frame is None:
+        warnings.warn(text, PluginWarning, stacklevel=2)
+        return
+    module = frame.f_globals
+    warnings.warn_explicit(
+        text,
+        PluginWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module.get("__name__"),
+        module.setdefault("__warningregistry__", {}),
+    )
 
 
 def _tell(observers: tuple[Any, ...], event: RequestEvent) -> None:
