@@ -6,11 +6,14 @@ import ast
 import importlib
 import importlib.util
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 import taskcluster
+from taskcluster.plugins import PluginError, PluginWarning, Service, hookimpl
+from taskcluster.registry import Registry
 
 SOURCE = Path(taskcluster.__file__).parent
 
@@ -75,7 +78,18 @@ def test_type_checkers_know_the_names_that_are_looked_up_and_where_they_are() ->
 
 def test_type_checkers_know_the_names_of_the_async_package() -> None:
     ours = {name for name, (module, _) in CHECKED_AIO.items() if module.startswith(".")}
-    assert ours == {*taskcluster.aio._NAMES, *taskcluster.aio._DOORS}
+    assert ours == {*taskcluster.aio._MODULES, *taskcluster.aio._NAMES, *taskcluster.aio._DOORS}
+
+
+def test_the_modules_of_the_async_package_are_reached_through_it_and_load_no_http_library(python: Any) -> None:
+    program = """
+import sys
+import taskcluster.aio
+assert taskcluster.aio.exceptions is sys.modules["taskcluster.exceptions"]
+assert taskcluster.aio.asyncclient.createSession is taskcluster.aio.createSession
+print([name for name in ("aiohttp", "requests", "urllib3") if name in sys.modules])
+"""
+    assert python(program) == "[]"
 
 
 @pytest.mark.parametrize("checked", [CHECKED, CHECKED_AIO])
@@ -110,6 +124,60 @@ def test_an_unknown_name_is_an_attribute_error_that_names_module_and_attribute()
         with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'Nonsense'"):
             _ = module.Nonsense
         assert not hasattr(module, "nonsense")
+
+
+class OfOnePlugin(Registry):
+    """A registry whose one plugin offers a class that cannot be imported."""
+
+    def __init__(self) -> None:
+        @hookimpl
+        def taskcluster_services() -> list[Service]:
+            return [Service("gadgets", "v1", "no_such_package:Gadgets", "no_such_package.aio:Gadgets")]
+
+        plugin: Any = ModuleType("gadgets_plugin")
+        plugin.taskcluster_services = taskcluster_services
+        super().__init__(lambda: {"gadgets": [SimpleNamespace(load=lambda: plugin, dist=None)]})  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("package", ["taskcluster", "taskcluster.aio"])
+def test_a_class_that_cannot_be_imported_is_told_by_import_star_and_does_not_take_it_down(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskcluster.registry.registry", OfOnePlugin())
+    imported: dict[str, Any] = {}
+    with pytest.warns(
+        PluginWarning, match=r"Gadgets is not available: the plugin 'gadgets' of .* no_such_package"
+    ) as told:
+        exec(compile(f"from {package} import *", "program.py", "exec"), {"__name__": "program"}, imported)
+    assert {warning.filename for warning in told} == {"program.py"}
+    assert "Gadgets" not in imported
+    assert "createSession" in imported
+    with pytest.raises(PluginError, match="Gadgets is not available"):
+        _ = importlib.import_module(package).Gadgets
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("module", [taskcluster, taskcluster.aio])
+def test_an_events_class_that_a_service_does_not_have_is_no_attribute(module: Any) -> None:
+    assert getattr(module, "IndexEvents", None) is None
+    with pytest.raises(AttributeError, match="offers Queu; did you mean 'Queue'"):
+        _ = module.Queu
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("module", "where"), [(taskcluster, "client"), (taskcluster.aio, "aio")])
+def test_a_class_first_touched_while_it_is_patched_is_itself_when_the_patch_is_gone(
+    module: Any, where: str, python: Any
+) -> None:
+    program = f"""
+from unittest.mock import Mock, patch
+import taskcluster.aio
+import taskcluster_index.{where} as home
+with patch.object(home, "Index") as mock:
+    assert {module.__name__}.Index is mock
+print({module.__name__}.Index is home.Index, isinstance(home.Index, type))
+"""
+    assert python(program) == "True True"
 
 
 def test_a_name_is_looked_up_once() -> None:

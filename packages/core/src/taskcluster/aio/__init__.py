@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import taskcluster
 
 if TYPE_CHECKING:
+    from .. import exceptions as exceptions
+    from . import asyncclient as asyncclient
     from . import download as download
     from . import helper as helper
     from . import upload as upload
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from taskcluster_worker_manager.aio import WorkerManager as WorkerManager
     # The end of the block that taskcluster-codegen writes.
 
+_MODULES = {"asyncclient": f"{__name__}.asyncclient", "exceptions": "taskcluster.exceptions"}
 _NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
 _DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
 
@@ -47,6 +50,8 @@ _DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "up
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(_MODULES[name])
         if name in _NAMES:
             value = getattr(importlib.import_module(f"{__name__}.asyncclient"), name)
             globals()[name] = value
@@ -56,13 +61,14 @@ if not TYPE_CHECKING:
         if name in _shared_names():
             return getattr(taskcluster, name)
         if name == "__all__":
-            return sorted([*_doors(), *_NAMES, *_shared_names(), *_service_names()])
+            # For `import *`, which one class that cannot be imported would take down.
+            return sorted([*_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names(importable=True)])
         from ..facade import class_named
 
         return class_named(__name__, name, "async_client", "events")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_doors(), *_NAMES, *_shared_names(), *_service_names()})
+        return sorted({*globals(), *_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names()})
 
     def _doors() -> list[str]:
         from ..facade import is_there
@@ -73,7 +79,7 @@ if not TYPE_CHECKING:
         # Exceptions and utilities are the same here; what is named twice is the async one.
         return [name for name in taskcluster._NAMES if name not in (*_NAMES, "BaseClient")]
 
-    def _service_names() -> list[str]:
+    def _service_names(*, importable: bool = False) -> list[str]:
         from ..registry import registry
 
-        return registry.class_names("async_client", "events")
+        return registry.class_names("async_client", "events", importable=importable)
