@@ -262,6 +262,13 @@ def test_an_iterator_gives_all_items(mode: Any, three_pages: Any) -> None:
     assert [sent.target for sent in three_pages.sent] == TARGETS
 
 
+@pytest.mark.parametrize("first", [{"continuationToken": "t"}, {"query": {"continuationToken": "t"}}])
+def test_an_iterator_may_begin_at_a_token_given_in_either_way(mode: Any, three_pages: Any, first: Any) -> None:
+    widgets = mode.widgets()
+    assert collect(mode, widgets.paginate_items(widgets.listWidgets, **first)) == [1, 2, 3]
+    assert [sent.target.partition("continuationToken=")[2] for sent in three_pages.sent] == ["t", "x%20y", "z"]
+
+
 def test_an_iterator_that_is_left_early_fetches_no_more(mode: Any, three_pages: Any) -> None:
     widgets = mode.widgets()
 

@@ -30,6 +30,7 @@ def test_the_token_of_a_page_goes_into_the_query_beside_the_callers() -> None:
     assert with_continuation(given, "x") == {"query": {"limit": 1, "continuationToken": "x"}, "taskId": "t"}
     assert with_continuation({}, "x") == {"query": {"continuationToken": "x"}}
     assert with_continuation({"query": None}, "x") == {"query": {"continuationToken": "x"}}
+    assert with_continuation({"continuationToken": "first"}, "x") == {"query": {"continuationToken": "x"}}
     assert with_continuation(given, None) == given
     assert given == {"query": {"limit": 1}, "taskId": "t"}
 
