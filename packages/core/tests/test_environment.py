@@ -177,6 +177,48 @@ def test_a_file_that_cannot_be_read_is_told_by_its_path_and_not_quoted(
     assert "file-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "environ"),
+    [
+        ({"rootUrl": OTHER, "credentials": MINE}, {}),
+        ({}, ENVIRON),
+        ({"rootUrl": OTHER}, ENVIRON),
+        ({}, PROXIED),
+    ],
+)
+def test_a_file_is_not_read_where_everything_was_found_before(
+    given: dict[str, Any], environ: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "taskcluster.yml"
+    path.write_text("config: [", "utf-8")
+    assert resolve_options(given, environ=environ, config_file=path)
+    for open_still in ({}, {"rootUrl": OTHER}, {"credentials": MINE}):
+        with pytest.raises(TaskclusterFailure, match="is not YAML"):
+            resolve_options(open_still, environ={}, config_file=path)
+
+
+def test_no_home_directory_means_no_file(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(self: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "expanduser", no_home)
+        assert resolve_options({"rootUrl": OTHER}, environ={}).credentials_source == "none"
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert resolve_options({"rootUrl": OTHER}, environ={}).credentials_source == "none"
+
+
+@pytest.mark.parametrize("given", [{}, {"rootUrl": ROOT}])
+@pytest.mark.parametrize("root_url", ["5", "tc.example.com", "'https://[::1'"])
+def test_a_file_with_a_wrong_root_url_is_named(given: dict[str, Any], root_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "taskcluster.yml"
+    path.write_text(f"config:\n  rootUrl: {root_url}\n  clientId: filed\n  accessToken: file-secret\n", "utf-8")
+    with pytest.raises(
+        TaskclusterFailure, match=r"the configuration file .*taskcluster\.yml is wrong: .* rootUrl must"
+    ):
+        resolve_options(given, environ={}, config_file=path)
+
+
 @pytest.mark.parametrize("content", ["", "config:\n", "config: 5\n", "other: {}\n"])
 def test_a_file_without_configuration_is_as_if_there_were_none(
     content: str, plugged: list[str], tmp_path: Path

@@ -75,19 +75,15 @@ def resolve_options(
         config_file: The configuration file of the `taskcluster` command; it need not exist.
 
     Raises:
-        TaskclusterFailure: No root URL was found, or the file cannot be read.
+        TaskclusterFailure: No root URL was found, or the file is needed and cannot be read.
     """
     given = dict(options or {})
     environ = os.environ if environ is None else environ
-    configured, path = _configured(config_file)
-
     root_url, root_url_source = _first(
         (given.get("rootUrl"), "given"),
         (environ.get("TASKCLUSTER_ROOT_URL"), "environment"),
         (environ.get("TASKCLUSTER_PROXY_URL"), "task proxy"),
-        (configured.get("rootUrl"), path),
     )
-    root_url = normal_root_url(root_url)
     credentials, credentials_source = _first(
         (given.get("credentials"), "given"),
         (_credentials_from(environ), "environment"),
@@ -95,8 +91,14 @@ def resolve_options(
     if credentials is None and environ.get("TASKCLUSTER_PROXY_URL") and _is_proxied(given, environ):
         root_url = environ["TASKCLUSTER_PROXY_URL"]
         root_url_source = credentials_source = "task proxy"
-    elif credentials is None:
-        credentials, credentials_source = _first((_configured_credentials(configured, root_url), path))
+    elif root_url is None or credentials is None:
+        # Only now: a file that is not needed may be as broken as it likes.
+        configured, path = _configured(config_file)
+        if root_url is None:
+            root_url, root_url_source = _first((configured.get("rootUrl"), path))
+        root_url = normal_root_url(root_url)
+        if credentials is None:
+            credentials, credentials_source = _first((_configured_credentials(configured, root_url), path))
         if credentials is None:
             credentials, credentials_source = _plugged(root_url)
     found = {**given, "rootUrl": root_url}
@@ -119,10 +121,14 @@ def _is_proxied(given: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
 
 
 def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
-    path = Path(config_file).expanduser()
+    try:
+        path = Path(config_file).expanduser()
+    except RuntimeError:
+        # There is no home directory to look in.
+        return {}, str(config_file)
     try:
         text = path.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}, str(path)
     except (OSError, ValueError) as exc:
         raise TaskclusterFailure(f"the configuration file {path} cannot be read: {exc}") from exc
@@ -143,11 +149,17 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
         )
     # The command files its options under `config`.
     section: Any = content.get("config", content)
-    return (dict(section) if is_mapping(section) else {}), str(path)
+    found = dict(section) if is_mapping(section) else {}
+    if found.get("rootUrl"):
+        try:
+            found["rootUrl"] = normal_root_url(found["rootUrl"])
+        except TaskclusterFailure as exc:
+            raise TaskclusterFailure(f"the configuration file {path} is wrong: {exc}") from None
+    return found, str(path)
 
 
 def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dict[str, Any] | None:
-    if configured.get("rootUrl") and normal_root_url(configured["rootUrl"]) != root_url:
+    if configured.get("rootUrl") and configured["rootUrl"] != root_url:
         # Credentials of one deployment are never sent to another.
         return None
     return {name: configured[name] for name in _VARIABLES if configured.get(name)} or None
