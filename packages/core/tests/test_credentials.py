@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from base64 import b64decode
 from typing import Any
 
@@ -100,12 +101,29 @@ def test_31_days_are_allowed_and_not_a_second_more() -> None:
         ({"expiry": 1700003600}, "expiry must be a datetime"),
         ({"scopes": "scope:a"}, "list of scopes"),
         ({"scopes": [b"scope:a"]}, "list of scopes"),
+        ({"scopes": None}, "list of scopes"),
+        ({"scopes": ["scope:\n"]}, "list of scopes, each a text of printable ASCII"),
+        ({"scopes": ["scope:ä"]}, "list of scopes"),
         ({"name": "issuer"}, "must differ"),
+        ({"name": b"issuer"}, "must differ"),
+        ({"name": 5}, "name must be text or bytes"),
+        ({"clientId": None}, "clientId must be text or bytes"),
+        ({"clientId": b"\xff"}, "clientId must be text or bytes, of ASCII"),
+        ({"accessToken": None}, "accessToken must be text or bytes"),
+        ({"accessToken": ""}, "accessToken must be text or bytes, of ASCII characters and not empty"),
+        ({"accessToken": "ä"}, "accessToken must be text or bytes, of ASCII"),
     ],
 )
 def test_temporary_credentials_that_would_not_be_valid_are_not_made(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(TaskclusterFailure, match=told):
+    with pytest.raises(TaskclusterFailure, match=told) as caught:
         create(**changes)
+    assert "ä" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_scopes_may_come_one_by_one_and_a_name_as_bytes() -> None:
+    assert create(scopes=(scope for scope in ("scope:a", "scope:b*"))) == create()
+    assert create(name=b"tmp/x") == create(name="tmp/x")
 
 
 def test_no_error_of_making_them_shows_the_access_token() -> None:
@@ -129,6 +147,18 @@ def test_expiry_is_judged_by_the_present_where_no_date_is_given(frozen: datetime
     assert not isExpired({**CERTIFICATE, "expiry": 1700000000000 + 21 * 60000})
 
 
+def test_a_date_to_judge_by_without_a_zone_is_taken_as_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        for now in (START, START.replace(tzinfo=None)):
+            assert isExpired({**CERTIFICATE, "expiry": 1700000000000 + 19 * 60000}, now)
+            assert not isExpired({**CERTIFICATE, "expiry": 1700000000000 + 21 * 60000}, now)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_what_is_no_certificate_is_told() -> None:
     with pytest.raises(TaskclusterAuthFailure, match="not a JSON object"):
         isExpired("nonsense")
@@ -141,6 +171,31 @@ def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
     header = checked.at(1700000000).header("GET", "/", "tc.example.com", "443", "", 1700000000, "n")
     _, found, rest = header.partition('ext="')
     return json.loads(b64decode(rest.partition('"')[0])) if found else None
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"version": 2}, "has a version other than 1"),
+        ({"version": "1"}, "has a version other than 1"),
+        ({"version": True}, "has a version other than 1"),
+        ({"scopes": "scope:a"}, "is malformed: the scopes must be a list"),
+        ({"scopes": None}, "is malformed: the scopes must be a list"),
+        ({"scopes": [1]}, "is malformed: the scopes must be a list"),
+        ({"scopes": ["a\n"]}, "is malformed: the scopes must be a list of scopes, each a text of printable ASCII"),
+        ({"start": True}, "start that is no date"),
+    ],
+)
+def test_a_certificate_that_no_deployment_takes_is_told_and_not_shown(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
+        signer({**FULL, "certificate": json.dumps({**CERTIFICATE, **changes})}, None)
+    assert CERTIFICATE["signature"] not in str(caught.value)
+
+
+@pytest.mark.parametrize("scopes", ["abc", b"abc", [1], {"a": 1}, ["ä"]])
+def test_authorized_scopes_that_are_none_are_refused_and_not_signed(scopes: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="the option authorizedScopes must be a list of scopes"):
+        signer(FULL, scopes)
 
 
 @pytest.mark.parametrize("credentials", [{}, {"clientId": None}, {"clientId": "", "accessToken": ""}])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure
-from taskcluster.options import DEFAULT_TIMEOUT, Credentials, Options, normal_root_url, timeouts
+from taskcluster.options import DEFAULT_TIMEOUT, Credentials, EventsOptions, Options, normal_root_url, timeouts
 
 ROOT = "https://tc.example.com"
 SECRETS = {"clientId": "tester", "accessToken": "no-secret", "certificate": '{"version":1}'}
@@ -74,6 +74,14 @@ def test_the_root_url_loses_its_trailing_slashes(root_url: str, normal: str) -> 
         ("https:///", "http or https address"),
         ("https://tc.example.com?x", "http or https address"),
         ("https://tc.example.com#x", "http or https address"),
+        ("https://[::1", "http or https address"),
+        ("https://::1]", "http or https address"),
+        ("https://:80", "http or https address"),
+        (" https://tc.example.com", "http or https address"),
+        ("https://tc.example.com ", "http or https address"),
+        ("https://tc.example.com\n", "http or https address"),
+        ("https://tc.example .com", "http or https address"),
+        ("https://tc.exa\tmple.com", "http or https address"),
         (b"https://tc.example.com", "must be text, not bytes"),
     ],
 )
@@ -135,6 +143,8 @@ def test_credentials_that_are_no_mapping_are_told(credentials: Any) -> None:
         ("clientId", 1, "clientId must be text or bytes, not int"),
         ("accessToken", object(), "accessToken must be text or bytes, not object"),
         ("accessToken", "ä", "accessToken holds characters that are not ASCII"),
+        ("accessToken", "ä".encode(), "accessToken holds bytes that are not ASCII"),
+        ("clientId", b"\xff", "clientId holds bytes that are not ASCII"),
         ("certificate", [1], "certificate must be text, bytes or a mapping, not list"),
     ],
 )
@@ -154,7 +164,7 @@ def test_authorized_scopes_are_a_list_of_our_own() -> None:
     assert Options({"rootUrl": ROOT, "authorizedScopes": []})["authorizedScopes"] == []
 
 
-@pytest.mark.parametrize("scopes", ["a", b"a", [1], ["a", None], 5])
+@pytest.mark.parametrize("scopes", ["a", b"a", [1], ["a", None], 5, ["ä"], ["a\nb"]])
 def test_authorized_scopes_that_are_no_list_of_texts_are_told(scopes: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="authorizedScopes must be a list"):
         Options({"rootUrl": ROOT, "authorizedScopes": scopes})
@@ -168,7 +178,13 @@ def test_a_timeout_is_one_number_or_connect_and_read(timeout: Any, pair: tuple[f
     assert timeouts(timeout) == pair
 
 
-@pytest.mark.parametrize("timeout", [0, -1, (1, 2, 3), (1,), ("1", "2"), "30", (1, None), float("nan"), object()])
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        *(0, -1, (1, 2, 3), (1,), ("1", "2"), "30", (1, None), object()),
+        *(float("nan"), float("inf"), (1, float("inf")), (float("nan"), 1), 10**400),
+    ],
+)
 def test_what_is_no_timeout_is_told_when_the_client_is_made(timeout: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="timeout must be seconds"):
         Options({"rootUrl": ROOT, "timeout": timeout})
@@ -203,6 +219,33 @@ def test_options_can_be_copied_and_pickled(again: Any) -> None:
     assert type(again(options)) is Options
 
 
+@pytest.mark.parametrize("suffix", [5, b"robot", "robot\r\nX-Mine: 1", "robot…", "röbot", "a\tb", "\x7f"])
+def test_a_user_agent_suffix_that_no_header_may_hold_is_told_when_the_client_is_made(suffix: Any) -> None:
+    with pytest.raises(TaskclusterFailure, match="userAgentSuffix must be text of printable ASCII characters"):
+        Options({"rootUrl": ROOT, "userAgentSuffix": suffix})
+
+
+@pytest.mark.parametrize("suffix", [None, "", "robot/1.0 (+https://example.com)"])
+def test_a_user_agent_suffix_is_printable_or_left_out(suffix: Any) -> None:
+    assert Options({"rootUrl": ROOT, "userAgentSuffix": suffix})["userAgentSuffix"] == suffix
+
+
+def test_an_exchange_prefix_is_an_option_of_events_alone() -> None:
+    assert EventsOptions({"rootUrl": ROOT, "exchangePrefix": "exchange/x/"})["exchangePrefix"] == "exchange/x/"
+    with pytest.raises(TaskclusterFailure, match=r"exchangePrefix must be text, .* not int"):
+        EventsOptions({"rootUrl": ROOT, "exchangePrefix": 5})
+    with pytest.raises(TaskclusterFailure, match="unknown option 'exchangePrefix'"):
+        Options({"rootUrl": ROOT, "exchangePrefix": "exchange/x/"})
+
+
+def test_a_copy_of_a_mapping_of_credentials_is_as_it_was_and_shows_no_secret() -> None:
+    for mine in (SECRETS, {"clientId": 5, "access_token": "no-secret"}, Credentials(SECRETS)):
+        made = Credentials.copy_of(mine)
+        assert made == mine
+        assert made is not mine
+        assert "no-secret" not in repr(made)
+
+
 def test_options_can_be_changed() -> None:
     options = Options(rootUrl=ROOT)
     options["rootUrl"] = "https://other.example.com"
@@ -222,7 +265,9 @@ def test_credentials_under_other_names_are_told_instead_of_calling_anonymously()
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("maxRetries", "5"), ("maxRetries", 1.5), ("maxRetries", -1), ("maxDelay", "x"), ("signedUrlExpiration", -1)],
+    [("maxRetries", "5"), ("maxRetries", 1.5), ("maxRetries", -1), ("maxDelay", "x"), ("signedUrlExpiration", -1)]
+    + [(name, value) for name in ("delayFactor", "maxDelay") for value in (float("nan"), float("inf"), 10**400)]
+    + [("randomizationFactor", value) for value in (-0.1, 1.1, float("nan"))],
 )
 def test_numbers_are_checked_when_the_client_is_made(name: str, value: Any) -> None:
     with pytest.raises(TaskclusterFailure, match=f"the option {name} must be a .*number"):

@@ -11,11 +11,11 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
-from .options import Credentials
+from .options import Credentials, listed_scopes
 from .shapes import is_mapping
 from .slugs import slugId
 from .timestamps import stringDate
@@ -40,8 +40,8 @@ def createTemporaryCredentials(
     accessToken: str | bytes,
     start: datetime.datetime,
     expiry: datetime.datetime,
-    scopes: Sequence[str],
-    name: str | None = None,
+    scopes: Iterable[str],
+    name: str | bytes | None = None,
 ) -> dict[str, Any]:
     """Return temporary credentials, made here without a call.
 
@@ -63,20 +63,19 @@ def createTemporaryCredentials(
     for argument, value in dates.items():
         if not isinstance(value, datetime.datetime):
             raise TaskclusterFailure(f"createTemporaryCredentials: {argument} must be a datetime, not {value!r}")
-    given: Any = scopes
-    if isinstance(given, str | bytes) or not all(isinstance(scope, str) for scope in given):
-        raise TaskclusterFailure("createTemporaryCredentials: scopes must be a list of scopes, each a text")
+    listed = listed_scopes("createTemporaryCredentials: scopes", scopes)
     start_ms, expiry_ms = _milliseconds(start), _milliseconds(expiry)
     if expiry_ms < start_ms:
         raise TaskclusterFailure("createTemporaryCredentials: expiry is before start")
     if expiry_ms - start_ms > _LONGEST / datetime.timedelta(milliseconds=1):
         raise TaskclusterFailure("createTemporaryCredentials: only 31 days are allowed between start and expiry")
-    issuer = _text(clientId)
-    if name is not None and name == issuer:
+    issuer = _ascii("clientId", clientId)
+    acting = _ascii("name", name) if name else None
+    if acting == issuer:
         raise TaskclusterFailure("createTemporaryCredentials: name must differ from the issuing clientId")
-    key = accessToken.encode("ascii") if isinstance(accessToken, str) else accessToken
+    key = _ascii("accessToken", accessToken).encode()
     seed = slugId() + slugId()
-    named = [f"clientId:{name}", f"issuer:{issuer}"] if name else []
+    named = [f"clientId:{acting}", f"issuer:{issuer}"] if acting else []
     signed = [
         "version:1",
         *named,
@@ -84,19 +83,19 @@ def createTemporaryCredentials(
         f"start:{start_ms}",
         f"expiry:{expiry_ms}",
         "scopes:",
-        *scopes,
+        *listed,
     ]
     certificate = {
         "version": 1,
-        "scopes": list(scopes),
+        "scopes": listed,
         "start": start_ms,
         "expiry": expiry_ms,
         "seed": seed,
-        **({"issuer": issuer} if name else {}),
+        **({"issuer": issuer} if acting else {}),
         "signature": b64encode(_hmac(key, "\n".join(signed))).decode("ascii"),
     }
     return {
-        "clientId": name or issuer,
+        "clientId": acting or issuer,
         "accessToken": urlsafe_b64encode(_hmac(key, seed)).rstrip(b"="),
         "certificate": json.dumps(certificate, separators=(",", ":")),
     }
@@ -106,14 +105,23 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _milliseconds(date: datetime.datetime) -> int:
+def _unix_time(date: datetime.datetime) -> float:
     # A date without a zone is taken as UTC, as everywhere in Taskcluster; Python would take it as local time.
-    aware = date.replace(tzinfo=datetime.timezone.utc) if date.tzinfo is None else date
-    return int(aware.timestamp()) * 1000
+    return (date.replace(tzinfo=datetime.timezone.utc) if date.tzinfo is None else date).timestamp()
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else value
+def _milliseconds(date: datetime.datetime) -> int:
+    return int(_unix_time(date)) * 1000
+
+
+def _ascii(argument: str, value: Any) -> str:
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    if not isinstance(text, str) or not text or not text.isascii():
+        # It is not shown: it may be the access token.
+        raise TaskclusterFailure(
+            f"createTemporaryCredentials: {argument} must be text or bytes, of ASCII characters and not empty"
+        )
+    return text
 
 
 def isExpired(certificate: str | bytes | Mapping[str, Any], now: datetime.datetime | None = None) -> bool:
@@ -121,10 +129,10 @@ def isExpired(certificate: str | bytes | Mapping[str, Any], now: datetime.dateti
 
     Args:
         certificate: As JSON text or as a mapping.
-        now: The time to judge by; without it the present.
+        now: The time to judge by, in UTC where it has no zone; without it the present.
     """
     when = datetime.datetime.now(datetime.timezone.utc) if now is None else now
-    return bool(_parsed(certificate)["expiry"] < (when.timestamp() + _RENEW_BEFORE) * 1000)
+    return bool(_parsed(certificate)["expiry"] < (_unix_time(when) + _RENEW_BEFORE) * 1000)
 
 
 def _parsed(certificate: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -171,6 +179,7 @@ def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | No
 
     Raises:
         TaskclusterAuthFailure: They are partial, or their certificate is malformed.
+        TaskclusterFailure: The authorized scopes are no list of scopes.
     """
     given = Credentials(credentials)
     present = [name for name, value in given.items() if value]
@@ -188,10 +197,17 @@ def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | No
         lacking = [key for key in _CERTIFICATE_KEYS if key not in certificate]
         if lacking:
             raise TaskclusterAuthFailure(f"the certificate of the credentials lacks {', '.join(lacking)}")
+        if isinstance(certificate["version"], bool) or certificate["version"] != 1:
+            raise TaskclusterAuthFailure("the certificate of the credentials has a version other than 1")
+        try:
+            listed_scopes("the scopes", certificate["scopes"])
+        except TaskclusterFailure as exc:
+            raise TaskclusterAuthFailure(f"the certificate of the credentials is malformed: {exc}") from None
         start, expiry = _seconds(certificate, "start"), _seconds(certificate, "expiry")
         ext["certificate"] = certificate
     if authorized_scopes is not None:
-        ext["authorizedScopes"] = list(authorized_scopes)
+        # Programs may set the option past the check of Options.
+        ext["authorizedScopes"] = listed_scopes("the option authorizedScopes", authorized_scopes)
     from .hawk import Signer
 
     encoded = b64encode(json.dumps(ext, separators=(",", ":")).encode()).decode("ascii") if ext else ""
@@ -200,6 +216,6 @@ def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | No
 
 def _seconds(certificate: Mapping[str, Any], key: str) -> float:
     value = certificate[key]
-    if not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
         raise TaskclusterAuthFailure(f"the certificate of the credentials has a {key} that is no date in milliseconds")
     return value / 1000

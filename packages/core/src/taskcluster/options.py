@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
 from .shapes import is_mapping
 from .suggestions import did_you_mean
 
-__all__ = ["DEFAULT_TIMEOUT", "Credentials", "Options", "normal_root_url", "timeouts"]
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "Credentials",
+    "EventsOptions",
+    "Options",
+    "listed_scopes",
+    "normal_root_url",
+    "timeouts",
+]
 
 DEFAULT_TIMEOUT = (30.0, 60.0)
 """Connect and read time-outs in seconds. claimWork is answered after up to 20 s of silence."""
@@ -23,8 +34,11 @@ _DEFAULTS: dict[str, Any] = {
     "maxDelay": 30.0,
 }
 _KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", *_DEFAULTS})
-_SECRETS = ("accessToken", "certificate")
 _BOOL_OR_NONE = (bool, type(None))
+_printable = re.compile("[ -~]*").fullmatch
+"""Matches what scopes and headers may hold."""
+_LARGEST = sys.float_info.max
+"""Below infinity, and no whole number above it becomes a float."""
 
 
 class Credentials(dict[str, Any]):
@@ -37,14 +51,24 @@ class Credentials(dict[str, Any]):
             if value is not None:
                 self[name] = _as_bytes(name, value)
 
+    @classmethod
+    def copy_of(cls, given: Mapping[str, Any]) -> Credentials:
+        """Return a copy of a mapping as it is, unchecked, whose repr shows no secret either."""
+        made = cls()
+        made.clear()
+        made.update(given)
+        return made
+
     def __repr__(self) -> str:
-        shown = {name: "…" if name in _SECRETS and value is not None else value for name, value in self.items()}
+        shown = {name: value if name == "clientId" or value is None else "…" for name, value in self.items()}
         return f"{type(self).__name__}({shown!r})"
 
 
 def _as_bytes(name: str, value: Any) -> bytes:
-    if isinstance(value, bytes):
+    if isinstance(value, bytes) and value.isascii():
         return value
+    if isinstance(value, bytes):
+        raise TaskclusterAuthFailure(f"credentials: {name} holds bytes that are not ASCII")
     if name == "certificate" and is_mapping(value):
         value = json.dumps(dict(value), separators=(",", ":"))
     if not isinstance(value, str):
@@ -73,15 +97,17 @@ class Options(dict[str, Any]):
         TaskclusterAuthFailure: The credentials are of a wrong type.
     """
 
+    _known: ClassVar[frozenset[str]] = _KNOWN
+
     def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
         wanted = {**(given or {}), **more}
         if "baseUrl" in wanted:
             raise TaskclusterFailure(
                 "the option baseUrl is gone: pass rootUrl, the deployment's address without a path"
             )
-        if not wanted.keys() <= _KNOWN:
-            unknown = next(name for name in wanted if name not in _KNOWN)
-            raise TaskclusterFailure(f"unknown option {unknown!r}{did_you_mean(str(unknown), _KNOWN)}")
+        if not wanted.keys() <= self._known:
+            unknown = next(name for name in wanted if name not in self._known)
+            raise TaskclusterFailure(f"unknown option {unknown!r}{did_you_mean(str(unknown), self._known)}")
         super().__init__(_DEFAULTS)
         self.update(wanted)
         for name in _DEFAULTS.keys() & wanted.keys():
@@ -104,9 +130,14 @@ class Options(dict[str, Any]):
                 f"{did_you_mean(name, self['credentials'])}"
             )
         if wanted.get("authorizedScopes") is not None:
-            self["authorizedScopes"] = _scopes(wanted["authorizedScopes"])
+            self["authorizedScopes"] = listed_scopes("the option authorizedScopes", wanted["authorizedScopes"])
         if wanted.get("timeout") is not None:
             timeouts(wanted["timeout"])
+        suffix = wanted.get("userAgentSuffix")
+        if suffix is not None and not (isinstance(suffix, str) and _printable(suffix)):
+            raise TaskclusterFailure(
+                f"the option userAgentSuffix must be text of printable ASCII characters, not {suffix!r}"
+            )
         if not isinstance(wanted.get("validate", False), _BOOL_OR_NONE):
             raise TaskclusterFailure(f"the option validate must be True or False, not {wanted['validate']!r}")
 
@@ -119,6 +150,21 @@ class Options(dict[str, Any]):
         return f"{type(self).__name__}({shown!r})"
 
 
+class EventsOptions(Options):
+    """The options of an events class: those of every client, and `exchangePrefix`, which its exchanges begin with."""
+
+    _known = _KNOWN | {"exchangePrefix"}
+
+    def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
+        super().__init__(given, **more)
+        prefix = self.get("exchangePrefix")
+        if not isinstance(prefix, str | None):
+            raise TaskclusterFailure(
+                "the option exchangePrefix must be text, such as 'exchange/taskcluster-queue/v1/', not "
+                f"{type(prefix).__name__}"
+            )
+
+
 def normal_root_url(root_url: Any) -> str:
     """Return the root URL without its trailing slashes; raise TaskclusterFailure where it is no root URL."""
     if not root_url:
@@ -128,10 +174,21 @@ def normal_root_url(root_url: Any) -> str:
         )
     if not isinstance(root_url, str):
         raise TaskclusterFailure(f"the option rootUrl must be text, not {type(root_url).__name__}")
-    scheme, separator, rest = root_url.partition("://")
-    if not separator or scheme.lower() not in ("http", "https") or not rest.strip("/") or "?" in rest or "#" in rest:
+    if not _is_root_url(root_url):
         raise TaskclusterFailure(f"the option rootUrl must be an http or https address, not {root_url!r}")
     return root_url.rstrip("/")
+
+
+def _is_root_url(text: str) -> bool:
+    # urlsplit takes out some white space by itself, and so would not see it.
+    if "?" in text or "#" in text or any(character.isspace() or character < " " for character in text):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        # Half of a pair of brackets, or none of an address between them.
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def timeouts(timeout: Any) -> tuple[float, float]:
@@ -139,9 +196,9 @@ def timeouts(timeout: Any) -> tuple[float, float]:
     if timeout is None:
         return DEFAULT_TIMEOUT
     match timeout:
-        case int() | float() if timeout > 0:
+        case int() | float() if 0 < timeout <= _LARGEST:
             return (float(timeout), float(timeout))
-        case [int() | float() as connect, int() | float() as read] if connect > 0 and read > 0:
+        case [int() | float() as connect, int() | float() as read] if 0 < connect <= _LARGEST and 0 < read <= _LARGEST:
             return (float(connect), float(read))
         case _:
             raise TaskclusterFailure(
@@ -151,17 +208,27 @@ def timeouts(timeout: Any) -> tuple[float, float]:
 
 def _check_number(name: str, value: Any) -> None:
     wanted = int if name == "maxRetries" else (int, float)
-    if not isinstance(value, wanted) or value < 0:
-        what = "a whole number" if name == "maxRetries" else "a number"
-        raise TaskclusterFailure(f"the option {name} must be {what} that is not negative, not {value!r}")
+    # Above 1 it would randomize delays to less than none.
+    largest = 1 if name == "randomizationFactor" else _LARGEST
+    if not isinstance(value, wanted) or not 0 <= value <= largest:
+        what = {"maxRetries": "a whole number, not negative", "randomizationFactor": "a number from 0 to 1"}
+        raise TaskclusterFailure(
+            f"the option {name} must be {what.get(name, 'a finite number, not negative')}: {value!r}"
+        )
 
 
-def _scopes(scopes: Any) -> list[str]:
+def listed_scopes(what: str, scopes: Any) -> list[str]:
+    """Return scopes as a list of our own; raise TaskclusterFailure where they are none that a deployment takes.
+
+    Args:
+        what: What they are, for the error.
+        scopes: Any collection of texts.
+    """
     if not isinstance(scopes, str | bytes | Mapping):
         try:
             listed: list[Any] = list(scopes)
         except TypeError:
             listed = [scopes]
-        if all(isinstance(scope, str) for scope in listed):
+        if all(isinstance(scope, str) and _printable(scope) for scope in listed):
             return listed
-    raise TaskclusterFailure("the option authorizedScopes must be a list of scopes, each a text")
+    raise TaskclusterFailure(f"{what} must be a list of scopes, each a text of printable ASCII characters")

@@ -41,7 +41,9 @@ class Policy(NamedTuple):
             return min(max(asked, 0.0), self.max_delay)
         spread = self.randomization_factor * (2 * chance - 1)
         # The exponent is bounded only to keep an absurd maxRetries from overflowing a float.
-        return float(min(self.delay_factor * 2 ** min(retry - 1, 100) * (1 + spread), self.max_delay))
+        delay = self.delay_factor * 2 ** min(retry - 1, 100) * (1 + spread)
+        # A randomization factor above 1, set past the check of the options, would make it less than none.
+        return float(max(0.0, min(delay, self.max_delay)))
 
 
 def retry_after(value: str | None, now: float) -> float | None:
