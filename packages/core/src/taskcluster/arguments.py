@@ -64,7 +64,7 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     if surplus and payload is None and method.input is not None:
         payload, surplus = surplus[0], surplus[1:]
     if surplus:
-        raise TaskclusterFailure(_too_many(method, args, surplus))
+        raise TaskclusterFailure(_too_many(method, args, kwargs, positional, surplus))
     missing = [name for name in method.args if name not in params]
     if missing:
         raise TaskclusterFailure(f"{method.name} lacks {', '.join(missing)}: {_usage(method)}")
@@ -86,6 +86,10 @@ def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any]
             )
     query: dict[str, Any] = {}
     if kwargs.get("paginationLimit") is not None:
+        if "limit" not in method.query:
+            raise TaskclusterFailure(
+                f"{method.name} takes no paginationLimit: its pages have no limit to set: {_usage(method)}"
+            )
         query["limit"] = kwargs["paginationLimit"]
     query.update(_mapping(method, kwargs, "query"))
     for name, value in kwargs.items():
@@ -128,7 +132,15 @@ def _path(method: Method, values: tuple[Any, ...]) -> str:
     return method.template % tuple(quoted)
 
 
-def _too_many(method: Method, args: tuple[Any, ...], surplus: tuple[Any, ...]) -> str:
+def _too_many(
+    method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], positional: list[str], surplus: tuple[Any, ...]
+) -> str:
+    in_place = zip(method.args, args, strict=False)
+    twice = [name for name, value in in_place if name not in positional and not is_mapping(value)]
+    if twice:
+        return f"{method.name}: {twice[0]} is given by position and by keyword: {_usage(method)}"
+    if method.input is not None and kwargs.get("payload") is not None and len(surplus) == 1:
+        return f"{method.name}: payload is given twice: {_usage(method)}"
     if isinstance(surplus[0], Mapping):
         way = "pass query={...}" if method.query else "it has no payload and no query parameters"
         return f"{method.name} got a dict too many; {way}: {_usage(method)}"
