@@ -57,10 +57,12 @@ def test_a_class_has_the_methods_of_its_service_and_no_others(spec, mode):
 @each_service
 def test_class_options_are_each_class_s_own(spec):
     classes = [class_of(spec, mode) for mode in MODES]
-    if "eventsClassName" in spec:
-        classes.append(getattr(taskcluster, spec["eventsClassName"]))
     for client in classes:
         assert vars(client)["classOptions"] == {}
+    if "eventsClassName" in spec:
+        events = getattr(taskcluster, spec["eventsClassName"])
+        assert vars(events)["classOptions"] == {"exchangePrefix": spec["exchangePrefix"]}
+        classes.append(events)
     assert len({id(client.classOptions) for client in classes}) == len(classes)
 
 

@@ -43,9 +43,31 @@ def test_a_reference_may_stand_under_the_key_reference(mode: Any, reference: Any
     assert mode.module.createApiClient("Widgets", {"reference": reference}).serviceName == "widgets"
 
 
-@pytest.mark.parametrize("wrong", [{}, {"entries": []}, {"entries": [{}], "serviceName": "x", "apiVersion": "v1"}])
+def reference_of(entry: Any) -> dict[str, Any]:
+    return {"entries": [entry], "serviceName": "x", "apiVersion": "v1"}
+
+
+METHOD = {"type": "function", "name": "part", "method": "get", "route": "/widget/<widgetId>", "args": ["widgetId"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({}, {"entries": []}, None, [], "text", 5, {"reference": None}, reference_of({}), reference_of(None)),
+        *(reference_of({key: METHOD[key] for key in METHOD if key != absent}) for absent in METHOD),
+        reference_of({**METHOD, "route": None}),
+        reference_of({**METHOD, "args": None}),
+        reference_of({"type": "topic-exchange", "name": "widgetMade"}),
+    ],
+)
 def test_what_is_no_reference_is_told(mode: Any, wrong: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="Widgets is made of something that is no API reference"):
+        mode.module.createApiClient("Widgets", wrong)
+
+
+def test_a_route_with_a_parameter_that_no_argument_fills_is_told_when_the_class_is_made(mode: Any) -> None:
+    wrong = reference_of({**METHOD, "route": "/widget/<widgetId>/part/<partId>"})
+    with pytest.raises(TaskclusterFailure, match=r"the route /widget/<.* of part has parameters .* args: partId$"):
         mode.module.createApiClient("Widgets", wrong)
 
 
@@ -88,6 +110,24 @@ def test_redirects_are_not_followed(mode: Any, wire: Any, status: int) -> None:
     wire.answer(status, {"url": "https://elsewhere.example"}, headers={"Location": "https://elsewhere.example"})
     assert mode.run(mode.widgets(credentials=CREDENTIALS).ping()) == {"url": "https://elsewhere.example"}
     assert len(wire.sent) == 1
+
+
+def test_no_secret_is_among_what_a_client_keeps(mode: Any, wire: Any) -> None:
+    widgets = mode.widgets(credentials=CREDENTIALS)
+    wire.answer(200, {}, times=2)
+    mode.run(widgets.ping())
+    assert "no-secret" not in repr(vars(widgets))
+    widgets.options["credentials"] = dict(CREDENTIALS)
+    mode.run(widgets.ping())
+    assert "no-secret" not in repr(vars(widgets))
+
+
+def test_scopes_that_were_set_to_one_text_are_refused_and_not_signed_letter_by_letter(mode: Any, wire: Any) -> None:
+    widgets = mode.widgets(credentials=CREDENTIALS)
+    widgets.options["authorizedScopes"] = "abc"
+    with pytest.raises(TaskclusterFailure, match="authorizedScopes must be a list"):
+        mode.run(widgets.ping())
+    assert wire.sent == []
 
 
 def test_wrong_use_is_told_before_anything_is_sent(mode: Any, wire: Any) -> None:

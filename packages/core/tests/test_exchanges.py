@@ -48,6 +48,18 @@ def test_parts_come_as_one_dict_or_as_keywords(parts: dict[str, Any], expected: 
     assert pattern(**parts) == expected
 
 
+@pytest.mark.parametrize(
+    ("prefix", "exchange"),
+    [
+        ("exchange/mine/", "exchange/mine/task-completed"),
+        ("exchange/mine", "exchange/mine/task-completed"),
+        ("", "task-completed"),
+    ],
+)
+def test_an_exchange_begins_with_the_prefix_and_one_slash(prefix: str, exchange: str) -> None:
+    assert bind_exchange(EXCHANGE, prefix, (), {})["exchange"] == exchange
+
+
 @pytest.mark.parametrize("text", ["primary.t.#", "#", "route.index.*", ""])
 def test_a_pattern_as_text_is_taken_as_it_is(text: str) -> None:
     assert pattern(text) == text

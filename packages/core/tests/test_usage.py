@@ -415,6 +415,23 @@ def test_a_pattern_asked_for_in_a_wrong_way_is_a_topic_exchange_failure(args: An
         taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted(*args, **kwargs)
 
 
+@pytest.mark.parametrize("module", [taskcluster, taskcluster.aio])
+def test_the_exchange_prefix_is_an_option_of_events_which_may_be_set_at_once_or_later(module: Any) -> None:
+    prefix = "exchange/taskcluster-queue/v1/"
+    assert module.QueueEvents.classOptions == {"exchangePrefix": prefix}
+    events = module.QueueEvents({"rootUrl": ROOT})
+    assert events.options["exchangePrefix"] == prefix
+    events.options["exchangePrefix"] = "exchange/later/"
+    assert events.taskCompleted()["exchange"] == "exchange/later/task-completed"
+    mine = module.QueueEvents({"rootUrl": ROOT, "exchangePrefix": "exchange/mine/"})
+    assert mine.taskCompleted()["exchange"] == "exchange/mine/task-completed"
+    usual = module.QueueEvents({"rootUrl": ROOT, "exchangePrefix": None})
+    assert usual.taskCompleted()["exchange"] == TASK_COMPLETED
+    assert module.QueueEvents.classOptions == {"exchangePrefix": prefix}
+    with pytest.raises(taskcluster.exceptions.TaskclusterFailure, match="unknown option 'exchangePrefix'"):
+        module.Queue({"rootUrl": ROOT, "exchangePrefix": "exchange/mine/"})
+
+
 def test_events_do_not_listen_or_send_anything(wire: Any) -> None:
     taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted(taskId=TASK)
     assert wire.sent == []

@@ -18,10 +18,10 @@ class WidgetsEvents(BaseEvents):
     Announces what happens to entries.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "widgets"
     apiVersion = "v1"
     exchangePrefix = "exchange/widgets/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def entryCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:

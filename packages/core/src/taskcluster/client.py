@@ -17,7 +17,7 @@ from .call import Call, Procedure, Settings, Surroundings, build, paginate, perf
 from .credentials import createTemporaryCredentials, signer
 from .exchanges import bind_exchange
 from .messages import Effect, Request, Sleep
-from .options import Options
+from .options import Credentials, EventsOptions, Options
 from .pages import continuation, items_of, with_continuation
 from .shapes import is_array, is_mapping
 from .spec import Exchange, Method
@@ -223,13 +223,14 @@ class ServiceClient:
 
     def _event(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         exchange = Exchange.from_entry(self.exchanges[name])
-        return bind_exchange(exchange, self.exchangePrefix, args, kwargs)
+        return bind_exchange(exchange, self.options.get("exchangePrefix") or self.exchangePrefix, args, kwargs)
 
 
 def _copied(value: Any) -> Any:
     """Return an option's value in a form that does not change when the program changes the value in place."""
     if is_mapping(value):
-        return dict(value)
+        # Only credentials are one, and no repr of the copy may show what theirs does not.
+        return Credentials.copy_of(value)
     return list(value) if is_array(value) else value
 
 
@@ -246,7 +247,20 @@ def _packaged_types(service: str) -> Mapping[str, Any]:
 
 
 class BaseEvents(ServiceClient):
-    """The base of every service's events class, whose methods give what a subscription to an exchange needs."""
+    """The base of every service's events class, whose methods give what a subscription to an exchange needs.
+
+    Args:
+        options: As for clients, and `exchangePrefix`, which the exchanges' names begin with. Copied.
+        session: Not used.
+
+    Raises:
+        TaskclusterFailure: An option is unknown, missing or malformed.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
+        # Not by way of ServiceClient: the options of clients have no exchangePrefix.
+        self.options = EventsOptions({**self.classOptions, **(options or {})})
+        self.session = session
 
 
 class BaseClient(ServiceClient):
@@ -345,10 +359,14 @@ C = TypeVar("C", bound=ServiceClient)
 
 def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
     """Return a subclass of `base` with a method for each entry of an API reference."""
-    reference = api.get("reference", api)
     try:
+        reference = api.get("reference", api)
         functions = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "function"}
         topics = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "topic-exchange"}
+        for entry in functions.values():
+            _check_parameters(name, Method.from_entry(entry))
+        for entry in topics.values():
+            Exchange.from_entry(entry)
         namespace: dict[str, Any] = {
             "__doc__": reference.get("description"),
             "serviceName": reference["serviceName"],
@@ -358,7 +376,7 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
             "exchangePrefix": reference.get("exchangePrefix", ""),
             "_types": reference.get("types", {}),
         }
-    except (KeyError, TypeError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise exceptions.TaskclusterFailure(
             f"createApiClient: {name} is made of something that is no API reference: {exc!r}"
         ) from exc
@@ -367,6 +385,15 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
             is_async = invoke == "_call" and hasattr(base, "__aenter__")
             namespace[method_name] = _made_method(name, method_name, entry, invoke, is_async=is_async)
     return types.new_class(name, (base,), exec_body=lambda body: body.update(namespace))
+
+
+def _check_parameters(class_name: str, method: Method) -> None:
+    unknown = [parameter for parameter in method.parameters if parameter not in method.args]
+    if unknown:
+        raise exceptions.TaskclusterFailure(
+            f"createApiClient: {class_name} is made of something that is no API reference: the route {method.route} of "
+            f"{method.name} has parameters that are not among its args: {', '.join(unknown)}"
+        )
 
 
 def _made_method(

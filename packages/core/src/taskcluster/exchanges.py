@@ -40,7 +40,9 @@ def bind_exchange(exchange: Exchange, prefix: str, args: tuple[Any, ...], kwargs
                     f"the routing key of {exchange.name} has no part {name!r}{did_you_mean(str(name), names)}"
                 )
         pattern = ".".join(_part(exchange, word, given.get(word.name)) for word in exchange.words)
-    return {"exchange": prefix + exchange.exchange, "routingKeyPattern": pattern}
+    # Of a prefix that is the caller's the slash at the end may be missing.
+    start = f"{prefix.rstrip('/')}/" if prefix else ""
+    return {"exchange": start + exchange.exchange, "routingKeyPattern": pattern}
 
 
 def _part(exchange: Exchange, word: Word, value: Any) -> str:

@@ -18,10 +18,10 @@ class AuthEvents(BaseEvents):
     Announces changes of clients and roles. The messages hold only the id; fetch the rest with `client` or `role`.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "auth"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-auth/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def clientCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:

@@ -19,10 +19,10 @@ class GithubEvents(BaseEvents):
     A dot in an organization's or repository's name appears as `%`.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "github"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-github/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def pullRequest(self, *args: Any, **kwargs: Any) -> dict[str, str]:

@@ -19,10 +19,10 @@ class HooksEvents(BaseEvents):
     `hookGroupId` and `hookId`, and no `version`.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "hooks"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-hooks/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def hookCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:

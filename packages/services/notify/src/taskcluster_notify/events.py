@@ -18,10 +18,10 @@ class NotifyEvents(BaseEvents):
     Carries the messages that callers of `pulse` and task routes `notify.pulse` ask to be published.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "notify"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-notify/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def notify(self, *args: Any, **kwargs: Any) -> dict[str, str]:

@@ -20,10 +20,10 @@ class QueueEvents(BaseEvents):
     `route.<route>` instead of a `primary` key.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "queue"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-queue/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def taskDefined(self, *args: Any, **kwargs: Any) -> dict[str, str]:

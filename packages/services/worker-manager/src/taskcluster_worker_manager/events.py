@@ -19,10 +19,10 @@ class WorkerManagerEvents(BaseEvents):
     two words, `provisionerId` and `workerType`; messages have no `version`.
     """
 
-    classOptions: ClassVar[dict[str, Any]] = {}
     serviceName = "worker-manager"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-worker-manager/v1/"
+    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def workerPoolCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
