@@ -202,7 +202,7 @@ def timeouts(timeout: Any) -> tuple[float, float]:
             return (float(connect), float(read))
         case _:
             raise TaskclusterFailure(
-                f"the option timeout must be seconds above 0, or a pair (connect, read): {timeout!r}"
+                f"the option timeout must be seconds above 0, and finite, or a pair (connect, read): {timeout!r}"
             )
 
 
