@@ -20,7 +20,7 @@ def with_continuation(kwargs: Mapping[str, Any], token: str | None) -> dict[str,
     """Return a call's keywords with the token of the page to fetch in its query."""
     if token is None:
         return dict(kwargs)
-    following = {**kwargs, "query": {**(kwargs.get("query") or {}), "continuationToken": token}}
+    following: dict[str, Any] = {**kwargs, "query": {**(kwargs.get("query") or {}), "continuationToken": token}}
     # The token of the page to begin with may have come as a keyword.
     following.pop("continuationToken", None)
     return following
