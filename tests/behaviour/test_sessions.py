@@ -41,6 +41,19 @@ def test_a_session_may_be_given_by_position(drive: Drive, server: Server) -> Non
     assert server.last.headers["x-mine"] == "yes"
 
 
+def test_a_session_of_the_other_library_is_refused_and_what_to_do_is_said() -> None:
+    async def session_of_aiohttp() -> None:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(
+                taskcluster.TaskclusterFailure, match=r"pass a requests\.Session, or .* taskcluster\.aio"
+            ):
+                taskcluster.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+
+    asyncio.run(session_of_aiohttp())
+    with requests.Session() as session, pytest.raises(taskcluster.TaskclusterFailure, match=r"pass an aiohttp"):
+        taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+
+
 def test_a_given_session_cannot_replace_the_signature(drive: Drive, server: Server) -> None:
     session = drive.session({"Authorization": "Basic bWluZTptaW5l"})
     drive.client(session=session).task(TASK)

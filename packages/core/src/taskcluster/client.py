@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import sys
 import time
 import types
 import warnings
@@ -56,7 +57,7 @@ class ServiceClient:
         session: An HTTP session of the caller's, who also closes it.
 
     Raises:
-        TaskclusterFailure: An option is unknown, missing or malformed.
+        TaskclusterFailure: An option is unknown, missing or malformed, or the session is the other mode's.
         TaskclusterAuthFailure: The credentials are of a wrong type.
     """
 
@@ -69,6 +70,9 @@ class ServiceClient:
     _methods: ClassVar[dict[str, Method]] = {}
     _types: ClassVar[Mapping[str, Any] | None] = None
     _schemas: ClassVar[Schemas | None] = None
+    _foreign_library: ClassVar[str]
+    _foreign_session: ClassVar[str]
+    _session_hint: ClassVar[str]
     _surroundings: Surroundings | None = None
     _settings: tuple[Any, bool, Settings] | None = None
 
@@ -84,6 +88,8 @@ class ServiceClient:
             self.options["validate"] = True
         if self.options.get("validate"):
             self._known_schemas()
+        if session is not None:
+            self._check_session(session)
         self.session = session
 
     def __repr__(self) -> str:
@@ -92,6 +98,14 @@ class ServiceClient:
     def __getstate__(self) -> dict[str, Any]:
         # What a client makes as it goes can be neither copied nor sent to another process; the copy makes its own.
         return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
+
+    def _check_session(self, session: Any) -> None:
+        # Only a library that is loaded can have made one.
+        foreign = getattr(sys.modules.get(self._foreign_library), self._foreign_session, None)
+        if foreign is not None and isinstance(session, foreign):
+            raise exceptions.TaskclusterFailure(
+                f"{type(self).__name__} cannot call over a session of {self._foreign_library}: {self._session_hint}"
+            )
 
     def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
         """Return the URL that a method calls, without calling it.
@@ -269,6 +283,9 @@ class BaseClient(ServiceClient):
     Keeps connections alive and may be used from many threads, and after a fork. Close it by `close()` or `with`.
     """
 
+    _foreign_library = "aiohttp"
+    _foreign_session = "ClientSession"
+    _session_hint = "pass a requests.Session, or use the class of the same name in taskcluster.aio"
     _transport: RequestsTransport | None = None
 
     def __enter__(self) -> Self:

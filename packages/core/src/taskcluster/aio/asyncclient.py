@@ -48,6 +48,9 @@ class AsyncBaseClient(ServiceClient):
     are running and leaves nothing open behind them, on whichever event loop they run.
     """
 
+    _foreign_library = "requests"
+    _foreign_session = "Session"
+    _session_hint = "pass an aiohttp.ClientSession, or use the class of the same name in taskcluster"
     _transport: AiohttpTransport | None = None
     _entered: aiohttp.ClientSession | None = None
     _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
