@@ -133,7 +133,9 @@ def downloadToPath(
 ) -> str:
     """Download an object to a path, where the file appears when it is whole and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
+        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
+        file is refused.
     The other parameters are as for `download`.
 
     Returns:
@@ -253,7 +255,9 @@ def downloadArtifactToPath(
 ) -> str:
     """Download a task's artifact to a path, where the file appears when it is whole and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
+        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
+        file is refused.
     The other parameters are as for `downloadArtifact`.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -22,16 +23,27 @@ class WholeFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._beside = self._path.parent / f".{self._path.name[:64]}.{secrets.token_hex(8)}.part"
+        # Names are limited in bytes, which may not end within a character.
+        name = os.fsencode(self._path.name)[:64].decode("utf-8", "ignore")
+        self._beside = self._path.parent / f".{name}.{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
 
     def make(self) -> None:
         """Make it beside its place; raise OSError where that cannot be."""
-        if self._path.is_dir():
+        try:
+            old = self._path.stat().st_mode
+        except FileNotFoundError:
+            old = None
+        if old is not None and stat.S_ISDIR(old):
             raise IsADirectoryError(f"cannot download to {self._path}: it is a directory")
+        if old is not None and not stat.S_ISREG(old):
+            raise FileExistsError(f"cannot download to {self._path}: it is no regular file; open it and pass the file")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         # Not by tempfile, whose files are closed to others: this one is to be as any new file of the user's.
-        self._file = os.fdopen(os.open(self._beside, flags, 0o666), "r+b", buffering=0)
+        self._file = os.fdopen(os.open(self._beside, flags, 0o666 if old is None else 0o600), "r+b", buffering=0)
+        if old is not None:
+            # Whoever could not read the old one cannot read this, at no time.
+            os.chmod(self._beside, stat.S_IMODE(old) & 0o777)
 
     def writer(self) -> FileWriter:
         """Return a writer that begins at the first byte."""
