@@ -7,6 +7,7 @@ import hashlib
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,25 @@ def test_a_source_reads_one_byte_past_its_end() -> None:
     assert source.complete
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_what_a_reader_may_use_again_is_copied(kind: type) -> None:
+    given = kind(b"12345")
+    source = Source(None, 5, Digests(["sha256"]))
+    taken = source.accept(given, Lanes())
+    assert (type(taken), taken) == (bytes, b"12345")
+    if kind is bytearray:
+        given[:] = b"other"
+    assert source.digests.hexdigests() == {"sha256": hashlib.sha256(b"12345").hexdigest()}
+    assert not source.accept(kind(b""), Lanes())
+    assert source.complete
+
+
+@pytest.mark.parametrize("given", ["text", 3])
+def test_what_is_no_bytes_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match="bytes-like"):
+        Source(None, 5, Digests([])).accept(given, Lanes())
+
+
 def test_every_stated_hash_that_is_known_is_verified() -> None:
     good = {"sha256": "A" * 64, "md5": "b" * 32, "crc32c": "x", "sha1": "notahash", "shake_128": ""}
     assert to_verify("x", good) == {"sha256": "A" * 64, "md5": "b" * 32}
@@ -111,5 +131,10 @@ def test_a_pipe_is_written_once() -> None:
 def test_names_become_paths_below_the_directory(tmp_path: Path) -> None:
     assert paths_for(tmp_path, ["public/a..b/.c"]) == {"public/a..b/.c": tmp_path / "public" / "a..b" / ".c"}
     (tmp_path / "dir").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    for names in (["dir"], ["file/x"], ["file/x/y"], ["loop/x"], ["a", "a/b/c"]):
+        with pytest.raises(TaskclusterFailure, match="cannot be a file"):
+            paths_for(tmp_path, names)
     with pytest.raises(TaskclusterFailure, match="cannot be a file"):
-        paths_for(tmp_path, ["dir"])
+        paths_for(tmp_path / "file", ["x"])

@@ -9,9 +9,11 @@ from taskcluster.plugins import Location
 from taskcluster_objects.resuming import (
     Held,
     Verdict,
+    complete_length,
     content_type,
     has_expired,
     judge,
+    origin,
     range_headers,
     redirect,
     strong_etag,
@@ -64,6 +66,20 @@ def test_when_the_rest_was_asked_for(status: int, headers: dict[str, str], verdi
     assert judge(status, {**REST, **headers}, HELD) is verdict
 
 
+def test_a_rest_that_does_not_say_of_what_it_is_the_rest_is_none() -> None:
+    unnamed = {name: text for name, text in REST.items() if name != "ETag"}
+    assert judge(206, unnamed, HELD) is Verdict.CHANGED
+    assert judge(206, {**REST, "ETag": 'W/"a"'}, HELD) is Verdict.CHANGED
+
+
+def test_the_end_of_the_rest_is_known_from_the_first_answer_or_from_this() -> None:
+    held = HELD._replace(total=None)
+    assert judge(206, REST, held) is Verdict.REST
+    assert judge(206, {**REST, "Content-Range": "bytes 10-99/*"}, held) is Verdict.CHANGED
+    assert complete_length(REST) == 100
+    assert complete_length({"Content-Range": "bytes 10-99/*"}) is complete_length({}) is None
+
+
 def test_the_rest_is_asked_for_on_condition_that_it_is_the_same() -> None:
     assert range_headers(HELD) == {"Range": "bytes=10-", "If-Match": '"a"'}
     assert range_headers(None) == {}
@@ -78,7 +94,8 @@ def test_only_a_strong_etag_identifies_bytes() -> None:
 
 def test_the_content_type_is_the_media_type() -> None:
     assert content_type({"Content-Type": "Text/Plain; charset=x"}) == "text/plain"
-    assert content_type({}) == "application/binary"
+    for said in ({}, {"Content-Type": ""}, {"Content-Type": "nonsense"}):
+        assert content_type(said) == "application/octet-stream"
 
 
 def test_redirects_are_told_from_other_answers() -> None:
@@ -86,6 +103,19 @@ def test_redirects_are_told_from_other_answers() -> None:
     assert redirect(301, {"Location": "https://other"}, "http://h/a") == "https://other/"
     assert redirect(302, {}, "http://h/a") is None
     assert redirect(200, {"Location": "/b"}, "http://h/a") is None
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "http://h:x/", "http://h:99999/", "http://h/\udcff"])
+def test_a_malformed_target_is_told_without_it(target: str) -> None:
+    with pytest.raises(TaskclusterFailure, match="malformed") as caught:
+        redirect(302, {"Location": target}, "http://h/a?sig=hidden")
+    assert target not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_an_origin_is_scheme_host_and_port() -> None:
+    assert origin("http://h/a?b") == origin("http://H:80/") == ("http", "h", 80)
+    assert len({origin(url) for url in ("http://h/", "https://h/", "http://h:8080/", "http://i/")}) == 4
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://h/x", "x", "http:///x"])

@@ -88,32 +88,38 @@ class Source:
         self.digests = digests
         self.taken = 0
         self.sent = 0
+        self.begun = False
+        """Whether anyone has begun to read it."""
         self.complete = False
         self.failure: BaseException | None = None
         """What the reader raised, or is blamed for; HTTP libraries wrap it in errors of their own."""
 
     def wanted(self) -> int:
         """Return how much to read next; one byte past the end, to see that nothing follows."""
+        self.begun = True
         return min(CHUNK, self.length - self.taken) or 1
 
-    def accept(self, data: bytes, lanes: Lanes) -> bool:
-        """Take what was read; return whether there may be more.
+    def accept(self, given: Any, lanes: Lanes) -> bytes:
+        """Take what was read; return it as bytes, none at the end.
 
         Raises:
             TaskclusterFailure: It is less or more than was promised.
+            TypeError: It is no bytes.
         """
+        # A reader may use the memory of any other kind again, before the bytes are hashed and sent.
+        data = given if isinstance(given, bytes) else memoryview(given or b"").tobytes()
         if not data:
             if self.taken < self.length:
                 raise TaskclusterFailure(
                     f"the reader gave {self.taken} bytes and then no more; contentLength is {self.length}"
                 )
             self.complete = True
-            return False
+            return b""
         if self.taken + len(data) > self.length:
             raise TaskclusterFailure(f"the reader gives more bytes than contentLength, which is {self.length}")
         self.taken += len(data)
         self.digests.update(data, lanes)
-        return True
+        return data
 
 
 class Sink:
@@ -138,6 +144,8 @@ class Sink:
         self.etag = etag
         self.received = 0
         """Bytes off the wire."""
+        self.failure: BaseException | None = None
+        """What the writer raised, or who is told of progress; it gets out, even where it looks like a broken body."""
         self._decoder: Any = None
         if encoding not in ("", "identity"):
             if encoding not in _ENCODINGS:

@@ -88,26 +88,31 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
         held = _held(sink)
         try:
             opened = yield from _open(location, held, settings)
+        except TaskclusterConnectionError as exc:
+            failure, verdict = exc, Verdict.RETRY
+        else:
             verdict = resuming.judge(opened.status, opened.headers, held)
             if verdict in (Verdict.WHOLE, Verdict.REST):
                 renewed = False
                 if sink is None or verdict is Verdict.WHOLE:
                     sink = yield from _begin(opened, writer_factory, hashes)
-                yield Pump(opened, sink, settings.report)
-                _check_length(name, sink)
-                sink.finish()
-                found = yield Call(sink.digests.hexdigests)
-                verify(name, hashes, found)
-                return Fetched(resuming.content_type(opened.headers), opened.headers, sink.writer)
-            yield Discard(opened)
-            failure = storage_failure(name, opened.status, settings)
-            answered = opened.headers if opened.status == 429 else None
-            if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
-                raise failure
-            if verdict is Verdict.CHANGED:
-                sink = None
-        except TaskclusterConnectionError as exc:
-            failure, verdict = exc, Verdict.RETRY
+                elif sink.total is None:
+                    sink.total = resuming.complete_length(opened.headers)
+                broken = yield from _pump(opened, name, sink, settings)
+                if broken is None:
+                    sink.finish()
+                    found = yield Call(sink.digests.hexdigests)
+                    verify(name, hashes, found)
+                    return Fetched(resuming.content_type(opened.headers), opened.headers, sink.writer)
+                failure, verdict = broken, Verdict.RETRY
+            else:
+                yield Discard(opened)
+                failure = storage_failure(name, opened.status, settings)
+                answered = opened.headers if opened.status == 429 else None
+                if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
+                    raise failure
+                if verdict is Verdict.CHANGED:
+                    sink = None
         if verdict is not Verdict.EXPIRED:
             yield from retries.wait(failure, answered)
         if verdict is Verdict.EXPIRED or resuming.has_expired(location, settings.now()):
@@ -131,6 +136,9 @@ def _stated(name: str, location: Location) -> dict[str, str]:
 def _held(sink: Sink | None) -> Held | None:
     if sink is None or sink.etag is None or not sink.received:
         return None
+    if sink.total is not None and sink.received >= sink.total:
+        # There is no rest to ask for: what came is too much, or ended badly.
+        return None
     return Held(sink.received, sink.total, sink.etag, sink.encoding)
 
 
@@ -145,13 +153,22 @@ def _begin(opened: Opened, writer_factory: Callable[[], Any], hashes: Mapping[st
     )
 
 
-def _check_length(name: str, sink: Sink) -> None:
-    if sink.total is not None and sink.received < sink.total:
-        raise TaskclusterConnectionError(f"the body of {name} ends after {sink.received} of {sink.total} bytes", None)
+def _pump(opened: Opened, name: str, sink: Sink, settings: Settings) -> Procedure[TaskclusterConnectionError | None]:
+    """Move a body into a sink; return what is wrong with the body, or None where it came whole."""
+    try:
+        yield Pump(opened, sink, settings.report)
+    except TaskclusterConnectionError as exc:
+        if sink.failure is not None:
+            raise
+        return exc
+    if sink.total in (None, sink.received):
+        return None
+    return TaskclusterConnectionError(f"the body of {name} ends after {sink.received} of {sink.total} bytes", None)
 
 
 def _open(location: Location, held: Held | None, settings: Settings) -> Procedure[Opened]:
-    headers = {**location.headers, "Accept-Encoding": "gzip", **resuming.range_headers(held)}
+    ours = {"Accept-Encoding": "gzip", **resuming.range_headers(held)}
+    headers = {**location.headers, **ours}
     url = resuming.wire_url(location.url)
     redirects = 0
     while True:
@@ -162,4 +179,7 @@ def _open(location: Location, held: Held | None, settings: Settings) -> Procedur
         yield Discard(opened)
         if redirects == _MAX_REDIRECTS:
             raise settings.failure(f"storage redirects more than {redirects} times", None, status_code=opened.status)
+        if resuming.origin(target) != resuming.origin(url):
+            # Those of the location may be credentials, which are for the server that it names.
+            headers = ours
         redirects, url = redirects + 1, target

@@ -14,17 +14,23 @@ from taskcluster.plugins import Location
 from taskcluster.retries import retryable
 
 __all__ = [
+    "UNKNOWN_TYPE",
     "Held",
     "Verdict",
+    "complete_length",
     "content_length",
     "content_type",
     "has_expired",
     "judge",
+    "origin",
     "range_headers",
     "redirect",
     "strong_etag",
     "wire_url",
 ]
+
+UNKNOWN_TYPE = "application/octet-stream"
+"""What is said of a body of which storage does not say what it is."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\s*", re.IGNORECASE)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -73,11 +79,18 @@ def _is_rest(headers: Mapping[str, str], held: Held) -> bool:
     return (
         first == held.received
         and (total is None or last == total - 1)
-        and (held.total is None or held.total in (total, last + 1))
+        # Where nobody says where the whole ends, nobody knows whether this is all of the rest.
+        and (total is not None if held.total is None else held.total in (total, last + 1))
         and (length is None or length == last - first + 1)
-        and headers.get("ETag", held.etag) == held.etag
+        and headers.get("ETag", "").strip() == held.etag
         and encoding(headers) == held.encoding
     )
+
+
+def complete_length(headers: Mapping[str, str]) -> int | None:
+    """Return how long the whole is of which Content-Range tells a part, if it says so."""
+    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    return None if found is None or found[3] == "*" else int(found[3])
 
 
 def range_headers(held: Held | None) -> dict[str, str]:
@@ -104,13 +117,20 @@ def encoding(headers: Mapping[str, str]) -> str:
 
 def content_type(headers: Mapping[str, str]) -> str:
     """Return the media type, without parameters."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower() or "application/binary"
+    found = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return found if found.count("/") == 1 else UNKNOWN_TYPE
 
 
 def redirect(status: int, headers: Mapping[str, str], url: str) -> str | None:
     """Return where an answer redirects to, or None where it does not."""
     target = headers.get("Location")
-    return wire_url(urljoin(url, target)) if status in _REDIRECTS and target else None
+    if status not in _REDIRECTS or not target:
+        return None
+    try:
+        target = urljoin(url, target)
+    except ValueError:
+        raise _malformed() from None
+    return wire_url(target)
 
 
 def wire_url(url: str) -> str:
@@ -119,12 +139,28 @@ def wire_url(url: str) -> str:
     Raises:
         TaskclusterFailure: It is no HTTP URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and parts.netloc and parts.port != 0
+        quoted = quote(parts._replace(path=parts.path or "/", fragment="").geturl(), safe="!#$%&'()*+,/:;=?@[]~")
+    except ValueError:
+        raise _malformed() from None
+    if not is_web:
         raise TaskclusterFailure(
             f"data is said to be at an address that is no http or https URL ({parts.scheme or '?'}:)"
         )
-    return quote(parts._replace(path=parts.path or "/", fragment="").geturl(), safe="!#$%&'()*+,/:;=?@[]~")
+    return quoted
+
+
+def _malformed() -> TaskclusterFailure:
+    # Not the address itself, which may be signed.
+    return TaskclusterFailure("data is said to be at an address that is malformed: its host, its port or a character")
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of a URL, between which what is meant for one server stays."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def has_expired(location: Location, now: float) -> bool:
