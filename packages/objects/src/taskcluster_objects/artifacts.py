@@ -20,6 +20,7 @@ from .downloading import Fetched, fetch, locate_object
 from .effects import Call, Close, Effect, Procedure, Settings, Together
 from .names import chosen, paths_for
 from .paths import WholeFile
+from .resuming import UNKNOWN_TYPE
 from .uploading import ObjectUpload, put, upload_object
 
 __all__ = [
@@ -156,7 +157,7 @@ def fetch_to_path(
 def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedure[ArtifactContent]:
     """Bring something into memory."""
     fetched = yield from fetching(BufferWriter)
-    return ArtifactContent(fetched.writer.getbuffer(), fetched.headers.get("Content-Type", "application/binary"))
+    return ArtifactContent(fetched.writer.getbuffer(), fetched.headers.get("Content-Type") or UNKNOWN_TYPE)
 
 
 def indexed_task(index: Any, path: str) -> Procedure[str]:
@@ -172,10 +173,12 @@ def fetch_many(
     pattern: str,
     directory: str | os.PathLike[str],
     offered: Mapping[str, DownloadMethod],
-    limit: int,
+    limit: Any,
     settings: Settings,
 ) -> Procedure[dict[str, Path]]:
     """Bring many artifacts into a directory; return the path of each by its name."""
+    if not isinstance(limit, int) or limit < 1:
+        raise TaskclusterFailure(f"concurrency must be a whole number above 0, not {limit!r}")
     names: list[str] = []
     token: str | None = None
     while True:
@@ -196,10 +199,10 @@ def fetch_many(
         nonlocal done
         before = 0
 
-        def progress(now: int, total: int | None) -> None:
+        def progress(now: int, total: int | None) -> object:
             nonlocal done, before
             done, before = done + now - before, now
-            settings.report(done, None)
+            return settings.report(done, None)
 
         alone = dataclasses.replace(settings, progress=progress if settings.progress else None)
         yield from fetch_to_path(
@@ -229,10 +232,13 @@ def upload_artifact(
     content_length: int,
     expires: datetime.datetime | str,
     reader_factory: Factory,
+    storage_type: str | None,
     offered: Mapping[str, UploadMethod],
     settings: Settings,
 ) -> Procedure[str]:
     """Create an artifact; return the storage type that the deployment answers with."""
+    if storage_type not in (None, "object", "s3"):
+        raise TaskclusterFailure(f"storageType must be 'object', 's3' or None, not {storage_type!r}")
     details = {"expires": expires, "contentType": content_type, "contentLength": content_length}
 
     def create(kind: str) -> Procedure[Mapping[str, Any]]:
@@ -242,9 +248,9 @@ def upload_artifact(
         return answer
 
     try:
-        created = yield from create("object")
+        created = yield from create(storage_type or "object")
     except TaskclusterRestFailure as exc:
-        if exc.status_code != 400:
+        if exc.status_code != 400 or storage_type is not None:
             raise
         # A deployment without an object service refuses the storage type. Where the reason is another, it is told now.
         created = yield from create("s3")
@@ -258,7 +264,18 @@ def upload_artifact(
             created["uploadId"],
             created["expires"],
         )
-        yield from upload_object(upload, reader_factory, service, offered, settings)
+        try:
+            yield from upload_object(upload, reader_factory, service, offered, settings)
+        except TaskclusterRestFailure as exc:
+            if exc.code != "NoMatchingBackend":
+                raise
+            raise settings.failure(
+                f"the deployment has no place to store {name} as an object: pass storageType='s3' "
+                "(the queue may keep this name for the object until the next run)",
+                exc,
+                status_code=exc.status_code,
+                body=exc.body,
+            ) from exc
         yield Call(queue.finishArtifact, (task_id, run_id, name, {"uploadId": created["uploadId"]}))
         return "object"
     first: list[Mapping[str, Any]] = [created]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from taskcluster.registry import registry
 from taskcluster.slugs import slugId
@@ -149,6 +149,7 @@ def uploadArtifactFromBuf(
     data: bytes | bytearray | memoryview,
     maxRetries: int | None = None,
     queueService: Any,
+    storageType: Literal["object", "s3"] | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from memory: declare it, upload it, finish it.
@@ -162,6 +163,7 @@ def uploadArtifactFromBuf(
         data: The bytes.
         maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
         queueService: A client of the queue with the task's credentials, sync or async.
+        storageType: How to store it; where left out, as an object, and in s3 where the queue knows no objects.
         progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
 
     Returns:
@@ -183,6 +185,7 @@ def uploadArtifactFromBuf(
         size,
         expires,
         lambda: BufferReader(data),
+        storageType,
         methods,
         settings,
     )
@@ -199,6 +202,7 @@ def uploadArtifactFromFile(
     file: BinaryIO,
     maxRetries: int | None = None,
     queueService: Any,
+    storageType: Literal["object", "s3"] | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from an open file: declare it, upload it, finish it.
@@ -225,6 +229,7 @@ def uploadArtifactFromFile(
         size,
         expires,
         lambda: FileReader(file),
+        storageType,
         methods,
         settings,
     )

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from taskcluster.registry import registry
 from taskcluster.slugs import slugId
@@ -56,6 +56,7 @@ async def upload(
         uploadId: A slugId; where left out, a new one.
         objectService: A client of the object service, sync or async.
         progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+            May be a coroutine function.
 
     Raises:
         TaskclusterFailure: The reader gives less or more than contentLength, or the service has no method for us.
@@ -151,6 +152,7 @@ async def uploadArtifactFromBuf(
     data: bytes | bytearray | memoryview,
     maxRetries: int | None = None,
     queueService: Any,
+    storageType: Literal["object", "s3"] | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from memory: declare it, upload it, finish it.
@@ -164,7 +166,9 @@ async def uploadArtifactFromBuf(
         data: The bytes.
         maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
         queueService: A client of the queue with the task's credentials, sync or async.
+        storageType: How to store it; where left out, as an object, and in s3 where the queue knows no objects.
         progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+            May be a coroutine function.
 
     Returns:
         How the deployment stores it: `object` or `s3`.
@@ -185,6 +189,7 @@ async def uploadArtifactFromBuf(
         size,
         expires,
         lambda: BufferReader(data),
+        storageType,
         methods,
         settings,
     )
@@ -201,6 +206,7 @@ async def uploadArtifactFromFile(
     file: BinaryIO,
     maxRetries: int | None = None,
     queueService: Any,
+    storageType: Literal["object", "s3"] | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from an open file: declare it, upload it, finish it.
@@ -227,6 +233,7 @@ async def uploadArtifactFromFile(
         size,
         expires,
         lambda: FileReader(file),
+        storageType,
         methods,
         settings,
     )
