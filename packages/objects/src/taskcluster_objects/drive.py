@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import socket
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ from .effects import (
     Settings,
     Sleep,
     Take,
+    Tell,
     Together,
 )
 from .hashing import Lanes
@@ -55,7 +57,6 @@ _PIECE = 256 * 1024
 """Bytes read at a time: what has come of them is lost where the connection falls silent."""
 _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: its time-out is for all of them."""
-_EXCERPT = 1000
 
 
 def settings_of(
@@ -69,6 +70,7 @@ def settings_of(
     options: Any = getattr(service, "options", None)
     if not is_mapping(options):
         options = {}
+    suffix = options.get("userAgentSuffix")
     return Settings(
         policy=Policy(
             options.get("maxRetries", MAX_RETRIES) if max_retries is None else max_retries,
@@ -77,6 +79,7 @@ def settings_of(
             options.get("maxDelay", MAX_DELAY),
         ),
         timeout=timeouts(options.get("timeout")),
+        user_agent=f"{USER_AGENT} {suffix}" if suffix else USER_AGENT,
         now=lambda: time.time(),
         random=lambda: random.random(),
         failure=failure,
@@ -86,13 +89,19 @@ def settings_of(
 
 
 def sync_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
-    """Return the settings of a transfer in sync code."""
+    """Return the settings of a transfer in sync code.
+
+    Raises:
+        TaskclusterFailure: `progress` is a coroutine function.
+    """
+    if inspect.iscoroutinefunction(progress):
+        raise TaskclusterFailure(f"progress {_OF_ASYNC_CODE}")
     return settings_of(service, max_retries, progress, TaskclusterRestFailure, registry.find("client", "Object"))
 
 
 def run(procedure: Procedure[T], settings: Settings) -> T:
     """Do a transfer; return its result."""
-    transport = RequestsTransport(None, USER_AGENT)
+    transport = RequestsTransport(None, settings.user_agent)
     try:
         return _Driver(transport, settings, Event()).run(procedure)
     finally:
@@ -112,6 +121,7 @@ class _Driver:
         self._transport = transport
         self._settings = settings
         self._stopped = stopped
+        self._reading: requests.Response | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
         with ExitStack() as self._open, Lanes() as self._lanes:
@@ -129,8 +139,7 @@ class _Driver:
                     advance, answer = procedure.throw, exc
 
     def _do(self, effect: Effect) -> Any:
-        if self._stopped.is_set():
-            raise _Stopped("another transfer has failed")
+        self._check()
         match effect:
             case Call(function, arguments):
                 return _result(function, arguments)
@@ -144,6 +153,8 @@ class _Driver:
                 return self._send(effect)
             case Take(source):
                 return b"".join(_chunks(source, self._lanes, self._stopped))
+            case Tell(report, done, total):
+                return _plain(report(done, total), "progress")
             case Close(client):
                 return self._open.callback(client.close)
             case Together():
@@ -160,19 +171,38 @@ class _Driver:
         self._open.callback(response.close)
         return Opened(response.status_code, response.headers, response)
 
+    def stop_reading(self) -> None:
+        """End what is being read in another thread. Closing the response would wait for the reading to end."""
+        raw: Any = getattr(self._reading, "raw", None)
+        # It may have come to its end by itself, or be that of a mock.
+        with suppress(AttributeError, OSError, RuntimeError, ValueError):
+            if hasattr(raw, "shutdown"):
+                raw.shutdown()
+            else:
+                # urllib3 before 2.3.
+                raw.connection.sock.shutdown(socket.SHUT_RD)
+
     def _pump(self, response: requests.Response, sink: Sink, report: Report) -> None:
+        self._reading = response
+        # Who stops us looks at what is being read after this is set: one of the two is seen.
+        self._check()
         with response:
             while data := _read(response, _PIECE):
                 self._check()
-                for piece in sink.pieces(data, self._lanes):
-                    sink.writer.write(piece)
-                report(sink.received, sink.total)
+                try:
+                    for piece in sink.pieces(data, self._lanes):
+                        _plain(sink.writer.write(piece), "a writer")
+                    _plain(report(sink.received, sink.total), "progress")
+                except Exception as exc:
+                    sink.failure = exc
+                    raise
+        self._reading = None
 
     def _send(self, effect: Send) -> Answer:
         source = effect.source
         try:
             with self._transport.open(self._request(effect), self._body(source, effect.report)) as response:
-                return Answer(response.status_code, response.headers, _read(response, _EXCERPT))
+                return Answer(response.status_code, response.headers)
         except BaseException:
             if source.failure is not None:
                 raise source.failure from None
@@ -186,7 +216,7 @@ class _Driver:
                     # http.client takes whatever has a buffer.
                     yield view[start : start + _SLICE]  # type: ignore[misc]
                 source.sent += len(view)
-                report(source.sent, source.length)
+                _plain(report(source.sent, source.length), "progress")
         except Exception as exc:
             source.failure = exc
             raise
@@ -194,17 +224,34 @@ class _Driver:
     def _together(self, effect: Together) -> list[Any]:
         stopped = Event()
         drivers = [_Driver(self._transport, self._settings, stopped) for _ in effect.procedures]
+        failures: list[BaseException] = []
+
+        def stop() -> None:
+            stopped.set()
+            for each in drivers:
+                each.stop_reading()
+
+        def one(driver: _Driver, procedure: Procedure[Any]) -> Any:
+            try:
+                return driver.run(procedure)
+            except BaseException as exc:
+                # In the order in which they fail: the first is no _Stopped.
+                failures.append(exc)
+                if not stopped.is_set():
+                    stop()
+                raise
+
         with ThreadPoolExecutor(effect.limit, "taskcluster-transfer") as pool:
-            running = [pool.submit(each.run, one) for each, one in zip(drivers, effect.procedures, strict=True)]
+            running = [pool.submit(one, *each) for each in zip(drivers, effect.procedures, strict=True)]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
             finally:
-                stopped.set()
+                # Also where we are interrupted.
+                stop()
                 for each in running:
                     each.cancel()
-        failed = [exc for each in running if not each.cancelled() and (exc := each.exception()) is not None]
-        for exc in sorted(failed, key=lambda exc: isinstance(exc, _Stopped)):
-            raise exc
+        if failures:
+            raise failures[0]
         return [each.result() for each in running]
 
     def _check(self) -> None:
@@ -214,6 +261,18 @@ class _Driver:
 
 class _Stopped(TaskclusterFailure):
     """A transfer was not finished because another beside it failed, whose exception it is that gets out."""
+
+
+_OF_ASYNC_CODE = "must not be async in a sync function: use its twin in taskcluster.aio"
+
+
+def _plain(answer: Any, whose: str) -> Any:
+    """Return what a function of the caller's returned; raise TaskclusterFailure where it is to be awaited."""
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise TaskclusterFailure(f"{whose} {_OF_ASYNC_CODE}")
+    return answer
 
 
 def _read(response: requests.Response, size: int) -> bytes:
@@ -231,7 +290,7 @@ def _read(response: requests.Response, size: int) -> bytes:
 def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:
     """Yield the bytes of a source, the last of them only when it is sure that no others follow."""
     held = b""
-    while source.accept(data := source.reader.read(source.wanted()), lanes):
+    while data := source.accept(_plain(source.reader.read(source.wanted()), "a reader"), lanes):
         if stopped.is_set():
             raise _Stopped("another transfer has failed")
         if held:

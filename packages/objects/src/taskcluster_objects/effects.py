@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "Sleep",
     "Take",
+    "Tell",
     "Together",
 ]
 
@@ -36,7 +37,8 @@ T = TypeVar("T")
 
 Progress = Callable[[int, "int | None"], object]
 """What callers are told of their transfer by: bytes done, and in all where that is known."""
-Report = Callable[[int, "int | None"], None]
+Report = Progress
+"""The same as drivers call it; in async code what it returns is awaited if it can be."""
 
 
 class Call(NamedTuple):
@@ -86,12 +88,18 @@ class Send(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer to something sent."""
+    """The head of an answer to something sent."""
 
     status: int
     headers: Mapping[str, str]
-    excerpt: bytes
-    """The beginning of its body."""
+
+
+class Tell(NamedTuple):
+    """Report how far a transfer is."""
+
+    report: Report
+    done: int
+    total: int | None
 
 
 class Take(NamedTuple):
@@ -116,7 +124,7 @@ class Together(NamedTuple):
     limit: int
 
 
-Effect = Call | Open | Pump | Discard | Send | Take | Close | Together | Sleep
+Effect = Call | Open | Pump | Discard | Send | Take | Tell | Close | Together | Sleep
 Procedure = Generator[Effect, Any, T]
 
 
@@ -127,6 +135,8 @@ class Settings:
     policy: Policy
     timeout: tuple[float, float]
     """Seconds to connect, and of silence."""
+    user_agent: str
+    """Sent to storage."""
     now: Callable[[], float]
     """Unix time in seconds."""
     random: Callable[[], float]
@@ -137,7 +147,6 @@ class Settings:
     progress: Progress | None
     """Told of bytes done and, where known, bytes in all."""
 
-    def report(self, done: int, total: int | None) -> None:
-        """Tell the caller how far it is."""
-        if self.progress is not None:
-            self.progress(done, total)
+    def report(self, done: int, total: int | None) -> object:
+        """Tell the caller how far it is; return what the caller's function returns."""
+        return None if self.progress is None else self.progress(done, total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import json
 import logging
 from typing import Any
 from unittest import mock
@@ -25,7 +26,7 @@ import taskcluster.download
 import taskcluster.upload
 
 from .conftest import CREDENTIALS, Mode
-from .deployment import SECRET, Deployment
+from .deployment import SECRET, Blob, Deployment
 from .test_usage import DATA, artifacts
 
 ROOT = "https://tc.example.com"
@@ -114,6 +115,74 @@ def test_async_downloads_are_mocked_by_aioresponses(monkeypatch: pytest.MonkeyPa
 
     buffer, content_type = asyncio.run(scenario())
     assert (buffer.tobytes(), content_type) == (b"little", "text/plain")
+
+
+UPLOAD = f"{ROOT}/api/object/v1/upload/n"
+FINISH = f"{ROOT}/api/object/v1/finish-upload/n"
+CREATED = {
+    "projectId": "p",
+    "uploadId": "u",
+    "expires": "2099-01-01T00:00:00.000Z",
+    "uploadMethod": {"putUrl": {"url": STORED, "expires": "2099-01-01T00:00:00.000Z", "headers": {}}},
+}
+PUT: dict[str, Any] = {"projectId": "p", "name": "n", "contentType": "x/y", "data": DATA, "expires": CREATED["expires"]}
+HASHES = Deployment.hashes(Blob(DATA))
+
+
+@responses.activate
+def test_uploads_are_mocked_by_responses() -> None:
+    responses.put(UPLOAD, json=CREATED)
+    responses.put(STORED)
+    responses.post(FINISH, json={})
+    taskcluster.upload.uploadFromBuf(**PUT, objectService=taskcluster.Object({"rootUrl": ROOT}))
+    assert [call.request.url for call in responses.calls] == [UPLOAD, STORED, FINISH]
+    body = responses.calls[2].request.body
+    assert body is not None
+    assert json.loads(body)["hashes"] == HASHES
+
+
+def test_uploads_are_mocked_by_requests_mock() -> None:
+    with requests_mock.Mocker() as mocked:
+        mocked.put(UPLOAD, json=CREATED)
+        mocked.put(STORED)
+        mocked.post(FINISH, json={})
+        taskcluster.upload.uploadFromBuf(**PUT, objectService=taskcluster.Object({"rootUrl": ROOT}))
+        assert mocked.call_count == 3
+        assert mocked.last_request.json()["hashes"] == HASHES
+
+
+def test_uploads_are_mocked_by_httmock() -> None:
+    seen: list[Any] = []
+
+    @urlmatch(netloc=r"tc\.example\.com")
+    def service(url: Any, request: Any) -> Any:
+        seen.append(json.loads(request.body))
+        return {"status_code": 200, "content": CREATED, "headers": {"Content-Type": "application/json"}}
+
+    @urlmatch(netloc=r"storage\.example\.com")
+    def storage(url: Any, request: Any) -> Any:
+        return {"status_code": 200, "content": b""}
+
+    with HTTMock(service, storage):
+        taskcluster.upload.uploadFromBuf(**PUT, objectService=taskcluster.Object({"rootUrl": ROOT}))
+    assert seen[-1]["hashes"] == HASHES
+
+
+def test_async_uploads_are_mocked_by_aioresponses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+
+    async def scenario() -> Any:
+        with aioresponses.aioresponses() as mocked:
+            mocked.put(UPLOAD, payload=CREATED)
+            mocked.put(STORED)
+            mocked.post(FINISH, payload={})
+            async with taskcluster.aio.Object({"rootUrl": ROOT}) as service:
+                await taskcluster.aio.upload.uploadFromBuf(**PUT, objectService=service)
+            return mocked.requests
+
+    seen = asyncio.run(scenario())
+    assert [len(calls) for calls in seen.values()] == [1, 1, 1]
+    assert json.loads(seen["POST", URL(FINISH)][0].kwargs["data"])["hashes"] == HASHES
 
 
 def test_one_request_for_an_artifact_that_is_not_there() -> None:

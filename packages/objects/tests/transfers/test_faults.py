@@ -142,6 +142,59 @@ def test_a_wrong_content_range_starts_over(
     assert "range" not in deployment.stored_requests[2].headers
 
 
+def chunked(size: int) -> Fault:
+    """Send the beginning of a body whose length is not said, and break off."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        headers = {"ETag": str(blob.etag), "Transfer-Encoding": "chunked"}
+        connection.sendall(head(200, headers) + b"%x\r\n%s\r\n" % (size, blob.data[:size]))
+        return False
+
+    return fault
+
+
+def rest(change: Any, **more: str) -> Fault:
+    """Send the rest, changed, to the end of the connection."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        start, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
+        headers = {"ETag": str(blob.etag), "Content-Range": f"bytes {start}-{size - 1}/{size}", "Connection": "close"}
+        kept = {name: text for name, text in {**headers, **more}.items() if text}
+        connection.sendall(head(206, kept) + change(blob.data[start:]))
+        return False
+
+    return fault
+
+
+@pytest.mark.parametrize("first", [chunked(1_000_000), breaks(1_000_000)], ids=["length unknown", "length known"])
+@pytest.mark.parametrize(
+    "change", [lambda body: body[:1000], lambda body: body + b"more"], ids=["truncated", "overlong"]
+)
+def test_a_rest_without_a_length_has_to_be_the_rest(
+    mode: Mode, deployment: Deployment, stored: Blob, first: Fault, change: Any
+) -> None:
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    deployment.faults.extend([first, rest(change)])
+    assert mode.get_artifact("a")[0] == DATA
+    third = deployment.stored_requests[2]
+    # What is too long cannot be gone on with.
+    assert ("range" in third.headers) is (len(change(DATA)) < len(DATA))
+
+
+def test_a_rest_that_stays_truncated_is_a_connection_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    deployment.faults.extend([chunked(1_000_000), rest(lambda body: body[:1000])])
+    with pytest.raises(TaskclusterConnectionError, match=f"of {len(DATA)} bytes"):
+        mode.get_artifact("a", maxRetries=1)
+
+
+def test_a_rest_without_an_etag_starts_over(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    deployment.faults.extend([breaks(1_000_000), rest(lambda body: body[::-1], ETag="")])
+    assert mode.get_artifact("a")[0] == DATA
+    assert "range" not in deployment.stored_requests[2].headers
+
+
 def test_an_object_that_changed_between_resumes_starts_over(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     other = DATA[::-1]
 
@@ -286,10 +339,31 @@ def test_a_redirect_loop_is_an_error(mode: Mode, deployment: Deployment, stored:
     assert caught.value.status_code == 302
 
 
+def test_a_malformed_redirect_is_an_error_and_is_not_tried_again(
+    mode: Mode, deployment: Deployment, stored: Blob
+) -> None:
+    deployment.faults.extend([answers(302, {"Location": "http://[::1"})])
+    with pytest.raises(TaskclusterFailure, match="malformed") as caught:
+        mode.get("big")
+    assert len(deployment.stored_requests) == 1
+    assert_secret_free(caught.value)
+
+
 def test_what_is_no_gzip_is_an_error(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(b"plain", {"Content-Encoding": "gzip"}, hashes={"sha256": "0" * 64})
     with pytest.raises(TaskclusterFailure, match="gzip"):
         mode.get("x")
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-5], lambda data: data[:-8] + b"12345678"], ids=["cut", "crc"])
+def test_what_is_stored_broken_is_an_error(mode: Mode, deployment: Deployment, spoil: Any) -> None:
+    import gzip
+
+    deployment.blobs["x"] = Blob(spoil(gzip.compress(DATA, 1)), {"Content-Encoding": "gzip"})
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
+    with pytest.raises(TaskclusterFailure, match="gzip"):
+        mode.get_artifact("a")
+    assert len(deployment.stored_requests) == 1
 
 
 class Broken(io.RawIOBase):
@@ -300,7 +374,16 @@ class Broken(io.RawIOBase):
         raise self.error
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), OSError(28, "No space left on device"), StopIteration("odd")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        OSError(28, "No space left on device"),
+        StopIteration("odd"),
+        # As of a writer that uploads elsewhere; it is not the connection to storage that broke.
+        TaskclusterConnectionError("no answer", None),
+    ],
+)
 def test_what_a_writer_raises_gets_out_and_nothing_is_tried_again(
     mode: Mode, deployment: Deployment, stored: Blob, error: BaseException
 ) -> None:
@@ -308,6 +391,25 @@ def test_what_a_writer_raises_gets_out_and_nothing_is_tried_again(
     with pytest.raises(RuntimeError if isinstance(error, StopIteration) else type(error)):
         mode.get("big", "download", writerFactory=lambda: Broken(error))
     assert len(deployment.stored_requests) == 1
+
+
+def test_what_progress_or_a_factory_raises_gets_out_and_nothing_is_tried_again(
+    mode: Mode, deployment: Deployment, stored: Blob
+) -> None:
+    def fail(*args: Any) -> Any:
+        raise TaskclusterConnectionError("mine", None)
+
+    for call in (
+        lambda: mode.get("big", progress=fail),
+        lambda: mode.get("big", "download", writerFactory=fail),
+        lambda: mode.put(data=DATA, progress=fail),
+        lambda: mode.put("upload", name="other", contentLength=len(DATA), readerFactory=fail),
+    ):
+        deployment.received.clear()
+        with pytest.raises(TaskclusterConnectionError, match="mine"):
+            call()
+        assert len(deployment.stored_requests) <= 1
+    assert deployment.finished == {}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
@@ -385,6 +487,84 @@ def test_what_a_reader_raises_gets_out(mode: Mode, deployment: Deployment) -> No
     with pytest.raises(OSError, match="the tape is torn"):
         mode.put("upload", contentLength=1_000_000, readerFactory=Reader)
     assert deployment.finished == {}
+
+
+def test_a_readers_connection_error_is_no_failure_of_storage(mode: Mode, deployment: Deployment) -> None:
+    made: list[Reader] = []
+
+    class Reader:
+        def __init__(self) -> None:
+            made.append(self)
+
+        def read(self, max_size: int = -1) -> bytes:
+            raise TaskclusterConnectionError("mine", None)
+
+    for length in (10, 1_000_000):
+        made.clear()
+        with pytest.raises(TaskclusterConnectionError, match="mine"):
+            mode.put("upload", contentLength=length, readerFactory=Reader)
+        assert len(made) == 1
+    assert deployment.finished == {}
+
+
+@pytest.mark.parametrize("length", [100, 100_000])
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_a_reader_that_raises_stop_async_iteration_finishes_nothing(
+    mode: Mode, deployment: Deployment, length: int, kind: str
+) -> None:
+    class Reader(io.BytesIO):
+        def read(self, max_size: Any = -1) -> bytes:
+            data = super().read(max_size)
+            if not data:
+                raise StopAsyncIteration
+            return data
+
+    class Coroutines(Reader):
+        async def read(self, max_size: Any = -1) -> bytes:  # type: ignore[override]
+            return super().read(max_size)
+
+    if (mode.name, kind) == ("sync", "coroutine"):
+        pytest.skip("refused")
+    reader = Reader if kind == "plain" else Coroutines
+    with pytest.raises(StopAsyncIteration if mode.name == "sync" else TaskclusterFailure):
+        mode.put("upload", contentLength=length, readerFactory=lambda: reader(b"x" * 10), options={"timeout": 2})
+    assert deployment.finished == {}
+
+
+def test_what_raises_stop_async_iteration_as_progress_does_not_end_the_body(mode: Mode, deployment: Deployment) -> None:
+    def progress(done: int, total: int | None) -> None:
+        raise StopAsyncIteration
+
+    with pytest.raises(StopAsyncIteration):
+        mode.put(data=DATA, progress=progress, options={"timeout": 2})
+    assert deployment.finished == {}
+
+
+def test_storage_that_answers_before_it_has_the_whole_body_is_tried_again(mode: Mode, deployment: Deployment) -> None:
+    data = bytes(40_000_000)
+
+    def early(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.recv(65536)
+        connection.sendall(head(200, {"Content-Length": "0", "Connection": "close"}))
+        return False
+
+    early.before_body = True  # type: ignore[attr-defined]
+    deployment.faults.extend([early])
+    mode.put(data=data)
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+    assert _stored(deployment) == data
+
+
+def test_the_answer_to_an_upload_is_its_head(mode: Mode, deployment: Deployment) -> None:
+    def silent(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.sendall(head(200, {"Content-Length": "100"}) + b"the rest never comes")
+        with deployment.changed:
+            deployment.changed.wait_for(lambda: connection not in deployment._live, 1)
+        return False
+
+    deployment.faults.extend([silent])
+    mode.put(data=DATA, maxRetries=0, options={"timeout": 0.5})
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
 
 
 def test_a_task_that_is_cancelled_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ async def download(
         writerFactory: Returns a writer at the first byte; called whenever the first byte is to come. It and the writer
             may be async or not; what is not runs in a thread.
         progress: Called with the bytes received and the bytes in all or None; both as stored, before decoding.
+            May be a coroutine function.
 
     Returns:
         The content type. Only now is it known that what was written is right.
@@ -134,7 +135,9 @@ async def downloadToPath(
 ) -> str:
     """Download an object to a path, where the file appears when it is whole and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
+        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
+        file is refused.
     The other parameters are as for `download`.
 
     Returns:
@@ -254,7 +257,9 @@ async def downloadArtifactToPath(
 ) -> str:
     """Download a task's artifact to a path, where the file appears when it is whole and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place.
+    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
+        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
+        file is refused.
     The other parameters are as for `downloadArtifact`.
 
     Returns:
@@ -290,7 +295,7 @@ async def downloadTaskArtifacts(
         maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
         queueService: A client of the queue, sync or async.
         concurrency: How many at once.
-        progress: Called with the bytes received of all of them together, and None.
+        progress: Called with the bytes received of all of them together, and None. May be a coroutine function.
 
     Returns:
         The path of each file by the name of its artifact.

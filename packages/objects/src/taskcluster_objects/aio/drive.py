@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
-from taskcluster.exceptions import TaskclusterConnectionError
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.messages import Request
 from taskcluster.registry import registry
 from taskcluster.transport.aiohttp import AiohttpTransport, ConnectionFailed, ConnectionTimedOut, ServerFailure
 
 from ..bodies import BufferReader, BufferWriter, Sink, Source
-from ..drive import USER_AGENT, settings_of
+from ..drive import settings_of
 from ..effects import (
     Answer,
     Call,
@@ -35,6 +35,7 @@ from ..effects import (
     Settings,
     Sleep,
     Take,
+    Tell,
     Together,
 )
 from ..hashing import Lanes
@@ -49,7 +50,6 @@ _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: what it does not take at once is copied, and copied again."""
 _LITTLE = 64 * 1024
 """Bytes; so few are hashed faster than a thread is woken."""
-_EXCERPT = 1000
 
 
 def async_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
@@ -79,7 +79,7 @@ class _Driver:
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
         self._session = session
-        self._transport = AiohttpTransport(USER_AGENT)
+        self._transport = AiohttpTransport(settings.user_agent)
         self._settings = settings
         self._clients: list[Any] = []
 
@@ -120,7 +120,9 @@ class _Driver:
             case Send():
                 return await self._send(effect)
             case Take(source):
-                return b"".join([chunk async for chunk in _Chunks(source, self)])
+                return await _Chunks(source, self).rest()
+            case Tell(report, done, total):
+                return await _awaited(report(done, total))
             case Close(client):
                 return self._clients.append(client)
             case Together():
@@ -137,7 +139,7 @@ class _Driver:
             result = function(*arguments)
         else:
             result = await self.off_the_loop(function, *arguments)
-        return await result if inspect.isawaitable(result) else result
+        return await _awaited(result)
 
     async def off_the_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call what may block, in a thread; where we are cancelled, that ends first: files are closed after it."""
@@ -145,7 +147,7 @@ class _Driver:
         try:
             is_raised, result = await asyncio.shield(running)
         except asyncio.CancelledError:
-            await asyncio.wait([running])
+            await _settled(running)
             raise
         if is_raised:
             raise result
@@ -158,8 +160,12 @@ class _Driver:
 
     async def _pump(self, response: aiohttp.ClientResponse, sink: Sink, report: Report) -> None:
         while data := await _read(response):
-            await self._write(sink, data)
-            report(sink.received, sink.total)
+            try:
+                await self._write(sink, data)
+                await _awaited(report(sink.received, sink.total))
+            except Exception as exc:
+                sink.failure = exc
+                raise
         response.release()
 
     async def _write(self, sink: Sink, data: bytes) -> None:
@@ -184,10 +190,9 @@ class _Driver:
         try:
             response = await asking
             self._open.callback(response.close)
-            excerpt = await response.content.read(_EXCERPT)
             response.close()
             payload.transport = None
-            return Answer(response.status, response.headers, excerpt)
+            return Answer(response.status, response.headers)
         except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
             if source.failure is not None:
                 raise source.failure from None
@@ -202,7 +207,7 @@ class _Driver:
             silence.over()
             if not asking.done():
                 asking.cancel()
-                await asyncio.wait([asking])
+                await _settled(asking)
             if payload.transport is not None:
                 # Closing would wait for what is still to be sent to be taken.
                 payload.transport.abort()
@@ -222,7 +227,7 @@ class _Driver:
         finally:
             for each in running:
                 each.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await _settled(*running)
 
 
 class _Silence:
@@ -260,34 +265,43 @@ class _Chunks:
         self._held = b""
         self._ended = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def next(self) -> bytes:
+        """Return the next bytes, none at the end."""
         while not self._ended:
-            data = await self._read()
+            try:
+                data = await self._read()
+            except StopAsyncIteration as exc:
+                # It would be taken for the end somewhere on its way out.
+                raise TaskclusterFailure(
+                    "the reader raised StopAsyncIteration; at the end, read must return an empty value"
+                ) from exc
             self._ended = not data
             held, self._held = self._held, data
             if held:
                 return held
-        raise StopAsyncIteration
+        return b""
+
+    async def rest(self) -> bytes:
+        """Return all bytes that are still to come."""
+        chunks: list[bytes] = []
+        while chunk := await self.next():
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def _read(self) -> bytes:
-        data: bytes
-        source = self._source
+        source, driver = self._source, self._driver
         read = source.reader.read
+        data: Any
         if inspect.iscoroutinefunction(read):
             data = await read(source.wanted())
-            await self._driver.off_the_loop(source.accept, data, self._driver.lanes)
         elif isinstance(source.reader, BufferReader) and source.length <= _LITTLE:
-            data = read(source.wanted())
-            source.accept(data, self._driver.lanes)
+            return source.accept(read(source.wanted()), driver.lanes)
         else:
-            data = await self._driver.off_the_loop(_read_and_accept, source, self._driver.lanes)
-            if inspect.isawaitable(data):
-                data = await data
-                await self._driver.off_the_loop(source.accept, data, self._driver.lanes)
-        return data
+            data, is_accepted = await driver.off_the_loop(_read_and_accept, source, driver.lanes)
+            if is_accepted:
+                return data  # type: ignore[no-any-return]
+            data = await data
+        return await driver.off_the_loop(source.accept, data, driver.lanes)  # type: ignore[no-any-return]
 
 
 class _Body:
@@ -298,7 +312,7 @@ class _Body:
         self._report = effect.report
         self._silence = silence
         self._chunks = _Chunks(effect.source, driver)
-        self._next: asyncio.Task[bytes | None] | None = None
+        self._next: asyncio.Task[bytes] | None = None
         self._view = memoryview(b"")
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -310,24 +324,23 @@ class _Body:
             if not self._view:
                 self._view = memoryview(await self._ahead())
             piece, self._view = self._view[:_SLICE], self._view[_SLICE:]
-            self._source.sent += len(piece)
-            self._report(self._source.sent, self._source.length)
-        except StopAsyncIteration:
-            raise
+            if piece:
+                self._source.sent += len(piece)
+                await _awaited(self._report(self._source.sent, self._source.length))
         except Exception as exc:
             self._source.failure = exc
-            raise
+            # Not as it is: aiohttp would take a StopAsyncIteration for the end.
+            raise RuntimeError("the body cannot be read") from exc
+        if not piece:
+            raise StopAsyncIteration
         self._silence.begin()
         return piece  # type: ignore[return-value]
 
     async def _ahead(self) -> bytes:
-        running = self._next or asyncio.ensure_future(_next(self._chunks))
+        running = self._next or asyncio.ensure_future(self._chunks.next())
         self._next = running
         chunk = await asyncio.shield(running)
-        self._next = None
-        if chunk is None:
-            raise StopAsyncIteration
-        self._next = asyncio.ensure_future(_next(self._chunks))
+        self._next = asyncio.ensure_future(self._chunks.next()) if chunk else None
         return chunk
 
     async def idle(self) -> None:
@@ -335,9 +348,7 @@ class _Body:
         running, self._next = self._next, None
         if running is not None:
             running.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()
+            await _settled(running)
 
 
 class _Payload(aiohttp.AsyncIterablePayload):
@@ -354,11 +365,28 @@ class _Payload(aiohttp.AsyncIterablePayload):
         await super().write_with_length(writer, content_length)
 
 
-async def _next(chunks: _Chunks) -> bytes | None:
-    # None instead of StopAsyncIteration, which no task may raise.
-    async for chunk in chunks:
-        return chunk
-    return None
+async def _awaited(answer: Any) -> Any:
+    """Return what a function of the caller's returned, awaited if it can be."""
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _settled(*running: asyncio.Future[Any]) -> None:
+    """Return when all are done, whatever came of them; where we are cancelled meanwhile, that is raised then.
+
+    What still runs in a thread when a driver ends would have the event loop wait for it.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not all(each.done() for each in running):
+        try:
+            await asyncio.wait(running)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    for each in running:
+        if not each.cancelled():
+            # Looked at, or asyncio would say that nobody did.
+            each.exception()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -376,11 +404,10 @@ def _write_all(sink: Sink, data: bytes, lanes: Lanes) -> list[Any]:
     return [result for result in results if inspect.isawaitable(result)]
 
 
-def _read_and_accept(source: Source, lanes: Lanes) -> Any:
+def _read_and_accept(source: Source, lanes: Lanes) -> tuple[Any, bool]:
+    """Read; return the bytes and True, or what is to be awaited for them and False."""
     data = source.reader.read(source.wanted())
-    if not inspect.isawaitable(data):
-        source.accept(data, lanes)
-    return data
+    return (data, False) if inspect.isawaitable(data) else (source.accept(data, lanes), True)
 
 
 def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:

@@ -1,0 +1,55 @@
+"""What an answer to an upload means, by how much of the body was taken; without a network."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from taskcluster.exceptions import TaskclusterRestFailure
+from taskcluster.plugins import Location
+from taskcluster_objects.drive import sync_settings
+from taskcluster_objects.effects import Answer, Call, Procedure, Send, Sleep, Take
+from taskcluster_objects.hashing import Lanes
+from taskcluster_objects.uploading import put
+
+DATA = b"x" * 100
+
+
+def located() -> Procedure[Location | None]:
+    return Location("http://storage.example.com/x")
+    yield Sleep(0)
+
+
+def hashes_of(taken: int) -> Any:
+    """Do an upload to storage that answers 200 when it has taken so many bytes."""
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), sync_settings(None, 0, None))
+    answer: Any = None
+    while True:
+        try:
+            effect = procedure.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        match effect:
+            case Call(function, arguments):
+                answer = function(*arguments)
+            case Send():
+                for _ in range(0, taken, 10):
+                    effect.source.wanted()
+                    effect.source.accept(effect.source.reader.read(10), Lanes())
+                answer = Answer(200, {})
+            case Take(source):
+                answer = DATA
+                while source.accept(source.reader.read(source.wanted()), Lanes()):
+                    pass
+
+
+def test_an_upload_is_good_when_all_was_taken_and_hashed() -> None:
+    assert hashes_of(len(DATA) + 10) == hashes_of(0)
+
+
+def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
+    with pytest.raises(TaskclusterRestFailure, match="answered 200 before it had taken the whole body of x") as caught:
+        hashes_of(50)
+    assert caught.value.status_code == 200
