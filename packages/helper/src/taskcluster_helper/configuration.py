@@ -120,9 +120,10 @@ class TaskclusterConfig:
             ModuleNotFoundError: It is a service of ours that is not installed; the text says what to install.
         """
         try:
-            service = registry.service(service_name)
+            # Of what is no text, such as a variable that is not set, there is no service either.
+            service = registry.service(str(service_name))
         except LookupError:
-            near = did_you_mean(service_name, registry.services())
+            near = did_you_mean(str(service_name), registry.services())
             raise ConfigurationError(f"Invalid Taskcluster service {service_name}{near}") from None
         if self.options is None:
             self.auth()

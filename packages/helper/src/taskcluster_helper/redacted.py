@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["ClientOptions", "SecretValues"]
 
 
-class SecretValues(dict[str, Any]):
+class _Redacted(dict[str, Any]):
+    """A dict whose copies, and what it is merged into, show no more than it does."""
+
+    def copy(self) -> Self:
+        return type(self)(self)
+
+    def __or__(self, other: Any) -> Any:
+        return type(self)({**self, **other}) if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return type(self)({**other, **self}) if isinstance(other, dict) else NotImplemented
+
+
+class SecretValues(_Redacted):
     """A dict whose repr shows its keys only."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict.fromkeys(self, '…')!r})"
 
 
-class ClientOptions(dict[str, Any]):
+class ClientOptions(_Redacted):
     """A client's options, as text where they were given as text, whose repr shows no secret."""
 
     def __repr__(self) -> str:

@@ -93,7 +93,7 @@ def load_secrets(
     existing: Mapping[str, Any] | None = None,
     local_secrets: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a secret's value as a dict, whose repr shows the keys only.
+    """Return a secret's value as a dict, whose repr shows the keys only; `dict(…)` makes it one that shows them.
 
     Args:
         secrets_service: A `taskcluster.Secrets`; None will do where `local_secrets` are given.

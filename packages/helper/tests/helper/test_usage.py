@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import inspect
 import json
@@ -190,6 +191,9 @@ def test_an_unknown_service_is_an_assertion_error_that_names_it(use_async: bool)
         tc.get_service("nope", use_async)
     with pytest.raises(helper.ConfigurationError, match="Invalid Taskcluster service queu; did you mean 'queue'"):
         tc.get_service("queu", use_async)
+    nothing: Any = None
+    with pytest.raises(helper.ConfigurationError, match=r"^Invalid Taskcluster service None$"):
+        tc.get_service(nothing, use_async)
 
 
 def test_get_service_gives_what_a_program_patched() -> None:
@@ -334,6 +338,46 @@ def test_no_secret_is_in_a_log_or_repr(local: LocalTaskcluster, caplog: pytest.L
     assert "'X'" not in shown
     assert local.credentials["accessToken"] not in shown
     assert json.loads(json.dumps(found)) == {"bugzilla_token": "X"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: found.copy(),
+        copy.copy,
+        copy.deepcopy,
+        lambda found: pickle.loads(pickle.dumps(found)),
+        lambda found: found | {"debug": True},
+        lambda found: {"debug": True} | found,
+        lambda found: found | found,
+    ],
+)
+def test_no_secret_is_in_the_repr_of_what_is_made_of_secrets_or_options(change: Callable[[Any], Any]) -> None:
+    found = helper.load_secrets(None, "n", local_secrets={"password": "hidden"})
+    tc = helper.TaskclusterConfig(ROOT)
+    tc.auth("client", "hidden")
+    for given in (found, tc.options):
+        made = change(given)
+        assert type(made) is type(given)
+        assert {**made, **dict(given)} == made
+        assert "hidden" not in f"{made} {made!r}"
+    assert tc.options is not None
+    assert change(tc.options)["credentials"]["accessToken"] == "hidden"
+
+
+def test_secrets_are_a_dict_like_any_other() -> None:
+    secret = {"a": {"b": [1]}, "c": None}
+    found = helper.load_secrets(None, "n", local_secrets=secret)
+    assert isinstance(found, dict)
+    assert found == secret
+    assert secret | {"c": 1} == found | {"c": 1}
+    assert json.loads(json.dumps(found)) == secret
+    # What knows exact types only, such as yaml.safe_dump, is given a plain one.
+    assert type(dict(found)) is dict
+    found |= {"d": 1}
+    assert found == {**secret, "d": 1}
+    with pytest.raises(TypeError):
+        found | [("a", 1)]  # type: ignore[operator]
 
 
 # upload_artifact is deprecated (s3 artifacts only)
