@@ -41,7 +41,7 @@ async def load_secrets(
     existing: Mapping[str, Any] | None = None,
     local_secrets: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a secret's value as a dict, whose repr shows the keys only.
+    """Return a secret's value as a dict, whose repr shows the keys only; `dict(…)` makes it one that shows them.
 
     Arguments and failures are those of `taskcluster.helper.load_secrets`, with an async client.
     """
@@ -108,7 +108,7 @@ async def wait_for_artifact(
     queue: Queue,
     taskId: str,
     name: str,
-    runId: int | None = None,
+    runId: int | str | None = None,
     *,
     timeout: float | None = None,
     on_change: Callable[[dict[str, Any] | None], object] | None = None,
@@ -126,7 +126,7 @@ async def wait_for_artifact(
 def task_log_lines(
     queue: Queue,
     taskId: str,
-    runId: int | None = None,
+    runId: int | str | None = None,
     *,
     name: str | None = None,
     silence: float = 300.0,

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 
 from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
 
@@ -26,7 +26,6 @@ class _Driver(Generic[T]):
     def __init__(self, procedure: Procedure[T]) -> None:
         self._procedure = procedure
         self._stream: AsyncStream | None = None
-        self._answer: Any = None
         self.result: T | None = None
 
     async def advance(self) -> list[str] | None:
@@ -52,7 +51,15 @@ class _Driver(Generic[T]):
             called = effect.call()
             if not inspect.isawaitable(called):
                 raise TaskclusterFailure("an async function needs an async client, such as taskcluster.aio.Queue")
-            return await called
+            if effect.seconds is None:
+                return await called
+            try:
+                return await asyncio.wait_for(called, effect.seconds)
+            except TaskclusterFailure:
+                # A time-out of the client's own may be a TimeoutError too.
+                raise
+            except asyncio.TimeoutError as exc:
+                raise TaskclusterConnectionError(f"no answer in {effect.seconds:g} seconds", exc) from exc
         if isinstance(effect, Sleep):
             return await asyncio.sleep(effect.seconds)
         if isinstance(effect, Deliver):
@@ -63,7 +70,7 @@ class _Driver(Generic[T]):
 
             self._stream = AsyncStream()
         if isinstance(effect, Fetch):
-            return await self._stream.open(effect.url, effect.silence)
+            return await self._stream.open(*effect)
         return await self._stream.read()
 
     async def close(self) -> None:

@@ -12,7 +12,6 @@ from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFa
 from taskcluster.options import DEFAULT_TIMEOUT
 from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut
 from taskcluster.transport.environment import proxy_for
-from taskcluster.version import VERSION
 
 __all__ = ["AsyncStream"]
 
@@ -22,7 +21,6 @@ class AsyncStream:
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(
-            headers={"User-Agent": f"taskcluster-client-py/{VERSION}"},
             cookie_jar=aiohttp.DummyCookieJar(),
             # The target of a redirect may be signed, byte for byte.
             requote_redirect_url=False,
@@ -30,7 +28,7 @@ class AsyncStream:
         self._response: aiohttp.ClientResponse | None = None
         self._host: str | None = None
 
-    async def open(self, url: str, silence: float) -> None:
+    async def open(self, url: str, silence: float, user_agent: str) -> None:
         """GET a URL, in place of what was open before.
 
         Raises:
@@ -42,7 +40,7 @@ class AsyncStream:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEFAULT_TIMEOUT[0], sock_read=silence)
         try:
             response = self._response = await self._session.get(
-                URL(url, encoded=True), timeout=timeout, proxy=proxy_for(url)
+                URL(url, encoded=True), headers={"User-Agent": user_agent}, timeout=timeout, proxy=proxy_for(url)
             )
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as exc:
             raise self._broken(exc) from None

@@ -33,7 +33,8 @@ def wait_for_task(
     Args:
         queue: A `taskcluster.Queue`.
         taskId: The task.
-        timeout: Seconds to wait at most, after which there is one last look; None waits for ever.
+        timeout: Seconds to wait at most, after which there is one last look, of up to 5 seconds. A call that takes
+            longer is given up. None waits for ever.
         on_change: Called with what is seen at the first look and at each change.
         delay: Seconds before the second look; it doubles, with some chance in it, while nothing changes.
         max_delay: The most that it becomes.
@@ -59,7 +60,8 @@ def wait_for_task_group(
     Args:
         queue: A `taskcluster.Queue`.
         taskGroupId: The task group. Tasks that are added once all others are resolved come too late.
-        timeout: Seconds to wait at most, after which there is one last look; None waits for ever.
+        timeout: Seconds to wait at most, after which there is one last look, of up to 5 seconds. A call that takes
+            longer is given up. None waits for ever.
         on_change: Called with what is seen at the first look and at each change.
         delay: Seconds before the second look; it doubles, with some chance in it, while nothing changes.
         max_delay: The most that it becomes.
@@ -85,7 +87,8 @@ def wait_for_indexed_task(
     Args:
         index: A `taskcluster.Index`.
         indexPath: Where it is to appear, such as `project.builds.latest`.
-        timeout: Seconds to wait at most, after which there is one last look; None waits for ever.
+        timeout: Seconds to wait at most, after which there is one last look, of up to 5 seconds. A call that takes
+            longer is given up. None waits for ever.
         on_change: Called with what is seen at the first look and at each change; None stands for its not being there.
         delay: Seconds before the second look; it doubles, with some chance in it, while nothing changes.
         max_delay: The most that it becomes.
@@ -101,7 +104,7 @@ def wait_for_artifact(
     queue: Queue,
     taskId: str,
     name: str,
-    runId: int | None = None,
+    runId: int | str | None = None,
     *,
     timeout: float | None = None,
     on_change: Callable[[dict[str, Any] | None], object] | None = None,
@@ -115,7 +118,8 @@ def wait_for_artifact(
         taskId: The task.
         name: The artifact's name.
         runId: The run; the latest, at each look, where left out.
-        timeout: Seconds to wait at most, after which there is one last look; None waits for ever.
+        timeout: Seconds to wait at most, after which there is one last look, of up to 5 seconds. A call that takes
+            longer is given up. None waits for ever.
         on_change: Called with what is seen at the first look and at each change; None stands for its not being there.
         delay: Seconds before the second look; it doubles, with some chance in it, while nothing changes.
         max_delay: The most that it becomes.
@@ -131,7 +135,7 @@ def wait_for_artifact(
 def task_log_lines(
     queue: Queue,
     taskId: str,
-    runId: int | None = None,
+    runId: int | str | None = None,
     *,
     name: str | None = None,
     silence: float = 300.0,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from taskcluster.client import BaseClient
 from taskcluster.exceptions import TaskclusterFailure
 
 from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
+from .limits import limited
 
 if TYPE_CHECKING:
     from .streams import Stream
@@ -26,7 +31,7 @@ class _Driver(Generic[T]):
     def __init__(self, procedure: Procedure[T]) -> None:
         self._procedure = procedure
         self._stream: Stream | None = None
-        self._answer: Any = None
+        self._twin: tuple[BaseClient, BaseClient] | None = None
         self.result: T | None = None
 
     def advance(self) -> list[str] | None:
@@ -49,7 +54,7 @@ class _Driver(Generic[T]):
 
     def _do(self, effect: Ask | Sleep | Deliver | Fetch | Read) -> Any:
         if isinstance(effect, Ask):
-            return _plain(effect.call(), "a sync function needs a sync client, such as taskcluster.Queue")
+            return _plain(self._within(effect)(), "a sync function needs a sync client, such as taskcluster.Queue")
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
         if isinstance(effect, Deliver):
@@ -59,8 +64,24 @@ class _Driver(Generic[T]):
 
             self._stream = Stream()
         if isinstance(effect, Fetch):
-            return self._stream.open(effect.url, effect.silence)
+            return self._stream.open(*effect)
         return self._stream.read()
+
+    def _within(self, effect: Ask) -> Callable[[], Any]:
+        """Return a call that takes no longer than it may, by a twin of its client with other options."""
+        call, seconds = effect
+        method: Any = call.func
+        client = method.__self__ if isinstance(method, MethodType) else None
+        if seconds is None or not isinstance(client, BaseClient):
+            # Fakes answer when they like.
+            return call
+        if self._twin is None or self._twin[0] is not client:
+            # A copy has the connections that the client has, or keeps its own from look to look.
+            self._twin = (client, copy.copy(client))
+        twin = self._twin[1]
+        twin.options = copy.copy(client.options)
+        twin.options.update(limited(client.options, seconds))
+        return partial(MethodType(method.__func__, twin), *call.args, **call.keywords)
 
     def close(self) -> None:
         self._procedure.close()

@@ -6,19 +6,29 @@ Nothing that yields them waits, reads a clock or knows an HTTP library, so sync 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from taskcluster.messages import Deliver, Sleep
 
-__all__ = ["Ask", "Deliver", "Effect", "Fetch", "Lines", "Procedure", "Read", "Sleep"]
+__all__ = ["Ask", "Asking", "Deliver", "Effect", "Fetch", "Lines", "Procedure", "Read", "Sleep"]
 
 T = TypeVar("T")
 
 
 class Ask(NamedTuple):
-    """Call a client's method; the driver sends its answer or throws its TaskclusterFailure."""
+    """Call a client's method; the driver sends its answer or throws its TaskclusterFailure.
 
-    call: Callable[[], Any]
+    Where there is no answer in time, that is a TaskclusterConnectionError.
+    """
+
+    call: partial[Any]
+    seconds: float | None = None
+    """How long it may take with all its retries; None leaves that to the client."""
+
+
+Asking = Callable[["partial[Any]"], Ask]
+"""Makes an Ask of a call."""
 
 
 class Fetch(NamedTuple):
@@ -30,6 +40,7 @@ class Fetch(NamedTuple):
     url: str
     silence: float
     """Seconds without a byte after which the connection counts as broken."""
+    user_agent: str
 
     def __repr__(self) -> str:
         # Whoever has a signed URL has access.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.shapes import is_mapping
+from taskcluster.version import VERSION
 
 from .effects import Ask, Fetch, Lines, Procedure, Read, Sleep
 from .exceptions import ArtifactMissingError
@@ -81,12 +82,13 @@ class _Follower:
     the live log, the reading goes on where it was.
     """
 
-    def __init__(self, queue: Any, taskId: str, runId: int | None, silence: float, pace: Pace) -> None:
+    def __init__(self, queue: Any, taskId: str, runId: int | str | None, silence: float, pace: Pace) -> None:
         self._queue = queue
         self._taskId = taskId
         self._runId = runId
         self._silence = silence
         self._pace = pace
+        self._user_agent = _user_agent(queue)
         self._splitter = Splitter()
         self._position = 0
 
@@ -147,7 +149,7 @@ class _Follower:
         if found is None:
             return False
         try:
-            yield Fetch(found["url"], self._silence)
+            yield Fetch(found["url"], self._silence, self._user_agent)
         except TaskclusterRestFailure as exc:
             # Whatever stands before a worker that is gone answers as it likes.
             if live or passing(exc):
@@ -163,7 +165,15 @@ class _Follower:
         return True
 
 
-def follow(queue: Any, taskId: str, runId: int | None, name: str | None, silence: float, pace: Pace) -> Procedure[None]:
+def _user_agent(queue: Any) -> str:
+    options: Any = getattr(queue, "options", None)
+    suffix = options.get("userAgentSuffix") if is_mapping(options) else None
+    return f"taskcluster-client-py/{VERSION} {suffix}" if suffix else f"taskcluster-client-py/{VERSION}"
+
+
+def follow(
+    queue: Any, taskId: str, runId: int | str | None, name: str | None, silence: float, pace: Pace
+) -> Procedure[None]:
     """Hand out the lines of a run's log until it ends.
 
     Args:

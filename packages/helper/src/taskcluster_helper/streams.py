@@ -12,7 +12,6 @@ import urllib3.exceptions
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
-from taskcluster.version import VERSION
 
 __all__ = ["Stream"]
 
@@ -24,7 +23,6 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.headers["User-Agent"] = f"taskcluster-client-py/{VERSION}"
         self.auth = lambda request: request
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
@@ -40,7 +38,7 @@ class Stream:
         self._chunks: Iterator[bytes] = iter(())
         self._host: str | None = None
 
-    def open(self, url: str, silence: float) -> None:
+    def open(self, url: str, silence: float, user_agent: str) -> None:
         """GET a URL, in place of what was open before.
 
         Raises:
@@ -50,7 +48,9 @@ class Stream:
         self._drop()
         self._host = urlsplit(url).hostname
         try:
-            response = self._response = self._session.get(url, stream=True, timeout=(DEFAULT_TIMEOUT[0], silence))
+            response = self._response = self._session.get(
+                url, headers={"User-Agent": user_agent}, stream=True, timeout=(DEFAULT_TIMEOUT[0], silence)
+            )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise self._broken(exc) from None
         if not response.ok:

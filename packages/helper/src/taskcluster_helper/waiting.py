@@ -16,7 +16,7 @@ from taskcluster.pages import continuation, with_continuation
 from taskcluster.retries import Policy, retryable
 
 from .dates import parsed
-from .effects import Ask, Deliver, Procedure, Sleep
+from .effects import Ask, Asking, Deliver, Procedure, Sleep
 from .exceptions import ArtifactMissingError, WaitTimeoutError
 
 __all__ = [
@@ -42,6 +42,8 @@ RESOLVED = frozenset({"completed", "failed", "exception"})
 """The states in which nothing happens to a task or run any more, unless someone reruns it."""
 PATIENCE = 10
 """How many looks in a row may fail, each after the client's own retries, before the failure is the caller's."""
+_LAST_LOOK = 5.0
+"""Seconds that the last look may take, where the whole time is not shorter itself."""
 _GRACE = datetime.timedelta(minutes=25)
 """For how long after an exception a worker may still create artifacts."""
 
@@ -76,26 +78,33 @@ class Pace:
 
 
 def _wait(
-    what: str, look: Callable[[], Procedure[T]], mark: Callable[[T], Any], done: Callable[[T], bool], pace: Pace
+    what: str, look: Callable[[Asking], Procedure[T]], mark: Callable[[T], Any], done: Callable[[T], bool], pace: Pace
 ) -> Procedure[T]:
     """Look until what is seen is what was waited for, and return it.
 
     Args:
         what: What is waited for, for errors and logs.
-        look: Looks once.
+        look: Looks once, asking by what it is given.
         mark: Returns that by which two looks are told apart.
         done: Whether what is seen ends the waiting.
         pace: How often, and for how long.
     """
-    deadline = None if pace.timeout is None else pace.monotonic() + pace.timeout
+    deadline = until = None if pace.timeout is None else pace.monotonic() + pace.timeout
+
+    def ask(call: partial[Any]) -> Ask:
+        # A little is left for each page of a listing, or none could be asked for.
+        return Ask(call, None if until is None else max(until - pace.monotonic(), 0.1))
+
     looks = failures = 0
     marked: Any = None
     last: T | None = None
     failure: TaskclusterFailure | None = None
     while True:
         started = pace.monotonic()
+        if deadline is not None:
+            until = max(deadline, started + min(pace.timeout or _LAST_LOOK, _LAST_LOOK))
         try:
-            last = yield from look()
+            last = yield from look(ask)
         except TaskclusterFailure as exc:
             failures += 1
             if not passing(exc) or failures > PATIENCE:
@@ -129,19 +138,19 @@ def passing(failure: TaskclusterFailure) -> bool:
     return isinstance(failure, TaskclusterRestFailure) and retryable(failure.status_code)
 
 
-def found_or_none(call: Callable[[], Any]) -> Procedure[Any]:
+def found_or_none(call: partial[Any], ask: Asking = Ask) -> Procedure[Any]:
     """Call a method and return its answer, or None where the server says 404."""
     try:
-        return (yield Ask(call))
+        return (yield ask(call))
     except TaskclusterRestFailure as exc:
         if exc.status_code != 404:
             raise
         return None
 
 
-def task_status(queue: Any, taskId: str) -> Procedure[dict[str, Any]]:
+def task_status(queue: Any, taskId: str, ask: Asking = Ask) -> Procedure[dict[str, Any]]:
     """Return a task's status."""
-    answer = yield Ask(partial(queue.status, taskId))
+    answer = yield ask(partial(queue.status, taskId))
     status: dict[str, Any] = answer["status"]
     return status
 
@@ -164,11 +173,11 @@ def task(queue: Any, taskId: str, pace: Pace) -> Procedure[dict[str, Any]]:
 def group(queue: Any, taskGroupId: str, pace: Pace) -> Procedure[Counter[str]]:
     """Wait for every task of a group to resolve."""
 
-    def look() -> Procedure[Counter[str]]:
+    def look(ask: Asking) -> Procedure[Counter[str]]:
         states: Counter[str] = Counter()
         token: str | None = None
         while True:
-            page = yield Ask(partial(queue.listTaskGroup, taskGroupId, **with_continuation({}, token)))
+            page = yield ask(partial(queue.listTaskGroup, taskGroupId, **with_continuation({}, token)))
             states.update(each["status"]["state"] for each in page["tasks"])
             token = continuation(page)
             if token is None:
@@ -188,17 +197,17 @@ def indexed_task(index: Any, indexPath: str, pace: Pace) -> Procedure[Any]:
     )
 
 
-def artifact(queue: Any, taskId: str, name: str, runId: int | None, pace: Pace) -> Procedure[Any]:
+def artifact(queue: Any, taskId: str, name: str, runId: int | str | None, pace: Pace) -> Procedure[Any]:
     """Wait for an artifact to exist."""
     if runId is None:
         info = partial(queue.latestArtifactInfo, taskId, name)
     else:
         info = partial(queue.artifactInfo, taskId, str(runId), name)
 
-    def look() -> Procedure[Any]:
+    def look(ask: Asking) -> Procedure[Any]:
         # In this order: what is not there after the end of the run does not come any more.
-        status = yield from task_status(queue, taskId)
-        found = yield from found_or_none(info)
+        status = yield from task_status(queue, taskId, ask)
+        found = yield from found_or_none(info, ask)
         if found is None and not may_still_come(status, runId, pace.now()):
             raise ArtifactMissingError(
                 f"task {taskId} is resolved ({status['state']}) and has no artifact {name!r}; it has ended "
@@ -210,14 +219,14 @@ def artifact(queue: Any, taskId: str, name: str, runId: int | None, pace: Pace) 
     return _wait(what, look, lambda found: found, lambda found: found is not None, pace)
 
 
-def run_of(status: Mapping[str, Any], runId: int | None) -> dict[str, Any] | None:
+def run_of(status: Mapping[str, Any], runId: int | str | None) -> dict[str, Any] | None:
     """Return a run of a task, the latest where none is named; None where there is no such run yet."""
     runs: list[dict[str, Any]] = status.get("runs", [])
-    number = len(runs) - 1 if runId is None else runId
+    number = len(runs) - 1 if runId is None else int(runId)
     return runs[number] if 0 <= number < len(runs) else None
 
 
-def may_still_come(status: Mapping[str, Any], runId: int | None, now: datetime.datetime) -> bool:
+def may_still_come(status: Mapping[str, Any], runId: int | str | None, now: datetime.datetime) -> bool:
     """Whether a run may get an artifact that it does not have now.
 
     Args:

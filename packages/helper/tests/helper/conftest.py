@@ -91,6 +91,8 @@ class FakeQueue:
     stored: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """The headers of each request to storage."""
     on_status: Callable[[], None] | None = None
+    connections: set[Any] = field(default_factory=set[Any])
+    """From where the queue was asked."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def queue() -> Iterator[FakeQueue]:
             path, _, query = self.path.partition("?")
             if path.startswith("/api/queue/v1"):
                 fake.calls.append(path.removeprefix("/api/queue/v1"))
+                fake.connections.add(self.client_address)
                 status, body = fake.answer(fake.calls[-1])
                 data = json.dumps(body).encode()
                 self.send_response(status)

@@ -14,6 +14,7 @@ import taskcluster
 import taskcluster.aio
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.helper import ArtifactMissingError
+from taskcluster.version import VERSION
 from taskcluster_helper.logs import LogNames, Splitter, log_names
 
 from .conftest import TASK, FakeQueue, Mode
@@ -91,6 +92,14 @@ def test_storage_gets_no_authentication_and_redirects_are_followed(mode: Mode, q
     for headers in queue.stored:
         assert "Authorization" not in headers
         assert headers["User-Agent"].startswith("taskcluster-client-py/")
+
+
+def test_storage_is_told_the_programs_name(mode: Mode, queue: FakeQueue) -> None:
+    queue.end()
+    queue.artifacts[BACKING] = stored(b"one\n")
+    client = mode.client("Queue", {**queue.options, "userAgentSuffix": "my-program/1"})
+    assert mode.listed(mode.helper.task_log_lines(client, TASK, "0", **FAST)) == ["one"]
+    assert {headers["User-Agent"] for headers in queue.stored} == {f"taskcluster-client-py/{VERSION} my-program/1"}
 
 
 def test_a_live_log_is_followed_to_its_end_and_no_line_comes_twice(mode: Mode, queue: FakeQueue) -> None:

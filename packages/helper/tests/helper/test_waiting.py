@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import pickle
+import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
+import requests
 
 import taskcluster
+import taskcluster.aio
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.helper import ArtifactMissingError, WaitTimeoutError
 from taskcluster_helper import waiting
 from taskcluster_helper.effects import Ask, Deliver, Sleep
+from taskcluster_helper.limits import limited
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import TASK, FakeQueue, Mode
@@ -31,6 +38,8 @@ class Clock:
         self.time = 0.0
         self.slept: list[float] = []
         self.seen: list[Any] = []
+        self.given: list[float | None] = []
+        """What each call may take."""
 
     def pace(self, timeout: float | None = None, delay: float = 1.0, max_delay: float = 30.0) -> waiting.Pace:
         return waiting.Pace(timeout, delay, max_delay, self.seen.append, lambda: NOW, lambda: self.time, lambda: 0.5)
@@ -43,6 +52,8 @@ class Clock:
             except StopIteration as stop:
                 return stop.value
             step, answer = procedure.send, None
+            if isinstance(effect, Ask):
+                self.given.append(effect.seconds)
             if isinstance(effect, Sleep):
                 self.slept.append(effect.seconds)
                 self.time += effect.seconds
@@ -134,6 +145,45 @@ def test_a_timeout_of_nothing_looks_once() -> None:
     assert clock.slept == []
 
 
+def test_a_call_may_take_what_is_left_and_the_last_look_a_little() -> None:
+    for timeout, looks in ((10, [10, 9, 7, 5, 5]), (2, [2, 2, 2]), (0, [5])):
+        clock = Clock()
+        with pytest.raises(WaitTimeoutError):
+            clock.run(waiting.task(Scripted(status("pending")), TASK, clock.pace(timeout=timeout)))
+        assert clock.given == looks
+    clock = Clock()
+    clock.run(waiting.task(Scripted(status("completed")), TASK, clock.pace()))
+    assert clock.given == [None]
+
+
+def test_the_pages_of_a_look_share_its_time() -> None:
+    clock = Clock()
+    page = {"tasks": [], "continuationToken": "t"}
+    queue = Scripted(page, page, page, {"tasks": []})
+    clock.run(waiting.group(queue, "G", clock.pace(timeout=10)), took=4)
+    assert clock.given == [10, 6, 2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "timeout", "retries"),
+    [
+        ({}, 3600, (30, 60), 5),
+        ({"maxRetries": 12}, 3600, (30, 60), 12),
+        ({"maxRetries": 0}, 3600, (30, 60), 0),
+        ({}, 300, (30, 60), 2),
+        ({}, 10, (10, 10), 0),
+        ({"timeout": 2}, 10, (2, 2), 0),
+        ({"timeout": (1, 20)}, 10, (1, 10), 0),
+        ({"timeout": 1, "maxDelay": 1}, 10, (1, 1), 4),
+    ],
+)
+def test_time_outs_and_retries_fit_into_the_time(
+    options: dict[str, Any], seconds: float, timeout: tuple[float, float], retries: int
+) -> None:
+    given = taskcluster.Queue({"rootUrl": "https://tc.example.com", **options}).options
+    assert limited(given, seconds) == {"timeout": timeout, "maxRetries": retries}
+
+
 @pytest.mark.parametrize(
     "wrong", [{"timeout": -1}, {"timeout": float("nan")}, {"delay": 0}, {"delay": 31}, {"max_delay": 0.5}]
 )
@@ -216,7 +266,8 @@ def test_an_artifact_may_come_until_its_run_is_over(last: dict[str, Any], comes:
 
 def test_runs_are_looked_at_one_by_one() -> None:
     both = status("running", "failed", "running")["status"]
-    assert [waiting.may_still_come(both, run, NOW) for run in (0, 1, 2, None)] == [False, True, True, True]
+    for runs in ((0, 1, 2, None), ("0", "1", "2", None)):
+        assert [waiting.may_still_come(both, run, NOW) for run in runs] == [False, True, True, True]
     assert not waiting.may_still_come({"state": "exception", "runs": []}, None, NOW)
 
 
@@ -305,8 +356,8 @@ def test_wait_for_indexed_task(mode: Mode, local: LocalTaskcluster) -> None:
     assert seen[0] is None
 
 
-@pytest.mark.parametrize("run", [None, 0])
-def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | None) -> None:
+@pytest.mark.parametrize("run", [None, 0, "0"])
+def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | str | None) -> None:
     def create() -> None:
         queue.artifacts["public/a b"] = lambda handler: None
 
@@ -329,6 +380,83 @@ def test_waiting_ends_within_its_time_and_survives_failures(mode: Mode, queue: F
     with pytest.raises(WaitTimeoutError) as caught:
         mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, timeout=0.3, **FAST))
     assert caught.value.last["state"] == "running"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The root URL of a server that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_call_that_is_not_answered_does_not_last_longer_than_the_waiting(mode: Mode, silent: str) -> None:
+    client = mode.client("Queue", {"rootUrl": silent, "timeout": 20, "maxRetries": 3})
+    before = copy.deepcopy(client.options)
+    started = time.monotonic()
+    with pytest.raises(WaitTimeoutError) as caught:
+        mode.run(mode.helper.wait_for_task(client, TASK, timeout=0.3))
+    assert time.monotonic() - started < 5
+    assert isinstance(caught.value.__cause__, TaskclusterConnectionError)
+    assert client.options == before
+
+
+def test_calls_within_a_time_go_over_the_connections_of_the_client(mode: Mode, queue: FakeQueue) -> None:
+    queue.on_status = lambda: queue.end() if len(queue.calls) > 3 else None
+
+    async def used(client: Any) -> None:
+        async with client:
+            await client.status(TASK)
+            await mode.helper.wait_for_task(client, TASK, timeout=20, **FAST)
+
+    if mode.module is taskcluster.aio:
+        mode.run(used(mode.client("Queue", queue.options)))
+        assert len(queue.connections) == 1
+        return
+    for kind in ("used", "unused", "session"):
+        queue.calls.clear()
+        queue.connections.clear()
+        queue.state = "running"
+        with (
+            requests.Session() as session,
+            taskcluster.Queue(queue.options, session if kind == "session" else None) as client,
+        ):
+            if kind == "used":
+                client.status(TASK)
+            taskcluster.helper.wait_for_task(client, TASK, timeout=20, **FAST)
+        assert len(queue.calls) > 3
+        assert len(queue.connections) == 1, kind
+
+
+def test_fakes_and_subclasses_are_asked_within_a_time(mode: Mode, queue: FakeQueue) -> None:
+    """By their own methods, whatever else they lack or have."""
+    answer = status("completed")
+
+    class Fake:
+        if mode.module is taskcluster:
+
+            def status(self, taskId: str) -> Any:
+                return answer
+        else:
+
+            async def status(self, taskId: str) -> Any:
+                return answer
+
+    base = mode.module.Queue
+
+    class Mine(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(queue.options)
+            self.mine = {"state": "completed"}
+
+        def status(self, *args: Any) -> Any:
+            return Fake().status(*args)
+
+    patched = base(queue.options)
+    patched.status = Fake().status
+    mocked = mock.create_autospec(base, instance=True)
+    mocked.status.return_value = answer
+    for client in (Fake(), Mine(), patched, mocked):
+        assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=20))["state"] == "completed"
 
 
 def test_a_client_of_the_other_mode_is_refused(mode: Mode, queue: FakeQueue) -> None:
