@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import random
@@ -323,10 +324,22 @@ class BaseClient(ServiceClient):
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         transport = self._transport
         if transport is None or transport.given is not self.session:
-            from .transport.requests import RequestsTransport
-
-            transport = self._transport = RequestsTransport(self.session, self._user_agent())
+            transport = self._connect()
         return _drive(self._procedure(name, args, kwargs), transport)
+
+    def _connect(self) -> RequestsTransport:
+        from .transport.requests import RequestsTransport
+
+        self._transport = RequestsTransport(self.session, self._user_agent())
+        return self._transport
+
+    def _with_options(self, options: Mapping[str, Any]) -> Self:
+        """Return a client like this one, over its connections, with some other options."""
+        twin = copy.copy(self)
+        twin.options = copy.copy(self.options)
+        twin.options.update(options)
+        twin._transport = self._transport or self._connect()
+        return twin
 
 
 def _drive(procedure: Procedure, transport: RequestsTransport) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -31,7 +30,6 @@ class _Driver(Generic[T]):
     def __init__(self, procedure: Procedure[T]) -> None:
         self._procedure = procedure
         self._stream: Stream | None = None
-        self._twin: tuple[BaseClient, BaseClient] | None = None
         self.result: T | None = None
 
     def advance(self) -> list[str] | None:
@@ -75,12 +73,7 @@ class _Driver(Generic[T]):
         if seconds is None or not isinstance(client, BaseClient):
             # Fakes answer when they like.
             return call
-        if self._twin is None or self._twin[0] is not client:
-            # A copy has the connections that the client has, or keeps its own from look to look.
-            self._twin = (client, copy.copy(client))
-        twin = self._twin[1]
-        twin.options = copy.copy(client.options)
-        twin.options.update(limited(client.options, seconds))
+        twin = client._with_options(limited(client.options, seconds))  # pyright: ignore[reportPrivateUsage]
         return partial(MethodType(method.__func__, twin), *call.args, **call.keywords)
 
     def close(self) -> None:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-import socket
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from threading import Event
 from typing import Any, TypeVar
 
-import requests
-import urllib3.exceptions
-
 from taskcluster.aio.asyncclient import AsyncBaseClient
-from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.messages import Request
 from taskcluster.options import timeouts
 from taskcluster.registry import registry
 from taskcluster.retries import DELAY_FACTOR, MAX_DELAY, MAX_RETRIES, RANDOMIZATION_FACTOR, Policy
 from taskcluster.shapes import is_mapping
-from taskcluster.transport.requests import RequestsTransport
+from taskcluster.transport.requests import Body, RequestsTransport
 from taskcluster.version import VERSION
 
 from .bodies import Sink, Source
@@ -121,7 +117,7 @@ class _Driver:
         self._transport = transport
         self._settings = settings
         self._stopped = stopped
-        self._reading: requests.Response | None = None
+        self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
         with ExitStack() as self._open, Lanes() as self._lanes:
@@ -167,27 +163,22 @@ class _Driver:
         return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
 
     def _opened(self, effect: Open) -> Opened:
-        response = self._transport.open(self._request(effect))
-        self._open.callback(response.close)
-        return Opened(response.status_code, response.headers, response)
+        body = self._transport.open(self._request(effect))
+        self._open.callback(body.close)
+        return Opened(body.status, body.headers, body)
 
     def stop_reading(self) -> None:
-        """End what is being read in another thread. Closing the response would wait for the reading to end."""
-        raw: Any = getattr(self._reading, "raw", None)
-        # It may have come to its end by itself, or be that of a mock.
-        with suppress(AttributeError, OSError, RuntimeError, ValueError):
-            if hasattr(raw, "shutdown"):
-                raw.shutdown()
-            else:
-                # urllib3 before 2.3.
-                raw.connection.sock.shutdown(socket.SHUT_RD)
+        """End what is being read in another thread."""
+        reading = self._reading
+        if reading is not None:
+            reading.interrupt()
 
-    def _pump(self, response: requests.Response, sink: Sink, report: Report) -> None:
-        self._reading = response
+    def _pump(self, body: Body, sink: Sink, report: Report) -> None:
+        self._reading = body
         # Who stops us looks at what is being read after this is set: one of the two is seen.
         self._check()
-        with response:
-            while data := _read(response, _PIECE):
+        with body:
+            while data := body.read(_PIECE):
                 self._check()
                 try:
                     for piece in sink.pieces(data, self._lanes):
@@ -201,8 +192,8 @@ class _Driver:
     def _send(self, effect: Send) -> Answer:
         source = effect.source
         try:
-            with self._transport.open(self._request(effect), self._body(source, effect.report)) as response:
-                return Answer(response.status_code, response.headers)
+            with self._transport.open(self._request(effect), self._body(source, effect.report)) as answered:
+                return Answer(answered.status, answered.headers)
         except BaseException:
             if source.failure is not None:
                 raise source.failure from None
@@ -273,18 +264,6 @@ def _plain(answer: Any, whose: str) -> Any:
             answer.close()
         raise TaskclusterFailure(f"{whose} {_OF_ASYNC_CODE}")
     return answer
-
-
-def _read(response: requests.Response, size: int) -> bytes:
-    # Neither iter_content nor decoding: they cost four times as much as reading what is there.
-    try:
-        # What programs mock requests with (httmock) has a plain file there.
-        options = {"decode_content": False} if hasattr(response.raw, "decode_content") else {}
-        data: bytes = response.raw.read(size, **options)
-    except (urllib3.exceptions.HTTPError, OSError) as exc:
-        kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError) else "broke off"
-        raise TaskclusterConnectionError(f"the answer of storage {kind}: {type(exc).__name__}", None) from None
-    return data
 
 
 def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ class Opened(NamedTuple):
     status: int
     headers: Mapping[str, str]
     native: Any
-    """The HTTP library's response."""
+    """What its body is read from."""
 
 
 class Pump(NamedTuple):

@@ -20,7 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 if TYPE_CHECKING:
     from urllib3._base_connection import BaseHTTPConnection, BaseHTTPSConnection
 
-__all__ = ["read_plain_heads"]
+__all__ = ["PlainResponse", "read_plain_heads"]
 
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n"

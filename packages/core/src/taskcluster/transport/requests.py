@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
+from http.client import HTTPException
 from types import FunctionType
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import requests
 import requests.adapters
@@ -33,9 +36,12 @@ from requests.utils import default_user_agent
 from .. import messages
 from ..exceptions import TaskclusterConnectionError
 from .environment import snapshot
-from .heads import read_plain_heads
+from .heads import PlainResponse, read_plain_heads
 
-__all__ = ["RequestsTransport"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Body", "RequestsTransport"]
 
 _POOL_SIZE = 100
 """Connections kept to one host: so many threads can share a client without waiting or reconnecting."""
@@ -95,6 +101,65 @@ class _Route(NamedTuple):
         return cls(root, settings, pool, untyped.request_url(request, proxies)[:-1])
 
 
+class Body:
+    """An answer whose body is still to be read, as it is on the wire: neither decoded nor checked for its length.
+
+    Args:
+        status: The HTTP status.
+        headers: The headers.
+        raw: The answer of urllib3, or what a program that mocks requests has in its place.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], raw: Any) -> None:
+        self.status = status
+        self.headers = headers
+        self._raw = raw
+        # Reading from below urllib3, which would look at each piece as if it had to be decoded, and copy it.
+        plain = getattr(raw, "_original_response", None)
+        self._plain: PlainResponse | None = plain if isinstance(plain, PlainResponse) else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, and none at the end.
+
+        Raises:
+            TaskclusterConnectionError: The connection broke or fell silent; where the length is known, it can also end.
+        """
+        try:
+            if self._plain is None:
+                # What programs mock requests with (httmock) has a plain file there.
+                options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
+                data: bytes = self._raw.read(size, **options)
+                return data
+            data = self._plain.read(size)
+            if self._plain.isclosed():
+                self._raw.release_conn()
+            return data
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
+            kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
+            # Not chained: the text of some exceptions holds the URL, which may be a signed one.
+            raise TaskclusterConnectionError(f"the answer {kind}: {type(exc).__name__}", None) from None
+
+    def interrupt(self) -> None:
+        """End what another thread is reading, as if the connection broke; closing would wait for the reading to end."""
+        # The body may have come to its end by itself, or be that of a mock.
+        with suppress(AttributeError, OSError, RuntimeError, ValueError):
+            if hasattr(self._raw, "shutdown"):
+                self._raw.shutdown()
+            else:
+                # urllib3 before 2.3.
+                self._raw.connection.sock.shutdown(socket.SHUT_RD)
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end: then it stays for the next request."""
+        self._raw.close()
+
+
 class RequestsTransport:
     """Sends over one requests.Session, which stays the caller's where the caller gave it.
 
@@ -122,8 +187,8 @@ class RequestsTransport:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
-    def open(self, request: messages.Request, body: Iterable[bytes] | None = None) -> requests.Response:
-        """Do one exchange up to the head of the answer, whose `raw` the caller reads to its end, or closes.
+    def open(self, request: messages.Request, body: Iterable[bytes] | None = None) -> Body:
+        """Do one exchange up to the head of the answer; the caller reads its body to the end, or closes it.
 
         Args:
             request: What to send.
@@ -158,10 +223,12 @@ class RequestsTransport:
         content = response.content or b""
         return messages.Response(response.status_code, response.headers, content, lambda: response)
 
-    def _opened(self, request: messages.Request, body: Iterable[bytes] | None) -> requests.Response:
+    def _opened(self, request: messages.Request, body: Iterable[bytes] | None) -> Body:
         if self.given is None and not _replaced():
-            return self._as_of_requests(request, self._directly(request, request.body if body is None else body))
-        return self._exchange(request, body, stream=True)
+            raw = self._directly(request, request.body if body is None else body)
+            return Body(raw.status, raw.headers, raw)
+        response = self._exchange(request, body, stream=True)
+        return Body(response.status_code, response.headers, response.raw)
 
     def _directly(self, request: messages.Request, body: bytes | Iterable[bytes] | None) -> urllib3.HTTPResponse:
         """Return the answer, its body unread, over the connections of our own session."""

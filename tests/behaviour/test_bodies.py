@@ -1,0 +1,104 @@
+"""Bodies that are read piece by piece, as transfers read them, over a session of requests and past it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from taskcluster.exceptions import TaskclusterConnectionError
+from taskcluster.messages import Request
+from taskcluster.transport.requests import Body, RequestsTransport
+
+from .server import Answer, Server, respond
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+PROMISED = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
+
+
+@pytest.fixture(params=["own session", "given session"])
+def transport(request: pytest.FixtureRequest) -> Iterator[RequestsTransport]:
+    with requests.Session() as session:
+        made = RequestsTransport(None if request.param == "own session" else session, "ours")
+        yield made
+        made.close()
+
+
+def opened(transport: RequestsTransport, server: Server) -> Body:
+    return transport.open(Request("GET", f"{server.root_url}/x?signature=secret", {}, None, (5, 0.2)))
+
+
+def pieces(body: Body, size: int) -> list[bytes]:
+    return list(iter(lambda: body.read(size), b""))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (respond(200, b"0123456789"), b"0123456789"),
+        (respond(404, b"not there"), b"not there"),
+        (respond(200, b""), b""),
+        (respond(204), b""),
+        (Answer(CHUNKED + b"5\r\n01234\r\n4;x=y\r\n5678\r\n1\r\n9\r\n0\r\n\r\n"), b"0123456789"),
+        (Answer(b"HTTP/1.1 200 OK\r\n\r\n0123456789", then="close"), b"0123456789"),
+        (respond(200, gzip.compress(b"0", mtime=0), {"Content-Encoding": "gzip"}), gzip.compress(b"0", mtime=0)),
+    ],
+    ids=["of a length", "of a failure", "of no length", "none", "in chunks", "to the end of the connection", "encoded"],
+)
+@pytest.mark.parametrize("size", [3, 5, 10, 1000])
+def test_a_body_is_read_in_pieces_as_it_is_on_the_wire(
+    transport: RequestsTransport, server: Server, answer: Answer, expected: bytes, size: int
+) -> None:
+    server.script(answer)
+    with opened(transport, server) as body:
+        found = pieces(body, size)
+        assert body.read(size) == b""
+    assert b"".join(found) == expected
+    assert all(0 < len(piece) <= size for piece in found)
+
+
+def test_a_connection_serves_the_next_request_when_a_body_was_read_to_its_end(
+    transport: RequestsTransport, server: Server
+) -> None:
+    for answer in (
+        respond(200, b"0123456789"),
+        Answer(CHUNKED + b"1\r\n9\r\n0\r\n\r\n"),
+        respond(200, b""),
+        respond(204),
+    ):
+        server.script(answer)
+        with opened(transport, server) as body:
+            pieces(body, 4)
+    assert server.connections == 1
+
+
+def test_a_connection_is_given_up_with_a_body_that_was_not_read(transport: RequestsTransport, server: Server) -> None:
+    server.script(respond(200, b"0123456789"))
+    opened(transport, server).close()
+    server.wait_until(lambda: server.open == 0)
+    opened(transport, server).close()
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Answer(PROMISED + b"0123", then="reset"), "broke off"),
+        (Answer(CHUNKED + b"50\r\n0123", then="close"), "broke off"),
+        (Answer(CHUNKED + b"ZZ\r\n", then="close"), "broke off"),
+        (Answer(PROMISED + b"0123", then="stall"), "timed out"),
+    ],
+    ids=["reset", "a cut chunk", "a chunk of no size", "silence"],
+)
+def test_a_body_that_breaks_off_is_a_connection_error_that_says_no_address(
+    transport: RequestsTransport, server: Server, answer: Answer, says: str
+) -> None:
+    server.script(answer)
+    with opened(transport, server) as body, pytest.raises(TaskclusterConnectionError, match=says) as caught:
+        pieces(body, 4)
+    failure: Any = caught.value
+    assert "secret" not in f"{failure} {failure.__cause__}"
+    assert failure.__suppress_context__
