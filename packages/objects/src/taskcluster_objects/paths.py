@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +26,7 @@ class WholeFile:
         name = os.fsencode(self._path.name)[:64].decode("utf-8", "ignore")
         self._beside = self._path.parent / f".{name}.{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
+        self._is_begun = False
 
     def make(self) -> None:
         """Make it beside its place; raise OSError where that cannot be."""
@@ -38,9 +38,9 @@ class WholeFile:
             raise IsADirectoryError(f"cannot download to {self._path}: it is a directory")
         if old is not None and not stat.S_ISREG(old):
             raise FileExistsError(f"cannot download to {self._path}: it is no regular file; open it and pass the file")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         # Not by tempfile, whose files are closed to others: this one is to be as any new file of the user's.
-        self._file = os.fdopen(os.open(self._beside, flags, 0o666 if old is None else 0o600), "r+b", buffering=0)
+        mode = 0o666 if old is None else 0o600
+        self._file = open(self._beside, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
         if old is not None:
             # Whoever could not read the old one cannot read this, at no time.
             os.chmod(self._beside, stat.S_IMODE(old) & 0o777)
@@ -48,8 +48,10 @@ class WholeFile:
     def writer(self) -> FileWriter:
         """Return a writer that begins at the first byte."""
         assert self._file is not None
-        self._file.seek(0)
-        self._file.truncate()
+        if self._is_begun:
+            self._file.seek(0)
+            self._file.truncate()
+        self._is_begun = True
         return FileWriter(self._file)
 
     def keep(self) -> None:
@@ -57,11 +59,10 @@ class WholeFile:
         assert self._file is not None
         self._file.close()
         os.replace(self._beside, self._path)
+        self._file = None
 
     def drop(self) -> None:
         """Remove it, unless it was kept or never made."""
-        if self._file is None:
-            return
-        self._file.close()
-        with suppress(FileNotFoundError):
-            self._beside.unlink()
+        if self._file is not None:
+            self._file.close()
+            self._beside.unlink(missing_ok=True)
