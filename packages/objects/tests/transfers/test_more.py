@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 import taskcluster
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
@@ -172,6 +173,8 @@ def two_artifacts(deployment: Deployment) -> None:
 def test_a_failure_ends_what_waits_for_storage(
     mode: Mode, deployment: Deployment, tmp_path: Path, length: dict[str, str]
 ) -> None:
+    if "Connection" in length and not hasattr(urllib3.HTTPResponse, "shutdown"):
+        pytest.skip("urllib3 before 2.3 has let go of the socket; the time-out ends it")
     two_artifacts(deployment)
     begun = threading.Event()
 

@@ -152,7 +152,7 @@ class Body:
             if hasattr(self._raw, "shutdown"):
                 self._raw.shutdown()
             else:
-                # urllib3 before 2.3.
+                # urllib3 before 2.3; where the connection is not to be kept, it has no socket there any more.
                 self._raw.connection.sock.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
