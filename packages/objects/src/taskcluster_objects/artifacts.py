@@ -204,7 +204,7 @@ def fetch_many(
             done, before = done + now - before, now
             return settings.report(done, None)
 
-        alone = dataclasses.replace(settings, progress=progress if settings.progress else None)
+        alone = dataclasses.replace(settings, progress=progress) if settings.progress else settings
         yield from fetch_to_path(
             path, lambda writers: fetch_artifact(queue, task_id, run_id, name, offered, writers, alone)
         )

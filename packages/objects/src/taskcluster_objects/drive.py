@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from threading import Event
 from typing import Any, TypeVar
@@ -51,6 +52,9 @@ T = TypeVar("T")
 USER_AGENT = f"taskcluster-client-py/{VERSION}"
 _PIECE = 256 * 1024
 """Bytes read at a time: what has come of them is lost where the connection falls silent."""
+_SLOW = 0.005
+"""Seconds in which no transfer ends, after which another begins beside those that run. Where they end sooner there is
+no waiting to make use of, and threads would only take the interpreter from each other."""
 _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: its time-out is for all of them."""
 
@@ -214,7 +218,9 @@ class _Driver:
 
     def _together(self, effect: Together) -> list[Any]:
         stopped = Event()
-        drivers = [_Driver(self._transport, self._settings, stopped) for _ in effect.procedures]
+        drivers: list[_Driver] = []
+        waiting = deque(enumerate(effect.procedures))
+        results: dict[int, Any] = {}
         failures: list[BaseException] = []
 
         def stop() -> None:
@@ -222,9 +228,14 @@ class _Driver:
             for each in drivers:
                 each.stop_reading()
 
-        def one(driver: _Driver, procedure: Procedure[Any]) -> Any:
+        def work(driver: _Driver) -> None:
             try:
-                return driver.run(procedure)
+                while not stopped.is_set():
+                    try:
+                        number, procedure = waiting.popleft()
+                    except IndexError:
+                        return
+                    results[number] = driver.run(procedure)
             except BaseException as exc:
                 # In the order in which they fail: the first is no _Stopped.
                 failures.append(exc)
@@ -233,17 +244,23 @@ class _Driver:
                 raise
 
         with ThreadPoolExecutor(effect.limit, "taskcluster-transfer") as pool:
-            running = [pool.submit(one, *each) for each in zip(drivers, effect.procedures, strict=True)]
+            running: set[Future[None]] = set()
+            finished = 0
             try:
-                wait(running, return_when=FIRST_EXCEPTION)
+                while not failures:
+                    if len(results) == finished and len(drivers) < effect.limit:
+                        drivers.append(_Driver(self._transport, self._settings, stopped))
+                        running.add(pool.submit(work, drivers[-1]))
+                    finished = len(results)
+                    may_grow = waiting and len(drivers) < effect.limit
+                    if not wait(running, _SLOW if may_grow else None, FIRST_EXCEPTION).not_done:
+                        break
             finally:
                 # Also where we are interrupted.
                 stop()
-                for each in running:
-                    each.cancel()
         if failures:
             raise failures[0]
-        return [each.result() for each in running]
+        return [results[number] for number in range(len(effect.procedures))]
 
     def _check(self) -> None:
         if self._stopped.is_set():

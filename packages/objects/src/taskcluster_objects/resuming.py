@@ -123,8 +123,8 @@ def content_type(headers: Mapping[str, str]) -> str:
 
 def redirect(status: int, headers: Mapping[str, str], url: str) -> str | None:
     """Return where an answer redirects to, or None where it does not."""
-    target = headers.get("Location")
-    if status not in _REDIRECTS or not target:
+    target = headers.get("Location") if status in _REDIRECTS else None
+    if not target:
         return None
     try:
         target = urljoin(url, target)

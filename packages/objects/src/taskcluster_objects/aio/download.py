@@ -294,7 +294,7 @@ async def downloadTaskArtifacts(
         runId: The run; where left out, the latest.
         maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
         queueService: A client of the queue, sync or async.
-        concurrency: How many at once.
+        concurrency: How many at once, at most.
         progress: Called with the bytes received of all of them together, and None. May be a coroutine function.
 
     Returns:
