@@ -83,6 +83,16 @@ def test_a_connection_is_given_up_with_a_body_that_was_not_read(transport: Reque
     assert server.connections == 2
 
 
+def test_a_pool_of_one_connection_serves_on_after_a_body_that_was_not_read(server: Server) -> None:
+    with requests.Session() as session:
+        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=1, pool_block=True))
+        transport = RequestsTransport(session, "ours")
+        for _ in range(3):
+            server.script(respond(200, b"0123456789"))
+            opened(transport, server).close()
+    assert len(server.received) == 3
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

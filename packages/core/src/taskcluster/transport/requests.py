@@ -158,6 +158,9 @@ class Body:
     def close(self) -> None:
         """Close the connection, unless the body was read to its end: then it stays for the next request."""
         self._raw.close()
+        # A closed connection goes back too: a pool that blocks would wait for it.
+        if hasattr(self._raw, "release_conn"):
+            self._raw.release_conn()
 
 
 class RequestsTransport:
