@@ -83,6 +83,17 @@ def test_a_connection_is_given_up_with_a_body_that_was_not_read(transport: Reque
     assert server.connections == 2
 
 
+def test_what_came_before_the_silence_is_not_lost(server: Server) -> None:
+    transport = RequestsTransport(None, "ours")
+    for head, piece in ((PROMISED, b"0123"), (CHUNKED, b"4\r\n0123\r\n")):
+        server.script(Answer(head + piece, then="stall"))
+        with opened(transport, server) as body:
+            assert body.read(1000) == b"0123"
+            with pytest.raises(TaskclusterConnectionError, match="timed out"):
+                body.read(1000)
+    transport.close()
+
+
 def test_a_pool_of_one_connection_serves_on_after_a_body_that_was_not_read(server: Server) -> None:
     with requests.Session() as session:
         session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=1, pool_block=True))

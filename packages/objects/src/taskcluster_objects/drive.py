@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 USER_AGENT = f"taskcluster-client-py/{VERSION}"
 _PIECE = 256 * 1024
-"""Bytes read at a time: what has come of them is lost where the connection falls silent."""
+"""Bytes read at a time, at most."""
 _SLOW = 0.005
 """Seconds in which no transfer ends, after which another begins beside those that run. Where they end sooner there is
 no waiting to make use of, and threads would only take the interpreter from each other."""

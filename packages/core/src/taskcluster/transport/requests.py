@@ -117,6 +117,7 @@ class Body:
         # Reading from below urllib3, which would look at each piece as if it had to be decoded, and copy it.
         plain = getattr(raw, "_original_response", None)
         self._plain: PlainResponse | None = plain if isinstance(plain, PlainResponse) else None
+        self._broken: TaskclusterConnectionError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -125,25 +126,39 @@ class Body:
         self.close()
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, and none at the end.
+        """Return `size` bytes, or fewer at the end and where the connection then breaks, and none after the end.
 
         Raises:
             TaskclusterConnectionError: The connection broke or fell silent; where the length is known, it can also end.
         """
-        try:
-            if self._plain is None:
-                # What programs mock requests with (httmock) has a plain file there.
-                options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
-                data: bytes = self._raw.read(size, **options)
-                return data
-            data = self._plain.read(size)
-            if self._plain.isclosed():
-                self._raw.release_conn()
-            return data
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
-            kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
+        pieces: list[bytes] = []
+        left = size
+        if self._broken is None:
+            try:
+                while left and (piece := self._piece(left)):
+                    pieces.append(piece)
+                    left -= len(piece)
+            except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
+                kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
+                self._broken = TaskclusterConnectionError(f"the answer {kind}: {type(exc).__name__}", None)
+        if self._broken is not None and not pieces:
             # Not chained: the text of some exceptions holds the URL, which may be a signed one.
-            raise TaskclusterConnectionError(f"the answer {kind}: {type(exc).__name__}", None) from None
+            raise self._broken from None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _piece(self, size: int) -> bytes:
+        if self._plain is None:
+            # What programs mock requests with (httmock) has a plain file there.
+            options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
+            data: bytes = self._raw.read(size, **options)
+            return data
+        # What one look at the socket gives, for what has come by then is lost to a look that times out.
+        data = self._plain.read1(size)
+        if self._plain.length == 0:
+            self._plain.close()
+        if self._plain.isclosed():
+            self._raw.release_conn()
+        return data
 
     def interrupt(self) -> None:
         """End what another thread is reading, as if the connection broke; closing would wait for the reading to end."""
