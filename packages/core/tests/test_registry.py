@@ -281,6 +281,36 @@ def test_a_disputed_name_stays_so_for_whoever_claims_it_later_and_disabling_the_
     assert registry_of(*points).find("client", "WidgetStore") is classes["client"]
 
 
+def test_disabling_the_plugin_that_bears_a_disputed_name_leaves_it_to_the_other(
+    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Point("widget-store", lambda: offering(service("widget-store", "WidgetStore", events="x:WidgetStoreEvents")))
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widget-store")
+    for registry in in_both_orders(own, Point("my-widgets", lambda: offering(WIDGETS))):
+        assert registry.find("client", "WidgetStore") is classes["client"]
+        assert registry.service("widgetStore") is WIDGETS
+
+
+def test_a_class_is_imported_while_others_may_look_for_theirs(
+    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+
+    class Slow(ModuleType):
+        """Looks for a class in another thread, and waits for it, when it is asked for one itself."""
+
+        def __getattr__(self, name: str) -> Any:
+            other = threading.Thread(target=lambda: found.append(registry.find("client", "WidgetStore")), daemon=True)
+            other.start()
+            other.join(20)
+            return classes["client"]
+
+    monkeypatch.setitem(sys.modules, "fake_slow", Slow("fake_slow"))
+    registry = registry_of(STORE, Point("slow", lambda: offering(service("slow", "Slow"))))
+    assert registry.find("client", "Slow") is classes["client"]
+    assert found == [classes["client"]]
+
+
 def test_the_hooks_of_a_plugin_that_is_left_out_are_not_called() -> None:
     def credentials(rootUrl: str) -> dict[str, str]:
         raise AssertionError("asked")

@@ -126,10 +126,12 @@ class Registry:
         known = self._classes.get((which, class_name))
         if known is None:
             with self._lock:
-                known = self._class_of(which, self._service_of(which, class_name))
-                # What stands in a class's place for a while, such as a mock, is not kept.
-                if isinstance(known, type):
-                    known = self._classes.setdefault((which, class_name), known)
+                service = self._service_of(which, class_name)
+            # Without the lock: what is imported may be waiting, in another thread, for a class of ours.
+            known = self._class_of(which, service)
+            # What stands in a class's place for a while, such as a mock, is not kept.
+            if isinstance(known, type):
+                known = self._classes.setdefault((which, class_name), known)
         return known
 
     def services(self) -> dict[str, Service]:
@@ -254,12 +256,14 @@ class Registry:
         named = [name for name in self._points if plain(name) == stem]
         left_out = [name for name in named if self._load(name) is not None]
         found = None
-        if not named or len(left_out) < len(named):
-            found = next(filter(wanted, self._services.values()), None)
+        # One that is disabled makes room for another that offers the same.
+        if len(left_out) < len(named) or set(left_out) <= set(_disabled()):
+            found = self._standing(wanted)
             if found is None:
                 self._load_all()
-                found = next(filter(wanted, self._services.values()), None)
-                left_out = [name for name in self._lost if any(wanted(offer.service) for offer in self._offers[name])]
+                found = self._standing(wanted)
+                lost = [name for name in self._lost if any(wanted(offer.service) for offer in self._offers[name])]
+                left_out = lost or left_out
         if found is None and left_out:
             self._told.add(left_out[0])
             raise PluginError(f"{asked} is not available: the plugin {left_out[0]!r} {self._load(left_out[0])}")
@@ -269,6 +273,11 @@ class Registry:
                 f"{asked} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
             )
         return found
+
+    def _standing(self, wanted: Callable[[Service], bool]) -> Service | None:
+        out = {*self._lost, *_disabled()}
+        offers = (offer for name, offers in self._offers.items() if name not in out for offer in offers)
+        return next((offer.service for offer in offers if wanted(offer.service)), None)
 
     def _load_all(self) -> None:
         for name in self._points:
