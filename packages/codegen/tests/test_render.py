@@ -53,7 +53,6 @@ def test_exchanges_add_two_modules_and_a_stub():
 def test_the_exchange_prefix_is_an_option_of_the_events_class():
     class_body = files_of(a_spec(exchanges=[an_exchange()]))["src/taskcluster_widgets/events.py"]
     assert 'exchangePrefix = "exchange/widgets/v1/"\n' in class_body
-    assert 'classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}\n' in class_body
 
 
 def test_the_spec_and_the_licence_are_passed_on_byte_for_byte():

@@ -415,6 +415,14 @@ def test_a_pattern_asked_for_in_a_wrong_way_is_a_topic_exchange_failure(args: An
         taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted(*args, **kwargs)
 
 
+def test_a_subclass_of_an_events_class_may_have_a_prefix_of_its_own() -> None:
+    class Mine(taskcluster.QueueEvents):
+        exchangePrefix = "exchange/mine/v1/"
+
+    assert Mine({"rootUrl": ROOT}).taskCompleted()["exchange"] == "exchange/mine/v1/task-completed"
+    assert taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted()["exchange"] == TASK_COMPLETED
+
+
 @pytest.mark.parametrize("module", [taskcluster, taskcluster.aio])
 def test_the_exchange_prefix_is_an_option_of_events_which_may_be_set_at_once_or_later(module: Any) -> None:
     prefix = "exchange/taskcluster-queue/v1/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import os
 import random
@@ -11,6 +10,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import exceptions, utils
@@ -25,7 +25,7 @@ from .shapes import is_array, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
 from .urls import Endpoint, endpoint
-from .version import VERSION
+from .version import user_agent
 
 if TYPE_CHECKING:
     import requests
@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
+"""Returns what holds in place of some of a client's options for the calls of this context."""
 
 _MADE_ON_THE_WAY = ("_surroundings", "_settings", "_transport", "_entered", "_shared")
 
@@ -101,9 +104,9 @@ class ServiceClient:
         return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
 
     def _check_session(self, session: Any) -> None:
-        # Only a library that is loaded can have made one.
+        # Only a library that is loaded can have made one; in a program's tests, a mock may stand in its place.
         foreign = getattr(sys.modules.get(self._foreign_library), self._foreign_session, None)
-        if foreign is not None and isinstance(session, foreign):
+        if isinstance(foreign, type) and isinstance(session, foreign):
             raise exceptions.TaskclusterFailure(
                 f"{type(self).__name__} cannot call over a session of {self._foreign_library}: {self._session_hint}"
             )
@@ -167,9 +170,11 @@ class ServiceClient:
     def _current_settings(self) -> Settings:
         # Programs change options between calls, so what the settings were made of is compared each time.
         known, given = self._settings, self.session is not None
-        if known is not None and known[0] == self.options and known[1] is given:
+        limits = LIMITS.get()
+        current = {**self.options, **limits(self.options)} if limits else self.options
+        if known is not None and known[0] == current and known[1] is given:
             return known[2]
-        options = {name: _copied(value) for name, value in self.options.items()}
+        options = {name: _copied(value) for name, value in current.items()}
         signs = signer(options.get("credentials") or {}, options.get("authorizedScopes"))
         check = self._known_schemas().check if options.get("validate") else None
         settings = Settings.of(options, self._endpoint(), signs, check, given_session=given)
@@ -233,8 +238,7 @@ class ServiceClient:
         return exceptions.TaskclusterRestFailure
 
     def _user_agent(self) -> str:
-        suffix = self.options.get("userAgentSuffix")
-        return f"taskcluster-client-py/{VERSION} {suffix}" if suffix else f"taskcluster-client-py/{VERSION}"
+        return user_agent(self.options.get("userAgentSuffix"))
 
     def _event(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         exchange = Exchange.from_entry(self.exchanges[name])
@@ -271,6 +275,12 @@ class BaseEvents(ServiceClient):
     Raises:
         TaskclusterFailure: An option is unknown, missing or malformed.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "exchangePrefix" in own:
+            cls.classOptions = {"exchangePrefix": cls.exchangePrefix, **own.get("classOptions", {})}
 
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
         # Not by way of ServiceClient: the options of clients have no exchangePrefix.
@@ -324,22 +334,10 @@ class BaseClient(ServiceClient):
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         transport = self._transport
         if transport is None or transport.given is not self.session:
-            transport = self._connect()
+            from .transport.requests import RequestsTransport
+
+            transport = self._transport = RequestsTransport(self.session, self._user_agent())
         return _drive(self._procedure(name, args, kwargs), transport)
-
-    def _connect(self) -> RequestsTransport:
-        from .transport.requests import RequestsTransport
-
-        self._transport = RequestsTransport(self.session, self._user_agent())
-        return self._transport
-
-    def _with_options(self, options: Mapping[str, Any]) -> Self:
-        """Return a client like this one, over its connections, with some other options."""
-        twin = copy.copy(self)
-        twin.options = copy.copy(self.options)
-        twin.options.update(options)
-        twin._transport = self._transport or self._connect()
-        return twin
 
 
 def _drive(procedure: Procedure, transport: RequestsTransport) -> Any:
@@ -394,7 +392,7 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
         functions = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "function"}
         topics = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "topic-exchange"}
         for entry in functions.values():
-            _check_parameters(name, Method.from_entry(entry))
+            _check_parameters(Method.from_entry(entry))
         for entry in topics.values():
             Exchange.from_entry(entry)
         namespace: dict[str, Any] = {
@@ -417,12 +415,12 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
     return types.new_class(name, (base,), exec_body=lambda body: body.update(namespace))
 
 
-def _check_parameters(class_name: str, method: Method) -> None:
+def _check_parameters(method: Method) -> None:
     unknown = [parameter for parameter in method.parameters if parameter not in method.args]
     if unknown:
-        raise exceptions.TaskclusterFailure(
-            f"createApiClient: {class_name} is made of something that is no API reference: the route {method.route} of "
-            f"{method.name} has parameters that are not among its args: {', '.join(unknown)}"
+        said = ", ".join(unknown)
+        raise ValueError(
+            f"the route {method.route} of {method.name} has parameters that are not among its args: {said}"
         )
 
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from taskcluster.client import BaseClient
+from taskcluster.client import LIMITS
 from taskcluster.exceptions import TaskclusterFailure
 
 from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
@@ -52,7 +51,7 @@ class _Driver(Generic[T]):
 
     def _do(self, effect: Ask | Sleep | Deliver | Fetch | Read) -> Any:
         if isinstance(effect, Ask):
-            return _plain(self._within(effect)(), "a sync function needs a sync client, such as taskcluster.Queue")
+            return _plain(_asked(effect), "a sync function needs a sync client, such as taskcluster.Queue")
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
         if isinstance(effect, Deliver):
@@ -65,21 +64,21 @@ class _Driver(Generic[T]):
             return self._stream.open(*effect)
         return self._stream.read()
 
-    def _within(self, effect: Ask) -> Callable[[], Any]:
-        """Return a call that takes no longer than it may, by a twin of its client with other options."""
-        call, seconds = effect
-        method: Any = call.func
-        client = method.__self__ if isinstance(method, MethodType) else None
-        if seconds is None or not isinstance(client, BaseClient):
-            # Fakes answer when they like.
-            return call
-        twin = client._with_options(limited(client.options, seconds))  # pyright: ignore[reportPrivateUsage]
-        return partial(MethodType(method.__func__, twin), *call.args, **call.keywords)
-
     def close(self) -> None:
         self._procedure.close()
         if self._stream is not None:
             self._stream.close()
+
+
+def _asked(effect: Ask) -> Any:
+    """Call what takes no longer than it may; fakes answer when they like."""
+    if effect.seconds is None:
+        return effect.call()
+    before = LIMITS.set(partial(limited, seconds=effect.seconds))
+    try:
+        return effect.call()
+    finally:
+        LIMITS.reset(before)
 
 
 def _plain(answer: Any, otherwise: str) -> Any:

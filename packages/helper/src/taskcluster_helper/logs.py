@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.shapes import is_mapping
-from taskcluster.version import VERSION
+from taskcluster.version import user_agent
 
 from .effects import Ask, Fetch, Lines, Procedure, Read, Sleep
 from .exceptions import ArtifactMissingError
@@ -167,8 +167,7 @@ class _Follower:
 
 def _user_agent(queue: Any) -> str:
     options: Any = getattr(queue, "options", None)
-    suffix = options.get("userAgentSuffix") if is_mapping(options) else None
-    return f"taskcluster-client-py/{VERSION} {suffix}" if suffix else f"taskcluster-client-py/{VERSION}"
+    return user_agent(options.get("userAgentSuffix") if is_mapping(options) else None)
 
 
 def follow(

@@ -176,8 +176,8 @@ def test_get_service_gives_every_service() -> None:
 
 def test_get_service_gives_a_plugins_service(monkeypatch: pytest.MonkeyPatch) -> None:
     widgets = Service("widget-store", "v1", "widgets:WidgetStore", "widgets.aio:WidgetStore")
-    registry.services()
-    monkeypatch.setitem(registry._services, "widget-store", widgets)
+    found = {"widgetStore": widgets}
+    monkeypatch.setattr(registry, "service", found.__getitem__)
     monkeypatch.setitem(vars(taskcluster), "WidgetStore", lambda options: ("made", options))
     made, options = helper.TaskclusterConfig(ROOT).get_service("widgetStore")
     assert made == "made"

@@ -446,17 +446,20 @@ def test_fakes_and_subclasses_are_asked_within_a_time(mode: Mode, queue: FakeQue
     class Mine(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(queue.options)
-            self.mine = {"state": "completed"}
+            self.looks = 0
 
         def status(self, *args: Any) -> Any:
+            self.looks += 1
             return Fake().status(*args)
 
     patched = base(queue.options)
     patched.status = Fake().status
     mocked = mock.create_autospec(base, instance=True)
     mocked.status.return_value = answer
-    for client in (Fake(), Mine(), patched, mocked):
+    mine = Mine()
+    for client in (Fake(), mine, patched, mocked):
         assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=20))["state"] == "completed"
+    assert mine.looks == 1
 
 
 def test_a_client_of_the_other_mode_is_refused(mode: Mode, queue: FakeQueue) -> None:

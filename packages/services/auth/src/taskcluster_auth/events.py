@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from taskcluster.client import BaseEvents
 
@@ -21,7 +21,6 @@ class AuthEvents(BaseEvents):
     serviceName = "auth"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-auth/v1/"
-    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def clientCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:

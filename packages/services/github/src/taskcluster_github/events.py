@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from taskcluster.client import BaseEvents
 
@@ -22,7 +22,6 @@ class GithubEvents(BaseEvents):
     serviceName = "github"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-github/v1/"
-    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def pullRequest(self, *args: Any, **kwargs: Any) -> dict[str, str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from taskcluster.client import BaseEvents
 
@@ -23,7 +23,6 @@ class QueueEvents(BaseEvents):
     serviceName = "queue"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-queue/v1/"
-    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def taskDefined(self, *args: Any, **kwargs: Any) -> dict[str, str]:

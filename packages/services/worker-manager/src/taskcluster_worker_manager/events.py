@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from taskcluster.client import BaseEvents
 
@@ -22,7 +22,6 @@ class WorkerManagerEvents(BaseEvents):
     serviceName = "worker-manager"
     apiVersion = "v1"
     exchangePrefix = "exchange/taskcluster-worker-manager/v1/"
-    classOptions: ClassVar[dict[str, Any]] = {"exchangePrefix": exchangePrefix}
     exchanges = EXCHANGES
 
     def workerPoolCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
