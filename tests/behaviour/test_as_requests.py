@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_a_wrapper_in_any_place_where_requests_sends_sees_each_call(
     assert created.headers["user-agent"].startswith("taskcluster-client-py/")
 
 
-def test_a_netrc_file_takes_no_call_from_its_credentials(
+def test_a_netrc_file_neither_replaces_nor_adds_credentials_under_a_wrapper(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -123,6 +124,23 @@ def test_a_netrc_file_takes_no_call_from_its_credentials(
     with taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}) as queue:
         queue.task(TASK)
     assert server.last.headers["authorization"].startswith("Hawk ")
+    with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
+        queue.task(TASK)
+    assert "authorization" not in server.last.headers
+
+
+@pytest.mark.parametrize("pieces", [[b"01234", b"56789"], []])
+def test_a_body_in_pieces_has_its_length_under_a_wrapper_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+) -> None:
+    monkeypatch.setattr(requests.Session, "request", Wrapper(requests.Session.request, []))
+    transport = RequestsTransport(None, "ours")
+    length = str(sum(map(len, pieces)))
+    request = Request("PUT", f"{server.root_url}/x", {"Content-Length": length}, None, (5, 5))
+    transport.open(request, iter(pieces)).close()
+    transport.close()
+    assert (server.last.body, server.last.headers["content-length"]) == (b"".join(pieces), length)
+    assert "transfer-encoding" not in server.last.headers
 
 
 @pytest.mark.parametrize("has_session", [False, True])
@@ -144,6 +162,35 @@ def test_what_urllib3_logs_of_our_requests_has_no_address_in_it(
     assert ours.count("urllib3.connectionpool") >= 2
     assert "secret" not in ours
     assert "/of-others" in caplog.text
+
+
+def test_a_warning_of_urllib3_has_no_address_in_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    odd = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnonsense\r\n\r\n{}")
+    server.script(odd)
+    transport = RequestsTransport(None, "ours")
+    with caplog.at_level(logging.WARNING):
+        transport.open(Request("GET", f"{server.root_url}/storage?signature=secret", {}, None, (5, 5))).close()
+    transport.close()
+    assert "Failed to parse headers" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_request_made_while_another_is_sent_leaves_that_one_unlogged_too(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport, other = RequestsTransport(None, "ours"), RequestsTransport(None, "ours")
+
+    def body() -> Iterator[bytes]:
+        other.send(Request("GET", f"{server.root_url}/inner?signature=secret", {}, None, (5, 5)))
+        yield b"0"
+
+    outer = Request("PUT", f"{server.root_url}/outer?signature=secret", {"Content-Length": "1"}, None, (5, 5))
+    with caplog.at_level(logging.DEBUG):
+        transport.open(outer, body()).close()
+    transport.close()
+    other.close()
+    assert [request.target for request in server.received] == ["/inner?signature=secret", "/outer?signature=secret"]
+    assert "secret" not in caplog.text
 
 
 def test_what_is_no_json_comes_as_a_response_of_requests(server: Server) -> None:

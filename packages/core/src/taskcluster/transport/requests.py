@@ -15,7 +15,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from http.client import HTTPException
@@ -321,8 +321,8 @@ class RequestsTransport:
         if session.headers.get("User-Agent") == default_user_agent():
             headers["User-Agent"] = self._user_agent
         # With an auth of the request's own, requests looks for none in netrc, to put over ours.
-        auth = _unchanged if "Authorization" in headers else None
-        data: Any = request.body if body is None else body
+        auth = None if session.auth and "Authorization" not in headers else _unchanged
+        data: Any = request.body if body is None else _Measured.of(body, int(headers["Content-Length"]))
         return session.request(
             request.method,
             request.url,
@@ -399,6 +399,24 @@ def _is_of(function: object, module: object) -> bool:
     return type(function) is FunctionType and function.__globals__ is module
 
 
+class _Measured:
+    """A body that says how long it is: requests would announce any other in chunks, beside its Content-Length."""
+
+    def __init__(self, body: Iterable[bytes], length: int) -> None:
+        self._body = body
+        self._length = length
+
+    @classmethod
+    def of(cls, body: Iterable[bytes], length: int) -> _Measured | None:
+        return cls(body, length) if length else None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+
 def _unchanged(prepared: PreparedRequest) -> PreparedRequest:
     return prepared
 
@@ -414,13 +432,14 @@ class _Discreet(logging.Filter):
         self._here = threading.local()
 
     def __enter__(self) -> None:
-        self._here.ours = True
+        # What is sent may come of another request of ours, in the same thread.
+        self._here.depth = getattr(self._here, "depth", 0) + 1
 
     def __exit__(self, *exc_info: object) -> None:
-        self._here.ours = False
+        self._here.depth -= 1
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(self._here, "ours", False) and isinstance(record.args, tuple):
+        if getattr(self._here, "depth", 0) and isinstance(record.args, tuple):
             record.args = tuple("…" if _is_address(value) else value for value in record.args)
         return True
 
@@ -430,7 +449,7 @@ def _is_address(value: object) -> bool:
 
 
 _discreet = _Discreet()
-for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_discreet)
 
 
