@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import pytest
@@ -52,6 +53,13 @@ def test_a_session_of_the_other_library_is_refused_and_what_to_do_is_said() -> N
     asyncio.run(session_of_aiohttp())
     with requests.Session() as session, pytest.raises(taskcluster.TaskclusterFailure, match=r"pass an aiohttp"):
         taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+
+
+def test_a_session_may_be_given_while_the_other_library_is_mocked(drive: Drive, server: Server) -> None:
+    session = drive.session()
+    with patch("aiohttp.ClientSession"), patch("requests.Session"):
+        client = drive.bare(session=session)
+    assert client.native.session is session
 
 
 def test_a_given_session_cannot_replace_the_signature(drive: Drive, server: Server) -> None:

@@ -59,6 +59,20 @@ def test_what_takes_longer_is_a_time_out_and_the_task_goes_on() -> None:
     assert asyncio.run(program()) == "done"
 
 
+def test_tasks_of_other_kinds_than_asyncios_own_are_limited_too() -> None:
+    # As programs have them that replace asyncio's tasks to run event loops within each other.
+    python_task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
+
+    async def program() -> str:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(asyncio.TimeoutError):
+            await python_task(limited(here(), 0.01, forever()), loop=loop)
+        done: str = await python_task(limited(here(), 60, at_once()), loop=loop)
+        return done
+
+    assert asyncio.run(program()) == "done"
+
+
 def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> None:
     async def program() -> None:
         deadlines = here()

@@ -184,7 +184,7 @@ def fetch_many(
     while True:
         listing = queue.listLatestArtifacts if run_id is None else queue.listArtifacts
         arguments = (task_id,) if run_id is None else (task_id, run_id)
-        page = yield Call(_with_query(listing, token), arguments)
+        page = yield Call(listing, arguments, with_continuation({}, token))
         names += [artifact["name"] for artifact in page["artifacts"]]
         token = continuation(page)
         if token is None:
@@ -212,10 +212,6 @@ def fetch_many(
     effect: Effect = Together([one(name, path) for name, path in paths.items()], limit)
     yield effect
     return paths
-
-
-def _with_query(listing: Callable[..., Any], token: str | None) -> Callable[..., Any]:
-    return lambda *arguments: listing(*arguments, **with_continuation({}, token))
 
 
 def _make_directories(paths: Iterable[Path]) -> None:

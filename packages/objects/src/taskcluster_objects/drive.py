@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import random
 import time
@@ -21,7 +22,7 @@ from taskcluster.registry import registry
 from taskcluster.retries import DELAY_FACTOR, MAX_DELAY, MAX_RETRIES, RANDOMIZATION_FACTOR, Policy
 from taskcluster.shapes import is_mapping
 from taskcluster.transport.requests import Body, RequestsTransport
-from taskcluster.version import VERSION
+from taskcluster.version import user_agent
 
 from .bodies import Sink, Source
 from .effects import (
@@ -45,16 +46,15 @@ from .effects import (
 )
 from .hashing import Lanes
 
-__all__ = ["USER_AGENT", "run", "settings_of", "sync_settings"]
+__all__ = ["run", "settings_of", "sync_settings"]
 
 T = TypeVar("T")
 
-USER_AGENT = f"taskcluster-client-py/{VERSION}"
 _PIECE = 256 * 1024
 """Bytes read at a time, at most."""
-_SLOW = 0.005
+_SLOW = 0.002
 """Seconds in which no transfer ends, after which another begins beside those that run. Where they end sooner there is
-no waiting to make use of, and threads would only take the interpreter from each other."""
+little waiting to make use of, and threads would mostly take the interpreter from each other."""
 _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: its time-out is for all of them."""
 
@@ -70,7 +70,6 @@ def settings_of(
     options: Any = getattr(service, "options", None)
     if not is_mapping(options):
         options = {}
-    suffix = options.get("userAgentSuffix")
     return Settings(
         policy=Policy(
             options.get("maxRetries", MAX_RETRIES) if max_retries is None else max_retries,
@@ -79,7 +78,7 @@ def settings_of(
             options.get("maxDelay", MAX_DELAY),
         ),
         timeout=timeouts(options.get("timeout")),
-        user_agent=f"{USER_AGENT} {suffix}" if suffix else USER_AGENT,
+        user_agent=user_agent(options.get("userAgentSuffix")),
         now=lambda: time.time(),
         random=lambda: random.random(),
         failure=failure,
@@ -141,8 +140,8 @@ class _Driver:
     def _do(self, effect: Effect) -> Any:
         self._check()
         match effect:
-            case Call(function, arguments):
-                return _result(function, arguments)
+            case Call():
+                return _result(*effect)
             case Open():
                 return self._opened(effect)
             case Pump():
@@ -296,12 +295,14 @@ def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:
         yield held
 
 
-def _result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _result(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, AsyncBaseClient):
         # Its session belongs to the caller's event loop, which may be waiting for us: a twin has one of its own.
-        function = getattr(type(owner)(owner.options), function.__name__)
-    result = function(*arguments)
+        twin = copy.copy(owner)
+        twin.session = None
+        function = getattr(twin, function.__name__)
+    result = function(*arguments, **keywords)
     if not inspect.isawaitable(result):
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from taskcluster.exceptions import TaskclusterRestFailure
@@ -46,6 +47,7 @@ class Call(NamedTuple):
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = MappingProxyType({})
 
 
 class Open(NamedTuple):
@@ -117,7 +119,8 @@ class Close(NamedTuple):
 class Together(NamedTuple):
     """Run procedures at the same time, so many at once at most; the driver answers with the list of their results.
 
-    Where one fails, those that run are stopped, the rest is not begun, and its exception is thrown.
+    Where one fails, those that run are stopped (in threads, once what they ask for has begun to be answered), the rest
+    is not begun, and its exception is thrown.
     """
 
     procedures: Sequence[Generator[Any, Any, Any]]

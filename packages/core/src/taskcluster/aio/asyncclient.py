@@ -57,7 +57,9 @@ class AsyncBaseClient(ServiceClient):
 
     async def __aenter__(self) -> Self:
         if self.session is None and self._entered is None:
-            self._entered = _own_session()
+            from ..transport.aiohttp import own_session
+
+            self._entered = own_session()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -115,7 +117,9 @@ class AsyncBaseClient(ServiceClient):
             self._shared = weakref.WeakKeyDictionary()
         shared = self._shared.setdefault(asyncio.get_running_loop(), _SharedSession())
         if shared.session is None:
-            shared.session = _own_session()
+            from ..transport.aiohttp import own_session
+
+            shared.session = own_session()
         shared.users += 1
         try:
             return await _drive(procedure, transport, shared.session, given=False)
@@ -124,15 +128,6 @@ class AsyncBaseClient(ServiceClient):
             if shared.users == 0:
                 last, shared.session = shared.session, None
                 await last.close()
-
-
-def _own_session() -> aiohttp.ClientSession:
-    session = createSession()
-    # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
-    # by no observer. It has no public switch for this.
-    if hasattr(session, "_retry_connection"):
-        session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
-    return session
 
 
 async def _drive(

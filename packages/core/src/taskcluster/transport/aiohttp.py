@@ -17,7 +17,7 @@ from ..options import DEFAULT_TIMEOUT
 from .deadlines import Deadlines
 from .environment import proxy_for, snapshot
 
-__all__ = ["AiohttpTransport", "ConnectionFailed", "ConnectionTimedOut", "ServerFailure"]
+__all__ = ["AiohttpTransport", "ConnectionFailed", "ConnectionTimedOut", "ServerFailure", "own_session"]
 
 
 # aiohttp's `code` is a deprecated name of `status`; the server's error code goes before it.
@@ -49,6 +49,16 @@ class ConnectionFailed(TaskclusterConnectionError, aiohttp.ClientError):
 
 class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
     """A time-out, as asyncio's error too."""
+
+
+def own_session(**arguments: Any) -> aiohttp.ClientSession:
+    """Return a session for a client's or a transfer's own requests; takes what aiohttp.ClientSession takes."""
+    session = aiohttp.ClientSession(**arguments)
+    # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
+    # by no observer. It has no public switch for this.
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
+    return session
 
 
 class AiohttpTransport:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from operator import methodcaller
 from types import TracebackType
 from typing import Any
 
 __all__ = ["Deadlines"]
 
 if sys.version_info >= (3, 11):
-    _cancellations = asyncio.Task[Any].cancelling
+    # Not the method of asyncio.Task, which other kinds of tasks (nest_asyncio's) refuse.
+    _cancellations = methodcaller("cancelling")
 else:
 
     def _cancellations(task: asyncio.Task[Any]) -> int:

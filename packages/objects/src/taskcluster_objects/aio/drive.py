@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -15,7 +16,13 @@ from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.messages import Request
 from taskcluster.registry import registry
-from taskcluster.transport.aiohttp import AiohttpTransport, ConnectionFailed, ConnectionTimedOut, ServerFailure
+from taskcluster.transport.aiohttp import (
+    AiohttpTransport,
+    ConnectionFailed,
+    ConnectionTimedOut,
+    ServerFailure,
+    own_session,
+)
 
 from ..bodies import BufferReader, BufferWriter, Sink, Source
 from ..drive import settings_of
@@ -60,12 +67,9 @@ def async_settings(service: Any, max_retries: int | None, progress: Progress | N
 async def run(procedure: Procedure[T], settings: Settings) -> T:
     """Do a transfer; return its result."""
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(
+    async with own_session(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_BUFFER
     ) as session:
-        # Procedures retry; aiohttp would send once more what found no answer. It has no public switch for this.
-        if hasattr(session, "_retry_connection"):
-            session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
         return await _Driver(session, settings).run(procedure)
 
 
@@ -109,8 +113,8 @@ class _Driver:
 
     async def _do(self, effect: Effect) -> Any:
         match effect:
-            case Call(function, arguments):
-                return await self._called(function, arguments)
+            case Call():
+                return await self._called(*effect)
             case Open():
                 return await self._opened(effect)
             case Pump():
@@ -133,12 +137,14 @@ class _Driver:
     def _request(self, effect: Open | Send) -> Request:
         return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
 
-    async def _called(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    async def _called(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> Any:
         is_async = isinstance(getattr(function, "__self__", None), AsyncBaseClient)
         if is_async or inspect.iscoroutinefunction(function) or function is BufferWriter:
-            result = function(*arguments)
+            result = function(*arguments, **keywords)
         else:
-            result = await self.off_the_loop(function, *arguments)
+            result = await self.off_the_loop(partial(function, **keywords), *arguments)
         return await _awaited(result)
 
     async def off_the_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
