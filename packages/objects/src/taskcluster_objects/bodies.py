@@ -5,6 +5,8 @@ Sources and sinks count, check, decode and hash what passes through them; the dr
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -234,10 +236,20 @@ class FileWriter:
         self._file = file
 
     def write(self, data: bytes, /) -> None:
-        """Write all of the bytes; files without a buffer take them bit by bit."""
+        """Write all of the bytes; files without a buffer take them bit by bit.
+
+        Raises:
+            OSError: The file takes none of them.
+        """
         view = memoryview(data)
         while view:
-            view = view[self._file.write(view) :]
+            taken: int | None = self._file.write(view)
+            if taken is None and not isinstance(self._file, io.RawIOBase):
+                # Of those that write in their own way, many do not say what they return: it is all of it.
+                return
+            if not taken:
+                raise OSError(errno.EIO, "the file takes no bytes")
+            view = view[taken:]
 
 
 def writing_to(file: BinaryIO) -> WriterFactory:

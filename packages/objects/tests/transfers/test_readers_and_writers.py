@@ -1,0 +1,422 @@
+"""What readers, writers and their factories are asked for, what they may give, and where they are called."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import random
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
+
+from .conftest import CREDENTIALS, Mode
+from .deployment import Blob, Deployment, Fault, Received, answers, breaks, head
+from .test_usage import Coroutines
+
+DATA = random.Random(2).randbytes(2_500_000)
+
+
+# A reader has read(max_size=-1), giving 1 to max_size bytes, or an empty value at the end
+
+
+class Pieces:
+    """Gives pieces of given sizes, as far as it may, and notes how many bytes it was asked for."""
+
+    def __init__(self, data: bytes, sizes: Callable[[], int], end: Any = b"") -> None:
+        self._file = io.BytesIO(data)
+        self._sizes = sizes
+        self._end = end
+        self.asked: list[int] = []
+
+    def read(self, max_size: int = -1) -> Any:
+        self.asked.append(max_size)
+        return self._file.read(min(max_size, self._sizes())) or self._end
+
+
+@pytest.mark.parametrize(
+    ("length", "sizes"),
+    [(500, lambda: 1), (20_000, lambda: 7777), (2_000_000, partial(random.Random(3).randint, 1, 90_000))],
+    ids=["one", "some", "any"],
+)
+def test_a_reader_may_give_any_number_of_bytes_from_one_to_max_size(
+    mode: Mode, deployment: Deployment, length: int, sizes: Callable[[], int]
+) -> None:
+    reader = Pieces(DATA[:length], sizes)
+    mode.put("upload", contentLength=length, readerFactory=lambda: reader)
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA[:length]))
+    assert deployment.blobs["some/name"].data == DATA[:length]
+    assert min(reader.asked) > 0
+
+
+@pytest.mark.parametrize("end", [b"", bytearray(), memoryview(b""), None, ""], ids=lambda end: type(end).__name__)
+@pytest.mark.parametrize("length", [0, 100, 100_000])
+def test_any_empty_value_is_the_end(mode: Mode, deployment: Deployment, end: Any, length: int) -> None:
+    mode.put("upload", contentLength=length, readerFactory=lambda: Pieces(DATA[:length], lambda: 60_000, end))
+    assert deployment.blobs["some/name"].data == DATA[:length]
+
+
+# A writer has write(data) and writes all of it
+
+
+class Listing:
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        assert data
+        self.given.append(bytes(data))
+
+
+def dribbles(size: int) -> Fault:
+    """Send a body in pieces of a given size."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head(200, {**blob.headers, "Content-Length": str(len(blob.data))}))
+        for start in range(0, len(blob.data), size):
+            connection.sendall(blob.data[start : start + size])
+        return True
+
+    return fault
+
+
+@pytest.mark.parametrize("size", [1, 7777, 10_000_000])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_writer_is_given_every_byte_exactly_once(
+    mode: Mode, deployment: Deployment, size: int, encoding: str
+) -> None:
+    data = DATA[:3000] if size == 1 else DATA
+    stored = gzip.compress(data, 1) if encoding == "gzip" else data
+    deployment.blobs["x"] = Blob(stored, {"Content-Encoding": encoding})
+    deployment.faults.extend([dribbles(size)])
+    writer = Listing()
+    mode.get("x", "download", writerFactory=lambda: writer)
+    assert b"".join(writer.given) == data
+
+
+def test_a_writer_is_given_every_byte_exactly_once_over_several_connections(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
+    writers: list[Listing] = []
+    mode.get("x", "download", writerFactory=lambda: writers.append(Listing()) or writers[-1])  # type: ignore[func-returns-value]
+    assert [b"".join(each.given) for each in writers] == [DATA]
+
+
+class Narrow(io.FileIO):
+    """A file without a buffer, which takes a part of what it is given, as a full socket or a nearly full disk does."""
+
+    def write(self, data: Any) -> int:
+        return super().write(memoryview(data)[:70_000])
+
+
+def test_a_file_without_a_buffer_that_takes_less_than_it_is_given_is_written_whole(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
+    for call in (
+        partial(mode.get, "x", "downloadToFile"),
+        partial(mode.get_artifact, "a", "downloadArtifactToFile"),
+    ):
+        with Narrow(tmp_path / "file", "w") as file:
+            call(file)
+        assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_a_file_that_does_not_say_how_much_it_takes_takes_all_of_it(mode: Mode, deployment: Deployment) -> None:
+    class Wordless(io.BytesIO):
+        def write(self, data: Any) -> Any:
+            assert self.tell() < len(DATA), "it comes again"
+            super().write(data)
+
+    deployment.blobs["x"] = Blob(DATA)
+    file = Wordless()
+    mode.get("x", "downloadToFile", file)
+    assert file.getvalue() == DATA
+
+
+def test_a_file_that_takes_nothing_is_an_error(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+    class Closed(io.FileIO):
+        def write(self, data: Any) -> Any:
+            return taken
+
+    deployment.blobs["x"] = Blob(DATA)
+    for taken in (0, None):
+        with Closed(tmp_path / "file", "w") as file, pytest.raises(OSError, match="takes no bytes"):
+            mode.get("x", "downloadToFile", file)
+
+
+# Coroutines in async functions, plain functions in sync ones
+
+
+class AwaitableFactories:
+    def __init__(self, data: bytes = b"") -> None:
+        self.made: list[Coroutines] = []
+        self._data = data
+
+    async def __call__(self) -> Coroutines:
+        await asyncio.sleep(0)
+        self.made.append(Coroutines(self._data))
+        return self.made[-1]
+
+
+@pytest.mark.parametrize("length", [100, len(DATA)])
+def test_plain_functions_are_taken_in_both_modes(mode: Mode, deployment: Deployment, length: int) -> None:
+    deployment.blobs["x"] = Blob(DATA[:length])
+    writer = io.BytesIO()
+    mode.get("x", "download", writerFactory=lambda: writer)
+    assert writer.getvalue() == DATA[:length]
+    mode.put("upload", contentLength=length, readerFactory=lambda: io.BytesIO(DATA[:length]))
+    assert deployment.blobs["some/name"].data == DATA[:length]
+
+
+@pytest.mark.parametrize("length", [100, len(DATA)])
+def test_objects_with_an_async_call_are_factories_in_async_functions(deployment: Deployment, length: int) -> None:
+    mode = Mode("async", deployment)
+    deployment.blobs["x"] = Blob(DATA[:length])
+    factory = AwaitableFactories()
+    mode.get("x", "download", writerFactory=factory)
+    assert [each.getvalue() for each in factory.made] == [DATA[:length]]
+    mode.put("upload", contentLength=length, readerFactory=AwaitableFactories(DATA[:length]))
+    assert deployment.blobs["some/name"].data == DATA[:length]
+
+
+# A factory gives a fresh one positioned at the first byte and may be called several times, once per attempt
+
+
+@pytest.mark.parametrize("reason", ["no ETag", "weak ETag", "no ranges", "another body"])
+def test_a_writer_factory_is_called_once_for_each_attempt_where_storage_cannot_resume(
+    mode: Mode, deployment: Deployment, reason: str
+) -> None:
+    blob = deployment.blobs["x"] = Blob(DATA)
+    deployment.faults.extend([breaks(1_000_000), breaks(2_000_000)])
+    if reason == "no ETag":
+        blob.etag = None
+    elif reason == "weak ETag":
+        blob.etag = 'W/"one"'
+    elif reason == "no ranges":
+        blob.headers["Accept-Ranges"] = "none"
+    else:
+        # Each attempt to resume is told so, and is one that needs no writer.
+        deployment.faults.insert(1, answers(412))
+        deployment.faults.insert(3, answers(416))
+    writers: list[io.BytesIO] = []
+
+    def factory() -> io.BytesIO:
+        writers.append(io.BytesIO())
+        return writers[-1]
+
+    mode.get("x", "download", writerFactory=factory)
+    assert len(writers) == 3
+    assert writers[2].getvalue() == DATA
+    for writer in writers[:2]:
+        assert writer.getvalue() != DATA
+        assert DATA.startswith(writer.getvalue())
+
+
+def test_a_writer_factory_is_not_called_where_there_is_no_first_byte(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    deployment.faults.extend([answers(500), answers(404)])
+    writers: list[io.BytesIO] = []
+    with pytest.raises(TaskclusterRestFailure):
+        mode.get("x", "download", writerFactory=lambda: writers.append(io.BytesIO()))
+    assert writers == []
+
+
+def test_a_file_is_written_from_its_first_byte_at_each_attempt(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.blobs["x"] = Blob(DATA[:100_000], etag=None)
+    deployment.blobs["longer"] = Blob(DATA, etag=None)
+
+    def longer(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        return breaks(2_000_000)(deployment, connection, received, deployment.blobs["longer"])
+
+    deployment.faults.extend([longer])
+    with open(tmp_path / "file", "wb") as file:
+        mode.get("x", "downloadToFile", file)
+    assert (tmp_path / "file").read_bytes() == DATA[:100_000]
+    deployment.faults.extend([longer])
+    mode.get("x", "downloadToPath", tmp_path / "path")
+    assert (tmp_path / "path").read_bytes() == DATA[:100_000]
+
+
+def test_a_file_is_read_from_its_first_byte_at_each_attempt(mode: Mode, deployment: Deployment) -> None:
+    deployment.faults.extend([answers(500), answers(503)])
+    mode.put("uploadFromFile", file=io.BytesIO(DATA))
+    assert [each.body for each in deployment.stored_requests] == [DATA] * 3
+
+
+# What is raised is the caller's, even where it looks like a failure of ours
+
+
+FAILURES = [
+    TaskclusterConnectionError("mine", None),
+    TaskclusterRestFailure("mine", None, status_code=503),
+    TaskclusterRestFailure("mine", None, status_code=403),
+    TimeoutError("mine"),
+    ConnectionResetError("mine"),
+]
+
+
+@pytest.mark.usefixtures("leaks")
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: f"{type(error).__name__}-{getattr(error, 'errno', '')}")
+@pytest.mark.parametrize("where", ["factory", "first", "later"])
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_what_looks_like_our_own_failures_gets_out_of_readers_and_writers(
+    mode: Mode, deployment: Deployment, error: BaseException, where: str, kind: str
+) -> None:
+    if (mode.name, kind) == ("sync", "coroutine"):
+        pytest.skip("refused")
+    made: list[Any] = []
+
+    class Failing:
+        def __init__(self) -> None:
+            made.append(self)
+            self.calls = 0
+            if where == "factory":
+                raise error
+
+        def _call(self) -> None:
+            self.calls += 1
+            if where == "first" or self.calls > 1:
+                raise error
+
+        def read(self, max_size: int = -1) -> bytes:
+            self._call()
+            return b"x" * max_size
+
+        def write(self, data: bytes) -> None:
+            self._call()
+
+    class Coroutine(Failing):
+        async def read(self, max_size: int = -1) -> bytes:  # type: ignore[override]
+            return super().read(max_size)
+
+        async def write(self, data: bytes) -> None:  # type: ignore[override]
+            super().write(data)
+
+    deployment.blobs["x"] = Blob(bytes(12_000_000))
+    for call in (
+        partial(mode.get, "x", "download", writerFactory=Failing if kind == "plain" else Coroutine),
+        partial(mode.put, "upload", contentLength=3_000_000, readerFactory=Failing if kind == "plain" else Coroutine),
+    ):
+        made.clear()
+        deployment.received.clear()
+        with pytest.raises(type(error), match="mine") as caught:
+            call()
+        assert caught.value is error
+        assert len(made) == 1
+        assert len(deployment.stored_requests) <= 1
+    assert deployment.finished == {}
+
+
+# In async functions what blocks is called off the event loop
+
+
+class Blocking:
+    """Functions that block until the event loop has gone on."""
+
+    def __init__(self) -> None:
+        self.entered, self.released = threading.Event(), threading.Event()
+        self.blocked = 0
+
+    def block(self) -> None:
+        self.entered.set()
+        # Were the loop waiting for us, nobody would release us.
+        assert self.released.wait(5), "the event loop stands still"
+        self.blocked += 1
+
+    async def runs_beside(self, transfer: Any) -> None:
+        running = asyncio.ensure_future(transfer)
+        assert await asyncio.to_thread(self.entered.wait, 10)
+        self.released.set()
+        await running
+
+
+@pytest.mark.parametrize("length", [100, 2_000_000])
+@pytest.mark.parametrize("what", ["reader factory", "reader", "writer factory", "writer", "sync client"])
+def test_what_blocks_is_called_off_the_event_loop(deployment: Deployment, length: int, what: str) -> None:
+    mode = Mode("async", deployment)
+    data = DATA[:length]
+    deployment.blobs["x"] = Blob(data)
+    blocking = Blocking()
+
+    class File(io.BytesIO):
+        def read(self, max_size: Any = -1) -> bytes:
+            if what == "reader":
+                blocking.block()
+            return super().read(max_size)
+
+        def write(self, given: Any) -> int:
+            if what == "writer":
+                blocking.block()
+            return super().write(given)
+
+    def factory(given: bytes = b"") -> File:
+        if what in ("reader factory", "writer factory"):
+            blocking.block()
+        return File(given)
+
+    class Slow(taskcluster.Object):
+        def startDownload(self, *args: Any, **kwargs: Any) -> Any:
+            blocking.block()
+            return super().startDownload(*args, **kwargs)
+
+    options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
+
+    async def main() -> None:
+        with Slow(options) as slow:
+            client = slow if what == "sync client" else mode.client("Object")
+            if "reader" in what:
+                transfer = mode.upload.upload(
+                    projectId="p", name="n", contentType="x/y", contentLength=length, objectService=client,
+                    expires=taskcluster.fromNow("1 day"), readerFactory=partial(factory, data),
+                )  # fmt: skip
+            else:
+                transfer = mode.download.download(name="x", objectService=client, writerFactory=factory)
+            await blocking.runs_beside(transfer)
+
+    asyncio.run(main())
+    assert blocking.blocked > 0
+
+
+@pytest.mark.parametrize("what", ["reader", "writer"])
+def test_files_are_read_and_written_off_the_event_loop(deployment: Deployment, what: str) -> None:
+    mode = Mode("async", deployment)
+    deployment.blobs["x"] = Blob(DATA)
+    blocking = Blocking()
+
+    class File(io.BytesIO):
+        def read(self, size: Any = -1) -> bytes:
+            blocking.block()
+            return super().read(size)
+
+        def write(self, given: Any) -> int:
+            blocking.block()
+            return super().write(given)
+
+    async def main() -> None:
+        client = mode.client("Object")
+        if what == "reader":
+            transfer = mode.upload.uploadFromFile(
+                projectId="p", name="n", contentType="x/y", file=File(DATA), objectService=client,
+                expires=taskcluster.fromNow("1 day"),
+            )  # fmt: skip
+        else:
+            transfer = mode.download.downloadToFile(File(), name="x", objectService=client)
+        await blocking.runs_beside(transfer)
+
+    asyncio.run(main())
+    assert blocking.blocked > 0
