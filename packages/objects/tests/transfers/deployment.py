@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,7 +20,10 @@ PATIENCE = 20.0
 SECRET = "sig=hidden-signature"
 
 Fault = Callable[["Deployment", socket.socket, "Received", "Blob"], bool]
-"""Answers a request to storage in the place of storage; returns whether the connection stays."""
+"""Answers a request to storage in the place of storage; returns whether the connection stays.
+
+Its attribute `before_body` has it do so before the body is read, and `takes` reads the body in the usual way's place.
+"""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ class Deployment:
             if fault is not None and getattr(fault, "before_body", False):
                 self.received.append(Received(method, path, query, headers, b"", number))
                 return fault(self, connection, self.received[-1], self.blobs.get(key, Blob(b"")))
-            body = file.read(int(headers.get("content-length", "0")))
+            take = getattr(fault, "takes", BufferedReader.read)
+            body = take(file, int(headers.get("content-length", "0")))
         received = Received(method, path, query, headers, body, number)
         with self.changed:
             self.received.append(received)

@@ -147,13 +147,17 @@ def test_a_file_that_does_not_say_how_much_it_takes_takes_all_of_it(mode: Mode, 
 
 
 def test_a_file_that_takes_nothing_is_an_error(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
-    class Closed(io.FileIO):
+    class Taking(io.FileIO):
+        def __init__(self, taken: int | None) -> None:
+            super().__init__(tmp_path / "file", "w")
+            self._taken = taken
+
         def write(self, data: Any) -> Any:
-            return taken
+            return self._taken
 
     deployment.blobs["x"] = Blob(DATA)
     for taken in (0, None):
-        with Closed(tmp_path / "file", "w") as file, pytest.raises(OSError, match="takes no bytes"):
+        with Taking(taken) as file, pytest.raises(OSError, match="takes no bytes"):
             mode.get("x", "downloadToFile", file)
 
 

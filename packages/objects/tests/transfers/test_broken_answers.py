@@ -1,0 +1,285 @@
+"""Answers of storage that are cut off or go on too long, in head or body, and storage that is not there."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterConnectionError
+
+from .conftest import Mode
+from .deployment import SECRET, Blob, Deployment, Fault, Received, answers, breaks, head
+from .test_faults import assert_secret_free
+
+pytestmark = pytest.mark.usefixtures("leaks")
+
+DATA = random.Random(4).randbytes(2_500_000)
+CUT = 1_000_000
+
+
+@pytest.fixture
+def stored(deployment: Deployment) -> Blob:
+    """An object whose hashes are known, and an artifact `a` of the same bytes, whose are not."""
+    blob = deployment.blobs["big"] = Blob(DATA)
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    return blob
+
+
+def start_of(received: Received) -> int:
+    return int(received.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+
+
+def heads(received: Received, blob: Blob, **more: str) -> bytes:
+    """Return the head of a good answer, to what was asked for."""
+    start, size = start_of(received), len(blob.data)
+    headers = {"Content-Length": str(size - start), **({"ETag": blob.etag} if blob.etag else {})}
+    if "range" in received.headers:
+        headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    headers |= {name.replace("_", "-"): text for name, text in more.items()}
+    kept = {name: text for name, text in headers.items() if text}
+    return head(206 if "range" in received.headers else 200, kept)
+
+
+# Heads
+
+
+def cuts_head(at: Any) -> Fault:
+    """Break off within the head."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        whole = heads(received, blob)
+        connection.sendall(whole[: at(whole)])
+        return False
+
+    return fault
+
+
+HEADS = {
+    "in the first line": lambda whole: 7,
+    "after the first line": lambda whole: whole.index(b"\r\n") + 2,
+    "in a field": lambda whole: whole.index(b"Content-Length") + 16,
+    "between fields": lambda whole: whole.index(b"ETag"),
+    "before the empty line": lambda whole: len(whole) - 2,
+}
+
+
+@pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
+def test_a_head_that_breaks_off_is_no_answer(mode: Mode, deployment: Deployment, stored: Blob, at: Any) -> None:
+    deployment.faults.extend([cuts_head(at), breaks(CUT), cuts_head(at)])
+    assert mode.get_artifact("a")[0] == DATA
+    assert len(deployment.stored_requests) == 4
+    deployment.faults.extend([cuts_head(at)] * 2)
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.get_artifact("a", maxRetries=1)
+    assert_secret_free(caught.value)
+
+
+@pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
+def test_a_head_that_breaks_off_does_not_end_an_upload(mode: Mode, deployment: Deployment, at: Any) -> None:
+    deployment.faults.extend([cuts_head(at)])
+    mode.put(data=DATA)
+    assert [each.body for each in deployment.stored_requests] == [DATA] * 2
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+
+
+# Bodies
+
+
+def sends_more(**headers: str) -> Fault:
+    """Send what was asked for, and go on."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        connection.sendall(heads(received, blob, **headers) + blob.data[start_of(received) :] + b"and more" * 1000)
+        return False
+
+    return fault
+
+
+def sends_chunks(body: Any, *, ended: bool = True) -> Fault:
+    """Send what becomes of what was asked for in chunks, and the last one or not."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        data = body(blob.data[start_of(received) :])
+        connection.sendall(heads(received, blob, Content_Length="", Transfer_Encoding="chunked"))
+        for start in range(0, len(data), 300_000):
+            piece = data[start : start + 300_000]
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if ended:
+            connection.sendall(b"0\r\n\r\n")
+        return ended
+
+    return fault
+
+
+def sends_to_the_end(body: Any) -> Fault:
+    """Send what becomes of what was asked for, whose end is that of the connection."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        whole = heads(received, blob, Content_Length="", Connection="close")
+        connection.sendall(whole + body(blob.data[start_of(received) :]))
+        return False
+
+    return fault
+
+
+def whole(body: bytes) -> bytes:
+    return body
+
+
+def cut(body: bytes) -> bytes:
+    return body[: len(body) // 2]
+
+
+def longer(body: bytes) -> bytes:
+    return body + b"and more"
+
+
+@pytest.mark.parametrize("call", ["get", "get_artifact"])
+def test_what_comes_after_the_end_of_a_body_is_left(
+    mode: Mode, deployment: Deployment, stored: Blob, call: str
+) -> None:
+    name = "big" if call == "get" else "a"
+    deployment.faults.extend([sends_more()])
+    assert getattr(mode, call)(name)[0] == DATA
+    deployment.faults.extend([breaks(CUT), sends_more()])
+    assert getattr(mode, call)(name)[0] == DATA
+    assert len(deployment.stored_requests) == 3
+
+
+def test_what_comes_after_the_end_of_a_body_is_not_the_next_answer(
+    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
+) -> None:
+    deployment.artifacts["b"] = deployment.artifacts["a"]
+
+    def stays(*exchange: Any) -> bool:
+        sends_more()(*exchange)
+        return True
+
+    deployment.faults.extend([stays])
+    found = mode.run(
+        mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=mode.client("Queue"), concurrency=1
+    )
+    assert [path.read_bytes() for path in found.values()] == [DATA] * 2
+    assert len(deployment.stored_requests) in (2, 3)
+
+
+@pytest.mark.parametrize("call", ["get", "get_artifact"])
+@pytest.mark.parametrize("etag", ['"one"', None])
+def test_a_body_in_chunks_that_breaks_off_comes_out_right(
+    mode: Mode, deployment: Deployment, stored: Blob, call: str, etag: str | None
+) -> None:
+    stored.etag = etag
+    # The last chunk is whole, and the one that says that it was the last is missing.
+    deployment.faults.extend([sends_chunks(cut, ended=False), sends_chunks(cut, ended=False), sends_chunks(whole)])
+    assert getattr(mode, call)("big" if call == "get" else "a")[0] == DATA
+    assert len(deployment.stored_requests) == 3
+
+
+def test_a_body_in_chunks_that_stays_cut_off_is_a_connection_error(
+    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
+) -> None:
+    deployment.faults.extend([sends_chunks(cut, ended=False)] * 3)
+    with pytest.raises(TaskclusterConnectionError) as caught:
+        mode.get_artifact("a", "downloadArtifactToPath", tmp_path / "x", maxRetries=2)
+    assert_secret_free(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
+@pytest.mark.parametrize("change", [cut, longer])
+def test_a_body_of_unknown_length_that_is_not_what_was_uploaded_is_told_by_its_hash(
+    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path, sends: Any, change: Any
+) -> None:
+    deployment.faults.extend([sends(change)])
+    with pytest.raises(ObjectHashVerificationError):
+        mode.get("big", "downloadToPath", tmp_path / "x")
+    assert len(deployment.stored_requests) == 1
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("first", [breaks(CUT), sends_chunks(cut, ended=False)], ids=["known", "unknown"])
+@pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
+@pytest.mark.parametrize("change", [cut, longer])
+def test_a_rest_that_is_too_little_or_too_much_is_not_taken_for_the_rest(
+    mode: Mode, deployment: Deployment, stored: Blob, first: Fault, sends: Any, change: Any
+) -> None:
+    """Whether or not the length was known before: the Content-Range of the rest says it."""
+    deployment.faults.extend([first, sends(change)])
+    writers: list[io.BytesIO] = []
+
+    def factory() -> io.BytesIO:
+        writers.append(io.BytesIO())
+        return writers[-1]
+
+    mode.get_artifact("a", "downloadArtifact", writerFactory=factory)
+    assert writers[-1].getvalue() == DATA
+    assert len(deployment.stored_requests) == 3
+    deployment.faults.extend([first, sends(change)])
+    with pytest.raises(TaskclusterConnectionError, match=f"of {len(DATA)} bytes"):
+        mode.get_artifact("a", maxRetries=1)
+
+
+# Nobody there
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """An address where connections are refused, and nobody else listens meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/x?{SECRET}"
+
+
+def test_a_refused_connection_for_an_upload_is_a_connection_error(
+    mode: Mode, deployment: Deployment, refusing: str
+) -> None:
+    readers: list[io.BytesIO] = []
+
+    def factory() -> io.BytesIO:
+        readers.append(io.BytesIO(DATA))
+        return readers[-1]
+
+    deployment.upload_methods = lambda proposed: {
+        "putUrl": {**deployment.put_url("some/name", proposed["putUrl"]), "url": refusing}
+    }
+    for call in (
+        partial(mode.put, data=DATA),
+        partial(mode.put, "uploadFromFile", file=io.BytesIO(DATA)),
+        partial(mode.put, "upload", contentLength=len(DATA), readerFactory=factory),
+    ):
+        with pytest.raises(TaskclusterConnectionError) as caught:
+            call(maxRetries=2, uploadId="U" * 22, expires="2099-01-01T00:00:00.000Z")
+        assert_secret_free(caught.value)
+        if mode.name == "async":
+            assert isinstance(caught.value, aiohttp.ClientError)
+    assert len(readers) == 3
+    assert deployment.finished == {}
+
+
+def test_an_upload_goes_on_where_the_connection_is_no_longer_refused(
+    mode: Mode, deployment: Deployment, refusing: str
+) -> None:
+    deployment.expires = "2000-01-01T00:00:00.000Z"
+    urls = [refusing, deployment.url("some/name")]
+    deployment.upload_methods = lambda proposed: {
+        "putUrl": {**deployment.put_url("some/name", proposed["putUrl"]), "url": urls.pop(0)}
+    }
+    mode.put(data=DATA, maxRetries=1)
+    assert deployment.blobs["some/name"].data == DATA
+
+
+def test_a_refused_connection_between_resumes_is_one_more_attempt(
+    mode: Mode, deployment: Deployment, stored: Blob, refusing: str
+) -> None:
+    deployment.faults.extend([breaks(CUT), answers(302, {"Location": refusing})])
+    assert mode.get("big", maxRetries=2)[0] == DATA
+    assert len(deployment.stored_requests) == 3

@@ -1,0 +1,154 @@
+"""What is silence of storage, and what is not: the time-out is for storage alone, and anew with each progress."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+import time
+from io import BufferedReader
+from typing import Any
+
+import pytest
+
+from taskcluster.exceptions import TaskclusterConnectionError
+
+from .conftest import Mode
+from .deployment import Blob, Deployment, breaks, leaves, storage
+
+pytestmark = pytest.mark.usefixtures("leaks")
+
+TIMEOUT = 0.6
+LONGER = 0.9
+
+
+def passes(seconds: float) -> None:
+    """Let time pass, which is what is tested here."""
+    threading.Event().wait(seconds)
+
+
+def test_a_long_upload_is_no_silence(mode: Mode, deployment: Deployment) -> None:
+    """There is progress within the time-out all the time; in all it takes longer."""
+    # More than what the system takes of it, without a reader, and what is read slowly.
+    data = bytes(24_000_000)
+
+    def slowly(*exchange: Any) -> bool:
+        return storage(*exchange)
+
+    def takes(file: BufferedReader, length: int) -> bytes:
+        begun = time.monotonic()
+        taken = file.read(100_000)
+        while time.monotonic() - begun < LONGER:
+            passes(0.05)
+            taken += file.read(400_000)
+        return taken + file.read(length - len(taken))
+
+    slowly.takes = takes  # type: ignore[attr-defined]
+    deployment.faults.extend([slowly])
+    started = time.monotonic()
+    mode.put(data=data, maxRetries=0, options={"timeout": TIMEOUT})
+    assert time.monotonic() - started > TIMEOUT
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@pytest.mark.parametrize("when", ["first", "later", "last"])
+def test_a_reader_slower_than_the_time_out_is_no_silence_of_storage(
+    mode: Mode, deployment: Deployment, kind: str, when: str
+) -> None:
+    if (mode.name, kind) == ("sync", "coroutine"):
+        pytest.skip("refused")
+    data = bytes(2_000_000)
+
+    class Slow(io.BytesIO):
+        def is_slow(self) -> bool:
+            return self.tell() == {"first": 0, "later": 1_000_000, "last": len(data)}[when]
+
+        def read(self, max_size: Any = -1) -> bytes:
+            if self.is_slow():
+                passes(LONGER)
+            return super().read(min(max_size, 1_000_000))
+
+    class Coroutine(Slow):
+        async def read(self, max_size: Any = -1) -> bytes:  # type: ignore[override]
+            if self.is_slow():
+                await asyncio.sleep(LONGER)
+            return io.BytesIO.read(self, min(max_size, 1_000_000))
+
+    reader = Slow if kind == "plain" else Coroutine
+    mode.put(
+        "upload", contentLength=len(data), readerFactory=lambda: reader(data), maxRetries=0,
+        options={"timeout": TIMEOUT},
+    )  # fmt: skip
+    assert deployment.stored_requests[-1].body == data
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@pytest.mark.parametrize("size", [100, 1_000_000, 20_000_000], ids=["little", "read ahead", "more than read ahead"])
+def test_a_writer_slower_than_the_time_out_is_no_silence_of_storage(
+    mode: Mode, deployment: Deployment, kind: str, size: int
+) -> None:
+    if (mode.name, kind) == ("sync", "coroutine"):
+        pytest.skip("refused")
+    deployment.blobs["x"] = Blob(bytes(size))
+
+    class Slow(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if not self.tell():
+                passes(LONGER)
+            return super().write(data)
+
+    class Coroutine(Slow):
+        async def write(self, data: Any) -> int:  # type: ignore[override]
+            if not self.tell():
+                await asyncio.sleep(LONGER)
+            return io.BytesIO.write(self, data)
+
+    writer = Slow() if kind == "plain" else Coroutine()
+    mode.get("x", "download", writerFactory=lambda: writer, maxRetries=0, options={"timeout": TIMEOUT})
+    assert writer.getvalue() == deployment.blobs["x"].data
+
+
+def test_progress_slower_than_the_time_out_is_no_silence_of_storage(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(bytes(2_000_000))
+    told: list[int] = []
+
+    def plain(done: int, total: int | None) -> None:
+        if not told:
+            passes(LONGER)
+        told.append(done)
+
+    async def coroutine(done: int, total: int | None) -> None:
+        if not told:
+            await asyncio.sleep(LONGER)
+        told.append(done)
+
+    progress = plain if mode.name == "sync" else coroutine
+    options = {"timeout": TIMEOUT}
+    mode.get("x", maxRetries=0, progress=progress, options=options)
+    assert told[-1] == 2_000_000
+    told.clear()
+    mode.put(data=bytes(2_000_000), maxRetries=0, progress=progress, options=options)
+    assert told[-1] == 2_000_000
+
+
+def test_a_silent_storage_is_asked_again_as_often_as_is_said(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(bytes(2_000_000), etag=None)
+    for fault in (leaves("stall"), breaks(1000, "stall")):
+        deployment.received.clear()
+        deployment.faults.extend([fault] * 3)
+        with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
+            mode.get("x", maxRetries=2, options={"timeout": 0.2})
+        assert len(deployment.stored_requests) == 3
+        if mode.name == "async":
+            assert isinstance(caught.value, asyncio.TimeoutError)
+
+
+def test_storage_that_does_not_answer_an_upload_is_a_time_out(mode: Mode, deployment: Deployment) -> None:
+    deployment.faults.extend([leaves("stall")] * 2)
+    with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
+        mode.put(data=bytes(100_000), maxRetries=1, options={"timeout": 0.2})
+    assert len(deployment.stored_requests) == 2
+    assert deployment.finished == {}
+    if mode.name == "async":
+        assert isinstance(caught.value, asyncio.TimeoutError)
