@@ -53,3 +53,30 @@ def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
     with pytest.raises(TaskclusterRestFailure, match="answered 200 before it had taken the whole body of x") as caught:
         hashes_of(50)
     assert caught.value.status_code == 200
+
+
+def sleeps(answered: Answer) -> list[float]:
+    """Do an upload to storage that always answers the same, and return how long was waited."""
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), sync_settings(None, 2, None))
+    slept: list[float] = []
+    answer: Any = None
+    while True:
+        try:
+            effect = procedure.send(answer)
+        except TaskclusterRestFailure:
+            return slept
+        answer = None
+        match effect:
+            case Call(function, arguments):
+                answer = function(*arguments)
+            case Send():
+                answer = answered
+            case Sleep(seconds) if seconds:
+                slept.append(seconds)
+
+
+def test_storage_that_asks_to_wait_is_asked_again_after_as_long_as_it_says() -> None:
+    assert sleeps(Answer(429, {"Retry-After": "17"})) == [17, 17]
+    first, second = sleeps(Answer(500, {}))
+    assert first < second < 1
+    assert sleeps(Answer(400, {"Retry-After": "17"})) == []

@@ -389,6 +389,52 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A root URL where connections are refused, and nobody else listens meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+WAITING: dict[str, tuple[str, tuple[str, ...]]] = {
+    "wait_for_task": ("Queue", (TASK,)),
+    "wait_for_task_group": ("Queue", (TASK,)),
+    "wait_for_indexed_task": ("Index", ("a.b",)),
+    "wait_for_artifact": ("Queue", (TASK, "public/x")),
+}
+
+
+@pytest.mark.parametrize("function", WAITING)
+@pytest.mark.parametrize("server", ["refusing", "silent"])
+def test_every_waiting_ends_in_its_time_where_there_is_no_answer(
+    mode: Mode, request: pytest.FixtureRequest, function: str, server: str
+) -> None:
+    service, arguments = WAITING[function]
+    # By the client's own options it would take minutes.
+    options = {"rootUrl": request.getfixturevalue(server), "timeout": 60, "maxRetries": 9, "delayFactor": 10}
+    client = mode.client(service, options)
+    seen: list[Any] = []
+    started = time.monotonic()
+    with pytest.raises(WaitTimeoutError, match=r"not within 0\.2 seconds") as caught:
+        mode.run(getattr(mode.helper, function)(client, *arguments, timeout=0.2, on_change=seen.append))
+    assert 0.2 <= time.monotonic() - started < 5
+    assert isinstance(caught.value, TimeoutError)
+    assert isinstance(caught.value.__cause__, TaskclusterConnectionError)
+    assert caught.value.last is None
+    assert seen == []
+
+
+@pytest.mark.parametrize("function", WAITING)
+def test_every_waiting_without_an_end_gives_up_where_connections_stay_refused(
+    mode: Mode, refusing: str, function: str
+) -> None:
+    service, arguments = WAITING[function]
+    client = mode.client(service, {"rootUrl": refusing, "maxRetries": 0})
+    with pytest.raises(TaskclusterConnectionError):
+        mode.run(getattr(mode.helper, function)(client, *arguments, **FAST))
+
+
 def test_a_call_that_is_not_answered_does_not_last_longer_than_the_waiting(mode: Mode, silent: str) -> None:
     client = mode.client("Queue", {"rootUrl": silent, "timeout": 20, "maxRetries": 3})
     before = copy.deepcopy(client.options)

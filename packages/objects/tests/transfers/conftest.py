@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,8 +91,8 @@ def mode(request: pytest.FixtureRequest, deployment: Deployment) -> Mode:
 
 
 @pytest.fixture
-def leaks(deployment: Deployment, mode: Mode) -> Iterator[None]:
-    """Looks for descriptors, connections and threads that were not there before."""
+def leaks(deployment: Deployment, mode: Mode, tmp_path: Path) -> Iterator[None]:
+    """Looks for descriptors, connections, threads and temporary files that were not there before."""
     # What is made once for all, such as epoll's and requests' own, comes before the count.
     deployment.blobs["warm"] = Blob(b"warm")
     mode.get("warm")
@@ -107,6 +108,12 @@ def leaks(deployment: Deployment, mode: Mode) -> Iterator[None]:
         if thread.name.startswith("taskcluster"):
             thread.join(PATIENCE)
             assert not thread.is_alive(), thread.name
+    assert temporary_files(tmp_path) == []
+
+
+def temporary_files(directory: Path) -> list[str]:
+    """Return the names of files that are to take the place of others, and have not yet."""
+    return [str(path) for path in directory.rglob(".*") if path.suffix == ".part"]
 
 
 def _descriptors() -> set[tuple[str, str]]:

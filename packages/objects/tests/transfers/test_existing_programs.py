@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import io
 import json
 import logging
+import pickle
+from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import aiohttp
 import aioresponses
 import pytest
+import requests
 import requests_mock
 import responses
 from httmock import HTTMock, urlmatch
@@ -26,7 +31,7 @@ import taskcluster.download
 import taskcluster.upload
 
 from .conftest import CREDENTIALS, Mode
-from .deployment import SECRET, Blob, Deployment
+from .deployment import SECRET, Blob, Deployment, answers, leaves
 from .test_usage import DATA, artifacts
 
 ROOT = "https://tc.example.com"
@@ -211,3 +216,214 @@ def test_no_secret_is_in_a_debug_log(mode: Mode, deployment: Deployment, caplog:
     assert "latestArtifact" in caplog.text
     for secret in (SECRET, "Hawk ", CREDENTIALS["accessToken"], "from-the-queue"):
         assert secret not in caplog.text
+
+
+# What was broken in the published client, of transfers
+
+
+def test_calls_of_a_transfer_go_over_the_users_session(mode: Mode, deployment: Deployment) -> None:
+    artifacts(deployment)
+    options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
+    call = {**PUT, "data": DATA}
+
+    async def scenario() -> None:
+        async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
+            queue, service = taskcluster.aio.Queue(options, session), taskcluster.aio.Object(options, session)
+            await taskcluster.aio.download.downloadArtifactToBuf(taskId="T", name="public/s3", queueService=queue)
+            await taskcluster.aio.upload.uploadFromBuf(**call, objectService=service)
+
+    if mode.name == "async":
+        asyncio.run(scenario())
+    else:
+        with requests.Session() as session:
+            session.headers["X-Mine"] = "yes"
+            queue, service = taskcluster.Queue(options, session), taskcluster.Object(options, session=session)
+            taskcluster.download.downloadArtifactToBuf(taskId="T", name="public/s3", queueService=queue)
+            taskcluster.upload.uploadFromBuf(**call, objectService=service)
+    stored = deployment.stored_requests
+    assert len(stored) == 2
+    # A session's headers may be credentials, which are not for storage.
+    assert all("x-mine" not in each.headers for each in stored)
+    calls = [each for each in deployment.received if each not in stored]
+    assert [each.headers["x-mine"] for each in calls] == ["yes"] * 3
+    assert len({each.connection for each in calls}) == 1
+
+
+def test_many_downloads_one_after_the_other_share_one_connection_to_storage(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    for name in "abcdef":
+        deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("x")}
+    queue = mode.client("Queue")
+    mode.run(mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=queue, concurrency=1)
+    assert len(deployment.stored_requests) == 6
+    assert len({each.connection for each in deployment.stored_requests}) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+def test_async_server_failures_of_storage_are_of_the_sync_class_and_satisfy_old_handlers(
+    mode: Mode, deployment: Deployment, status: int
+) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    for call in (lambda: mode.get("x", maxRetries=1), lambda: mode.put(data=DATA, maxRetries=1)):
+        deployment.received.clear()
+        deployment.faults.extend([answers(status, {"Retry-After": "0"})] * 2)
+        with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
+            call()
+        assert caught.value.status_code == status
+        assert len(deployment.stored_requests) == 2
+        assert isinstance(caught.value, aiohttp.ClientResponseError) is (mode.name == "async")
+        # It says what happened, to what.
+        assert str(status) in str(caught.value)
+        assert ("x" if call.__code__.co_names[0] == "get" else "some/name") in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["closed", "silent"])
+def test_async_failures_of_storage_are_caught_by_old_and_new_handlers(
+    mode: Mode, deployment: Deployment, ending: str
+) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    old: Any = taskcluster.TaskclusterConnectionError
+    if mode.name == "async":
+        old = aiohttp.ClientError if ending == "closed" else asyncio.TimeoutError
+    for call in (mode.get, mode.put):
+        for handled in (taskcluster.TaskclusterFailure, taskcluster.TaskclusterConnectionError, old):
+            deployment.faults.extend([leaves("close" if ending == "closed" else "stall")] * 2)
+            given = ("x",) if call == mode.get else ()
+            more = {} if call == mode.get else {"data": DATA, "name": taskcluster.slugId()}
+            with pytest.raises(handled):
+                call(*given, **more, maxRetries=1, options={"timeout": 0.1 if ending == "silent" else 5})
+            assert not deployment.faults
+
+
+def test_what_a_transfer_raises_can_be_pickled(mode: Mode, deployment: Deployment) -> None:
+    artifacts(deployment)
+    deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
+    deployment.blobs["wrong"] = Blob(DATA, hashes={"sha256": "0" * 64})
+    calls = [
+        (lambda: mode.get_artifact("e"), None),
+        (lambda: mode.get("wrong"), None),
+        (lambda: mode.get("one", maxRetries=0), answers(500)),
+        (lambda: mode.get("one", maxRetries=0), leaves("close")),
+        (lambda: mode.put(data=DATA, contentLength=10), None),
+        (lambda: mode.get("nothing"), None),
+    ]
+    for call, fault in calls:
+        deployment.faults.extend([fault] if fault else [])
+        with pytest.raises(taskcluster.TaskclusterFailure) as caught:
+            call()
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert type(again) is type(caught.value)
+        assert str(again) == str(caught.value)
+        for name in ("status_code", "body", "reason"):
+            assert getattr(again, name, None) == getattr(caught.value, name, None)
+
+
+@pytest.mark.parametrize("name", [".", "..", ""])
+def test_a_name_that_would_call_another_route_is_refused_before_sending(
+    mode: Mode, deployment: Deployment, name: str, tmp_path: Path
+) -> None:
+    for call in (
+        lambda: mode.get(name),
+        lambda: mode.get_artifact(name),
+        lambda: mode.get_artifact(name, "downloadArtifactToPath", tmp_path / "x", runId=0),
+        lambda: mode.put(name=name, data=DATA),
+    ):
+        with pytest.raises(taskcluster.TaskclusterFailure):
+            call()
+    assert deployment.received == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_names_are_sent_byte_for_byte(mode: Mode, deployment: Deployment) -> None:
+    for name in ("a/../b", "./c", "ä %2F?#&", "public/build/x y"):
+        deployment.blobs[name] = Blob(DATA)
+        deployment.artifacts[name] = {"storageType": "object", "name": name, "credentials": CREDENTIALS}
+        deployment.blobs["fixed"] = Blob(DATA)
+        deployment.received.clear()
+        deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("fixed")}
+        assert mode.get_artifact(name)[0] == DATA
+        mode.put(name=name, data=b"little")
+        assert deployment.blobs[name].data == b"little"
+        assert deployment.finished.pop(name) == Deployment.hashes(Blob(b"little"))
+        assert deployment.received[0].path.endswith("/artifact-content/" + quote(name, safe="~()*!.'"))
+
+
+def test_a_run_id_of_0_is_a_run(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+    artifacts(deployment)
+    mode.get_artifact("public/s3", "downloadArtifactToPath", tmp_path / "x", runId=0)
+    mode.run(mode.download.getArtifactContent, "T", "public/s3", 0, queueService=mode.client("Queue"))
+    mode.run(
+        mode.download.downloadTaskArtifacts, "T", "public/s3", tmp_path, runId=0, queueService=mode.client("Queue")
+    )
+    assert not deployment.called("latestArtifact")
+    assert all("/runs/0/" in path for path in deployment.called("artifact"))
+    assert len(deployment.called("artifact")) == 3
+
+
+def test_a_transfer_leaves_the_options_of_its_client_as_they_are(mode: Mode, deployment: Deployment) -> None:
+    artifacts(deployment)
+    given = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS, "maxRetries": 3}
+    before = copy.deepcopy(given)
+    clients = {name: getattr(mode.package, name)(given) for name in ("Queue", "Object")}
+    options = {name: copy.deepcopy(client.options) for name, client in clients.items()}
+    mode.run(
+        mode.download.downloadArtifactToBuf, taskId="T", name="public/object", maxRetries=0,
+        queueService=clients["Queue"],
+    )  # fmt: skip
+    mode.run(mode.upload.uploadFromBuf, **PUT, maxRetries=0, objectService=clients["Object"])
+    assert given == before
+    assert {name: client.options for name, client in clients.items()} == options
+
+
+def test_transfers_work_inside_a_running_loop(deployment: Deployment, tmp_path: Path) -> None:
+    """As in Jupyter, in pytest-asyncio, in a web framework."""
+    artifacts(deployment)
+    mode = Mode("sync", deployment)
+
+    async def main() -> None:
+        assert mode.get("one")[0] == DATA
+        assert mode.get_artifact("public/object")[0] == DATA
+        mode.get("one", "downloadToPath", tmp_path / "x")
+        mode.run(mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=mode.client("Queue"))
+        mode.put(data=DATA)
+        mode.put("uploadFromFile", name="other", file=io.BytesIO(DATA))
+
+    asyncio.run(main())
+    assert len(deployment.finished) == 2
+
+
+def test_the_documentations_calls_of_modules_run_as_written(mode: Mode, deployment: Deployment) -> None:
+    options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
+    given = {name: value for name, value in PUT.items() if name != "data"}
+
+    def sync() -> Any:
+        with taskcluster.Object(options) as service:
+            taskcluster.upload(
+                **given, contentLength=len(DATA), readerFactory=lambda: io.BytesIO(DATA), objectService=service
+            )
+            writer = io.BytesIO()
+            taskcluster.download(name="n", writerFactory=lambda: writer, objectService=service)
+        return writer.getvalue()
+
+    async def main() -> Any:
+        async with taskcluster.aio.Object(options) as service:
+            await taskcluster.aio.upload(
+                **given, contentLength=len(DATA), readerFactory=lambda: io.BytesIO(DATA), objectService=service
+            )
+            writer = io.BytesIO()
+            await taskcluster.aio.download(name="n", writerFactory=lambda: writer, objectService=service)
+        return writer.getvalue()
+
+    assert (sync() if mode.name == "sync" else asyncio.run(main())) == DATA
+
+
+@pytest.mark.parametrize("target", ["upload.uploadFromBuf", "download.downloadArtifactToBuf", "download.download"])
+def test_patch_replaces_a_function_for_a_while(mode: Mode, target: str) -> None:
+    before = mode.package.__name__
+    door, name = target.split(".")
+    original = getattr(getattr(mode.package, door), name)
+    with mock.patch(f"{before}.{target}") as patched:
+        assert getattr(getattr(mode.package, door), name) is patched
+    assert getattr(getattr(mode.package, door), name) is original

@@ -24,7 +24,7 @@ from taskcluster.plugins import Location
 from taskcluster.registry import registry
 from taskcluster.version import VERSION
 
-from .conftest import Mode
+from .conftest import Mode, temporary_files
 from .deployment import Blob, Deployment, Received, answers, breaks, head, storage
 from .test_usage import DATA, Coroutines, artifacts
 
@@ -160,6 +160,119 @@ def test_how_many_at_once_is_a_whole_number_above_0(
             concurrency=concurrency,
         )  # fmt: skip
     assert deployment.received == []
+
+
+@pytest.mark.usefixtures("leaks")
+@pytest.mark.parametrize("concurrency", [1, 3, 20])
+def test_as_many_artifacts_as_may_be_are_asked_for_at_once_where_storage_is_slow_and_never_more(
+    mode: Mode, deployment: Deployment, tmp_path: Path, concurrency: int
+) -> None:
+    names = [f"a{number}" for number in range(9)]
+    deployment.blobs["x"] = Blob(DATA)
+    for name in names:
+        deployment.artifacts[name] = {"storageType": "s3", "url": partial(deployment.url, "x")}
+    wanted = min(concurrency, len(names))
+    changed = threading.Condition()
+    held = most = threads = 0
+
+    def holds(*exchange: Any) -> bool:
+        nonlocal held, most, threads
+        with changed:
+            held += 1
+            most = max(most, held)
+            threads = max(threads, transferring())
+            changed.notify_all()
+            assert changed.wait_for(lambda: held >= wanted or len(deployment.stored_requests) == len(names), 10)
+            # Were there one too many, it would come now.
+            changed.wait_for(lambda: held > wanted, 0.02)
+            held -= 1
+        return storage(*exchange)
+
+    deployment.faults.extend([holds] * len(names))
+    found = mode.run(
+        mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=mode.client("Queue"),
+        concurrency=concurrency,
+    )  # fmt: skip
+    assert sorted(found) == names
+    assert most == wanted
+    assert threads == (wanted if mode.name == "sync" else 0)
+    assert transferring() == 0
+
+
+def transferring() -> int:
+    return sum(each.name.startswith("taskcluster-transfer") for each in threading.enumerate())
+
+
+@pytest.mark.usefixtures("leaks")
+def test_an_unfinished_file_lies_beside_its_place_while_it_comes(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    """So the count of what is left behind counts the right ones."""
+    deployment.blobs["x"] = Blob(DATA)
+    seen: list[list[str]] = []
+    mode.get("x", "downloadToPath", tmp_path / "x", progress=lambda *_: seen.append(temporary_files(tmp_path)))
+    assert {len(files) for files in seen} == {1}
+    assert temporary_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["socket", "device", "endless link"])
+def test_what_is_no_file_is_not_replaced(mode: Mode, deployment: Deployment, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind == "socket":
+            listener.bind(str(path))
+        else:
+            path.symlink_to(os.devnull if kind == "device" else "x")
+        before = path.lstat()
+        with pytest.raises(OSError):
+            mode.get("x", "downloadToPath", path)
+        assert os.path.samestat(path.lstat(), before)
+    assert deployment.received == []
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_device_can_be_written_to_as_a_file(mode: Mode, deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA, etag=None)
+    deployment.faults.extend([breaks(1000)])
+    with open(os.devnull, "wb") as file:
+        mode.get("x", "downloadToFile", file)
+
+
+def test_a_link_to_a_directory_is_refused(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to("directory")
+    with pytest.raises(IsADirectoryError):
+        mode.get("x", "downloadToPath", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert deployment.received == []
+
+
+def test_a_file_in_the_place_of_a_link_has_the_permissions_of_what_the_link_names(
+    mode: Mode, deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    (tmp_path / "named").write_bytes(b"old")
+    (tmp_path / "named").chmod(0o640)
+    (tmp_path / "link").symlink_to("named")
+    mode.get("x", "downloadToPath", tmp_path / "link")
+    assert stat.S_IMODE((tmp_path / "link").lstat().st_mode) == 0o640
+
+
+def test_who_a_file_runs_as_does_not_go_over_to_the_new_one(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    (tmp_path / "x").write_bytes(b"old")
+    (tmp_path / "x").chmod(0o6755)
+    mode.get("x", "downloadToPath", tmp_path / "x")
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o755
+
+
+def test_another_name_of_the_old_file_keeps_what_it_held(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    (tmp_path / "x").write_bytes(b"old")
+    (tmp_path / "other").hardlink_to(tmp_path / "x")
+    mode.get("x", "downloadToPath", tmp_path / "x")
+    assert (tmp_path / "other").read_bytes() == b"old"
+    assert (tmp_path / "x").read_bytes() == DATA
 
 
 def two_artifacts(deployment: Deployment) -> None:

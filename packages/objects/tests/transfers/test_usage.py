@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import inspect
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import taskcluster.upload
 from taskcluster.exceptions import TaskclusterArtifactError
 
 from .conftest import CREDENTIALS, Mode
-from .deployment import Blob, Deployment
+from .deployment import Blob, Deployment, answers
 
 DATA = bytes(range(256)) * 5000
 
@@ -94,16 +95,41 @@ def test_the_upload_id_may_be_left_out_for_a_new_slug_id(mode: Mode, deployment:
     assert len(first) == len(second) == 22
 
 
-def test_max_retries_means_what_it_means_for_clients(mode: Mode, deployment: Deployment) -> None:
-    from .deployment import answers
-
-    deployment.blobs["x"] = Blob(DATA)
-    for given in ({"maxRetries": 2}, {"options": {"maxRetries": 2}}):
+@pytest.mark.parametrize(
+    ("given", "attempts"),
+    [
+        ({"maxRetries": 0}, 1),
+        ({"maxRetries": 2}, 3),
+        ({"options": {"maxRetries": 0}}, 1),
+        ({"options": {"maxRetries": 2}}, 3),
+        ({"options": {"maxRetries": 9}, "maxRetries": 0}, 1),
+        ({"options": {"maxRetries": 0}, "maxRetries": 2}, 3),
+        ({}, 6),
+    ],
+    ids=repr,
+)
+def test_max_retries_means_what_it_means_for_clients(
+    mode: Mode, deployment: Deployment, given: dict[str, Any], attempts: int
+) -> None:
+    artifacts(deployment)
+    calls = (
+        partial(mode.get, "one"),
+        partial(mode.get_artifact, "public/s3"),
+        partial(mode.get_artifact, "public/object", "getArtifactContent"),
+        partial(mode.put, data=DATA),
+        partial(mode.put, "uploadFromFile", file=io.BytesIO(DATA), name="other"),
+    )
+    for call in calls:
         deployment.received.clear()
-        deployment.faults.extend([answers(500)] * 3)
-        with pytest.raises(taskcluster.TaskclusterRestFailure):
-            mode.get("x", **given)
-        assert len(deployment.stored_requests) == 3
+        deployment.faults.extend([answers(500)] * 10)
+        with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
+            call(**given)
+        assert caught.value.status_code == 500
+        assert len(deployment.stored_requests) == attempts
+        deployment.faults.clear()
+        deployment.faults.extend([answers(500)] * (attempts - 1))
+        call(**{**given, **({"name": taskcluster.slugId()} if call.func == mode.put else {})})
+    assert len(deployment.finished) == 2
 
 
 def test_download_to_buf_returns_buffer_and_content_type(mode: Mode, deployment: Deployment) -> None:
@@ -229,8 +255,6 @@ def test_a_reader_gives_one_to_max_size_bytes(mode: Mode, deployment: Deployment
 
 
 def test_a_factory_is_called_once_per_attempt(mode: Mode, deployment: Deployment) -> None:
-    from .deployment import answers
-
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:

@@ -1,0 +1,49 @@
+"""How long a download waits between its attempts; without a network."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from taskcluster.exceptions import TaskclusterRestFailure
+from taskcluster.plugins import Location
+from taskcluster_objects.downloading import fetch
+from taskcluster_objects.drive import sync_settings
+from taskcluster_objects.effects import Call, Discard, Open, Opened, Procedure, Sleep
+
+
+def located() -> Procedure[Location]:
+    return Location("http://storage.example.com/x")
+    yield Sleep(0)
+
+
+def sleeps(status: int, headers: dict[str, str]) -> list[float]:
+    """Do a download from storage that always answers the same, and return how long was waited."""
+    procedure = fetch(located, "x", io.BytesIO, sync_settings(None, 2, None))
+    slept: list[float] = []
+    unread = 0
+    answer: Any = None
+    while True:
+        try:
+            effect = procedure.send(answer)
+        except TaskclusterRestFailure:
+            assert unread == 0
+            return slept
+        answer = None
+        match effect:
+            case Call(function, arguments):
+                answer = function(*arguments)
+            case Open():
+                unread += 1
+                answer = Opened(status, headers, None)
+            case Discard():
+                unread -= 1
+            case Sleep(seconds) if seconds:
+                slept.append(seconds)
+
+
+def test_storage_that_asks_to_wait_is_asked_again_after_as_long_as_it_says() -> None:
+    assert sleeps(429, {"Retry-After": "17"}) == [17, 17]
+    first, second = sleeps(500, {})
+    assert first < second < 1
+    assert sleeps(404, {"Retry-After": "17"}) == []
