@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import io
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from taskcluster_queue.types import (
@@ -16,6 +20,15 @@ from typing_extensions import assert_type
 
 import taskcluster
 import taskcluster.aio
+import taskcluster.aio.download
+import taskcluster.aio.helper
+import taskcluster.aio.upload
+import taskcluster.download
+import taskcluster.helper
+import taskcluster.upload
+from taskcluster_objects.download import ArtifactContent
+
+EXPIRES = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 
 task: CreateTaskRequest = {
     "provisionerId": "proj",
@@ -83,3 +96,209 @@ async def in_async_code() -> None:
             secret = await secrets.get("project/x")
             assert_type(secret, Secret)
             assert_type(secret["secret"], dict[str, Any])
+
+
+class Reader:
+    """A program's own."""
+
+    def read(self, max_size: int = -1) -> bytes:
+        return b""
+
+
+class Writer:
+    """A program's own."""
+
+    def write(self, data: bytes) -> None:
+        return None
+
+
+class AsyncReader:
+    """A program's own, in async code."""
+
+    async def read(self, max_size: int = -1) -> bytes:
+        return b""
+
+
+class AsyncWriter:
+    """A program's own, in async code."""
+
+    async def write(self, data: bytes) -> None:
+        return None
+
+
+async def reader() -> AsyncReader:
+    """An async factory."""
+    return AsyncReader()
+
+
+async def writer() -> AsyncWriter:
+    """An async factory."""
+    return AsyncWriter()
+
+
+def progress(done: int, total: int | None) -> None:
+    """Be told of bytes."""
+
+
+async def async_progress(done: int, total: int | None) -> None:
+    """Be told of bytes, in async code."""
+
+
+def transfers(queue: taskcluster.Queue, service: taskcluster.Object, index: taskcluster.Index) -> None:
+    """Uploads and downloads."""
+    upload = taskcluster.upload
+    download = taskcluster.download
+    size: int = upload.DATA_INLINE_MAX_SIZE
+    print(size)
+    for factory in (Reader, io.BytesIO, lambda: io.BytesIO(b"x")):
+        upload.upload(
+            projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, readerFactory=factory,
+            maxRetries=3, uploadId=taskcluster.slugId(), objectService=service, progress=progress,
+        )  # fmt: skip
+    for data in (b"x", bytearray(b"x"), memoryview(b"x")):
+        upload.uploadFromBuf(
+            projectId="p", name="n", contentType="x/y", expires="2030", data=data, objectService=service
+        )
+    with open("x", "rb") as file:
+        upload.uploadFromFile(
+            projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, file=file,
+            objectService=service,
+        )  # fmt: skip
+        kind = upload.uploadArtifactFromFile(
+            taskId="T", runId=0, name="public/x", contentType="x/y", expires=EXPIRES, file=file, queueService=queue,
+            storageType="s3", progress=progress,
+        )  # fmt: skip
+    assert_type(kind, str)
+    kind = upload.uploadArtifactFromBuf(
+        taskId="T", runId="0", name="public/x", contentType="x/y", expires=EXPIRES, data=b"x", queueService=queue
+    )
+    assert_type(kind, str)
+
+    assert_type(download.download(name="n", writerFactory=Writer, objectService=service, progress=progress), str)
+    assert_type(download.download(name="n", writerFactory=io.BytesIO, objectService=service), str)
+    assert_type(download.downloadToBuf(name="n", maxRetries=0, objectService=service), tuple[memoryview, str])
+    with open("x", "wb") as file:
+        assert_type(download.downloadToFile(file, name="n", objectService=service), str)
+        assert_type(download.downloadArtifactToFile(file=file, taskId="T", name="a", queueService=queue), str)
+    assert_type(download.downloadToPath(Path("x"), name="n", objectService=service), str)
+    assert_type(download.downloadArtifact(taskId="T", name="a", writerFactory=Writer, queueService=queue), str)
+    buffer, content_type = download.downloadArtifactToBuf(taskId="T", runId=0, name="a", queueService=queue)
+    assert_type(buffer.tobytes(), bytes)
+    assert_type(content_type, str)
+    assert_type(download.downloadArtifactToPath("x", taskId="T", runId="0", name="a", queueService=queue), str)
+    paths = download.downloadTaskArtifacts("T", "public/*", "to", queueService=queue, concurrency=2)
+    assert_type(paths, dict[str, Path])
+    content = download.getArtifactContent("a.b", "a", queueService=queue, indexService=index)
+    assert_type(content, ArtifactContent)
+    assert_type(content.bytes(), bytes)
+    assert_type(content.text(), str)
+    assert_type(content.json(), Any)
+    assert_type(content.iter_bytes(3), Iterator[bytes])
+    assert_type(content.content_type, str)
+
+
+async def transfers_in_async_code(queue: taskcluster.aio.Queue, service: taskcluster.Object) -> None:
+    """The same, awaited; with readers and writers of both kinds, and clients of either mode."""
+    upload = taskcluster.aio.upload
+    download = taskcluster.aio.download
+    for factory in (Reader, AsyncReader, io.BytesIO):
+        await upload.upload(
+            projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, readerFactory=factory,
+            objectService=service, progress=async_progress,
+        )  # fmt: skip
+    await upload.upload(
+        projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, readerFactory=reader,
+        objectService=service, progress=progress,
+    )  # fmt: skip
+    await upload.uploadFromBuf(
+        projectId="p", name="n", contentType="x/y", expires=EXPIRES, data=b"x", objectService=service
+    )
+    with open("x", "rb") as file:
+        await upload.uploadFromFile(
+            projectId="p", name="n", contentType="x/y", expires=EXPIRES, file=file, objectService=service
+        )
+        kind = await upload.uploadArtifactFromFile(
+            taskId="T", runId=0, name="a", contentType="x/y", expires=EXPIRES, file=file, queueService=queue
+        )
+    assert_type(kind, str)
+    kind = await upload.uploadArtifactFromBuf(
+        taskId="T", runId=0, name="a", contentType="x/y", expires=EXPIRES, data=b"x", queueService=queue,
+        storageType="object",
+    )  # fmt: skip
+    assert_type(kind, str)
+
+    for each in (Writer, AsyncWriter, io.BytesIO):
+        assert_type(await download.download(name="n", writerFactory=each, objectService=service), str)
+    assert_type(await download.download(name="n", writerFactory=writer, objectService=service), str)
+    assert_type(await download.downloadToBuf(name="n", objectService=service), tuple[memoryview, str])
+    with open("x", "wb") as file:
+        assert_type(await download.downloadToFile(file, name="n", objectService=service), str)
+        assert_type(await download.downloadArtifactToFile(file, taskId="T", name="a", queueService=queue), str)
+    assert_type(await download.downloadToPath("x", name="n", objectService=service), str)
+    written = await download.downloadArtifact(taskId="T", name="a", writerFactory=writer, queueService=queue)
+    assert_type(written, str)
+    found = await download.downloadArtifactToBuf(taskId="T", name="a", queueService=queue, progress=async_progress)
+    assert_type(found, tuple[memoryview, str])
+    assert_type(await download.downloadArtifactToPath("x", taskId="T", name="a", queueService=queue), str)
+    paths = await download.downloadTaskArtifacts("T", "*", Path("to"), queueService=queue, progress=async_progress)
+    assert_type(paths, dict[str, Path])
+    content = await download.getArtifactContent("T", "a", 0, queueService=queue)
+    assert_type(content, ArtifactContent)
+    assert_type(content.text("latin-1"), str)
+
+
+def helpers(queue: taskcluster.Queue, index: taskcluster.Index, secrets: taskcluster.Secrets) -> None:
+    """Programs' own configuration, waiting, logs."""
+    helper = taskcluster.helper
+    tc = helper.TaskclusterConfig("https://tc.example.com")
+    tc.auth(client_id="c", access_token="t", max_retries=3, certificate="{}")
+    assert_type(tc.options, dict[str, Any] | None)
+    assert_type(tc.secrets, dict[str, Any] | None)
+    assert_type(tc.default_url, str)
+    given: taskcluster.aio.Queue = tc.get_service("queue", use_async=True)
+    assert_type(given, taskcluster.aio.Queue)
+    assert_type(tc.load_secrets("s", prefixes=["a"], required=("b",), existing={"c": 1}), dict[str, Any])
+    assert_type(
+        helper.load_secrets(
+            secrets_service=secrets, secret_name="s", prefixes=["a"], required=["b"], existing={}, local_secrets=None
+        ),
+        dict[str, Any],
+    )
+    loaded = helper.load_secrets(None, "s", local_secrets={"a": {"b": 1}})
+    assert_type(loaded["a"], Any)
+
+    status = helper.wait_for_task(queue, "T", timeout=3, on_change=lambda seen: print(seen["state"]), delay=1)
+    assert_type(status, dict[str, Any])
+    assert_type(helper.wait_for_task_group(queue, "G", on_change=lambda seen: seen.total, max_delay=9), Counter[str])
+    assert_type(helper.wait_for_indexed_task(index, "a.b", on_change=print), dict[str, Any])
+    assert_type(helper.wait_for_artifact(queue, "T", "a", 0, timeout=None), dict[str, Any])
+    assert_type(helper.task_log_lines(queue, "T", "0", name="private/log", silence=9, delay=1), Iterator[str])
+    assert_type(helper.resubmittable(queue.task("T")), CreateTaskRequest)
+    queue.createTask("T", helper.resubmittable(task, now=EXPIRES))
+    try:
+        helper.wait_for_task(queue, "T")
+    except helper.WaitTimeoutError as exc:
+        assert_type(exc.last, Any)
+    except (helper.ArtifactMissingError, helper.ConfigurationError, helper.SecretError) as exc:
+        print(exc)
+    day = datetime.timedelta(days=1)
+    assert_type(helper.upload_artifact(queue, "public/x", "text", "text/plain", day), str)
+    assert_type(tc.upload_artifact("public/x", b"bytes", "x/y", day), str)
+
+
+async def helpers_in_async_code(
+    queue: taskcluster.aio.Queue, index: taskcluster.aio.Index, secrets: taskcluster.aio.Secrets
+) -> None:
+    """The same, awaited; what is called may be a coroutine function."""
+    helper = taskcluster.aio.helper
+
+    async def change(seen: dict[str, Any] | None) -> None:
+        print(seen)
+
+    assert_type(await helper.load_secrets(secrets, "s", prefixes=["a"], required=["b"]), dict[str, Any])
+    assert_type(await helper.load_secrets(None, "s", local_secrets={}), dict[str, Any])
+    assert_type(await helper.wait_for_task(queue, "T", timeout=3, on_change=change), dict[str, Any])
+    assert_type(await helper.wait_for_task_group(queue, "G", on_change=print), Counter[str])
+    assert_type(await helper.wait_for_indexed_task(index, "a.b", on_change=change), dict[str, Any])
+    assert_type(await helper.wait_for_artifact(queue, "T", "a", on_change=change), dict[str, Any])
+    assert_type(helper.task_log_lines(queue, "T"), AsyncIterator[str])

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 from taskcluster_queue.types import CreateTaskRequest
 
 import taskcluster
 import taskcluster.aio
+import taskcluster.aio.download
+import taskcluster.aio.helper
+import taskcluster.download
+import taskcluster.helper
+import taskcluster.upload
 
 task: CreateTaskRequest
 queue = taskcluster.Queue({"rootUrl": "https://tc.example.com"})
@@ -52,6 +59,61 @@ events.taskCompleted(taskId=["T"])  # error
 events.taskCompletd()  # error
 
 
+# Transfers.
+service = taskcluster.Object({"rootUrl": "https://tc.example.com"})
+put = taskcluster.upload.uploadFromBuf
+get = taskcluster.download
+
+
+class AsyncReader:
+    """For async code."""
+
+    async def read(self, max_size: int = -1) -> bytes:
+        return b""
+
+
+class TextWriter:
+    """For text."""
+
+    def write(self, data: str) -> None:
+        return None
+
+
+put(projectId="p", name="n", contentType="x/y", expires="2030", data="text", objectService=service)  # error
+put(projectId="p", name="n", contentType="x/y", expires="2030", data=b"")  # error
+put(projectID="p", name="n", contentType="x/y", expires="2030", data=b"", objectService=service)  # error
+put(projectId="p", name="n", contentType="x/y", expires=1, data=b"", objectService=service)  # error
+taskcluster.upload.upload(
+    projectId="p",
+    name="n",
+    contentType="x/y",
+    contentLength=1,
+    expires="2030",
+    readerFactory=AsyncReader,  # error
+    objectService=service,
+)
+get.download(name="n", writerFactory=io.BytesIO(), objectService=service)  # error
+get.download(name="n", writerFactory=TextWriter, objectService=service)  # error
+get.download(name="n", objectService=service)  # error
+get.downloadToFile(io.StringIO(), name="n", objectService=service)  # error
+get.downloadToBuf("n", objectService=service)  # error
+get.downloadToBuf(name="n", objectService=service)[0].encode()  # error
+get.downloadTaskArtifacts("T", "*", "to", queueService=queue, concurrency="2")  # error
+get.getArtifactContent("T", "a", queueService=queue)["key"]  # error
+get.getArtifactContent("T", "a", queueService=queue, progress=3)  # error
+
+# The helper.
+taskcluster.helper.wait_for_task(service, "T")  # error
+taskcluster.helper.wait_for_task(queue, "T", timeout="3")  # error
+taskcluster.helper.wait_for_task(queue, taskID="T")  # error
+taskcluster.helper.wait_for_task_group(queue, "G")["completed"].upper()  # error
+taskcluster.helper.load_secrets(queue, "s")  # error
+taskcluster.helper.load_secrets(None, "s", existing=["a"])  # error
+taskcluster.helper.resubmittable("T")  # error
+for line in taskcluster.helper.task_log_lines(queue, "T"):
+    line.decode()  # error
+
+
 async def in_async_code() -> None:
     """What belongs to the other mode."""
     async with taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}) as async_queue:
@@ -62,4 +124,11 @@ async def in_async_code() -> None:
         for _ in async_queue.paginate(async_queue.listTaskGroup, "G"):  # error
             pass
         async for _ in queue.paginate(queue.listTaskGroup, "G"):  # error
+            pass
+        await taskcluster.helper.wait_for_task(queue, "T")  # error
+        await taskcluster.aio.helper.wait_for_task(queue, "T")  # error
+        taskcluster.helper.wait_for_task(async_queue, "T")  # error
+        taskcluster.aio.helper.load_secrets(None, "s")["key"]  # error
+        taskcluster.aio.download.downloadToBuf(name="n", objectService=service)[0]  # error
+        for _ in taskcluster.aio.helper.task_log_lines(async_queue, "T"):  # error
             pass

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from taskcluster.exceptions import TaskclusterFailure
 
 from . import logs, waiting
 from .async_drive import lines_of, result_of
@@ -50,7 +53,10 @@ async def load_secrets(
         return wanted.of(wanted.local)
     if secrets_service is None:
         raise ConfigurationError("secrets_service must be a taskcluster.aio.Secrets, unless local_secrets are given")
-    return wanted.of((await secrets_service.get(secret_name))["secret"])
+    answer: Any = secrets_service.get(secret_name)
+    if not inspect.isawaitable(answer):
+        raise TaskclusterFailure("an async function needs an async client, such as taskcluster.aio.Secrets")
+    return wanted.of((await answer)["secret"])
 
 
 async def wait_for_task(

@@ -18,7 +18,7 @@ from .limits import limited
 if TYPE_CHECKING:
     from .streams import Stream
 
-__all__ = ["lines_of", "result_of"]
+__all__ = ["lines_of", "plain", "result_of"]
 
 T = TypeVar("T")
 
@@ -51,11 +51,11 @@ class _Driver(Generic[T]):
 
     def _do(self, effect: Ask | Sleep | Deliver | Fetch | Read) -> Any:
         if isinstance(effect, Ask):
-            return _plain(_asked(effect), "a sync function needs a sync client, such as taskcluster.Queue")
+            return plain(_asked(effect), "a sync function needs a sync client, such as taskcluster.Queue")
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
         if isinstance(effect, Deliver):
-            return _plain(effect.handler(effect.page), "on_change of a sync function must not be a coroutine function")
+            return plain(effect.handler(effect.page), "on_change of a sync function must not be a coroutine function")
         if self._stream is None:
             from .streams import Stream
 
@@ -81,7 +81,8 @@ def _asked(effect: Ask) -> Any:
         LIMITS.reset(before)
 
 
-def _plain(answer: Any, otherwise: str) -> Any:
+def plain(answer: Any, otherwise: str) -> Any:
+    """Return an answer; raise TaskclusterFailure with the text `otherwise` where it is to be awaited."""
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

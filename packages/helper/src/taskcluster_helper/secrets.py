@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcluster.shapes import is_mapping
 
+from .drive import plain
 from .exceptions import ConfigurationError, SecretError
 from .redacted import SecretValues
 
@@ -114,4 +115,7 @@ def load_secrets(
         return wanted.of(wanted.local)
     if secrets_service is None:
         raise ConfigurationError("secrets_service must be a taskcluster.Secrets, unless local_secrets are given")
-    return wanted.of(secrets_service.get(secret_name)["secret"])
+    needs = (
+        "a sync function needs a sync client, such as taskcluster.Secrets; taskcluster.aio.helper has the async twin"
+    )
+    return wanted.of(plain(secrets_service.get(secret_name), needs)["secret"])

@@ -249,6 +249,13 @@ def test_load_secrets_gives_the_secrets_value_as_a_dict(mode: Any, local: LocalT
     assert isinstance(found, dict)
 
 
+def test_load_secrets_by_a_client_of_the_other_mode_is_told(mode: Any, local: LocalTaskcluster) -> None:
+    with_secret(local)
+    other = taskcluster.aio if mode.module is taskcluster else taskcluster
+    with pytest.raises(TaskclusterFailure, match=r"needs an? (a?)sync client"):
+        mode.run(mode.helper.load_secrets(other.Secrets(local.options()), "project/bot"))
+
+
 def test_load_secrets_does_the_documented_example(mode: Any, local: LocalTaskcluster) -> None:
     with_secret(local)
     existing = {"environment": "dev"}
