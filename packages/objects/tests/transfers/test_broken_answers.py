@@ -22,8 +22,8 @@ from .test_faults import assert_secret_free
 
 pytestmark = pytest.mark.usefixtures("leaks")
 
-DATA = random.Random(4).randbytes(2_500_000)
-CUT = 1_000_000
+DATA = random.Random(4).randbytes(800_000)
+CUT = 300_000
 
 
 @pytest.fixture

@@ -288,7 +288,7 @@ def test_async_failures_of_storage_are_caught_by_old_and_new_handlers(
     if mode.name == "async":
         old = aiohttp.ClientError if ending == "closed" else asyncio.TimeoutError
     for call in (mode.get, mode.put):
-        for handled in (taskcluster.TaskclusterFailure, taskcluster.TaskclusterConnectionError, old):
+        for handled in (taskcluster.TaskclusterConnectionError, old):
             deployment.faults.extend([leaves("close" if ending == "closed" else "stall")] * 2)
             given = ("x",) if call == mode.get else ()
             more = {} if call == mode.get else {"data": DATA, "name": taskcluster.slugId()}
