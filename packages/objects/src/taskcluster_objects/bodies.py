@@ -10,7 +10,7 @@ import io
 import os
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from taskcluster.exceptions import TaskclusterFailure
 
@@ -243,7 +243,7 @@ class FileWriter:
         """
         view = memoryview(data)
         while view:
-            taken: int | None = self._file.write(view)
+            taken = cast("int | None", self._file.write(view))
             if taken is None and not isinstance(self._file, io.RawIOBase):
                 # Of those that write in their own way, many do not say what they return: it is all of it.
                 return

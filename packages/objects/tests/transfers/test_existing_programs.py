@@ -293,8 +293,8 @@ def test_async_failures_of_storage_are_caught_by_old_and_new_handlers(
             given = ("x",) if call == mode.get else ()
             more = {} if call == mode.get else {"data": DATA, "name": taskcluster.slugId()}
             with pytest.raises(handled):
-                call(*given, **more, maxRetries=1, options={"timeout": 0.1 if ending == "silent" else 5})
-            assert not deployment.faults
+                call(*given, **more, maxRetries=1, options={"timeout": 0.2 if ending == "silent" else 5})
+            deployment.wait_until(lambda: not deployment.faults)
 
 
 def test_what_a_transfer_raises_can_be_pickled(mode: Mode, deployment: Deployment) -> None:

@@ -139,6 +139,7 @@ def test_a_silent_storage_is_asked_again_as_often_as_is_said(mode: Mode, deploym
         deployment.faults.extend([fault] * 3)
         with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
             mode.get("x", maxRetries=2, options={"timeout": 0.2})
+        deployment.wait_until(lambda: deployment.open == 0)
         assert len(deployment.stored_requests) == 3
         if mode.name == "async":
             assert isinstance(caught.value, asyncio.TimeoutError)
@@ -148,6 +149,7 @@ def test_storage_that_does_not_answer_an_upload_is_a_time_out(mode: Mode, deploy
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.put(data=bytes(100_000), maxRetries=1, options={"timeout": 0.2})
+    deployment.wait_until(lambda: deployment.open == 0)
     assert len(deployment.stored_requests) == 2
     assert deployment.finished == {}
     if mode.name == "async":
