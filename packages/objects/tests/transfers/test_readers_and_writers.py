@@ -111,7 +111,8 @@ def test_a_writer_is_given_every_byte_exactly_once_over_several_connections(mode
     deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
     writers: list[Listing] = []
     mode.get("x", "download", writerFactory=lambda: writers.append(Listing()) or writers[-1])  # type: ignore[func-returns-value]
-    assert [b"".join(each.given) for each in writers] == [DATA]
+    # One that was given nothing stood for an attempt of which nothing was read before it broke off.
+    assert [b"".join(each.given) for each in writers if each.given] == [DATA]
 
 
 class Narrow(io.FileIO):
