@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from taskcluster_local.endpoints import references
 from taskcluster_local.timestamps import to_wire
 
+pytestmark = pytest.mark.once
+
 ROOT = "static/taskcluster/root"
 SLUG = "aaaaaaaaQ0C0000000000A"
 START = datetime(2030, 3, 1, 12, 0, 0, 123000)

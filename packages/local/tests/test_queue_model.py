@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings, strategies
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,6 +18,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+pytestmark = pytest.mark.once
 
 ROOT = "/api/queue/v1"
 PRIORITIES = ("lowest", "very-low", "low", "medium", "high", "very-high", "highest")

@@ -20,7 +20,7 @@ from .conftest import Mode
 from .deployment import SECRET, Blob, Deployment, Fault, Received, answers, breaks, head, storage
 from .test_faults import assert_secret_free
 
-pytestmark = pytest.mark.usefixtures("leaks")
+pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
 
 DATA = random.Random(4).randbytes(800_000)
 CUT = 300_000

@@ -15,6 +15,8 @@ import pytest
 from .conftest import Mode
 from .deployment import Blob, Deployment
 
+pytestmark = pytest.mark.once
+
 resource = pytest.importorskip("resource", reason="needs limits of files' sizes")
 
 DATA = bytes(3_000_000)

@@ -16,7 +16,7 @@ from taskcluster.exceptions import TaskclusterConnectionError
 from .conftest import Mode
 from .deployment import Blob, Deployment, breaks, leaves, storage
 
-pytestmark = pytest.mark.usefixtures("leaks")
+pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
 
 TIMEOUT = 0.6
 LONGER = 0.9
