@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -179,6 +180,7 @@ def normal_root_url(root_url: Any) -> str:
     return root_url.rstrip("/")
 
 
+@functools.lru_cache(maxsize=256)
 def _is_root_url(text: str) -> bool:
     # urlsplit takes out some white space by itself, and so would not see it.
     if "?" in text or "#" in text or any(character.isspace() or character < " " for character in text):
