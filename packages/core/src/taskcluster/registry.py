@@ -103,7 +103,6 @@ class Registry:
         self._offers: dict[str, list[_Offer]] = {}
         self._claims: dict[_Claim, list[_Offer]] = {}
         self._lost: dict[str, str] = {}
-        self._services: dict[str, Service] = {}
         self._classes: dict[tuple[str, str], Any] = {}
 
     @functools.cached_property
@@ -138,7 +137,8 @@ class Registry:
         """Return every installed service by its name, all plugins loaded."""
         with self._lock:
             self._load_all()
-            return dict(self._services)
+            standing = [offer for name, offers in self._offers.items() if name not in self._lost for offer in offers]
+            return {offer.service.name: offer.service for offer in standing}
 
     def service(self, name: str) -> Service:
         """Return a service by any spelling of its name: `purge-cache`, `purge_cache`, `purgeCache`, `purgecache`.
@@ -340,8 +340,6 @@ class Registry:
             for name, offers in self._offers.items()
             if (reason := self._reason_against(offers)) is not None
         }
-        standing = [offer for name, offers in self._offers.items() if name not in self._lost for offer in offers]
-        self._services = {offer.service.name: offer.service for offer in standing}
 
     def _reason_against(self, offers: Iterable[_Offer]) -> str | None:
         """Return which name a plugin loses to another one, or None where it keeps all it claims.
