@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from taskcluster.awaitables import plain
 from taskcluster.client import LIMITS
 from taskcluster.exceptions import TaskclusterFailure
 
@@ -18,7 +18,7 @@ from .limits import limited
 if TYPE_CHECKING:
     from .streams import Stream
 
-__all__ = ["lines_of", "plain", "result_of"]
+__all__ = ["lines_of", "result_of"]
 
 T = TypeVar("T")
 
@@ -79,15 +79,6 @@ def _asked(effect: Ask) -> Any:
         return effect.call()
     finally:
         LIMITS.reset(before)
-
-
-def plain(answer: Any, otherwise: str) -> Any:
-    """Return an answer; raise TaskclusterFailure with the text `otherwise` where it is to be awaited."""
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
-        raise TaskclusterFailure(otherwise)
-    return answer
 
 
 @contextmanager

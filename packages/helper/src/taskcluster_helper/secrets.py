@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from taskcluster.awaitables import plain
 from taskcluster.shapes import is_mapping
 
-from .drive import plain
 from .exceptions import ConfigurationError, SecretError
 from .redacted import SecretValues
 

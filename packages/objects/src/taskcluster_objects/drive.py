@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.awaitables import plain
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.messages import Request
 from taskcluster.options import timeouts
@@ -275,11 +276,7 @@ _OF_ASYNC_CODE = "must not be async in a sync function: use its twin in taskclus
 
 def _plain(answer: Any, whose: str) -> Any:
     """Return what a function of the caller's returned; raise TaskclusterFailure where it is to be awaited."""
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
-        raise TaskclusterFailure(f"{whose} {_OF_ASYNC_CODE}")
-    return answer
+    return plain(answer, f"{whose} {_OF_ASYNC_CODE}")
 
 
 def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:
