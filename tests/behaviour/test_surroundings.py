@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
+import shutil
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
+import requests
 import trustme
 
 import taskcluster
 import taskcluster.aio
 
-from .drive import CREDENTIALS, Drive
+from .drive import Drive
 from .server import Proxy, Server, closed_port, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
@@ -30,17 +34,73 @@ def test_a_certificate_of_an_unknown_authority_is_refused(drive: Drive, tls_serv
     assert tls_server.received == []
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_sync_clients_trust_the_authorities_that_requests_would(
-    tls_server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, variable: str
+def variables_of(authority: Authority, tmp_path: Path) -> dict[str, dict[str, str]]:
+    """Return ways to name the authority's certificate in the environment."""
+    file = str(authority[1])
+    directory = tmp_path / "hashed"
+    directory.mkdir()
+    shutil.copy(file, directory / "authority.pem")
+    subprocess.run(["openssl", "rehash", str(directory)], check=True)
+    return {
+        "REQUESTS_CA_BUNDLE": {"REQUESTS_CA_BUNDLE": file, "CURL_CA_BUNDLE": "/nowhere"},
+        "CURL_CA_BUNDLE": {"CURL_CA_BUNDLE": file, "SSL_CERT_FILE": "/nowhere"},
+        "SSL_CERT_FILE": {"SSL_CERT_FILE": file},
+        "SSL_CERT_DIR": {"SSL_CERT_DIR": f"/nowhere:{directory}"},
+        "a directory": {"REQUESTS_CA_BUNDLE": str(directory)},
+    }
+
+
+@pytest.mark.parametrize(
+    "way", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "a directory"]
+)
+def test_authorities_of_the_environment_are_trusted(
+    drive: Drive, tls_server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
-    with taskcluster.Queue({"rootUrl": tls_server.root_url, "maxRetries": 0, "credentials": CREDENTIALS}) as queue:
-        with pytest.raises(taskcluster.TaskclusterConnectionError):
-            queue.task(TASK)
-        monkeypatch.setenv(variable, str(authority[1]))
-        assert [queue.task(TASK) for _ in range(5)] == [{}] * 5
+    client = drive.client(rootUrl=tls_server.root_url, maxRetries=0)
+    with pytest.raises(taskcluster.TaskclusterConnectionError):
+        client.task(TASK)
+    for name, value in variables_of(authority, tmp_path)[way].items():
+        monkeypatch.setenv(name, value)
+    assert [client.task(TASK) for _ in range(5)] == [{}] * 5
     assert len({request.connection for request in tls_server.received}) == 1
-    tls_server.wait_until(lambda: tls_server.open == 0)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_unusable_certificates_raise_before_connecting(
+    drive: Drive,
+    tls_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+    content: str | None,
+) -> None:
+    path = tmp_path / "certificates.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(variable, str(path))
+    with pytest.raises(taskcluster.TaskclusterFailure, match=variable) as caught:
+        drive.client(rootUrl=tls_server.root_url, maxRetries=0).task(TASK)
+    assert type(caught.value) is taskcluster.TaskclusterFailure
+    assert tls_server.connections == 0
+
+
+def test_unusable_certificates_do_not_matter_to_http(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    assert drive.client().task(TASK) == {}
+
+
+@pytest.mark.parametrize("how", ["verify", "REQUESTS_CA_BUNDLE"])
+def test_a_session_without_its_bundle_raises(tls_server: Server, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    with requests.Session() as session:
+        if how == "verify":
+            session.verify = "/nowhere"
+        else:
+            monkeypatch.setenv(how, "/nowhere")
+        with pytest.raises(taskcluster.TaskclusterFailure, match="REQUESTS_CA_BUNDLE") as caught:
+            taskcluster.Queue({"rootUrl": tls_server.root_url}, session).ping()
+    assert type(caught.value) is taskcluster.TaskclusterFailure
+    assert tls_server.connections == 0
 
 
 def test_a_requests_session_brings_its_own_authorities(tls_server: Server, authority: Authority) -> None:
@@ -120,8 +180,14 @@ def test_the_proxy_of_the_environment_carries_calls_as_they_were_signed(
 
 @pytest.mark.parametrize(
     ("host", "exempt"),
-    [("127.0.0.1", "127.0.0.1"), ("localhost", "example.com, localhost:{port}"), ("localhost", "*")],
-    ids=["by address", "by name and port", "all"],
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "10.0.0.0/8 127.0.0.0/8"),
+        ("127.0.0.1", "127.0.0.1:{port}"),
+        ("localhost", "example.com, localhost:{port}"),
+        ("localhost", "*"),
+    ],
+    ids=["address", "network", "address and port", "name and port", "all"],
 )
 def test_hosts_exempt_from_the_proxy_are_called_directly(
     drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, host: str, exempt: str
@@ -137,6 +203,49 @@ def test_hosts_that_are_not_exempt_are_not(drive: Drive, proxy: Proxy, monkeypat
     monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.2")
     assert drive.client().task(TASK) == {}
     assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+@pytest.mark.parametrize(
+    "value", ["ftp://user:marker@127.0.0.1", "http://", "http://user:marker@", "http://127.0.0.1:x", "http://[::1"]
+)
+def test_an_unusable_proxy_raises_before_connecting(
+    drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(taskcluster.TaskclusterFailure, match=variable) as caught:
+        drive.client(maxRetries=0).task(TASK)
+    assert type(caught.value) is taskcluster.TaskclusterFailure
+    assert "marker" not in str(caught.value)
+    assert server.connections == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4"])
+def test_a_socks_proxy_raises_where_it_is_not_supported(
+    drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:1080")
+    hint = {"sync": r"requests\[socks\]", "async": "aiohttp-socks"}[drive.mode]
+    with pytest.raises(taskcluster.TaskclusterFailure, match=hint) as caught:
+        drive.client(maxRetries=0).task(TASK)
+    assert type(caught.value) is taskcluster.TaskclusterFailure
+    assert server.connections == 0
+
+
+def test_a_proxy_without_a_scheme_is_used(
+    drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")
+    assert drive.client().task(TASK) == {}
+    assert len(proxy.asked) == 1
+
+
+def test_cookies_are_not_stored(drive: Drive, server: Server) -> None:
+    server.otherwise = respond(200, {}, {"Set-Cookie": "a=b; Path=/"})
+    for client in (drive.client(), drive.client(rootUrl=server.root_url.replace("127.0.0.1", "localhost"))):
+        assert [client.task(TASK), client.task(TASK)] == [{}, {}]
+    assert [request.headers.get("cookie") for request in server.received] == [None] * 4
 
 
 def test_a_proxy_set_or_unset_later_counts_from_then_on(

@@ -63,6 +63,10 @@ LOOKS_AT_THE_WORLD = {
     ("hawk", "new_nonce"): "is itself the source of nonces that calls are given as an argument",
     ("slugs", "slugId"): "is itself the source of slugIds",
     ("transport.environment", "snapshot"): "a transport's proxies and certificates are those of the environment",
+    ("transport.environment", "_is_exempt"): "the same",
+    ("transport.environment", "ca_bundle"): "the same",
+    ("transport.environment", "trust"): "the same",
+    ("transport.requests", "environment_arguments"): "the same",
 }
 """The functions below the top that may read a clock, chance or the environment, each with its reason."""
 

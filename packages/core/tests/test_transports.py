@@ -26,9 +26,11 @@ PROXY = "http://proxy.example.com:3128"
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Empty the environment of all that HTTP libraries read; the value sets variables."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
     def set_variables(**values: str) -> None:
         for name, value in values.items():
@@ -68,6 +70,8 @@ def test_the_proxy_of_a_url_is_that_of_the_environment(
         {"all_proxy": PROXY},
         {"REQUESTS_CA_BUNDLE": "/ca"},
         {"CURL_CA_BUNDLE": "/ca"},
+        {"SSL_CERT_FILE": "/ca"},
+        {"SSL_CERT_DIR": "/ca"},
     ],
 )
 def test_a_change_of_what_the_libraries_read_is_noticed(

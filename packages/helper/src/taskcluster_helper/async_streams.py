@@ -10,8 +10,7 @@ from yarl import URL
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
-from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut
-from taskcluster.transport.environment import proxy_for
+from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut, environment_arguments
 
 __all__ = ["AsyncStream"]
 
@@ -40,7 +39,10 @@ class AsyncStream:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEFAULT_TIMEOUT[0], sock_read=silence)
         try:
             response = self._response = await self._session.get(
-                URL(url, encoded=True), headers={"User-Agent": user_agent}, timeout=timeout, proxy=proxy_for(url)
+                URL(url, encoded=True),
+                headers={"User-Agent": user_agent},
+                timeout=timeout,
+                **environment_arguments(url),
             )
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as exc:
             raise self._broken(exc) from None

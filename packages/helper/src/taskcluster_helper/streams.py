@@ -12,6 +12,7 @@ import urllib3.exceptions
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
+from taskcluster.transport.requests import environment_arguments
 
 __all__ = ["Stream"]
 
@@ -19,11 +20,18 @@ _CHUNK = 64 * 1024
 
 
 class _Session(requests.Session):
-    """Sends no credentials, not even those of a netrc file."""
+    """Sends no credentials, not even those of a netrc file, and reads the environment as core does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.auth = lambda request: request
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        return {**environment_arguments(str(url)), "stream": stream}
+
+    def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> dict[str, str]:
+        proxies = environment_arguments(str(prepared_request.url))["proxies"]
+        return dict(proxies)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         pass

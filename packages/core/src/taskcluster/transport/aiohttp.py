@@ -15,9 +15,16 @@ from .. import messages
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
 from .deadlines import Deadlines
-from .environment import proxy_for, snapshot
+from .environment import proxy_for, snapshot, trust
 
-__all__ = ["AiohttpTransport", "ConnectionFailed", "ConnectionTimedOut", "ServerFailure", "own_session"]
+__all__ = [
+    "AiohttpTransport",
+    "ConnectionFailed",
+    "ConnectionTimedOut",
+    "ServerFailure",
+    "environment_arguments",
+    "own_session",
+]
 
 
 # aiohttp's `code` is a deprecated name of `status`; the server's error code goes before it.
@@ -53,6 +60,7 @@ class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
 
 def own_session(**arguments: Any) -> aiohttp.ClientSession:
     """Return a session for a client's or a transfer's own requests; takes what aiohttp.ClientSession takes."""
+    arguments.setdefault("cookie_jar", aiohttp.DummyCookieJar())
     session = aiohttp.ClientSession(**arguments)
     # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
     # by no observer. It has no public switch for this.
@@ -70,7 +78,7 @@ class AiohttpTransport:
 
     def __init__(self, user_agent: str) -> None:
         self._user_agent = user_agent
-        self._proxy: tuple[Any, str | None] | None = None
+        self._known: tuple[Any, dict[str, Any]] | None = None
         self._deadlines: Deadlines | None = None
         self._without_total: tuple[aiohttp.ClientTimeout, aiohttp.ClientTimeout] | None = None
 
@@ -148,7 +156,7 @@ class AiohttpTransport:
             "timeout": timeout,
         }
         if not given:
-            arguments["proxy"] = self._environment_proxy(request.url)
+            arguments |= self._environment(request.url)
         if request.body is not None:
             arguments["data"] = _body(request.body)
         elif request.method != "GET":
@@ -178,12 +186,28 @@ class AiohttpTransport:
             self._deadlines = Deadlines(loop)
         return self._deadlines.within(seconds)
 
-    def _environment_proxy(self, url: str) -> str | None:
+    def _environment(self, url: str) -> dict[str, Any]:
         # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
         key = (snapshot(url), url[: url.find("/", 8)])
-        if self._proxy is None or self._proxy[0] != key:
-            self._proxy = (key, proxy_for(url))
-        return self._proxy[1]
+        if self._known is None or self._known[0] != key:
+            self._known = (key, environment_arguments(url))
+        return self._known[1]
+
+
+def environment_arguments(url: str) -> dict[str, Any]:
+    """Return the arguments of ClientSession.request for the environment's proxy and certificates.
+
+    Raises:
+        TaskclusterFailure: The environment names a proxy or certificates that aiohttp cannot use.
+    """
+    proxy = proxy_for(url)
+    if proxy is not None and proxy.startswith("socks"):
+        raise TaskclusterFailure(
+            "the environment sets a SOCKS proxy, which async code cannot use by itself: set an http:// or https:// "
+            "proxy, or pass a session= with a connector for SOCKS proxies (PyPI: aiohttp-socks)"
+        )
+    context = trust() if "https" in (url[:5].lower(), (proxy or "")[:5]) else None
+    return {"proxy": proxy} if context is None else {"proxy": proxy, "ssl": context}
 
 
 @lru_cache(maxsize=16)

@@ -1,34 +1,140 @@
-"""What the environment says of proxies and certificates, remembered for as long as it says the same."""
+"""Proxies and certificate authorities as the environment sets them, with one meaning for sync and async code.
+
+The variables are those of requests and OpenSSL: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` in lower or
+upper case, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import ssl
 import urllib.request
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-__all__ = ["proxy_for", "snapshot"]
+from ..exceptions import TaskclusterFailure
 
-_NAMES = {
-    "http": ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
-    "https": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+__all__ = ["ca_bundle", "proxy_for", "snapshot", "trust"]
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = {
+    scheme: (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY") for scheme in ("http", "https")
 }
+_NAMES = {"http": _PROXIES["http"], "https": (*_PROXIES["https"], *_BUNDLES, *_OPENSSL)}
+_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_ENTRY = re.compile(r"(?:\[([^]]*)]|([^\[\]]*?))(?::(\d+))?")
+"""A host or network of no_proxy, IPv6 in brackets if a port follows."""
 
 
 def snapshot(url: str) -> tuple[str | None, ...]:
-    """Return the variables that HTTP libraries read for a URL; equal snapshots mean equal settings.
+    """Return the values of all variables that matter for a URL; equal snapshots mean equal settings.
 
-    It is taken before each request, and every variable takes its time: only those that can matter are read.
+    Every request takes one, and each lookup takes time, so no_proxy is read only if there is a proxy.
     """
     values = tuple(map(os.environ.get, _NAMES[url.partition(":")[0].lower()]))
     return (*values, *map(os.environ.get, ("no_proxy", "NO_PROXY"))) if any(values) else values
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment sets for a URL, or None."""
+    """Return the URL of the proxy for a request to `url`, or None.
+
+    Raises:
+        TaskclusterFailure: The variable's value is not the address of an HTTP or SOCKS proxy.
+    """
     parts = urlsplit(url)
-    host = parts.hostname or ""
     proxies = urllib.request.getproxies()
-    # proxy_bypass wants the port too, for a no_proxy that names one.
-    if urllib.request.proxy_bypass(host) or (parts.port and urllib.request.proxy_bypass(f"{host}:{parts.port}")):
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or _is_exempt(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    return _checked(f"{parts.scheme}_proxy" if proxies.get(parts.scheme) else "all_proxy", proxy)
+
+
+def _checked(variable: str, proxy: str) -> str:
+    # As for requests and curl, an address without a scheme is that of an HTTP proxy.
+    address = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(address)
+        usable = bool(parts.scheme in _SCHEMES and parts.hostname and (parts.port is None or parts.port))
+    except ValueError:
+        usable = False
+    if not usable:
+        # The value may hold a password, so it is not part of the message.
+        raise TaskclusterFailure(
+            f"the environment variable {variable} (or {variable.upper()}) must be the address of a proxy, such as "
+            f"http://proxy.example.com:3128, with one of the schemes {', '.join(_SCHEMES)}"
+        )
+    return address
+
+
+def _is_exempt(host: str, port: int) -> bool:
+    exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if any(_matches(entry, host, port) for entry in re.split(r"[\s,]+", exempt.lower())):
+        return True
+    # Where the system has proxy settings of its own, they have exceptions too.
+    return bool(urllib.request.proxy_bypass(host))
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    try:
+        # Before the port is looked for: an IPv6 address without brackets consists of colons.
+        return ip_address(host) in ip_network(entry, strict=False)
+    except ValueError:
+        pass
+    found = _ENTRY.fullmatch(entry)
+    if found is None or (found[3] and int(found[3]) != port):
+        return False
+    name = (found[1] or found[2]).removeprefix("*").lstrip(".")
+    try:
+        return ip_address(host) in ip_network(name, strict=False)
+    except ValueError:
+        return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def ca_bundle() -> str | None:
+    """Return the file or directory that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, the first that is set, or None."""
+    return next(filter(None, map(os.environ.get, _BUNDLES)), None)
+
+
+def trust() -> ssl.SSLContext | None:
+    """Return a TLS context that trusts the authorities that the environment names; None if it names none.
+
+    REQUESTS_CA_BUNDLE goes before CURL_CA_BUNDLE, and both before SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads.
+
+    Raises:
+        TaskclusterFailure: A file or directory does not exist or holds no certificates.
+    """
+    return _trust(*map(os.environ.get, (*_BUNDLES, *_OPENSSL)))
+
+
+@lru_cache(maxsize=4)
+def _trust(requests: str | None, curl: str | None, file: str | None, directory: str | None) -> ssl.SSLContext | None:
+    variable, bundle = ("REQUESTS_CA_BUNDLE", requests) if requests else ("CURL_CA_BUNDLE", curl)
+    try:
+        if bundle:
+            is_directory = os.path.isdir(bundle)
+            context = ssl.create_default_context(
+                cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+            )
+        elif file or directory:
+            variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
+            if file:
+                # OpenSSL itself ignores a file that it cannot read, and then trusts nobody.
+                ssl.create_default_context(cafile=file)
+            elif not any(map(os.path.isdir, (directory or "").split(os.pathsep))):
+                raise FileNotFoundError("no such directory")
+            context = ssl.create_default_context()
+        else:
+            return None
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise TaskclusterFailure(
+            f"the environment variable {variable} must name certificates to trust, in PEM format: "
+            f"{bundle or file or directory!r}: {reason}"
+        ) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context

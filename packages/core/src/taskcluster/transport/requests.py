@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import requests
 import requests.adapters
 import requests.sessions
+import requests.utils
 import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
@@ -34,14 +36,14 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import default_user_agent
 
 from .. import messages
-from ..exceptions import TaskclusterConnectionError
-from .environment import snapshot
+from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
+from .environment import ca_bundle, proxy_for, snapshot, trust
 from .heads import PlainResponse, read_plain_heads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Body", "RequestsTransport"]
+__all__ = ["Body", "RequestsTransport", "environment_arguments"]
 
 _POOL_SIZE = 100
 """Connections kept to one host: so many threads can share a client without waiting or reconnecting."""
@@ -85,20 +87,43 @@ class _Route(NamedTuple):
 
     @classmethod
     def to(cls, root: str, adapter: HTTPAdapter, settings: dict[str, Any]) -> _Route:
-        """Find the way that requests would take.
+        """Return the route that the settings of the environment mean.
 
         Raises:
+            TaskclusterFailure: The environment names certificates or a proxy that cannot be used.
             urllib3.exceptions.LocationValueError: There is no host.
-            OSError: There is no such file of certificates.
         """
-        request = PreparedRequest()
-        request.url = url = f"{root}/"
-        # requests leaves these methods without types.
-        untyped: Any = adapter
-        proxies, verify, cert = settings["proxies"], settings["verify"], settings["cert"]
-        pool = untyped.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
-        untyped.cert_verify(pool, url, verify, cert)
-        return cls(root, settings, pool, untyped.request_url(request, proxies)[:-1])
+        tls = root.lower().startswith("https:")
+        proxy = next(iter(settings["proxies"].values()), None)
+        # An https proxy is verified as the deployment is.
+        context = (trust() or _usual_trust()) if tls or (proxy or "").startswith("https:") else None
+        # requests leaves this method without types.
+        manager: Any = adapter.poolmanager
+        if proxy is not None:
+            manager = _proxy_manager(adapter, proxy, context)
+        pool = manager.connection_from_url(f"{root}/", pool_kwargs={"ssl_context": context} if context else None)
+        # HTTP proxies are sent the complete URL of what is not encrypted.
+        return cls(root, settings, pool, root if proxy is not None and not tls and proxy.startswith("http") else "")
+
+
+@lru_cache(maxsize=1)
+def _usual_trust() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _proxy_manager(adapter: HTTPAdapter, proxy: str, context: ssl.SSLContext | None) -> Any:
+    # requests leaves this method without types.
+    untyped: Any = adapter
+    if not proxy.startswith("socks"):
+        return untyped.proxy_manager_for(proxy, proxy_ssl_context=context)
+    try:
+        return untyped.proxy_manager_for(proxy)
+    except requests.exceptions.InvalidSchema:
+        raise TaskclusterFailure(
+            "the environment sets a SOCKS proxy, which needs PySocks: pip install 'requests[socks]'"
+        ) from None
 
 
 class Body:
@@ -202,7 +227,7 @@ class RequestsTransport:
         try:
             with _discreet:
                 return self._sent(request)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise TaskclusterConnectionError(_says(request, exc), exc) from exc
 
     def open(self, request: messages.Request, body: Iterable[bytes] | None = None) -> Body:
@@ -218,7 +243,7 @@ class RequestsTransport:
         try:
             with _discreet:
                 return self._opened(request, body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             # Not chained: the text of requests' exceptions holds the URL, which may be a signed one.
             raise TaskclusterConnectionError(_says(request, exc), None) from None
 
@@ -370,15 +395,31 @@ class RequestsTransport:
         prepared.hooks = session.hooks
 
     def _environment(self, session: requests.Session, url: str) -> dict[str, Any]:
-        """Return proxies and certificates as requests would, worked out again when the environment changes."""
+        """Return the arguments of Session.send for proxies and certificates, computed when the environment changes."""
         if session is self.given:
-            return dict(session.merge_environment_settings(url, {}, None, None, None))
+            settings = dict(session.merge_environment_settings(url, {}, None, None, None))
+            _check_exists(settings["verify"], url)
+            return settings
         key = (snapshot(url), _root(url))
         known = self._settings
         if known is None or known[0] != key:
             # Other threads may put another deployment's in its place at any time.
-            known = self._settings = (key, dict(session.merge_environment_settings(url, {}, None, None, None)))
+            known = self._settings = (key, environment_arguments(url))
         return known[1]
+
+
+def environment_arguments(url: str) -> dict[str, Any]:
+    """Return the arguments of Session.send for the environment's proxy and certificates.
+
+    Raises:
+        TaskclusterFailure: The environment names a proxy that is not one.
+    """
+    proxy = proxy_for(url)
+    return {
+        "proxies": {} if proxy is None else {url.partition(":")[0].lower(): proxy},
+        "verify": ca_bundle() or os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or True,
+        "cert": None,
+    }
 
 
 _SESSIONS, _ADAPTERS = vars(requests.sessions), vars(requests.adapters)
@@ -397,6 +438,15 @@ def _replaced() -> bool:
 def _is_of(function: object, module: object) -> bool:
     # Some wrappers pass for what they wrap in everything but their type.
     return type(function) is FunctionType and function.__globals__ is module
+
+
+def _check_exists(verify: object, url: str) -> None:
+    # requests would raise an OSError, which is no RequestException. A mock never opens the file.
+    if isinstance(verify, str) and url.lower().startswith("https:") and not (os.path.exists(verify) or _replaced()):
+        raise TaskclusterFailure(
+            f"the session's certificates to trust are in {verify!r}, which does not exist: correct the session's "
+            "verify, or the environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
+        )
 
 
 class _Measured:
