@@ -53,12 +53,10 @@ def retry_after(value: str | None, now: float) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value)
-    date = parsedate(value)
-    if date is None:
-        return None
     try:
+        date = parsedate(value)
         # HTTP dates are in GMT by definition.
-        return max(calendar.timegm(date) - now, 0.0)
-    except ValueError:
-        # Of the form of a date, but of a year or month that there is not.
+        return None if date is None else max(calendar.timegm(date) - now, 0.0)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        # email.utils lets some strings through that only look like dates, and raises on others.
         return None
