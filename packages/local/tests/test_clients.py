@@ -13,6 +13,7 @@ import pytest
 
 from taskcluster.credentials import createTemporaryCredentials
 from taskcluster_local.authentication import Client
+from taskcluster_local.collation import collation_key
 from taskcluster_local.deployment import ROOT_CLIENT, Configuration, Deployment
 from taskcluster_local.errors import ApiError
 from taskcluster_local.events import Binding
@@ -167,7 +168,7 @@ def test_listing_by_prefix_in_pages(site: Any) -> None:
     found = [client["clientId"] for client in first["clients"] + rest["clients"]]
     assert (found, "continuationToken" in rest) == (["p/a", "p/b", "p|c"], False)
     everyone = [client["clientId"] for client in site.ok("GET", CLIENTS.rstrip("/"))["clients"]]
-    assert everyone == sorted(everyone)
+    assert everyone == sorted(everyone, key=collation_key)
     assert {"p/a", "q", "P/a", "nobody", ROOT_CLIENT} <= set(everyone)
 
 

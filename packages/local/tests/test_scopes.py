@@ -28,9 +28,9 @@ def test_satisfaction(held: str, required: str, expected: bool) -> None:
     assert ScopeSet([held]).satisfies(required) is expected
 
 
-def test_normal_form_is_short_and_sorted() -> None:
+def test_scope_sets_are_short_and_sorted() -> None:
     scopes = ["b", "ab", "a*", "a", "b", "B", "c/*", "c"]
-    assert ScopeSet(scopes).scopes == ("B", "a*", "b", "c", "c/*")
+    assert ScopeSet(scopes).scopes == ("B", "a*", "a", "b", "c", "c/*")
 
 
 @pytest.mark.parametrize(

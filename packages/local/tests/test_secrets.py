@@ -65,7 +65,7 @@ def test_scopes(site: Any) -> None:
 
 
 def test_listing_in_pages(site: Any) -> None:
-    names = ["0", "A", "B", "a", "b"]
+    names = ["0", "a", "A", "b", "B"]
     for name in reversed(names):
         site.ok("PUT", path(name), payload(site))
     assert site.ok("GET", "/api/secrets/v1/secrets") == {"secrets": names}

@@ -43,7 +43,13 @@ class Page:
         return cls(min(int(limit), largest) if len(limit) < 10 else largest, _key(query.get("continuationToken", "")))
 
     def read(
-        self, store: Store, statement: str, *values: Any, key: tuple[str, ...], descending: bool = False
+        self,
+        store: Store,
+        statement: str,
+        *values: Any,
+        names: tuple[str, ...] = (),
+        key: tuple[str, ...] = (),
+        descending: bool = False,
     ) -> Listing:
         """Return the rows of the page.
 
@@ -51,14 +57,18 @@ class Page:
             store: Where they are.
             statement: A `SELECT` of all rows of the listing, without order and limit.
             values: Of the statement's parameters.
-            key: The columns that the listing is ordered by, and that tell its rows apart. With an index on what the
-                statement compares, followed by these, a page takes the same time wherever it lies.
+            names: The columns that the listing is ordered by, by the order of names, and that tell its rows apart. With
+                an index on what the statement compares, followed by `by_name(<column>)` of these, a page takes the same
+                time wherever it lies.
+            key: The columns instead of `names` if what they hold is not names but numbers or dates.
             descending: Whether the largest come first.
         """
-        after = self.after if self.after is not None and len(self.after) == len(key) else None
-        columns, marks = ", ".join(key), ", ".join("?" * len(key))
-        condition = f"WHERE ({columns}) {'<' if descending else '>'} ({marks})" if after is not None else ""
-        order = ", ".join(f"{column} DESC" for column in key) if descending else columns
+        columns, form = (names, "by_name({})") if names else (key, "{}")
+        after = self.after if self.after is not None and len(self.after) == len(columns) else None
+        terms = [form.format(column) for column in columns]
+        marks = ", ".join([form.format("?")] * len(columns))
+        condition = f"WHERE ({', '.join(terms)}) {'<' if descending else '>'} ({marks})" if after is not None else ""
+        order = ", ".join(f"{term} DESC" if descending else term for term in terms)
         rows = store.all(
             f"SELECT * FROM ({statement}) {condition} ORDER BY {order} LIMIT ?",
             *values,
@@ -66,7 +76,7 @@ class Page:
             self.limit + 1,
         )
         more = len(rows) > self.limit > 0
-        return Listing(rows[: self.limit], _token([rows[self.limit - 1][name] for name in key]) if more else None)
+        return Listing(rows[: self.limit], _token([rows[self.limit - 1][name] for name in columns]) if more else None)
 
 
 @dataclass(frozen=True, slots=True)

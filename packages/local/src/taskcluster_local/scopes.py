@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from taskcluster.scopes import normalize
 
-__all__ = ["AllOf", "AnyOf", "Expression", "ForEach", "If", "ScopeSet", "Template", "as_json", "instantiate", "missing",
-           "parse", "valid_scope", "variables"]  # fmt: skip
+__all__ = ["AllOf", "AnyOf", "Expression", "ForEach", "If", "ScopeSet", "Template", "as_json", "in_order",
+           "instantiate", "missing", "parse", "valid_scope", "variables"]  # fmt: skip
 
 _VALID = re.compile(r"[\x20-\x7e]*")
 _VARIABLE = re.compile(r"<([^>]+)>")
@@ -22,13 +22,24 @@ def valid_scope(scope: object) -> bool:
     return isinstance(scope, str) and _VALID.fullmatch(scope) is not None
 
 
+def in_order(scopes: Iterable[str]) -> list[str]:
+    """Return scopes as deployments sort them: by bytes, but `P*` before everything else that begins with `P`."""
+    return sorted(scopes, key=lambda scope: scope[:-1] if scope.endswith("*") else f"{scope}\0")
+
+
 class ScopeSet:
-    """The scopes that someone holds, roles already expanded, in normal form."""
+    """The scopes that someone holds, roles already expanded.
+
+    They are in normal form, except that a scope `P` stays beside the `P*` that gives it, as deployments show them.
+    """
 
     __slots__ = ("_exact", "_prefixes", "scopes")
 
     def __init__(self, scopes: Iterable[str]) -> None:
-        self.scopes: tuple[str, ...] = tuple(normalize(scopes))
+        given = frozenset(scopes)
+        kept = normalize(given)
+        kept += [scope[:-1] for scope in kept if scope.endswith("*") and scope[:-1] in given]
+        self.scopes: tuple[str, ...] = tuple(in_order(kept))
         self._exact = frozenset(self.scopes)
         self._prefixes = tuple(scope[:-1] for scope in self.scopes if scope.endswith("*"))
 

@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .collation import collation_key
+
 __all__ = ["DATABASE", "Row", "Store", "StoreError", "StoreFull", "data_directory"]
 
 Row = dict[str, Any]
@@ -38,6 +40,8 @@ class StoreFull(StoreError):
 
 class Store:
     """A database. It belongs to the thread that made it.
+
+    Statements and indexes can call `by_name(<column>)`, which sorts as listings sort names.
 
     What a finished transaction wrote is there after the process was killed.
 
@@ -166,7 +170,13 @@ def _connect(name: str, **options: Any) -> sqlite3.Connection:
     connection: sqlite3.Connection = sqlite3.connect(
         name, isolation_level=None, cached_statements=512, timeout=1.0, **options
     )
+    # A function instead of a collation: it is called once a row that is written, not once a comparison.
+    connection.create_function("by_name", 1, _by_name, deterministic=True)
     return connection
+
+
+def _by_name(value: Any) -> Any:
+    return collation_key(value) if isinstance(value, str) else value
 
 
 def _make(path: Path) -> None:

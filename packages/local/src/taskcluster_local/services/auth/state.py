@@ -18,7 +18,7 @@ from ...errors import ApiError
 from ...events import Events
 from ...pages import Page
 from ...roles import Roles, check_scopes
-from ...scopes import ScopeSet, valid_scope
+from ...scopes import ScopeSet, in_order, valid_scope
 from ...store import Row, Store, StoreFull
 from ...timestamps import from_wire, later, normal, to_wire
 from .audit import Audit
@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS clients (
     lastRotated TEXT NOT NULL, deleteOnExpiration INTEGER NOT NULL, disabled INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS clients_to_delete ON clients (expires) WHERE deleteOnExpiration = 1;
+CREATE INDEX IF NOT EXISTS clients_listed ON clients (by_name(clientId));
 CREATE TABLE IF NOT EXISTS roles (
     roleId TEXT PRIMARY KEY, scopes TEXT NOT NULL, description TEXT NOT NULL,
     created TEXT NOT NULL, lastModified TEXT NOT NULL
@@ -177,7 +178,7 @@ class Accounts:
             "INSERT INTO roles VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
             " SET scopes = excluded.scopes, description = excluded.description",
             roleId,
-            dumps(sorted(scopes)),
+            dumps(in_order(scopes)),
             _CONFIGURED,
             *[to_wire(now)] * 2,
         )
@@ -239,7 +240,7 @@ class Accounts:
     def clients(self, prefix: str, page: Page) -> dict[str, Any]:
         """Return the clients whose ids start with `prefix`, as APIs show them."""
         statement = "SELECT * FROM clients WHERE clientId >= ? AND clientId < ?"
-        found = page.read(self._store, statement, prefix, f"{prefix}\U0010ffff", key=("clientId",))
+        found = page.read(self._store, statement, prefix, f"{prefix}\U0010ffff", names=("clientId",))
         return found.body("clients", self._shown)
 
     def add(self, client: Client, now: datetime) -> None:
@@ -375,7 +376,7 @@ class Accounts:
             "description": json.loads(row["description"]),
             **{name: row[name] for name in dates},
             "deleteOnExpiration": bool(row["deleteOnExpiration"]),
-            "scopes": sorted(scopes),
+            "scopes": in_order(scopes),
             "expandedScopes": list(self.expand(scopes).scopes),
             "disabled": bool(row["disabled"]),
         }
@@ -395,16 +396,16 @@ class Accounts:
 
     def all_roles(self) -> list[dict[str, Any]]:
         """Return all roles as APIs show them."""
-        return [self._shown_role(row) for row in self._store.all("SELECT * FROM roles ORDER BY roleId")]
+        return [self._shown_role(row) for row in self._store.all("SELECT * FROM roles ORDER BY by_name(roleId)")]
 
     def roles(self, page: Page) -> dict[str, Any]:
         """Return a page of the roles, as APIs show them."""
-        found = page.read(self._store, "SELECT * FROM roles", key=("roleId",))
+        found = page.read(self._store, "SELECT * FROM roles", names=("roleId",))
         return found.body("roles", self._shown_role)
 
     def role_ids(self, page: Page) -> dict[str, Any]:
         """Return a page of the roles' ids."""
-        return page.read(self._store, "SELECT roleId FROM roles", key=("roleId",)).body(
+        return page.read(self._store, "SELECT roleId FROM roles", names=("roleId",)).body(
             "roleIds", lambda row: row["roleId"]
         )
 
@@ -415,7 +416,7 @@ class Accounts:
             ApiError: It is malformed, or roles would lead back to themselves (InputError); or there is another of that
                 id (RequestConflict).
         """
-        scopes, description = dumps(sorted(given["scopes"])), dumps(given["description"])
+        scopes, description = dumps(in_order(given["scopes"])), dumps(given["description"])
         changed = self._with_role(roleId, given["scopes"])
         with self._store.transaction():
             row = self._store.one("SELECT * FROM roles WHERE roleId = ?", roleId)
@@ -451,7 +452,7 @@ class Accounts:
         with self._store.transaction():
             self._store.run(
                 "UPDATE roles SET scopes = ?, description = ?, lastModified = ? WHERE roleId = ?",
-                dumps(sorted(given["scopes"])),
+                dumps(in_order(given["scopes"])),
                 dumps(given["description"]),
                 to_wire(now),
                 roleId,

@@ -86,12 +86,14 @@ class Hooks:
 
     def groups(self) -> list[str]:
         """Return the ids of the groups that have hooks."""
-        rows = self._store.all("SELECT DISTINCT hookGroupId FROM hooks ORDER BY hookGroupId")
+        rows = self._store.all("SELECT DISTINCT hookGroupId FROM hooks ORDER BY by_name(hookGroupId)")
         return [row["hookGroupId"] for row in rows]
 
     def group(self, hookGroupId: str) -> list[dict[str, Any]]:
         """Return the definitions of a group's hooks, or raise ApiError where it has none (ResourceNotFound)."""
-        rows = self._store.all("SELECT definition FROM hooks WHERE hookGroupId = ? ORDER BY hookId", hookGroupId)
+        rows = self._store.all(
+            "SELECT definition FROM hooks WHERE hookGroupId = ? ORDER BY by_name(hookId)", hookGroupId
+        )
         if not rows:
             raise ApiError("ResourceNotFound", "No such group")
         return [json.loads(row["definition"]) for row in rows]

@@ -24,11 +24,13 @@ CREATE TABLE IF NOT EXISTS indexed_tasks (
     taskId TEXT NOT NULL, rank INTEGER NOT NULL, data TEXT NOT NULL, expires TEXT NOT NULL,
     PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS indexed_tasks_listed ON indexed_tasks (namespace, by_name(name));
 CREATE INDEX IF NOT EXISTS indexed_tasks_by_expiry ON indexed_tasks (expires);
 CREATE TABLE IF NOT EXISTS namespaces (
     parent TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL,
     PRIMARY KEY (parent, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS namespaces_listed ON namespaces (parent, by_name(name));
 CREATE INDEX IF NOT EXISTS namespaces_by_expiry ON namespaces (expires);
 """
 
@@ -110,12 +112,12 @@ class Index:
     def tasks(self, namespace: str, page: Page, now: datetime) -> Listing:
         """Return the tasks right in a namespace, not expired."""
         statement = "SELECT * FROM indexed_tasks WHERE namespace = ? AND expires > ?"
-        return page.read(self._store, statement, namespace, to_wire(now), key=("name",))
+        return page.read(self._store, statement, namespace, to_wire(now), names=("name",))
 
     def namespaces(self, parent: str, page: Page, now: datetime) -> Listing:
         """Return the namespaces right in another, not expired."""
         statement = "SELECT * FROM namespaces WHERE parent = ? AND expires > ?"
-        return page.read(self._store, statement, parent, to_wire(now), key=("name",))
+        return page.read(self._store, statement, parent, to_wire(now), names=("name",))
 
     def expire(self, now: datetime) -> None:
         """Forget what expired a day ago; until then `find_all` finds it."""

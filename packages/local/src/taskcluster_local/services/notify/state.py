@@ -67,7 +67,9 @@ class Notifier:
 
     def denylist(self, page: Page) -> Listing:
         """Return the addresses that get no notifications."""
-        return page.read(self._store, "SELECT * FROM denylist", key=("type", "address"))
+        # The quotes of JSON are not part of the address that is sorted by.
+        statement = """SELECT *, trim(address, '"') AS unquoted FROM denylist"""
+        return page.read(self._store, statement, names=("type", "unquoted"))
 
 
 def address_of(row: Row) -> dict[str, str]:

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS purge_requests (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS purge_requests_by_time ON purge_requests (before);
 """
+# The quotes of JSON are not part of the name that is sorted by.
+_UNQUOTED = """trim(cacheName, '"') AS unquoted"""
 
 
 class PurgeRequests:
@@ -41,7 +43,8 @@ class PurgeRequests:
     def of_pool(self, workerPoolId: str, since: datetime | None, now: datetime) -> list[dict[str, Any]]:
         """Return the requests for a pool, not those of before `since`."""
         rows = self._store.all(
-            "SELECT * FROM purge_requests WHERE workerPoolId = ? AND before > ? AND before >= ? ORDER BY cacheName",
+            f"SELECT *, {_UNQUOTED} FROM purge_requests WHERE workerPoolId = ? AND before > ? AND before >= ?"
+            " ORDER BY by_name(unquoted)",
             workerPoolId,
             to_wire(now - _KEPT),
             "" if since is None else to_wire(since),
@@ -50,8 +53,8 @@ class PurgeRequests:
 
     def of_all(self, page: Page, now: datetime) -> Listing:
         """Return the requests for all pools."""
-        statement = "SELECT * FROM purge_requests WHERE before > ?"
-        return page.read(self._store, statement, to_wire(now - _KEPT), key=("workerPoolId", "cacheName"))
+        statement = f"SELECT *, {_UNQUOTED} FROM purge_requests WHERE before > ?"
+        return page.read(self._store, statement, to_wire(now - _KEPT), names=("workerPoolId", "unquoted"))
 
     def expire(self, now: datetime) -> None:
         """Forget the requests that hold no more."""

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS artifacts (
     storageType TEXT NOT NULL, expires TEXT NOT NULL, present INTEGER NOT NULL, details TEXT NOT NULL,
     PRIMARY KEY (taskId, runId, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS artifacts_listed ON artifacts (taskId, runId, by_name(name));
 CREATE INDEX IF NOT EXISTS artifacts_by_expiry ON artifacts (expires);
 """
 
@@ -232,7 +233,7 @@ class Artifacts:
     def of_run(self, taskId: str, runId: int, page: Page) -> Listing:
         """Return the artifacts of a run by name, those included that are not finished or have expired."""
         statement = "SELECT * FROM artifacts WHERE taskId = ? AND runId = ?"
-        return page.read(self._store, statement, taskId, runId, key=("name",))
+        return page.read(self._store, statement, taskId, runId, names=("name",))
 
     def follow(self, taskId: str, runId: int, name: str, now: datetime) -> Chain:
         """Return where a name leads, links followed."""

@@ -41,13 +41,14 @@ CREATE INDEX IF NOT EXISTS tasks_pending ON tasks (taskQueueId, urgency, pending
 CREATE INDEX IF NOT EXISTS tasks_claimed ON tasks (taskQueueId, worker, taskId) WHERE state = 'running';
 CREATE INDEX IF NOT EXISTS tasks_by_claim ON tasks (takenUntil) WHERE state = 'running';
 CREATE INDEX IF NOT EXISTS tasks_by_deadline ON tasks (deadline) WHERE {_ACTIVE};
-CREATE INDEX IF NOT EXISTS tasks_by_group ON tasks (taskGroupId, taskId);
+CREATE INDEX IF NOT EXISTS tasks_of_group ON tasks (taskGroupId, by_name(taskId));
 CREATE INDEX IF NOT EXISTS tasks_active ON tasks (taskGroupId) WHERE {_ACTIVE};
 CREATE INDEX IF NOT EXISTS tasks_by_expiry ON tasks (expires);
 CREATE TABLE IF NOT EXISTS dependencies (
     requiredTaskId TEXT NOT NULL, taskId TEXT NOT NULL, anyOutcome INTEGER NOT NULL, satisfied INTEGER NOT NULL,
     PRIMARY KEY (requiredTaskId, taskId)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dependents_listed ON dependencies (requiredTaskId, by_name(taskId));
 CREATE INDEX IF NOT EXISTS dependencies_unsatisfied ON dependencies (taskId) WHERE NOT satisfied;
 CREATE TABLE IF NOT EXISTS task_groups (
     taskGroupId TEXT PRIMARY KEY, schedulerId TEXT NOT NULL, expires TEXT NOT NULL, sealed TEXT
@@ -124,14 +125,14 @@ class Queue:
     def tasks(self, taskIds: list[str], page: Page) -> Listing:
         """Return those of some tasks that there are, by taskId."""
         statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskId IN (SELECT value FROM json_each(?))"
-        return page.read(self._store, statement, dumps(taskIds), key=("taskId",))
+        return page.read(self._store, statement, dumps(taskIds), names=("taskId",))
 
     def dependents(self, taskId: str, page: Page) -> Listing:
         """Return the tasks that depend on one, by taskId."""
         # The taskId of the dependencies, as these are in that order already.
         columns = _COLUMNS.replace("tasks.taskId", "dependencies.taskId")
         statement = f"SELECT {columns} FROM dependencies JOIN tasks USING (taskId) WHERE requiredTaskId = ?"
-        return page.read(self._store, statement, taskId, key=("taskId",))
+        return page.read(self._store, statement, taskId, names=("taskId",))
 
     def group(self, taskGroupId: str) -> dict[str, Any]:
         """Return what is known of a task group, or raise ApiError (ResourceNotFound)."""
@@ -143,7 +144,7 @@ class Queue:
     def group_members(self, taskGroupId: str, page: Page) -> Listing:
         """Return the tasks of a group by taskId."""
         statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskGroupId = ?"
-        return page.read(self._store, statement, taskGroupId, key=("taskId",))
+        return page.read(self._store, statement, taskGroupId, names=("taskId",))
 
     def all_completed(self, taskGroupId: str) -> bool:
         """Whether all tasks of a group are completed."""
@@ -380,7 +381,7 @@ class Queue:
         }
 
     def _active_members(self, taskGroupId: str) -> Iterator[Task]:
-        statement = f"SELECT taskId FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} ORDER BY taskId"
+        statement = f"SELECT taskId FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} ORDER BY by_name(taskId)"
         return self._active_still(self._store.all(statement, taskGroupId))
 
     # Working

@@ -27,12 +27,14 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS provisioners (
     provisionerId TEXT PRIMARY KEY, expires TEXT NOT NULL, lastDateActive TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS provisioners_listed ON provisioners (by_name(provisionerId));
 CREATE INDEX IF NOT EXISTS provisioners_by_expiry ON provisioners (expires);
 CREATE TABLE IF NOT EXISTS task_queues (
     taskQueueId TEXT PRIMARY KEY, provisionerId TEXT NOT NULL, workerType TEXT NOT NULL,
     expires TEXT NOT NULL, lastDateActive TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS task_queues_by_provisioner ON task_queues (provisionerId, taskQueueId);
+CREATE INDEX IF NOT EXISTS task_queues_listed ON task_queues (by_name(taskQueueId));
+CREATE INDEX IF NOT EXISTS task_queues_of_provisioner ON task_queues (provisionerId, by_name(taskQueueId));
 CREATE INDEX IF NOT EXISTS task_queues_by_expiry ON task_queues (expires);
 CREATE TABLE IF NOT EXISTS queue_workers (
     taskQueueId TEXT NOT NULL, workerGroup TEXT NOT NULL, workerId TEXT NOT NULL,
@@ -40,6 +42,8 @@ CREATE TABLE IF NOT EXISTS queue_workers (
     quarantineUntil TEXT, quarantineDetails TEXT NOT NULL DEFAULT '[]', recentTasks TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (taskQueueId, workerGroup, workerId)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS queue_workers_listed
+    ON queue_workers (taskQueueId, by_name(workerGroup), by_name(workerId));
 CREATE INDEX IF NOT EXISTS queue_workers_by_expiry ON queue_workers (expires);
 """
 _THIS = "WHERE taskQueueId = ? AND workerGroup = ? AND workerId = ?"
@@ -176,7 +180,7 @@ class Workers:
             taskQueueId,
             date,
             *(() if quarantined is None else (date,)),
-            key=("workerGroup", "workerId"),
+            names=("workerGroup", "workerId"),
         )
 
     def task_queue(self, taskQueueId: str, now: datetime) -> Row:
@@ -195,7 +199,7 @@ class Workers:
         """Return the records of all task queues, or of a provisioner's."""
         those, values = ("", ()) if provisionerId is None else (" AND provisionerId = ?", (provisionerId,))
         statement = f"SELECT {_PROPERTIES} FROM task_queues WHERE expires > ?{those}"
-        return page.read(self._store, statement, to_wire(now), *values, key=("taskQueueId",))
+        return page.read(self._store, statement, to_wire(now), *values, names=("taskQueueId",))
 
     def provisioner(self, provisionerId: str, now: datetime) -> Row:
         """Return the record of a provisioner, or raise ApiError (ResourceNotFound)."""
@@ -215,7 +219,7 @@ class Workers:
             self._store,
             "SELECT *, '' AS description, 'experimental' AS stability FROM provisioners WHERE expires > ?",
             to_wire(now),
-            key=("provisionerId",),
+            names=("provisionerId",),
         )
 
 

@@ -16,6 +16,7 @@ __all__ = ["Secrets"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS secrets_listed ON secrets (by_name(name));
 CREATE INDEX IF NOT EXISTS secrets_by_expiry ON secrets (expires);
 """
 
@@ -44,7 +45,7 @@ class Secrets:
 
     def names(self, page: Page, now: datetime) -> Listing:
         """Return the names of the secrets that have not expired."""
-        return page.read(self._store, "SELECT name FROM secrets WHERE expires > ?", to_wire(now), key=("name",))
+        return page.read(self._store, "SELECT name FROM secrets WHERE expires > ?", to_wire(now), names=("name",))
 
     def expire(self, now: datetime) -> None:
         """Forget the secrets that have expired."""

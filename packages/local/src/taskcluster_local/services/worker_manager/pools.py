@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS workers (
     staticSecret TEXT NOT NULL, secret TEXT,
     PRIMARY KEY (workerPoolId, workerGroup, workerId)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS workers_listed ON workers (workerPoolId, by_name(workerGroup), by_name(workerId));
 CREATE INDEX IF NOT EXISTS workers_expires ON workers (expires);
 CREATE INDEX IF NOT EXISTS workers_state ON workers (workerPoolId, state, launchConfigId, capacity);
 """
@@ -155,7 +156,7 @@ class Pools:
 
     def pools(self, page: Page) -> Listing:
         """Return pools."""
-        return page.read(self._store, "SELECT * FROM worker_pools", key=("workerPoolId",))
+        return page.read(self._store, "SELECT * FROM worker_pools", names=("workerPoolId",))
 
     def shown(self, row: Row) -> dict[str, Any]:
         """Return a pool as APIs show it."""
@@ -173,7 +174,7 @@ class Pools:
         """
         self._existing(workerPoolId)
         statement = "SELECT * FROM launch_configs WHERE workerPoolId = ? AND isArchived <= ?"
-        return page.read(self._store, statement, workerPoolId, archived, key=("launchConfigId",))
+        return page.read(self._store, statement, workerPoolId, archived, names=("launchConfigId",))
 
     def launch_config_stats(self, workerPoolId: str) -> list[dict[str, Any]]:
         """Return the numbers of a pool's workers, for each of its launch configurations.
@@ -183,7 +184,8 @@ class Pools:
         """
         self._existing(workerPoolId)
         rows = self._store.all(
-            "SELECT launchConfigId FROM launch_configs WHERE workerPoolId = ? AND NOT isArchived ORDER BY 1",
+            "SELECT launchConfigId FROM launch_configs WHERE workerPoolId = ? AND NOT isArchived"
+            " ORDER BY by_name(launchConfigId)",
             workerPoolId,
         )
         return [

@@ -250,13 +250,13 @@ class Workers:
             state,
             launchConfigId,
             launchConfigId,
-            key=("workerGroup", "workerId"),
+            names=("workerGroup", "workerId"),
         )
 
     def workers_of_group(self, workerPoolId: str, workerGroup: str, page: Page) -> Listing:
         """Return workers of a pool that are in one group, by id."""
         statement = "SELECT * FROM workers WHERE workerPoolId = ? AND workerGroup = ?"
-        return page.read(self._store, statement, workerPoolId, workerGroup, key=("workerId",))
+        return page.read(self._store, statement, workerPoolId, workerGroup, names=("workerId",))
 
     def joined(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any]:
         """Return what the queue knows of a worker, and what is known here; or raise ApiError (ResourceNotFound)."""

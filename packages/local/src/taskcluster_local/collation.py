@@ -1,0 +1,23 @@
+"""The order of names in listings: that of a deployment's database (en_US), in which `0 < a < A < b < B`."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["collation_key"]
+
+# https://www.unicode.org/charts/collation/: white space, punctuation, symbols, digits, then letters.
+_FIRST = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
+# From 2 on, so that 1 can separate the parts of a key.
+_WEIGHTS = {ord(character): weight for weight, character in enumerate(_FIRST, 2)}
+_WEIGHTS |= {ord(character.upper()): _WEIGHTS[ord(character)] for character in "abcdefghijklmnopqrstuvwxyz"}
+
+
+def collation_key(name: str) -> str:
+    """Return a string that sorts by its characters as `name` sorts in listings. No two names have the same."""
+    # Case decides only between names that are otherwise equal, and so do accents, before it.
+    if name.isascii():
+        return f"{name.translate(_WEIGHTS)}\1{name.lower()}\1{name.swapcase()}"
+    decomposed = unicodedata.normalize("NFD", name)
+    base = "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
+    return f"{base.translate(_WEIGHTS)}\1{decomposed.lower()}\1{decomposed.swapcase()}\1{name}"
