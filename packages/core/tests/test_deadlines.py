@@ -87,18 +87,21 @@ def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> N
 
 def test_each_call_ends_at_its_own_time() -> None:
     async def program() -> None:
-        ended: list[float] = []
-
         async def call(seconds: float) -> None:
+            begun = deadlines.loop.time()
             with pytest.raises(asyncio.TimeoutError):
                 await limited(deadlines, seconds, forever())
-            ended.append(seconds)
+            assert deadlines.loop.time() - begun >= seconds
 
         deadlines = here()
         # A shorter limit than the one that the timer is set to, one of its length, and a longer one.
+        longest = asyncio.ensure_future(call(60))
+        await asyncio.sleep(0)
         await asyncio.gather(*map(call, (0.04, 0.02, 0.04, 0.06)))
-        assert ended == [0.02, 0.04, 0.04, 0.06]
-        assert not timers()
+        assert not longest.done()
+        longest.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await longest
 
     asyncio.run(program())
 
