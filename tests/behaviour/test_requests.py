@@ -242,3 +242,28 @@ def test_arguments_are_left_as_they_were(drive: Drive, server: Server) -> None:
     assert options == {"rootUrl": server.root_url, "credentials": CREDENTIALS}
     assert payload == {"list": [datetime.datetime(2030, 1, 1)], "nested": {"bytes": b"b"}}
     assert query == {"limit": 1}
+
+
+@pytest.mark.parametrize("user_info", ["user:marker@", "marker@", ":marker@", "@"])
+def test_a_root_url_with_user_info_raises(drive: Drive, server: Server, user_info: str) -> None:
+    client = drive.client(rootUrl=f"http://{user_info}127.0.0.1:{server.port}", maxRetries=0)
+    for call in (client.ping, lambda: client.native.buildUrl("ping"), lambda: client.native.buildSignedUrl("ping")):
+        with pytest.raises(TaskclusterFailure, match="rootUrl must not contain a user name or password") as caught:
+            call()
+        assert type(caught.value) is TaskclusterFailure
+        assert "marker" not in repr(caught.value)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a/\udfff"])
+def test_a_lone_surrogate_raises(drive: Drive, server: Server, name: str) -> None:
+    client = drive.client(maxRetries=0)
+    for call in (
+        lambda: client.task(name),
+        lambda: client.listTaskGroup("fN1SbArXTPSVFNUvaOlinQ", continuationToken=name),
+        lambda: client.listTaskGroup("fN1SbArXTPSVFNUvaOlinQ", query={name: "x"}),
+        lambda: client.native.buildUrl("task", name),
+    ):
+        with pytest.raises(TaskclusterFailure, match="not valid Unicode"):
+            call()
+    assert server.connections == 0

@@ -42,6 +42,17 @@ def test_an_endpoint_is_split_as_requests_and_signatures_need_it(
     assert (found.prefix, found.path, found.host, found.port) == (prefix, path, host, port)
 
 
+def test_an_international_host_is_signed_in_ascii() -> None:
+    found = endpoint("https://tc.exämple.com", "queue", "v1")
+    assert (found.prefix, found.host) == ("https://tc.exämple.com/api/queue/v1", "tc.xn--exmple-cua.com")
+
+
+@pytest.mark.parametrize("host", ["a..example.com", "a" * 64, "\ud800.example.com"])
+def test_an_invalid_host_raises(host: str) -> None:
+    with pytest.raises(TaskclusterFailure, match="host of the option rootUrl"):
+        endpoint(f"https://{host}", "queue", "v1")
+
+
 @pytest.mark.parametrize("port", ["x", "99999", "-1"])
 def test_a_port_that_is_none_is_told(port: str) -> None:
     with pytest.raises(TaskclusterFailure, match="port"):

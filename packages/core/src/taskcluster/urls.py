@@ -37,10 +37,20 @@ class Endpoint:
 
 @lru_cache(maxsize=256)
 def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
-    """Return where `service_name` answers at `root_url`."""
+    """Return where `service_name` answers at `root_url`.
+
+    Raises:
+        TaskclusterFailure: It is not the root URL of a deployment.
+    """
     api: Any = taskcluster_urls.api  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     prefix: str = api(normal_root_url(root_url), service_name, api_version, "").rstrip("/")
     parts = urlsplit(prefix)
+    if "@" in parts.netloc:
+        # HTTP libraries would send it as an Authorization header in place of the signature. Not shown: a password.
+        raise TaskclusterFailure(
+            "the option rootUrl must not contain a user name or password: pass them as the option credentials, "
+            "with clientId and accessToken"
+        )
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
@@ -48,6 +58,11 @@ def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
             f"the port of the option rootUrl is not a number from 0 to 65535: {root_url!r}"
         ) from None
     host = parts.hostname or ""
+    try:
+        # The Host header, and so the signature, has an international name in its ASCII form.
+        host = host if ":" in host else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise TaskclusterFailure(f"the host of the option rootUrl is not a valid name: {root_url!r}") from None
     # The receiving side takes the host from the Host header, where an IPv6 address stands in brackets.
     return Endpoint(prefix, parts.path, f"[{host}]" if ":" in host else host, str(port))
 

@@ -21,7 +21,7 @@ from .effects import Call, Close, Effect, Procedure, Settings, Together
 from .names import chosen, paths_for
 from .paths import WholeFile
 from .resuming import UNKNOWN_TYPE
-from .uploading import ObjectUpload, put, upload_object
+from .uploading import ObjectUpload, check_content_type, put, upload_object
 
 __all__ = [
     "ArtifactContent",
@@ -235,6 +235,7 @@ def upload_artifact(
     """Create an artifact; return the storage type that the deployment answers with."""
     if storage_type not in (None, "object", "s3"):
         raise TaskclusterFailure(f"storageType must be 'object', 's3' or None, not {storage_type!r}")
+    check_content_type(content_type)
     details = {"expires": expires, "contentType": content_type, "contentLength": content_length}
 
     def create(kind: str) -> Procedure[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,7 +18,17 @@ from .downloading import Retries, storage_failure
 from .effects import Answer, Call, Procedure, Send, Settings, Take, Tell
 from .hashing import ACCEPTABLE_HASHES, Digests
 
-__all__ = ["ObjectUpload", "put", "upload_object"]
+__all__ = ["ObjectUpload", "check_content_type", "put", "upload_object"]
+
+_header_value = re.compile("[ -~]*").fullmatch
+
+
+def check_content_type(content_type: object) -> None:
+    """Raise TaskclusterFailure if a content type cannot be sent as a header."""
+    if isinstance(content_type, str) and not _header_value(content_type):
+        raise TaskclusterFailure(
+            f"contentType must consist of printable ASCII characters, such as 'text/plain', not {content_type!r}"
+        )
 
 
 class ObjectUpload(NamedTuple):
@@ -52,6 +63,7 @@ def upload_object(
         TaskclusterConnectionError: There was no answer, after all retries.
         TaskclusterRestFailure: Storage or the object service answered with a failure.
     """
+    check_content_type(upload.contentType)
     data: bytes | None = None
     hashes: dict[str, str] = {}
     if upload.contentLength <= methods.DATA_INLINE_MAX_SIZE:

@@ -324,3 +324,28 @@ def test_the_doors_are_the_modules_themselves() -> None:
 
     assert taskcluster.download is download is taskcluster_objects.download  # type: ignore[comparison-overlap]
     assert upload is taskcluster_objects.aio.upload  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("content_type", ["\ud800", "text/\u2603", "a\nb: c", "a\x7f"])
+@pytest.mark.parametrize("storage_type", [None, "s3", "an object"])
+def test_an_invalid_content_type_raises_before_any_request(
+    mode: Mode, deployment: Deployment, content_type: str, storage_type: str | None
+) -> None:
+    if storage_type == "an object":
+        upload = partial(mode.put, data=DATA, contentType=content_type)
+    else:
+        upload = partial(
+            mode.run,
+            mode.upload.uploadArtifactFromBuf,
+            taskId="T",
+            runId=0,
+            name="public/x",
+            contentType=content_type,
+            expires=taskcluster.fromNow("1 day"),
+            storageType=storage_type,
+            data=DATA,
+            queueService=mode.client("Queue"),
+        )
+    with pytest.raises(taskcluster.TaskclusterFailure, match="contentType must consist of printable ASCII"):
+        upload()
+    assert deployment.received == []
