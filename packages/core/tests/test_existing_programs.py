@@ -627,7 +627,7 @@ def test_monkeypatch_of_a_function_in_utils(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 FIRST_TOUCH = """
-import datetime, os, time
+import datetime, json, os, time
 from unittest.mock import MagicMock, patch
 import taskcluster
 import taskcluster_urls
@@ -641,7 +641,7 @@ os.environ["TASKCLUSTER_CLIENT_ID"] = "later"
 os.environ.pop("TASKCLUSTER_ROOT_URL", None)
 found = taskcluster.optionsFromEnvironment()
 date = taskcluster.fromNow("1 hour", real(2024, 1, 1))
-print(found, date, type(taskcluster.fromNow("1 hour")).__name__)
+print(json.dumps(found), date, type(taskcluster.fromNow("1 hour")).__name__)
 """
 
 
@@ -658,7 +658,7 @@ def test_a_class_first_touched_while_the_world_is_patched_keeps_nothing_of_it(
     patching: str, python: Callable[..., str], environment: Callable[..., None]
 ) -> None:
     printed = python(FIRST_TOUCH.format(patch=patching))
-    assert printed == "{'credentials': {'clientId': 'later'}} 2024-01-01 01:00:00 datetime"
+    assert printed == '{"credentials": {"clientId": "later"}} 2024-01-01 01:00:00 datetime'
 
 
 # logging and what the web interface shows

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 import taskcluster
 import taskcluster.aio
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.authentication import Client
 from taskcluster_local.errors import ApiError
 
 WORKER = {"workerGroup": "g", "workerId": "i"}
@@ -210,6 +212,14 @@ def test_the_outbox(local: LocalTaskcluster) -> None:
     [mail] = local.outbox()
     assert (mail.notificationType, mail.notificationAddress, mail.payload["subject"]) == ("email", "a@example.com", "s")
     assert asyncio.run(local.aio.outbox()) == [mail]
+
+
+def test_options_show_no_access_token(local: LocalTaskcluster) -> None:
+    for options in (local.options(), local.options(["a"])):
+        assert options["credentials"]["accessToken"] not in f"{options} {options['credentials']} {local.credentials}"
+        assert yaml.safe_load(yaml.safe_dump(options)) == options
+    client = Client("c", "hush", (), datetime.now(timezone.utc))
+    assert "hush" not in repr(client)
 
 
 def test_webhooks_must_be_signed_where_there_is_a_secret() -> None:

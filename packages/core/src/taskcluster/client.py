@@ -21,6 +21,7 @@ from .exchanges import bind_exchange
 from .messages import Effect, Request, Sleep
 from .options import Credentials, EventsOptions, Options
 from .pages import continuation, items_of, with_continuation
+from .redacted import without_user_info
 from .shapes import is_array, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
@@ -97,7 +98,10 @@ class ServiceClient:
         self.session = session
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self.options['rootUrl']}>"
+        # A constructor that raised has set no options, and tracebacks may show the object.
+        options = getattr(self, "options", None)
+        root_url = options.get("rootUrl") if is_mapping(options) else None
+        return f"<{type(self).__name__} at {without_user_info(str(root_url))}>"
 
     def __getstate__(self) -> dict[str, Any]:
         # What a client makes as it goes can be neither copied nor sent to another process; the copy makes its own.

@@ -54,7 +54,8 @@ def createTemporaryCredentials(
         name: The clientId they act as. The issuer then needs `auth:create-client:<name>`.
 
     Returns:
-        A dict for the option `credentials`: clientId, accessToken (bytes) and certificate (JSON text).
+        A dict for the option `credentials`: clientId, accessToken (bytes) and certificate (JSON text). Its repr hides
+        both secrets.
 
     Raises:
         TaskclusterFailure: They would not be valid.
@@ -94,11 +95,13 @@ def createTemporaryCredentials(
         **({"issuer": issuer} if acting else {}),
         "signature": b64encode(_hmac(key, "\n".join(signed))).decode("ascii"),
     }
-    return {
-        "clientId": acting or issuer,
-        "accessToken": urlsafe_b64encode(_hmac(key, seed)).rstrip(b"="),
-        "certificate": json.dumps(certificate, separators=(",", ":")),
-    }
+    return Credentials.copy_of(
+        {
+            "clientId": acting or issuer,
+            "accessToken": urlsafe_b64encode(_hmac(key, seed)).rstrip(b"="),
+            "certificate": json.dumps(certificate, separators=(",", ":")),
+        }
+    )
 
 
 def _hmac(key: bytes, text: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .exceptions import TaskclusterFailure
 from .options import Credentials, Options, normal_root_url
+from .redacted import ClientOptions
 from .shapes import is_mapping
 
 __all__ = ["CONFIG_FILE", "Resolved", "optionsFromEnvironment", "resolve_options"]
@@ -27,19 +28,20 @@ _VARIABLES = {
 def optionsFromEnvironment(defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return client options from TASKCLUSTER_ROOT_URL, _CLIENT_ID, _ACCESS_TOKEN and _CERTIFICATE.
 
-    TASKCLUSTER_PROXY_URL is not looked at: inside a task, pass `{'rootUrl': os.environ['TASKCLUSTER_PROXY_URL']}`, or
-    let `resolve_options` find it.
+    They are a dict whose repr hides the secrets. TASKCLUSTER_PROXY_URL is not looked at: inside a task, pass
+    `{'rootUrl': os.environ['TASKCLUSTER_PROXY_URL']}`, or let `resolve_options` find it.
 
     Args:
         defaults: Options that the environment goes over; not changed.
     """
-    options = dict(defaults or {})
+    options = ClientOptions(defaults or {})
     root_url = os.environ.get("TASKCLUSTER_ROOT_URL")
     if root_url:
         options["rootUrl"] = root_url
     found = _credentials_from(os.environ)
-    if found:
-        options["credentials"] = {**(options.get("credentials") or {}), **found}
+    credentials = options.get("credentials")
+    if found or is_mapping(credentials):
+        options["credentials"] = Credentials.copy_of({**(credentials or {}), **found})
     return options
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
+from .redacted import ClientOptions, Redacted
 from .shapes import is_mapping
 from .suggestions import did_you_mean
 
@@ -42,8 +43,10 @@ _LARGEST = sys.float_info.max
 """Below infinity, and no whole number above it becomes a float."""
 
 
-class Credentials(dict[str, Any]):
+class Credentials(Redacted):
     """`clientId`, `accessToken` and `certificate` as bytes, each None where it was not given."""
+
+    _shown = frozenset({"clientId"})
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         super().__init__(clientId=None, accessToken=None, certificate=None)
@@ -51,18 +54,6 @@ class Credentials(dict[str, Any]):
             value = given.get(name) if given else None
             if value is not None:
                 self[name] = _as_bytes(name, value)
-
-    @classmethod
-    def copy_of(cls, given: Mapping[str, Any]) -> Credentials:
-        """Return a copy of a mapping as it is, unchecked, whose repr shows no secret either."""
-        made = cls()
-        made.clear()
-        made.update(given)
-        return made
-
-    def __repr__(self) -> str:
-        shown = {name: value if name == "clientId" or value is None else "…" for name, value in self.items()}
-        return f"{type(self).__name__}({shown!r})"
 
 
 def _as_bytes(name: str, value: Any) -> bytes:
@@ -81,7 +72,7 @@ def _as_bytes(name: str, value: Any) -> bytes:
         raise TaskclusterAuthFailure(f"credentials: {name} holds characters that are not ASCII") from None
 
 
-class Options(dict[str, Any]):
+class Options(ClientOptions):
     """A client's options: a plain mutable dict, read at each call.
 
     Args:
@@ -141,14 +132,6 @@ class Options(dict[str, Any]):
             )
         if not isinstance(wanted.get("validate", False), _BOOL_OR_NONE):
             raise TaskclusterFailure(f"the option validate must be True or False, not {wanted['validate']!r}")
-
-    def __repr__(self) -> str:
-        shown = dict(self)
-        credentials = shown.get("credentials")
-        if is_mapping(credentials) and not isinstance(credentials, Credentials):
-            # A program may assign a plain dict later; it is redacted all the same.
-            shown["credentials"] = dict.fromkeys(credentials, "…")
-        return f"{type(self).__name__}({shown!r})"
 
 
 class EventsOptions(Options):

@@ -12,13 +12,13 @@ import taskcluster
 import taskcluster.aio
 from taskcluster.environment import optionsFromEnvironment
 from taskcluster.exceptions import TaskclusterAuthFailure
-from taskcluster.options import normal_root_url
+from taskcluster.options import Credentials, normal_root_url
+from taskcluster.redacted import ClientOptions, without_user_info
 from taskcluster.registry import registry
 from taskcluster.suggestions import did_you_mean
 
 from .artifacts import upload_s3_artifact, warn_of_deprecation
 from .exceptions import ConfigurationError
-from .redacted import ClientOptions, SecretValues
 from .secrets import load_secrets
 
 __all__ = ["TaskclusterConfig"]
@@ -63,7 +63,8 @@ class TaskclusterConfig:
         normal_root_url(self.default_url)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.default_url}>"
+        # One whose constructor has not run has no URL, and tracebacks may show it.
+        return f"<{type(self).__name__} of {without_user_info(getattr(self, 'default_url', ''))}>"
 
     def auth(
         self,
@@ -99,7 +100,7 @@ class TaskclusterConfig:
         options = ClientOptions(maxRetries=max_retries, rootUrl=self.default_url)
         proxy = os.environ.get("TASKCLUSTER_PROXY_URL")
         if found:
-            options["credentials"] = SecretValues(found)
+            options["credentials"] = Credentials.copy_of(found)
         elif proxy or "TASK_ID" in os.environ:
             source = "task proxy"
             options["rootUrl"] = proxy or _PROXY

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskcluster.awaitables import plain
+from taskcluster.redacted import Redacted
 from taskcluster.shapes import is_mapping
 
 from .exceptions import ConfigurationError, SecretError
-from .redacted import SecretValues
 
 if TYPE_CHECKING:
     from taskcluster_secrets import Secrets
@@ -47,14 +47,14 @@ class Wanted:
         self._existing = _mapping("existing", {} if existing is None else existing)
         self.local = None if local_secrets is None else _mapping("local_secrets", local_secrets)
 
-    def of(self, secret: Any) -> SecretValues:
+    def of(self, secret: Any) -> Redacted:
         """Return what is wanted of a secret's value.
 
         Raises:
             SecretError: A required key is missing, or the value is of another shape.
         """
         source = f"the Taskcluster secret {self.secret_name!r}" if self.local is None else "the local secrets"
-        found = SecretValues(self._existing)
+        found = Redacted(self._existing)
         if not is_mapping(secret):
             raise SecretError(f"{source} must hold a JSON object, not {type(secret).__name__}")
         if self._prefixes:

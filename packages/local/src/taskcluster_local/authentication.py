@@ -11,7 +11,7 @@ import hmac
 import re
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeGuard
 
@@ -59,7 +59,7 @@ class Client:
     """Permanent credentials, and what they may do."""
 
     clientId: str
-    accessToken: str
+    accessToken: str = field(repr=False)
     scopes: tuple[str, ...]
     expires: datetime
     disabled: bool = False

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from taskcluster.options import Credentials
+from taskcluster.redacted import ClientOptions
 from taskcluster.slugs import slugId
 
 from . import loading
@@ -93,10 +95,12 @@ class LocalTaskcluster:
     def credentials(self) -> dict[str, str]:
         """The credentials of the root client, which may do everything (scope `*`)."""
         token = self._configuration.accessToken
-        return {"clientId": ROOT_CLIENT, "accessToken": self._server.accessToken if token is None else token}
+        return Credentials.copy_of(
+            {"clientId": ROOT_CLIENT, "accessToken": self._server.accessToken if token is None else token}
+        )
 
     def options(self, scopes: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return options for a client: where this deployment is, and credentials for it.
+        """Return options for a client: where this deployment is, and credentials for it, which their repr hides.
 
         Args:
             scopes: For the credentials of a new client that has these only; without, those of the root client.
@@ -105,14 +109,12 @@ class LocalTaskcluster:
             ApiError: One of them is no scope (InputError).
         """
         if scopes is None:
-            return {"rootUrl": self.root_url, "credentials": self.credentials}
+            return ClientOptions(rootUrl=self.root_url, credentials=self.credentials)
         if isinstance(scopes, str):
             raise TypeError(f"scopes must be a list of scopes, not the text {scopes!r}")
         client: Client = self._server.submit(self._server.new_client(tuple(scopes))).result()
-        return {
-            "rootUrl": self.root_url,
-            "credentials": {"clientId": client.clientId, "accessToken": client.accessToken},
-        }
+        credentials = {"clientId": client.clientId, "accessToken": client.accessToken}
+        return ClientOptions(rootUrl=self.root_url, credentials=Credentials.copy_of(credentials))
 
     # While it runs
 

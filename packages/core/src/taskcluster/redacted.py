@@ -1,0 +1,123 @@
+"""Dicts whose repr hides what is secret in them, and so keeps it out of logs and tracebacks.
+
+To programs they are plain dicts: they compare, copy, pickle and serialize as such.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["HIDDEN", "ClientOptions", "Redacted", "without_user_info"]
+
+HIDDEN = "…"
+"""Stands for a value that is not shown."""
+
+_USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
+
+
+class Redacted(dict[str, Any]):
+    """A dict whose repr shows its keys and hides its values, as does that of its copies and unions."""
+
+    _shown: ClassVar[frozenset[str]] = frozenset()
+    """The keys whose values are no secret."""
+
+    @classmethod
+    def copy_of(cls, given: Mapping[str, Any]) -> Self:
+        """Return a copy of a mapping as it is, without the checks and defaults that the constructor may have."""
+        made = cls.__new__(cls)
+        made.update(given)
+        return made
+
+    def copy(self) -> Self:
+        """Return a shallow copy."""
+        return self.copy_of(self)
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy_of({**self, **other}) if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return self.copy_of({**other, **self}) if isinstance(other, dict) else NotImplemented
+
+    def __repr__(self) -> str:
+        shown = {name: self._visible(name, value) for name, value in self.items()}
+        return f"{type(self).__name__}({shown!r})"
+
+    def _visible(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, Redacted):
+            return value
+        if name not in self._shown:
+            return HIDDEN
+        return without_user_info(value) if isinstance(value, str) else value
+
+
+class ClientOptions(Redacted):
+    """Options for clients, as they were found: neither checked nor complete."""
+
+    _shown = frozenset(
+        {
+            "authorizedScopes",
+            "delayFactor",
+            "exchangePrefix",
+            "maxDelay",
+            "maxRetries",
+            "randomizationFactor",
+            "rootUrl",
+            "signedUrlExpiration",
+            "timeout",
+            "userAgentSuffix",
+            "validate",
+        }
+    )
+
+
+def without_user_info(url: str) -> str:
+    """Return a URL without the user name and password in it."""
+    return _USER_INFO.sub(f"{HIDDEN}@", url)
+
+
+def _write_as_dict(dumper: Any, data: Redacted) -> Any:
+    return dumper.yaml_representers[dict](dumper, data)
+
+
+def _register(yaml: Any) -> None:
+    # PyYAML's SafeDumper refuses subclasses of dict, and its Dumper writes the name of the class.
+    for representer in (yaml.representer.SafeRepresenter, yaml.representer.Representer):
+        representer.add_multi_representer(Redacted, _write_as_dict)
+
+
+class _YamlFinder(importlib.abc.MetaPathFinder):
+    """Registers `Redacted` with PyYAML once a program imports that; to import it here would take 15 ms."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "yaml":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_and_register(module: ModuleType) -> None:
+                load(module)
+                _register(module)
+
+            spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
+        return spec
+
+
+if "yaml" in sys.modules:
+    _register(importlib.import_module("yaml"))
+else:
+    sys.meta_path.insert(0, _YamlFinder())
