@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gzip
+import os
 import re
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -302,6 +304,7 @@ def test_what_is_not_kept_leaves_what_was(storage: Storage, store: Store) -> Non
     found = storage.find("a")
     assert found is not None
     assert found.path.read_bytes() == b"old"
+    assert contents(storage.find("a").path.parent) == [b"old"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("announced", [10, 3])
@@ -420,14 +423,64 @@ def test_names_hold_anything(storage: Storage, using: Any, tmp_path: Path, name:
     assert contents(tmp_path) == [name.encode()]
 
 
-def test_what_was_being_received_is_removed_at_the_start(tmp_path: Path, store: Store, clock: MovableClock) -> None:
+def test_unknown_files_are_removed_at_the_start(tmp_path: Path, store: Store, clock: MovableClock) -> None:
     Storage(tmp_path, store, ROOT_URL, b"key", clock).write("a", b"abc", "text/x")
-    (tmp_path / "0123.part").write_bytes(b"half")
+    (tmp_path / f"{'0' * 32}.part").write_bytes(b"half")
+    (tmp_path / f"{'1' * 32}").write_bytes(b"not recorded")
+    (tmp_path / "notes.txt").write_bytes(b"of someone else")
     again = Storage(tmp_path, store, ROOT_URL, b"key", clock)
     found = again.find("a")
-    assert contents(tmp_path) == [b"abc"]
+    assert contents(tmp_path) == [b"abc", b"of someone else"]
     assert found is not None
     assert found.path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding"])
+def test_headers_that_are_not_utf_8_are_refused(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
+    async def body(site: Site) -> None:
+        parts = urlsplit(storage.put_url("a", START + HOUR))
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n"
+        writer.write(f"{head}{name}: a/".encode() + b"\xff\r\n\r\nabc")
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert f"the header {name} must be UTF-8".encode() in answer
+
+    using(body)
+    assert contents(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_an_upload_to_a_full_disk_is_told(
+    storage: Storage, using: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real = Path.open
+
+    def full(path: Path, mode: str = "r", **options: Any) -> Any:
+        if path.suffix == ".part":
+            raise OSError(number, os.strerror(number))
+        return real(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+
+    async def body(site: Site) -> None:
+        answer, text = await site("PUT", storage.put_url("a", START + HOUR), b"abc")
+        assert (answer.status, os.strerror(number) in text.decode()) == (500, True)
+
+    using(body)
+    assert contents(tmp_path) == []
+
+
+def test_a_full_database_leaves_no_file(storage: Storage, using: Any, store: Store, tmp_path: Path) -> None:
+    store.run(f"PRAGMA max_page_count = {store.one('PRAGMA page_count')['page_count']}")  # type: ignore[index]
+
+    async def body(site: Site) -> None:
+        answer, text = await site("PUT", storage.put_url("a" * 5000, START + HOUR), b"abc")
+        assert (answer.status, b"full" in text) == (500, True)
+
+    using(body)
+    assert contents(tmp_path) == []
 
 
 def test_a_large_file_takes_little_memory(storage: Storage, using: Any) -> None:

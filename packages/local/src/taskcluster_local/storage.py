@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
+import re
 import uuid
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from .encoding import dumps
-from .store import Store
+from .store import Store, StoreFull
 from .timestamps import Clock, milliseconds
 
 __all__ = ["PREFIX", "Refusal", "Storage", "StoredFile"]
@@ -28,6 +30,9 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 """
 _PUBLIC_LENGTH = 32
+_OURS = re.compile(r"[0-9a-f]{32}(\.part)?", re.ASCII)
+"""The names of the files that a storage makes."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refusal(Exception):
@@ -70,9 +75,14 @@ class Storage:
         self._clock = clock
         directory.mkdir(parents=True, exist_ok=True)
         store.create(_TABLES)
-        # What was being received when the process was killed.
-        for path in directory.glob("*.part"):
-            path.unlink(missing_ok=True)
+        self._remove_unknown()
+
+    def _remove_unknown(self) -> None:
+        """Remove the files that a killed process received without recording them, or replaced without removing them."""
+        known = {row["content"] for row in self._store.all("SELECT content FROM files")}
+        for path in self._directory.iterdir():
+            if path.name not in known and _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def put_url(self, name: str, expires: datetime, headers: Mapping[str, str] | None = None) -> str:
         """Return the URL by which a file can be put, until `expires`.
@@ -155,8 +165,10 @@ class Storage:
             headers: Of the request.
 
         Raises:
-            Refusal: There are fewer bytes, or more.
+            Refusal: There are fewer bytes, or more, or a header that is kept with the file is not UTF-8.
+            StoreFull: There is no room for it.
         """
+        content_type, encoding = (_utf8(headers, name) for name in ("Content-Type", "Content-Encoding"))
         digest = hashlib.md5(usedforsecurity=False)
         with self._part() as part:
             received = 0
@@ -169,11 +181,15 @@ class Storage:
                     digest.update(chunk)
             if received != size:
                 raise Refusal(400, f"{size} bytes were announced and {'more' if received > size else received} came")
-            self._keep(name, part, digest.hexdigest(), headers.get("content-type"), headers.get("content-encoding"))
+            self._keep(name, part, digest.hexdigest(), content_type, encoding)
         return digest.hexdigest()
 
     def write(self, name: str, content: bytes, content_type: str) -> None:
-        """Keep a file in place of any of that name."""
+        """Keep a file in place of any of that name.
+
+        Raises:
+            StoreFull: There is no room for it.
+        """
         with self._part() as part:
             part.write_bytes(content)
             self._keep(name, part, hashlib.md5(content, usedforsecurity=False).hexdigest(), content_type, None)
@@ -184,20 +200,25 @@ class Storage:
         path = self._directory / f"{uuid.uuid4().hex}.part"
         try:
             yield path
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise StoreFull(f"cannot write to {self._directory}: {error.strerror}") from error
         finally:
             path.unlink(missing_ok=True)
 
     def _keep(self, name: str, part: Path, etag: str, content_type: str | None, encoding: str | None) -> None:
-        content = part.with_suffix("").name
-        part.replace(self._directory / content)
+        kept = part.with_suffix("")
         encoding = None if encoding in (None, "", "identity") else encoding
         # Another path each time: what was kept before stays whole until this is written for good.
         with self._store.transaction():
+            self._store.after_rollback(lambda: kept.unlink(missing_ok=True))
+            part.replace(kept)
             self.delete(name)
             self._store.run(
                 "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
                 name,
-                content,
+                kept.name,
                 etag,
                 content_type or "application/octet-stream",
                 encoding,
@@ -217,6 +238,17 @@ class Storage:
         if found is not None:
             self._store.run("DELETE FROM files WHERE name = ?", name)
             self._store.after_commit(lambda: found.path.unlink(missing_ok=True))
+
+
+def _utf8(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header to keep, or None; raise Refusal if it cannot be sent back as it came."""
+    value = headers.get(name)
+    try:
+        # Bytes that are not UTF-8 arrive as lone surrogates.
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise Refusal(400, f"the header {name} must be UTF-8") from None
+    return value
 
 
 def _same(expected: str, given: str) -> bool:

@@ -7,6 +7,7 @@ also where `If-Range` names another version of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
@@ -14,10 +15,13 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
 from .storage import Refusal, Storage, StoredFile
+from .store import StoreFull
 
 __all__ = ["respond"]
 
 _CHUNK = 256 * 1024
+
+_log = logging.getLogger("taskcluster.local")
 
 
 async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamResponse:
@@ -36,6 +40,9 @@ async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamRespo
             return await _get(request, found, file)
     except Refusal as refusal:
         return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
+    except StoreFull as error:
+        _log.error("%s %s: %s", request.method, request.path, error)
+        return web.Response(status=500, text=f"Nothing of this request was kept: {error}.\n")
 
 
 async def _put(request: web.BaseRequest, storage: Storage, name: str) -> web.StreamResponse:

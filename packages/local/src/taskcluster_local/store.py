@@ -55,6 +55,7 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self._name = ":memory:" if path is None else str(path)
         self._after_commit: list[Callable[[], None]] = []
+        self._after_rollback: list[Callable[[], None]] = []
         if path is None:
             self._connection = _connect(self._name)
         else:
@@ -99,7 +100,7 @@ class Store:
         The block must not await anything: other calls use the same connection.
         """
         nested = self._connection.in_transaction
-        mark = len(self._after_commit)
+        mark, undo_mark = len(self._after_commit), len(self._after_rollback)
         self._execute("SAVEPOINT inner" if nested else "BEGIN IMMEDIATE")
         try:
             yield
@@ -111,8 +112,13 @@ class Store:
                 self._connection.execute("ROLLBACK TO inner" if nested else "ROLLBACK")
                 if nested:
                     self._connection.execute("RELEASE inner")
+            undone = self._after_rollback[undo_mark:]
+            del self._after_rollback[undo_mark:]
+            for action in reversed(undone):
+                action()
             raise
         if not nested:
+            self._after_rollback.clear()
             actions, self._after_commit = self._after_commit, []
             for action in actions:
                 action()
@@ -123,6 +129,10 @@ class Store:
             self._after_commit.append(action)
         else:
             action()
+
+    def after_rollback(self, action: Callable[[], None]) -> None:
+        """Do `action` if the transaction that is open is not kept."""
+        self._after_rollback.append(action)
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         # Without a context manager, which would take as long as many a statement.
