@@ -85,6 +85,24 @@ def test_time_does_not_go_back(local: LocalTaskcluster) -> None:
             local.advance(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("span", [{"days": 4_000_000}, {"weeks": 10**9}, {"span": timedelta.max}])
+def test_advancing_too_far_changes_nothing(local: LocalTaskcluster, span: dict[str, Any]) -> None:
+    before = local.now()
+    with pytest.raises(ValueError, match="cannot advance"):
+        local.advance(**span)
+    assert local.now() - before < timedelta(hours=1)
+    assert taskcluster.Auth({**local.options(), "maxRetries": 0}).ping()["alive"]
+
+
+def test_all_goes_on_when_time_is_at_its_end(tmp_path: Path) -> None:
+    with LocalTaskcluster() as far:
+        far.advance(datetime(2899, 12, 31, tzinfo=timezone.utc) - far.now())
+        queue, task_id = taskcluster.Queue({**far.options(), "maxRetries": 0}), taskcluster.slugId()
+        queue.createTask(task_id, definition(far))
+        [claim] = queue.claimWork("p/w", {"workerGroup": "g", "workerId": "i"})["tasks"]
+        assert claim["status"]["taskId"] == task_id
+
+
 def test_time_may_be_moved_by_several_at_once(local: LocalTaskcluster) -> None:
     before = local.now()
     threads = [threading.Thread(target=local.advance, kwargs={"hours": 1}) for _ in range(10)]

@@ -16,6 +16,8 @@ _DATE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LATEST = datetime(2900, 1, 1, tzinfo=timezone.utc)
+"""How far a deployment's time can be moved. Its own clients expire in the year 3000."""
 
 
 def system_clock() -> datetime:
@@ -42,10 +44,15 @@ class MovableClock:
         """Move the present forward.
 
         Raises:
-            ValueError: `span` is negative.
+            ValueError: `span` is negative, or leads beyond the year 2900; then nothing has changed.
         """
         if span < timedelta():
             raise ValueError("time can be moved forward only")
+        present = self()
+        if span > _LATEST - present:
+            raise ValueError(
+                f"cannot advance from {present:%Y-%m-%d} by {span}: time must stay before {_LATEST:%Y-%m-%d}"
+            )
         self._ahead += span
 
 
