@@ -25,7 +25,7 @@ from taskcluster.utils import fromNowJSON, slugId
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local.api import LARGEST_BODY
 from taskcluster_local.errors import ApiError
-from taskcluster_local.server import is_loopback
+from taskcluster_local.server import host_name, is_loopback
 
 WORKER = {"workerGroup": "g", "workerId": "i"}
 
@@ -139,7 +139,7 @@ def test_a_client_may_ask_before_it_sends_a_body(local: LocalTaskcluster) -> Non
     address = urlsplit(local.root_url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /api/auth/v1/test-authenticate HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"POST /api/auth/v1/test-authenticate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         )
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -169,7 +169,7 @@ def test_long_headers_are_refused_as_credentials_not_as_http(local: LocalTaskclu
 
 def test_a_path_that_is_no_utf_8(local: LocalTaskcluster) -> None:
     with socket.create_connection((urlsplit(local.root_url).hostname, urlsplit(local.root_url).port)) as connection:
-        connection.sendall(b"GET /api/secrets/v1/secret/\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"GET /api/secrets/v1/secret/\xff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         connection.settimeout(10)
         assert int(connection.recv(100).split()[1]) in range(400, 500)
 
@@ -313,3 +313,59 @@ def test_other_hosts(host: str, shown: str) -> None:
         if ":" not in host:
             raise
         pytest.skip(f"no IPv6 here: {error}")
+
+
+# DNS rebinding
+
+PATHS = (
+    "/api/auth/v1/ping",
+    "/storage/public/0/a",
+    "/api/local/v1/events",
+    "/references",
+    "/schemas/auth/v1/client.json",
+    "/",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "host", ["evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "8.8.8.8", "\xff"]
+)
+def test_foreign_hosts_are_misdirected(local: LocalTaskcluster, path: str, host: str) -> None:
+    given = host.format(port=urlsplit(local.root_url).port)
+    response, body = exchange(local, "GET", path, headers={"Host": given})
+    assert response.status == 421
+    assert "--allow-host" in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.1.2.3", "[::1]", "[::1]:8080", "tc.test:9"]
+)
+def test_local_and_allowed_hosts_are_served(host: str) -> None:
+    with LocalTaskcluster(allow_hosts=["TC.test"]) as local:
+        assert exchange(local, "GET", "/api/auth/v1/ping", headers={"Host": host})[0].status == 200
+
+
+def test_any_host_is_served_when_others_can_reach_it() -> None:
+    with LocalTaskcluster(host="0.0.0.0") as local:
+        assert exchange(local, "GET", "/api/auth/v1/ping", headers={"Host": "machine.example"})[0].status == 200
+
+
+def test_a_second_host_header_is_checked_too(local: LocalTaskcluster) -> None:
+    address = urlsplit(local.root_url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+        assert connection.recv(100).split()[1] in (b"400", b"421")
+
+
+def test_allowed_hosts_must_be_a_list() -> None:
+    with pytest.raises(TypeError, match="must be a list of host names"):
+        LocalTaskcluster(allow_hosts="tc.test")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [("A.b", "a.b"), ("a:80", "a"), ("a:", "a"), ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("", "")],
+)
+def test_host_name_is_without_its_port(header: str, name: str) -> None:
+    assert host_name(header) == name

@@ -54,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
     serve.add_argument("--port", type=_port, default=0, help="where to listen (default: any free port)")
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="respond to requests with this name in their Host header too, if only this machine can reach it; "
+        "can be given several times",
+    )
     where = serve.add_mutually_exclusive_group()
     where.add_argument("--data", type=Path, metavar="DIR", help="keep everything in this directory")
     where.add_argument("--memory", action="store_true", help="keep nothing (the default)")
@@ -99,6 +107,7 @@ def _serve(given: argparse.Namespace) -> int:
         given.data,
         host=given.host,
         port=given.port,
+        allow_hosts=given.allow_host,
         accessToken=os.environ.get(_TOKEN_VARIABLE) or None,
         github_webhook_secret=os.environ.get(_WEBHOOK_VARIABLE) or None,
     )

@@ -40,6 +40,8 @@ class LocalTaskcluster:
             and gone at the end.
         host: Where to listen; only this machine unless told otherwise.
         port: Where to listen; 0 for any port that is free.
+        allow_hosts: Names that requests may have in their Host header, besides `host`, localhost and the addresses of
+            this machine. If `host` is reached by other machines, any name is accepted.
         accessToken: Of the root client; if not given the one that `data` has, or else a random one.
         clients: Further clients: mappings with clientId, accessToken, scopes and perhaps expires.
         roles: Scopes of roles, by roleId; `anonymous` in place of the usual read-only one.
@@ -59,6 +61,7 @@ class LocalTaskcluster:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        allow_hosts: Collection[str] = (),
         accessToken: str | None = None,
         clients: Iterable[Mapping[str, Any]] = (),
         roles: Mapping[str, Collection[str]] | None = None,
@@ -70,6 +73,9 @@ class LocalTaskcluster:
         self._data = None if data is None else Path(data)
         self._host = host
         self._port = port
+        if isinstance(allow_hosts, str):
+            raise TypeError(f"allow_hosts must be a list of host names, not the string {allow_hosts!r}")
+        self._allow_hosts = tuple(allow_hosts)
         self._configuration = Configuration(
             accessToken=accessToken or (slugId() + slugId() if data is None else None),
             clients=[client_of(client) for client in clients],
@@ -138,7 +144,8 @@ class LocalTaskcluster:
             **units: The same as the arguments of `timedelta`: `hours=1, minutes=30`.
 
         Raises:
-            ValueError: It is negative. Time cannot be moved back, but by `reset`.
+            ValueError: It is negative, or leads beyond the year 2900; nothing has changed then. Time cannot be moved
+                back, but by `reset`.
         """
         self._server.submit(self._server.advance(_span(span, units))).result()
 
@@ -239,7 +246,7 @@ class LocalTaskcluster:
     def _start(self) -> Server:
         if self._started is not None:
             raise RuntimeError("this local Taskcluster is running already")
-        self._started = Server(self._configuration, self._data, self._host, self._port)
+        self._started = Server(self._configuration, self._data, self._host, self._port, self._allow_hosts)
         return self._started
 
     def _stop(self) -> Server:
@@ -290,4 +297,7 @@ class AsyncLocalTaskcluster:
 def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:
     if (span is None) == (not units):
         raise TypeError("say how far, either by a timedelta or by its arguments, such as hours=1")
-    return timedelta(**units) if span is None else span
+    try:
+        return timedelta(**units) if span is None else span
+    except OverflowError as error:
+        raise ValueError(f"cannot advance that far: {error}") from None

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Collection, Coroutine
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,13 +27,14 @@ from .listening import Inbox
 from .services.notify.outbox import Notification
 from .store import DATABASE, Store, data_directory
 
-__all__ = ["Server", "is_loopback"]
+__all__ = ["Server", "host_name", "is_loopback"]
 
 _PASS_TIME_SECONDS = 1.0
 _LONGEST_LINE = 16 * 1024
 """Of a request's first line and of a header, in bytes."""
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 5.0
+_MISDIRECTED = 421
 _BACKLOG = 4096
 """Connections that may wait to be accepted: a thousand clients may well start at once."""
 
@@ -46,6 +47,21 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header, in lower case and without its port."""
+    name, colon, port = host.strip().lower().rpartition(":")
+    return name if colon and (port.isdecimal() or not port) and not name.endswith(":") else host.strip().lower()
+
+
+def _is_local(name: str) -> bool:
+    """Whether a name in a Host header can only mean this machine."""
+    try:
+        address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return name == "localhost"
+    return address.is_loopback
 
 
 class _State:
@@ -106,13 +122,19 @@ class Server:
         data: Where it keeps its state; None for memory.
         host: Where to listen.
         port: Where to listen; 0 for any port that is free.
+        allow_hosts: Further names that requests may have in their Host header if only this machine can reach it.
 
     Raises:
         OSError: It cannot listen there.
     """
 
-    def __init__(self, configuration: Configuration, data: Path | None, host: str, port: int) -> None:
+    def __init__(
+        self, configuration: Configuration, data: Path | None, host: str, port: int, allow_hosts: Collection[str] = ()
+    ) -> None:
         listening = _listen(host, port)
+        loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
+        # None if other machines can reach it: they know it by names that are not known here.
+        self._names = frozenset(map(host_name, (host, *allow_hosts))) if loopback else None
         self.root_url = _root_url(host, listening.getsockname()[1])
         self.started: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -219,6 +241,9 @@ class Server:
                 await deployment.pass_time()
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        foreign = self._foreign_host(request)
+        if foreign is not None:
+            return _misdirected(foreign)
         if request.raw_path.startswith(storage.PREFIX):
             with self._state as deployment:
                 return await storage_http.respond(request, deployment.storage)
@@ -226,6 +251,30 @@ class Server:
         with self._state as deployment:
             response = await deployment.api.respond(received)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+    def _foreign_host(self, request: web.BaseRequest) -> str | None:
+        """Return the Host header if it names another machine.
+
+        A page of any site can have its own name lead to this machine (DNS rebinding). The browser then lets it read
+        the responses, and sends the site's name here.
+        """
+        if self._names is None:
+            return None
+        for host in request.headers.getall("Host", ()):
+            name = host_name(host)
+            if name not in self._names and not _is_local(name):
+                return host
+        return None
+
+
+def _misdirected(host: str) -> web.Response:
+    # As it came it may be bytes that are not UTF-8.
+    shown = ascii(host)
+    message = (
+        f"This local deployment listens to this machine only and does not respond to requests for the host {shown}. "
+        "If that name is meant to lead here, start it with --allow-host, or with LocalTaskcluster(allow_hosts=…)."
+    )
+    return web.json_response({"code": "MisdirectedRequest", "message": message}, status=_MISDIRECTED)
 
 
 @contextlib.asynccontextmanager
