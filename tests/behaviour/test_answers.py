@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from taskcluster.exceptions import TaskclusterRestFailure
+
 from .drive import Drive
 from .server import Answer, Server, respond
 
@@ -25,20 +27,32 @@ def test_json_is_read_whatever_its_type_says(drive: Drive, server: Server) -> No
     assert (client.task(TASK), client.task(TASK)) == ({"a": 1}, {"a": 2})
 
 
+def test_returns_none_when_the_status_is_204(drive: Drive, server: Server) -> None:
+    server.script(respond(204))
+    assert drive.client().task(TASK) is None
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        respond(204),
         respond(200),
         respond(200, b"", {"Content-Type": "application/json"}),
+        respond(201),
+        respond(303, b"", {"Location": "https://storage.example.com/x"}),
+        respond(304),
         Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         Answer(b"HTTP/1.1 200 OK\r\n\r\n", then="close"),
     ],
-    ids=["204", "empty 200", "empty JSON", "no chunks", "empty until closed"],
+    ids=["200", "empty JSON", "201", "303", "304", "no chunks", "until closed"],
 )
-def test_an_answer_without_a_body_is_none(drive: Drive, server: Server, answer: Answer) -> None:
+@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+def test_returns_the_response_when_its_body_is_empty(drive: Drive, server: Server, answer: Answer, given: bool) -> None:
     server.script(answer)
-    assert drive.client().task(TASK) is None
+    result = drive.client(session=drive.session() if given else None).task(TASK)
+    response = result["response"]
+    assert drive.status_of(response) == int(answer.raw[9:12])
+    assert drive.body_of(response) == b""
+    assert answer.raw[9:12] != b"303" or response.headers["Location"] == "https://storage.example.com/x"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +100,19 @@ def test_a_redirect_is_its_json_and_is_not_followed(
     server.script(respond(status, {"url": "https://elsewhere"}, headers))
     client = drive.client(session=drive.session() if given else None)
     assert client.getLatestArtifact(TASK, "public/a") == {"url": "https://elsewhere"}
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["cancelTask", "createTask"])
+@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+def test_raises_when_a_write_is_redirected(drive: Drive, server: Server, status: int, method: str, given: bool) -> None:
+    server.script(respond(status, b"", {"Location": "https://tc.example.com/x?sig=s3cret"}))
+    client = drive.client(session=drive.session() if given else None)
+    with pytest.raises(TaskclusterRestFailure, match="set the option rootUrl") as caught:
+        getattr(client, method)(TASK, *([{}] if method == "createTask" else []))
+    assert caught.value.status_code == status
+    assert "s3cret" not in str(caught.value)
     assert len(server.received) == 1
 
 

@@ -105,6 +105,36 @@ def test_the_given_session_changes_no_target(drive: Drive, server: Server) -> No
         assert_signed(server, server.last)
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+@pytest.mark.parametrize(
+    ("service", "method", "args", "query", "sent"),
+    [
+        ("Auth", "listRoles", (), {}, "/api/auth/v1/roles"),
+        ("Auth", "listRoles", (), {"limit": 1}, "/api/auth/v1/roles/?limit=1"),
+        ("Index", "listNamespaces", ("",), {}, "/api/index/v1/namespaces"),
+        ("Index", "listNamespaces", ("",), {"limit": 1}, "/api/index/v1/namespaces/?limit=1"),
+        ("Secrets", "get", ("a/",), {}, "/api/secrets/v1/secret/a%2F"),
+    ],
+)
+def test_sends_no_slash_at_the_end(
+    drive: Drive,
+    server: Server,
+    given: bool,
+    service: str,
+    method: str,
+    args: tuple[str, ...],
+    query: dict[str, int],
+    sent: str,
+) -> None:
+    client = drive.client(service, session=drive.session() if given else None)
+    getattr(client, method)(*args, query=query)
+    assert server.last.target == sent
+    assert_signed(server, server.last)
+    for built in (client.buildUrl(method, *args, query=query), client.buildSignedUrl(method, *args, query=query)):
+        path = sent if query or args == ("a/",) else f"{sent}/"
+        assert built.partition("bewit=")[0].rstrip("?&") == server.root_url + path
+
+
 def test_build_url_is_the_url_that_is_called(drive: Drive, server: Server) -> None:
     client = drive.client("Secrets")
     for name in HARD:

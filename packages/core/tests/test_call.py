@@ -176,7 +176,8 @@ def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set
         (answer(200, {"a": 1}), {"a": 1}),
         (answer(200, []), []),
         (answer(200, 0), 0),
-        (answer(200, None), None),
+        (answer(200, b"null"), None),
+        (answer(201, None), {"response": "the library's response"}),
         (answer(204), None),
         (answer(204, b"noise"), None),
         (answer(200, {"a": 1}, Content_Type="text/plain"), {"a": 1}),
@@ -186,10 +187,32 @@ def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set
         (answer(200, "ä".encode(), Content_Type="text/plain"), {"response": "the library's response"}),
         (answer(200, b"\x89PNG\xff", Content_Type="image/png"), {"response": "the library's response"}),
         (answer(303, b"See other", Content_Type="text/plain"), {"response": "the library's response"}),
+        (answer(303, b"", Location="https://x.example"), {"response": "the library's response"}),
+        (answer(200, b"", Content_Type="application/json"), {"response": "the library's response"}),
     ],
 )
 def test_the_result_is_json_or_none_or_the_response(response: Response, value: Any, world: World) -> None:
     assert outcome(response, world=world) == value
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("https://tc.example.com:8443/t0ken?sig=t0ken", "to https://tc.example.com:8443 with .* to that"),
+        ("https://u:t0ken@tc.example.org/", "to https://tc.example.org with .* to that"),
+        (f"{ROOT}/t0ken", f"to {ROOT} with .* which is {ROOT}$"),
+        ("/t0ken", f"to {ROOT} with .* which is {ROOT}$"),
+        ("http://[t0ken", f"to {ROOT} with .* which is {ROOT}$"),
+        ("", f"to {ROOT} with .* which is {ROOT}$"),
+    ],
+)
+def test_raises_with_hint_when_a_write_is_redirected(status: int, location: str, hint: str, world: World) -> None:
+    call = make_call("w", "t0ken", {"a": 1}, entry=TRIGGER)
+    with pytest.raises(TaskclusterRestFailure, match=hint) as caught:
+        outcome(answer(status, {"url": "x"}, Location=location), world=world, call=call)
+    assert (caught.value.status_code, caught.value.body) == (status, {"url": "x"})
+    assert "t0ken" not in str(caught.value)
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", "application/x+json"])

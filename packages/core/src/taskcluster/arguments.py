@@ -35,9 +35,16 @@ class Bound(NamedTuple):
         return f"<Bound to {self.path}>"
 
     def target(self, method: Method) -> str:
-        """Return path and query as they go over the wire."""
+        """Return path and query as they stand in a URL."""
         query = encode_query(method.name, self.query) if self.query else ""
         return f"{self.path}?{query}" if query else self.path
+
+    def sent_target(self, method: Method) -> str:
+        """Return path and query as calls send them: without a slash at the very end.
+
+        Programs' HTTP mocks expect it without, as the published client sends it.
+        """
+        return self.target(method).removesuffix("/")
 
 
 def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, needs_payload: bool = True) -> Bound:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from .arguments import Bound
 from .credentials import CheckedSigner
@@ -28,6 +29,8 @@ __all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "paginate",
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 Procedure = Generator[Effect, Response | None, Any]
 
@@ -140,7 +143,7 @@ def build(service: str, method: Method, bound: Bound, settings: Settings) -> Cal
         settings.check(method, body)
     signer = settings.signer
     content_hash = "" if signer is None else signer.content_hash(body)
-    return Call(service, method, settings, bound.target(method), body, content_hash)
+    return Call(service, method, settings, bound.sent_target(method), body, content_hash)
 
 
 def perform(call: Call, surroundings: Surroundings) -> Procedure:
@@ -213,11 +216,20 @@ def paginate(
 
 
 def result(call: Call, response: Response) -> Any:
-    """Return what an answer means: a JSON value, None, or `{"response": …}`; raise where it is a failure."""
+    """Return the JSON value of a response, None for status 204, and `{"response": …}` for any other.
+
+    Raises:
+        TaskclusterRestFailure: The status is a failure, the body claims to be JSON and is not, or the call changes
+            something and was redirected, so that nothing was done.
+    """
     if response.status >= 400:
         raise _failure(call, response, TaskclusterRestFailure)
-    if response.status == 204 or not response.body:
+    if response.status in _REDIRECTS and call.method.verb != "GET":
+        raise _redirected(call, response)
+    if response.status == 204:
         return None
+    if not response.body:
+        return {"response": response.native()}
     try:
         return _json(response.body)
     except (ValueError, RecursionError) as exc:
@@ -262,6 +274,34 @@ def _failure(
     else:
         kind = TaskclusterRestFailure
     return kind(message, None, status_code=response.status, body=body)
+
+
+def _redirected(call: Call, response: Response) -> TaskclusterRestFailure:
+    try:
+        body: Any = _json(response.body)
+    except (ValueError, RecursionError):
+        body = {}
+    root_url = _origin(call.settings.endpoint.prefix)
+    # Only its origin: the path may repeat a token, and the query a signature.
+    target = _origin(response.headers.get("Location", "")) or root_url
+    hint = "" if target == root_url else f"; if the deployment is at {target}, set the option rootUrl to that"
+    return TaskclusterRestFailure(
+        f"{call} ({_described(call)}) was redirected to {target} with status {response.status} and nothing was done: "
+        f"check the scheme and the host of the option rootUrl, which is {root_url}{hint}",
+        None,
+        status_code=response.status,
+        body=body,
+    )
+
+
+def _origin(url: str) -> str | None:
+    """Return scheme, host and port of an absolute URL, or None."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{host}" if parts.scheme in ("http", "https") and host.isascii() and host else None
 
 
 def _described(call: Call) -> str:
