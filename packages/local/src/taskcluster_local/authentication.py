@@ -51,7 +51,7 @@ _HEADER = re.compile(r"(\w+)(?:\s+(.*))?", re.ASCII | re.DOTALL)
 _ATTRIBUTE = re.compile(r'(\w+)="([^"\\]*)"\s*(?:,\s*|$)', re.ASCII)
 _ATTRIBUTE_NAMES = frozenset({"id", "ts", "nonce", "hash", "ext", "mac", "app", "dlg"})
 _ATTRIBUTE_VALUE = re.compile(r"[ \w!#$%&'()*+,\-./:;<=>?@\[\]^`{|}~]*", re.ASCII)
-_BEWIT = re.compile(r"(/.*)([?&])bewit=([^&]*)(?:&(.+))?", re.DOTALL)
+_BEWIT = re.compile(r"[?&]bewit=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,11 @@ def authenticate(request: SignedRequest, directory: Directory, now: datetime, re
     Raises:
         ApiError: The credentials are not valid (AuthenticationFailed).
     """
-    # Most URLs are settled by the first test.
-    bewit = _BEWIT.fullmatch(request.resource) if "bewit=" in request.resource else None
+    bewit = _find_bewit(request.resource)
     if bewit is not None and request.authorization:
         _fail("Cannot use two authentication schemes at once: there is a bewit in the URL and an Authorization header")
     if bewit is not None:
-        return _authenticate_bewit(request, bewit, directory, now)
+        return _authenticate_bewit(request, *bewit, directory, now)
     if request.authorization:
         return _authenticate_header(request, request.authorization, directory, now, received)
     scopes = directory.expand((ANONYMOUS,))
@@ -213,10 +212,9 @@ def _authenticate_header(
     return Identity(given["id"], credentials.granted, credentials.scopes, credentials.expires, given.get("hash"))
 
 
-def _authenticate_bewit(request: SignedRequest, found: re.Match[str], directory: Directory, now: datetime) -> Identity:
-    before, separator, bewit, after = found.groups()
-    if len(request.resource) > MAX_LENGTH:
-        _fail("Bad Request: Resource path exceeds max length")
+def _authenticate_bewit(
+    request: SignedRequest, bewit: str, resource: str, directory: Directory, now: datetime
+) -> Identity:
     if not bewit:
         _fail("Unauthorized: Empty bewit")
     if request.method not in ("GET", "HEAD"):
@@ -225,11 +223,23 @@ def _authenticate_bewit(request: SignedRequest, found: re.Match[str], directory:
     if int(expiry) <= now.timestamp():
         _fail("Unauthorized: Access expired")
     credentials = _credentials(client_id, ext, directory, now)
-    resource = f"{before}{separator}{after}" if after else before
     signed = _Signed(expiry, "", "GET", resource, request.host, request.port, ext)
     _check_mac(mac, _mac(credentials.key, "bewit", signed, ""))
     directory.used(credentials.owner, now)
     return Identity(client_id, credentials.granted, credentials.scopes, credentials.expires)
+
+
+def _find_bewit(resource: str) -> tuple[str, str] | None:
+    """Return the last bewit of a path and query, and the rest without it; None if there is none."""
+    positions = [found.start() for found in _BEWIT.finditer(resource)]
+    if positions and len(resource) > MAX_LENGTH:
+        _fail("Bad Request: Resource path exceeds max length")
+    for position in reversed(positions):
+        before, separator = resource[:position], resource[position]
+        bewit, ampersand, after = resource[position + len("?bewit=") :].partition("&")
+        if position > 0 and (after or not ampersand):
+            return bewit, f"{before}{separator}{after}" if after else before
+    return None
 
 
 def _attributes(header: str) -> dict[str, str]:
@@ -246,10 +256,9 @@ def _attributes(header: str) -> dict[str, str]:
         _fail("Bad Request: Invalid header syntax")
     attributes: dict[str, str] = {}
     end = 0
-    for found in _ATTRIBUTE.finditer(rest):
+    # Not finditer, which would look for the next one from every character on.
+    while found := _ATTRIBUTE.match(rest, end):
         name, value = found.groups()
-        if found.start() != end:
-            break
         if name not in _ATTRIBUTE_NAMES:
             _fail(f"Bad Request: Unknown attribute: {name}")
         if not _ATTRIBUTE_VALUE.fullmatch(value):

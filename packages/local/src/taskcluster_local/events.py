@@ -48,8 +48,20 @@ class Binding:
 
 def _regular_expression(pattern: str) -> str:
     """Return what a routing key with a dot before it matches."""
-    meanings = {"*": r"\.[^.]*", "#": r"(?:\.[^.]*)*"}
-    return "".join(meanings.get(word, r"\." + re.escape(word)) for word in pattern.split("."))
+    parts = [""]
+    for word in pattern.split("."):
+        if word == "#":
+            parts.append("")
+        else:
+            parts[-1] += r"\.[^.]*" if word == "*" else r"\." + re.escape(word)
+    first, *rest = parts
+    if not rest:
+        return first
+    # Each part is where it is found first, for good: trying all places of several parts could take forever.
+    settled = "".join(
+        rf"(?=((?:\.[^.]*)*?{part}))\{number}" for number, part in enumerate(filter(None, rest[:-1]), start=1)
+    )
+    return rf"{first}{settled}(?:\.[^.]*)*{rest[-1]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import ApiError
@@ -13,6 +14,10 @@ __all__ = ["Roles", "check_scopes"]
 _ASSUME = "assume:"
 _PARAMETER = "<..>"
 _CACHED = 1024
+_MOST_FILLED_IN = 5_000
+"""How many scopes parameterised roles may add to one set: roles that lead to two others each double it every time."""
+_LONGEST_FILLED_IN = 1_000_000
+"""The length of those scopes together, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,18 @@ class Roles:
         self.scopes: Mapping[str, tuple[str, ...]] = {role: tuple(given) for role, given in scopes.items()}
         roles = [_Role(*item) for item in self.scopes.items()]
         self._plain = {role.id: role for role in roles if role.stem is None}
-        self._parameterised = [(stem, role) for role in roles if (stem := role.stem) is not None]
+        self._parameterised = {stem: role for role in roles if (stem := role.stem) is not None}
+        self._names, self._stems = sorted(self._plain), sorted(self._parameterised)
+        self._stem_lengths = sorted(set(map(len, self._stems)))
         self._expanded: dict[frozenset[str], ScopeSet] = {}
         self._check(roles)
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
-        """Return `scopes` and everything that the roles among them add."""
+        """Return `scopes` and everything that the roles among them add.
+
+        Raises:
+            ApiError: Parameterised roles add more scopes than a deployment could handle (InputError).
+        """
         key = frozenset(scopes)
         known = self._expanded.get(key)
         if known is None:
@@ -80,9 +91,22 @@ class Roles:
     def _closure(self, scopes: frozenset[str]) -> set[str]:
         found = set(scopes)
         unseen = list(scopes)
+        assumed: set[tuple[str, str]] = set()
+        number = length = 0
         while unseen:
             for role, parameter in self._assumed(unseen.pop()):
+                if (role.id, parameter) in assumed:
+                    continue
+                assumed.add((role.id, parameter))
                 new = set(role.scopes if role.stem is None else role.grants(parameter)) - found
+                if role.stem is not None:
+                    number, length = number + len(new), length + sum(map(len, new))
+                    if number > _MOST_FILLED_IN or length > _LONGEST_FILLED_IN:
+                        raise ApiError(
+                            "InputError",
+                            f"the scopes expand to more than {_MOST_FILLED_IN} scopes, or {_LONGEST_FILLED_IN} "
+                            f"characters, of parameterised roles such as '{role.id}': make these roles lead to fewer",
+                        )
                 found |= new
                 unseen += new
         return found
@@ -99,20 +123,27 @@ class Roles:
             name = scope.removeprefix(_ASSUME)
             if name in self._plain:
                 yield self._plain[name], ""
-            for stem, role in self._parameterised:
-                if name.startswith(stem):
-                    yield role, name.removeprefix(stem)
+            yield from self._with_stem_of(name)
 
     def _beginning(self, prefix: str) -> Iterator[tuple[_Role, str]]:
         """Yield the roles that `assume:<prefix>*` means."""
-        for name, role in self._plain.items():
-            if name.startswith(prefix):
-                yield role, ""
-        for stem, role in self._parameterised:
-            if prefix.startswith(stem):
-                yield role, f"{prefix.removeprefix(stem)}*"
-            elif stem.startswith(prefix):
-                yield role, "*"
+        for name in _starting(self._names, prefix):
+            yield self._plain[name], ""
+        for role, parameter in self._with_stem_of(prefix):
+            yield role, f"{parameter}*"
+        for stem in _starting(self._stems, prefix):
+            # What equals the prefix has been yielded.
+            if stem != prefix:
+                yield self._parameterised[stem], "*"
+
+    def _with_stem_of(self, name: str) -> Iterator[tuple[_Role, str]]:
+        """Yield the parameterised roles whose stem `name` starts with, each with the rest of it."""
+        for length in self._stem_lengths:
+            if length > len(name):
+                return
+            role = self._parameterised.get(name[:length])
+            if role is not None:
+                yield role, name[length:]
 
     def _check(self, roles: list[_Role]) -> None:
         for role in roles:
@@ -150,6 +181,14 @@ class Roles:
         for scope in role.dependencies():
             for other, _ in self._assumed(scope):
                 yield other
+
+
+def _starting(names: Sequence[str], prefix: str) -> Iterator[str]:
+    """Yield those of sorted `names` that start with `prefix`."""
+    for position in range(bisect_left(names, prefix), len(names)):
+        if not names[position].startswith(prefix):
+            return
+        yield names[position]
 
 
 def check_scopes(scopes: Iterable[object]) -> None:

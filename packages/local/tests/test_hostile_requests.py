@@ -1,0 +1,172 @@
+"""Requests that anybody may send, and that must not keep the event loop from responding to others.
+
+Time is that of the thread, which other programs on the machine do not add to. Limits are far from what is right (a
+few milliseconds) and from what is wrong (seconds to forever).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskcluster_local import parameters
+from taskcluster_local.endpoints import Table, references
+from taskcluster_local.events import Binding, Message
+from taskcluster_local.formats import FORMATS, Pattern
+from taskcluster_local.roles import Roles
+
+LONGEST = 16_000
+"""As long as a request's first line can be."""
+PIECES = (
+    "1",
+    "0",
+    "a",
+    "A",
+    "-",
+    "_",
+    ".",
+    "/",
+    "a/",
+    "a.",
+    "a@",
+    "%",
+    "://",
+    "https://",
+    " ",
+    "2030-01-01T00:00:00.1",
+)
+
+
+def seconds(function: Callable[[Any], Any], argument: Any) -> float:
+    begun = time.thread_time()
+    function(argument)
+    return time.thread_time() - begun
+
+
+def patterns() -> set[str]:
+    found = {pattern for named in parameters._PARAMETERS.values() for pattern in named.values()}
+    left: list[Any] = [dict(references())]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict) and isinstance(value.get("pattern"), str):
+            found.add(value["pattern"])
+        left.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+    return found | {parameters.query_pattern(name) for name in ("limit", "quarantined", "workerPoolId", "x")}
+
+
+def test_no_pattern_of_an_api_takes_long() -> None:
+    checks = {text: Pattern.of(text).matches for text in patterns()}
+    checks |= {name: check for name, (check, _) in FORMATS.checkers.items() if name != "regex"}  # type: ignore[misc]
+    slow = {
+        (name, piece)
+        for (name, matches), piece in itertools.product(checks.items(), PIECES)
+        if seconds(matches, (piece * LONGEST)[:LONGEST] + "\n\x00") > 0.5
+    }
+    assert slow == set()
+
+
+def test_no_route_takes_long() -> None:
+    routes = {endpoint.path for endpoint in Table(references()).endpoints}
+    paths = [(piece * LONGEST)[:LONGEST] + "\n" for piece in ("/", "a/", "//a")]
+    slow = {
+        route.pattern
+        for route, path in itertools.product(routes, paths)
+        if seconds(route.fullmatch, route.pattern.partition("(")[0] + path) > 0.5
+    }
+    assert slow == set()
+
+
+def test_run_ids_are_what_their_pattern_says() -> None:
+    shown = r"^[1-9]*[0-9]+$"
+    for text in ("".join(each) for length in range(5) for each in itertools.product("019x", repeat=length)):
+        assert Pattern.of(shown).matches(text) == (re.fullmatch(shown, text) is not None)
+
+
+@pytest.mark.parametrize("pattern", ["#.*." * 12 + "z", "#.a." * 12 + "z", "#." * 50 + "z", "#." * 12 + "a.*.#"])
+@pytest.mark.parametrize("key", ["." * 250, "a." * 120 + "a"])
+def test_bindings_with_many_wildcards_are_fast(pattern: str, key: str) -> None:
+    assert seconds(Binding("e", pattern).matches, Message("s", "e", key, (), {})) < 0.5
+
+
+def test_bindings_with_several_wildcards_are_exact() -> None:
+    def matches(pattern: list[str], words: list[str]) -> bool:
+        if not pattern or not words:
+            return not words and all(word == "#" for word in pattern)
+        if pattern[0] == "#":
+            return matches(pattern[1:], words) or matches(pattern, words[1:])
+        return pattern[0] in ("*", words[0]) and matches(pattern[1:], words[1:])
+
+    keys = [list(key) for length in range(1, 5) for key in itertools.product("ab", repeat=length)]
+    for length in range(1, 6):
+        for pattern in map(list, itertools.product("a*#", repeat=length)):
+            binding = Binding("e", ".".join(pattern))
+            for key in keys:
+                found = binding.matches(Message("s", "e", ".".join(key), (), {}))
+                assert found == matches(pattern, key), (pattern, key)
+
+
+def doubling(levels: int) -> dict[str, list[str]]:
+    return {f"r{level}-*": [f"assume:r{level + 1}-<..>{end}" for end in "xy"] for level in range(levels)}
+
+
+def test_scopes_of_doubling_roles_are_limited(new_site: Any) -> None:
+    assert len(Roles(doubling(10)).expand(["assume:r0-"]).scopes) == 2**11 - 1
+    with new_site(roles=doubling(40)) as site:
+        for scopes in (["assume:r0-q"], ["assume:r1-q", "b"], [f"assume:r35-{'q' * 100_000}"]):
+            answer = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes}, by=None)
+            assert (answer.status, answer.code) == (400, "InputError")
+            assert "parameterised roles such as 'r" in answer.message
+
+
+def test_roles_are_found_by_their_stems() -> None:
+    scopes = {"a": ["1"], "ab": ["2"], "a*": ["3<..>"], "ab*": ["4<..>"], "b*": ["5<..>"], "*": ["6<..>"]}
+    roles = Roles(scopes)
+    expected = {
+        "assume:ab": {"2", "3b", "4", "6ab"},
+        "assume:a": {"1", "3", "6a"},
+        "assume:a*": {"1", "2", "3*", "4*", "6a*"},
+        "assume:c": {"6c"},
+        "assume:ab*": {"2", "3b*", "4*", "6ab*"},
+        "assume:*": {"1", "2", "3*", "4*", "5*", "6*"},
+        "ass*": {"1", "2", "3*", "4*", "5*", "6*"},
+    }
+    for scope, added in expected.items():
+        assert set(roles.expand([scope]).scopes) == {scope} | added
+
+
+def test_plain_roles_are_not_limited() -> None:
+    many = [f"s:{number}" for number in range(20_000)]
+    assert len(Roles({"a": many}).expand(["assume:a"]).scopes) == 20_001
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (f"/{'?bewit=' * 580}&", {}),
+        (f"/{'?bewit=' * 2000}&", {}),
+        ("/", {"Authorization": f"Hawk {'a' * 4080}"}),
+        ("/", {"Authorization": f'Hawk id="a"{" " * 4000}x'}),
+        ("/", {"Authorization": f"Hawk {'a=' * 2000}"}),
+        ("/", {"If-None-Match": "," * LONGEST}),
+        ("/", {"Content-Type": ";" + "; " * 8000}),
+        (f"/?{'limit=1&' * 2000}", {}),
+    ],
+)
+def test_odd_credentials_and_headers_are_fast(site: Any, target: str, headers: dict[str, str]) -> None:
+    path = target.replace("/", "/api/queue/v1/task/fN1SbArXTPSVFNUvaOlinQ/artifacts", 1)
+    request = site.request("GET", path, by=None, headers=headers)
+
+    def call(_: Any) -> None:
+        assert site.call("GET", path, by=None, headers=headers).status in (400, 401, 404)
+
+    assert seconds(call, request) < 0.5
+
+
+def test_regex_format_survives_nested_patterns() -> None:
+    for pattern in ("(" * 5000, "a{99999999999}"):
+        assert not FORMATS.conforms(pattern, "regex")
