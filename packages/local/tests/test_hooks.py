@@ -252,7 +252,7 @@ def test_a_template_may_render_to_no_task(site: Any, create: Make) -> None:
         ({"$eval": "nothing"}, "While firing hook:"),
         ({"$eval": "1 / 0"}, "While firing hook:"),
         ({"$eval": "5"}, "While firing hook:"),
-        ({"$eval": "2 ** 5000.0"}, "While firing hook:"),
+        ({"$eval": "len(5)"}, "While firing hook:"),
         ({"taskQueueId": "p/w"}, "While calling createTask: InputValidationError"),
         ({**TASK, "created": 5}, "While calling createTask: InputValidationError"),
         ({**TASK, "created": "2029-01-01T00:00:00.000Z"}, "While calling createTask: InputError"),

@@ -7,7 +7,7 @@ import math
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-__all__ = ["dumps", "is_array", "is_object", "loads", "pretty", "without_halves"]
+__all__ = ["as_string", "dumps", "exact", "is_array", "is_object", "loads", "number_text", "pretty", "without_halves"]
 
 _LARGEST_EXACT = 2**53
 
@@ -74,6 +74,49 @@ def is_array(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
+def exact(number: float) -> int | float:
+    """Return a finite number as the integer that JavaScript writes it as, or unchanged if it has no such form."""
+    if not number.is_integer() or abs(number) >= 1e21:
+        return number
+    # JavaScript writes the shortest digits that mean this number, then zeros.
+    return int(number) if abs(number) < _LARGEST_EXACT else int(Decimal(repr(number)))
+
+
+def number_text(number: float) -> str:
+    """Return a number as JavaScript writes it in a string: `2`, `0.5`, `1e+21`, `NaN`."""
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    if number == 0:
+        return "0"
+    sign, significant, exponent = Decimal(float.__repr__(float(number))).normalize().as_tuple()
+    digits = "".join(map(str, significant))
+    point = len(digits) + int(exponent)  # how many digits are before the decimal point
+    if 0 < point <= 21:
+        whole, fraction = digits[:point].ljust(point, "0"), digits[point:]
+        text = f"{whole}.{fraction}" if fraction else whole
+    elif -6 < point <= 0:
+        text = f"0.{'0' * -point}{digits}"
+    else:
+        mantissa = f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits
+        text = f"{mantissa}e{point - 1:+d}"
+    return f"-{text}" if sign else text
+
+
+def as_string(value: Any) -> str:
+    """Return a JSON value as JavaScript's `String` does: `null`, `true`, `1,2` for an array."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    if is_array(value):
+        return ",".join("" if item is None else as_string(item) for item in value)
+    return "[object Object]" if is_object(value) else str(value)
+
+
 def _integer(text: str) -> int | float:
     # The length first: Python refuses to parse very long integers, and those are far beyond 2^53 anyway.
     if len(text) < 16:
@@ -85,10 +128,7 @@ def _float(text: str) -> int | float:
     number = float(text)
     if math.isinf(number):
         raise ValueError(f"the number {text[:20]}... is out of range")
-    if not number.is_integer() or abs(number) >= 1e21:
-        return number
-    # JavaScript writes the shortest digits that mean this number, then zeros.
-    return int(number) if abs(number) < _LARGEST_EXACT else int(Decimal(repr(number)))
+    return exact(number)
 
 
 def _constant(text: str) -> Any:

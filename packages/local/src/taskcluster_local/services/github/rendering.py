@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import jsone  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-import yaml
-
 from taskcluster.slugs import slugId
 
+from ... import templates, yaml_core
 from ...encoding import is_array, is_object
 from ...errors import ApiError
 from ...timestamps import later, to_wire
 
 __all__ = ["POLICIES", "policy", "render", "render_event"]
-
-_render: Callable[[Any, dict[str, Any]], Any] = jsone.render  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-_TemplateError: type[Exception] = jsone.JSONTemplateError  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 POLICIES = ("public", "public_restricted", "collaborators", "collaborators_quiet")
 
@@ -82,26 +75,16 @@ def render_event(
         ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
     """
     template = _template(text)
-    slugs: dict[str, str] = {}
-
-    def as_slugid(label: Any) -> str:
-        if not isinstance(label, str):
-            raise _TemplateError("as_slugid takes a text")
-        return slugs.setdefault(label, slugId())
-
     context = {
         "tasks_for": kind,
         "event": event,
-        "as_slugid": as_slugid,
         "now": to_wire(now),
         "taskcluster_root_url": root_url,
     }
     try:
-        rendered = _plain(_render(template, context))
-    except _TemplateError as error:
+        rendered = templates.render(template, context, slugids=True)
+    except templates.TemplateError as error:
         raise ApiError("InputError", f".taskcluster.yml cannot be rendered: {error}") from None
-    except (RecursionError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        raise ApiError("InputError", f".taskcluster.yml cannot be rendered: {type(error).__name__}") from None
     if not is_object(rendered):
         raise ApiError("InputError", ".taskcluster.yml must come to a mapping")
     unknown = sorted(rendered.keys() - _KNOWN)
@@ -133,39 +116,15 @@ def policy(text: str) -> str:
 
 
 def _template(text: str) -> dict[str, Any]:
-    template = _plain(_parsed(text))
+    try:
+        template = yaml_core.load(text)
+    except yaml_core.YamlError as error:
+        raise ApiError("InputError", f".taskcluster.yml is not valid YAML: {error}") from None
     if not is_object(template):
         raise ApiError("InputError", ".taskcluster.yml must be a mapping with `version: 1` and `tasks`")
     if template.get("version") != 1:
         raise ApiError("InputError", "this is a local deployment: it renders .taskcluster.yml of `version: 1` only")
     return template
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates texts, as JSON has none."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ApiError("InputError", f".taskcluster.yml is not YAML: {error}") from None
-    except (RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ApiError("InputError", f".taskcluster.yml is not YAML that is understood: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can say it, keys as texts."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ApiError("InputError", f".taskcluster.yml has what JSON cannot say: {error}") from None
 
 
 def _completed(tasks: Any, route: str, now: datetime) -> list[dict[str, Any]]:

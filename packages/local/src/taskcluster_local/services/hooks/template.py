@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import jsone  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-
-from ...encoding import dumps, is_object, loads
+from ... import templates
+from ...encoding import is_object
 from ...errors import ApiError
 from ...timestamps import from_wire, later, to_wire
 
 __all__ = ["render"]
-
-_render: Callable[[Any, dict[str, Any]], Any] = jsone.render  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 _DEADLINE = timedelta(days=1)
 _EXPIRES = timedelta(days=30)
@@ -33,10 +29,8 @@ def render(template: dict[str, Any], context: dict[str, Any], taskId: str, now: 
         ApiError: The template cannot be rendered, or not to a task (InputError).
     """
     try:
-        rendered = _render(template, {**context, "taskId": taskId, "now": to_wire(now)})
-        task = loads(dumps(rendered))
-    # A template can make Python's operators raise whatever they can, not JSON-e's own errors alone.
-    except Exception as error:
+        task = templates.render(template, {**context, "taskId": taskId, "now": to_wire(now)})
+    except templates.TemplateError as error:
         raise ApiError("InputError", f"While firing hook:\n\n{error}") from None
     if task is None:
         return None

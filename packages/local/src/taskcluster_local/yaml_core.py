@@ -1,0 +1,163 @@
+"""YAML as deployments read it: the core schema of YAML 1.2, with merge keys and `0b` integers, as js-yaml has it.
+
+PyYAML's own loaders follow YAML 1.1, in which `yes` is true, `22:22` is a number and `1e3` is a string.
+"""
+
+# PyYAML's types leave out what it reads.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import yaml
+
+from .encoding import as_string, exact
+
+__all__ = ["YamlError", "load"]
+
+_TAG = "tag:yaml.org,2002:"
+_MOST_VALUES = 1_000_000
+_BASES = {"0b": 2, "0o": 8, "0x": 16}
+_PATTERNS = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(?:0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|[0-9]+)",
+    "float": r"[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))"
+    r"|\.[0-9]+(?:[eE][-+]?[0-9]+)?|\.(?:nan|NaN|NAN)",
+    "merge": "<<",
+}
+_SCALARS = {kind: re.compile(pattern, re.ASCII) for kind, pattern in _PATTERNS.items()}
+
+
+class YamlError(ValueError):
+    """A text cannot be read as YAML."""
+
+
+def load(text: str) -> Any:
+    """Return the only document of a text; None if it has none.
+
+    The result is JSON but for infinities and NaN. Timestamps are strings. Keys are strings, as JavaScript writes them.
+
+    Raises:
+        YamlError: The text is not YAML, or its document has a key twice, has a tag without a meaning in JSON, contains
+            itself, or has more than a million values after aliases are replaced.
+    """
+    try:
+        node: Any = yaml.compose(text, _Loader)  # pyright: ignore[reportUnknownMemberType]
+        return None if node is None else _Builder().build(node)
+    except yaml.YAMLError as error:
+        raise YamlError(str(error)) from None
+    except RecursionError:
+        raise YamlError("nested too deeply") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes the nodes of a document, with the tags of the core schema. It constructs nothing."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        None: [(_TAG + kind, re.compile(f"(?:{pattern})\\Z", re.ASCII)) for kind, pattern in _PATTERNS.items()]
+    }
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Return the next node. Its anchor may be one that an earlier node has, which PyYAML does not allow."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+    def scan_to_next_token(self) -> None:
+        """Skip to the next token, over tabs as well if they follow something on their line."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and self.buffer[self.pointer - self.column : self.pointer].strip(" "):
+            self.forward()
+            super().scan_to_next_token()
+
+
+class _Builder:
+    """Builds the values of nodes, once for each node: aliases share theirs."""
+
+    def __init__(self) -> None:
+        self._built: dict[yaml.Node, tuple[Any, int]] = {}
+        self._around: set[yaml.Node] = set()
+
+    def build(self, node: yaml.Node) -> Any:
+        """Return the value of a node."""
+        return self._sized(node)[0]
+
+    def _sized(self, node: yaml.Node) -> tuple[Any, int]:
+        """Return the value of a node, and how many values it has in it."""
+        if node in self._built:
+            return self._built[node]
+        if node in self._around:
+            raise _error(node, "the value contains itself")
+        self._around.add(node)
+        value: Any
+        kind = node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else ""
+        if isinstance(node, yaml.MappingNode) and kind in ("map", "set"):
+            value, size = self._mapping(node)
+        elif isinstance(node, yaml.SequenceNode) and kind in ("seq", "omap"):
+            items = [self._sized(item) for item in node.value]
+            value, size = [value for value, _ in items], sum(size for _, size in items)
+        elif isinstance(node, yaml.ScalarNode):
+            value, size = _scalar(node, kind), 0
+        else:
+            raise _error(node, f"the tag {node.tag!r} is unknown")
+        if size >= _MOST_VALUES:
+            raise _error(node, f"more than {_MOST_VALUES} values")
+        self._around.discard(node)
+        self._built[node] = value, size + 1
+        return self._built[node]
+
+    def _mapping(self, node: yaml.MappingNode) -> tuple[dict[str, Any], int]:
+        own: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        total = 0
+        for key, member in node.value:
+            value, size = self._sized(member)
+            total += size
+            if key.tag == f"{_TAG}merge":
+                for source in value if isinstance(value, list) else [value]:
+                    if not isinstance(source, dict):
+                        raise _error(member, "only mappings can be merged")
+                    merged = {**source, **merged}
+                continue
+            name = as_string(self.build(key))
+            if name in own:
+                raise _error(key, f"the key {name!r} is repeated")
+            own[name] = value
+        return {**merged, **own}, total
+
+
+def _scalar(node: yaml.ScalarNode, kind: str) -> Any:
+    text: str = node.value
+    if kind in ("str", "merge"):
+        return text
+    if kind == "null" and node.style is None and _SCALARS["null"].fullmatch(text):
+        return None
+    if kind == "bool" and _SCALARS["bool"].fullmatch(text):
+        return text.lower() == "true"
+    if _SCALARS["int"].fullmatch(text) if kind == "int" else kind == "float" and _SCALARS["float"].fullmatch(text):
+        return _number(text)
+    raise _error(node, f"{text!r:.100} cannot have the tag {node.tag!r}")
+
+
+def _number(text: str) -> Any:
+    """Return the number that a scalar writes. JavaScript's parser leaves those beyond its range strings."""
+    unsigned = text.lstrip("+-")
+    sign = -1 if text.startswith("-") else 1
+    special = {".inf": math.inf, ".nan": math.nan}.get(unsigned.lower())
+    if special is not None:
+        return sign * special
+    base = _BASES.get(unsigned[:2])
+    try:
+        number = float(unsigned if base is None else int(unsigned, base))
+    except OverflowError:
+        return text
+    return exact(sign * number) if math.isfinite(number) else text
+
+
+def _error(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
