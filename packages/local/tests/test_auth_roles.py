@@ -57,6 +57,10 @@ def test_the_same_may_be_said_again(site: Any) -> None:
     [
         (["assume:b"], "depend on themselves"),
         (["assume:a*"], "themselves"),
+        (["*"], "themselves"),
+        (["x", "a*"], "themselves"),
+        (["ass*"], "themselves"),
+        (["assume:*"], "themselves"),
         (["a**"], "must not end"),
         (["x:<..>:<..>"], "more than once"),
         (["x:*<..>"], "ambiguous"),

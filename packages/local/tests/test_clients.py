@@ -244,24 +244,34 @@ def test_who_did_what(new_site: Callable[..., Any]) -> None:
         site.ok("PUT", CLIENTS + "x", given(site), by="c")
         site.clock.advance(seconds=1)
         site.ok("POST", CLIENTS + "x/reset")
-        site.ok("PUT", "/api/auth/v1/roles/x%2Fy", {"scopes": [], "description": ""}, by="c")
+        site.ok("POST", CLIENTS + "x/disable")
+        site.ok("POST", CLIENTS + "x/enable")
+        site.ok("POST", CLIENTS + "x", given(site))
+        site.call("DELETE", CLIENTS + "x")
+        for _ in range(2):
+            site.ok("PUT", "/api/auth/v1/roles/x%2Fy", {"scopes": [], "description": ""}, by="c")
         site.call("DELETE", CLIENTS + "absent", by="c")
         history = site.ok("GET", "/api/auth/v1/audit/client/x")["auditHistory"]
         assert [(each["clientId"], each["actionType"]) for each in history] == [
-            (ROOT_CLIENT, "reset"),
             ("c", "created"),
+            ("c", "created"),
+            (ROOT_CLIENT, "access token reset"),
+            (ROOT_CLIENT, "client disabled"),
+            (ROOT_CLIENT, "client enabled"),
+            (ROOT_CLIENT, "updated"),
+            (ROOT_CLIENT, "deleted"),
         ]
-        assert history[0] == {
+        assert history[2] == {
             "clientId": ROOT_CLIENT,
-            "actionType": "reset",
+            "actionType": "access token reset",
             "created": site.clock.at(),
             "entityId": "x",
             "entityType": "client",
         }
         own = site.ok("GET", CLIENTS + "c/audit?limit=1")
-        assert [each["entityId"] for each in own["auditHistory"]] == ["x/y"]
+        assert [each["entityId"] for each in own["auditHistory"]] == ["x"]
         rest = site.ok("GET", f"{CLIENTS}c/audit?continuationToken={own['continuationToken']}")
-        assert [each["entityId"] for each in rest["auditHistory"]] == ["x"]
+        assert [each["entityId"] for each in rest["auditHistory"]] == ["x", "x/y", "x/y"]
         assert site.ok("GET", "/api/auth/v1/audit/worker-pool/a%2Fb") == {"auditHistory": []}
         assert site.call("GET", "/api/auth/v1/audit/task/x").code == "InputError"
         assert site.call("GET", "/api/auth/v1/audit/client/x", by=None).status == 403

@@ -9,8 +9,7 @@ __all__ = ["collation_key"]
 # https://www.unicode.org/charts/collation/: white space, punctuation, symbols, digits, then letters.
 _FIRST = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 # From 2 on, so that 1 can separate the parts of a key.
-_WEIGHTS = {ord(character): weight for weight, character in enumerate(_FIRST, 2)}
-_WEIGHTS |= {ord(character.upper()): _WEIGHTS[ord(character)] for character in "abcdefghijklmnopqrstuvwxyz"}
+_WEIGHTS = {ord(form): weight for weight, character in enumerate(_FIRST, 2) for form in {character, character.upper()}}
 
 
 def collation_key(name: str) -> str:

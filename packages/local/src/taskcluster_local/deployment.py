@@ -76,7 +76,6 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 
 _AUDITED = (
-    ("secrets", "set", "secret", "updated", "name"),
     ("secrets", "remove", "secret", "deleted", "name"),
     ("hooks", "createHook", "hook", "created", "hookGroupId", "hookId"),
     ("hooks", "updateHook", "hook", "updated", "hookGroupId", "hookId"),
@@ -86,7 +85,7 @@ _AUDITED = (
     ("worker-manager", "deleteWorkerPool", "worker-pool", "deleted", "workerPoolId"),
 )
 """The methods that the audit history keeps, what they do to what, and the parameters that name it. (auth's own are kept
-where they are done.)"""
+where they are done; whether a secret is created or updated depends on what there is.)"""
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,12 @@ class Deployment:
         for service, name, entityType, actionType, *parameters in _AUDITED:
             handler = services[service][name]
             services[service][name] = self.audit.recorded(handler, entityType, actionType, *parameters)
+        services["secrets"]["set"] = self.audit.recorded(
+            services["secrets"]["set"],
+            "secret",
+            lambda call: "updated" if all_secrets.is_set(call.params["name"]) else "created",
+            "name",
+        )
         started = clock()
         self._jobs: list[Callable[[], Awaitable[None] | None]] = [
             lambda: tasks.resolve_overdue(clock()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .errors import ApiError
 from .scopes import ScopeSet, valid_scope
 
-__all__ = ["Roles", "check_scopes"]
+__all__ = ["Roles", "assumes_everything", "check_scopes", "dependency_cycle"]
 
 _ASSUME = "assume:"
 _PARAMETER = "<..>"
@@ -114,9 +114,7 @@ class Roles:
     def _assumed(self, scope: str) -> Iterator[tuple[_Role, str]]:
         """Yield the roles that `scope` lets its holder assume, each with the parameter it then has."""
         if scope.endswith("*"):
-            prefix = scope[:-1]
-            if _ASSUME.startswith(prefix):
-                prefix = _ASSUME
+            prefix = _ASSUME if assumes_everything(scope) else scope[:-1]
             if prefix.startswith(_ASSUME):
                 yield from self._beginning(prefix.removeprefix(_ASSUME))
         elif scope.startswith(_ASSUME):
@@ -170,9 +168,7 @@ class Roles:
                     del path[role]
                 elif following.id in path:
                     names = list(path)
-                    cycle = [*names[names.index(following.id) :], following.id]
-                    shown = " -> ".join(f"'{_ASSUME}{name}'" for name in cycle)
-                    raise ApiError("InputError", f"roles may not depend on themselves, but these do: {shown}")
+                    raise dependency_cycle([*names[names.index(following.id) :], following.id])
                 else:
                     path[following.id] = self._needed(following)
 
@@ -189,6 +185,17 @@ def _starting(names: Sequence[str], prefix: str) -> Iterator[str]:
         if not names[position].startswith(prefix):
             return
         yield names[position]
+
+
+def assumes_everything(scope: str) -> bool:
+    """Return whether a scope lets its holder assume every role: `*`, `a*` and so on to `assume:*`."""
+    return scope.endswith("*") and _ASSUME.startswith(scope[:-1])
+
+
+def dependency_cycle(roleIds: Iterable[str]) -> ApiError:
+    """Return the error for roles each of which needs the next one, the last of which is the first (InputError)."""
+    shown = " -> ".join(f"'{_ASSUME}{roleId}'" for roleId in roleIds)
+    return ApiError("InputError", f"roles may not depend on themselves, but these do: {shown}")
 
 
 def check_scopes(scopes: Iterable[object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from ...api import Call, Handler, Result
@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS audit_by_client ON audit (clientId, id);
 
 
 class Audit:
-    """The records of all services. The newest come first."""
+    """The records of all services. The oldest come first."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -41,7 +41,8 @@ class Audit:
             identity: Who did it.
             entityType: One of ENTITY_TYPES.
             entityId: What it was done to, such as the name of a secret or `<hookGroupId>/<hookId>`.
-            actionType: What was done: `created`, `updated`, `deleted` and so on.
+            actionType: What was done: `created`, `updated`, `deleted`, `client disabled`, `client enabled` or
+                `access token reset`.
         """
         if entityType not in ENTITY_TYPES:
             raise ValueError(f"{entityType!r} is none of {ENTITY_TYPES}")
@@ -54,20 +55,23 @@ class Audit:
             to_wire(self._clock()),
         )
 
-    def recorded(self, handler: Handler, entityType: str, actionType: str, *parameters: str) -> Handler:
+    def recorded(
+        self, handler: Handler, entityType: str, actionType: str | Callable[[Call], str], *parameters: str
+    ) -> Handler:
         """Return a handler that keeps who did what, in the transaction that does it.
 
         Args:
             handler: What does it. It must not wait for anything.
             entityType: One of ENTITY_TYPES.
-            actionType: What is done.
+            actionType: What is done, or a function that returns it, called before it is done.
             *parameters: Those of the URL that name the thing, joined by `/`.
         """
 
         async def recording(call: Call) -> Result:
             with self._store.transaction():
+                action = actionType if isinstance(actionType, str) else actionType(call)
                 result = _at_once(handler(call))
-                self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), actionType)
+                self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), action)
             return result
 
         return recording
@@ -81,13 +85,13 @@ class Audit:
         if entityType not in ENTITY_TYPES:
             raise ApiError("InputError", f"entityType must be one of {', '.join(ENTITY_TYPES)}, not {entityType!r}")
         statement = "SELECT * FROM audit WHERE entityType = ? AND entityId = ?"
-        found = page.read(self._store, statement, entityType, entityId, key=("id",), descending=True)
+        found = page.read(self._store, statement, entityType, entityId, key=("id",))
         return found.body("auditHistory", _shown)
 
     def of_client(self, clientId: str, page: Page) -> dict[str, Any]:
         """Return what one client did, as APIs show it."""
         statement = "SELECT * FROM audit WHERE clientId = ?"
-        return page.read(self._store, statement, clientId, key=("id",), descending=True).body("auditHistory", _shown)
+        return page.read(self._store, statement, clientId, key=("id",)).body("auditHistory", _shown)
 
 
 def _at_once(running: Coroutine[Any, Any, Result]) -> Result:

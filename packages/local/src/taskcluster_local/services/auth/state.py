@@ -17,7 +17,7 @@ from ...encoding import dumps
 from ...errors import ApiError
 from ...events import Events
 from ...pages import Page
-from ...roles import Roles, check_scopes
+from ...roles import Roles, assumes_everything, check_scopes, dependency_cycle
 from ...scopes import ScopeSet, in_order, valid_scope
 from ...store import Row, Store, StoreFull
 from ...timestamps import from_wire, later, normal, to_wire
@@ -270,13 +270,13 @@ class Accounts:
                 marks = ", ".join("?" * len(values))
                 on_expiration = given["deleteOnExpiration"]
                 self._store.run(f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks}, ?, 0)", *values, on_expiration)
-                self._audit.record(by, "client", clientId, "created")
             elif (
                 row["disabled"]
                 or from_wire(row["created"]) < now - _REPEATABLE
                 or (row["description"], row["scopes"], row["expires"]) != (description, dumps(scopes), expires)
             ):
                 raise ApiError("RequestConflict", "Client already exists")
+            self._audit.record(by, "client", clientId, "created")
             self._publish_client("clientCreated", clientId)
             row = self._client_row(clientId)
         return {**self._shown(row), "accessToken": row["accessToken"]}
@@ -309,12 +309,14 @@ class Accounts:
 
     def reset_client(self, clientId: str, by: Identity, now: datetime) -> dict[str, Any]:
         """Give a client a new access token; return it with that."""
-        row = self._change_client(clientId, "reset", by, now, accessToken=_token(), lastRotated=to_wire(now))
+        row = self._change_client(
+            clientId, "access token reset", by, now, accessToken=_token(), lastRotated=to_wire(now)
+        )
         return {**self._shown(row), "accessToken": row["accessToken"]}
 
     def disable_client(self, clientId: str, disabled: bool, by: Identity, now: datetime) -> dict[str, Any]:
         """Let a client authenticate no more, or again; return it."""
-        action = "disabled" if disabled else "enabled"
+        action = "client disabled" if disabled else "client enabled"
         return self._shown(self._change_client(clientId, action, by, now, disabled=disabled))
 
     def delete_client(self, clientId: str, by: Identity) -> None:
@@ -423,9 +425,9 @@ class Accounts:
             if row is None:
                 values = (roleId, scopes, description, *[to_wire(now)] * 2)
                 self._store.run("INSERT INTO roles VALUES (?, ?, ?, ?, ?)", *values)
-                self._audit.record(by, "role", roleId, "created")
             elif (row["scopes"], row["description"]) != (scopes, description):
                 raise ApiError("RequestConflict", f"Role with roleId '{roleId}' already exists")
+            self._audit.record(by, "role", roleId, "created")
             self._publish_role("roleCreated", roleId)
             self._store.after_commit(lambda: self._take_effect(changed))
         return self.show_role(roleId)
@@ -472,6 +474,9 @@ class Accounts:
             self._store.after_commit(lambda: self._take_effect(changed))
 
     def _with_role(self, roleId: str, scopes: Sequence[str]) -> Roles:
+        # A role of the configuration may have all scopes; one that is made through the API would assume itself.
+        if any(map(assumes_everything, scopes)):
+            raise dependency_cycle([roleId, roleId])
         return Roles({**self._roles.scopes, roleId: scopes})
 
     def _take_effect(self, roles: Roles) -> None:

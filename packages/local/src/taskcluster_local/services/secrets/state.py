@@ -39,6 +39,10 @@ class Secrets:
             raise ApiError("ResourceNotFound", "Secret not found")
         return {"secret": json.loads(row["secret"]), "expires": row["expires"]}
 
+    def is_set(self, name: str) -> bool:
+        """Return whether there is a secret of that name, expired or not."""
+        return self._store.one("SELECT 1 FROM secrets WHERE name = ?", name) is not None
+
     def remove(self, name: str) -> None:
         """Forget a secret, if there is one."""
         self._store.run("DELETE FROM secrets WHERE name = ?", name)
