@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcluster.timestamps import fromNow, fromNowJSON, stringDate
+from taskcluster.timestamps import fromNow, fromNowJSON, parse_date, stringDate
 
 START = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.timezone.utc)
 
@@ -137,3 +137,27 @@ def test_a_date_written_is_the_same_moment_when_read(date: datetime.datetime) ->
     read = datetime.datetime.fromisoformat(stringDate(date).replace("Z", "+00:00"))
     assert read.utcoffset() == date.utcoffset()
     assert read.replace(tzinfo=None) == date.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [
+        ("2026-11-24T10:20:24Z", 0),
+        ("2026-11-24T10:20:24.4Z", 400_000),
+        ("2026-11-24T10:20:24.47+00:00", 470_000),
+        ("2026-11-24T10:20:24.470Z", 470_000),
+        ("2026-11-24t12:20:24.4700+0200", 470_000),
+        ("2026-11-24 08:20:24.123456789-02", 123_456),
+        ("2026-11-24T10:20:24.5", 500_000),
+    ],
+)
+def test_reads_dates_with_any_fraction_and_zone(text: str, microsecond: int) -> None:
+    read = parse_date(text)
+    assert read == datetime.datetime(2026, 11, 24, 10, 20, 24, microsecond, datetime.timezone.utc)
+    assert read.tzinfo is not None
+
+
+@pytest.mark.parametrize("text", ["", "2026-11-24", "2026-02-30T00:00:00Z", "2026-11-24T24:00:00Z", "24.4", "today"])
+def test_rejects_what_is_no_date(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_date(text)

@@ -92,6 +92,7 @@ def refusal(mode: Mode, call: Callable[[], Any]) -> str:
         ({"name": "a", "parts": [1, 1]}, "parts must not hold the same item twice"),
         ({"name": "a", "labels": {"x-a": 1}}, "labels['x-a'] must be string"),
         ({"name": "a", "labels": {"y": ""}}, "labels.y is not known"),
+        ({"name": "a", "made": "2030-02-28"}, "made must be of the format date-time"),
         ({"name": "a", "made": "tomorrow"}, "made must be of the format date-time"),
         ({"name": "a", "made": "2030-02-30T00:00:00Z"}, "made must be of the format date-time"),
         ({"name": "a", "owner": "nobody"}, "owner must be of the format email"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-__all__ = ["fromNow", "fromNowJSON", "stringDate"]
+__all__ = ["fromNow", "fromNowJSON", "parse_date", "stringDate"]
 
 _DAYS = {"years": 365, "months": 30}
 # White space is taken out before matching, so `m` needs care: it is a minute unless it begins `mo`.
@@ -21,6 +21,9 @@ _OFFSET = re.compile(
     (?:(?P<seconds>\d+)(?:seconds|second|sec|s))?
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d)(?::?(\d\d))?)?", re.ASCII
 )
 
 
@@ -61,3 +64,21 @@ def stringDate(date: datetime.datetime) -> str:
     if date.tzinfo is None:
         return f"{text}Z"
     return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+def parse_date(text: str) -> datetime.datetime:
+    """Return the date that a service wrote, as an aware datetime; one without a zone is in UTC.
+
+    Args:
+        text: A date and time as ISO 8601 with a fraction of any length: services drop trailing zeros. Digits of it
+            beyond microseconds are cut off.
+
+    Raises:
+        ValueError: `text` is no such date, or one that does not exist.
+    """
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a date and time such as 2030-01-01T12:00:00.000Z")
+    day, time, fraction, hours, minutes = match.groups(default="")
+    # The one form that Python 3.10 reads too.
+    return datetime.datetime.fromisoformat(f"{day} {time}.{fraction[:6]:0<6}{hours or '+00'}:{minutes or '00'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.plugins import Location
 from taskcluster.retries import retryable
+from taskcluster.timestamps import parse_date
 
 __all__ = [
     "UNKNOWN_TYPE",
@@ -173,8 +173,6 @@ def has_expired(location: Location, now: float) -> bool:
     if location.expires is None:
         return False
     try:
-        # Python 3.10 does not read the Z.
-        date = datetime.datetime.fromisoformat(location.expires.replace("Z", "+00:00"))
+        return parse_date(location.expires).timestamp() <= now
     except ValueError:
         return False
-    return date.replace(tzinfo=date.tzinfo or datetime.timezone.utc).timestamp() <= now
