@@ -178,6 +178,7 @@ def found(body: Any, where: str) -> Iterator[str]:
         yield row
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_listings_are_in_the_order_of_names(
     site: Any, task: Any, slug: Any, listing: str, monkeypatch: pytest.MonkeyPatch
