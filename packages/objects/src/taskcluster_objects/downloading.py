@@ -79,7 +79,6 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
     """
     retries = Retries(settings)
     location = yield from locate()
-    hashes = _stated(name, location)
     renewed = False
     sink: Sink | None = None
     while True:
@@ -94,6 +93,7 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
             verdict = resuming.judge(opened.status, opened.headers, held)
             if verdict in (Verdict.WHOLE, Verdict.REST):
                 renewed = False
+                hashes = _stated(name, location)
                 if sink is None or verdict is Verdict.WHOLE:
                     sink = yield from _begin(opened, writer_factory, hashes)
                 elif sink.total is None:
@@ -117,9 +117,9 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
             yield from retries.wait(failure, answered)
         if verdict is Verdict.EXPIRED or resuming.has_expired(location, settings.now()):
             renewed = renewed or verdict is Verdict.EXPIRED
+            known = location.hashes
             location = yield from locate()
-            known, hashes = hashes, _stated(name, location)
-            if hashes != known:
+            if location.hashes != known:
                 sink = None
 
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import inspect
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -47,7 +48,7 @@ from .effects import (
 )
 from .hashing import Lanes
 
-__all__ = ["run", "settings_of", "sync_settings"]
+__all__ = ["nothing", "object_client", "run", "settings_of", "sync_settings"]
 
 T = TypeVar("T")
 
@@ -96,7 +97,18 @@ def sync_settings(service: Any, max_retries: int | None, progress: Progress | No
     """
     if inspect.iscoroutinefunction(progress):
         raise TaskclusterFailure(f"progress {_OF_ASYNC_CODE}")
-    return settings_of(service, max_retries, progress, TaskclusterRestFailure, registry.find("client", "Object"))
+    return settings_of(service, max_retries, progress, TaskclusterRestFailure, object_client("client"))
+
+
+def object_client(which: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Return the class of clients of the object service, `client` or `async_client`.
+
+    Programs' tests replace `taskcluster.aio.download.Object`, for transfers of both modes.
+    """
+    original = registry.find("async_client", "Object")
+    used = getattr(sys.modules.get("taskcluster_objects.aio.download"), "Object", original)
+    found: Callable[[Mapping[str, Any]], Any] = registry.find(which, "Object") if used is original else used
+    return found
 
 
 def run(procedure: Procedure[T], settings: Settings) -> T:
@@ -156,7 +168,7 @@ class _Driver:
             case Tell(report, done, total):
                 return _plain(report(done, total), "progress")
             case Close(client):
-                return self._open.callback(client.close)
+                return self._open.callback(_result, getattr(client, "close", nothing), (), {})
             case Together():
                 return self._together(effect)
             case Sleep(seconds):
@@ -272,6 +284,10 @@ class _Stopped(TaskclusterFailure):
 
 
 _OF_ASYNC_CODE = "must not be async in a sync function: use its twin in taskcluster.aio"
+
+
+def nothing() -> None:
+    """Close nothing: clients that programs' tests put in the place of ours may have no `close`."""
 
 
 def _plain(answer: Any, whose: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskcluster.exceptions import ObjectHashVerificationError
 
-__all__ = ["ACCEPTABLE_HASHES", "Digests", "Lanes", "to_verify", "verify"]
+__all__ = ["ACCEPTABLE_HASHES", "Digests", "Lanes", "to_verify", "verify", "verifyHashes"]
 
 ACCEPTABLE_HASHES = ("sha256", "sha512")
 """What uploads state, and of which downloads have to have one."""
@@ -128,3 +128,17 @@ def verify(name: str, stated: Mapping[str, str], found: Mapping[str, str]) -> No
                 f"what was downloaded of {name} is not what was uploaded: its {algorithm} is {found[algorithm]}, "
                 f"and the object service states {value}"
             )
+
+
+def verifyHashes(observed: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Compare the hashes that both mappings have, by algorithm.
+
+    Args:
+        observed: Hexadecimal digests that were computed.
+        expected: Hexadecimal digests that the object service stated.
+
+    Raises:
+        ObjectHashVerificationError: One differs, or neither sha256 nor sha512 is in both.
+    """
+    common = {name: value for name, value in expected.items() if name in observed}
+    verify("the object", to_verify("the object", common), observed)

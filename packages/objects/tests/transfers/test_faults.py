@@ -322,13 +322,21 @@ def test_a_wrong_hash_is_an_error_and_is_not_tried_again(
 
 
 @pytest.mark.parametrize("hashes", [{}, {"md5": "0" * 32}, {"crc32c": "abc"}])
-def test_no_acceptable_hash_is_an_error_before_anything_is_fetched(
-    mode: Mode, deployment: Deployment, stored: Blob, hashes: dict[str, str]
+def test_no_supported_hash_raises_before_the_body_is_read(
+    mode: Mode, deployment: Deployment, stored: Blob, hashes: dict[str, str], tmp_path: Path
 ) -> None:
     stored.hashes = hashes
     with pytest.raises(ObjectHashVerificationError, match="no acceptable hash"):
+        mode.get("big", "downloadToPath", tmp_path / "target")
+    assert os.listdir(tmp_path) == []
+
+
+def test_failures_of_storage_raise_first_without_hashes(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+    stored.hashes = {}
+    deployment.faults.append(answers(404))
+    with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
-    assert deployment.stored_requests == []
+    assert caught.value.status_code == 404
 
 
 def test_a_redirect_loop_is_an_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:

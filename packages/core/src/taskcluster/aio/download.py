@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from ..facade import stand_in
 
 if TYPE_CHECKING:
+    from taskcluster_objects.aio.download import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
+    from taskcluster_objects.aio.download import HashingWriter as HashingWriter
+    from taskcluster_objects.aio.download import Object as Object
     from taskcluster_objects.aio.download import download as download
     from taskcluster_objects.aio.download import downloadArtifact as downloadArtifact
     from taskcluster_objects.aio.download import downloadArtifactToBuf as downloadArtifactToBuf
@@ -17,5 +20,6 @@ if TYPE_CHECKING:
     from taskcluster_objects.aio.download import downloadToFile as downloadToFile
     from taskcluster_objects.aio.download import downloadToPath as downloadToPath
     from taskcluster_objects.aio.download import getArtifactContent as getArtifactContent
+    from taskcluster_objects.aio.download import verifyHashes as verifyHashes
 else:
     stand_in(__name__, "taskcluster_objects.aio.download")

@@ -8,6 +8,7 @@ from ..facade import stand_in
 
 if TYPE_CHECKING:
     from taskcluster_objects.aio.upload import DATA_INLINE_MAX_SIZE as DATA_INLINE_MAX_SIZE
+    from taskcluster_objects.aio.upload import HashingReader as HashingReader
     from taskcluster_objects.aio.upload import upload as upload
     from taskcluster_objects.aio.upload import uploadArtifactFromBuf as uploadArtifactFromBuf
     from taskcluster_objects.aio.upload import uploadArtifactFromFile as uploadArtifactFromFile

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from taskcluster_object.aio import Object as Object
+
 from taskcluster.registry import registry
 
 from ..artifacts import (
@@ -23,8 +25,11 @@ from ..bodies import AnyWriterFactory, BufferWriter, writing_to
 from ..callable_modules import CallableDownload
 from ..downloading import Fetched
 from ..effects import Procedure, Progress, Settings
+from ..hashing import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
+from ..hashing import verifyHashes as verifyHashes
 from ..methods import download_methods
 from .drive import async_settings, run
+from .reader_writer import HashingWriter as HashingWriter
 
 __all__ = [
     "ArtifactContent",

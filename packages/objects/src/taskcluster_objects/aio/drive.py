@@ -15,7 +15,6 @@ import aiohttp
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.messages import Request
-from taskcluster.registry import registry
 from taskcluster.transport.aiohttp import (
     AiohttpTransport,
     ConnectionFailed,
@@ -25,7 +24,7 @@ from taskcluster.transport.aiohttp import (
 )
 
 from ..bodies import BufferReader, BufferWriter, Sink, Source
-from ..drive import settings_of
+from ..drive import nothing, object_client, settings_of
 from ..effects import (
     Answer,
     Call,
@@ -61,7 +60,7 @@ _LITTLE = 64 * 1024
 
 def async_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
     """Return the settings of a transfer in async code."""
-    return settings_of(service, max_retries, progress, ServerFailure, registry.find("async_client", "Object"))
+    return settings_of(service, max_retries, progress, ServerFailure, object_client("async_client"))
 
 
 async def run(procedure: Procedure[T], settings: Settings) -> T:
@@ -93,9 +92,7 @@ class _Driver:
                 return await self._run(procedure)
             finally:
                 for client in self._clients:
-                    closed = client.close()
-                    if inspect.isawaitable(closed):
-                        await closed
+                    await _awaited(getattr(client, "close", nothing)())
 
     async def _run(self, procedure: Generator[Any, Any, T]) -> T:
         advance: Callable[[Any], Effect] = procedure.send

@@ -18,6 +18,7 @@ from ..effects import Progress
 from ..methods import DATA_INLINE_MAX_SIZE, upload_methods
 from ..uploading import ObjectUpload, upload_object
 from .drive import async_settings, run
+from .reader_writer import HashingReader as HashingReader
 
 __all__ = [
     "DATA_INLINE_MAX_SIZE",
