@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from taskcluster import credentials as module
 from taskcluster.credentials import createTemporaryCredentials, isExpired, signer
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure
 
@@ -41,7 +40,7 @@ def create(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "slugId", lambda: "A" * 22)
+    monkeypatch.setattr("taskcluster.slugs.slugId", lambda: "A" * 22)
 
 
 @pytest.mark.usefixtures("seeded")

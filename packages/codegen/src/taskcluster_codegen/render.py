@@ -33,6 +33,10 @@ _templates.filters["literal"] = literals.literal
 _templates.filters["string"] = literals.text
 
 
+_BESIDE = ("config", "createApiClient", "createSession", "createTemporaryCredentials")
+"""Names that existing programs import from the module of each class."""
+
+
 def service(spec: Spec, licence: str) -> dict[str, str]:
     """Return the whole distribution of a service, by paths relative to its folder.
 
@@ -85,13 +89,17 @@ def compat_modules(specs: Iterable[Spec]) -> dict[str, str]:
         if spec.eventsClassName:
             classes += [(spec.eventsClassName, "events", package, folder) for folder in ("", "aio/")]
         for name, kind, source, folder in classes:
+            beside = ["AsyncBaseClient" if folder else "BaseClient", *_BESIDE]
             files[f"{folder}{naming.compat_module(name)}.py"] = _render(
                 "compat.py",
                 header=header(spec.file),
                 name=name,
                 kind=kind,
                 source=source,
-                dots=".." if folder else ".",
+                is_async=bool(folder),
+                base="asyncclient" if folder else "client",
+                beside=beside,
+                exported=sorted([*_BESIDE, name]),
                 public=f"taskcluster.{folder.replace('/', '.')}{name}",
             )
     return files

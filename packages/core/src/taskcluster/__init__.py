@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from . import plugins as plugins
     from . import upload as upload
     from . import utils as utils
+    from .call import log as log
     from .client import BaseClient as BaseClient
     from .client import createApiClient as createApiClient
     from .client import createSession as createSession
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from .timestamps import fromNow as fromNow
     from .timestamps import fromNowJSON as fromNowJSON
     from .timestamps import stringDate as stringDate
+    from .utils import decryptMessage as decryptMessage
+    from .utils import encryptEnvVar as encryptEnvVar
     from .utils import scope_match as scope_match
 
     # isort: split
@@ -96,6 +99,7 @@ _DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "up
 _NAMES = {
     name: module
     for module, names in {
+        "call": "log",
         "client": "BaseClient createApiClient createSession",
         "credentials": "createTemporaryCredentials isExpired",
         "encodings": "encodeStringForB64Header makeB64UrlSafe makeB64UrlUnsafe toStr",
@@ -111,7 +115,7 @@ _NAMES = {
         "scopes": "scopeMatch scopesMatch",
         "slugs": "slugId stableSlugId",
         "timestamps": "fromNow fromNowJSON stringDate",
-        "utils": "scope_match",
+        "utils": "decryptMessage encryptEnvVar scope_match",
     }.items()
     for name in names.split()
 }

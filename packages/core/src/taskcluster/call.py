@@ -25,7 +25,7 @@ from .shapes import is_mapping
 from .spec import Method
 from .urls import Endpoint
 
-__all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "paginate", "perform"]
+__all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "log", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode

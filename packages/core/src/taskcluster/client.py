@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import random
 import sys
@@ -39,12 +40,25 @@ __all__ = [
     "BaseClient",
     "BaseEvents",
     "ServiceClient",
+    "config",
     "createApiClient",
     "createSession",
     "createTemporaryCredentials",
     "exceptions",
+    "log",
     "utils",
 ]
+
+log = logging.getLogger(__name__)
+
+config: dict[str, Any] = {
+    "credentials": {"clientId": None, "accessToken": None, "certificate": None},
+    "rootUrl": None,
+    "maxRetries": 5,
+    "signedUrlExpiration": 900,
+}
+"""The options that new clients of both modes start from. Programs may change it."""
+_defaultConfig = config
 
 T = TypeVar("T")
 
@@ -87,7 +101,7 @@ class ServiceClient:
         cls._schemas = None
 
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
-        self.options = Options({**self.classOptions, **(options or {})})
+        self.options = Options({**_defaultConfig, **self.classOptions, **(options or {})})
         asked = os.environ.get("TASKCLUSTER_VALIDATE", "").lower() in ("1", "true", "yes", "on")
         if asked and self.options.get("validate") is None:
             self.options["validate"] = True
@@ -156,6 +170,17 @@ class ServiceClient:
         seconds = self.options["signedUrlExpiration"] if expiration is None else expiration
         bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
         return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
+
+    def makeHawkExt(self) -> bytes:
+        """Return the `ext` of the Authorization header: base64 of JSON with the certificate and the authorized scopes.
+
+        Empty if the client has no credentials.
+
+        Raises:
+            TaskclusterAuthFailure: The credentials cannot be used.
+        """
+        checked = self._current_settings().signer
+        return b"" if checked is None else checked.ext
 
     def _method(self, name: str) -> Method:
         method = self._methods.get(name)
@@ -288,7 +313,7 @@ class BaseEvents(ServiceClient):
 
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
         # Not by way of ServiceClient: the options of clients have no exchangePrefix.
-        self.options = EventsOptions({**self.classOptions, **(options or {})})
+        self.options = EventsOptions({**_defaultConfig, **self.classOptions, **(options or {})})
         self.session = session
 
 
@@ -402,7 +427,7 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
         namespace: dict[str, Any] = {
             "__doc__": reference.get("description"),
             "serviceName": reference["serviceName"],
-            "apiVersion": reference["apiVersion"],
+            "apiVersion": reference.get("apiVersion", "v1"),
             "funcinfo": functions,
             "exchanges": topics,
             "exchangePrefix": reference.get("exchangePrefix", ""),

@@ -14,10 +14,10 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import slugs
 from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
 from .options import Credentials, listed_scopes
 from .shapes import is_mapping
-from .slugs import slugId
 from .timestamps import stringDate
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _DRIFT = 5 * 60
 """Seconds by which the auth service lets clocks differ at both ends of a certificate."""
 _RENEW_BEFORE = 20 * 60
 """Seconds before its end at which isExpired counts a certificate as expired."""
+_NO_EXT = b64encode(b"{}")
 _LATEST = 253402300799000
 """The end of the year 9999, in milliseconds: the last that Python can write as a date."""
 _CERTIFICATE_KEYS = ("version", "seed", "start", "expiry", "scopes", "signature")
@@ -75,7 +76,7 @@ def createTemporaryCredentials(
     if acting == issuer:
         raise TaskclusterFailure("createTemporaryCredentials: name must differ from the issuing clientId")
     key = _ascii("accessToken", accessToken).encode()
-    seed = slugId() + slugId()
+    seed = slugs.slugId() + slugs.slugId()
     named = [f"clientId:{acting}", f"issuer:{issuer}"] if acting else []
     signed = [
         "version:1",
@@ -159,6 +160,11 @@ class CheckedSigner:
         self._signer = signer
         self._start = start
         self._expiry = expiry
+
+    @property
+    def ext(self) -> bytes:
+        """The certificate and the authorized scopes as JSON, in base64."""
+        return self._signer.ext.encode("ascii") or _NO_EXT
 
     def content_hash(self, body: bytes | None) -> str:
         """Return the hash of a JSON body, or of the absence of one, that the Signer's header wants."""

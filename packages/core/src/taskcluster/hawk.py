@@ -63,6 +63,11 @@ class Signer:
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self._ext = ext
 
+    @property
+    def ext(self) -> str:
+        """Base64 of what Taskcluster reads beside the id; empty for nothing."""
+        return self._ext
+
     def __repr__(self) -> str:
         return f"<Signer for {self._id!r}>"
 

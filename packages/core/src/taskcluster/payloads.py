@@ -6,8 +6,8 @@ import datetime
 import json
 from typing import Any
 
+from . import timestamps
 from .exceptions import TaskclusterFailure
-from .timestamps import stringDate
 
 __all__ = ["dumpJson", "encode_payload"]
 
@@ -34,14 +34,14 @@ def encode_payload(method: str, payload: Any) -> bytes:
         )
     try:
         # NaN and Infinity are no JSON; Python would write them, and the server refuse the whole body.
-        return json.dumps(payload, separators=(",", ":"), default=_plain, allow_nan=False).encode("ascii")
+        return dumpJson(payload, allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as exc:
         raise TaskclusterFailure(f"{method}: the payload cannot be written as JSON: {exc}") from exc
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, datetime.datetime):
-        return stringDate(value)
+        return timestamps.stringDate(value)
     if isinstance(value, bytes):
         return value.decode()
     raise TypeError(f"{type(value).__name__} is no JSON value; datetimes and bytes are converted, nothing else")

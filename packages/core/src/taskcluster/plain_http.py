@@ -31,7 +31,7 @@ def makeSingleHttpRequest(
     method: str,
     url: str,
     payload: Any,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str] | None,
     session: requests.Session | None = None,
 ) -> requests.Response:
     """Send one request, follow no redirect, and return the answer whatever its status.
@@ -40,7 +40,7 @@ def makeSingleHttpRequest(
         method: The HTTP verb.
         url: The address.
         payload: The body, as requests takes it in `data`.
-        headers: The headers.
+        headers: The headers, or None.
         session: A session to send over.
 
     Raises:
@@ -52,7 +52,7 @@ def makeSingleHttpRequest(
 
     send = session.request if session is not None else requests.request
     return send(
-        method.upper(), url, data=payload, headers=dict(headers), allow_redirects=False, timeout=DEFAULT_TIMEOUT
+        method.upper(), url, data=payload, headers=dict(headers or {}), allow_redirects=False, timeout=DEFAULT_TIMEOUT
     )
 
 
@@ -60,7 +60,7 @@ def makeHttpRequest(
     method: str,
     url: str,
     payload: Any,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str] | None,
     retries: int = MAX_RETRIES,
     session: requests.Session | None = None,
 ) -> requests.Response:

@@ -14,8 +14,11 @@ import taskcluster
 if TYPE_CHECKING:
     from .. import exceptions as exceptions
     from . import asyncclient as asyncclient
+    from . import asyncutils as asyncutils
     from . import download as download
     from . import helper as helper
+    from . import reader_writer as reader_writer
+    from . import retry as retry
     from . import upload as upload
     from .asyncclient import AsyncBaseClient as AsyncBaseClient
     from .asyncclient import createApiClient as createApiClient
@@ -42,9 +45,19 @@ if TYPE_CHECKING:
     from taskcluster_worker_manager.aio import WorkerManager as WorkerManager
     # The end of the block that taskcluster-codegen writes.
 
-_MODULES = {"asyncclient": f"{__name__}.asyncclient", "exceptions": "taskcluster.exceptions"}
+_MODULES = {
+    "asyncclient": f"{__name__}.asyncclient",
+    "asyncutils": f"{__name__}.asyncutils",
+    "exceptions": "taskcluster.exceptions",
+    "retry": f"{__name__}.retry",
+}
 _NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
-_DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
+_DOORS = {
+    "download": "taskcluster_objects",
+    "helper": "taskcluster_helper",
+    "reader_writer": "taskcluster_objects",
+    "upload": "taskcluster_objects",
+}
 
 
 if not TYPE_CHECKING:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import exceptions, utils
-from ..client import ServiceClient, make_class
+from ..client import BaseClient, ServiceClient, config, make_class
+from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportPrivateUsage]
 from ..credentials import createTemporaryCredentials
 from ..messages import Effect, Request, Sleep
 from ..pages import continuation, items_of, with_continuation
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncBaseClient",
+    "BaseClient",
+    "config",
     "createApiClient",
     "createSession",
     "createTemporaryCredentials",
     "exceptions",
+    "log",
     "utils",
 ]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

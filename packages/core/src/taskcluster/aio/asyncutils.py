@@ -1,0 +1,138 @@
+"""Plain HTTP requests in async code, without Taskcluster's authentication, and help to call sync code from async code.
+
+Programs find them in `taskcluster.aio.asyncutils`. `taskcluster.utils` has the sync functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .. import exceptions, plain_http, utils
+from ..retries import MAX_RETRIES, retryable
+from .asyncclient import createSession
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = [
+    "createSession",
+    "ensureCoro",
+    "exceptions",
+    "log",
+    "makeHttpRequest",
+    "makeSingleHttpRequest",
+    "putFile",
+    "runAsync",
+    "utils",
+]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+async def makeSingleHttpRequest(
+    method: str,
+    url: str,
+    payload: Any,
+    headers: Mapping[str, str] | None,
+    session: aiohttp.ClientSession | None = None,
+) -> aiohttp.ClientResponse:
+    """Send one request, follow no redirect, and return the response with its body read, whatever its status.
+
+    Args:
+        method: The HTTP verb.
+        url: The address, sent as it is.
+        payload: The body, as aiohttp takes it in `data`.
+        headers: The headers, or None.
+        session: A session to send over.
+
+    Raises:
+        aiohttp.ClientError: There was no response.
+        TimeoutError: The response took too long.
+    """
+    if session is None:
+        async with createSession() as own:
+            return await makeSingleHttpRequest(method, url, payload, headers, own)
+    import yarl
+
+    response = await session.request(
+        method.upper(), yarl.URL(url, encoded=True), data=payload, headers=headers, allow_redirects=False
+    )
+    await response.read()
+    return response
+
+
+async def makeHttpRequest(
+    method: str,
+    url: str,
+    payload: Any,
+    headers: Mapping[str, str] | None,
+    retries: int = MAX_RETRIES,
+    session: aiohttp.ClientSession | None = None,
+) -> aiohttp.ClientResponse:
+    """Send a request, and retry it after connection and server errors; arguments as for `makeSingleHttpRequest`.
+
+    Returns:
+        The last response, whatever its status.
+
+    Raises:
+        aiohttp.ClientError: There was no response to the last attempt.
+        TimeoutError: The response to the last attempt took too long.
+    """
+    import aiohttp
+
+    for retry in range(1, retries + 2):
+        try:
+            response = await makeSingleHttpRequest(method, url, payload, headers, session)
+            if not retryable(response.status) or retry > retries:
+                return response
+        except (aiohttp.ClientError, asyncio.TimeoutError):
+            if retry > retries:
+                raise
+        await asyncio.sleep(plain_http.calculateSleepTime(retry))
+    raise AssertionError("retries must not be negative")
+
+
+async def putFile(
+    filename: str, url: str, contentType: str, session: aiohttp.ClientSession | None = None
+) -> aiohttp.ClientResponse:
+    """PUT a file's bytes to a URL, with retries.
+
+    Args:
+        filename: The file's path.
+        url: Where to send it.
+        contentType: Its media type.
+        session: A session to send over.
+    """
+    with open(filename, "rb") as file:
+        headers = {"Content-Length": str(os.fstat(file.fileno()).st_size), "Content-Type": contentType}
+        # Read first: aiohttp closes a file that it has sent, and then there is none to retry with.
+        return await makeHttpRequest("put", url, await asyncio.to_thread(file.read), headers, session=session)
+
+
+def ensureCoro(func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Return a coroutine function: `func` itself if it is one, or one that calls it."""
+    if inspect.iscoroutinefunction(func):
+        return func
+
+    @functools.wraps(func)
+    async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return coroutine_function
+
+
+def runAsync(coro: Awaitable[T]) -> T:
+    """Run a coroutine in a new event loop, and return its result.
+
+    Raises:
+        RuntimeError: An event loop runs in this thread.
+    """
+    return asyncio.run(cast("Coroutine[Any, Any, T]", coro))
