@@ -37,7 +37,11 @@ def _parser() -> argparse.ArgumentParser:
             "repository of the Taskcluster client. Files that are generated and belong to no spec are removed."
         ),
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; name what is not as generated, exit 1")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; name what is not as generated, or of another API than is served; exit 1 then",
+    )
     parser.add_argument("--root", type=Path, default=Path(), help="its folder; the current one where left out")
     sources = parser.add_mutually_exclusive_group()
     sources.add_argument("--specs", type=Path, help="the folder of specs (only in the client's repository)")
@@ -88,16 +92,19 @@ def _generate(given: argparse.Namespace, read: references.Read | None) -> int:
             "`taskcluster-codegen new SERVICE` begins a distribution that has one"
         )
     specs = load_all(given.specs or root / "specs", root) if found is None else [found.spec()]
-    if read is not None:
+    changed: list[str] = []
+    if read is not None and given.check:
+        changed = [f"{spec.file}: {line}" for spec in specs for line in references.api_differences(spec, read)]
+    elif read is not None:
         specs = [references.updated(spec, read) for spec in specs]
     wanted = repository.wanted(root, specs) if found is None else found.wanted(specs[0])
-    if read is not None:
+    if read is not None and not given.check:
         wanted.update((spec.file, spec.text) for spec in specs)
     differences = tree.differences(root, wanted, repository.owned(root) if found is None else found.owned())
-    for difference in differences:
+    for difference in (*differences, *changed):
         print(difference)
     if given.check:
-        return 1 if differences else 0
+        return 1 if differences or changed else 0
     tree.apply(root, wanted, differences)
     return 0
 

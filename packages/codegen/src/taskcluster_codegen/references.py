@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeGuard, cast
 from urllib.parse import urljoin
 
-from .spec import Spec, SpecError, parse
+from . import schemas
+from .spec import Spec, SpecError, nested_deeper, parse
 
-__all__ = ["Read", "class_name", "served", "text", "updated"]
+__all__ = ["Read", "api_differences", "class_name", "served", "text", "updated"]
 
 Read = Callable[[str], Any]
 """Returns the JSON document at a path such as `/references/queue/v1/api.json`, None where there is none."""
@@ -70,6 +71,59 @@ def updated(spec: Spec, read: Read) -> Spec:
     return spec if data == known else dataclasses.replace(parse(text(data), spec.file), package=spec.package)
 
 
+def api_differences(spec: Spec, read: Read) -> list[str]:
+    """Return what of the API is served otherwise than `spec` has it, a line each; wording is not compared.
+
+    Raises:
+        SpecError: The service is not there, or what is served makes no sense.
+    """
+    known, found = _facts(spec), _facts(updated(spec, read))
+    lines: list[str] = []
+    for name in sorted(known.keys() | found.keys()):
+        if name not in found:
+            lines.append(f"{name} is not served")
+        elif name not in known:
+            lines.append(f"{name} is served and not in the spec")
+        else:
+            lines += [
+                f"{name}: {fact} is {_shown(value)} and is served as {_shown(found[name][fact])}"
+                for fact, value in known[name].items()
+                if value != found[name][fact]
+            ]
+    return lines
+
+
+def _facts(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Return what a spec says beyond words, by what it says it of."""
+    facts: dict[str, dict[str, Any]] = {spec.serviceName: {"exchangePrefix": spec.exchangePrefix}}
+    for method in spec.methods:
+        facts[f"method {method.name}"] = {
+            "verb": method.method,
+            "route": method.route,
+            "query": sorted(method.query),
+            "input": method.input,
+            "output": method.output,
+            "scopes": method.scopes,
+            "stability": method.stability,
+        }
+    for exchange in spec.exchanges:
+        facts[f"exchange {exchange.name}"] = {
+            "exchange": exchange.exchange,
+            "routingKey": [
+                [word.name, word.constant, word.multipleWords, word.required] for word in exchange.routingKey
+            ],
+            "schema": exchange.schema,
+        }
+    for key, schema in spec.types.items():
+        facts[f"type {key}"] = {"schema": schemas.bare(schema, key)}
+    return facts
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def served(read: Read, service: str, version: str) -> dict[str, Any]:
     """Return a service's spec as data, not checked any further, from the documents that a deployment serves.
 
@@ -122,6 +176,8 @@ class _Document:
         self.there = found is not None
         if self.there and not isinstance(found, dict):
             raise SpecError(f"{path}: must be a JSON object")
+        if nested_deeper(found):
+            raise SpecError(f"{path}: is nested too deeply")
         self.data = cast("dict[str, Any]", found or {})
 
     def entries(self, kind: str) -> Iterator[dict[str, Any]]:

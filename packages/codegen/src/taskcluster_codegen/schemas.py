@@ -1,0 +1,109 @@
+"""JSON schemas as data: which parts of one are schemas themselves, whether it is one, and what it says beyond words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+from taskcluster.shapes import is_array, is_mapping
+
+__all__ = ["bare", "problem"]
+
+_SCHEMA = ("additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then")
+"""Keywords that hold a schema."""
+_LISTED = ("allOf", "anyOf", "oneOf")
+"""Keywords that hold a list of schemas."""
+_NAMED = ("$defs", "definitions", "patternProperties", "properties")
+"""Keywords that hold schemas by name."""
+_WORDS = ("$comment", "$id", "$schema", "description", "examples", "title")
+"""Keywords that neither allow nor forbid anything."""
+_UNORDERED = ("enum", "required", "type")
+
+
+def problem(schema: Any) -> str | None:
+    """Return what keeps a value from being a JSON schema that types can be made of, or None."""
+    left: list[tuple[str, Any]] = [("", schema)]
+    while left:
+        place, found = left.pop()
+        if isinstance(found, bool):
+            continue
+        if not is_mapping(found):
+            return f"{_place(place)} must be a JSON schema, which is an object or a boolean, not {_shown(found)}"
+        for keyword, value in found.items():
+            wrong = _wrong(keyword, value)
+            if wrong is not None:
+                return f"{_place(f'{place}/{keyword}')} must be {wrong}, not {_shown(value)}"
+            left += [(f"{place}/{keyword}{step}", below) for step, below in _below(keyword, value)]
+    return None
+
+
+def _wrong(keyword: str, value: Any) -> str | None:
+    if keyword in _NAMED or keyword == "dependencies":
+        return None if is_mapping(value) else "a JSON object"
+    if keyword in _LISTED or keyword == "enum":
+        return None if is_array(value) and value else "a list that is not empty"
+    if keyword == "required":
+        return None if _is_strings(value) else "a list of strings"
+    if keyword == "type":
+        return None if isinstance(value, str) or (_is_strings(value) and value) else "a string or a list of strings"
+    if keyword == "$ref":
+        return None if isinstance(value, str) else "a string"
+    return None
+
+
+def _is_strings(value: Any) -> bool:
+    return is_array(value) and all(isinstance(each, str) for each in value)
+
+
+def _below(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the schemas that a keyword holds, each with its place below the keyword."""
+    if is_array(value) and keyword in (*_LISTED, "items"):
+        yield from ((f"/{number}", each) for number, each in enumerate(value))
+    elif is_mapping(value) and keyword in (*_NAMED, "dependencies"):
+        yield from ((f"/{name}", each) for name, each in value.items() if not _is_names(keyword, each))
+    elif keyword in (*_SCHEMA, "items"):
+        yield "", value
+
+
+def _is_names(keyword: str, value: Any) -> bool:
+    """Return whether a value below a keyword is a list of properties that must be there too."""
+    return keyword == "dependencies" and is_array(value)
+
+
+def _place(place: str) -> str:
+    return f"what is at {place}" if place else "it"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def bare(schema: Any, key: str) -> Any:
+    """Return a schema without its words, in a form that is the same for schemas that allow the same.
+
+    Args:
+        schema: One of which `problem` has nothing to say.
+        key: The name of its file, which references are relative to.
+    """
+    if not is_mapping(schema):
+        return schema
+    return {keyword: _bare(keyword, value, key) for keyword, value in schema.items() if keyword not in _WORDS}
+
+
+def _bare(keyword: str, value: Any, key: str) -> Any:
+    if keyword == "$ref":
+        return urljoin(f"/schemas/{key}", value).removesuffix("#")
+    if keyword in _UNORDERED and is_array(value):
+        return sorted(map(_sortable, value))
+    if is_array(value) and keyword in (*_LISTED, "items"):
+        return [bare(each, key) for each in value]
+    if is_mapping(value) and keyword in (*_NAMED, "dependencies"):
+        return {name: each if _is_names(keyword, each) else bare(each, key) for name, each in value.items()}
+    return bare(value, key) if keyword in (*_SCHEMA, "items") else value
+
+
+def _sortable(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
