@@ -73,7 +73,7 @@ def test_any_prose_stays_prose():
         title=HOSTILE,
         description=HOSTILE,
         eventsDescription=HOSTILE,
-        methods=[a_method(title=HOSTILE, description=HOSTILE, route="/x\"'\\y", query=['"'])],
+        methods=[a_method(title=HOSTILE, description=HOSTILE, route="/x\"'\\y")],
         exchanges=[an_exchange(title=HOSTILE, description=HOSTILE, exchange=HOSTILE)],
     )
     files = files_of(text)

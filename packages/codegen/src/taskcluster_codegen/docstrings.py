@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from .literals import WIDTH
+from .literals import WIDTH, printable
 from .naming import type_reference
 from .spec import Exchange, Method, Spec, Word
 
@@ -15,7 +15,7 @@ __all__ = ["client", "docstring", "events", "exchange", "method", "package", "sc
 
 def docstring(text: str, indent: int = 4) -> str:
     """Return text as a docstring with its quotes, whatever the text holds, indented."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = printable(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
     lines = f'"""{safe}'.split("\n")
     if len(lines) > 1 or safe.endswith('"'):
         lines.append('"""')

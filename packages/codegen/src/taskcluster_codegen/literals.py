@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["WIDTH", "literal", "text"]
+__all__ = ["WIDTH", "literal", "printable", "text"]
 
 WIDTH = 120
 """The longest line that is written."""
@@ -41,5 +41,20 @@ def literal(value: Value, prefix: str = "", indent: int = 0, after: int = 1) -> 
 def text(value: str) -> str:
     """Return a string literal, in double quotes unless single ones need fewer escapes."""
     quote = "'" if value.count('"') > value.count("'") else '"'
-    body = json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    body = printable(json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', '"'))
     return quote + body.replace(quote, "\\" + quote) + quote
+
+
+def printable(source: str) -> str:
+    """Return source code of a string with escapes in place of what editors do not show or a file cannot hold.
+
+    Line breaks stay.
+    """
+    if source.replace("\n", "").isprintable():
+        return source
+    return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in source)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -87,7 +87,7 @@ def find(root: Path) -> Project | None:
     service, package = fields["service"], fields["package"]
     if not isinstance(service, str) or not _SERVICE.fullmatch(service):
         raise SpecError(f"{file}: [{_TABLE}] service {service!r} does not match {_SERVICE.pattern}")
-    if not isinstance(package, str) or not package.isidentifier():
+    if not isinstance(package, str) or not package.isidentifier() or keyword.iskeyword(package):
         raise SpecError(f"{file}: [{_TABLE}] package {package!r} is no name of a Python package")
     return Project(root, service, package)
 

@@ -64,7 +64,13 @@ def of_spec(spec: Spec, types: Types) -> Stubs:
         {method.name: of_method(method, types) for method in spec.methods},
         {exchange.name: of_exchange(exchange) for exchange in spec.exchanges},
         [
-            (page, re.sub(r"\w+", lambda word: f"types.{word[0]}" if word[0] in names else word[0], item))
+            # Names within quotes are strings, and stay.
+            (
+                page,
+                re.sub(
+                    r'"(?:\\.|[^"\\])*"|\w+', lambda word: f"types.{word[0]}" if word[0] in names else word[0], item
+                ),
+            )
             for page, item in types.items.items()
         ],
     )

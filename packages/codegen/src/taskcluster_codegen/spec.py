@@ -15,17 +15,23 @@ from typing import Any, NoReturn, TypeVar, cast
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.client import BaseClient
 
-from . import naming
+from . import naming, schemas
 
-__all__ = ["Exchange", "Method", "Scopes", "Spec", "SpecError", "Word", "load", "load_all", "parse"]
+__all__ = ["Exchange", "Method", "Scopes", "Spec", "SpecError", "Word", "load", "load_all", "nested_deeper", "parse"]
 
 Scopes = str | dict[str, Any]
 """A scope expression: a scope, or a dict with AllOf, AnyOf, each/for/in, or if/then/else."""
 
 _VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
 _STABILITIES = ("deprecated", "experimental", "stable")
-_RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
-_WRITTEN_IN_CLASSES = ("dict", "str")
+_RESERVED = ("self", "payload", "query", "params", "paginationHandler", "paginationLimit")
+_RESERVED_WORDS = ("self", "routingKeyPattern")
+_WRITTEN_IN_CLASSES = ("dict", "int", "overload", "str", "types")
+_WRITTEN_IN_MODULES = (
+    "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar", "Iterator",
+)  # fmt: skip
+_DEEPEST = 100
+"""How deeply a spec's JSON may be nested; Python's stack ends at about ten times as much."""
 _PARAMETER = re.compile(r"<([^>]*)>")
 _SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION = re.compile(r"v[0-9]+")
@@ -149,15 +155,23 @@ def parse(text: str, file: str) -> Spec:
         SpecError: It is no spec; the text names the file, the entry and what is wrong with it.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_unique)
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except ValueError as exc:
         raise SpecError(f"{file}: is not JSON: {exc}") from exc
+    except RecursionError:
+        raise SpecError(f"{file}: is nested too deeply") from None
+    if nested_deeper(data):
+        raise SpecError(f"{file}: is nested more than {_DEEPEST} levels deep")
     top = _Entry(data, file)
     types = top.mapping("types")
     service = top.matching(_SERVICE, "serviceName")
     for name in types:
         if not name.startswith(f"{service}/"):
             top.refuse(f"the type {name!r} is not named {service}/<version>/<file>.json")
+        # None stands for a schema that is not known.
+        wrong = None if types[name] is None else schemas.problem(types[name])
+        if wrong is not None:
+            top.refuse(f"the type {name!r}: {wrong}")
     spec = Spec(
         file=file,
         text=text,
@@ -177,7 +191,7 @@ def parse(text: str, file: str) -> Spec:
     top.finish()
     if not spec.methods:
         top.refuse("there are no methods")
-    if spec.className.endswith("Events") or keyword.iskeyword(spec.className):
+    if spec.className.endswith("Events") or keyword.iskeyword(spec.className) or spec.className in _WRITTEN_IN_MODULES:
         top.refuse(f"className {spec.className!r} is kept for other things; choose another")
     if spec.exchanges:
         if spec.eventsClassName is None or spec.exchangePrefix is None or spec.eventsDescription is None:
@@ -214,13 +228,9 @@ def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
         entry.refuse(f"the route {method.route!r} does not begin with /")
     if list(method.args) != _PARAMETER.findall(method.route):
         entry.refuse(f"args {list(method.args)} are not the parameters of the route {method.route}, in their order")
-    for name in method.args:
-        if not _PART.fullmatch(name) or keyword.iskeyword(name):
-            entry.refuse(f"the parameter {name!r} cannot be a Python argument")
-    _no_repetition(entry, "args and query", [*method.args, *method.query])
     for name in (*method.args, *method.query):
-        if name in _RESERVED:
-            entry.refuse(f"a parameter cannot be named {name!r}: clients take an argument of this name")
+        _check_argument(entry, name, "parameter", _RESERVED)
+    _no_repetition(entry, "args and query", [*method.args, *method.query])
     for name in method.emptyArgs:
         if name not in method.args:
             entry.refuse(f"emptyArgs names {name!r}, which is not in args")
@@ -241,6 +251,7 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
                 required=word.truth("required"),
             )
         )
+        _check_argument(word, words[-1].name, "part of a routing key", _RESERVED_WORDS)
         word.finish()
     exchange = Exchange(
         name=_attribute(entry),
@@ -253,6 +264,13 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
     entry.finish()
     _no_repetition(entry, "routingKey", (word.name for word in words))
     return exchange
+
+
+def _check_argument(entry: _Entry, name: str, what: str, reserved: tuple[str, ...]) -> None:
+    if not _PART.fullmatch(name) or keyword.iskeyword(name):
+        entry.refuse(f"the {what} {name!r} cannot be a Python argument")
+    if name in reserved:
+        entry.refuse(f"a {what} cannot be named {name!r}: clients take an argument of this name")
 
 
 def _attribute(entry: _Entry) -> str:
@@ -313,6 +331,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is there twice")
     return result
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def nested_deeper(value: Any, depth: int = _DEEPEST) -> bool:
+    """Return whether a JSON value has lists and objects within each other more than `depth` times."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            below
+            for each in level
+            if isinstance(each, dict | list)
+            for below in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 class _Entry:

@@ -12,6 +12,8 @@ from typing import Any
 
 from taskcluster.shapes import is_array, is_mapping
 
+from .layout import split
+from .literals import printable
 from .spec import Method, Spec, SpecError
 
 __all__ = [
@@ -35,6 +37,10 @@ _VALUES = (
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _WORDS = re.compile(r"[A-Za-z0-9]+")
+_QUOTED = r'"(?:\\.|[^"\\])*"'
+_IMPORTED = ("Any", "Literal", "NotRequired", "TypeAlias", "TypedDict")
+_LONGEST = 10_000
+"""The longest type that is written, in characters; each choice of two schemas that say the same again may double it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Record:
     @property
     def functional(self) -> bool:
         """Whether a key cannot be written in a class."""
-        return any(not key.name.isidentifier() or keyword.iskeyword(key.name) for key in self.keys)
+        return not all(map(_is_plain, (key.name for key in self.keys)))
 
     @property
     def used(self) -> Iterator[str]:
@@ -179,6 +185,8 @@ class _Schemas:
         }
         self._definitions: dict[str, Definition] = {}
         self._places: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._found: dict[tuple[str, tuple[str, ...], bool], str] = {}
+        self._open: set[tuple[str, tuple[str, ...], bool]] = set()
 
     def types(self) -> Types:
         for value in _VALUES:
@@ -208,7 +216,8 @@ class _Schemas:
         definition = self._definitions.get(page)
         if not isinstance(definition, Record):
             return None
-        lists = [text for key in definition.keys if (text := self._plain(key.type)).startswith("list[")]
+        texts = [self._plain(key.type) for key in definition.keys]
+        lists = [text for text in texts if text.startswith("list[") and len(_alternatives(text)) == 1]
         return lists[0].removeprefix("list[").removesuffix("]") if len(lists) == 1 else None
 
     def _plain(self, text: str) -> str:
@@ -217,9 +226,14 @@ class _Schemas:
         return self._plain(definition.type) if isinstance(definition, Alias) else text
 
     def _define(self, definition: Definition) -> None:
+        self._check_name(definition.name)
         if definition.name in self._definitions:
             raise SpecError(f"{self._spec.file}: two types would be named {definition.name}")
         self._definitions[definition.name] = definition
+
+    def _check_name(self, name: str) -> None:
+        if not _is_plain(name) or name in _IMPORTED:
+            raise SpecError(f"{self._spec.file}: a type would be named {name!r}, which it cannot be; rename its schema")
 
     # Places.
 
@@ -245,10 +259,22 @@ class _Schemas:
 
     def _type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
         """Return the type of the schema at a place; names that it needs are defined."""
+        place = (key, steps, taken)
+        if place in self._open:
+            # What leads back to itself without a record, which has a name, is of no type that can be written.
+            return "Any"
+        if place not in self._found:
+            self._open.add(place)
+            found = self._new_type(key, steps, taken)
+            self._open.remove(place)
+            self._found[place] = found if len(found) <= _LONGEST else "Any"
+        return self._found[place]
+
+    def _new_type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
         schema = self._at(key, steps)
         if schema is None:
             return self._alias(key, steps, taken, "dict[str, Any]", "Any object: its form is not known.")
-        if schema in (True, {}):
+        if isinstance(schema, bool) or not schema:
             return "Any"
         if "$ref" in schema:
             target, further = self._resolve(key, schema["$ref"])
@@ -263,9 +289,9 @@ class _Schemas:
 
     def _other(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
         if "const" in schema:
-            return f"Literal[{_literal(schema['const'])}]"
+            return _literal([schema["const"]])
         if "enum" in schema:
-            return f"Literal[{', '.join(map(_literal, schema['enum']))}]"
+            return _literal(schema["enum"])
         kinds = schema.get("type")
         if kinds in (None, "object"):
             # What only narrows a type that is stated beside it says nothing here.
@@ -290,13 +316,11 @@ class _Schemas:
         return _PLAIN.get(kind, "Any")
 
     def _record(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
-        name = self._name(key, steps, taken)
-        place = self._places.setdefault(name, (key, steps))
-        if place != (key, steps):
-            raise SpecError(f"{self._spec.file}: {key} and {place[0]} both have a type named {name}")
+        name = self._claimed_name(key, steps, taken)
         if name not in self._definitions:
             # Known before its keys are, which may lead back to it.
             self._definitions[name] = Record(name, "", ())
+            outside, self._open = self._open, set()
             required = schema.get("required", ())
             keys = [
                 Key(
@@ -307,21 +331,32 @@ class _Schemas:
                 )
                 for each in schema["properties"]
             ]
+            self._open = outside
             self._definitions[name] = Record(name, self._purpose(key, steps, schema), tuple(keys))
         return name
 
     def _followed(self, key: str, steps: tuple[str, ...]) -> Any:
         schema = self._at(key, steps)
-        while is_mapping(schema) and "$ref" in schema:
+        seen: set[tuple[str, tuple[str, ...]]] = set()
+        while is_mapping(schema) and "$ref" in schema and (key, steps) not in seen:
+            seen.add((key, steps))
             key, steps = self._resolve(key, schema["$ref"])
             schema = self._at(key, steps)
         return schema
 
-    def _name(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
-        return _name(key, steps) + ("Input" if taken and key in self._twofold else "")
+    def _claimed_name(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+        """Return the name of the type at a place, which no other place has."""
+        name = _name(key, steps) + ("Input" if taken and key in self._twofold else "")
+        if name not in self._places and name in self._definitions:
+            raise SpecError(f"{self._spec.file}: two types would be named {name}")
+        self._check_name(name)
+        place = self._places.setdefault(name, (key, steps))
+        if place != (key, steps):
+            raise SpecError(f"{self._spec.file}: {key} and {place[0]} both have a type named {name}")
+        return name
 
     def _alias(self, key: str, steps: tuple[str, ...], taken: bool, found: str, summary: str = "") -> str:
-        name = self._name(key, steps, taken)
+        name = self._claimed_name(key, steps, taken)
         if name not in self._definitions:
             self._define(Alias(name, summary or self._purpose(key, steps, self._at(key, steps)), found))
         return name
@@ -401,8 +436,20 @@ def _camel(text: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in _WORDS.findall(text))
 
 
-def _literal(value: Any) -> str:
-    return repr(value) if isinstance(value, bool | int) or value is None else json.dumps(value, ensure_ascii=False)
+def _is_plain(name: str) -> bool:
+    """Return whether a name can be written in a class and stays as it is."""
+    # Python normalizes names beyond ASCII, and changes those with two underscores within a class.
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
+
+
+def _literal(values: Iterable[Any]) -> str:
+    """Return the type of one of some values, as far as there are literal types of such."""
+    texts: list[str] = []
+    for value in values:
+        if value is not None and not isinstance(value, bool | int | str):
+            return "Any"
+        texts.append(printable(json.dumps(value, ensure_ascii=False)) if isinstance(value, str) else repr(value))
+    return f"Literal[{', '.join(texts)}]"
 
 
 def _union(types: Iterable[str]) -> str:
@@ -411,8 +458,8 @@ def _union(types: Iterable[str]) -> str:
 
 
 def _alternatives(text: str) -> list[str]:
-    """Return the parts of a union, whatever stands within brackets left alone."""
-    return re.split(r" \| (?![^\[]*\])", text)
+    """Return the parts of a union, whatever stands within brackets and quotes left alone."""
+    return split(text, " | ")
 
 
 def _listed(names: list[str]) -> str:
@@ -457,12 +504,16 @@ def _in_order(definitions: Mapping[str, Definition]) -> Iterator[Definition]:
         for text in definitions[name].used:
             for need in sorted(_names_in(text) & definitions.keys()):
                 yield from with_needs(need, (*way, name))
-        yield definitions[name].map(lambda text: f'"{text}"' if _names_in(text) & definitions.keys() - done else text)
+        yield definitions[name].map(lambda text: _quoted(text) if _names_in(text) & definitions.keys() - done else text)
         done.add(name)
 
     for name in sorted(definitions):
         yield from with_needs(name, ())
 
 
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _names_in(text: str) -> set[str]:
-    return set(re.findall(r"\w+", re.sub(r'"(\\.|[^"\\])*"', "", text)))
+    return set(re.findall(r"\w+", re.sub(_QUOTED, "", text)))
