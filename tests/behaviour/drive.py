@@ -15,6 +15,8 @@ import requests
 import taskcluster
 import taskcluster.aio
 
+from .server import PATIENCE
+
 __all__ = ["CREDENTIALS", "AsyncDrive", "Client", "Drive", "SyncDrive"]
 
 CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
@@ -56,7 +58,7 @@ class Drive:
 
     def bare(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
         """Return a client as the constructor leaves it."""
-        wanted = {"rootUrl": self.root_url, "credentials": CREDENTIALS, "timeout": 5, **options}
+        wanted = {"rootUrl": self.root_url, "credentials": CREDENTIALS, "timeout": PATIENCE, **options}
         return Client(self._class(service)(wanted, session), self.finish)
 
     def session(self, headers: Mapping[str, str] | None = None) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 __all__ = ["Answer", "Proxy", "Received", "Server", "closed_port", "respond"]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that never happens fails the test that waits for it."""
 
 

@@ -15,7 +15,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS, Drive
-from .server import Answer, Server, respond
+from .server import PATIENCE, Answer, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -199,7 +199,7 @@ def test_gathered_bare_calls_share_connections(server: Server) -> None:
 
 def test_gathered_calls_beyond_the_pool_wait_for_a_free_connection(server: Server) -> None:
     async def main() -> None:
-        async with taskcluster.aio.Queue({"rootUrl": server.root_url, "timeout": 5, "maxRetries": 0}) as queue:
+        async with taskcluster.aio.Queue({"rootUrl": server.root_url, "timeout": PATIENCE, "maxRetries": 0}) as queue:
             results = await asyncio.gather(*(queue.task(str(number)) for number in range(300)))
         assert results == [{}] * 300
 

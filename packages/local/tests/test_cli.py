@@ -50,7 +50,7 @@ def test_serving_until_interrupted(number: signal.Signals) -> None:
         with taskcluster.Secrets(options(settings)) as secrets:
             assert secrets.list() == {"secrets": []}
         process.send_signal(number)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
 
 
@@ -69,7 +69,7 @@ def test_listening_to_other_machines_is_warned_of() -> None:
         assert settings["TASKCLUSTER_ROOT_URL"].startswith("http://127.0.0.1:")
         assert re.fullmatch(r"[A-Za-z0-9_-]{44}", settings["TASKCLUSTER_ACCESS_TOKEN"])
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
         assert errors.startswith("taskcluster-local: warning: 0.0.0.0 is open to other machines.")
 
 
@@ -119,7 +119,7 @@ def test_a_directory_keeps_everything_and_the_token(tmp_path: Path) -> None:
                     assert secrets.get("a")["secret"] == {"b": "c"}
                 secrets.set("a", {"secret": {"b": "c"}, "expires": taskcluster.fromNowJSON("1 hour")})
             process.terminate()
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
     assert found[0] == found[1]
 
 

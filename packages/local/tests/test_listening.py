@@ -49,7 +49,7 @@ def test_messages_come_in_order(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as messages:
         for number in range(3):
             publish(local, taskId=f"t{number}")
-        first = messages.get(timeout=5)
+        first = messages.get(timeout=60)
         assert first.exchange == "exchange/taskcluster-queue/v1/task-pending"
         assert first.routingKey.startswith("primary.t0.")
         assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["t1", "t2"]
@@ -77,7 +77,7 @@ def test_waiting(local: LocalTaskcluster, events: Any) -> None:
             messages.get(timeout=0.01)
         thread = threading.Thread(target=publish, args=(local,), kwargs={"taskId": "late"})
         thread.start()
-        assert messages.get(timeout=5).payload["words"] == {"taskId": "late"}
+        assert messages.get(timeout=60).payload["words"] == {"taskId": "late"}
         thread.join()
 
 
@@ -86,7 +86,7 @@ def test_the_end_of_the_block_ends_it(local: LocalTaskcluster, events: Any) -> N
         publish(local, taskId="a")
     assert len(list(messages)) == 1
     with pytest.raises(EOFError, match="no more messages"):
-        messages.get(timeout=5)
+        messages.get(timeout=60)
 
 
 def test_stopping_the_server_ends_it() -> None:
@@ -111,7 +111,7 @@ def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
         async with local.aio.listen(events.taskPending()) as messages:
             with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
                 await messages.get(timeout=0.01)
-            waiting = asyncio.create_task(messages.get(timeout=5))
+            waiting = asyncio.create_task(messages.get(timeout=60))
             await asyncio.to_thread(publish, local, taskId="a")
             assert (await waiting).payload["words"] == {"taskId": "a"}
             for name in "bcd":

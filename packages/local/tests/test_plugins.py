@@ -159,7 +159,7 @@ def test_scopes_and_signatures_are_checked(install: Install) -> None:
         assert refusal(lambda: few.paint("a"))[:2] == (403, "InsufficientScopes")
         few.options["credentials"]["accessToken"] = "wrong"
         url = f"{local.root_url}/api/widgets/v1/a"
-        unsigned = requests.put(url, json={"size": 1}, headers={"Authorization": 'Hawk id="x"'}, timeout=10)
+        unsigned = requests.put(url, json={"size": 1}, headers={"Authorization": 'Hawk id="x"'}, timeout=60)
         assert unsigned.status_code == 401
 
 
@@ -171,15 +171,15 @@ def test_messages_documents_and_time(install: Install) -> None:
         with local.listen(binding) as messages:
             widgets.set("b", {"size": 1})
             widgets.set("a", {"size": 13})
-            message = messages.get(timeout=10)
+            message = messages.get(timeout=60)
             assert (message.service, message.routingKey, message.payload) == ("widgets", "a", {"size": 13})
         local.advance(minutes=1)
         assert [widget["name"] for widget in widgets.list()["widgets"]] == ["b"]
         for path in ("references/widgets/v1/api.json", "references/widgets/v1/exchanges.json"):
-            assert requests.get(f"{local.root_url}/{path}", timeout=10).json()["serviceName"] == "widgets"
-        schema = requests.get(f"{local.root_url}/schemas/widgets/v1/widget.json", timeout=10).json()
+            assert requests.get(f"{local.root_url}/{path}", timeout=60).json()["serviceName"] == "widgets"
+        schema = requests.get(f"{local.root_url}/schemas/widgets/v1/widget.json", timeout=60).json()
         assert schema["required"] == ["size"]
-        manifest = requests.get(f"{local.root_url}/references/manifest.json", timeout=10).json()
+        manifest = requests.get(f"{local.root_url}/references/manifest.json", timeout=60).json()
         assert f"{local.root_url}/references/widgets/v1/api.json" in manifest["references"]
 
 
@@ -220,7 +220,7 @@ def test_a_broken_plugin_is_named_once_and_the_others_are_there(install: Install
     assert said in str(caught[0].message)
     with local:
         assert a_client(local).ping()["alive"] is True
-        assert requests.get(f"{local.root_url}/api/gadgets/v1/ping", timeout=10).status_code == 404
+        assert requests.get(f"{local.root_url}/api/gadgets/v1/ping", timeout=60).status_code == 404
     LocalTaskcluster()
 
 
@@ -240,7 +240,7 @@ def test_plugins_can_be_switched_off(install: Install, monkeypatch: pytest.Monke
     install("widgets", LocalService(a_reference(), handlers))
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widgets")
     with LocalTaskcluster() as local:
-        assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=10).status_code == 404
+        assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=60).status_code == 404
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault")
     with LocalTaskcluster() as local:
-        assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=10).status_code == 200
+        assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=60).status_code == 200

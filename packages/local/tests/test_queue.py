@@ -377,7 +377,7 @@ def test_a_waiting_worker_gets_a_task_as_it_is_created(site: Any, slug: Make, ta
         await settle()
         assert not waiting.done()
         await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
-        answer = await asyncio.wait_for(waiting, 5)
+        answer = await asyncio.wait_for(waiting, 60)
         assert answer.json["tasks"][0]["status"]["taskId"] == slug(1)
 
     asyncio.run(scenario())
@@ -388,11 +388,11 @@ def test_of_two_waiting_workers_one_gets_the_task(site: Any, slug: Make, task: M
         workers = [asyncio.create_task(poll(site, workerId=name)) for name in ("a", "b")]
         await settle()
         await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
-        done, waiting = await asyncio.wait(workers, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(workers, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert (len(done), len(waiting)) == (1, 1)
         await settle()
         site.deployment.stop_waiting()
-        assert (await asyncio.wait_for(waiting.pop(), 5)).json == {"tasks": []}
+        assert (await asyncio.wait_for(waiting.pop(), 60)).json == {"tasks": []}
 
     asyncio.run(scenario())
 
@@ -406,7 +406,7 @@ def test_a_retry_wakes_a_waiting_worker(site: Any, create: Make, claim: Make, sl
         await settle()
         payload = {"reason": "worker-shutdown"}
         await site.send(site.request("POST", f"{ROOT}/task/{slug(1)}/runs/0/exception", payload))
-        assert (await asyncio.wait_for(waiting, 5)).json["tasks"][0]["runId"] == 1
+        assert (await asyncio.wait_for(waiting, 60)).json["tasks"][0]["runId"] == 1
 
     asyncio.run(scenario())
 

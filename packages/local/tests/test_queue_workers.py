@@ -156,7 +156,7 @@ def test_a_released_worker_that_waits_gets_a_task(site: Any, create: Make, monke
             await asyncio.sleep(0)
         assert not waiting.done()
         await site.send(site.request("PUT", path, {"quarantineUntil": site.clock.at(days=-1)}))
-        assert len((await asyncio.wait_for(waiting, 5)).json["tasks"]) == 1
+        assert len((await asyncio.wait_for(waiting, 60)).json["tasks"]) == 1
 
     asyncio.run(scenario())
 

@@ -108,7 +108,7 @@ def test_a_waiting_worker_is_woken(local: LocalTaskcluster) -> None:
             await queue.ping()
             task_id = slugId()
             await queue.createTask(task_id, definition(taskQueueId="p/waiting"))
-            [claim] = (await asyncio.wait_for(waiting, 10))["tasks"]
+            [claim] = (await asyncio.wait_for(waiting, 60))["tasks"]
             assert claim["status"]["taskId"] == task_id
 
     asyncio.run(scenario())
@@ -137,7 +137,7 @@ def test_a_compressed_body(local: LocalTaskcluster) -> None:
 
 def test_a_client_may_ask_before_it_sends_a_body(local: LocalTaskcluster) -> None:
     address = urlsplit(local.root_url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(
             b"POST /api/auth/v1/test-authenticate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -256,11 +256,11 @@ def test_stopping_answers_those_who_wait() -> None:
                 waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
                 async with aiohttp.ClientSession() as session, session.get(f"{local.root_url}/api/queue/v1/ping"):
                     pass
-            assert await asyncio.wait_for(waiting, 10) == {"tasks": []}
+            assert await asyncio.wait_for(waiting, 60) == {"tasks": []}
 
     start = time.monotonic()
     asyncio.run(scenario())
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 19
 
 
 def test_a_port_in_use_is_told_where_it_is_started(local: LocalTaskcluster) -> None:

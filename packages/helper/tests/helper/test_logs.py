@@ -112,7 +112,7 @@ def test_lines_come_as_they_are_written(queue: FakeQueue) -> None:
     from threading import Event
 
     got = Event()
-    queue.artifacts[LIVE] = live(b"one\n", then=lambda: (got.wait(10), queue.end()))
+    queue.artifacts[LIVE] = live(b"one\n", then=lambda: (got.wait(60), queue.end()))
     queue.artifacts[BACKING] = stored(b"one\ntwo\n")
     following = taskcluster.helper.task_log_lines(taskcluster.Queue(queue.options), TASK, **FAST)
     assert next(following) == "one"
@@ -138,7 +138,7 @@ def test_a_silent_live_log_is_asked_for_again(mode: Mode, queue: FakeQueue) -> N
 
     def end_soon() -> None:
         queue.end()
-        over.wait(10)
+        over.wait(60)
 
     queue.artifacts[LIVE] = live(b"one\n", then=end_soon)
     queue.artifacts[BACKING] = stored(b"one\ntwo\n")
@@ -235,7 +235,7 @@ def test_following_may_be_given_up_at_any_time(mode: Mode, queue: FakeQueue) -> 
     from threading import Event
 
     over = Event()
-    queue.artifacts[LIVE] = live(b"one\ntwo\n", then=lambda: over.wait(10))
+    queue.artifacts[LIVE] = live(b"one\ntwo\n", then=lambda: over.wait(60))
 
     async def first() -> str:
         following = taskcluster.aio.helper.task_log_lines(taskcluster.aio.Queue(queue.options), TASK)

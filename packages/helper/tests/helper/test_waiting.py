@@ -327,7 +327,7 @@ def worker(local: LocalTaskcluster) -> Worker:
 def test_wait_for_task(mode: Mode, local: LocalTaskcluster, worker: Worker) -> None:
     task_id, seen = worker.create(), []
     queue = mode.client("Queue", local.options())
-    waited = mode.helper.wait_for_task(queue, task_id, timeout=30, on_change=once(worker.finish, mode, seen), **FAST)
+    waited = mode.helper.wait_for_task(queue, task_id, timeout=60, on_change=once(worker.finish, mode, seen), **FAST)
     assert mode.run(waited)["state"] == "completed"
     assert [found["state"] for found in seen] == ["pending", "completed"]
 
@@ -338,7 +338,7 @@ def test_wait_for_task_group(mode: Mode, local: LocalTaskcluster, worker: Worker
     seen: list[Any] = []
     queue = mode.client("Queue", local.options())
     change = once(lambda: worker.finish(3), mode, seen)
-    waited = mode.helper.wait_for_task_group(queue, worker.group, timeout=30, on_change=change, **FAST)
+    waited = mode.helper.wait_for_task_group(queue, worker.group, timeout=60, on_change=change, **FAST)
     assert mode.run(waited) == {"completed": 3}
     assert seen == [{"pending": 3}, {"completed": 3}]
 
@@ -351,7 +351,7 @@ def test_wait_for_indexed_task(mode: Mode, local: LocalTaskcluster) -> None:
 
     seen: list[Any] = []
     index = mode.client("Index", local.options())
-    waited = mode.helper.wait_for_indexed_task(index, "a.b", timeout=30, on_change=once(insert, mode, seen), **FAST)
+    waited = mode.helper.wait_for_indexed_task(index, "a.b", timeout=60, on_change=once(insert, mode, seen), **FAST)
     assert mode.run(waited)["taskId"] == TASK
     assert seen[0] is None
 
@@ -364,7 +364,7 @@ def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | str | None) 
     seen: list[Any] = []
     client = mode.client("Queue", queue.options)
     change = once(create, mode, seen)
-    waited = mode.helper.wait_for_artifact(client, TASK, "public/a b", run, timeout=30, on_change=change, **FAST)
+    waited = mode.helper.wait_for_artifact(client, TASK, "public/a b", run, timeout=60, on_change=change, **FAST)
     assert mode.run(waited)["name"] == "public/a b"
     assert seen[0] is None
 
@@ -418,7 +418,7 @@ def test_every_waiting_ends_in_its_time_where_there_is_no_answer(
     started = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"not within 0\.2 seconds") as caught:
         mode.run(getattr(mode.helper, function)(client, *arguments, timeout=0.2, on_change=seen.append))
-    assert 0.2 <= time.monotonic() - started < 5
+    assert 0.2 <= time.monotonic() - started < 40
     assert isinstance(caught.value, TimeoutError)
     assert isinstance(caught.value.__cause__, TaskclusterConnectionError)
     assert caught.value.last is None
@@ -436,12 +436,12 @@ def test_every_waiting_without_an_end_gives_up_where_connections_stay_refused(
 
 
 def test_a_call_that_is_not_answered_does_not_last_longer_than_the_waiting(mode: Mode, silent: str) -> None:
-    client = mode.client("Queue", {"rootUrl": silent, "timeout": 20, "maxRetries": 3})
+    client = mode.client("Queue", {"rootUrl": silent, "timeout": 60, "maxRetries": 3})
     before = copy.deepcopy(client.options)
     started = time.monotonic()
     with pytest.raises(WaitTimeoutError) as caught:
         mode.run(mode.helper.wait_for_task(client, TASK, timeout=0.3))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 40
     assert isinstance(caught.value.__cause__, TaskclusterConnectionError)
     assert client.options == before
 
@@ -452,7 +452,7 @@ def test_calls_within_a_time_go_over_the_connections_of_the_client(mode: Mode, q
     async def used(client: Any) -> None:
         async with client:
             await client.status(TASK)
-            await mode.helper.wait_for_task(client, TASK, timeout=20, **FAST)
+            await mode.helper.wait_for_task(client, TASK, timeout=60, **FAST)
 
     if mode.module is taskcluster.aio:
         mode.run(used(mode.client("Queue", queue.options)))
@@ -468,7 +468,7 @@ def test_calls_within_a_time_go_over_the_connections_of_the_client(mode: Mode, q
         ):
             if kind == "used":
                 client.status(TASK)
-            taskcluster.helper.wait_for_task(client, TASK, timeout=20, **FAST)
+            taskcluster.helper.wait_for_task(client, TASK, timeout=60, **FAST)
         assert len(queue.calls) > 3
         assert len(queue.connections) == 1, kind
 
@@ -504,7 +504,7 @@ def test_fakes_and_subclasses_are_asked_within_a_time(mode: Mode, queue: FakeQue
     mocked.status.return_value = answer
     mine = Mine()
     for client in (Fake(), mine, patched, mocked):
-        assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=20))["state"] == "completed"
+        assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=60))["state"] == "completed"
     assert mine.looks == 1
 
 

@@ -51,7 +51,7 @@ class Mode:
         return self.name
 
     def client(self, service: str, **options: Any) -> Any:
-        given = {"rootUrl": self.deployment.root_url, "credentials": CREDENTIALS, "delayFactor": 0, "timeout": 5}
+        given = {"rootUrl": self.deployment.root_url, "credentials": CREDENTIALS, "delayFactor": 0, "timeout": PATIENCE}
         return getattr(self.package, service)({**given, **options})
 
     def run(self, function: Any, *args: Any, **kwargs: Any) -> Any:

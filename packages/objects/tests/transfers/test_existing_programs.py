@@ -31,7 +31,7 @@ import taskcluster.download
 import taskcluster.upload
 
 from .conftest import CREDENTIALS, Mode
-from .deployment import SECRET, Blob, Deployment, answers, leaves
+from .deployment import PATIENCE, SECRET, Blob, Deployment, answers, leaves
 from .test_usage import DATA, artifacts
 
 ROOT = "https://tc.example.com"
@@ -293,7 +293,7 @@ def test_async_failures_of_storage_are_caught_by_old_and_new_handlers(
             given = ("x",) if call == mode.get else ()
             more = {} if call == mode.get else {"data": DATA, "name": taskcluster.slugId()}
             with pytest.raises(handled):
-                call(*given, **more, maxRetries=1, options={"timeout": 0.2 if ending == "silent" else 5})
+                call(*given, **more, maxRetries=1, options={"timeout": 1 if ending == "silent" else PATIENCE})
             deployment.wait_until(lambda: not deployment.faults)
 
 

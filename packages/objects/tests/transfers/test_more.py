@@ -25,7 +25,7 @@ from taskcluster.registry import registry
 from taskcluster.version import VERSION
 
 from .conftest import Mode, temporary_files
-from .deployment import Blob, Deployment, Received, answers, breaks, head, storage
+from .deployment import PATIENCE, Blob, Deployment, Received, answers, breaks, head, storage
 from .test_usage import DATA, Coroutines, artifacts
 
 
@@ -115,7 +115,7 @@ def test_many_artifacts_come_into_a_directory_several_at_once(
     names = artifacts(deployment)
     deployment.artifacts["private/x"] = {"storageType": "error", "reason": "r", "message": "m"}
     # Neither of two is answered before the other is asked for; it breaks if that does not come.
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def waits(*exchange: Any) -> bool:
         both.wait()
@@ -182,7 +182,7 @@ def test_as_many_artifacts_as_may_be_are_asked_for_at_once_where_storage_is_slow
             most = max(most, held)
             threads = max(threads, transferring())
             changed.notify_all()
-            assert changed.wait_for(lambda: held >= wanted or len(deployment.stored_requests) == len(names), 10)
+            assert changed.wait_for(lambda: held >= wanted or len(deployment.stored_requests) == len(names), PATIENCE)
             # Were there one too many, it would come now.
             changed.wait_for(lambda: held > wanted, 0.02)
             held -= 1
@@ -298,18 +298,17 @@ def test_a_failure_ends_what_waits_for_storage(
             while connection.recv(65536):
                 pass
             return False
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE)
         return answers(404)(deployment, connection, received, blob)
 
     deployment.faults.extend([fault, fault])
     started = time.monotonic()
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.run(
-            mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=mode.client("Queue", timeout=20),
-            maxRetries=0,
+            mode.download.downloadTaskArtifacts, "T", "*", tmp_path, queueService=mode.client("Queue"), maxRetries=0,
         )  # fmt: skip
     assert caught.value.status_code == 404
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < PATIENCE
     assert os.listdir(tmp_path) == []
 
 
@@ -319,13 +318,13 @@ def test_of_many_failures_the_first_gets_out(mode: Mode, deployment: Deployment,
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         if received.path.endswith("/b"):
-            assert other.wait(10)
+            assert other.wait(PATIENCE)
             answers(410)(deployment, connection, received, blob)
             told.set()
             return True
         other.set()
         # Asked for first, and told last.
-        assert told.wait(10)
+        assert told.wait(PATIENCE)
         with deployment.changed:
             deployment.changed.wait_for(lambda: deployment.open == 1, 0.3)
         return False
@@ -682,7 +681,7 @@ def test_a_cancelled_download_waits_for_its_writer_and_the_loop_goes_on(deployme
     class Slow:
         def write(self, data: bytes) -> None:
             writing.set()
-            assert released.wait(10)
+            assert released.wait(PATIENCE)
 
     async def main() -> None:
         download = asyncio.ensure_future(
@@ -710,7 +709,7 @@ def test_the_loop_goes_on_while_a_plain_reader_blocks(deployment: Deployment) ->
 
     class Slow(io.BytesIO):
         def read(self, size: Any = -1) -> bytes:
-            assert released.wait(10)
+            assert released.wait(PATIENCE)
             return super().read(size)
 
     async def main() -> None:

@@ -20,7 +20,7 @@ import taskcluster
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 
 from .conftest import CREDENTIALS, Mode
-from .deployment import Blob, Deployment, Fault, Received, answers, breaks, head, storage
+from .deployment import PATIENCE, Blob, Deployment, Fault, Received, answers, breaks, head, storage
 from .test_usage import Coroutines
 
 DATA = random.Random(2).randbytes(2_500_000)
@@ -359,12 +359,12 @@ class Blocking:
     def block(self) -> None:
         self.entered.set()
         # Were the loop waiting for us, nobody would release us.
-        assert self.released.wait(5), "the event loop stands still"
+        assert self.released.wait(PATIENCE), "the event loop stands still"
         self.blocked += 1
 
     async def runs_beside(self, transfer: Any) -> None:
         running = asyncio.ensure_future(transfer)
-        assert await asyncio.to_thread(self.entered.wait, 10)
+        assert await asyncio.to_thread(self.entered.wait, PATIENCE)
         self.released.set()
         await running
 
