@@ -154,9 +154,10 @@ class Table:
     def find(self, verb: str, path: str) -> tuple[Endpoint, re.Match[str]] | None:
         """Return the endpoint that `verb` and `path` mean, and the match of its path."""
         parts = path.split("/", 4)
-        if len(parts) != 5 or parts[1] != "api" or parts[0]:
+        if len(parts) < 4 or parts[1] != "api" or parts[0]:
             return None
-        _, _, service, version, rest = parts
+        # Clients leave the slash of the route `/` out.
+        _, _, service, version, rest = [*parts, ""][:5]
         for first in (rest.partition("/")[0], ""):
             for endpoint in self._candidates.get((service, version, verb, first), ()):
                 match = endpoint.path.fullmatch(rest)
