@@ -339,11 +339,12 @@ def wait_for_the_end_of(connection: socket.socket) -> None:
     assert poll.poll(PATIENCE * 1000), "it never happened"
 
 
-def holds() -> Fault:
-    """Take nothing of the body and answer nothing, until the client gives up."""
+def holds(end: threading.Event) -> Fault:
+    """Take nothing of the body and answer nothing until `end` is set."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
-        wait_for_the_end_of(connection)
+        # The end of the connection cannot arrive behind a body that nobody takes.
+        assert end.wait(PATIENCE), "it never happened"
         return False
 
     fault.before_body = True  # type: ignore[attr-defined]

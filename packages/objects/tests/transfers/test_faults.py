@@ -8,6 +8,7 @@ import io
 import os
 import random
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +265,6 @@ def test_silence_is_a_time_out(mode: Mode, deployment: Deployment, stored: Blob)
 
 def test_a_long_transfer_is_no_silence(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     def slowly(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
-        import threading
-
         connection.sendall(head(200, {"Content-Length": str(len(blob.data))}))
         for start in range(0, len(blob.data), 500_000):
             connection.sendall(blob.data[start : start + 500_000])
@@ -483,9 +482,11 @@ def test_an_upload_that_is_refused_is_an_error_and_is_not_finished(
 
 
 def test_storage_that_takes_nothing_is_a_time_out(mode: Mode, deployment: Deployment) -> None:
-    deployment.faults.extend([holds()])
+    end = threading.Event()
+    deployment.faults.extend([holds(end)])
     with pytest.raises(TaskclusterConnectionError):
         mode.put(data=bytes(40_000_000), maxRetries=0, options={"timeout": 1})
+    end.set()
     assert deployment.finished == {}
 
 
