@@ -116,10 +116,15 @@ def test_records_expire(site: Any, poll: Make) -> None:
 
 
 def test_quarantine(site: Any, create: Make, poll: Make) -> None:
-    create()
     path = f"{TYPE}/workers/g/i"
     until = site.clock.at(days=30)
+    assert site.call("PUT", path, {"quarantineUntil": until}).code == "ResourceNotFound"
+    poll()
+    active = site.clock.at()
+    create()
+    site.clock.advance(minutes=1)
     found = site.ok("PUT", path, {"quarantineUntil": until, "quarantineInfo": "broken"})
+    assert found["lastDateActive"] == active
     assert (found["quarantineUntil"], found["expires"], found["recentTasks"]) == (until, until, [])
     assert poll() == []
     workers = f"{TYPE}/workers"
@@ -137,6 +142,7 @@ def test_quarantine(site: Any, create: Make, poll: Make) -> None:
 
 
 def test_the_end_of_a_quarantine(site: Any, create: Make, poll: Make) -> None:
+    poll()
     create(deadline=site.clock.at(days=1))
     site.ok("PUT", f"{TYPE}/workers/g/i", {"quarantineUntil": site.clock.at(minutes=5)})
     assert poll() == []
@@ -144,7 +150,10 @@ def test_the_end_of_a_quarantine(site: Any, create: Make, poll: Make) -> None:
     assert len(poll()) == 1
 
 
-def test_a_released_worker_that_waits_gets_a_task(site: Any, create: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_released_worker_that_waits_gets_a_task(
+    site: Any, create: Make, poll: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll()
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 20.0)
     create()
     path = f"{TYPE}/workers/g/i"

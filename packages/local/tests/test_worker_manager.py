@@ -120,6 +120,9 @@ def test_a_pool_is_updated(site: Any, messages: list[Message]) -> None:
     [
         ({"providerId": "aws"}, "InputError"),
         ({"config": {"workerConfig": 1}}, "InputValidationError"),
+        ({"config": {"minCapacity": 1}}, "InputValidationError"),
+        ({"config": {"lifecycle": {"timeout": 1}}}, "InputValidationError"),
+        ({"config": {"lifecycle": {"registrationTimeout": "1"}}}, "InputValidationError"),
         ({"config": {"lifecycle": []}}, "InputValidationError"),
         ({"config": {"lifecycle": {"reregistrationTimeout": -1}}}, "InputValidationError"),
         ({"config": {"lifecycle": {"reregistrationTimeout": True}}}, "InputValidationError"),
@@ -149,7 +152,7 @@ def test_a_deleted_pool_vanishes_with_its_last_worker(site: Any) -> None:
     site.ok("PUT", WORKER, worker(site))
     assert site.ok("DELETE", POOL)["providerId"] == "null-provider"
     pass_time(site)
-    assert site.ok("GET", POOL)["requestedCount"] == 1
+    assert site.ok("GET", POOL)["runningCount"] == 1
     assert site.ok("DELETE", WORKER) == {}
     pass_time(site)
     for verb in ("GET", "DELETE"):
@@ -203,26 +206,21 @@ def test_launch_configs(site: Any, messages: list[Message]) -> None:
 def test_a_worker_from_creation_to_removal(site: Any, messages: list[Message]) -> None:
     site.ok("PUT", POOL, pool(config={"workerConfig": {"a": 1}}))
     made = site.ok("PUT", WORKER, worker(site, capacity=3))
-    assert (made["state"], made["capacity"], made["providerId"]) == ("requested", 3, "static")
+    assert (made["state"], made["capacity"], made["providerId"]) == ("running", 3, "static")
     assert site.ok("PUT", WORKER, worker(site, capacity=3)) == made == site.ok("GET", WORKER)
     got = register(site).json
     assert got["workerConfig"] == {"a": 1}
     assert got["expires"] == site.clock.at(hours=96)
     counts = site.ok("GET", POOL)
     assert (counts["currentCapacity"], counts["runningCount"], counts["runningCapacity"]) == (3, 1, 3)
-    assert site.ok("GET", f"{WORKER}/should-terminate", by=got["credentials"])["terminate"] is False
+    none = {"terminate": False, "reason": "none"}
+    assert site.ok("GET", f"{WORKER}/should-terminate", by=got["credentials"]) == none
     assert site.ok("DELETE", WORKER, by=got["credentials"]) == {}
     assert site.ok("DELETE", WORKER) == {}
     assert site.ok("GET", WORKER)["state"] == "stopped"
-    assert site.ok("GET", f"{WORKER}/should-terminate")["terminate"] is True
+    assert site.ok("GET", f"{WORKER}/should-terminate") == none
     assert site.ok("GET", POOL)["currentCapacity"] == 0
-    assert names(messages) == [
-        "worker-pool-created", "worker-requested", "worker-running", "worker-removed", "worker-stopped",
-    ]  # fmt: skip
-    said = {**IN_POOL, "providerId": "static", "capacity": 3, "timestamp": site.clock.at()}
-    assert [message.payload for message in messages[1:3]] == [said, said]
-    assert messages[3].payload == {**said, "reason": "workerManager.removeWorker API call"}
-    assert {message.routingKey for message in messages[1:]} == {"primary.static.p.w.g.i._._"}
+    assert names(messages) == ["worker-pool-created"]
 
 
 def test_credentials_of_a_worker(site: Any) -> None:
@@ -267,10 +265,8 @@ def test_registering_again(site: Any) -> None:
     assert old.message == "Could not generate credentials for this secret"
     assert old.json["requestInfo"]["payload"] == "(OMITTED)"
     assert again(second["secret"], by="nobody").status == 403
-    assert refused(site.call("POST", path, {**IN_POOL, "workerId": "j", "secret": "x" * 44})) == (
-        404,
-        "ResourceNotFound",
-    )
+    for other in ({"workerId": "j"}, {"workerPoolId": "p/x"}):
+        assert refused(site.call("POST", path, {**IN_POOL, **other, "secret": "x" * 44})) == (400, "InputError")
     site.ok("DELETE", WORKER)
     assert refused(again(second["secret"])) == (400, "InputError")
 
@@ -287,7 +283,9 @@ def test_what_cannot_register(site: Any) -> None:
         assert refused(answer) == (400, "InputError")
         assert answer.message == "bad staticSecret in workerIdentityProof"
         assert answer.json["requestInfo"]["payload"] == "(OMITTED)"
-    assert register(site, systemBootTime=site.clock.at()).status == 200
+    for _ in range(2):
+        assert register(site, systemBootTime=site.clock.at()).status == 200
+    site.ok("DELETE", WORKER)
     assert refused(register(site)) == (400, "InputError")
 
 
@@ -340,7 +338,8 @@ def test_listing_workers(site: Any) -> None:
     page = site.ok("GET", f"{API}/workers/p%2Fw?limit=2")
     assert listed(f"?limit=2&continuationToken={page['continuationToken']}") == [("b", "1")]
     assert refused(site.call("GET", f"{API}/workers/p%2Fw?state=asleep")) == (400, "InputError")
-    assert refused(site.call("GET", f"{API}/workers/p%2Fw/a/3")) == (404, "ResourceNotFound")
+    for verb, path in (("GET", "p%2Fw/a/3"), ("DELETE", "p%2Fw/a/3"), ("DELETE", "p%2Fx/a/1"), ("GET", "p%2Fx")):
+        assert refused(site.call(verb, f"{API}/workers/{path}")) == (404, "ResourceNotFound")
 
 
 def test_errors(site: Any, messages: list[Message]) -> None:
@@ -402,6 +401,7 @@ def test_error_stats(site: Any) -> None:
     assert (totals["total"], totals["title"], totals["code"]) == (2, {"t": 1, "other": 1}, {"c": 1, "other": 1})
     assert (totals["workerPool"], totals["launchConfig"]) == ({"p/w": 1, "p/x": 1}, {"unknown": 2})
     assert (sum(totals["daily"].values()), len(totals["daily"])) == (2, 7)
+    assert totals["daily"]["2030-03-01T00:00:00.000Z"] == totals["hourly"]["2030-03-02T13:00:00.000Z"] == 1
     assert (sum(totals["hourly"].values()), len(totals["hourly"])) == (1, 24)
     one = site.ok("GET", f"{path}/stats?workerPoolId=p/w")
     assert (one["workerPoolId"], one["totals"]["total"]) == ("p/w", 1)
@@ -411,7 +411,7 @@ def test_error_stats(site: Any) -> None:
     assert site.ok("GET", f"{path}/stats")["totals"]["total"] == 1
 
 
-def test_expired_workers_stop_and_are_removed(site: Any, messages: list[Message]) -> None:
+def test_expired_workers_are_removed(site: Any, messages: list[Message]) -> None:
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site, expires=site.clock.at(hours=1)))
     site.ok("PUT", f"{API}/workers/p%2Fw/g/j", worker(site))
@@ -420,8 +420,7 @@ def test_expired_workers_stop_and_are_removed(site: Any, messages: list[Message]
     pass_time(site, minutes=1)
     assert site.call("GET", WORKER).status == 404
     assert site.call("GET", f"{API}/workers/p%2Fw/g/j").status == 200
-    assert names(messages)[-2:] == ["worker-removed", "worker-stopped"]
-    assert messages[-2].payload["reason"] == "worker expired"
+    assert names(messages) == ["worker-pool-created"]
 
 
 class KnownWorkers:
@@ -456,7 +455,7 @@ def workers(site: Any, queue: KnownWorkers) -> Workers:
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site))
     events = site.deployment.events
-    return Workers(site.store, events, Pools(site.store, events), queue)
+    return Workers(site.store, Pools(site.store, events), queue)
 
 
 def test_workers_joined_with_what_the_queue_knows(site: Any, workers: Workers, queue: KnownWorkers) -> None:
@@ -464,12 +463,12 @@ def test_workers_joined_with_what_the_queue_knows(site: Any, workers: Workers, q
         every = {"quarantined": None, "state": None, "launchConfigId": None, **wanted}
         return workers.all_joined("p/w", Page(size), site.clock.now, **every)
 
-    known = {"workerPoolId": "p/w", "providerId": "static", "state": "requested", "capacity": 1}
+    known = {"workerPoolId": "p/w", "providerId": "static", "state": "running", "capacity": 1}
     first, second = joined().rows
     assert first == {**queue.listed[0], **known}
     assert second == {**queue.listed[1], "state": "standalone"}
     assert joined(state="standalone").rows == [second]
-    assert joined(state="requested").rows == [first]
+    assert joined(state="running").rows == [first]
     assert joined(launchConfigId="x").rows == []
     assert joined(quarantined=True).rows == []
     assert joined(1) == Listing([first], "more")
@@ -487,10 +486,27 @@ def test_the_queue_is_told_once_of_a_removed_worker(site: Any, workers: Workers,
     key = ("p/w", "g", "i")
     workers.remove(key, site.clock.now)
     workers.remove(key, site.clock.now)
-    workers.remove(("p/w", "g", "k"), site.clock.now)
+    with pytest.raises(ApiError, match="ResourceNotFound"):
+        workers.remove(("p/w", "g", "k"), site.clock.now)
     site.clock.advance(days=9)
     workers.expire(site.clock.now)
     assert queue.removed == [key]
+
+
+def test_workers_that_the_queue_knows(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
+    site.ok("POST", "/api/queue/v1/claim-work/p/w", {"workerGroup": "g", "workerId": "i"})
+    path = f"{API}/provisioners/p/worker-types/w/workers"
+    never = site.clock.at(days=-3650)
+    [listed] = site.ok("GET", path)["workers"]
+    assert listed["quarantineUntil"] == never
+    found = site.ok("GET", f"{path}/g/i")
+    assert (found["quarantineUntil"], found["quarantineDetails"]) == (never, [])
+    until = site.clock.at(days=1)
+    site.ok("PUT", "/api/queue/v1/provisioners/p/worker-types/w/workers/g/i", {"quarantineUntil": until})
+    assert site.ok("GET", path)["workers"][0]["quarantineUntil"] == until
+    [detail] = site.ok("GET", f"{path}/g/i")["quarantineDetails"]
+    assert detail["quarantineUntil"] == until
 
 
 def test_workers_that_are_not_known(site: Any) -> None:
@@ -510,7 +526,9 @@ def test_scopes(new_site: Any) -> None:
         site.ok("PUT", POOL, pool())
         assert site.call("POST", POOL, pool(), by="may").status == 403
         assert site.call("POST", f"{API}/worker-pool-errors/p/w", error(), by="may").status == 403
-        assert site.call("GET", f"{API}/worker-pool-errors/stats", by="may").status == 403
+        answer = site.call("GET", f"{API}/worker-pool-errors/stats", by="may")
+        assert answer.status == 403
+        assert "worker-manager:list-worker-pool-errors:*\n" in answer.message
         assert site.call("PUT", WORKER, {}, by="may").status == 403
         assert site.call("DELETE", POOL, by="may").status == 200
 

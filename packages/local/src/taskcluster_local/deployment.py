@@ -174,7 +174,7 @@ class Deployment:
         )
         notifier = Notifier(store, self.outbox, events)
         purge_requests, all_secrets, pools = PurgeRequests(store), Secrets(store), Pools(store, events)
-        pool_workers = Workers(store, events, pools, WorkerRecords(tasks, clock))
+        pool_workers = Workers(store, pools, WorkerRecords(tasks, clock))
 
         index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition)
         notify_routes.watch(events, notifier, root_url, clock)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from ...api import Call, Handler, Refused
-from ...errors import ApiError
 from ...pages import Listing, Page
 from ...store import Row
 from ...timestamps import Clock
@@ -54,15 +53,7 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
         return found.body("workers", _as_item)
 
     async def getWorker(call: Call) -> dict[str, Any]:
-        found = workers.find(_queue_of(call), _worker_of(call), call.now)
-        if found is None:
-            group, worker_id = _worker_of(call)
-            raise ApiError(
-                "ResourceNotFound",
-                f"Worker with workerId `{worker_id}`, workerGroup `{group}`, and queue `{_queue_of(call)}` not found. "
-                "It is known once it has asked for work.",
-            )
-        return _as_worker(found, call.now)
+        return _as_worker(workers.known(_queue_of(call), _worker_of(call), call.now), call.now)
 
     async def quarantineWorker(call: Call) -> dict[str, Any]:
         taskQueueId, given = _queue_of(call), call.payload
@@ -130,15 +121,16 @@ class WorkerRecords:
         self._clock = clock
 
     def worker(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any] | None:
-        """Return a worker as getWorker shows it, or None for one that is not known."""
+        """Return a worker as getWorker shows it, with its quarantineDetails, or None for one that is not known."""
         now = self._clock()
         found = self._queue.workers.find(taskQueueId, (workerGroup, workerId), now)
-        return None if found is None else _as_worker(found, now)
+        return None if found is None else {**_as_worker(found, now), "quarantineDetails": found["quarantineDetails"]}
 
     def workers(self, taskQueueId: str, page: Page, now: datetime, *, quarantined: bool | None) -> Listing:
-        """Return workers of a queue; each row is what listWorkers shows."""
+        """Return workers of a queue; each row is what listWorkers shows, always with quarantineUntil."""
         found = self._queue.workers.workers(taskQueueId, quarantined, page, now)
-        return Listing([_as_item(row) for row in found.rows], found.token)
+        never = never_quarantined(now)
+        return Listing([{"quarantineUntil": never, **_as_item(row)} for row in found.rows], found.token)
 
     def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
         """End the runs of a worker that is gone."""

@@ -91,22 +91,26 @@ class Workers:
 
         Args:
             taskQueueId: Where it works.
-            worker: Which it is; it need not be known.
+            worker: Which it is.
             until: A date; one that is past ends the quarantine.
             info: Why.
             by: The clientId of who wants it so.
             now: The present.
+
+        Raises:
+            ApiError: It is not known (ResourceNotFound).
         """
         ends = from_wire(until)
         detail = {"clientId": by, "updatedAt": to_wire(now), "quarantineUntil": to_wire(ends), "quarantineInfo": info}
         with self._store.transaction():
+            details = [*self.known(taskQueueId, worker, now)["quarantineDetails"], detail]
             # The record must not end before the quarantine does.
-            self._keep(taskQueueId, worker, max(later(now, _KEPT), ends), now)
-            details = [*self._read(taskQueueId, worker)["quarantineDetails"], detail]
             self._store.run(
-                f"UPDATE queue_workers SET quarantineUntil = ?, quarantineDetails = ? {_THIS}",
+                "UPDATE queue_workers SET quarantineUntil = ?, quarantineDetails = ?, expires = max(expires, ?)"
+                f" {_THIS}",
                 to_wire(ends),
                 dumps(details),
+                to_wire(max(later(now, _KEPT), ends)),
                 taskQueueId,
                 *worker,
             )
@@ -161,6 +165,17 @@ class Workers:
             f"SELECT * FROM queue_workers {_THIS} AND expires > ?", taskQueueId, *worker, to_wire(now)
         )
         return None if row is None else worker_of(row)
+
+    def known(self, taskQueueId: str, worker: Worker, now: datetime) -> dict[str, Any]:
+        """Return the record of a worker, or raise ApiError (ResourceNotFound)."""
+        found = self.find(taskQueueId, worker, now)
+        if found is None:
+            raise ApiError(
+                "ResourceNotFound",
+                f"Worker with workerId `{worker[1]}`, workerGroup `{worker[0]}`, and queue `{taskQueueId}` not found. "
+                "It is known once it has asked for work.",
+            )
+        return found
 
     def _read(self, taskQueueId: str, worker: Worker) -> dict[str, Any]:
         [row] = self._store.all(f"SELECT * FROM queue_workers {_THIS}", taskQueueId, *worker)

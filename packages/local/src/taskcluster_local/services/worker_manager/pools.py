@@ -52,6 +52,7 @@ CREATE INDEX IF NOT EXISTS worker_pool_errors_reported ON worker_pool_errors (re
 
 _STATES = ("requested", "running", "stopping", "stopped")
 _ERRORS_KEPT = timedelta(days=7)
+_MIDNIGHT = "T00:00:00.000Z"
 _FIELDS = ("providerId", "description", "config", "owner", "emailOnError")
 
 
@@ -144,6 +145,10 @@ class Pools:
     def pool(self, workerPoolId: str) -> dict[str, Any]:
         """Return a pool as APIs show it, or raise ApiError (ResourceNotFound)."""
         return self.shown(self._existing(workerPoolId))
+
+    def check(self, workerPoolId: str) -> None:
+        """Raise ApiError if there is no such pool (ResourceNotFound)."""
+        self._existing(workerPoolId)
 
     def config(self, workerPoolId: str) -> dict[str, Any]:
         """Return the configuration of a pool, or raise ApiError (ResourceNotFound)."""
@@ -256,9 +261,9 @@ class Pools:
             workerPoolId,
             to_wire(now - _ERRORS_KEPT),
         )
-        days = [to_wire(now - timedelta(days=days))[:10] for days in reversed(range(_ERRORS_KEPT.days))]
+        days = [f"{to_wire(now - timedelta(days=days))[:10]}{_MIDNIGHT}" for days in reversed(range(_ERRORS_KEPT.days))]
         hours = [f"{to_wire(now - timedelta(hours=hours))[:13]}:00:00.000Z" for hours in reversed(range(24))]
-        per_day = Counter(row["reported"][:10] for row in rows)
+        per_day = Counter(f"{row['reported'][:10]}{_MIDNIGHT}" for row in rows)
         per_hour = Counter(f"{row['reported'][:13]}:00:00.000Z" for row in rows)
         return {
             "total": len(rows),

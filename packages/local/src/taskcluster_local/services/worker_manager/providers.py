@@ -20,6 +20,9 @@ STATIC = "static"
 PROVIDERS = {NULL: "null", STATIC: "static"}
 """Their types, by providerId."""
 
+_PROPERTIES = frozenset({"workerConfig", "lifecycle", "launchConfigs"})
+"""What the configuration of a static pool can have. (Deployments have launch configurations with other providers.)"""
+_TIMEOUTS = frozenset({"registrationTimeout", "reregistrationTimeout", "queueInactivityTimeout"})
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 _LONGEST_REGISTRATION = 30 * 24 * 3600
 _USUAL_REGISTRATION = 96 * 3600
@@ -38,7 +41,7 @@ def with_launch_config_ids(providerId: str, config: dict[str, Any]) -> dict[str,
             "InputError",
             f"Invalid Provider: {providerId} is not in a local deployment, which has no clouds but only {known}",
         )
-    errors = list(_errors(config))
+    errors = list(_errors(providerId, config))
     if errors:
         raise ApiError("InputValidationError", "\n".join([f"Invalid config for the provider {providerId}:", *errors]))
     if "launchConfigs" not in config:
@@ -61,15 +64,21 @@ def reregistration_seconds(config: dict[str, Any]) -> int:
     return seconds
 
 
-def _errors(config: dict[str, Any]) -> Iterator[str]:
-    """Tell what is wrong with a configuration, of which only these parts mean anything here."""
+def _errors(providerId: str, config: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a configuration."""
+    if providerId == STATIC:
+        yield from (f"  * config must NOT have the property {key!r}" for key in sorted(config.keys() - _PROPERTIES))
     if not is_object(config.get("workerConfig", {})):
         yield "  * config/workerConfig must be object"
     lifecycle = config.get("lifecycle", {})
     if not is_object(lifecycle):
         yield "  * config/lifecycle must be object"
-    elif not _is_timeout(lifecycle.get("reregistrationTimeout", 0)):
-        yield f"  * config/lifecycle/reregistrationTimeout must be integer from 0 to {_LONGEST_REGISTRATION}"
+    else:
+        unknown = sorted(lifecycle.keys() - _TIMEOUTS)
+        yield from (f"  * config/lifecycle must NOT have the property {key!r}" for key in unknown)
+        for name in sorted(_TIMEOUTS & lifecycle.keys()):
+            if not _is_timeout(lifecycle[name]):
+                yield f"  * config/lifecycle/{name} must be integer from 0 to {_LONGEST_REGISTRATION}"
     launched = config.get("launchConfigs", [])
     if not is_array(launched) or not all(is_object(each) for each in launched):
         yield "  * config/launchConfigs must be array of objects"

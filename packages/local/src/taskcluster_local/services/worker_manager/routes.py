@@ -86,7 +86,8 @@ def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier)
 
     async def workerPoolErrorStats(call: Call) -> dict[str, Any]:
         workerPoolId = call.query.get("workerPoolId")
-        call.authorize(workerPoolId=workerPoolId or "")
+        # Whoever asks about all pools needs the scope for all.
+        call.authorize(workerPoolId=workerPoolId or "*")
         return {"workerPoolId": workerPoolId or "", "totals": pools.error_totals(workerPoolId, call.now)}
 
     async def listWorkersForWorkerPool(call: Call) -> dict[str, Any]:

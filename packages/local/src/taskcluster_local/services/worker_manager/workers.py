@@ -12,7 +12,6 @@ from taskcluster.slugs import slugId
 
 from ...encoding import is_object
 from ...errors import ApiError
-from ...events import Events
 from ...pages import Listing, Page
 from ...store import Row, Store
 from ...timestamps import normal, to_wire
@@ -70,16 +69,16 @@ class Registration(NamedTuple):
 class Workers:
     """All workers of pools in a deployment.
 
+    They are static: they run from their creation on, and no messages are published about them.
+
     Args:
         store: Where they are kept.
-        events: Where it is told what happens to them.
         pools: Their pools.
         queue: What they work for.
     """
 
-    def __init__(self, store: Store, events: Events, pools: Pools, queue: WorkerQueue) -> None:
+    def __init__(self, store: Store, pools: Pools, queue: WorkerQueue) -> None:
         self._store = store
-        self._events = events
         self._pools = pools
         self._queue = queue
         store.create(WORKER_TABLES)
@@ -109,7 +108,7 @@ class Workers:
                 return worker_of(row)
             at = to_wire(now)
             self._store.run(
-                "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, 'requested', ?, ?, ?, NULL, ?, NULL)",
+                "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, NULL, ?, NULL)",
                 *key,
                 providerId,
                 at,
@@ -119,7 +118,6 @@ class Workers:
                 at,
                 proof,
             )
-            self._publish("workerRequested", self.row(key), now)
         return self.worker(key)
 
     def update(self, key: tuple[str, str, str], payload: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -141,36 +139,32 @@ class Workers:
         return self.worker(key)
 
     def remove(self, key: tuple[str, str, str], now: datetime) -> None:
-        """Stop a worker, if it is there and has not stopped."""
+        """Stop a worker if it has not stopped, or raise ApiError if there is none (ResourceNotFound)."""
         with self._store.transaction():
-            row = self._row(key)
-            if row is not None:
-                self._stop(row, "workerManager.removeWorker API call", now)
+            self._stop(self.row(key), now)
 
-    def _stop(self, row: Row, reason: str, now: datetime) -> None:
+    def _stop(self, row: Row, now: datetime) -> None:
         if row["state"] == "stopped":
             return
         key = _key(row)
         self._set_state(key, "stopped", None, now)
-        self._publish("workerRemoved", row, now, reason=reason)
-        self._publish("workerStopped", row, now)
         self._queue.worker_removed(*key, now)
 
     def expire(self, now: datetime) -> None:
         """Stop and remove the workers that have expired."""
         with self._store.transaction():
             for row in self._store.all("SELECT * FROM workers WHERE expires <= ? LIMIT 1000", to_wire(now)):
-                self._stop(row, "worker expired", now)
+                self._stop(row, now)
                 self._store.run(
                     "DELETE FROM workers WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?", *_key(row)
                 )
 
     def register(self, payload: dict[str, Any], now: datetime) -> Registration:
-        """Let a worker run that proves who it is by its secret.
+        """Register a worker that proves who it is by its secret; it may do so again.
 
         Raises:
             ApiError: There is no such pool, provider or worker (ResourceNotFound); the worker is of another provider,
-                has registered before, or proves nothing (InputError).
+                has been removed, or proves nothing (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
@@ -180,24 +174,22 @@ class Workers:
             row = self.row(key)
             if row["providerId"] != payload["providerId"]:
                 raise ApiError("InputError", f"Worker does not have the providerId {payload['providerId']}")
-            if row["state"] != "requested":
-                raise ApiError("InputError", f"Worker cannot register: it is already {row['state']}")
+            if row["state"] == "stopped":
+                raise ApiError("InputError", "Worker cannot register: it has been removed")
             if not _proves(payload["workerIdentityProof"].get("staticSecret", ""), row["staticSecret"]):
                 raise ApiError("InputError", "bad staticSecret in workerIdentityProof")
-            secret = self._new_secret(key, now)
-            self._publish("workerRunning", row, now)
-        return Registration(row, _registered_until(config, now), secret, config)
+            return Registration(row, _registered_until(config, now), self._new_secret(key, now), config)
 
     def reregister(self, payload: dict[str, Any], now: datetime) -> Registration:
         """Renew the registration of a worker that has the secret of the last one.
 
         Raises:
-            ApiError: There is no such worker (ResourceNotFound), or that is not its secret (InputError).
+            ApiError: There is no such worker, or that is not its secret (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
-            row = self.row(key)
-            if row["secret"] is None or not _proves(payload["secret"], row["secret"]):
+            row = self._row(key)
+            if row is None or row["secret"] is None or not _proves(payload["secret"], row["secret"]):
                 raise ApiError("InputError", "Could not generate credentials for this secret")
             config = self._pools.config(key[0])
             return Registration(row, _registered_until(config, now), self._new_secret(key, now), config)
@@ -219,10 +211,9 @@ class Workers:
         )
 
     def should_terminate(self, key: tuple[str, str, str]) -> dict[str, Any]:
-        """Return whether a worker should end itself, and why, or raise ApiError (ResourceNotFound)."""
-        if self.row(key)["state"] in ("stopping", "stopped"):
-            return {"terminate": True, "reason": "the worker has been removed"}
-        return {"terminate": False, "reason": "the worker has not been removed"}
+        """Return that a static worker need not end itself, or raise ApiError if there is none (ResourceNotFound)."""
+        self.row(key)
+        return {"terminate": False, "reason": "none"}
 
     def row(self, key: tuple[str, str, str]) -> Row:
         """Return all that is kept of a worker, or raise ApiError (ResourceNotFound)."""
@@ -238,9 +229,10 @@ class Workers:
     def workers(
         self, workerPoolId: str, page: Page, *, state: str | None = None, launchConfigId: str | None = None
     ) -> Listing:
-        """Return workers of a pool, by group and id."""
+        """Return workers of a pool, by group and id, or raise ApiError if there is no such pool (ResourceNotFound)."""
         if state is not None and state not in _STATES:
             raise ApiError("InputError", f"A worker's state is one of {', '.join(sorted(_STATES))}")
+        self._pools.check(workerPoolId)
         return page.read(
             self._store,
             "SELECT * FROM workers WHERE workerPoolId = ? AND (? IS NULL OR state = ?)"
@@ -300,19 +292,6 @@ class Workers:
     def _row(self, key: tuple[str, str, str]) -> Row | None:
         statement = "SELECT * FROM workers WHERE workerPoolId = ? AND workerGroup = ? AND workerId = ?"
         return self._store.one(statement, *key)
-
-    def _publish(self, name: str, row: Row, now: datetime, **others: str) -> None:
-        named = ("workerPoolId", "providerId", "workerGroup", "workerId", "capacity", "launchConfigId")
-        message = {name: row[name] for name in named if row[name] is not None}
-        provisionerId, _, workerType = row["workerPoolId"].partition("/")
-        self._events.publish(
-            "worker-manager",
-            name,
-            {**message, "timestamp": to_wire(now), **others},
-            provisionerId=provisionerId,
-            workerType=workerType,
-            **{word: row[word] for word in ("providerId", "workerGroup", "workerId", "launchConfigId")},
-        )
 
 
 def _key(row: Row) -> tuple[str, str, str]:
