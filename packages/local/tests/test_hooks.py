@@ -17,6 +17,8 @@ TASK = {
     "payload": {"given": {"$eval": "payload"}, "by": "${firedBy}"},
     "metadata": {"name": "${taskId}", "description": "at ${now}", "owner": "o", "source": "https://example.com"},
 }
+BINDING = {"exchange": "e", "routingKeyPattern": "#"}
+BINDING = {"exchange": "e", "routingKeyPattern": "#"}
 METADATA = {"name": "n", "description": "d", "owner": "owner@example.com"}
 ROLE = ["queue:create-task:lowest:p/w", "queue:scheduler-id:-", "queue:create-task:project:none"]
 
@@ -84,6 +86,7 @@ def test_a_hook_comes_back_as_it_was_created(site: Any, create: Make) -> None:
         "metadata": {**METADATA, "emailOnError": True},
         "task": TASK,
         "schedule": [],
+        "bindings": [],
         "triggerSchema": {"type": "object", "additionalProperties": False},
     }
     assert list(created["task"]) == list(TASK)
@@ -121,7 +124,7 @@ def test_updating_and_removing(site: Any, create: Make, heard: Any) -> None:
     create(bindings=[{"exchange": "e", "routingKeyPattern": "#"}])
     updated = site.ok("POST", f"{ROOT}/g/h", payload)
     assert updated["task"] == {"new": True}
-    assert "bindings" not in updated
+    assert updated["bindings"] == []
     assert site.ok("GET", f"{ROOT}/g/h") == updated
     for _ in range(2):
         assert site.ok("DELETE", f"{ROOT}/g/h") == {}
@@ -134,9 +137,13 @@ def test_updating_and_removing(site: Any, create: Make, heard: Any) -> None:
     [
         ({"hookId": "other"}, "Hook Ids do not match"),
         ({"hookGroupId": "other"}, "Hook Ids do not match"),
-        ({"schedule": ["0 0 0 * * *", "61 * * * * *"]}, "Bad second in 61 * * * * *"),
+        ({"schedule": ["0 0 0 * * *", "61 * * * * *"]}, "expected range 0-59 in 61 * * * * *"),
         ({"schedule": ["soon"]}, "in soon"),
         ({"schedule": ["* * * * * 5L/2"]}, "in * * * * * 5L/2"),
+        (
+            {"bindings": [BINDING, {**BINDING, "exchange": "exchange/taskcluster-queue/v1/task-created"}]},
+            "task-created",
+        ),
         ({"triggerSchema": {"type": "objekt"}}, "triggerSchema is not a valid JSON schema: "),
         ({"triggerSchema": {"patternProperties": {"(": {}}}}, "triggerSchema is not a valid JSON schema: "),
         ({"triggerSchema": {"pattern": "("}}, "triggerSchema is not a valid JSON schema: "),
@@ -389,8 +396,10 @@ def test_a_message_fires_the_hooks_that_are_bound_to_it(
 ) -> None:
     exchange = "exchange/taskcluster-auth/v1/role-created"
     twice = [{"exchange": exchange, "routingKeyPattern": pattern} for pattern in ("#", "_")]
-    create(bindings=twice)
-    create("other", bindings=[{"exchange": exchange, "routingKeyPattern": "route.#"}])
+    create(bindings=twice, triggerSchema={"required": ["roleId"]})
+    create("strict", bindings=twice)
+    create("unmatched", bindings=twice, triggerSchema={"properties": {"version": {"type": "string"}}})
+    create("other", bindings=[{"exchange": exchange, "routingKeyPattern": "route.#"}], triggerSchema={})
     create("elsewhere", bindings=[{"exchange": "exchange/\ud800", "routingKeyPattern": "#"}])
     with site.store.transaction():
         site.deployment.events.publish("auth", "roleCreated", {"roleId": "r", "version": 1})
@@ -400,14 +409,16 @@ def test_a_message_fires_the_hooks_that_are_bound_to_it(
     assert fire["firedBy"] == "pulseMessage"
     found = task(site, fire["taskId"])
     assert found["payload"] == {"given": {"roleId": "r", "version": 1}, "by": "pulseMessage"}
-    assert site.call("GET", f"{ROOT}/g/other/last-fires").status == 404
+    for name in ("strict", "unmatched", "other"):
+        assert site.call("GET", f"{ROOT}/g/{name}/last-fires").status == 404
+    assert site.deployment.outbox.messages() == []
     pass_time()
     assert len(fires()) == 1
 
 
 def test_a_message_that_is_taken_back_fires_nothing(site: Any, create: Make, pass_time: Make) -> None:
     exchange = "exchange/taskcluster-auth/v1/role-created"
-    create(bindings=[{"exchange": exchange, "routingKeyPattern": "#"}])
+    create(bindings=[{"exchange": exchange, "routingKeyPattern": "#"}], triggerSchema={})
 
     def publish_and_fail() -> None:
         with site.store.transaction():
@@ -422,7 +433,7 @@ def test_a_message_that_is_taken_back_fires_nothing(site: Any, create: Make, pas
 
 def test_a_hook_that_is_bound_no_more_is_not_fired(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
     bindings = [{"exchange": "exchange/taskcluster-hooks/v1/hook-created", "routingKeyPattern": "#"}]
-    create(bindings=bindings)
+    create(bindings=bindings, triggerSchema={})
     create("first")
     pass_time()
     # It heard of its own creation too.

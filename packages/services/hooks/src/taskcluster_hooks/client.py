@@ -107,11 +107,11 @@ class Hooks(BaseClient):
     def createHook(self, *args: Any, **kwargs: Any) -> Any:
         """Create Hook.
 
-        Creates a hook from `metadata`, a JSON-e `task` template and optionally a `schedule` (cron expressions of six
-        fields, with seconds, in UTC), a `triggerSchema` and Pulse `bindings`. An existing hook is a 409 even if the
-        call is identical, unless `bindings` are sent and everything is equal. Ids in the payload must agree with those
-        in the URL, and schedule and schema must be valid (400). The caller also needs
-        `assume:hook-id:<hookGroupId>/<hookId>`.
+        Creates a hook from `metadata`, a JSON-e `task` template and optionally a `schedule` (cron expressions of up to
+        six fields, with seconds first, or names such as `@daily`, in UTC), a `triggerSchema` and Pulse `bindings`; a
+        message that does not match the schema does not fire the hook. An existing hook is a 409 even if the call is
+        identical, unless `bindings` are sent and everything is equal. Ids in the payload must agree with those in the
+        URL, and schedule and schema must be valid (400). The caller also needs `assume:hook-id:<hookGroupId>/<hookId>`.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Payload: `v1/create-hook-request.json#`

@@ -14,6 +14,7 @@ from ...scopes import ScopeSet
 from ...timestamps import Clock
 from .state import Hook, Hooks
 from .template import render
+from .trigger import check_payload
 
 __all__ = ["Firing"]
 
@@ -88,12 +89,18 @@ class Firing:
     async def fire_due(self) -> None:
         """Fire what is due: hooks whose scheduled date has come, and those that messages have come for.
 
+        A message that does not match the triggerSchema of a hook does not fire it.
         A hook whose dates have passed several times meanwhile is fired once, as by a scheduler that was down.
         """
         for hook in self._hooks.due(self._clock()):
             await self._fire_unattended(hook, "schedule", {})
         for hook, payload in self._hooks.take_messages():
-            await self._fire_unattended(hook, "pulseMessage", payload)
+            try:
+                check_payload(hook.definition["triggerSchema"], payload)
+            except ApiError as error:
+                _log.info("a message does not fire the hook %s, by its triggerSchema: %s", hook.name, error)
+            else:
+                await self._fire_unattended(hook, "pulseMessage", payload)
 
     async def _fire_unattended(self, hook: Hook, firedBy: str, payload: Any) -> None:
         try:

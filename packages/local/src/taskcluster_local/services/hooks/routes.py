@@ -33,7 +33,7 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
         return hooks.hook(*_ids(call)).definition
 
     async def createHook(call: Call) -> dict[str, Any]:
-        return hooks.create(_definition(call), call.now).definition
+        return hooks.create(_definition(call), call.now, repeatable="bindings" in call.payload).definition
 
     async def updateHook(call: Call) -> dict[str, Any]:
         return hooks.update(_definition(call), call.now).definition
@@ -97,7 +97,7 @@ def _definition(call: Call) -> dict[str, Any]:
     given, ids = call.payload, {"hookGroupId": call.params["hookGroupId"], "hookId": call.params["hookId"]}
     if {**ids, **given} != {**given, **ids}:
         raise ApiError("InputError", "Hook Ids do not match those of the URL")
-    return {**ids, **{field: given[field] for field in _FIELDS if field in given}}
+    return {**ids, "bindings": [], **{field: given[field] for field in _FIELDS if field in given}}
 
 
 def _fire(row: Row, states: Mapping[str, str]) -> dict[str, Any]:

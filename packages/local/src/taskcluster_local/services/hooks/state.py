@@ -24,6 +24,8 @@ __all__ = ["Hook", "Hooks"]
 
 _FIRES_KEPT = timedelta(days=365)
 _MESSAGES_AT_ONCE = 1000
+_DENYLIST = frozenset({"exchange/taskcluster-queue/v1/task-created"})
+"""The exchanges that deployments let no hook be bound to."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS hooks (
@@ -109,16 +111,22 @@ class Hooks:
         row = self._store.one("SELECT * FROM hooks WHERE hookGroupId = ? AND hookId = ?", hookGroupId, hookId)
         return None if row is None else _hook_of(row)
 
-    def create(self, definition: dict[str, Any], now: datetime) -> Hook:
-        """Add a hook from its complete definition. The same again is no error if it has bindings.
+    def create(self, definition: dict[str, Any], now: datetime, *, repeatable: bool) -> Hook:
+        """Add a hook from its complete definition.
+
+        Args:
+            definition: The definition.
+            now: The present.
+            repeatable: Whether the same again is no error.
 
         Raises:
-            ApiError: Its schedule or triggerSchema is wrong (InputError), or there is another (RequestConflict).
+            ApiError: Its schedule, triggerSchema or a binding is wrong (InputError), or there is another
+                (RequestConflict).
         """
         hook = _checked(definition, slugId(), now)
         existing = self._find(hook.hookGroupId, hook.hookId)
         if existing is not None:
-            if "bindings" in definition and existing.definition == definition:
+            if repeatable and existing.definition == definition:
                 return existing
             raise ApiError("RequestConflict", f"hook `{hook.name}` already exists.")
         self._save(hook, "hookCreated")
@@ -128,7 +136,8 @@ class Hooks:
         """Replace the definition of a hook. Its schedule starts anew.
 
         Raises:
-            ApiError: Its schedule or triggerSchema is wrong (InputError), or there is no hook (ResourceNotFound).
+            ApiError: Its schedule, triggerSchema or a binding is wrong (InputError), or there is no hook
+                (ResourceNotFound).
         """
         existing = self.hook(definition["hookGroupId"], definition["hookId"])
         hook = _checked(definition, existing.token, now)
@@ -146,7 +155,7 @@ class Hooks:
                 hook.nextScheduledDate,
             )
             self._store.run("DELETE FROM hook_bindings WHERE hookGroupId = ? AND hookId = ?", *ids)
-            for binding in hook.definition.get("bindings", ()):
+            for binding in hook.definition["bindings"]:
                 # As JSON, which can hold any text that a payload can.
                 exchange, pattern = dumps(binding["exchange"]), dumps(binding["routingKeyPattern"])
                 self._store.run("INSERT INTO hook_bindings VALUES (?, ?, ?, ?)", exchange, pattern, *ids)
@@ -261,6 +270,9 @@ class Hooks:
 
 
 def _checked(definition: dict[str, Any], token: str, now: datetime) -> Hook:
+    for binding in definition["bindings"]:
+        if binding["exchange"] in _DENYLIST:
+            raise ApiError("InputError", f"hooks cannot be bound to {binding['exchange']}: choose another exchange")
     date = _wire_or_none(next_date(definition["schedule"], now))
     check_schema(definition["triggerSchema"])
     return Hook(definition["hookGroupId"], definition["hookId"], definition, token, date)

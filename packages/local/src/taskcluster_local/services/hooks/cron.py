@@ -1,0 +1,201 @@
+"""Cron expressions as deployments read them, with cron-parser 5: up to six fields, seconds first, in UTC.
+
+https://github.com/harrisiirak/cron-parser describes them.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+__all__ = ["Cron"]
+
+_NAMED = {
+    "": "0 * * * * *",
+    "@secondly": "* * * * * *",
+    "@minutely": "0 * * * * *",
+    "@hourly": "0 0 * * * *",
+    "@daily": "0 0 0 * * *",
+    "@weekly": "0 0 0 * * 0",
+    "@monthly": "0 0 0 1 * *",
+    "@yearly": "0 0 0 1 1 *",
+    "@annually": "0 0 0 1 1 *",
+    "@weekdays": "0 0 0 * * 1-5",
+    "@weekends": "0 0 0 * * 0,6",
+}
+_OMITTED = ("0", "*", "*", "*", "*", "*")
+_HASHED = re.compile(r"H(?:\((\d{1,9})-(\d{1,9})\))?(?:/(\d{1,9}))?", re.ASCII)
+# The 29th of February can be 12 years away, and be a certain weekday for 40.
+_MOST_YEARS = 50
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    special: str = ""
+    """The letters that may stand in it."""
+    aliases: str = ""
+    """Names of its values from `low` on."""
+
+
+_SECOND, _MINUTE, _HOUR = _Field("second", 0, 59), _Field("minute", 0, 59), _Field("hour", 0, 23)
+_DAY = _Field("day of month", 1, 31, "L")
+_MONTH = _Field("month", 1, 12, aliases="jan feb mar apr may jun jul aug sep oct nov dec")
+_WEEKDAY = _Field("day of week", 0, 7, "L", "sun mon tue wed thu fri sat")
+_FIELDS = (_SECOND, _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
+
+
+class Cron:
+    """One cron expression.
+
+    Args:
+        expression: One of the names such as `@daily`, or six fields: second, minute, hour, day of month, month and day
+            of week. Of fewer than six the first ones are omitted.
+
+    Raises:
+        ValueError: It is no such expression, or means no date.
+    """
+
+    def __init__(self, expression: str) -> None:
+        # JavaScript's white space, which is about Python's.
+        given = re.split(r"\s+", _NAMED.get(expression, expression).strip())
+        if len(given) > len(_FIELDS):
+            raise ValueError("Invalid cron expression, too many fields")
+        texts = [*_OMITTED[: len(_FIELDS) - len(given)], *given]
+        self._occurrence, texts[5] = _occurrence(texts[5])
+        found = [_values(field, text) for field, text in zip(_FIELDS, texts, strict=True)]
+        # The same order whatever order the expression has, and the same dates for `H` every time.
+        self._seconds, self._minutes, self._hours, days, self._months, weekdays = map(sorted, map(_numbers, found))
+        self._days, self._on_last_day = frozenset(days), "L" in found[3]
+        self._weekdays = frozenset(weekdays)
+        self._last_weekdays = {int(item[0]) % 7 for item in found[5] if isinstance(item, str)}
+        self._any_day = texts[3] in ("*", "?")
+        self._any_weekday = texts[5] in ("*", "?") and not self._occurrence
+        if self._any_weekday and not self._on_last_day:
+            # That of a leap year.
+            longest = max(monthrange(2000, month)[1] for month in self._months)
+            if min(self._days) > longest:
+                raise ValueError("Invalid explicit day of month definition")
+
+    def after(self, date: datetime) -> datetime | None:
+        """Return the first date that is meant after another one, or None if there is none in the next decades."""
+        start = date.replace(microsecond=0)
+        try:
+            start += timedelta(seconds=1)
+        except OverflowError:
+            return None
+        for day in self._dates_from(start):
+            for hour in self._hours:
+                for minute in self._minutes:
+                    if day.replace(hour=hour, minute=minute, second=59) < start:
+                        continue
+                    for second in self._seconds:
+                        found = day.replace(hour=hour, minute=minute, second=second)
+                        if found >= start:
+                            return found
+        return None
+
+    def _dates_from(self, start: datetime) -> Iterator[datetime]:
+        """Yield the days that are meant, from that of `start` on, at midnight."""
+        first = start.replace(hour=0, minute=0, second=0)
+        for year in range(first.year, min(first.year + _MOST_YEARS, datetime.max.year + 1)):
+            for month in self._months:
+                if (year, month) < (first.year, first.month):
+                    continue
+                last = monthrange(year, month)[1]
+                for day in range(first.day if (year, month) == (first.year, first.month) else 1, last + 1):
+                    date = first.replace(year=year, month=month, day=day)
+                    if self._is_meant(date, last):
+                        yield date
+
+    def _is_meant(self, date: datetime, last: int) -> bool:
+        weekday, is_last_week = date.isoweekday() % 7, date.day > last - 7
+        by_day = date.day in self._days or (self._on_last_day and date.day == last)
+        by_weekday = (weekday in self._weekdays or (is_last_week and weekday in self._last_weekdays)) and (
+            self._occurrence in (0, (date.day + 6) // 7)
+        )
+        if self._any_weekday:
+            return by_day
+        return by_weekday if self._any_day else by_day or by_weekday
+
+
+def _occurrence(text: str) -> tuple[int, str]:
+    """Return which of a month's weekdays a field means (`1#2` the second Monday), 0 for all, and the rest of it."""
+    weekday, found, number = text.partition("#")
+    if not found:
+        return 0, text
+    if set(text) & set(",/-"):
+        raise ValueError("Constraint error, `#` cannot stand beside `,`, `/` or `-`")
+    if not re.fullmatch("0*[1-5]", number):
+        raise ValueError("Constraint error, the number after `#` must be from 1 to 5")
+    return int(number), weekday
+
+
+def _values(field: _Field, text: str) -> list[int | str]:
+    """Return the numbers that a field means, and what ends with `L` as it is."""
+    aliases = field.aliases.split()
+
+    def number_of(match: re.Match[str]) -> str:
+        name = match[0].lower()
+        if name not in aliases:
+            raise ValueError(f"Validation error, cannot resolve alias {name!r} in the {field.name}")
+        return str(aliases.index(name) + field.low)
+
+    if aliases:
+        text = re.sub("[A-Za-z]{3}", number_of, text)
+    if not re.fullmatch(rf"[?,*0-9H()/{field.special}-]+", text):
+        raise ValueError(f"Invalid characters, got value {text!r} for the {field.name}")
+    text = _HASHED.sub(lambda match: _hashed(field, match), text)
+    found = [value for item in text.split(",") for value in _item(field, item)]
+    if len(set(found)) < len(found):
+        raise ValueError(f"Validation error, duplicate values for the {field.name}: {text}")
+    return found
+
+
+def _hashed(field: _Field, match: re.Match[str]) -> str:
+    """Return what `H` stands for: some value in a range, always the same one for the same field."""
+    low, high = (int(match[1]), min(int(match[2]), field.high)) if match[1] else (field.low, field.high)
+    if low > high:
+        raise ValueError(f"Invalid range: {low}-{high}, min > max")
+    # No day of the month that not every month has.
+    most = min(high - low + 1, 28, max(1, int(match[3] or 28)))
+    value = low + zlib.crc32(field.name.encode()) % most
+    return f"{value}-{high}/{match[3]}" if match[3] else str(value)
+
+
+def _item(field: _Field, text: str) -> list[int | str]:
+    """Return the values of one item of a list."""
+    if not text:
+        raise ValueError(f"Invalid list value format for the {field.name}")
+    if (text == "L" and field is _DAY) or (re.fullmatch("[0-7]L", text) and field is _WEEKDAY):
+        return [f"{int(text[0]) % 7}L" if field is _WEEKDAY else text]
+    bounds, stepping, interval = text.partition("/")
+    step = _number(field, interval, 0, 10**9) if stepping else 1
+    if step == 0:
+        raise ValueError("Constraint error, cannot repeat at every 0 time")
+    if bounds in ("*", "?"):
+        low, high = field.low, field.high
+    else:
+        first, ranging, last = bounds.partition("-")
+        low = _number(field, first, field.low, field.high)
+        high = _number(field, last, field.low, field.high) if ranging else field.high if stepping else low
+    if low > high:
+        raise ValueError(f"Invalid range for the {field.name}: {text}, {low} > {high}")
+    values = range(low, high + 1, step)
+    return list(dict.fromkeys(value % 7 for value in values) if field is _WEEKDAY else values)
+
+
+def _number(field: _Field, text: str, low: int, high: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise ValueError(f"Constraint error, got {text!r} for the {field.name}, expected range {low}-{high}")
+    return int(text)
+
+
+def _numbers(values: list[int | str]) -> list[int]:
+    return [value for value in values if isinstance(value, int)]
