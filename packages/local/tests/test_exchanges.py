@@ -74,7 +74,11 @@ YML = """
 version: 1
 policy: {pullRequests: public}
 tasks:
-  - {provisionerId: p, workerType: w, payload: {}, metadata: {name: n, description: d, owner: o, source: "https://x.org"}}
+  - provisionerId: p
+    workerType: w
+    deadline: {$fromNow: 1 day}
+    payload: {}
+    metadata: {name: n, description: d, owner: o, source: "https://x.org"}
 """
 
 

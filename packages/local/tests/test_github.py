@@ -160,7 +160,13 @@ SIDE = {"ref": "change", "sha": SHA, "user": {"login": "someone"}}
 PULL = event(action="opened", number=3, pull_request={"head": SIDE, "base": {**SIDE, "ref": "main"}})
 PUSH = event(ref="refs/heads/feature/x", before="0" * 40, after=SHA)
 RELEASE = event(action="published", release={"tag_name": "v1", "target_commitish": "main"})
+# GitHub Enterprise has owners like this one.
+NAMED = {**PUSH, "repository": {"name": "some.repo", "owner": {"name": "Org", "email": "org@example.com"}}}
 RERUN = event(action="rerequested", check_run={"id": 8, "check_suite": {"id": 9}})
+
+
+def skipping(text: str) -> dict[str, Any]:
+    return {**PUSH, "head_commit": {"message": text}}
 
 
 def deliver(site: Any, kind: str | None, body: Any, **headers: str) -> Any:
@@ -183,6 +189,17 @@ def heard(site: Any) -> list[Any]:
         ("pull_request", PULL, "pull-request", "primary.Org.some%repo.opened", "change", "github-pull-request-message"),
         ("release", RELEASE, "release", "primary.Org.some%repo", "main", "github-release-message"),
         ("check_run", RERUN, "rerun", "primary.Org.some%repo", None, "github-rerun-message"),
+        # Neither of these skips anything.
+        ("push", skipping("skip ci"), "push", "primary.Org.some%repo", "feature/x", "github-push-message"),
+        ("push", NAMED, "push", "primary.Org.some%repo", "feature/x", "github-push-message"),
+        (
+            "pull_request",
+            {**PULL, "pull_request": {**PULL["pull_request"], "title": "t", "body": "[skip ci]"}},
+            "pull-request",
+            "primary.Org.some%repo.opened",
+            "change",
+            "github-pull-request-message",
+        ),
     ],
 )
 def test_events_are_published(
@@ -198,7 +215,21 @@ def test_events_are_published(
 
 
 @pytest.mark.parametrize(
-    ("kind", "body"), [("ping", {}), ("push", {**PUSH, "deleted": True}), ("check_run", {**RERUN, "action": "created"})]
+    ("kind", "body"),
+    [
+        ("ping", {}),
+        ("push", {**PUSH, "deleted": True}),
+        ("push", skipping("Words [skip ci]")),
+        ("push", skipping("[CI Skip]\n\nWords")),
+        ("pull_request", {**PULL, "pull_request": {**PULL["pull_request"], "title": "[Skip CI] Words"}}),
+        ("check_run", {**RERUN, "action": "created"}),
+        ("fork", PUSH),
+        ("star", event(action="created")),
+        ("installation", {"action": "created", "installation": {"id": 5}}),
+        ("issue_comment", event(action="deleted", comment={"body": "/taskcluster x"})),
+        ("issue_comment", event(action="created", comment={"body": "/taskcluster x"})),
+        ("of_the_future", {}),
+    ],
 )
 def test_events_that_mean_nothing(site: Any, kind: str, body: Any) -> None:
     messages = heard(site)
@@ -211,7 +242,6 @@ def test_events_that_mean_nothing(site: Any, kind: str, body: Any) -> None:
     [
         (None, PUSH, "MalformedPayload"),
         ("push", [], "MalformedPayload"),
-        ("fork", PUSH, "InputError"),
         ("push", event(), "InputError"),
         ("push", {**PUSH, "installation": None}, "InputError"),
         ("push", {**PUSH, "repository": {"name": "a b", "owner": {"login": "Org"}}}, "InputError"),
@@ -223,6 +253,20 @@ def test_wrong_events(site: Any, kind: str | None, body: Any, code: str) -> None
     messages = heard(site)
     answer = deliver(site, kind, body)
     assert (answer.status, answer.code, messages) == (400, code, [])
+
+
+@pytest.mark.parametrize(
+    ("ref", "expected"),
+    [
+        ("refs/heads/main", {"event.type": "push", "event.base.repo.branch": "main", "event.head.tag": None}),
+        ("refs/tags/v1/x", {"event.type": "tag", "event.head.tag": "v1/x", "event.base.repo.branch": None}),
+    ],
+)
+def test_pushes_of_tags_are_tag_events(site: Any, ref: str, expected: dict[str, Any]) -> None:
+    messages = heard(site)
+    deliver(site, "push", {**PUSH, "ref": ref})
+    details = messages[0].payload["details"]
+    assert {name: details.get(name) for name in expected} == expected
 
 
 def test_signatures_are_checked(site: Any, tmp_path: Path) -> None:
@@ -253,7 +297,6 @@ tasks:
         taskId: {$eval: id}
         provisionerId: p
         workerType: w
-        expires: {$fromNow: 1 day}
         payload: {since: 2020-01-01, sha: "${event.after}", root: "${taskcluster_root_url}"}
     - dependencies: [{$eval: 'as_slugid("a")'}]
       routes: [checks, index.x]
@@ -277,7 +320,11 @@ def test_a_file_is_rendered(site: Any) -> None:
     assert second["task"]["routes"] == ["checks", "index.x"]
     assert second["task"]["metadata"]["name"] == "Org/some.repo refs/heads/main"
     assert first["task"]["taskGroupId"] == second["task"]["taskGroupId"]
-    assert answer.json["scopes"] == ["assume:repo:github.com/Org/some.repo:branch:main", "queue:route:checks"]
+    assert answer.json["scopes"] == [
+        "assume:repo:github.com/Org/some.repo:branch:main",
+        "queue:route:checks",
+        "queue:scheduler-id:taskcluster-github",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -311,8 +358,23 @@ def test_a_file_may_have_nothing_to_do(site: Any) -> None:
         "",
         "[",
         "version: 0",
+        "version: 2",
+        "version: '1'",
+        "version: true",
+        "version: [1]",
+        "version: 1\ntasks: []\ntasks: []",
+        "version: 1\nmetadata: {}",
+        "version: 1\ntasks: [1]",
+        "version: 1\nhooks: [a/b]",
+        "version: 1\nhooks: [{name: a}]",
+        "version: 1\nhooks: [{name: a/b, payload: {}}]",
+        "version: 1\nhooks: [{name: a/b, context: 1}]",
+        "version: 1\npolicy: {pullRequests: anyone}",
+        "version: 1\npolicy: {pullRequests: public, pushes: public}",
+        "version: 1\npolicy: {$if: 'true', then: {pullRequests: public}}",
+        "version: 1\nautoCancelPreviousChecks: 1",
+        "version: 1\ntasks: [{taskId: 1}]",
         "version: 1\ntasks: {$eval: nothing}",
-        "version: 1\ntasks: {$eval: 'as_slugid([])'}",
         "version: 1\ntasks: {$eval: 'as_slugid()'}",
         "version: 1\ntasks: x",
         "version: 1\ntasks: [{routes: 1}]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ tasks:
     dependencies: {$if: 'name == "test"', then: [{$eval: as_slugid("build")}], else: []}
     provisionerId: p
     workerType: w
+    deadline: {$fromNow: 1 day}
     payload: {}
     metadata:
       name: "${name} for ${tasks_for}"
@@ -31,7 +33,7 @@ tasks:
       owner: me@example.com
       source: https://example.com
 """
-ROLE = ["queue:create-task:lowest:p/w", "queue:create-task:project:none", "queue:scheduler-id:taskcluster-github"]
+ROLE = ["queue:create-task:lowest:p/w", "queue:create-task:project:none"]
 
 
 @pytest.fixture
@@ -223,7 +225,7 @@ def test_no_file_no_tasks(site: Any) -> None:
     assert (builds(site), github.statuses) == ([], [])
 
 
-@pytest.mark.parametrize("text", ["", "version: 0", "[", "version: 1\npolicy: {pullRequests: anyone}"])
+@pytest.mark.parametrize("text", ["", "version: 2", "version: [1]", "[", "version: 1\npolicy: {pullRequests: anyone}"])
 def test_files_that_cannot_be_added(site: Any, text: str) -> None:
     with pytest.raises(ApiError, match="InputError"):
         site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
@@ -236,3 +238,77 @@ def test_a_file_that_changes_is_announced_and_one_that_stays_is_not(site: Any) -
     for installed, text in ((True, "version: 1"), (False, "version: 1"), (True, "version: 1 # new"), (True, None)):
         site.deployment.github.add_repository("Org", "my.repo", installed=installed, taskclusterYml=text)
     assert heard == [{"organization": "Org", "repository": "my%repo"}] * 3
+
+
+def push_file(site: Any, file: dict[str, Any], **event: Any) -> None:
+    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=json.dumps(file))
+    deliver(site, "push", {**PUSH, **event})
+
+
+def definition(**more: Any) -> dict[str, Any]:
+    metadata = {"name": "n", "description": "d", "owner": "me@example.com", "source": "https://example.com"}
+    return {"taskQueueId": "p/w", "deadline": {"$fromNow": "1 hour"}, "payload": {}, "metadata": metadata, **more}
+
+
+def test_tasks_are_created_in_the_order_of_their_dependencies(site: Any) -> None:
+    first, second = {"$eval": "as_slugid('a')"}, {"$eval": "as_slugid('b')"}
+    last = definition(taskId=second, dependencies=[first, second])
+    push_file(
+        site, {"version": 1, "tasks": [last, definition(taskId=first), definition(taskId=first, payload={"x": 1})]}
+    )
+    listed = site.ok("GET", f"{QUEUE}/task-group/{builds(site)[0]['taskGroupId']}/list")["tasks"]
+    assert sorted((len(each["task"]["dependencies"]), each["task"]["payload"]) for each in listed) == [
+        (0, {"x": 1}),
+        (2, {}),
+    ]
+
+
+def test_a_pushed_tag_is_a_build_of_its_own_type(new_site: Any) -> None:
+    with new_site(roles={"repo:github.com/Org/some.repo:tag:v1": ROLE}) as site:
+        push_file(site, {"version": 1, "tasks": [definition()]}, ref="refs/tags/v1")
+        assert [each["eventType"] for each in builds(site)] == ["tag"]
+
+
+def test_a_file_of_version_0_creates_tasks(site: Any) -> None:
+    task = definition(provisionerId="p", workerType="w", extra={"github": {"events": ["push"]}})
+    del task["taskQueueId"], task["deadline"]
+    task["metadata"]["name"] = "v0 {{event.head.sha}}"
+    push_file(site, {"version": 0, "metadata": task["metadata"], "tasks": [task]})
+    (only,) = members(site, builds(site)[0]["taskGroupId"]).values()
+    assert only["task"]["metadata"]["name"] == f"v0 {SHA}"
+
+
+def test_tasks_without_a_deadline_are_rejected(site: Any) -> None:
+    task = definition()
+    del task["deadline"]
+    push_file(site, {"version": 1, "tasks": [task]})
+    assert builds(site) == []
+    assert "Schema Validation Failed" in site.deployment.github.statuses[0]["description"]
+
+
+def test_invalid_files_are_reported_and_create_nothing(site: Any) -> None:
+    push_file(site, {"version": 1, "tasks": [definition()], "metadata": {}})
+    assert (builds(site), site.deployment.github.statuses[0]["state"]) == ([], "error")
+
+
+def test_hooks_are_triggered_after_tasks(new_site: Any) -> None:
+    role = [*ROLE, "hooks:trigger-hook:g/*"]
+    roles = {"repo:github.com/Org/some.repo:*": role, "hook-id:g/h": [*ROLE, "queue:scheduler-id:-"]}
+    with new_site(roles=roles) as site:
+        metadata = {"name": "h", "description": "d", "owner": "me@example.com"}
+        task = definition(
+            metadata={**definition()["metadata"], "name": "${payload.tasks_for} ${payload.n} ${payload.event.ref}"}
+        )
+        hook = {"metadata": metadata, "task": task, "triggerSchema": {"type": "object"}}
+        site.ok("PUT", "/api/hooks/v1/hooks/g/h", hook)
+        named = {"name": "g/h", "context": {"n": {"$eval": "10/5"}}}
+        missing = {"name": "g/missing"}
+        for file in ({"hooks": [named]}, {"hooks": [missing, named], "tasks": [definition()]}):
+            push_file(site, {"version": 1, **file})
+        fires = site.ok("GET", "/api/hooks/v1/hooks/g/h/last-fires")["lastFires"]
+        assert [(each["firedBy"], each["result"]) for each in fires] == [("triggerHook", "success")] * 2
+        made = site.ok("GET", f"{QUEUE}/task/{fires[0]['taskId']}")
+        assert made["metadata"]["name"] == "github-push 2 refs/heads/main"
+        # The hook that is missing does not take the tasks down.
+        assert [each["state"] for each in builds(site)] == ["pending"]
+        assert "g/missing" in site.deployment.github.statuses[0]["description"]

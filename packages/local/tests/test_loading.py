@@ -232,7 +232,11 @@ def test_a_refusal_names_what_was_refused(local: LocalTaskcluster, write: Any) -
 YML = """
 version: 1
 tasks:
-  - {provisionerId: p, workerType: w, payload: {}, metadata: {name: n, description: d, owner: o, source: "https://x.org"}}
+  - provisionerId: p
+    workerType: w
+    deadline: {$fromNow: 1 day}
+    payload: {}
+    metadata: {name: n, description: d, owner: o, source: "https://x.org"}
 """
 
 
@@ -269,7 +273,7 @@ def test_a_repository_whose_pushes_make_tasks(local: LocalTaskcluster, as_text: 
     [
         ("repositories: {a: {}}", r"repositories\.a"),
         ("repositories: {a/b/c: {}}", r"repositories\.a/b/c"),
-        ("repositories: {a/b: {taskclusterYml: 'version: 0'}}", r"repositories\.a/b\.taskclusterYml: .*version: 1"),
+        ("repositories: {a/b: {taskclusterYml: 'version: 2'}}", r"repositories\.a/b\.taskclusterYml: .*must be 0 or 1"),
         ("repositories: {a/b: {branch: x}}", r"repositories\.a/b"),
     ],
 )

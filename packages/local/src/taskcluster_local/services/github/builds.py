@@ -12,8 +12,8 @@ from ...errors import ApiError
 from ...events import Binding, Events, Message
 from ...scopes import ScopeSet
 from ...timestamps import Clock
-from .rendering import policy, render_event
-from .state import Github, sanitized
+from .rendering import policy, render
+from .state import Github
 from .webhooks import Publication
 
 __all__ = ["Builder", "watch"]
@@ -82,66 +82,77 @@ class Builder:
         self._clock = clock
         self._root_url = root_url
 
-    async def build(self, publication: Publication, organization: str, repository: str) -> None:
-        """Make the tasks that a repository's file has for an event.
+    async def build(self, publication: Publication) -> None:
+        """Create the tasks, and trigger the hooks, that a repository's file has for an event.
 
-        What is wrong with the file, and who may not have tasks, is told as a deployment tells it at GitHub: by the
-        status of the commit, and by a comment on the pull request.
+        An invalid file, or a pull request whose author may not have tasks, is reported as a deployment reports it at
+        GitHub: by the status of the commit, and by a comment on the pull request.
 
         Args:
-            publication: The event as it was published.
-            organization: The owner's name as GitHub has it.
-            repository: The repository's name as GitHub has it.
+            publication: The message about the event.
         """
+        organization, repository = publication.organization, publication.repository
         text = self._github.taskcluster_yml(organization, repository)
         payload = publication.payload
         if text is None or "branch" not in payload:
             return
-        event, kind = payload["body"], payload["tasks_for"]
+        event = payload["body"]
         try:
-            if kind == "github-pull-request":
-                allowed = _allowed(policy(text), event)
+            if payload["tasks_for"] == "github-pull-request":
+                rule = policy(text)
+                allowed = _allowed(rule, event)
                 if allowed is None:
-                    if policy(text) == "collaborators":
+                    if rule == "collaborators":
                         message = "No tasks are made for this pull request: its author is no collaborator."
                         self._github.add_comment(organization, repository, event["number"], message)
                     return
-                kind = allowed
-            rendered = render_event(
-                text, kind, event.get("action"), event, organization, repository, self._root_url, self._clock()
-            )
-            await self._create(rendered, publication, organization, repository)
+                payload = {**payload, "tasks_for": allowed}
+            rendered = render(text, payload, organization, repository, self._root_url, self._clock())
+            scopes = tuple(rendered["scopes"])
+            expanded = self._directory.expand((*scopes, ANONYMOUS))
+            by = Identity(self._client.clientId, scopes, expanded, self._client.expires)
+            await self._create(rendered["tasks"], publication, by)
+            await self._trigger(rendered["hooks"], by)
         except ApiError as error:
-            _log.warning("%s/%s: no tasks were made: %s", organization, repository, error.message)
+            _log.warning("%s/%s: %s", organization, repository, error.message)
             self._tell(error, payload, organization, repository)
 
-    async def _create(
-        self, rendered: dict[str, Any], publication: Publication, organization: str, repository: str
-    ) -> None:
-        scopes = tuple(rendered["scopes"])
-        by = Identity(self._client.clientId, scopes, self._directory.expand((*scopes, ANONYMOUS)), self._client.expires)
+    async def _create(self, tasks: list[dict[str, Any]], publication: Publication, by: Identity) -> None:
         groups: dict[str, None] = {}
         try:
-            for each in rendered["tasks"]:
+            for each in tasks:
                 await self._invoke("queue", "createTask", {"taskId": each["taskId"]}, each["task"], by)
                 taskGroupId = each["task"]["taskGroupId"]
                 if taskGroupId not in groups:
                     groups[taskGroupId] = None
-                    self._add_build(publication, organization, repository, taskGroupId)
+                    self._add_build(publication, taskGroupId)
         except ApiError:
             for taskGroupId in groups:
                 await self._abandon(taskGroupId)
             raise
-        names = {"organization": sanitized(organization), "repository": sanitized(repository)}
+        names = {name: publication.words[name] for name in ("organization", "repository")}
         for taskGroupId in groups:
             message = {"taskGroupId": taskGroupId, **names, "version": 1}
             self._events.publish("github", "taskGroupCreationRequested", message, **names)
 
-    def _add_build(self, publication: Publication, organization: str, repository: str, taskGroupId: str) -> None:
+    async def _trigger(self, hooks: list[dict[str, Any]], by: Identity) -> None:
+        """Trigger every hook, and then raise the first error if there is one."""
+        failure: ApiError | None = None
+        for hook in hooks:
+            params = {name: hook[name] for name in ("hookGroupId", "hookId")}
+            try:
+                await self._invoke("hooks", "triggerHook", params, hook["payload"], by)
+            except ApiError as error:
+                name = "/".join(params.values())
+                failure = failure or ApiError(error.code, f"The hook {name} was not triggered: {error.message}")
+        if failure is not None:
+            raise failure
+
+    def _add_build(self, publication: Publication, taskGroupId: str) -> None:
         payload = publication.payload
         self._github.add_build(
-            organization,
-            repository,
+            publication.organization,
+            publication.repository,
             _sha(payload),
             taskGroupId,
             branch=payload["branch"],

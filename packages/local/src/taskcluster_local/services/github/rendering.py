@@ -1,9 +1,9 @@
-"""What a `.taskcluster.yml` does on an event."""
+"""Rendering `.taskcluster.yml` for an event. Pure functions: what happens with the result is up to the caller."""
 
 from __future__ import annotations
 
-import copy
-from datetime import datetime, timedelta
+import re
+from datetime import datetime
 from typing import Any
 
 from taskcluster.slugs import slugId
@@ -11,102 +11,86 @@ from taskcluster.slugs import slugId
 from ... import templates, yaml_core
 from ...encoding import is_array, is_object
 from ...errors import ApiError
-from ...timestamps import later, to_wire
+from ...timestamps import to_wire
+from ...validation import Schema
+from .file_schemas import POLICIES, SCHEMAS
 
-__all__ = ["POLICIES", "policy", "render", "render_event"]
+__all__ = ["policy", "render"]
 
-POLICIES = ("public", "public_restricted", "collaborators", "collaborators_quiet")
-
-_LIFETIME = timedelta(days=1)
-_KNOWN = frozenset({"version", "policy", "autoCancelPreviousChecks", "reporting", "tasks"})
-_REPORTING = {"checks-v1": "checks", "status-v1": "statuses"}
-_SHA = "0123456789abcdef0123456789abcdef01234567"
+_SCHEDULER = "taskcluster-github"
+_HOOK_NAME = re.compile(r"([a-zA-Z0-9_-]{1,1000})/([a-zA-Z0-9_/-]{1,1000})", re.ASCII)
+# In files of version 0: {{ name }} or {{ 'string' | $fromNow }}.
+_PARAMETER = re.compile(r"(?<!\{)\{\{\s*(?:'([^']*)'\s*\|\s*(\$fromNow)|([$\w.-]+))\s*\}\}", re.ASCII)
+_VERSION_0_DEFAULTS = {
+    "provisionerId": "{{ taskcluster.docker.provisionerId }}",
+    "workerType": "{{ taskcluster.docker.workerType }}",
+    "created": "{{ $fromNow }}",
+    "deadline": "{{ '60 minutes' | $fromNow }}",
+}
+_VERSION_0_WORKERS = {
+    "taskcluster.docker.provisionerId": "aws-provisioner-v1",
+    "taskcluster.docker.workerType": "github-worker",
+}
 
 
 def render(
-    text: str,
-    fake_event: dict[str, Any],
-    organization: str,
-    repository: str,
-    root_url: str,
-    now: datetime,
+    text: str, payload: dict[str, Any], organization: str, repository: str, root_url: str, now: datetime
 ) -> dict[str, Any]:
-    """Return the tasks, each with its taskId, and the scopes that they would be created with.
+    """Return what a file creates for an event.
 
     Args:
-        text: The file, of version 1.
-        fake_event: Says what happened: `type`, `action` (of all but pushes), and `overrides`, put over the event.
-        organization: The owner's name.
-        repository: The repository's name.
+        text: The file, of version 0 or 1.
+        payload: The message about the event (github-push-message and so on).
+        organization: The owner's name, as GitHub has it.
+        repository: The repository's name, as GitHub has it.
         root_url: Of the deployment.
-        now: The present.
+        now: The time at which tasks are created.
+
+    Returns:
+        `tasks`, each with `taskId` and `task`, `hooks`, each with `hookGroupId`, `hookId` and `payload`, and the
+        `scopes` to create the tasks and trigger the hooks with.
 
     Raises:
-        ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
+        ApiError: The file is invalid, or cannot be rendered (InputError).
     """
-    event = _merged(_event(fake_event, organization, repository, now), fake_event.get("overrides", {}))
-    action = fake_event.get("action")
-    return render_event(text, fake_event["type"], action, event, organization, repository, root_url, now)
-
-
-def render_event(
-    text: str,
-    kind: str,
-    action: str | None,
-    event: dict[str, Any],
-    organization: str,
-    repository: str,
-    root_url: str,
-    now: datetime,
-) -> dict[str, Any]:
-    """Return the tasks, each with its taskId, and the scopes that they are created with.
-
-    Args:
-        text: The file, of version 1.
-        kind: What the file knows as `tasks_for`.
-        action: What was done, for all events but pushes.
-        event: As GitHub tells of it.
-        organization: The owner's name.
-        repository: The repository's name.
-        root_url: Of the deployment.
-        now: The present.
-
-    Raises:
-        ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
-    """
-    template = _template(text)
-    context = {
-        "tasks_for": kind,
-        "event": event,
-        "now": to_wire(now),
-        "taskcluster_root_url": root_url,
-    }
-    try:
-        rendered = templates.render(template, context, slugids=True)
-    except templates.TemplateError as error:
-        raise ApiError("InputError", f".taskcluster.yml cannot be rendered: {error}") from None
-    if not is_object(rendered):
-        raise ApiError("InputError", ".taskcluster.yml must come to a mapping")
-    unknown = sorted(rendered.keys() - _KNOWN)
-    if unknown:
-        raise ApiError("InputError", f".taskcluster.yml has unknown properties: {', '.join(unknown)}")
-    reporting = rendered.get("reporting", "status-v1")
-    if not isinstance(reporting, str) or reporting not in _REPORTING:
-        raise ApiError("InputError", f"reporting must be one of {', '.join(_REPORTING)}, not {reporting!r}")
-    route = _REPORTING[reporting]
+    version, template = _checked(text)
+    if version == 0:
+        parameters = _parameters(payload, organization, repository, now)
+        tasks = [_substituted(task, parameters) for task in _chosen(template, payload)]
+        hooks: list[dict[str, Any]] = []
+    else:
+        context = {
+            "tasks_for": payload["tasks_for"],
+            "event": payload["body"],
+            "now": to_wire(now),
+            "taskcluster_root_url": root_url,
+        }
+        try:
+            rendered = templates.render(template, context, slugids=True)
+        except templates.TemplateError as error:
+            raise ApiError("InputError", f".taskcluster.yml cannot be rendered: {error}") from None
+        tasks = _items(rendered, "tasks")
+        hooks = [_hook(hook, context) for hook in _items(rendered, "hooks")]
+    route = "checks" if template.get("reporting") == "checks-v1" else "statuses"
     return {
-        "tasks": _completed(rendered.get("tasks", []), route, now),
-        "scopes": [_role(kind, action, event, organization, repository), f"queue:route:{route}"],
+        "tasks": _completed(tasks, route, now),
+        "hooks": hooks,
+        "scopes": [
+            _role(version, payload, organization, repository),
+            f"queue:route:{route}",
+            f"queue:scheduler-id:{_SCHEDULER}",
+        ],
     }
 
 
 def policy(text: str) -> str:
-    """Return whose pull requests are to have tasks: one of POLICIES, `collaborators` where the file does not say.
+    """Return whose pull requests have tasks: one of POLICIES, by default `collaborators`.
 
     Raises:
-        ApiError: The file is not a `.taskcluster.yml` that is understood (InputError).
+        ApiError: The file is not YAML, or has another version or policy (InputError).
     """
-    given = _template(text).get("policy")
+    version, template = _parsed(text)
+    given = template.get("policy") if version == 1 else {"pullRequests": template.get("allowPullRequests")}
     found = given.get("pullRequests") if is_object(given) else None
     if found is None:
         return "collaborators"
@@ -115,141 +99,161 @@ def policy(text: str) -> str:
     return found
 
 
-def _template(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> tuple[int, dict[str, Any]]:
     try:
         template = yaml_core.load(text)
     except yaml_core.YamlError as error:
         raise ApiError("InputError", f".taskcluster.yml is not valid YAML: {error}") from None
     if not is_object(template):
-        raise ApiError("InputError", ".taskcluster.yml must be a mapping with `version: 1` and `tasks`")
-    if template.get("version") != 1:
-        raise ApiError("InputError", "this is a local deployment: it renders .taskcluster.yml of `version: 1` only")
-    return template
+        raise ApiError("InputError", ".taskcluster.yml must be a mapping with `version` and `tasks`")
+    version = template.get("version")
+    if type(version) is not int or version not in SCHEMAS:
+        raise ApiError("InputError", f"`version` of .taskcluster.yml must be 0 or 1, not {version!r:.40}")
+    return version, template
 
 
-def _completed(tasks: Any, route: str, now: datetime) -> list[dict[str, Any]]:
-    """Return task definitions with what is filled in where they leave it out."""
-    if not is_array(tasks) or not all(map(is_object, tasks)):
-        raise ApiError("InputError", "`tasks` of .taskcluster.yml must be a list of task definitions")
-    completed: list[dict[str, Any]] = []
-    # All tasks are of one group. If there is only one task, the group is named after it.
-    group = tasks[0].get("taskId") if len(tasks) == 1 else None
-    group = slugId() if group is None else group
+def _checked(text: str) -> tuple[int, dict[str, Any]]:
+    version, template = _parsed(text)
+    errors = Schema.given(SCHEMAS[version]).errors(template)
+    if errors:
+        raise ApiError("InputError", "\n".join([".taskcluster.yml is invalid:", *errors]))
+    return version, template
+
+
+def _items(rendered: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    items = rendered.get(key, [])
+    if not is_array(items) or not all(map(is_object, items)):
+        raise ApiError("InputError", f"`{key}` of .taskcluster.yml must render to a list of objects")
+    return items
+
+
+def _hook(given: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    name, own = given.get("name"), given.get("context", {})
+    match = _HOOK_NAME.fullmatch(name) if isinstance(name, str) else None
+    if match is None or not is_object(own) or given.keys() - {"name", "context"}:
+        raise ApiError(
+            "InputError", "a hook of .taskcluster.yml must have a `name`, as in group/id, and may have a `context`"
+        )
+    return {"hookGroupId": match[1], "hookId": match[2], "payload": {**context, **own}}
+
+
+def _completed(tasks: list[dict[str, Any]], route: str, now: datetime) -> list[dict[str, Any]]:
+    """Return tasks with ids and what the service adds to them, those that others depend on first."""
+    # The only task of a file is the one that its group is named after.
+    alone = len(tasks) == 1
+    group = (tasks[0].get("taskId") if alone else None) or slugId()
+    completed: dict[Any, dict[str, Any]] = {}
     for given in tasks:
         task = dict(given)
-        taskId = task.pop("taskId", None)
-        if taskId is None:
-            taskId = group if len(tasks) == 1 else slugId()
-        definition: dict[str, Any] = {
-            "taskGroupId": group,
-            "schedulerId": "taskcluster-github",
-            "created": to_wire(now),
-            "deadline": to_wire(later(now, _LIFETIME)),
-            **task,
-        }
-        routes = definition.get("routes", [])
+        taskId = task.pop("taskId", None) or (task.get("taskGroupId", group) if alone else slugId())
+        routes = task.get("routes", [])
         if not is_array(routes):
             raise ApiError("InputError", "`routes` of a task must be a list")
+        if not isinstance(taskId, str):
+            raise ApiError("InputError", f"`taskId` of a task must be a string, not {taskId!r:.40}")
+        definition = {"taskGroupId": group, "created": to_wire(now), **task, "schedulerId": _SCHEDULER}
         definition["routes"] = [*routes, *([] if route in routes else [route])]
-        completed.append({"taskId": taskId, "task": definition})
-    return completed
+        completed[taskId] = {"taskId": taskId, "task": definition}
+    return _ordered(completed)
 
 
-def _role(kind: str, action: str | None, event: dict[str, Any], organization: str, repository: str) -> str:
-    prefix = f"assume:repo:github.com/{organization}/{repository}"
+def _ordered(tasks: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    ordered: dict[str, dict[str, Any]] = {}
+    waiting = dict(tasks)
+    while waiting:
+        ready = [
+            taskId
+            for taskId, each in waiting.items()
+            if not any(other in waiting for other in _dependencies(each["task"]) if other != taskId)
+        ]
+        # In a circle the queue reports what does not exist.
+        for taskId in ready or list(waiting):
+            ordered[taskId] = waiting.pop(taskId)
+    return list(ordered.values())
+
+
+def _dependencies(task: dict[str, Any]) -> list[str]:
+    given = task.get("dependencies", [])
+    return [each for each in given if isinstance(each, str)] if is_array(given) else []
+
+
+def _role(version: int, payload: dict[str, Any], organization: str, repository: str) -> str:
+    kind, body = payload["tasks_for"], payload["body"]
     if kind == "github-push":
-        ref = str(event.get("ref"))
-        if ref.startswith("refs/tags/"):
-            return f"{prefix}:tag:{ref.removeprefix('refs/tags/')}"
-        return f"{prefix}:branch:{ref.removeprefix('refs/heads/')}"
-    if kind == "github-release":
-        return f"{prefix}:release:{action}"
-    return f"{prefix}:{kind.removeprefix('github-')}"
+        ref = body["ref"]
+        tag = ref.startswith("refs/tags/")
+        event = f"tag:{ref.removeprefix('refs/tags/')}" if tag else f"branch:{ref.removeprefix('refs/heads/')}"
+    elif kind == "github-release" and version == 1:
+        event = f"release:{body.get('action')}"
+    else:
+        event = kind.removeprefix("github-")
+    return f"assume:repo:github.com/{organization}/{repository}:{event}"
 
 
-def _merged(event: Any, overrides: Any) -> Any:
-    """Return an event with others' values put over its own, object by object."""
-    if not is_object(event) or not is_object(overrides):
-        return overrides
-    changed = {name: _merged(event[name], value) if name in event else value for name, value in overrides.items()}
-    return {**event, **changed}
+# Version 0
 
 
-def _event(fake_event: dict[str, Any], organization: str, repository: str, now: datetime) -> dict[str, Any]:
-    """Return an event as GitHub tells of it, as far as such files look at one."""
-    url = f"https://github.com/{organization}/{repository}"
-    owner = {"login": organization, "id": 1, "type": "Organization", "html_url": f"https://github.com/{organization}"}
-    user = {"login": "octocat", "id": 2, "type": "User", "html_url": "https://github.com/octocat"}
-    repo: dict[str, Any] = {
-        "id": 3,
-        "name": repository,
-        "full_name": f"{organization}/{repository}",
-        "owner": {**owner, "name": organization},
-        "private": False,
-        "fork": False,
-        "default_branch": "main",
-        "html_url": url,
-        "url": url,
-        "clone_url": f"{url}.git",
-        "git_url": f"git://github.com/{organization}/{repository}.git",
-        "ssh_url": f"git@github.com:{organization}/{repository}.git",
+def _chosen(template: dict[str, Any], payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tasks that a file of version 0 has for an event, with what it leaves out."""
+    details = payload["details"]
+    return [
+        {**_VERSION_0_DEFAULTS, **_with_environment(task, details)}
+        for task in template["tasks"]
+        if _concerns(task.get("extra", {}).get("github", {}), details)
+    ]
+
+
+def _concerns(wanted: dict[str, Any], details: dict[str, Any]) -> bool:
+    """Return whether a task, by its `extra.github`, is one for an event."""
+    if "branches" in wanted and "excludeBranches" in wanted:
+        raise ApiError("InputError", "a task cannot have both `branches` and `excludeBranches`: remove one")
+    event, branch = details["event.type"], details.get("event.base.repo.branch")
+    if not any(event.startswith(each.rstrip("*")) for each in wanted.get("events", [])):
+        return False
+    return event != "push" or (
+        branch in wanted.get("branches", [branch]) and branch not in wanted.get("excludeBranches", [])
+    )
+
+
+def _with_environment(task: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+    if task["extra"]["github"].get("env") is not True:
+        return task
+    names = {name: name.removeprefix("event.").replace(".", "_").upper() for name in details}
+    names["event.type"] = "EVENT"
+    variables = {f"GITHUB_{names[name]}": value for name, value in details.items()}
+    payload = task["payload"]
+    own = payload.get("env", {})
+    return {**task, "payload": {**payload, "env": {**(own if is_object(own) else {}), **variables}}}
+
+
+def _parameters(payload: dict[str, Any], organization: str, repository: str, now: datetime) -> dict[str, Any]:
+    return {
+        **payload["details"],
+        **_VERSION_0_WORKERS,
+        "organization": organization,
+        "repository": repository,
+        "timestamp": int(now.timestamp() * 1000),
+        "now": to_wire(now),
+        "$fromNow": to_wire(now),
     }
-    common: dict[str, Any] = {"repository": repo, "organization": owner, "sender": user, "installation": {"id": 4}}
-    kind = fake_event["type"]
-    date = to_wire(now)
-    if kind == "github-push":
-        author = {"name": "octocat", "email": "octocat@example.com", "username": "octocat"}
-        commit: dict[str, Any] = {
-            "id": _SHA,
-            "message": "A commit",
-            "timestamp": date,
-            "url": f"{url}/commit/{_SHA}",
-            "author": author,
-            "committer": author,
-            "added": [],
-            "removed": [],
-            "modified": [],
-        }
-        return {
-            **common,
-            "ref": "refs/heads/main",
-            "base_ref": None,
-            "before": "0" * 40,
-            "after": _SHA,
-            "created": False,
-            "deleted": False,
-            "forced": False,
-            "compare": f"{url}/compare/main",
-            "commits": [commit],
-            "head_commit": copy.deepcopy(commit),
-            "pusher": {"name": "octocat", "email": "octocat@example.com"},
-        }
-    issue: dict[str, Any] = {"number": 1, "title": "A change", "body": "", "state": "open", "user": user,
-                             "html_url": f"{url}/pull/1", "labels": [], "assignees": []}  # fmt: skip
-    common["action"] = fake_event["action"]
-    if kind in ("github-pull-request", "github-pull-request-untrusted"):
-        head = {"ref": "change", "sha": _SHA, "label": f"{organization}:change", "user": user, "repo": repo}
-        base = {"ref": "main", "sha": "f" * 40, "label": f"{organization}:main", "user": owner, "repo": repo}
-        pull = {**issue, "id": 5, "head": head, "base": base, "draft": False, "merged": False, "created_at": date,
-                "updated_at": date, "author_association": "MEMBER"}  # fmt: skip
-        return {**common, "number": 1, "pull_request": pull}
-    if kind == "github-release":
-        release: dict[str, Any] = {
-            "id": 6,
-            "tag_name": "v1.0",
-            "target_commitish": "main",
-            "name": "v1.0",
-            "body": "",
-            "draft": False,
-            "prerelease": False,
-            "created_at": date,
-            "published_at": date,
-            "author": user,
-            "html_url": f"{url}/releases/tag/v1.0",
-            "assets": [],
-        }
-        return {**common, "release": release}
-    comment = {"id": 7, "body": "/taskcluster test", "user": user, "html_url": f"{url}/pull/1#issuecomment-7",
-               "created_at": date, "updated_at": date, "author_association": "MEMBER"}  # fmt: skip
-    return {**common, "issue": {**issue, "pull_request": {"html_url": f"{url}/pull/1"}}, "comment": comment,
-            "taskcluster_comment": "test"}  # fmt: skip
+
+
+def _substituted(value: Any, parameters: dict[str, Any]) -> Any:
+    """Return a value with the parameters in its strings and keys replaced; unknown ones stay."""
+    if is_object(value):
+        return {str(_substituted(name, parameters)): _substituted(member, parameters) for name, member in value.items()}
+    if is_array(value):
+        return [_substituted(item, parameters) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def parameter(match: re.Match[str]) -> Any:
+        if match[2] is None:
+            return parameters.get(match[3], match[0])
+        try:
+            return templates.render({"$fromNow": match[1]}, {"now": parameters["now"]})
+        except templates.TemplateError as error:
+            raise ApiError("InputError", f".taskcluster.yml: {match[0]}: {error}") from None
+
+    only = _PARAMETER.fullmatch(value)
+    return parameter(only) if only else _PARAMETER.sub(lambda match: str(parameter(match)), value)

@@ -15,12 +15,14 @@ from ...pages import Page
 from ...validation import Schemas
 from . import badge as badges
 from .builds import Builder
+from .fake_events import fake_event
 from .rendering import render
 from .state import Github, sanitized
-from .webhooks import check_signature, publication
+from .webhooks import check_signature, described, publication
 
 __all__ = ["handlers"]
 
+_FAKE_DELIVERY = "00000000-0000-0000-0000-000000000000"
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -105,9 +107,12 @@ def handlers(
         return {}
 
     async def renderTaskclusterYml(call: Call) -> dict[str, Any]:
-        given = call.payload
+        given, fake = call.payload, call.payload["fakeEvent"]
         organization, name = given.get("organization", "taskcluster"), given.get("repository", "testing-repository")
-        return render(given["body"], given["fakeEvent"], organization, name, root_url, call.now)
+        kind, event = fake_event(fake, organization, name, call.now)
+        payload = {**described(kind, _FAKE_DELIVERY, event).payload, "tasks_for": fake["type"]}
+        rendered = render(given["body"], payload, organization, name, root_url, call.now)
+        return {key: rendered[key] for key in ("tasks", "scopes")}
 
     async def githubWebHookConsumer(call: Call) -> Reply:
         headers = call.request.headers
@@ -121,8 +126,7 @@ def handlers(
             if errors:
                 raise ApiError("InputError", "\n".join(["The event cannot be published:", *errors]))
             events.publish("github", found.exchange, found.payload, **found.words)
-            named = call.payload["repository"]
-            await builder.build(found, named["owner"]["login"], named["name"])
+            await builder.build(found)
         return Reply(204)
 
     return {
@@ -133,11 +137,11 @@ def handlers(
         "latest": latest,
         "createStatus": createStatus,
         "createComment": createComment,
-        "renderTaskclusterYml": Partial(renderTaskclusterYml, "only files of version 1"),
+        "renderTaskclusterYml": renderTaskclusterYml,
         "githubWebHookConsumer": Partial(
             githubWebHookConsumer,
-            "tasks are made by the file that a repository was added with, of version 1; comments on issues are refused,"
-            " check runs are not repeated, and earlier builds of a branch are not cancelled",
+            "tasks are created from the file that a repository was added with; comments are ignored, check runs are not"
+            " repeated, and earlier builds of a branch are not cancelled",
         ),
     }
 

@@ -13,20 +13,24 @@ from ...encoding import is_object
 from ...errors import ApiError
 from .state import sanitized
 
-__all__ = ["Publication", "check_signature", "publication"]
+__all__ = ["Publication", "check_signature", "described", "publication"]
 
 _ACTION = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_SKIP = re.compile(r"\[(?:skip ci|ci skip)\]", re.IGNORECASE)
+_PUBLISHED = ("push", "pull_request", "release", "check_run")
 _DIGESTS = {"x-hub-signature-256": "sha256", "x-hub-signature": "sha1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message that is to be published."""
+    """The message about an event, and the repository by the names that GitHub has."""
 
     exchange: str
     schema: str
     payload: dict[str, Any]
     words: dict[str, str]
+    organization: str
+    repository: str
 
 
 def check_signature(secret: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -48,102 +52,179 @@ def check_signature(secret: str, headers: Mapping[str, str], body: bytes) -> Non
 
 
 def publication(headers: Mapping[str, str], body: dict[str, Any]) -> Publication | None:
-    """Return what is to be published of a delivery; None where there is nothing to say.
+    """Return what to publish of a delivery, or None if there is nothing to build.
 
     Args:
         headers: Of the request.
         body: The event.
 
     Raises:
-        ApiError: The headers do not tell the event (MalformedPayload), the event lacks something, or is of a kind that
-            is not taken (InputError).
+        ApiError: A header is missing (MalformedPayload), or a key of the event is (InputError).
     """
     kind, delivery = headers.get("x-github-event"), headers.get("x-github-delivery")
     if not kind or not delivery:
         raise ApiError("MalformedPayload", "Request missing X-GitHub-Event or X-GitHub-Delivery header")
-    if kind == "ping":
+    # GitHub reports deliveries that are not accepted as failures to the owners of the repository.
+    if kind not in _PUBLISHED or _is_skipped(kind, body):
         return None
+    return described(kind, delivery, body)
+
+
+def described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
+    """Return an event as a message.
+
+    Args:
+        kind: What GitHub calls the event: `push`, `pull_request`, `release`, `issue_comment` or `check_run`.
+        delivery: The id of its delivery, a UUID.
+        body: The event.
+
+    Raises:
+        ApiError: A key of the event is missing (InputError).
+    """
     try:
-        return _publication(kind, delivery, body)
+        return _described(kind, delivery, body)
     except _Lacking as lacking:
         raise ApiError("InputError", f"the {kind} event has no {lacking}") from None
 
 
-def _publication(kind: str, delivery: str, body: dict[str, Any]) -> Publication | None:
-    common: dict[str, Any] = {
+def _is_skipped(kind: str, body: dict[str, Any]) -> bool:
+    if kind == "push":
+        # Nothing can be built of a branch or tag that was deleted.
+        return body.get("deleted") is True or _says_skip(_found(body, ("head_commit", "message")))
+    if kind == "pull_request":
+        return _says_skip(_found(body, ("pull_request", "title")))
+    return kind == "check_run" and body.get("action") != "rerequested"
+
+
+def _says_skip(text: Any) -> bool:
+    return isinstance(text, str) and _SKIP.search(text) is not None
+
+
+def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
+    # Some events of GitHub Enterprise have owners without `login`.
+    login = _found(body, ("repository", "owner", "login"))
+    organization = login if isinstance(login, str) and login else _text(body, "repository", "owner", "name")
+    repository = _text(body, "repository", "name")
+    words = {"organization": sanitized(organization), "repository": sanitized(repository)}
+    if kind in ("pull_request", "issue_comment"):
+        action = _text(body, "action")
+        if not _ACTION.fullmatch(action):
+            raise ApiError("InputError", f"action must be lower-case letters and `_`, not {action[:40]!r}")
+        words["action"] = action
+    exchange, schema, own = {
+        "push": ("push", "push", _push),
+        "pull_request": ("pullRequest", "pull-request", _pull_request),
+        "issue_comment": ("pullRequest", "pull-request", _comment),
+        "release": ("release", "release", _release),
+        "check_run": ("rerun", "rerun", _rerun),
+    }[kind]
+    payload = {
         "version": 1,
-        "organization": sanitized(_text(body, "repository", "owner", "login")),
-        "repository": sanitized(_text(body, "repository", "name")),
+        **words,
         "installationId": _whole(body, "installation", "id"),
         "eventId": delivery,
         "body": body,
+        **own(body),
     }
-    words = {"organization": common["organization"], "repository": common["repository"]}
-    if kind == "push":
-        ref = _text(body, "ref")
-        # Of a branch that is no more there is nothing to build.
-        if body.get("deleted") is True:
-            return None
-        branch = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        payload = {**common, "tasks_for": "github-push", "branch": branch, "details": _push_details(body)}
-        return Publication("push", "github/v1/github-push-message.json", payload, words)
-    if kind == "pull_request":
-        action = _text(body, "action")
-        if not _ACTION.fullmatch(action):
-            raise ApiError("InputError", f"{action[:40]!r} is no action of a pull request")
-        payload = {
-            **common,
-            "action": action,
-            "tasks_for": "github-pull-request",
-            "branch": _text(body, "pull_request", "head", "ref"),
-            "details": _pull_request_details(body),
-        }
-        schema = "github/v1/github-pull-request-message.json"
-        return Publication("pullRequest", schema, payload, {**words, "action": action})
-    if kind == "release":
-        branch = _text(body, "release", "target_commitish")
-        details = {
-            "event.type": "release",
-            "event.head.ref": f"refs/tags/{_text(body, 'release', 'tag_name')}",
-            "event.head.user.login": _text(body, "sender", "login"),
-        }
-        payload = {**common, "tasks_for": "github-release", "branch": branch, "details": details}
-        return Publication("release", "github/v1/github-release-message.json", payload, words)
-    if kind == "check_run":
-        if body.get("action") != "rerequested":
-            return None
-        payload = {
-            **common,
-            "tasks_for": "github-check-run",
-            "checkRunId": _whole(body, "check_run", "id"),
-            "checkSuiteId": _whole(body, "check_run", "check_suite", "id"),
-        }
-        return Publication("rerun", "github/v1/github-rerun-message.json", payload, words)
-    raise ApiError("InputError", f"No publisher available for X-GitHub-Event: {kind}")
+    return Publication(exchange, f"github/v1/github-{schema}-message.json", payload, words, organization, repository)
+
+
+def _push(body: dict[str, Any]) -> dict[str, Any]:
+    branch = _text(body, "ref").removeprefix("refs/heads/").removeprefix("refs/tags/")
+    return {"tasks_for": "github-push", "branch": branch, "details": _push_details(body)}
+
+
+def _pull_request(body: dict[str, Any]) -> dict[str, Any]:
+    branch = _text(body, "pull_request", "head", "ref")
+    return {"tasks_for": "github-pull-request", "branch": branch, "details": _pull_request_details(body)}
+
+
+def _comment(body: dict[str, Any]) -> dict[str, Any]:
+    branch = _text(body, "repository", "default_branch")
+    return {"tasks_for": "github-issue-comment", "branch": branch, "details": _comment_details(body)}
+
+
+def _release(body: dict[str, Any]) -> dict[str, Any]:
+    branch = _text(body, "release", "target_commitish")
+    return {"tasks_for": "github-release", "branch": branch, "details": _release_details(body)}
+
+
+def _rerun(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tasks_for": "github-check-run",
+        "checkRunId": _whole(body, "check_run", "id"),
+        "checkSuiteId": _whole(body, "check_run", "check_suite", "id"),
+    }
 
 
 def _push_details(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "event.type": "push",
-        "event.base.repo.branch": _text(body, "ref").removeprefix("refs/heads/"),
-        "event.head.repo.branch": _text(body, "ref").removeprefix("refs/heads/"),
-        "event.head.user.login": _text(body, "sender", "login"),
-        "event.head.ref": _text(body, "ref"),
+    ref, login = _text(body, "ref"), _text(body, "sender", "login")
+    details = {
+        "event.head.user.login": login,
+        "event.head.user.email": _email(body, login),
+        "event.head.ref": ref,
         "event.base.sha": _text(body, "before"),
         "event.head.sha": _text(body, "after"),
+        **_repository_details("head", _found(body, ("repository",))),
     }
+    if ref.startswith("refs/tags/"):
+        return {"event.type": "tag", "event.head.tag": ref.removeprefix("refs/tags/"), **details}
+    branch = ref.removeprefix("refs/heads/")
+    branches = {"event.base.repo.branch": branch, "event.head.repo.branch": branch, "event.base.ref": ref}
+    return {"event.type": "push", **branches, **details}
 
 
 def _pull_request_details(body: dict[str, Any]) -> dict[str, Any]:
+    login = _text(body, "pull_request", "head", "user", "login")
     details: dict[str, Any] = {
         "event.type": f"pull_request.{_text(body, 'action')}",
         "event.pullNumber": _whole(body, "number"),
-        "event.head.user.login": _text(body, "pull_request", "head", "user", "login"),
+        "event.head.user.login": login,
+        "event.head.user.email": _email({}, login),
     }
+    base_user = _found(body, ("pull_request", "base", "user", "login"))
+    if isinstance(base_user, str):
+        details["event.base.user.login"] = base_user
     for side in ("base", "head"):
-        details[f"event.{side}.repo.branch"] = _text(body, "pull_request", side, "ref")
+        branch = _text(body, "pull_request", side, "ref")
+        details[f"event.{side}.repo.branch"] = branch
+        details[f"event.{side}.ref"] = f"refs/heads/{branch}"
         details[f"event.{side}.sha"] = _text(body, "pull_request", side, "sha")
+        details |= _repository_details(side, _found(body, ("pull_request", side, "repo")))
     return details
+
+
+def _release_details(body: dict[str, Any]) -> dict[str, Any]:
+    login, tag = _text(body, "sender", "login"), _text(body, "release", "tag_name")
+    return {
+        "event.type": "release",
+        "event.base.repo.branch": _text(body, "release", "target_commitish"),
+        "event.head.ref": f"refs/tags/{tag}",
+        "event.head.user.login": login,
+        "event.head.user.email": _email({}, login),
+        "event.version": tag,
+        **_repository_details("head", _found(body, ("repository",))),
+    }
+
+
+def _comment_details(body: dict[str, Any]) -> dict[str, Any]:
+    login = _text(body, "sender", "login")
+    return {
+        "event.type": f"issue_comment.{_text(body, 'action')}",
+        "event.pullNumber": _whole(body, "issue", "number"),
+        "event.head.user.login": login,
+        "event.head.user.email": _email({}, login),
+    }
+
+
+def _repository_details(side: str, repository: Any) -> dict[str, str]:
+    found = {"name": _found(repository, ("name",)), "url": _found(repository, ("clone_url",))}
+    return {f"event.{side}.repo.{key}": value for key, value in found.items() if isinstance(value, str)}
+
+
+def _email(body: dict[str, Any], login: str) -> str:
+    found = _found(body, ("head_commit", "author", "email"))
+    return found if isinstance(found, str) and found else f"{login.removesuffix('[bot]')}@users.noreply.github.com"
 
 
 class _Lacking(Exception):
