@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Answer", "Proxy", "Received", "Server", "closed_port", "respond"]
+__all__ = ["Answer", "Late", "Proxy", "Received", "Server", "closed_port", "respond"]
 
 PATIENCE = 60.0
 """Seconds after which something that never happens fails the test that waits for it."""
@@ -43,6 +43,20 @@ class Received:
 
 
 @dataclass(frozen=True)
+class Late:
+    """Bytes that are sent when the test says so."""
+
+    raw: bytes
+    wanted: threading.Event = field(default_factory=threading.Event)
+    sent: threading.Event = field(default_factory=threading.Event)
+
+    def send(self) -> None:
+        """Have them sent now."""
+        self.wanted.set()
+        assert self.sent.wait(PATIENCE)
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the server does about one request."""
 
@@ -54,6 +68,10 @@ class Answer:
     """After what of the request: all of it, its head, or nothing."""
     gate: threading.Event | None = field(default=None, compare=False)
     """Waited for before anything is sent."""
+    more: tuple[bytes, ...] = ()
+    """Sent after `raw`, with a pause before each, so that they probably arrive one by one."""
+    late: Late | None = field(default=None, compare=False)
+    """Sent after all else."""
 
 
 def respond(
@@ -218,6 +236,13 @@ class Server(_Listener):
         if answer.gate is not None:
             assert answer.gate.wait(PATIENCE)
         stream.sendall(answer.raw)
+        for piece in answer.more:
+            threading.Event().wait(0.01)
+            stream.sendall(piece)
+        if answer.late is not None:
+            assert answer.late.wanted.wait(PATIENCE)
+            stream.sendall(answer.late.raw)
+            answer.late.sent.set()
         if answer.then == "keep":
             return True
         self._leave(stream, answer)

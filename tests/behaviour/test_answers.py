@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
 
-from taskcluster.exceptions import TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
 from .drive import Drive
 from .server import Answer, Server, respond
@@ -132,3 +135,50 @@ def test_cookies_of_the_server_are_not_sent_back_by_own_sessions(drive: Drive, s
     client.task(TASK)
     client.task(TASK)
     assert "cookie" not in server.last.headers
+
+
+@functools.lru_cache
+def encoded(kind: str, size: int) -> bytes:
+    """Return a JSON string of about `size` bytes, encoded."""
+    body = b'"%s"' % (b"a" * size)
+    for name in filter(None, kind.split(", ")):
+        body = zlib.compress(body)[2:-4] if name == "raw" else zlib.compress(body, wbits=31 if name == "gzip" else 15)
+    return body
+
+
+KINDS = ["", "gzip", "deflate", "raw", "gzip, gzip", "deflate, gzip"]
+
+
+def compressed(kind: str, size: int, *, chunked: bool) -> Answer:
+    body = encoded(kind, size)
+    headers = {"Content-Encoding": kind.replace("raw", "deflate"), "Content-Type": "application/json"}
+    if not chunked:
+        return respond(200, body, headers)
+    head = respond(200, b"", headers).raw.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    return Answer(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("chunked", "given"),
+    [(False, False), (True, False), (False, True)],
+    ids=["own session", "chunked", "given session"],
+)
+def test_raises_when_a_response_is_too_large(
+    drive: Drive, server: Server, kind: str, chunked: bool, given: bool
+) -> None:
+    limit = 100_000
+    client = drive.client(session=drive.session() if given else None, maxResponseSize=limit)
+    server.script(compressed(kind, limit - 2, chunked=chunked))
+    assert client.task(TASK) == "a" * (limit - 2)
+    server.script(compressed(kind, 24 * 2**20 if kind else limit - 1, chunked=chunked))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TaskclusterFailure, match="maxResponseSize") as caught:
+            client.task(TASK)
+        assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert type(caught.value) is TaskclusterFailure
+    assert len(server.received) == 2
+    assert client.task(TASK) == {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -269,3 +271,53 @@ def test_a_cancelled_wait_between_attempts_ends_the_call(server: Server, monkeyp
     asyncio.run(main())
     assert len(server.received) == 1
     server.wait_until(lambda: server.open == 0)
+
+
+_INTERRUPTIBLE = ("/queue.py", "/threading.py", "/urllib3/", "/taskcluster/transport/", "/http/client.py")
+
+
+# A connection that was just taken out of the pool is left to garbage collection.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_stays_usable_after_an_interrupt_at_any_point(server: Server) -> None:
+    queue = taskcluster.Queue({"rootUrl": server.root_url, "timeout": PATIENCE, "maxRetries": 0})
+
+    def interrupt_after(steps: int) -> bool:
+        """Call, and interrupt the call where so many lines are done; return whether it took so many."""
+        left = steps
+
+        def trace(frame: Any, event: str, arg: Any) -> Any:
+            nonlocal left
+            if not any(part in frame.f_code.co_filename for part in _INTERRUPTIBLE):
+                return None
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            queue.task("interrupted")
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    done: list[int] = []
+
+    def work() -> None:
+        queue.task("first")
+        steps = 1
+        while interrupt_after(steps):
+            server.script(respond(200, {"steps": steps}))
+            assert queue.task("next") == {"steps": steps}
+            done.append(steps)
+            steps += 1
+
+    # A lock that stays locked would hang this thread.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10 * PATIENCE)
+    assert not thread.is_alive(), f"hangs after an interrupt at step {len(done) + 1}"
+    assert len(done) > 100
+    queue.close()

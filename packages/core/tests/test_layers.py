@@ -18,6 +18,7 @@ LAYERS: list[set[str]] = [
     {
         "arguments",
         "credentials",
+        "decompression",
         "encodings",
         "exchanges",
         "hawk",

@@ -27,6 +27,7 @@ def test_the_defaults() -> None:
         "delayFactor": 0.1,
         "randomizationFactor": 0.25,
         "maxDelay": 30.0,
+        "maxResponseSize": 2**30,
     }
     assert isinstance(options, dict)
 
@@ -42,7 +43,7 @@ def test_options_of_options_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["maxRetries", "signedUrlExpiration", "delayFactor", "randomizationFactor", "maxDelay"]
+    "name", ["maxRetries", "signedUrlExpiration", "delayFactor", "randomizationFactor", "maxDelay", "maxResponseSize"]
 )
 def test_none_for_an_option_with_a_default_means_the_default(name: str) -> None:
     assert Options({"rootUrl": ROOT, name: None})[name] == Options(rootUrl=ROOT)[name]
@@ -265,7 +266,14 @@ def test_credentials_under_other_names_are_told_instead_of_calling_anonymously()
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("maxRetries", "5"), ("maxRetries", 1.5), ("maxRetries", -1), ("maxDelay", "x"), ("signedUrlExpiration", -1)]
+    [
+        ("maxRetries", "5"),
+        ("maxRetries", 1.5),
+        ("maxRetries", -1),
+        ("maxDelay", "x"),
+        ("maxResponseSize", 1.5),
+        ("signedUrlExpiration", -1),
+    ]
     + [(name, value) for name in ("delayFactor", "maxDelay") for value in (float("nan"), float("inf"), 10**400)]
     + [("randomizationFactor", value) for value in (-0.1, 1.1, float("nan"))],
 )

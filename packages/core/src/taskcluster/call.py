@@ -44,6 +44,8 @@ class Settings(NamedTuple):
     policy: Policy
     timeout: tuple[float, float] | None
     """As in `Request`."""
+    max_response_size: int
+    """As in `Request`."""
     check: Callable[[Method, bytes], object] | None = None
     """Raises TaskclusterFailure where a method's payload, written as JSON, is wrong; None leaves that to the server."""
 
@@ -76,6 +78,7 @@ class Settings(NamedTuple):
             signer,
             Policy(options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]),
             None if timeout is None and given_session else timeouts(timeout),
+            options["maxResponseSize"],
             check,
         )
 
@@ -109,7 +112,7 @@ class Call(NamedTuple):
 
     def request(self, surroundings: Surroundings) -> Request:
         """Return the request of the next attempt, signed afresh."""
-        endpoint, signer, _, timeout, _ = self.settings
+        endpoint, signer, _, timeout, max_response_size, _ = self.settings
         verb = self.method.verb
         headers = {} if self.body is None else {"Content-Type": "application/json"}
         if signer is not None:
@@ -123,7 +126,7 @@ class Call(NamedTuple):
                 now,
                 surroundings.nonce(),
             )
-        return Request(verb, endpoint.prefix + self.target, headers, self.body, timeout)
+        return Request(verb, endpoint.prefix + self.target, headers, self.body, timeout, max_response_size)
 
     def __repr__(self) -> str:
         return f"{self.service}.{self.method.name}"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .options import MAX_RESPONSE_SIZE
+
 __all__ = ["Deliver", "Effect", "Request", "RequestEvent", "Response", "Sleep"]
 
 
@@ -18,6 +20,8 @@ class Request(NamedTuple):
     body: bytes | None
     timeout: tuple[float, float] | None
     """Connect and read time-out in seconds; None leaves it to the session."""
+    max_response_size: int = MAX_RESPONSE_SIZE
+    """Bytes that the response's body may have when it is read as a whole, decompressed."""
 
     def __repr__(self) -> str:
         # Headers and body hold what no log may.

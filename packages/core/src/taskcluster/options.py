@@ -17,6 +17,7 @@ from .suggestions import did_you_mean
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "MAX_RESPONSE_SIZE",
     "Credentials",
     "EventsOptions",
     "Options",
@@ -28,12 +29,16 @@ __all__ = [
 DEFAULT_TIMEOUT = (30.0, 60.0)
 """Connect and read time-outs in seconds. claimWork is answered after up to 20 s of silence."""
 
+MAX_RESPONSE_SIZE = 2**30
+"""Bytes that the body of a call's response may have, when decompressed."""
+
 _DEFAULTS: dict[str, Any] = {
     "maxRetries": 5,
     "signedUrlExpiration": 900,
     "delayFactor": 0.1,
     "randomizationFactor": 0.25,
     "maxDelay": 30.0,
+    "maxResponseSize": MAX_RESPONSE_SIZE,
 }
 _KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", *_DEFAULTS})
 _BOOL_OR_NONE = (bool, type(None))
@@ -81,8 +86,8 @@ class Options(ClientOptions):
 
     The names: `rootUrl` (required), `credentials`, `authorizedScopes`, `maxRetries`, `signedUrlExpiration` (seconds),
     `timeout` (seconds, one number or connect and read), `delayFactor` and `maxDelay` (seconds),
-    `randomizationFactor`, `userAgentSuffix`, `validate` (check payloads against the API's schemas before sending; where
-    it is left out, TASKCLUSTER_VALIDATE=1 says so).
+    `randomizationFactor`, `maxResponseSize` (bytes of a response when decompressed), `userAgentSuffix`, `validate`
+    (check payloads against the API's schemas before sending; defaults to whether TASKCLUSTER_VALIDATE=1 is set).
 
     Raises:
         TaskclusterFailure: An option is unknown, missing or malformed.
@@ -192,11 +197,12 @@ def timeouts(timeout: Any) -> tuple[float, float]:
 
 
 def _check_number(name: str, value: Any) -> None:
-    wanted = int if name == "maxRetries" else (int, float)
+    wanted = int if name in ("maxRetries", "maxResponseSize") else (int, float)
     # Above 1 it would randomize delays to less than none.
     largest = 1 if name == "randomizationFactor" else _LARGEST
     if not isinstance(value, wanted) or not 0 <= value <= largest:
-        what = {"maxRetries": "a whole number, not negative", "randomizationFactor": "a number from 0 to 1"}
+        whole = "a whole number, not negative"
+        what = {"maxRetries": whole, "maxResponseSize": whole, "randomizationFactor": "a number from 0 to 1"}
         raise TaskclusterFailure(
             f"the option {name} must be {what.get(name, 'a finite number, not negative')}: {value!r}"
         )

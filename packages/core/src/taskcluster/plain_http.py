@@ -44,16 +44,22 @@ def makeSingleHttpRequest(
         session: A session to send over.
 
     Raises:
-        requests.RequestException: There was no answer.
+        requests.RequestException: There was no answer, or an interim one that requests took for it.
     """
     import requests
 
     from .options import DEFAULT_TIMEOUT
 
     send = session.request if session is not None else requests.request
-    return send(
+    response = send(
         method.upper(), url, data=payload, headers=dict(headers or {}), allow_redirects=False, timeout=DEFAULT_TIMEOUT
     )
+    if response.status_code in range(100, 200):
+        if session is not None:
+            # The final response will arrive on one of its connections; the session stays usable.
+            session.close()
+        raise requests.ConnectionError(f"the server sent the interim status {response.status_code} for the response")
+    return response
 
 
 def makeHttpRequest(

@@ -6,11 +6,16 @@ import asyncio
 from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
-from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut, environment_arguments
+from taskcluster.transport.aiohttp import (
+    ConnectionFailed,
+    ConnectionTimedOut,
+    environment_arguments,
+    own_session,
+    request_over,
+)
 
 __all__ = ["AsyncStream"]
 
@@ -19,8 +24,7 @@ class AsyncStream:
     """One answer at a time."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._session = own_session(
             # The target of a redirect may be signed, byte for byte.
             requote_redirect_url=False,
         )
@@ -38,8 +42,10 @@ class AsyncStream:
         self._host = urlsplit(url).hostname
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEFAULT_TIMEOUT[0], sock_read=silence)
         try:
-            response = self._response = await self._session.get(
-                URL(url, encoded=True),
+            response = self._response = await request_over(
+                self._session,
+                "GET",
+                url,
                 headers={"User-Agent": user_agent},
                 timeout=timeout,
                 **environment_arguments(url),

@@ -12,7 +12,7 @@ import urllib3.exceptions
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
-from taskcluster.transport.requests import environment_arguments
+from taskcluster.transport.requests import Adapter, environment_arguments
 
 __all__ = ["Stream"]
 
@@ -25,6 +25,8 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.auth = lambda request: request
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter())
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         return {**environment_arguments(str(url)), "stream": stream}

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, BinaryIO, Protocol, cast
 
+from taskcluster.decompression import Inflater
 from taskcluster.exceptions import TaskclusterFailure
 
 from .hashing import Digests, Lanes
@@ -37,9 +38,6 @@ __all__ = [
 
 CHUNK = 1024 * 1024
 """Bytes that a reader is asked for, and decoded, at a time."""
-
-_ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
-"""What is decoded, by zlib's name for it."""
 
 
 class Reader(Protocol):
@@ -148,11 +146,14 @@ class Sink:
         """Bytes off the wire."""
         self.failure: BaseException | None = None
         """What the writer raised, or who is told of progress; it gets out, even where it looks like a broken body."""
-        self._decoder: Any = None
+        self._decoder: Inflater | None = None
         if encoding not in ("", "identity"):
-            if encoding not in _ENCODINGS:
-                raise TaskclusterFailure(f"what is stored is encoded as {encoding!r}, which cannot be decoded here")
-            self._decoder = zlib.decompressobj(_ENCODINGS[encoding])
+            try:
+                self._decoder = Inflater(encoding, CHUNK)
+            except KeyError:
+                raise TaskclusterFailure(
+                    f"what is stored is encoded as {encoding!r}, which cannot be decoded here"
+                ) from None
 
     def pieces(self, data: bytes, lanes: Lanes) -> Iterator[bytes]:
         """Yield what is to be written for bytes off the wire, hashed or being hashed.
@@ -161,7 +162,7 @@ class Sink:
             TaskclusterFailure: They are not encoded as was said.
         """
         self.received += len(data)
-        for piece in [data] if self._decoder is None else self._decoded(data):
+        for piece in [data] if self._decoder is None else self._decoded(self._decoder, data):
             self.digests.update(piece, lanes)
             yield piece
 
@@ -170,20 +171,11 @@ class Sink:
         if self._decoder is not None and not self._decoder.eof and self.received:
             raise TaskclusterFailure(f"the stored data ends in the middle of its {self.encoding} encoding")
 
-    def _decoded(self, data: bytes) -> Iterator[bytes]:
-        # In pieces of a limited size: a few bytes can stand for gigabytes.
-        while True:
-            if self._decoder.eof and data:
-                self._decoder = zlib.decompressobj(_ENCODINGS[self.encoding])
-            try:
-                piece = self._decoder.decompress(data, CHUNK)
-            except zlib.error as exc:
-                raise TaskclusterFailure(f"the stored data is not {self.encoding}, as it is said to be: {exc}") from exc
-            data = self._decoder.unconsumed_tail or self._decoder.unused_data
-            if piece:
-                yield piece
-            if not data and len(piece) < CHUNK:
-                return
+    def _decoded(self, decoder: Inflater, data: bytes) -> Iterator[bytes]:
+        try:
+            yield from decoder.pieces(data)
+        except zlib.error as exc:
+            raise TaskclusterFailure(f"the stored data is not {self.encoding}, as it is said to be: {exc}") from exc
 
 
 class BufferReader:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
+import select
+import zlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
 
 from .. import messages
+from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
+from ..shapes import is_mapping
 from .deadlines import Deadlines
 from .environment import proxy_for, snapshot, trust
 
@@ -24,7 +30,11 @@ __all__ = [
     "ServerFailure",
     "environment_arguments",
     "own_session",
+    "request_over",
 ]
+
+_MOST_INTERIM = 100
+"""Interim responses before one response; a server may send them for ever."""
 
 
 # aiohttp's `code` is a deprecated name of `status`; the server's error code goes before it.
@@ -58,15 +68,119 @@ class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
     """A time-out, as asyncio's error too."""
 
 
+class _UnreadBytes(aiohttp.ClientConnectionError):
+    """More arrived on a connection than the response before; nothing was sent over it."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that is not sent over a connection where bytes wait that would be read as its response.
+
+    aiohttp looks for them when a response is over, and bytes may arrive later.
+    """
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        protocol = conn.protocol
+        if protocol is not None:
+            if protocol in _used and _unread([protocol]):
+                conn.close()
+                raise _UnreadBytes("the connection holds unread bytes")
+            _used.add(protocol)
+        return await super().send(conn)
+
+
+_used: WeakSet[Any] = WeakSet()
+"""The connections of our own sessions that a request was sent over."""
+
+
+def _unread(protocols: list[Any]) -> list[Any]:
+    """Return those connections, of some that are idle, on which something arrived or which the server closed."""
+    found = [protocol for protocol in protocols if protocol.should_close]
+    if hasattr(select, "poll"):
+        # What arrived while the event loop was not running is known to the socket only.
+        poll = select.poll()
+        open_ones: dict[int, Any] = {}
+        for protocol in protocols:
+            sock = None if protocol.transport is None else protocol.transport.get_extra_info("socket")
+            if sock is not None and sock.fileno() >= 0:
+                open_ones[sock.fileno()] = protocol
+                poll.register(sock.fileno(), select.POLLIN)
+        found += [open_ones[number] for number, _ in poll.poll(0)]
+    return found
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that stands behind a limited number of interim responses, and after which nothing may follow."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        protocol: Any = connection.protocol
+        read, left = protocol.read, _MOST_INTERIM
+
+        async def counted() -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise aiohttp.ClientConnectionError(f"the server sent {_MOST_INTERIM} interim responses and no other")
+            return await read()
+
+        # aiohttp skips interim responses for ever, and each of them begins the read timeout anew.
+        protocol.read = counted
+        try:
+            response = await super().start(connection)
+        finally:
+            del protocol.read
+        if _announces_body(self.method, response):
+            # If one follows nevertheless, it may arrive with the next request.
+            protocol.close()
+        return response
+
+
+def _announces_body(method: str, response: aiohttp.ClientResponse) -> bool:
+    """Return whether a response that cannot have a body announces one."""
+    if response.status not in (204, 304) and method != "HEAD":
+        return False
+    headers = response.headers
+    return headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in headers
+
+
 def own_session(**arguments: Any) -> aiohttp.ClientSession:
     """Return a session for a client's or a transfer's own requests; takes what aiohttp.ClientSession takes."""
     arguments.setdefault("cookie_jar", aiohttp.DummyCookieJar())
+    arguments |= {"request_class": _Request, "response_class": _Response}
     session = aiohttp.ClientSession(**arguments)
     # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
     # by no observer. It has no public switch for this.
     if hasattr(session, "_retry_connection"):
         session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
     return session
+
+
+async def request_over(
+    session: aiohttp.ClientSession, method: str, url: str, **arguments: Any
+) -> aiohttp.ClientResponse:
+    """Send a request over a session, own or given, and return the response, its body unread.
+
+    Args:
+        session: The session.
+        method: The HTTP verb.
+        url: Sent byte for byte.
+        **arguments: As ClientSession.request has them.
+
+    Raises:
+        aiohttp.ClientError: There was no response, or one that switches to another protocol.
+        asyncio.TimeoutError: There was none in time.
+    """
+    while True:
+        try:
+            response = await session.request(method, URL(url, encoded=True), **arguments)
+        except _UnreadBytes:
+            # Nothing was sent, and of the session's idle connections there is one less.
+            continue
+        if response.status in range(100, 200):
+            response.close()
+            raise aiohttp.ClientConnectionError(
+                f"the server switches to another protocol (status {response.status}), which was not requested"
+            )
+        return response
 
 
 class AiohttpTransport:
@@ -97,15 +211,17 @@ class AiohttpTransport:
             TaskclusterFailure: The session refuses the request.
         """
         timeout, total = self._timeouts(session, request, given=given)
+        if given:
+            _close_unread(session)
         try:
             with nullcontext() if total is None else self._within(total):
                 # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-                response = await session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    **self._arguments(session, request, timeout, given=given),
+                response = await request_over(
+                    session, request.method, request.url, **self._arguments(session, request, timeout, given=given)
                 )
-                body = await response.read()
+                if given and _announces_body(request.method, response):
+                    _close_idle(session, URL(request.url))
+                body = await _content(response, request.max_response_size)
             return messages.Response(response.status, response.headers, body, lambda: response)
         except asyncio.TimeoutError as exc:
             raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
@@ -136,7 +252,7 @@ class AiohttpTransport:
         if body is not None:
             arguments |= {"data": body, "skip_auto_headers": ("Content-Type",)}
         try:
-            return await session.request(request.method, URL(request.url, encoded=True), **arguments)
+            return await request_over(session, request.method, request.url, **arguments)
         # Not chained: the text of aiohttp's exceptions holds the URL, which may be a signed one.
         except asyncio.TimeoutError as exc:
             raise ConnectionTimedOut(_says(request, "timed out", exc), None) from None
@@ -208,6 +324,72 @@ def environment_arguments(url: str) -> dict[str, Any]:
         )
     context = trust() if "https" in (url[:5].lower(), (proxy or "")[:5]) else None
     return {"proxy": proxy} if context is None else {"proxy": proxy, "ssl": context}
+
+
+def _close_unread(session: aiohttp.ClientSession) -> None:
+    """Close the idle connections of a caller's session on which more arrived than responses; see `_Request`."""
+    for protocol in _unread([protocol for connections in _idle(session).values() for protocol, _ in connections]):
+        protocol.close()
+
+
+def _close_idle(session: aiohttp.ClientSession, url: URL) -> None:
+    """Close the idle connections of a caller's session to the server of a URL; see `_Response`."""
+    for key, connections in _idle(session).items():
+        if (key.host, key.port) == (url.raw_host, url.port):
+            for protocol, _ in connections:
+                protocol.close()
+
+
+def _idle(session: aiohttp.ClientSession) -> Mapping[Any, Any]:
+    """Return the connections of a session that nobody uses, by where they lead."""
+    # aiohttp has no public access to them. A mock has none.
+    found: Any = getattr(getattr(session, "connector", None), "_conns", None)
+    return found if is_mapping(found) else {}
+
+
+class _Collecting:
+    """The content of a response, of which `read` returns no more than a limit, decompressed."""
+
+    def __init__(self, content: aiohttp.StreamReader, body: CollectedBody) -> None:
+        self._content = content
+        self._body = body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def read(self, n: int = -1) -> bytes:
+        try:
+            while data := await self._content.readany():
+                self._body.add(data)
+        except zlib.error as exc:
+            raise aiohttp.ClientPayloadError(f"the body is not encoded as was announced: {exc}") from exc
+        return self._body.content()
+
+
+async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the body of a response, decompressed, which stays readable.
+
+    Raises:
+        TaskclusterFailure: It is larger than the limit.
+    """
+    content: Any = getattr(response, "content", None)
+    if not isinstance(content, aiohttp.StreamReader):
+        # A mock.
+        return await response.read()
+    encoding = response.headers.get("Content-Encoding", "")
+    # aiohttp decodes one encoding; a list of several is left to us.
+    collecting: Any = _Collecting(content, CollectedBody(encoding if "," in encoding else "", limit))
+    connection = response.connection
+    protocol = None if connection is None else connection.protocol
+    response.content = collecting
+    try:
+        body = await response.read()
+    finally:
+        response.content = content
+    if protocol is not None and protocol.should_close:
+        # More arrived with the end of the body, which aiohttp sees too late to keep the connection out of its pool.
+        protocol.close()
+    return body
 
 
 @lru_cache(maxsize=16)

@@ -16,10 +16,11 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -29,6 +30,7 @@ import requests.sessions
 import requests.utils
 import urllib3
 import urllib3.exceptions
+import urllib3.response
 from requests.adapters import HTTPAdapter
 from requests.hooks import default_hooks
 from requests.models import PreparedRequest
@@ -36,23 +38,39 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import default_user_agent
 
 from .. import messages
+from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
 from .environment import ca_bundle, proxy_for, snapshot, trust
-from .heads import PlainResponse, read_plain_heads
+from .heads import PlainResponse, close_if_unread, use_own_pools
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Body", "RequestsTransport", "environment_arguments"]
+__all__ = ["Adapter", "Body", "RequestsTransport", "environment_arguments"]
 
 _POOL_SIZE = 100
 """Connections kept to one host: so many threads can share a client without waiting or reconnecting."""
+_PIECE = 64 * 1024
+"""Bytes of a body that are read at a time, if its length is not known."""
+_LITTLE = 4 * 1024
+"""Bytes that urllib3 is given to decode at a time; before 2.6 it decodes all of them at once."""
 
 
-class _Adapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
+    """The adapter of our own sessions, whose connections give each request its own response."""
+
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE)
-        read_plain_heads(self.poolmanager)
+        use_own_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **arguments: Any) -> Any:
+        # requests leaves its methods without types.
+        adapter: Any = super()
+        is_known = proxy in self.proxy_manager
+        manager = adapter.proxy_manager_for(proxy, **arguments)
+        if not is_known:
+            use_own_pools(manager)
+        return manager
 
     def close(self) -> None:
         # urllib3 closes a pool when nobody refers to it any more, and a kept response or exception may for long.
@@ -68,7 +86,7 @@ class _Session(requests.Session):
     def __init__(self, user_agent: str) -> None:
         super().__init__()
         self.headers = CaseInsensitiveDict({"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate"})
-        self.adapter = _Adapter()
+        self.adapter = Adapter()
         self.route: _Route | None = None
         for scheme in ("https://", "http://"):
             self.mount(scheme, self.adapter)
@@ -256,10 +274,7 @@ class RequestsTransport:
     def _sent(self, request: messages.Request) -> messages.Response:
         if self.given is None and not _replaced():
             raw = self._directly(request, request.body)
-            try:
-                content = raw.read(decode_content=True)
-            except urllib3.exceptions.HTTPError as exc:
-                raise _of_requests(exc, _READING) from exc
+            content = _content(raw, request.max_response_size)
             native = partial(self._as_of_requests, request, raw, content)
             return messages.Response(raw.status, raw.headers, content, native)
         response = self._exchange(request, stream=False)
@@ -329,7 +344,8 @@ class RequestsTransport:
         if stream:
             settings["stream"] = True
         answers: list[requests.Response] = []
-        prepared.hooks = _with_hook(prepared.hooks, answers)
+        limit = None if stream else request.max_response_size
+        prepared.hooks = _with_hooks(prepared.hooks, partial(_received, limit), answers)
         try:
             return session.send(prepared, timeout=request.timeout, allow_redirects=False, **settings)
         except ValueError:
@@ -348,7 +364,7 @@ class RequestsTransport:
         # With an auth of the request's own, requests looks for none in netrc, to put over ours.
         auth = None if session.auth and "Authorization" not in headers else _unchanged
         data: Any = request.body if body is None else _Measured.of(body, int(headers["Content-Length"]))
-        return session.request(
+        response = session.request(
             request.method,
             request.url,
             data=data,
@@ -356,8 +372,11 @@ class RequestsTransport:
             auth=auth,
             allow_redirects=False,
             timeout=request.timeout,
-            stream=stream,
+            # What the connection may be used for is known only when the headers are.
+            stream=True,
         )
+        _received(None if stream else request.max_response_size, response)
+        return response
 
     def _session(self) -> _Session:
         # After a fork the child must not speak over the parent's sockets.
@@ -550,14 +569,88 @@ def _of_requests(exc: Exception, meanings: _Meanings) -> requests.RequestExcepti
     return requests.ConnectionError(exc)
 
 
-def _with_hook(hooks: Any, answers: list[requests.Response]) -> dict[str, Any]:
-    """Return a session's hooks and after them one that notes the answer."""
+def _with_hooks(
+    hooks: Any, first: Callable[[requests.Response], object], answers: list[requests.Response]
+) -> dict[str, Any]:
+    """Return a session's hooks, before them one that is called first, and after them one that notes the response."""
+
+    def begin(response: requests.Response, **kwargs: Any) -> None:
+        first(response)
 
     def note(response: requests.Response, **kwargs: Any) -> None:
         answers.append(response)
 
     given: Any = hooks.get("response") or []
-    return {**hooks, "response": [*([given] if callable(given) else given), note]}
+    return {**hooks, "response": [begin, *([given] if callable(given) else given), note]}
+
+
+def _received(limit: int | None, response: requests.Response) -> None:
+    """Make a response over a session of any kind what one over our own connections is.
+
+    Args:
+        limit: Read the body, up to so many bytes; None leaves it unread.
+        response: Its headers were read, and its connection is still its own.
+
+    Raises:
+        requests.RequestException: It is not the final response, or its body breaks off.
+        TaskclusterFailure: The body is larger than the limit.
+    """
+    raw: Any = response.raw
+    if response.status_code in range(100, 200):
+        # The final response will arrive on this connection, for whoever sends the next request over it.
+        response.close()
+        raise requests.ConnectionError(
+            f"the session took the interim status {response.status_code} for the response; "
+            "a client without a session= of its own waits for the final one"
+        )
+    if not isinstance(raw, urllib3.response.BaseHTTPResponse):
+        # Programs that mock requests put other files there.
+        return
+    plain = getattr(raw, "_original_response", None)
+    if isinstance(plain, HTTPResponse):
+        close_if_unread(plain, cast("HTTPConnection | None", raw.connection))
+    # A hook or an adapter may have read it.
+    state: Any = response
+    if limit is not None and not state._content_consumed:
+        try:
+            state._content = _content(raw, limit)
+        except BaseException:
+            response.close()
+            raise
+        state._content_consumed = True
+
+
+def _content(raw: urllib3.response.BaseHTTPResponse, limit: int) -> bytes:
+    """Return the body of a response, decompressed.
+
+    Raises:
+        requests.RequestException: It breaks off, or is not encoded as was announced.
+        TaskclusterFailure: It is larger than the limit.
+    """
+    length = raw.length_remaining
+    encoding = raw.headers.get("Content-Encoding", "")
+    try:
+        if not encoding and length is not None and length <= limit:
+            return raw.read(decode_content=False)
+        body = CollectedBody(encoding, limit)
+        if not encoding and length is not None:
+            raise too_large(limit)
+        if body.is_decodable:
+            while data := raw.read(_PIECE, decode_content=False):
+                body.add(data)
+        else:
+            # urllib3 decodes it if it has a library for that, from little at a time, and otherwise leaves it as it is.
+            while data := raw.read(_LITTLE, decode_content=True):
+                body.add(data)
+        return body.content()
+    except zlib.error as exc:
+        raw.close()
+        raise requests.exceptions.ContentDecodingError(exc) from exc
+    except TaskclusterFailure:
+        raw.close()
+        raise
+    except urllib3.exceptions.HTTPError as exc:
+        raise _of_requests(exc, _READING) from exc
 
 
 def _says(request: messages.Request, exc: Exception) -> str:

@@ -1,0 +1,268 @@
+"""Each request gets its own response, whatever else a server sends, in calls and in transfers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from taskcluster.exceptions import TaskclusterConnectionError
+from taskcluster.messages import Request
+from taskcluster.plain_http import makeHttpRequest
+from taskcluster.transport.aiohttp import AiohttpTransport, own_session
+from taskcluster.transport.requests import RequestsTransport
+from taskcluster_helper.async_streams import AsyncStream
+from taskcluster_helper.streams import Stream
+
+from .drive import Drive, SyncDrive
+from .server import Answer, Late, Proxy, Server, respond
+
+STRAY = respond(200, {"number": -1}).raw
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+EMPTY = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n"
+CALLS = 5
+own_and_given = pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+
+
+def parts(number: int) -> tuple[bytes, bytes]:
+    head, end, body = respond(200, {"number": number}).raw.partition(b"\r\n\r\n")
+    return head + end, body
+
+
+def followed(number: int) -> Answer:
+    return Answer(respond(200, {"number": number}).raw + STRAY)
+
+
+def followed_with_the_body(number: int) -> Answer:
+    head, body = parts(number)
+    return Answer(head, more=(body + STRAY,))
+
+
+def followed_with_half_the_body(number: int) -> Answer:
+    head, body = parts(number)
+    return Answer(head + body[:3], more=(body[3:] + STRAY,))
+
+
+def followed_by_much(number: int) -> Answer:
+    return Answer(respond(200, {"number": number}).raw + STRAY * 500)
+
+
+def chunked_and_followed(number: int) -> Answer:
+    _, body = parts(number)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return Answer(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n" + STRAY)
+
+
+def no_content_with_a_body(number: int) -> Answer:
+    return Answer(EMPTY % (204, len(STRAY)) + STRAY)
+
+
+def no_content_and_then_a_body(number: int) -> Answer:
+    return Answer(EMPTY % (204, len(STRAY)), more=(STRAY,))
+
+
+def not_modified_and_then_a_body(number: int) -> Answer:
+    return Answer(EMPTY % (304, len(STRAY)), more=(STRAY,))
+
+
+def after_interim(number: int) -> Answer:
+    return Answer(INTERIM + respond(200, {"number": number}).raw)
+
+
+def long_after_interim(number: int) -> Answer:
+    return Answer(INTERIM, more=(respond(200, {"number": number}).raw,))
+
+
+def after_many_interim(number: int) -> Answer:
+    head, body = parts(number)
+    processing = b"HTTP/1.1 102 Processing\r\n\r\n"
+    return Answer(
+        b"HTTP/1.1 100 Continue\r\n\r\n" + processing, more=(processing + INTERIM[:20], INTERIM[20:] + head, body)
+    )
+
+
+ODD = [
+    followed,
+    followed_with_the_body,
+    followed_with_half_the_body,
+    followed_by_much,
+    chunked_and_followed,
+    no_content_with_a_body,
+    no_content_and_then_a_body,
+    not_modified_and_then_a_body,
+    after_interim,
+    long_after_interim,
+    after_many_interim,
+]
+
+
+def number_of(drive: Drive, result: Any) -> int | None:
+    """Return the number in a result; None if the status has no body, or the number is not in time."""
+    if isinstance(result, dict) and "response" in result:
+        assert drive.status_of(result["response"]) == 304
+        return None
+    return None if result is None else result["number"]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
+@own_and_given
+def test_calls_get_their_own_responses(
+    drive: Drive, server: Server, answer: Callable[[int], Answer], given: bool
+) -> None:
+    client = drive.client(session=drive.session() if given else None, maxRetries=0)
+    # requests takes an interim response for the final one.
+    is_refused = given and isinstance(drive, SyncDrive) and "interim" in answer.__name__
+    has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
+    for number in range(CALLS):
+        server.script(answer(number))
+        if is_refused:
+            with pytest.raises(TaskclusterConnectionError, match="interim status"):
+                client.task(f"task-{number}")
+        else:
+            assert number_of(drive, client.task(f"task-{number}")) == (None if has_no_body else number)
+    assert [request.target.rpartition("/")[2] for request in server.received] == [f"task-{n}" for n in range(CALLS)]
+
+
+@pytest.mark.parametrize("status", [200, 204, 304])
+@pytest.mark.parametrize("stray", [STRAY, STRAY[:30], b"\r\n"], ids=["response", "half", "newline"])
+@own_and_given
+def test_calls_get_their_own_responses_when_bytes_arrive_late(
+    drive: Drive, server: Server, status: int, stray: bytes, given: bool
+) -> None:
+    client = drive.client(session=drive.session() if given else None)
+    for number in range(CALLS):
+        late = Late(stray)
+        body = {"number": number} if status == 200 else b""
+        server.script(Answer(respond(status, body).raw, late=late))
+        assert number_of(drive, client.task(f"task-{number}")) == (number if status == 200 else None)
+        late.send()
+    assert len(server.received) == CALLS
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + STRAY,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + STRAY,
+    ],
+    ids=["upgrade", "plain"],
+)
+@own_and_given
+def test_raises_when_the_server_switches_protocols(drive: Drive, server: Server, raw: bytes, given: bool) -> None:
+    server.otherwise = Answer(raw)
+    client = drive.client(session=drive.session() if given else None, maxRetries=1)
+    for _ in range(3):
+        with pytest.raises(TaskclusterConnectionError, match="status 101"):
+            client.task("a")
+    assert len(server.received) == 6
+
+
+@pytest.mark.parametrize("interim", [INTERIM, b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["103", "100"])
+def test_raises_when_interim_responses_do_not_end(drive: Drive, server: Server, interim: bytes) -> None:
+    server.otherwise = Answer(interim * 1500 + respond(200, {"number": 0}).raw)
+    with pytest.raises(TaskclusterConnectionError, match=r"interim|no response"):
+        drive.client(maxRetries=0).task("a")
+
+
+def test_calls_get_their_own_responses_through_a_proxy(
+    server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.url)
+    transport = RequestsTransport(None, "ours")
+    for number in range(CALLS):
+        server.script(after_interim(number))
+        response = transport.send(Request("GET", f"{server.root_url}/{number}", {}, None, (5, 5)))
+        assert response.body == b'{"number": %d}' % number
+    transport.close()
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [after_interim, long_after_interim], ids=lambda answer: answer.__name__)
+@own_and_given
+def test_plain_requests_raise_when_the_response_is_interim(
+    server: Server, answer: Callable[[int], Answer], given: bool
+) -> None:
+    with requests.Session() as session:
+        for number in range(CALLS):
+            server.script(answer(number), respond(200, {"number": number}))
+            url = f"{server.root_url}/{number}"
+            response = makeHttpRequest("get", url, None, {}, retries=1, session=session if given else None)
+            assert response.json() == {"number": number}
+
+
+# bodies that are read piece by piece
+
+READ = [answer for answer in ODD if answer not in (not_modified_and_then_a_body,)]
+
+
+def head_with_a_body(number: int) -> Answer:
+    return Answer(EMPTY % (200, len(STRAY)) + STRAY)
+
+
+def head_and_then_a_body(number: int) -> Answer:
+    return Answer(EMPTY % (200, len(STRAY)), more=(STRAY,))
+
+
+def read_in_pieces(transport: RequestsTransport, request: Request) -> bytes:
+    with transport.open(request) as body:
+        return b"".join(iter(lambda: body.read(5), b""))
+
+
+def requests_of(server: Server, answer: Callable[[int], Answer]) -> Iterator[tuple[Request, bytes]]:
+    for number in range(CALLS):
+        server.script(answer(number))
+        method = "HEAD" if answer.__name__.startswith("head") else "GET"
+        expected = b"" if "_content" in answer.__name__ or method == "HEAD" else parts(number)[1]
+        yield Request(method, f"{server.root_url}/{number}", {}, None, (5, 5)), expected
+
+
+@pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
+@own_and_given
+def test_sync_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Answer], given: bool) -> None:
+    with requests.Session() as session:
+        transport = RequestsTransport(session if given else None, "ours")
+        for request, expected in requests_of(server, answer):
+            refused = given and "interim" in answer.__name__
+            with pytest.raises(TaskclusterConnectionError) if refused else contextlib.nullcontext():
+                assert read_in_pieces(transport, request) == expected
+        transport.close()
+
+
+@pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
+def test_async_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Answer]) -> None:
+    async def read() -> None:
+        async with own_session() as session:
+            transport = AiohttpTransport("ours")
+            for request, expected in requests_of(server, answer):
+                # aiohttp reads the body of a HEAD for another response.
+                refused = answer is head_with_a_body
+                with pytest.raises(TaskclusterConnectionError) if refused else contextlib.nullcontext():
+                    response = await transport.open(session, request)
+                    assert await response.content.read() == expected
+
+    asyncio.run(read())
+
+
+@pytest.mark.parametrize("answer", READ, ids=lambda answer: answer.__name__)
+def test_log_readers_get_their_own_responses(server: Server, answer: Callable[[int], Answer]) -> None:
+    stream = Stream()
+    for request, expected in requests_of(server, answer):
+        stream.open(request.url, 5, "ours")
+        assert b"".join(iter(stream.read, b"")) == expected
+    stream.close()
+
+    async def read() -> None:
+        stream = AsyncStream()
+        for request, expected in requests_of(server, answer):
+            await stream.open(request.url, 5, "ours")
+            found = b""
+            while data := await stream.read():
+                found += data
+            assert found == expected
+        await stream.close()
+
+    asyncio.run(read())
