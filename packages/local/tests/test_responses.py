@@ -29,8 +29,6 @@ EXCHANGES = {
 
 WITHOUT_ROWS = {
     "github",
-    "hooks",
-    "worker-manager",
     "index",
     "notify",
     "object",
@@ -182,6 +180,203 @@ AUTH = [
     Row("auth.azureContainerSAS", "a c read-only", **NOT_HERE),
 ]  # fmt: skip
 
+# hooks
+
+METADATA = {"name": "n", "description": "d", "owner": "o@example.com", "emailOnError": False}
+TEMPLATE = {
+    "taskQueueId": "p/w", "payload": {},
+    "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+}  # fmt: skip
+GIVEN_HOOK = {"metadata": METADATA, "task": TEMPLATE}
+HOOK = {
+    "hookGroupId": "g", "hookId": "h", "metadata": METADATA, "task": dict, "schedule": [], "bindings": [],
+    "triggerSchema": {"type": "object", "additionalProperties": False},
+}  # fmt: skip
+NEW_HOOK = Row("hooks.createHook", "g h", GIVEN_HOOK)
+HOOK_ROLE = Row("auth.createRole", "hook-id:g/h", {"scopes": ["queue:*"], "description": ""})
+FIRED = {"taskId": str, "status": {"taskId": str}}
+TASK_MESSAGES = "queue.taskDefined queue.taskPending"
+FIRE = {
+    "hookGroupId": "g", "hookId": "h", "taskId": str, "firedBy": "triggerHook", "taskCreateTime": str,
+    "result": "success", "taskState": "pending", "error": "",
+}  # fmt: skip
+LAST_FIRE = {"result": "success", "taskId": str, "time": str}
+TRIGGERED = (NEW_HOOK, HOOK_ROLE, Row("hooks.triggerHook", "g h", {}))
+DENIED_BINDING = {"exchange": "exchange/taskcluster-queue/v1/task-created", "routingKeyPattern": "#"}
+SCHEDULE = ["@daily", "0 5 * * *"]
+HOOKS = [
+    Row("hooks.listHookGroups", body={"groups": ["g"]}, after=(NEW_HOOK,)),
+    Row("hooks.listHooks", "g", body={"hooks": [HOOK]}, after=(NEW_HOOK,)),
+    Row("hooks.listHooks", "g", status=404, body="ResourceNotFound"),
+    Row("hooks.hook", "g h", body=HOOK, after=(NEW_HOOK,)),
+    Row("hooks.hook", "g h", status=404, body="ResourceNotFound"),
+    Row("hooks.createHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookCreated"),
+    Row("hooks.createHook", "g h", GIVEN_HOOK, 409, "RequestConflict", after=(NEW_HOOK,)),
+    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": []}, body=HOOK, after=(NEW_HOOK,)),
+    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError"),
+    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "schedule": ["soon"]}, 400, "InputError"),
+    Row(
+        "hooks.createHook", "g h", {**GIVEN_HOOK, "schedule": SCHEDULE}, body={**HOOK, "schedule": SCHEDULE},
+        publishes="hooks.hookCreated",
+    ),
+    Row("hooks.updateHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookUpdated", after=(NEW_HOOK,)),
+    Row("hooks.updateHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError", after=(NEW_HOOK,)),
+    Row("hooks.updateHook", "g h", GIVEN_HOOK, 404, "ResourceNotFound"),
+    Row("hooks.removeHook", "g h", body={}, publishes="hooks.hookDeleted", after=(NEW_HOOK,)),
+    Row("hooks.removeHook", "g h", body={}),
+    Row("hooks.triggerHook", "g h", {}, body=FIRED, publishes=TASK_MESSAGES, after=(NEW_HOOK, HOOK_ROLE)),
+    Row("hooks.triggerHook", "g h", {"x": 1}, 400, "InputError", after=(NEW_HOOK, HOOK_ROLE)),
+    Row("hooks.triggerHook", "g h", {}, 403, "InsufficientScopes", after=(NEW_HOOK,)),
+    Row("hooks.triggerHook", "g h", {}, 404, "ResourceNotFound"),
+    Row("hooks.triggerHookWithToken", "g h x", {}, 401, "AuthenticationFailed", after=(NEW_HOOK,), by=None),
+    Row("hooks.triggerHookWithToken", "g h x", {}, 404, "ResourceNotFound", by=None),
+    Row("hooks.getTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
+    Row("hooks.getTriggerToken", "g h", status=404, body="ResourceNotFound"),
+    Row("hooks.resetTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
+    Row("hooks.resetTriggerToken", "g h", status=404, body="ResourceNotFound"),
+    Row("hooks.listLastFires", "g h", body={"lastFires": [FIRE]}, after=TRIGGERED),
+    Row("hooks.listLastFires", "g h", status=404, body="ResourceNotFound", after=(NEW_HOOK,)),
+    Row("hooks.getHookStatus", "g h", body={"lastFire": {"result": "no-fire"}}, after=(NEW_HOOK,)),
+    Row("hooks.getHookStatus", "g h", body={"lastFire": LAST_FIRE}, after=TRIGGERED),
+    Row("hooks.getHookStatus", "g h", status=404, body="ResourceNotFound"),
+]  # fmt: skip
+
+# worker-manager
+
+GIVEN_POOL = {
+    "providerId": "static", "description": "d", "config": {"launchConfigs": [{}]}, "owner": "o@example.com",
+    "emailOnError": False,
+}  # fmt: skip
+STATES = ("requested", "running", "stopping", "stopped")
+COUNTS = {"currentCapacity": int, **{f"{state}{what}": int for state in STATES for what in ("Count", "Capacity")}}
+POOL = {**GIVEN_POOL, **COUNTS, "workerPoolId": "p/w", "created": str, "lastModified": str, "config": dict}
+NEW_POOL = Row("worker-manager.createWorkerPool", "p/w", GIVEN_POOL)
+NOT_A_CONFIG = {**GIVEN_POOL, "config": {"minCapacity": 1}}
+LAUNCH_CONFIG = {
+    "launchConfigId": str, "workerPoolId": "p/w", "isArchived": False, "created": str, "lastModified": str,
+    "configuration": dict,
+}  # fmt: skip
+SECRET = "s" * 44
+IN_POOL = {"workerPoolId": "p/w", "workerGroup": "g", "workerId": "i"}
+GIVEN_WORKER = {"expires": TOMORROW, "capacity": 2, "providerInfo": {"staticSecret": SECRET}}
+OTHER_WORKER = {**GIVEN_WORKER, "capacity": 3}
+WORKER = {
+    **IN_POOL, "providerId": "static", "created": str, "expires": TOMORROW, "state": "running", "capacity": 2,
+    "lastModified": str, "lastChecked": str,
+}  # fmt: skip
+WITH_WORKER = (NEW_POOL, Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER))
+REMOVED = (*WITH_WORKER, Row("worker-manager.removeWorker", "p/w g i"))
+PROOF = {**IN_POOL, "providerId": "static", "workerIdentityProof": {"staticSecret": SECRET}}
+REGISTERED = (*WITH_WORKER, Row("worker-manager.registerWorker", "", PROOF, by=None))
+REGISTRATION = {
+    "expires": str, "credentials": {"clientId": str, "accessToken": str, "certificate": str}, "secret": str,
+    "workerConfig": {},
+}  # fmt: skip
+STAY = {"terminate": False, "reason": "none"}
+GIVEN_ERROR = {"workerGroup": "g", "workerId": "i", "kind": "k", "title": "t", "description": "d", "extra": {}}
+ERROR = {
+    "workerPoolId": "p/w", "errorId": str, "reported": str, "kind": "k", "title": "t", "description": "d",
+    "extra": {"workerGroup": "g", "workerId": "i"},
+}  # fmt: skip
+WITH_ERROR = (NEW_POOL, Row("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR))
+LAST_DAYS = {f"2030-02-{day}T00:00:00.000Z": 0 for day in range(23, 29)}
+TOTALS = {
+    "total": 1, "daily": {**LAST_DAYS, "2030-03-01T00:00:00.000Z": 1}, "hourly": dict, "title": {"t": 1},
+    "code": {"other": 1}, "workerPool": {"p/w": 1}, "launchConfig": {"unknown": 1},
+}  # fmt: skip
+SEEN = (*WITH_WORKER, Row("queue.claimWork", "p/w", {"workerGroup": "g", "workerId": "i"}))
+LISTED = {
+    "workerGroup": "g", "workerId": "i", "firstClaim": str, "lastDateActive": str, "quarantineUntil": str,
+    "workerPoolId": "p/w", "providerId": "static", "state": "running", "capacity": 2,
+}  # fmt: skip
+JOINED = {
+    **LISTED, "provisionerId": "p", "workerType": "w", "recentTasks": [], "expires": str, "quarantineDetails": [],
+}  # fmt: skip
+WORKER_MANAGER = [
+    Row("worker-manager.listProviders", body={"providers": [{"providerId": str, "providerType": str}]}),
+    Row(
+        "worker-manager.createWorkerPool", "p/w", GIVEN_POOL, body=POOL,
+        publishes="worker-manager.launchConfigCreated worker-manager.workerPoolCreated",
+    ),
+    Row("worker-manager.createWorkerPool", "p/w", GIVEN_POOL, body=POOL, after=(NEW_POOL,)),
+    Row("worker-manager.createWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError"),
+    Row("worker-manager.createWorkerPool", "p/w", {**GIVEN_POOL, "providerId": "x"}, 400, "InputError"),
+    Row(
+        "worker-manager.createWorkerPool", "p/w", {**GIVEN_POOL, "description": "e"}, 409, "RequestConflict",
+        after=(NEW_POOL,),
+    ),
+    Row(
+        "worker-manager.updateWorkerPool", "p/w", GIVEN_POOL, body=POOL, after=(NEW_POOL,),
+        publishes="worker-manager.workerPoolUpdated",
+    ),
+    Row("worker-manager.updateWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError", after=(NEW_POOL,)),
+    Row("worker-manager.updateWorkerPool", "p/w", GIVEN_POOL, 404, "ResourceNotFound"),
+    Row(
+        "worker-manager.deleteWorkerPool", "p/w", body={**POOL, "providerId": "null-provider"}, after=(NEW_POOL,),
+        publishes="worker-manager.workerPoolUpdated",
+    ),
+    Row("worker-manager.deleteWorkerPool", "p/w", status=404, body="ResourceNotFound"),
+    Row("worker-manager.workerPool", "p/w", body=POOL, after=(NEW_POOL,)),
+    Row("worker-manager.workerPool", "p/w", status=404, body="ResourceNotFound"),
+    Row("worker-manager.listWorkerPools", body={"workerPools": [POOL]}, after=(NEW_POOL,)),
+    Row(
+        "worker-manager.listWorkerPoolsStats", body={"workerPoolsStats": [{**COUNTS, "workerPoolId": "p/w"}]},
+        after=(NEW_POOL,),
+    ),
+    Row(
+        "worker-manager.workerPoolStats", "p/w", after=(NEW_POOL,),
+        body={"launchConfigStats": [{**COUNTS, "workerPoolId": "p/w", "launchConfigId": str}]},
+    ),
+    Row("worker-manager.workerPoolStats", "p/w", status=404, body="ResourceNotFound"),
+    Row(
+        "worker-manager.listWorkerPoolLaunchConfigs", "p/w", body={"workerPoolLaunchConfigs": [LAUNCH_CONFIG]},
+        after=(NEW_POOL,),
+    ),
+    Row("worker-manager.listWorkerPoolLaunchConfigs", "p/w", status=404, body="ResourceNotFound"),
+    Row(
+        "worker-manager.reportWorkerError", "p/w", GIVEN_ERROR, body=ERROR, after=(NEW_POOL,),
+        publishes="worker-manager.workerPoolError",
+    ),
+    Row("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR, 404, "ResourceNotFound"),
+    Row("worker-manager.listWorkerPoolErrors", "p/w", body={"workerPoolErrors": [ERROR]}, after=WITH_ERROR),
+    Row(
+        "worker-manager.workerPoolErrorStats", "?workerPoolId=p/w", body={"workerPoolId": "p/w", "totals": TOTALS},
+        after=WITH_ERROR,
+    ),
+    Row("worker-manager.workerPoolErrorStats", body={"workerPoolId": "", "totals": TOTALS}, after=WITH_ERROR),
+    Row("worker-manager.workerPoolErrorStats", status=403, body="InsufficientScopes", by=None),
+    Row("worker-manager.listWorkersForWorkerPool", "p/w", body={"workers": [WORKER]}, after=WITH_WORKER),
+    Row("worker-manager.listWorkersForWorkerPool", "p/w", status=404, body="ResourceNotFound"),
+    Row("worker-manager.listWorkersForWorkerGroup", "p/w g", body={"workers": [WORKER]}, after=WITH_WORKER),
+    Row("worker-manager.worker", "p/w g i", body=WORKER, after=WITH_WORKER),
+    Row("worker-manager.worker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
+    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=(NEW_POOL,)),
+    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
+    Row("worker-manager.createWorker", "p/w g i", OTHER_WORKER, 409, "RequestConflict", after=WITH_WORKER),
+    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound"),
+    Row("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
+    Row("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound", after=(NEW_POOL,)),
+    Row("worker-manager.removeWorker", "p/w g i", body={}, after=WITH_WORKER),
+    Row("worker-manager.removeWorker", "p/w g i", body={}, after=REMOVED),
+    Row("worker-manager.removeWorker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
+    Row("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=WITH_WORKER),
+    Row("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=REMOVED),
+    Row("worker-manager.shouldWorkerTerminate", "p/w g i", status=404, body="ResourceNotFound"),
+    Row("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=WITH_WORKER, by=None),
+    Row("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=REGISTERED, by=None),
+    Row("worker-manager.registerWorker", "", {**PROOF, "workerId": "j"}, 404, "ResourceNotFound", after=WITH_WORKER),
+    Row(
+        "worker-manager.registerWorker", "", {**PROOF, "providerId": "null-provider"}, 400, "InputError",
+        after=WITH_WORKER,
+    ),
+    Row("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError", after=WITH_WORKER),
+    Row("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError"),
+    Row("worker-manager.listWorkers", "p w", body={"workers": [LISTED]}, after=SEEN),
+    Row("worker-manager.listWorkers", "p w", body={"workers": []}, after=WITH_WORKER),
+    Row("worker-manager.getWorker", "p w g i", body=JOINED, after=SEEN),
+    Row("worker-manager.getWorker", "p w g i", status=404, body="ResourceNotFound", after=WITH_WORKER),
+]  # fmt: skip
+
 OF_ALL = [
     Row(f"{service}.{method}", body=body, by=None)
     for service in API
@@ -193,7 +388,7 @@ OF_ALL = [
     )
     if (service, method) in METHODS
 ]
-ROWS = [*OF_ALL, *AUTH]
+ROWS = [*OF_ALL, *AUTH, *HOOKS, *WORKER_MANAGER]
 
 
 def test_every_method_has_a_row() -> None:
@@ -205,7 +400,8 @@ def test_every_method_has_a_row() -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_response_and_what_is_published(site: Any, row: Row) -> None:
+def test_a_response_and_what_is_published(site: Any, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
     published: list[Message] = []
     subscription = site.deployment.events.subscribe([Binding(name, "#") for name in EXCHANGES], published.append)
     for before in row.after:
