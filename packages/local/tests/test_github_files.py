@@ -188,7 +188,9 @@ def test_version_0_replaces_parameters() -> None:
     assert task["payload"]["a"] == f"x {fake()['after']} {{{{ unknown }}}}"
     assert task["payload"]["env"]["GITHUB_EVENT"] == "push"
     assert task["payload"]["env"]["GITHUB_HEAD_SHA"] == fake()["after"]
-    assert task["provisionerId"] != "{{ taskcluster.docker.provisionerId }}"
+    assert (task["provisionerId"], task["workerType"]) == ("aws-provisioner-v1", "github-worker")
+    (only,) = rendered(version_0({"events": ["push"]}, taskQueueId="p/w"))["tasks"]
+    assert "provisionerId" not in only["task"]
 
 
 @pytest.mark.parametrize(

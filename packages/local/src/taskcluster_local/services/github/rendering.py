@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import datetime
 from typing import Any
@@ -21,11 +22,10 @@ _SCHEDULER = "taskcluster-github"
 _HOOK_NAME = re.compile(r"([a-zA-Z0-9_-]{1,1000})/([a-zA-Z0-9_/-]{1,1000})", re.ASCII)
 # In files of version 0: {{ name }} or {{ 'string' | $fromNow }}.
 _PARAMETER = re.compile(r"(?<!\{)\{\{\s*(?:'([^']*)'\s*\|\s*(\$fromNow)|([$\w.-]+))\s*\}\}", re.ASCII)
-_VERSION_0_DEFAULTS = {
+_VERSION_0_DATES = {"created": "{{ $fromNow }}", "deadline": "{{ '60 minutes' | $fromNow }}"}
+_VERSION_0_QUEUE = {
     "provisionerId": "{{ taskcluster.docker.provisionerId }}",
     "workerType": "{{ taskcluster.docker.workerType }}",
-    "created": "{{ $fromNow }}",
-    "deadline": "{{ '60 minutes' | $fromNow }}",
 }
 _VERSION_0_WORKERS = {
     "taskcluster.docker.provisionerId": "aws-provisioner-v1",
@@ -112,9 +112,14 @@ def _parsed(text: str) -> tuple[int, dict[str, Any]]:
     return version, template
 
 
+@functools.cache
+def _schema(version: int) -> Schema:
+    return Schema.given(SCHEMAS[version])
+
+
 def _checked(text: str) -> tuple[int, dict[str, Any]]:
     version, template = _parsed(text)
-    errors = Schema.given(SCHEMAS[version]).errors(template)
+    errors = _schema(version).errors(template)
     if errors:
         raise ApiError("InputError", "\n".join([".taskcluster.yml is invalid:", *errors]))
     return version, template
@@ -197,7 +202,7 @@ def _chosen(template: dict[str, Any], payload: dict[str, Any]) -> list[dict[str,
     """Return the tasks that a file of version 0 has for an event, with what it leaves out."""
     details = payload["details"]
     return [
-        {**_VERSION_0_DEFAULTS, **_with_environment(task, details)}
+        {**_VERSION_0_DATES, **({} if "taskQueueId" in task else _VERSION_0_QUEUE), **_with_environment(task, details)}
         for task in template["tasks"]
         if _concerns(task.get("extra", {}).get("github", {}), details)
     ]
