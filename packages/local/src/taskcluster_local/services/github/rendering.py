@@ -156,7 +156,7 @@ def _completed(tasks: list[dict[str, Any]], route: str, now: datetime) -> list[d
             raise ApiError("InputError", "`routes` of a task must be a list")
         if not isinstance(taskId, str):
             raise ApiError("InputError", f"`taskId` of a task must be a string, not {taskId!r:.40}")
-        definition = {"taskGroupId": group, "created": to_wire(now), **task, "schedulerId": _SCHEDULER}
+        definition = {"taskGroupId": group, "schedulerId": _SCHEDULER, "created": to_wire(now), **task}
         definition["routes"] = [*routes, *([] if route in routes else [route])]
         completed[taskId] = {"taskId": taskId, "task": definition}
     return _ordered(completed)
