@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import inspect
 import logging
 import os
 import re
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import pluggy
 
 from . import plugins
+from .callers import OURS, warn_caller
 from .messages import RequestEvent
 from .plugins import PROJECT, DownloadMethod, PluginError, PluginWarning, Service, UploadMethod
 from .shapes import is_mapping
@@ -25,15 +24,6 @@ __all__ = ["Registry", "registry", "services"]
 
 log = logging.getLogger("taskcluster")
 
-_OURS = (
-    "auth", "github", "hooks", "index", "notify", "object",
-    "purge-cache", "queue", "secrets", "web-server", "worker-manager",
-)  # fmt: skip
-_BETWEEN = {
-    "functools", "importlib", "taskcluster", "taskcluster_helper", "taskcluster_objects",
-    *(f"taskcluster_{name.replace('-', '_')}" for name in _OURS),
-}  # fmt: skip
-"""The packages whose code stands between a warning and the program that it is for."""
 _FIELDS = {"client": "class_name", "async_client": "class_name", "events": "events_class_name"}
 
 
@@ -149,7 +139,7 @@ class Registry:
         with self._lock:
             found = self._matching(lambda service: plain(service.name) == plain(name), plain(name), name)
             if found is None:
-                raise LookupError(f"no installed service offers {name}{did_you_mean(name, [*self.services(), *_OURS])}")
+                raise LookupError(f"no installed service offers {name}{did_you_mean(name, [*self.services(), *OURS])}")
             return found
 
     def class_names(self, *which: str, importable: bool = False) -> list[str]:
@@ -171,7 +161,7 @@ class Registry:
         try:
             self.find(which, class_name)
         except PluginError as exc:
-            _warn(str(exc))
+            warn_caller(str(exc), PluginWarning)
             return False
         return True
 
@@ -194,14 +184,15 @@ class Registry:
                 found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception as exc:
                 failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
-                _warn(f"{failed}: {type(exc).__name__}")
+                warn_caller(f"{failed}: {type(exc).__name__}", PluginWarning)
                 continue
             if is_mapping(found):
                 return found, implementation.plugin_name
             if found is not None:
-                _warn(
+                warn_caller(
                     f"the plugin {implementation.plugin_name!r} has credentials that are no mapping with clientId and "
-                    f"accessToken, but {type(found).__name__}"
+                    f"accessToken, but {type(found).__name__}",
+                    PluginWarning,
                 )
         return None
 
@@ -236,7 +227,7 @@ class Registry:
         stem = class_name.removesuffix("Events") if which == "events" else class_name
         found = self._matching(lambda service: getattr(service, _FIELDS[which]) == class_name, plain(stem), class_name)
         if found is None:
-            ours = [name.title().replace("-", "") for name in _OURS]
+            ours = [name.title().replace("-", "") for name in OURS]
             near = did_you_mean(class_name, [*self.class_names("client", "events"), *ours])
             raise LookupError(f"no installed service offers {class_name}{near}")
         return found
@@ -267,7 +258,7 @@ class Registry:
         if found is None and left_out:
             self._told.add(left_out[0])
             raise PluginError(f"{asked} is not available: the plugin {left_out[0]!r} {self._load(left_out[0])}")
-        ours = next((name for name in _OURS if plain(name) == stem), None)
+        ours = next((name for name in OURS if plain(name) == stem), None)
         if found is None and ours is not None and not named:
             raise ModuleNotFoundError(
                 f"{asked} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
@@ -288,7 +279,7 @@ class Registry:
             # Who asks for a plugin by name is told by an error; here nobody asked for this one.
             if reason is not None and name not in self._told and name not in _disabled():
                 self._told.add(name)
-                _warn(f"the plugin {name!r} {reason}")
+                warn_caller(f"the plugin {name!r} {reason}", PluginWarning)
 
     def _load(self, name: str) -> str | None:
         """Load and register one plugin, once; return why it is left out, or None where it is in."""
@@ -366,25 +357,6 @@ class Registry:
 def _disabled() -> list[str]:
     # Read each time: a program's tests may patch the environment for a while.
     return [name.strip() for name in os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")]
-
-
-def _warn(text: str) -> None:
-    """Warn the program, from however deep below it (what does this in `warnings` itself came with Python 3.12)."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
-        frame = frame.f_back
-    if frame is None:
-        warnings.warn(text, PluginWarning, stacklevel=2)
-        return
-    module = frame.f_globals
-    warnings.warn_explicit(
-        text,
-        PluginWarning,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module.get("__name__"),
-        module.setdefault("__warningregistry__", {}),
-    )
 
 
 def _tell(observers: tuple[Any, ...], event: RequestEvent) -> None:
