@@ -468,7 +468,7 @@ def test_dump_json_writes_datetimes_and_bytes() -> None:
 
 
 def test_scope_match_has_its_deprecated_name() -> None:
-    with pytest.warns(DeprecationWarning, match="scopeMatch") as warned:
+    with pytest.warns(UserWarning, match="scopeMatch") as warned:
         assert taskcluster.utils.scope_match(["a*"], [["ab"]])
     assert warned[0].filename == __file__
 

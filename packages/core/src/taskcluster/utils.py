@@ -55,7 +55,8 @@ log = logging.getLogger(__name__)
 
 def scope_match(assumed_scopes: Iterable[str], required_scope_sets: Iterable[Iterable[str]]) -> bool:
     """Deprecated: the old name of `scopeMatch`."""
-    warnings.warn("taskcluster.utils.scope_match is deprecated: use scopeMatch", DeprecationWarning, stacklevel=2)
+    # Of the published client's class: a program may turn DeprecationWarning into errors.
+    warnings.warn("taskcluster.utils.scope_match is deprecated: use scopeMatch", UserWarning, stacklevel=2)
     return scopeMatch(assumed_scopes, required_scope_sets)
 
 

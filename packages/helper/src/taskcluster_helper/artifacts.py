@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from taskcluster_queue import Queue
     from taskcluster_queue.types import PostArtifactResponse1
 
-__all__ = ["upload_artifact", "upload_s3_artifact", "warn_of_deprecation"]
+__all__ = ["upload_artifact"]
 
 
 def upload_artifact(
@@ -40,23 +39,6 @@ def upload_artifact(
         ConfigurationError: This does not run in a task with a proxy, or an argument is of a wrong type.
         TaskclusterFailure: A call or the upload failed.
     """
-    warn_of_deprecation("upload_artifact")
-    return upload_s3_artifact(queue_service, artifact_path, content, content_type, ttl)
-
-
-def warn_of_deprecation(name: str) -> None:
-    """Warn the caller of the function that calls this."""
-    warnings.warn(
-        f"taskcluster.helper: {name} is deprecated (s3 artifacts only): use taskcluster.upload.uploadArtifactFromBuf",
-        DeprecationWarning,
-        stacklevel=3,
-    )
-
-
-def upload_s3_artifact(
-    queue_service: Queue, artifact_path: str, content: str | bytes, content_type: str, ttl: datetime.timedelta
-) -> str:
-    """Do what `upload_artifact` does, without a warning."""
     task_id, run_id, proxy = (os.environ.get(name) for name in ("TASK_ID", "RUN_ID", "TASKCLUSTER_PROXY_URL"))
     if not (task_id and run_id and proxy):
         raise ConfigurationError(

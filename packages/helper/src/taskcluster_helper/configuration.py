@@ -17,7 +17,7 @@ from taskcluster.redacted import ClientOptions, without_user_info
 from taskcluster.registry import registry
 from taskcluster.suggestions import did_you_mean
 
-from .artifacts import upload_s3_artifact, warn_of_deprecation
+from .artifacts import upload_artifact
 from .exceptions import ConfigurationError
 from .secrets import load_secrets
 
@@ -151,6 +151,5 @@ class TaskclusterConfig:
 
         Use `taskcluster.upload.uploadArtifactFromBuf`. Arguments and failures are those of `upload_artifact`.
         """
-        warn_of_deprecation("TaskclusterConfig.upload_artifact")
-        path = upload_s3_artifact(self.get_service("queue"), artifact_path, content, content_type, ttl)
+        path = upload_artifact(self.get_service("queue"), artifact_path, content, content_type, ttl)
         return self.default_url.rstrip("/") + path

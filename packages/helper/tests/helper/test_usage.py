@@ -430,16 +430,14 @@ class Storage:
 
 
 @pytest.mark.parametrize("content", ["text", b"text"])
-def test_upload_artifact_is_deprecated_and_works(environment: Environment, content: str | bytes) -> None:
+def test_upload_artifact_works_without_a_warning(environment: Environment, content: str | bytes) -> None:
     with Storage([503, 200]) as storage:
         environment(TASK_ID="fN1SbArXTPSVFNUvaOlinQ", RUN_ID="2", TASKCLUSTER_PROXY_URL=storage.url)
         tc = helper.TaskclusterConfig(ROOT)
         tc.auth()
-        with pytest.warns(DeprecationWarning, match="uploadArtifactFromBuf") as warned:
-            address = tc.upload_artifact("public/x", content, "text/plain", datetime.timedelta(days=1))
+        address = tc.upload_artifact("public/x", content, "text/plain", datetime.timedelta(days=1))
     path = "/api/queue/v1/task/fN1SbArXTPSVFNUvaOlinQ/runs/2/artifacts/public"
     assert address == f"{ROOT}{path}/x"
-    assert warned[0].filename == __file__
     created, *puts = storage.seen
     assert created[:2] == ("POST", f"{path}%2Fx")
     assert json.loads(created[3]).keys() == {"storageType", "expires", "contentType"}
@@ -450,29 +448,19 @@ def test_upload_artifact_by_a_client_returns_a_path_and_hides_the_url_of_storage
     with Storage([200, 403]) as storage:
         environment(TASK_ID="t", RUN_ID="0", TASKCLUSTER_PROXY_URL=storage.url)
         queue: Any = mock.Mock(createArtifact=lambda *args: {"putUrl": f"{storage.url}/?sig=s"})
-        with pytest.warns(DeprecationWarning, match="upload_artifact is deprecated"):
-            path = helper.upload_artifact(queue, "public/x", b"", "text/plain", datetime.timedelta(days=1))
+        path = helper.upload_artifact(queue, "public/x", b"", "text/plain", datetime.timedelta(days=1))
         assert path == "/api/queue/v1/task/t/runs/0/artifacts/public/x"
-        with (
-            pytest.warns(DeprecationWarning, match="upload_artifact is deprecated"),
-            pytest.raises(TaskclusterFailure, match="status 403") as caught,
-        ):
+        with pytest.raises(TaskclusterFailure, match="status 403") as caught:
             helper.upload_artifact(queue, "public/x", b"", "text/plain", datetime.timedelta(days=1))
         assert "sig" not in str(caught.value)
 
 
 def test_upload_artifact_runs_in_tasks_only(environment: Environment) -> None:
-    with (
-        pytest.warns(DeprecationWarning, match="upload_artifact is deprecated"),
-        pytest.raises(AssertionError, match="Can only run in Taskcluster tasks with proxy"),
-    ):
+    with pytest.raises(AssertionError, match="Can only run in Taskcluster tasks with proxy"):
         helper.TaskclusterConfig(ROOT).upload_artifact("public/x", b"", "text/plain", datetime.timedelta(days=1))
     environment(TASK_ID="t", RUN_ID="0", TASKCLUSTER_PROXY_URL="http://proxy.example.com")
     wrong: Any = 3
-    with (
-        pytest.warns(DeprecationWarning, match="upload_artifact is deprecated"),
-        pytest.raises(AssertionError, match="ttl must be timedelta"),
-    ):
+    with pytest.raises(AssertionError, match="ttl must be timedelta"):
         helper.upload_artifact(mock.Mock(), "public/x", b"", "text/plain", wrong)
 
 
