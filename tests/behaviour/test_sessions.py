@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -45,14 +46,17 @@ def test_a_session_may_be_given_by_position(drive: Drive, server: Server) -> Non
 def test_a_session_of_the_other_library_is_refused_and_what_to_do_is_said() -> None:
     async def session_of_aiohttp() -> None:
         async with aiohttp.ClientSession() as session:
+            queue = taskcluster.Queue({"rootUrl": "https://tc.example.com"}, session=session)
             with pytest.raises(
                 taskcluster.TaskclusterFailure, match=r"pass a requests\.Session, or .* taskcluster\.aio"
             ):
-                taskcluster.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+                queue.ping()
 
     asyncio.run(session_of_aiohttp())
-    with requests.Session() as session, pytest.raises(taskcluster.TaskclusterFailure, match=r"pass an aiohttp"):
-        taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+    with requests.Session() as session:
+        queue = taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}, session=session)
+        with pytest.raises(taskcluster.TaskclusterFailure, match=r"pass an aiohttp"):
+            asyncio.run(queue.ping())
 
 
 def test_a_session_may_be_given_while_the_other_library_is_mocked(drive: Drive, server: Server) -> None:
@@ -179,3 +183,34 @@ def test_create_session_makes_a_session_for_many_clients(server: Server) -> None
         for service in (taskcluster.Queue, taskcluster.Secrets, taskcluster.Index):
             service({"rootUrl": server.root_url}, session).ping()
     assert server.connections == 1
+
+
+def test_the_session_of_a_client_leaves_nothing_open(server: Server, program: Callable[..., str]) -> None:
+    done = program(
+        """
+        import asyncio, gc, sys, taskcluster, taskcluster.aio
+        options = {"rootUrl": sys.argv[1]}
+
+        with taskcluster.Queue(options) as queue:
+            queue.ping()
+            print(queue.session.get(queue.buildUrl("ping")).status_code)
+            response = queue.session.get(queue.buildUrl("ping"), stream=True)
+            response.close()
+        dropped = taskcluster.Queue(options)
+        print(dropped.session.get(dropped.buildUrl("ping")).status_code)
+        del dropped
+        gc.collect()
+
+        async def main():
+            async with taskcluster.aio.Queue(options) as queue:
+                await queue.ping()
+                async with queue.session.get(queue.buildUrl("ping")) as response:
+                    print(response.status)
+
+        asyncio.run(main())
+        kept = taskcluster.Queue(options)
+        print(kept.session.get(kept.buildUrl("ping")).status_code)
+        """,
+        server.root_url,
+    )
+    assert done.split() == ["200"] * 4

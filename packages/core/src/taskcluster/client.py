@@ -65,7 +65,7 @@ T = TypeVar("T")
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
 """Returns what holds in place of some of a client's options for the calls of this context."""
 
-_MADE_ON_THE_WAY = ("_surroundings", "_settings", "_transport", "_entered", "_shared")
+_MADE_ON_THE_WAY = ("_surroundings", "_settings", "_transport", "_made_session", "_shared")
 
 
 class ServiceClient:
@@ -76,8 +76,10 @@ class ServiceClient:
         session: An HTTP session of the caller's, who also closes it.
 
     Raises:
-        TaskclusterFailure: An option is unknown, missing or malformed, or the session is the other mode's.
-        TaskclusterAuthFailure: The credentials are of a wrong type.
+        TaskclusterFailure: rootUrl is missing or empty, or baseUrl is given.
+        TaskclusterAuthFailure: The credentials are no mapping, or hold what is neither an ASCII string nor bytes.
+
+    Everything else is checked by the first call that needs it.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -92,6 +94,9 @@ class ServiceClient:
     _foreign_library: ClassVar[str]
     _foreign_session: ClassVar[str]
     _session_hint: ClassVar[str]
+    _send: ClassVar[str]
+    _made_session: Any = None
+    _passed: Any = None
     _surroundings: Surroundings | None = None
     _settings: tuple[Any, bool, Settings] | None = None
 
@@ -108,8 +113,7 @@ class ServiceClient:
         if self.options.get("validate"):
             self._known_schemas()
         if session is not None:
-            self._check_session(session)
-        self.session = session
+            self.session = self._passed = session
 
     def __repr__(self) -> str:
         # A constructor that raised has set no options, and tracebacks may show the object.
@@ -121,13 +125,50 @@ class ServiceClient:
         # What a client makes as it goes can be neither copied nor sent to another process; the copy makes its own.
         return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
 
-    def _check_session(self, session: Any) -> None:
-        # Only a library that is loaded can have made one; in a program's tests, a mock may stand in its place.
+    @property
+    def session(self) -> Any:
+        """The session that was passed or assigned, or one for the program's own requests.
+
+        The latter is a `requests.Session` on a sync client, made when it is first read and closed with the client. On
+        an async client it is the `aiohttp.ClientSession` of `async with`, and None outside it.
+        """
+        session = self.__dict__.get("session")
+        return self._own_session() if session is None else session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        # What was patched for a while is assigned back at its end.
+        if session is None or session is self._made_session:
+            vars(self).pop("session", None)
+        else:
+            vars(self)["session"] = session
+
+    @session.deleter
+    def session(self) -> None:
+        vars(self).pop("session", None)
+
+    def _own_session(self) -> Any:
+        """Return the session of `session` if none was passed or assigned."""
+        # Threads that come here at once get the same one.
+        return self._made_session or vars(self).setdefault("_made_session", createSession())
+
+    def _given_session(self) -> Any:
+        """Return the session that was passed or assigned if calls use it, or None.
+
+        Raises:
+            TaskclusterFailure: It is the other mode's.
+        """
+        session: object = self.__dict__.get("session")
+        if session is None:
+            return None
+        # Only a library that is loaded can have made one; in a program's tests, a mock may have its place.
         foreign = getattr(sys.modules.get(self._foreign_library), self._foreign_session, None)
-        if isinstance(foreign, type) and isinstance(session, foreign):
+        if isinstance(foreign, type) and issubclass(type(session), foreign):
             raise exceptions.TaskclusterFailure(
                 f"{type(self).__name__} cannot call over a session of {self._foreign_library}: {self._session_hint}"
             )
+        # By its class, because any mock that was patched in its place has the method.
+        return session if session is self._passed or hasattr(type(session), self._send) else None
 
     def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
         """Return the URL that a method calls, without calling it.
@@ -198,7 +239,7 @@ class ServiceClient:
 
     def _current_settings(self) -> Settings:
         # Programs change options between calls, so what the settings were made of is compared each time.
-        known, given = self._settings, self.session is not None
+        known, given = self._settings, self._given_session() is not None
         limits = LIMITS.get()
         current = {**self.options, **limits(self.options)} if limits else self.options
         if known is not None and known[0] == current and known[1] is given:
@@ -326,6 +367,7 @@ class BaseClient(ServiceClient):
     _foreign_library = "aiohttp"
     _foreign_session = "ClientSession"
     _session_hint = "pass a requests.Session, or use the class of the same name in taskcluster.aio"
+    _send = "send"
     _transport: RequestsTransport | None = None
 
     def __enter__(self) -> Self:
@@ -336,6 +378,9 @@ class BaseClient(ServiceClient):
 
     def close(self) -> None:
         """Close the connections, unless they are those of a session the caller gave. The client stays usable."""
+        made = vars(self).pop("_made_session", None)
+        if made is not None:
+            made.close()
         if self._transport is not None:
             self._transport.close()
 
@@ -361,11 +406,11 @@ class BaseClient(ServiceClient):
             yield from items_of(page)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        transport = self._transport
-        if transport is None or transport.given is not self.session:
+        transport, given = self._transport, self._given_session()
+        if transport is None or transport.given is not given:
             from .transport.requests import RequestsTransport
 
-            transport = self._transport = RequestsTransport(self.session, self._user_agent())
+            transport = self._transport = RequestsTransport(given, self._user_agent())
         return _drive(self._procedure(name, args, kwargs), transport)
 
 

@@ -58,15 +58,15 @@ class AsyncBaseClient(ServiceClient):
     _foreign_library = "requests"
     _foreign_session = "Session"
     _session_hint = "pass an aiohttp.ClientSession, or use the class of the same name in taskcluster"
+    _send = "request"
     _transport: AiohttpTransport | None = None
-    _entered: aiohttp.ClientSession | None = None
     _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
 
     async def __aenter__(self) -> Self:
-        if self.session is None and self._entered is None:
+        if self.session is None:
             from ..transport.aiohttp import own_session
 
-            self._entered = own_session()
+            self._made_session = own_session()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -74,9 +74,12 @@ class AsyncBaseClient(ServiceClient):
 
     async def close(self) -> None:
         """Close the session of `async with`; one that the caller gave stays open. The client stays usable."""
-        entered, self._entered = self._entered, None
+        entered, self._made_session = self._made_session, None
         if entered is not None:
             await entered.close()
+
+    def _own_session(self) -> Any:
+        return self._made_session
 
     async def paginate(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> AsyncIterator[T]:
         """Yield the pages of a listing, each fetched when it is asked for.
@@ -114,10 +117,11 @@ class AsyncBaseClient(ServiceClient):
 
             transport = self._transport = AiohttpTransport(self._user_agent())
         procedure = self._procedure(name, args, kwargs)
-        session = self.session or self._entered
+        given = self._given_session()
+        session = self._made_session if given is None else given
         if session is None:
             return self._drive_shared(procedure, transport)
-        return _drive(procedure, transport, session, given=self.session is not None)
+        return _drive(procedure, transport, session, given=given is not None)
 
     async def _drive_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
         if self._shared is None:
