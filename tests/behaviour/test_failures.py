@@ -277,7 +277,7 @@ def test_a_wrong_call_sends_nothing(drive: Drive, server: Server) -> None:
         {"clientId": "tester"},
         {"accessToken": "no-secret"},
         {"clientId": "tester", "accessToken": "no-secret", "certificate": "not json"},
-        {"clientId": "tester", "accessToken": "no-secret", "certificate": {"version": 1}},
+        {"clientId": "tester", "accessToken": "no-secret", "certificate": '{"version": 1}'},
     ],
     ids=["no accessToken", "no clientId", "certificate that is no JSON", "certificate without signature"],
 )

@@ -335,7 +335,7 @@ def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: W
         "scopes": [],
         "signature": "",
     }
-    call = make_call(credentials={**PERMANENT, "certificate": certificate})
+    call = make_call(credentials={**PERMANENT, "certificate": json.dumps(certificate)})
     procedure = perform(call, world.surroundings())
     next(procedure)
     assert isinstance(procedure.send(answer(500)), Sleep)

@@ -7,6 +7,7 @@ import json
 import time
 from base64 import b64decode
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
@@ -207,7 +208,7 @@ def test_permanent_credentials_send_nothing_beside_the_signature() -> None:
     assert ext({"clientId": "tester", "accessToken": "no-secret"}) is None
 
 
-@pytest.mark.parametrize("form", [str, str.encode, json.loads])
+@pytest.mark.parametrize("form", [str, str.encode])
 def test_the_certificate_is_sent_as_an_object_in_whatever_form_it_is_given(form: Any) -> None:
     assert ext({**FULL, "certificate": form(FULL["certificate"])}) == {"certificate": CERTIFICATE}
 
@@ -231,14 +232,25 @@ def test_authorized_scopes_are_sent_even_where_there_are_none_of_them(scopes: li
         ({**FULL, "certificate": json.dumps({**CERTIFICATE, "start": None})}, "start that is no date"),
         ({**FULL, "certificate": json.dumps({**CERTIFICATE, "start": 1700000000000000})}, "start that is no date"),
         ({**FULL, "certificate": json.dumps({**CERTIFICATE, "expiry": -1})}, "expiry that is no date"),
-        ({**FULL, "clientId": "ä"}, "clientId holds characters that are not ASCII"),
-        ({**FULL, "accessToken": 1}, "accessToken must be text or bytes, not int"),
-        ({**FULL, "certificate": 1}, "certificate must be text, bytes or a mapping, not int"),
+        ({**FULL, "clientId": "ä"}, "clientId contains characters that are not ASCII"),
+        ({**FULL, "accessToken": "ä".encode()}, "accessToken contains characters that are not ASCII"),
+        ({**FULL, "accessToken": 1}, "accessToken must be a string or bytes, not int"),
+        ({**FULL, "accessToken": Mock()}, "accessToken must be a string or bytes, not Mock"),
+        ({**FULL, "certificate": 1}, "certificate must be a string or bytes, not int"),
+        ({**FULL, "certificate": {}, "clientId": "é"}, "clientId contains"),
+        ({**FULL, "certificate": {"a": 1}}, r"not dict: pass json\.dumps\(certificate\)"),
+        (
+            {"clientId": "x", "access_token": "y"},
+            "missing; did you mean 'accessToken' instead of 'access_token'",
+        ),
+        ("text", "must be a mapping with clientId and accessToken, not str"),
+        (MagicMock(), "must be a mapping with clientId and accessToken, not MagicMock"),
     ],
 )
-def test_partial_or_malformed_credentials_are_told_with_what_is_missing(credentials: dict[str, Any], told: str) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=told):
+def test_partial_or_malformed_credentials_are_told_with_what_is_missing(credentials: Any, told: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
         signer(credentials, None)
+    assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_the_file_is_looked_for_in_the_users_home(
 
 
 def test_no_root_url_anywhere_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TaskclusterFailure, match="rootUrl is required"):
+    with pytest.raises(TaskclusterFailure, match="rootUrl option is required"):
         resolve_options(environ={}, config_file=tmp_path / "none")
 
 

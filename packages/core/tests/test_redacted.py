@@ -126,5 +126,5 @@ def test_known_values_are_shown() -> None:
         "ClientOptions({'rootUrl': 'https://tc.example.com', 'credentials': '…', 'maxRetries': 3})"
     )
     assert repr(Credentials({"clientId": "c", "accessToken": "x"})) == (
-        "Credentials({'clientId': b'c', 'accessToken': '…', 'certificate': None})"
+        "Credentials({'clientId': b'c', 'accessToken': '…'})"
     )

@@ -93,10 +93,3 @@ def test_retry_after_is_read_as_seconds_or_as_a_date_and_else_passed_by(
 def test_no_retry_after_breaks_the_reading(header: str) -> None:
     asked = retry_after(header, NOW)
     assert asked is None or asked >= 0
-
-
-@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
-def test_no_delay_is_less_than_none_whatever_the_factor(chance: float) -> None:
-    delay = Policy(randomization_factor=5).delay(1, chance)
-    assert delay is not None
-    assert delay >= 0

@@ -197,9 +197,11 @@ def test_the_option_may_change_between_calls(mode: Mode, wire: Wire, widgets: Ca
     mode.run(client.makeWidget("w", {}))
 
 
-def test_the_option_is_a_boolean() -> None:
+def test_the_option_is_a_boolean(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+    client = widgets(validate="yes")
     with pytest.raises(exceptions.TaskclusterFailure, match=r"validate must be True or False, not 'yes'"):
-        taskcluster.Options(rootUrl=ROOT, validate="yes")
+        mode.run(client.ping())
+    assert not wire.sent
 
 
 @pytest.mark.services
@@ -223,9 +225,11 @@ import taskcluster
 from taskcluster.client import BaseClient
 class Widgets(BaseClient):
     serviceName, apiVersion = "widgets", "v1"
+    funcinfo = {"ping": {"name": "ping", "method": "get", "route": "/ping", "args": []}}
 Widgets({"rootUrl": "https://tc.example.com"})
+widgets = Widgets({"rootUrl": "https://tc.example.com", "validate": True})
 try:
-    Widgets({"rootUrl": "https://tc.example.com", "validate": True})
+    widgets._call("ping", (), {})
 except taskcluster.exceptions.TaskclusterFailure as exc:
     print(exc)
 """

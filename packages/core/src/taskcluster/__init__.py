@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .exceptions import TaskclusterFailure as TaskclusterFailure
     from .exceptions import TaskclusterRestFailure as TaskclusterRestFailure
     from .exceptions import TaskclusterTopicExchangeFailure as TaskclusterTopicExchangeFailure
+    from .exceptions import UnknownOptionWarning as UnknownOptionWarning
     from .options import Options as Options
     from .payloads import dumpJson as dumpJson
     from .plain_http import calculateSleepTime as calculateSleepTime
@@ -106,7 +107,7 @@ _NAMES = {
         "environment": "Resolved optionsFromEnvironment resolve_options",
         "exceptions": (
             "ObjectHashVerificationError TaskclusterArtifactError TaskclusterAuthFailure TaskclusterConnectionError "
-            "TaskclusterFailure TaskclusterRestFailure TaskclusterTopicExchangeFailure"
+            "TaskclusterFailure TaskclusterRestFailure TaskclusterTopicExchangeFailure UnknownOptionWarning"
         ),
         "options": "Options",
         "payloads": "dumpJson",

@@ -17,7 +17,7 @@ from .arguments import Bound
 from .credentials import CheckedSigner
 from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from .messages import Deliver, Effect, Request, RequestEvent, Response, Sleep
-from .options import timeouts
+from .options import number_option, timeouts
 from .pages import continuation
 from .payloads import encode_payload
 from .retries import Policy, retry_after, retryable
@@ -76,9 +76,9 @@ class Settings(NamedTuple):
         return cls(
             endpoint,
             signer,
-            Policy(options["maxRetries"], options["delayFactor"], options["randomizationFactor"], options["maxDelay"]),
+            Policy.of(options),
             None if timeout is None and given_session else timeouts(timeout),
-            options["maxResponseSize"],
+            number_option(options, "maxResponseSize"),
             check,
         )
 

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from . import exceptions, utils
 from .arguments import Bound, bind
 from .call import Call, Procedure, Settings, Surroundings, build, paginate, perform
-from .credentials import createTemporaryCredentials, signer
+from .callers import warn_caller
+from .credentials import createTemporaryCredentials, signer, unknown_credentials
 from .exchanges import bind_exchange
 from .messages import Effect, Request, Sleep
-from .options import Credentials, EventsOptions, Options
+from .options import Credentials, Options, normal_root_url, number_option, user_agent_of
 from .pages import continuation, items_of, with_continuation
 from .redacted import without_user_info
 from .shapes import is_array, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
 from .urls import Endpoint, endpoint
-from .version import user_agent
 
 if TYPE_CHECKING:
     import requests
@@ -97,6 +97,7 @@ class ServiceClient:
     _send: ClassVar[str]
     _made_session: Any = None
     _passed: Any = None
+    _warned = False
     _surroundings: Surroundings | None = None
     _settings: tuple[Any, bool, Settings] | None = None
 
@@ -106,12 +107,10 @@ class ServiceClient:
         cls._schemas = None
 
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
-        self.options = Options({**_defaultConfig, **self.classOptions, **(options or {})})
+        self.options = Options.over({**_defaultConfig, **self.classOptions}, options)
         asked = os.environ.get("TASKCLUSTER_VALIDATE", "").lower() in ("1", "true", "yes", "on")
         if asked and self.options.get("validate") is None:
             self.options["validate"] = True
-        if self.options.get("validate"):
-            self._known_schemas()
         if session is not None:
             self.session = self._passed = session
 
@@ -206,9 +205,9 @@ class ServiceClient:
         target = bind(method, args, kwargs, needs_payload=False).target(method)
         where, checked, *_ = self._current_settings()
         if checked is None:
-            raise exceptions.TaskclusterAuthFailure(f"signing the URL of {methodName} needs credentials in the options")
+            raise exceptions.unusable_credentials(f"signing the URL of {methodName} needs credentials in the options")
         now = time.time()
-        seconds = self.options["signedUrlExpiration"] if expiration is None else expiration
+        seconds = number_option(self.options, "signedUrlExpiration") if expiration is None else expiration
         bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
         return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
 
@@ -235,7 +234,12 @@ class ServiceClient:
         return method
 
     def _endpoint(self) -> Endpoint:
-        return endpoint(self.options["rootUrl"], self.serviceName, self.apiVersion)
+        try:
+            return endpoint(self.options["rootUrl"], self.serviceName, self.apiVersion)
+        except (KeyError, TypeError):
+            # What the cache cannot look up is removed or no string.
+            normal_root_url(self.options.get("rootUrl"))
+            raise
 
     def _current_settings(self) -> Settings:
         # Programs change options between calls, so what the settings were made of is compared each time.
@@ -245,8 +249,16 @@ class ServiceClient:
         if known is not None and known[0] == current and known[1] is given:
             return known[2]
         options = {name: _copied(value) for name, value in current.items()}
-        signs = signer(options.get("credentials") or {}, options.get("authorizedScopes"))
-        check = self._known_schemas().check if options.get("validate") else None
+        credentials = options.get("credentials")
+        signs = signer(credentials, options.get("authorizedScopes"))
+        unknown = None if self._warned else unknown_credentials(credentials)
+        if unknown is not None:
+            self._warned = True
+            warn_caller(unknown, exceptions.UnknownOptionWarning)
+        validate = options.get("validate")
+        if not isinstance(validate, bool | None):
+            raise exceptions.TaskclusterFailure(f"the option validate must be True or False, not {validate!r}")
+        check = self._known_schemas().check if validate else None
         settings = Settings.of(options, self._endpoint(), signs, check, given_session=given)
         self._settings = (options, given, settings)
         return settings
@@ -308,11 +320,17 @@ class ServiceClient:
         return exceptions.TaskclusterRestFailure
 
     def _user_agent(self) -> str:
-        return user_agent(self.options.get("userAgentSuffix"))
+        return user_agent_of(self.options)
 
     def _event(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         exchange = Exchange.from_entry(self.exchanges[name])
-        return bind_exchange(exchange, self.options.get("exchangePrefix") or self.exchangePrefix, args, kwargs)
+        prefix = self.options.get("exchangePrefix") or self.exchangePrefix
+        if not isinstance(prefix, str):
+            raise exceptions.TaskclusterFailure(
+                "the option exchangePrefix must be a string, such as 'exchange/taskcluster-queue/v1/', not "
+                f"{type(prefix).__name__}"
+            )
+        return bind_exchange(exchange, prefix, args, kwargs)
 
 
 def _copied(value: Any) -> Any:
@@ -343,7 +361,7 @@ class BaseEvents(ServiceClient):
         session: Not used.
 
     Raises:
-        TaskclusterFailure: An option is unknown, missing or malformed.
+        TaskclusterFailure: rootUrl is missing or empty, or baseUrl is given.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -351,11 +369,6 @@ class BaseEvents(ServiceClient):
         own = vars(cls)
         if "exchangePrefix" in own:
             cls.classOptions = {"exchangePrefix": cls.exchangePrefix, **own.get("classOptions", {})}
-
-    def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
-        # Not by way of ServiceClient: the options of clients have no exchangePrefix.
-        self.options = EventsOptions({**_defaultConfig, **self.classOptions, **(options or {})})
-        self.session = session
 
 
 class BaseClient(ServiceClient):

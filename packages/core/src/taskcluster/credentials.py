@@ -15,15 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import slugs
-from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
-from .options import Credentials, listed_scopes
+from .exceptions import TaskclusterFailure, unusable_credentials
+from .options import CREDENTIALS, Credentials, listed_scopes
 from .shapes import is_mapping
+from .suggestions import near_misses
 from .timestamps import stringDate
 
 if TYPE_CHECKING:
     from .hawk import Signer
 
-__all__ = ["CheckedSigner", "createTemporaryCredentials", "isExpired", "signer"]
+__all__ = ["CheckedSigner", "createTemporaryCredentials", "isExpired", "signer", "unknown_credentials"]
 
 _LONGEST = datetime.timedelta(days=31)
 _DRIFT = 5 * 60
@@ -147,7 +148,7 @@ def _parsed(certificate: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     except (TypeError, ValueError):
         parsed = None
     if not is_mapping(parsed):
-        raise TaskclusterAuthFailure("the certificate of the credentials is not a JSON object")
+        raise unusable_credentials("the certificate of the credentials is not a JSON object")
     return parsed
 
 
@@ -173,9 +174,9 @@ class CheckedSigner:
     def at(self, now: float) -> Signer:
         """Return the Signer; raise TaskclusterAuthFailure where the credentials do not hold at `now`."""
         if self._expiry is not None and now > self._expiry + _DRIFT:
-            raise TaskclusterAuthFailure(f"the temporary credentials expired at {_date(self._expiry)}; get new ones")
+            raise unusable_credentials(f"the temporary credentials expired at {_date(self._expiry)}; get new ones")
         if self._start is not None and now < self._start - _DRIFT:
-            raise TaskclusterAuthFailure(f"the temporary credentials are not valid before {_date(self._start)}")
+            raise unusable_credentials(f"the temporary credentials are not valid before {_date(self._start)}")
         return self._signer
 
 
@@ -183,39 +184,62 @@ def _date(seconds: float) -> str:
     return stringDate(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
 
 
-def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | None) -> CheckedSigner | None:
-    """Return what signs for the credentials of a client's options, or None where there are none.
+def unknown_credentials(credentials: Any) -> str | None:
+    """Return what to warn of if credentials have keys but none that is known, or None."""
+    if not is_mapping(credentials) or not credentials or any(name in credentials for name in CREDENTIALS):
+        return None
+    return (
+        f"calls are sent without authentication, because the credentials have no {' or '.join(CREDENTIALS)}"
+        f"{near_misses(credentials, CREDENTIALS)}"
+    )
+
+
+def signer(credentials: Any, authorized_scopes: Sequence[str] | None) -> CheckedSigner | None:
+    """Return what signs for the credentials of a client's options, or None if there are none.
 
     Raises:
-        TaskclusterAuthFailure: They are partial, or their certificate is malformed.
+        TaskclusterAuthFailure: They are partial or malformed.
         TaskclusterFailure: The authorized scopes are no list of scopes.
     """
+    if not credentials:
+        return None
+    if not is_mapping(credentials):
+        raise unusable_credentials(
+            f"credentials must be a mapping with clientId and accessToken, not {type(credentials).__name__}"
+        )
     given = Credentials(credentials)
-    present = [name for name, value in given.items() if value]
+    present = [name for name in CREDENTIALS if given.get(name)]
     if not present:
         return None
     absent = [name for name in ("clientId", "accessToken") if name not in present]
     if absent:
-        raise TaskclusterAuthFailure(
+        raise unusable_credentials(
             f"credentials are partial: {', '.join(present)} given, {', '.join(absent)} missing"
+            f"{near_misses(given.keys() - {*CREDENTIALS}, absent)}"
         )
+    for name in present:
+        value = given[name]
+        if not isinstance(value, bytes):
+            # What a mock made of itself.
+            raise unusable_credentials(f"credentials: {name} must be a string or bytes, not {type(value).__name__}")
+        if not value.isascii():
+            raise unusable_credentials(f"credentials: {name} contains characters that are not ASCII")
     ext: dict[str, Any] = {}
     start = expiry = None
-    if given["certificate"]:
+    if given.get("certificate"):
         certificate = _parsed(given["certificate"])
         lacking = [key for key in _CERTIFICATE_KEYS if key not in certificate]
         if lacking:
-            raise TaskclusterAuthFailure(f"the certificate of the credentials lacks {', '.join(lacking)}")
+            raise unusable_credentials(f"the certificate of the credentials lacks {', '.join(lacking)}")
         if isinstance(certificate["version"], bool) or certificate["version"] != 1:
-            raise TaskclusterAuthFailure("the certificate of the credentials has a version other than 1")
+            raise unusable_credentials("the certificate of the credentials has a version other than 1")
         try:
             listed_scopes("the scopes", certificate["scopes"])
         except TaskclusterFailure as exc:
-            raise TaskclusterAuthFailure(f"the certificate of the credentials is malformed: {exc}") from None
+            raise unusable_credentials(f"the certificate of the credentials is malformed: {exc}") from None
         start, expiry = _seconds(certificate, "start"), _seconds(certificate, "expiry")
         ext["certificate"] = certificate
     if authorized_scopes is not None:
-        # Programs may set the option past the check of Options.
         ext["authorizedScopes"] = listed_scopes("the option authorizedScopes", authorized_scopes)
     from .hawk import Signer
 
@@ -226,5 +250,5 @@ def signer(credentials: Mapping[str, Any], authorized_scopes: Sequence[str] | No
 def _seconds(certificate: Mapping[str, Any], key: str) -> float:
     value = certificate[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
-        raise TaskclusterAuthFailure(f"the certificate of the credentials has a {key} that is no date in milliseconds")
+        raise unusable_credentials(f"the certificate of the credentials has a {key} that is no date in milliseconds")
     return value / 1000

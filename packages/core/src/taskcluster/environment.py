@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,7 +165,11 @@ def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dic
     if configured.get("rootUrl") and configured["rootUrl"] != root_url:
         # Credentials of one deployment are never sent to another.
         return None
-    return {name: configured[name] for name in _VARIABLES if configured.get(name)} or None
+    found = {name: configured[name] for name in _VARIABLES if configured.get(name)}
+    if is_mapping(found.get("certificate")):
+        # JSON without quotes around it is a mapping in YAML.
+        found["certificate"] = json.dumps(found["certificate"])
+    return found or None
 
 
 def _plugged(root_url: str) -> tuple[Mapping[str, Any] | None, str]:

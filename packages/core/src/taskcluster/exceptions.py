@@ -21,6 +21,8 @@ __all__ = [
     "TaskclusterFailure",
     "TaskclusterRestFailure",
     "TaskclusterTopicExchangeFailure",
+    "UnknownOptionWarning",
+    "unusable_credentials",
 ]
 
 
@@ -131,7 +133,16 @@ class TaskclusterRestFailure(_Answered):
 
 
 class TaskclusterAuthFailure(_Answered):
-    """The server answered 401, or the credentials cannot be used and nothing was sent."""
+    """The server responded with status 401, or the credentials cannot be used and nothing was sent.
+
+    In both cases `status_code` is 401 and `code` is `AuthenticationFailed`, so that a program that gets new credentials
+    after a 401 gets them in time.
+    """
+
+
+def unusable_credentials(message: str) -> TaskclusterAuthFailure:
+    """Return the failure to raise when credentials cannot be used, with the status and code that a server sends."""
+    return TaskclusterAuthFailure(message, None, 401, {"code": "AuthenticationFailed", "message": message})
 
 
 class TaskclusterConnectionError(TaskclusterFailure):
@@ -157,3 +168,7 @@ class TaskclusterArtifactError(TaskclusterFailure):
 
 class ObjectHashVerificationError(TaskclusterFailure):
     """Downloaded bytes do not have the hashes that the object service states for them."""
+
+
+class UnknownOptionWarning(UserWarning):
+    """A client was given an option, or a key of credentials, that it does not know and ignores."""

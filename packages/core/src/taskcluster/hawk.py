@@ -19,7 +19,7 @@ from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[rep
     prepare_header_val,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from .exceptions import TaskclusterAuthFailure
+from .exceptions import unusable_credentials
 
 __all__ = ["EMPTY_PAYLOAD_HASH", "Signer", "new_nonce", "payload_hash"]
 
@@ -55,7 +55,7 @@ class Signer:
         try:
             self._id: str = prepare_header_val(client_id)
         except BadHeaderValue:
-            raise TaskclusterAuthFailure(f"the clientId {client_id!r} holds characters that no header may") from None
+            raise unusable_credentials(f"the clientId {client_id!r} holds characters that no header may") from None
         # HMAC by RFC 2104. The two hashes are keyed once and copied for each signature; copying what `hmac` makes takes
         # twice as long, and keying it each time longer still.
         block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
@@ -97,7 +97,7 @@ class Signer:
         ext = f', ext="{self._ext}"' if self._ext else ""
         header = f'Hawk id="{self._id}", ts="{timestamp}", nonce="{nonce}", hash="{content_hash}"{ext}, mac="{mac}"'
         if len(header) > MAX_LENGTH:
-            raise TaskclusterAuthFailure(
+            raise unusable_credentials(
                 f"the Authorization header would have {len(header)} characters, and Taskcluster refuses more than "
                 f"{MAX_LENGTH}: use a certificate or authorizedScopes with fewer scopes"
             )

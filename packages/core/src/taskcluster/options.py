@@ -1,29 +1,36 @@
-"""The options of a client: what is known, what is wrong, and a repr that shows no secret."""
+"""The options of a client: which are known, how each is checked, and a repr that shows no secret.
+
+A constructor checks what the published client's checks. Everything else is checked by the first call that needs it.
+"""
 
 from __future__ import annotations
 
 import functools
-import json
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from .exceptions import TaskclusterAuthFailure, TaskclusterFailure
-from .redacted import ClientOptions, Redacted
+from .callers import warn_caller
+from .exceptions import TaskclusterFailure, UnknownOptionWarning, unusable_credentials
+from .redacted import ClientOptions, Redacted, without_user_info
 from .shapes import is_mapping
-from .suggestions import did_you_mean
+from .suggestions import did_you_mean, near_misses
+from .version import user_agent
 
 __all__ = [
+    "CREDENTIALS",
     "DEFAULT_TIMEOUT",
+    "KNOWN_OPTIONS",
     "MAX_RESPONSE_SIZE",
     "Credentials",
-    "EventsOptions",
     "Options",
     "listed_scopes",
     "normal_root_url",
+    "number_option",
     "timeouts",
+    "user_agent_of",
 ]
 
 DEFAULT_TIMEOUT = (30.0, 60.0)
@@ -40,8 +47,19 @@ _DEFAULTS: dict[str, Any] = {
     "maxDelay": 30.0,
     "maxResponseSize": MAX_RESPONSE_SIZE,
 }
-_KNOWN = frozenset({"rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", *_DEFAULTS})
-_BOOL_OR_NONE = (bool, type(None))
+KNOWN_OPTIONS = frozenset(
+    {
+        *("rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", "exchangePrefix"),
+        *_DEFAULTS,
+    }
+)
+CREDENTIALS = ("clientId", "accessToken", "certificate")
+"""The keys of credentials that are used."""
+_NO_CREDENTIALS: dict[str, Any] = dict.fromkeys(CREDENTIALS)
+_NO_ROOT_URL = (
+    "rootUrl option is required: the deployment's address, such as 'https://tc.example.com' "
+    "(optionsFromEnvironment() reads it from TASKCLUSTER_ROOT_URL)"
+)
 _printable = re.compile("[ -~]*").fullmatch
 """Matches what scopes and headers may hold."""
 _LARGEST = sys.float_info.max
@@ -49,32 +67,51 @@ _LARGEST = sys.float_info.max
 
 
 class Credentials(Redacted):
-    """`clientId`, `accessToken` and `certificate` as bytes, each None where it was not given."""
+    """A copy of credentials in which `clientId`, `accessToken` and `certificate` are bytes, unless empty.
+
+    Raises:
+        TaskclusterAuthFailure: One of them is neither a string of ASCII characters nor bytes.
+    """
 
     _shown = frozenset({"clientId"})
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        super().__init__(clientId=None, accessToken=None, certificate=None)
-        for name in self:
-            value = given.get(name) if given else None
-            if value is not None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        for name in CREDENTIALS:
+            value = self.get(name)
+            if value:
                 self[name] = _as_bytes(name, value)
 
 
-def _as_bytes(name: str, value: Any) -> bytes:
-    if isinstance(value, bytes) and value.isascii():
-        return value
+def _is_collection(value: Any) -> TypeGuard[Iterable[Any]]:
+    return value is not None and not isinstance(value, str | bytes | Mapping) and isinstance(value, Iterable)
+
+
+def _as_bytes(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
-        raise TaskclusterAuthFailure(f"credentials: {name} holds bytes that are not ASCII")
-    if name == "certificate" and is_mapping(value):
-        value = json.dumps(dict(value), separators=(",", ":"))
-    if not isinstance(value, str):
-        wanted = "text, bytes or a mapping" if name == "certificate" else "text or bytes"
-        raise TaskclusterAuthFailure(f"credentials: {name} must be {wanted}, not {type(value).__name__}")
+        return value
     try:
+        # Anything with this method, because programs' tests pass mocks.
         return value.encode("ascii")
+    except AttributeError:
+        hint = ": pass json.dumps(certificate)" if name == "certificate" and is_mapping(value) else ""
+        raise unusable_credentials(
+            f"credentials: {name} must be a string or bytes, not {type(value).__name__}{hint}"
+        ) from None
     except UnicodeEncodeError:
-        raise TaskclusterAuthFailure(f"credentials: {name} holds characters that are not ASCII") from None
+        raise unusable_credentials(f"credentials: {name} contains characters that are not ASCII") from None
+
+
+def _credentials(given: object) -> object:
+    """Return the option `credentials` of a new client; raise if no client can be made with it."""
+    if is_mapping(given):
+        return Credentials(given)
+    if given and not (hasattr(given, "get") and hasattr(type(given), "__setitem__")):
+        raise unusable_credentials(
+            f"credentials must be a mapping with clientId and accessToken, not {type(given).__name__}"
+        )
+    # Nothing, or a mock, which is an error only if a call is to be signed with it.
+    return given
 
 
 class Options(ClientOptions):
@@ -82,89 +119,74 @@ class Options(ClientOptions):
 
     Args:
         given: The caller's options; copied, never changed.
-        **more: Options by keyword, over those of `given`.
+        **more: Options by keyword, which override those of `given`.
 
     The names: `rootUrl` (required), `credentials`, `authorizedScopes`, `maxRetries`, `signedUrlExpiration` (seconds),
     `timeout` (seconds, one number or connect and read), `delayFactor` and `maxDelay` (seconds),
     `randomizationFactor`, `maxResponseSize` (bytes of a response when decompressed), `userAgentSuffix`, `validate`
-    (check payloads against the API's schemas before sending; defaults to whether TASKCLUSTER_VALIDATE=1 is set).
+    (check payloads against the API's schemas before sending; defaults to whether TASKCLUSTER_VALIDATE=1 is set), and
+    for events classes `exchangePrefix`, with which the names of exchanges begin. Any other name emits an
+    `UnknownOptionWarning` and is ignored. Values are checked by the first call that needs them.
 
     Raises:
-        TaskclusterFailure: An option is unknown, missing or malformed.
-        TaskclusterAuthFailure: The credentials are of a wrong type.
+        TaskclusterFailure: `rootUrl` is missing or empty, or `baseUrl` is given.
+        TaskclusterAuthFailure: The credentials are no mapping, or hold what is neither an ASCII string nor bytes.
     """
 
-    _known: ClassVar[frozenset[str]] = _KNOWN
-
     def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
-        wanted = {**(given or {}), **more}
-        if "baseUrl" in wanted:
+        super().__init__()
+        self._take({}, given, more)
+
+    @classmethod
+    def over(cls, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Options:
+        """Return options that override a class's own, all of whose names are known."""
+        made = cls.__new__(cls)
+        made._take(defaults, given, {})
+        return made
+
+    def _take(self, defaults: Mapping[str, Any], given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> None:
+        try:
+            wanted: dict[str, Any] = {**defaults, **(given or {}), **more}
+        except TypeError:
             raise TaskclusterFailure(
-                "the option baseUrl is gone: pass rootUrl, the deployment's address without a path"
+                f"options must be a mapping, such as {{'rootUrl': …}}, not {type(given).__name__}"
+            ) from None
+        if wanted.pop("baseUrl", None):
+            raise TaskclusterFailure(
+                "baseUrl option is no longer allowed: pass rootUrl, the deployment's address without a path"
             )
-        if not wanted.keys() <= self._known:
-            unknown = next(name for name in wanted if name not in self._known)
-            raise TaskclusterFailure(f"unknown option {unknown!r}{did_you_mean(str(unknown), self._known)}")
-        super().__init__(_DEFAULTS)
+        if not wanted.get("rootUrl"):
+            raise TaskclusterFailure(_NO_ROOT_URL + near_misses(wanted.keys() - KNOWN_OPTIONS, ("rootUrl",)))
+        self.update(_DEFAULTS)
         self.update(wanted)
         for name in _DEFAULTS.keys() & wanted.keys():
-            # None means the default, where there is one.
+            # None means the default, if there is one.
             if wanted[name] is None:
                 self[name] = _DEFAULTS[name]
-            else:
-                _check_number(name, wanted[name])
-        self["rootUrl"] = normal_root_url(wanted.get("rootUrl"))
-        credentials = wanted.get("credentials")
-        if credentials is not None and not is_mapping(credentials):
-            raise TaskclusterAuthFailure(
-                f"credentials must be a mapping with clientId and accessToken, not {type(credentials).__name__}"
-            )
-        self["credentials"] = Credentials(credentials)
-        if credentials and not any(name in self["credentials"] for name in credentials):
-            name = str(next(iter(credentials)))
-            raise TaskclusterAuthFailure(
-                f"credentials have no clientId, accessToken or certificate, but {name!r}"
-                f"{did_you_mean(name, self['credentials'])}"
-            )
-        if wanted.get("authorizedScopes") is not None:
-            self["authorizedScopes"] = listed_scopes("the option authorizedScopes", wanted["authorizedScopes"])
-        if wanted.get("timeout") is not None:
-            timeouts(wanted["timeout"])
-        suffix = wanted.get("userAgentSuffix")
-        if suffix is not None and not (isinstance(suffix, str) and _printable(suffix)):
-            raise TaskclusterFailure(
-                f"the option userAgentSuffix must be text of printable ASCII characters, not {suffix!r}"
-            )
-        if not isinstance(wanted.get("validate", False), _BOOL_OR_NONE):
-            raise TaskclusterFailure(f"the option validate must be True or False, not {wanted['validate']!r}")
-
-
-class EventsOptions(Options):
-    """The options of an events class: those of every client, and `exchangePrefix`, which its exchanges begin with."""
-
-    _known = _KNOWN | {"exchangePrefix"}
-
-    def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
-        super().__init__(given, **more)
-        prefix = self.get("exchangePrefix")
-        if not isinstance(prefix, str | None):
-            raise TaskclusterFailure(
-                "the option exchangePrefix must be text, such as 'exchange/taskcluster-queue/v1/', not "
-                f"{type(prefix).__name__}"
-            )
+        self["credentials"] = (
+            _credentials(wanted["credentials"]) if "credentials" in wanted else Credentials(_NO_CREDENTIALS)
+        )
+        scopes = wanted.get("authorizedScopes")
+        if _is_collection(scopes):
+            # A copy, which also survives being read twice if the caller's is an iterator.
+            self["authorizedScopes"] = list(scopes)
+        # Options that are copied have had their warning.
+        if not wanted.keys() <= KNOWN_OPTIONS and not isinstance(given, Options):
+            for name in wanted.keys() - KNOWN_OPTIONS - defaults.keys():
+                text = f"unknown option {name!r} is ignored{did_you_mean(str(name), KNOWN_OPTIONS)}"
+                warn_caller(text, UnknownOptionWarning)
 
 
 def normal_root_url(root_url: Any) -> str:
-    """Return the root URL without its trailing slashes; raise TaskclusterFailure where it is no root URL."""
+    """Return the root URL without its trailing slashes; raise TaskclusterFailure if it is not one."""
     if not root_url:
-        raise TaskclusterFailure(
-            "the option rootUrl is required: the deployment's address, such as 'https://tc.example.com' "
-            "(optionsFromEnvironment() reads it from TASKCLUSTER_ROOT_URL)"
-        )
+        raise TaskclusterFailure(_NO_ROOT_URL)
     if not isinstance(root_url, str):
-        raise TaskclusterFailure(f"the option rootUrl must be text, not {type(root_url).__name__}")
+        raise TaskclusterFailure(f"the option rootUrl must be a string, not {type(root_url).__name__}")
     if not _is_root_url(root_url):
-        raise TaskclusterFailure(f"the option rootUrl must be an http or https address, not {root_url!r}")
+        raise TaskclusterFailure(
+            f"the option rootUrl must be an http or https address, not {without_user_info(root_url)!r}"
+        )
     return root_url.rstrip("/")
 
 
@@ -179,6 +201,20 @@ def _is_root_url(text: str) -> bool:
         # Half of a pair of brackets, or none of an address between them.
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def user_agent_of(options: Mapping[str, Any]) -> str:
+    """Return the User-Agent of a client's requests.
+
+    Raises:
+        TaskclusterFailure: No header can hold the option userAgentSuffix.
+    """
+    suffix = options.get("userAgentSuffix")
+    if suffix is not None and not (isinstance(suffix, str) and _printable(suffix)):
+        raise TaskclusterFailure(
+            f"the option userAgentSuffix must be a string of printable ASCII characters, not {suffix!r}"
+        )
+    return user_agent(suffix)
 
 
 def timeouts(timeout: Any) -> tuple[float, float]:
@@ -196,7 +232,19 @@ def timeouts(timeout: Any) -> tuple[float, float]:
             )
 
 
-def _check_number(name: str, value: Any) -> None:
+def number_option(options: Mapping[str, Any], name: str) -> Any:
+    """Return the number that an option is, or its default for None.
+
+    Args:
+        options: The options of a client, or of what a program's tests have in its place.
+        name: The option's name, for example `maxRetries`.
+
+    Raises:
+        TaskclusterFailure: It is no number, or out of range.
+    """
+    value = options.get(name)
+    if value is None:
+        return _DEFAULTS[name]
     wanted = int if name in ("maxRetries", "maxResponseSize") else (int, float)
     # Above 1 it would randomize delays to less than none.
     largest = 1 if name == "randomizationFactor" else _LARGEST
@@ -206,6 +254,7 @@ def _check_number(name: str, value: Any) -> None:
         raise TaskclusterFailure(
             f"the option {name} must be {what.get(name, 'a finite number, not negative')}: {value!r}"
         )
+    return value
 
 
 def listed_scopes(what: str, scopes: Any) -> list[str]:
@@ -215,11 +264,8 @@ def listed_scopes(what: str, scopes: Any) -> list[str]:
         what: What they are, for the error.
         scopes: Any collection of texts.
     """
-    if not isinstance(scopes, str | bytes | Mapping):
-        try:
-            listed: list[Any] = list(scopes)
-        except TypeError:
-            listed = [scopes]
+    if _is_collection(scopes):
+        listed = list(scopes)
         if all(isinstance(scope, str) and _printable(scope) for scope in listed):
             return listed
     raise TaskclusterFailure(f"{what} must be a list of scopes, each a text of printable ASCII characters")

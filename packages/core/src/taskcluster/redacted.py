@@ -70,6 +70,7 @@ class ClientOptions(Redacted):
             "delayFactor",
             "exchangePrefix",
             "maxDelay",
+            "maxResponseSize",
             "maxRetries",
             "randomizationFactor",
             "rootUrl",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Mapping
 from email.utils import parsedate
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from .options import number_option
 
 __all__ = ["DELAY_FACTOR", "MAX_DELAY", "MAX_RETRIES", "RANDOMIZATION_FACTOR", "Policy", "retry_after", "retryable"]
 
@@ -27,6 +30,20 @@ class Policy(NamedTuple):
     randomization_factor: float = RANDOMIZATION_FACTOR
     max_delay: float = MAX_DELAY
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Policy:
+        """Return the policy that a client's options mean.
+
+        Raises:
+            TaskclusterFailure: One of them is no number, or out of range.
+        """
+        return cls(
+            number_option(options, "maxRetries"),
+            number_option(options, "delayFactor"),
+            number_option(options, "randomizationFactor"),
+            number_option(options, "maxDelay"),
+        )
+
     def delay(self, retry: int, chance: float, asked: float | None = None) -> float | None:
         """Return the seconds to wait before the given retry, or None when there is to be none.
 
@@ -42,8 +59,7 @@ class Policy(NamedTuple):
         spread = self.randomization_factor * (2 * chance - 1)
         # The exponent is bounded only to keep an absurd maxRetries from overflowing a float.
         delay = self.delay_factor * 2 ** min(retry - 1, 100) * (1 + spread)
-        # A randomization factor above 1, set past the check of the options, would make it less than none.
-        return float(max(0.0, min(delay, self.max_delay)))
+        return float(min(delay, self.max_delay))
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -11,8 +11,7 @@ from typing import Any
 import taskcluster
 import taskcluster.aio
 from taskcluster.environment import optionsFromEnvironment
-from taskcluster.exceptions import TaskclusterAuthFailure
-from taskcluster.options import Credentials, normal_root_url
+from taskcluster.options import Credentials
 from taskcluster.redacted import ClientOptions, without_user_info
 from taskcluster.registry import registry
 from taskcluster.suggestions import did_you_mean
@@ -37,11 +36,10 @@ class TaskclusterConfig:
         queue = tc.get_service("queue")
 
     Args:
-        url: The deployment's root URL; TASKCLUSTER_ROOT_URL where left out.
+        url: The deployment's root URL; defaults to TASKCLUSTER_ROOT_URL. Checked by the first call of a client.
 
     Raises:
         ConfigurationError: There is no URL.
-        TaskclusterFailure: It is no http or https address.
     """
 
     options: dict[str, Any] | None
@@ -55,16 +53,15 @@ class TaskclusterConfig:
         self.options = None
         self.secrets = None
         self.default_url = url or os.environ.get("TASKCLUSTER_ROOT_URL") or ""
-        if not self.default_url:
+        if url is None and not self.default_url:
             raise ConfigurationError(
                 "You must specify a Taskcluster deployment url: TaskclusterConfig('https://tc.example.com'), "
                 "or TASKCLUSTER_ROOT_URL in the environment"
             )
-        normal_root_url(self.default_url)
 
     def __repr__(self) -> str:
         # One whose constructor has not run has no URL, and tracebacks may show it.
-        return f"<{type(self).__name__} of {without_user_info(getattr(self, 'default_url', ''))}>"
+        return f"<{type(self).__name__} of {without_user_info(str(getattr(self, 'default_url', '')))}>"
 
     def auth(
         self,
@@ -86,17 +83,15 @@ class TaskclusterConfig:
             max_retries: How often clients send a failed request again.
             certificate: The certificate of temporary credentials.
 
-        Raises:
-            TaskclusterAuthFailure: The first source that has some has half of them only.
+        Nothing is rejected here: if the first source that has some has only part of them, the first call of a client
+        raises TaskclusterAuthFailure.
         """
         given = {"clientId": client_id, "accessToken": access_token, "certificate": certificate}
         found = {name: value for name, value in given.items() if value}
-        source, names = "given", "client_id and access_token"
+        source = "given"
         if not found:
             found = dict(optionsFromEnvironment().get("credentials", {}))
-            source, names = "environment", "TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN"
-        if found and not {"clientId", "accessToken"} <= found.keys():
-            raise TaskclusterAuthFailure(f"credentials need both {names}; there is only {' and '.join(found)}")
+            source = "environment"
         options = ClientOptions(maxRetries=max_retries, rootUrl=self.default_url)
         proxy = os.environ.get("TASKCLUSTER_PROXY_URL")
         if found:

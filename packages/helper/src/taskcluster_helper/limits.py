@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskcluster.options import timeouts
+from taskcluster.retries import Policy
 
 __all__ = ["limited"]
 
@@ -19,5 +20,6 @@ def limited(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """
     connect, read = (min(each, seconds) for each in timeouts(options.get("timeout")))
     # As if each attempt were silent to its end, and each pause before the next as long as can be.
-    retries = (seconds - read) / (read + options["maxDelay"])
-    return {"timeout": (connect, read), "maxRetries": min(options["maxRetries"], int(retries))}
+    policy = Policy.of(options)
+    retries = (seconds - read) / (read + policy.max_delay)
+    return {"timeout": (connect, read), "maxRetries": min(policy.max_retries, int(retries))}

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.options import user_agent_of
 from taskcluster.shapes import is_mapping
-from taskcluster.version import user_agent
 
 from .effects import Ask, Fetch, Lines, Procedure, Read, Sleep
 from .exceptions import ArtifactMissingError
@@ -167,7 +167,7 @@ class _Follower:
 
 def _user_agent(queue: Any) -> str:
     options: Any = getattr(queue, "options", None)
-    return user_agent(options.get("userAgentSuffix") if is_mapping(options) else None)
+    return user_agent_of(options if is_mapping(options) else {})
 
 
 def follow(

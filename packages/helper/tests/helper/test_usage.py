@@ -60,10 +60,13 @@ def test_url_is_the_argument_or_the_environments(environment: Environment) -> No
 def test_without_url_it_says_what_is_missing_as_assertion_error_and_ours() -> None:
     with pytest.raises(AssertionError, match=r"You must specify a Taskcluster deployment url.*TASKCLUSTER_ROOT_URL"):
         helper.TaskclusterConfig()
-    with pytest.raises(TaskclusterFailure):
-        helper.TaskclusterConfig("")
-    with pytest.raises(TaskclusterFailure, match="http or https address"):
-        helper.TaskclusterConfig("tc.example.com")
+
+
+@pytest.mark.parametrize("url", ["", "tc.example.com", mock.Mock()])
+def test_url_is_checked_by_the_first_client_or_call(url: Any) -> None:
+    tc = helper.TaskclusterConfig(url)
+    with pytest.raises(TaskclusterFailure, match="rootUrl"):
+        tc.get_service("queue").ping()
 
 
 # auth chooses, in this order
@@ -138,13 +141,15 @@ def test_auth_chooses_none_last(environment: Environment) -> None:
     assert tc.get_service("queue").options["maxRetries"] == 3
 
 
-def test_half_of_a_pair_of_credentials_is_refused_and_named(environment: Environment) -> None:
+def test_half_of_a_pair_of_credentials_is_refused_by_a_call(environment: Environment) -> None:
     tc = helper.TaskclusterConfig(ROOT)
-    with pytest.raises(TaskclusterAuthFailure, match="client_id and access_token; there is only clientId"):
-        tc.auth("client")
+    tc.auth("client")
+    with pytest.raises(TaskclusterAuthFailure, match="clientId given, accessToken missing"):
+        tc.get_service("queue").ping()
     environment(TASKCLUSTER_ACCESS_TOKEN="no-secret")
-    with pytest.raises(TaskclusterAuthFailure, match="TASKCLUSTER_CLIENT_ID") as caught:
-        tc.auth()
+    tc.auth()
+    with pytest.raises(TaskclusterAuthFailure, match="accessToken given, clientId missing") as caught:
+        tc.get_service("queue").ping()
     assert "no-secret" not in str(caught.value)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.options import KNOWN_OPTIONS
 from taskcluster.pages import continuation, with_continuation
 from taskcluster.plugins import DownloadMethod, Location, UploadMethod
 
@@ -127,8 +128,9 @@ def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> P
 
 
 def _object_service(queue: Any, credentials: Mapping[str, Any], settings: Settings) -> Procedure[Any]:
-    # The queue client's own scopes do not hold for credentials that the queue made for this one object.
-    kept = {name: value for name, value in queue.options.items() if name != "authorizedScopes"}
+    # The queue client's own scopes do not hold for credentials that the queue made for this one object. Of unknown
+    # options that client has warned.
+    kept = {name: queue.options[name] for name in KNOWN_OPTIONS - {"authorizedScopes"} if name in queue.options}
     service = settings.client({**kept, "credentials": credentials})
     yield Close(service)
     return service

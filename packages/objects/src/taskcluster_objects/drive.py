@@ -19,12 +19,11 @@ from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.awaitables import plain
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.messages import Request
-from taskcluster.options import timeouts
+from taskcluster.options import timeouts, user_agent_of
 from taskcluster.registry import registry
-from taskcluster.retries import DELAY_FACTOR, MAX_DELAY, MAX_RETRIES, RANDOMIZATION_FACTOR, Policy
+from taskcluster.retries import Policy
 from taskcluster.shapes import is_mapping
 from taskcluster.transport.requests import Body, RequestsTransport
-from taskcluster.version import user_agent
 
 from .bodies import Sink, Source
 from .effects import (
@@ -69,18 +68,14 @@ def settings_of(
     client: Callable[[Mapping[str, Any]], Any],
 ) -> Settings:
     """Return the settings of a transfer: those of the service's client, and what was given."""
-    options: Any = getattr(service, "options", None)
-    if not is_mapping(options):
-        options = {}
+    known: Any = getattr(service, "options", None)
+    options: Mapping[str, Any] = known if is_mapping(known) else {}
+    if max_retries is not None:
+        options = {**options, "maxRetries": max_retries}
     return Settings(
-        policy=Policy(
-            options.get("maxRetries", MAX_RETRIES) if max_retries is None else max_retries,
-            options.get("delayFactor", DELAY_FACTOR),
-            options.get("randomizationFactor", RANDOMIZATION_FACTOR),
-            options.get("maxDelay", MAX_DELAY),
-        ),
+        policy=Policy.of(options),
         timeout=timeouts(options.get("timeout")),
-        user_agent=user_agent(options.get("userAgentSuffix")),
+        user_agent=user_agent_of(options),
         now=lambda: time.time(),
         random=lambda: random.random(),
         failure=failure,

@@ -1,0 +1,25 @@
+"""Failures that are raised without a response: none has status 500, which would say that a server failed."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGES = Path(__file__).parents[2] / "packages"
+WITH_STATUS = {"TaskclusterRestFailure", "TaskclusterAuthFailure", "ServerFailure", "settings.failure"}
+"""Classes, and names that stand for one, whose status is 500 unless it is given."""
+
+
+def test_every_failure_is_raised_with_its_status() -> None:
+    without, seen = [], 0
+    for path in sorted(PACKAGES.glob("**/src/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            if name in WITH_STATUS or name.removeprefix("exceptions.") in WITH_STATUS:
+                seen += 1
+                if len(node.args) < 3 and all(keyword.arg != "status_code" for keyword in node.keywords):
+                    without.append(f"{path.name}:{node.lineno}")
+    assert without == []
+    assert seen > 5
