@@ -103,8 +103,8 @@ class Auth(AsyncBaseClient):
         """Get Entity History.
 
         Lists who changed one entity and when, as `auditHistory`. `entityType` is `client`, `role`, `secret`, `hook` or
-        `worker-pool`, and `entityId` the id within that type. Comes in pages of up to 1000 (`limit`): call again with
-        the returned `continuationToken` until there is none.
+        `worker-pool`, and `entityId` the id within that type. The oldest records come first. Comes in pages of up to
+        1000 (`limit`): call again with the returned `continuationToken` until there is none.
 
         - Path parameters: `entityType`, `entityId`
         - Query parameters: `continuationToken`, `limit`
@@ -119,8 +119,9 @@ class Auth(AsyncBaseClient):
         """List Client Audit History.
 
         Lists the audit records that carry the given `clientId`, as `auditHistory`: the action (`actionType`), its time,
-        and the entity it was about. For all changes of one entity, whoever made them, use `getEntityHistory`. Comes in
-        pages of up to 1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        and the entity it was about, the oldest first. For all changes of one entity, whoever made them, use
+        `getEntityHistory`. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
+        until there is none.
 
         - Path parameters: `clientId`
         - Query parameters: `continuationToken`, `limit`
@@ -256,7 +257,7 @@ class Auth(AsyncBaseClient):
         Creates a role: whoever has the scope `assume:<roleId>` also has the role's `scopes`. A roleId that ends in `*`
         serves every id with that prefix, and `<..>` in its scopes stands for the rest of the id. The caller needs every
         scope it grants. Repeating the identical call succeeds; other content for an existing role is a 409, a
-        dependency cycle among roles a 400.
+        dependency cycle among roles a 400, which a scope such as `*` that assumes every role is too.
 
         - Path parameters: `roleId`
         - Payload: `v1/create-role-request.json#`

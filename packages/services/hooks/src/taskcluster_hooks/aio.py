@@ -126,7 +126,8 @@ class Hooks(AsyncBaseClient):
         """Update Hook.
 
         Replaces the definition of an existing hook and returns the new one; the payload is that of `createHook`. 404 if
-        there is no such hook, 400 for an invalid schedule or `triggerSchema`.
+        there is no such hook, 400 for an invalid schedule or `triggerSchema`, or a binding to an exchange that is
+        denied.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Payload: `v1/create-hook-request.json#`

@@ -715,8 +715,8 @@ class Queue(BaseClient):
         """Quarantine Worker.
 
         Keeps a worker from claiming work until `quarantineUntil`; a date in the past ends the quarantine.
-        `quarantineInfo` can say why, in up to 4000 characters. Returns the worker's record, which is made if need be;
-        what the worker is running already is not affected.
+        `quarantineInfo` can say why, in up to 4000 characters. Returns the worker's record; what the worker is running
+        already is not affected. 404 if it was not active lately.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
         - Payload: `v1/quarantine-worker-request.json#`

@@ -201,7 +201,8 @@ class WorkerManager(AsyncBaseClient):
         """Get Worker Pool Error Stats.
 
         Returns how many errors there were, as `totals`: overall, by day and hour, and by title, code, worker pool and
-        launch config. The query `workerPoolId` restricts it to one pool, otherwise all are counted.
+        launch config. The query `workerPoolId` restricts it to one pool, otherwise all are counted, which needs the
+        scope for all.
 
         - Query parameters: `workerPoolId`
         - Returns: `v1/worker-pool-error-stats.json#`
@@ -290,8 +291,8 @@ class WorkerManager(AsyncBaseClient):
     async def removeWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Remove Worker.
 
-        Takes a worker out of service and returns an empty object. A task it is running then ends as `worker-shutdown`
-        and is retried if it has retries left.
+        Takes a worker out of service and returns an empty object; 404 if it is unknown. A task it is running then ends
+        as `worker-shutdown` and is retried if it has retries left.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
 
@@ -304,7 +305,7 @@ class WorkerManager(AsyncBaseClient):
         """Ask Whether To Terminate.
 
         Lets a worker ask whether it should shut itself down. Returns `terminate`, true or false, and the `reason` in
-        words.
+        words, which is `none` for a worker that need not.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
         - Returns: `v1/should-worker-terminate-response.json#`
@@ -334,8 +335,8 @@ class WorkerManager(AsyncBaseClient):
 
         Called by a worker at start, without credentials: it proves who it is by `workerIdentityProof`, whose form
         depends on the provider. Returns the worker's `credentials`, when they expire, its `workerConfig`, and a
-        `secret` for `reregisterWorker`. A worker can register only once: 400 if it has, or if the proof is wrong; 404
-        if pool, provider or worker is unknown.
+        `secret` for `reregisterWorker`. A static worker can register again; in a cloud a worker can register only once.
+        400 if it cannot, or if the proof is wrong; 404 if pool, provider or worker is unknown.
 
         - Payload: `v1/register-worker-request.json#`
         - Returns: `v1/register-worker-response.json#`
@@ -348,7 +349,7 @@ class WorkerManager(AsyncBaseClient):
         """Reregister Worker.
 
         Renews a worker's `credentials` before they expire, in exchange for the `secret` it got last time. Returns a new
-        `secret` too; each works once, and an old one is a 400.
+        `secret` too; each works once, and an old one, or an unknown worker, is a 400.
 
         - Payload: `v1/reregister-worker-request.json#`
         - Returns: `v1/reregister-worker-response.json#`
