@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from taskcluster_local.events import Binding, Events, Message
 from taskcluster_local.store import Store
+from taskcluster_local.validation import Schemas
 
 EXCHANGE = "exchange/taskcluster-x/v1/happened"
 REFERENCES = {
@@ -21,10 +22,12 @@ REFERENCES = {
                 "name": "happened",
                 "exchange": "happened",
                 "routingKey": [{"name": "kind", "constant": "primary"}, {"name": "what"}, {"name": "reserved"}],
+                "schema": "x/v1/happened.json",
             }
         ],
     }
 }
+TYPES = {"x/v1/happened.json": {"properties": {"n": {"type": ["string", "integer"]}}, "additionalProperties": False}}
 
 
 def naive(pattern: list[str], words: list[str]) -> bool:
@@ -88,7 +91,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def events(store: Store) -> Events:
-    return Events(REFERENCES, store)
+    return Events(REFERENCES, Schemas(TYPES), store)
 
 
 @pytest.fixture
@@ -177,3 +180,9 @@ def test_keys_that_cannot_be(events: Events) -> None:
         events.publish("x", "happened", {}, other=1)
     with pytest.raises(ValueError, match="longer than 255 bytes"):
         events.publish("x", "happened", {}, what="é" * 127)
+
+
+def test_a_payload_its_schema_forbids_raises(events: Events, store: Store, received: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"x\.happened does not match x/v1/happened\.json: data must NOT"):
+        events.publish("x", "happened", {"n": "1", "m": 2})
+    assert received == []

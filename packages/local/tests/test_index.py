@@ -191,7 +191,7 @@ def complete(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) ->
         target = f"/api/queue/v1/task/{slug(number)}"
         status = site.ok("PUT", target, task(routes=routes, extra=extra))["status"]
         with site.store.transaction():
-            payload = {"status": status, "runId": 0, "version": 1}
+            payload = {"status": status, "runId": 0, "workerGroup": "g", "workerId": "i", "version": 1}
             site.deployment.events.publish("queue", "taskCompleted", payload, routes=routes, taskId=slug(number))
         return site.ok("GET", target)
 

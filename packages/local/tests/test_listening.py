@@ -30,13 +30,34 @@ def server_of(local: LocalTaskcluster) -> Server:
     return local._server
 
 
-def publish(local: LocalTaskcluster, **words: Any) -> None:
-    """Let the queue publish a message, as it does when a task is pending."""
+STATUS = {
+    "taskId": "A" * 8 + "QACA" + "A" * 10,
+    "provisionerId": "p",
+    "workerType": "w",
+    "taskQueueId": "p/w",
+    "schedulerId": "-",
+    "projectId": "none",
+    "taskGroupId": "A" * 8 + "QACA" + "A" * 10,
+    "deadline": "2030-01-01T00:00:00.000Z",
+    "expires": "2030-01-01T00:00:00.000Z",
+    "retriesLeft": 5,
+    "state": "pending",
+    "runs": [],
+}
+
+
+def publish(local: LocalTaskcluster, **words: str) -> None:
+    """Let the queue publish a message, as it does when a task is pending; its tags are the words of its key."""
+    payload = {"status": STATUS, "runId": 0, "task": {"tags": words}, "version": 1}
 
     async def procedure() -> None:
-        server_of(local)._state.deployment.events.publish("queue", "taskPending", {"words": words}, **words)
+        server_of(local)._state.deployment.events.publish("queue", "taskPending", payload, **words)
 
     server_of(local).submit(procedure()).result()
+
+
+def tags(message: Any) -> Any:
+    return message.payload["task"]["tags"]
 
 
 @pytest.fixture
@@ -52,23 +73,23 @@ def test_messages_come_in_order(local: LocalTaskcluster, events: Any) -> None:
         first = messages.get(timeout=60)
         assert first.exchange == "exchange/taskcluster-queue/v1/task-pending"
         assert first.routingKey.startswith("primary.t0.")
-        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["t1", "t2"]
+        assert [tags(message)["taskId"] for message in messages.drain()] == ["t1", "t2"]
         assert messages.drain() == []
 
 
 def test_bindings_choose(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending(taskId="a"), events.taskPending(runId=3), events.taskFailed()) as messages:
-        publish(local, taskId="a", runId=3)
-        publish(local, taskId="b", runId=4)
-        publish(local, taskId="b", runId=3)
-        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["a", "b"]
+        publish(local, taskId="a", runId="3")
+        publish(local, taskId="b", runId="4")
+        publish(local, taskId="b", runId="3")
+        assert [tags(message)["taskId"] for message in messages.drain()] == ["a", "b"]
 
 
 def test_a_message_is_the_listeners_own(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as one, local.listen(events.taskPending()) as other:
         publish(local, taskId="a")
         one.get(5).payload.clear()
-        assert other.get(5).payload == {"words": {"taskId": "a"}}
+        assert tags(other.get(5)) == {"taskId": "a"}
 
 
 def test_waiting(local: LocalTaskcluster, events: Any) -> None:
@@ -77,7 +98,7 @@ def test_waiting(local: LocalTaskcluster, events: Any) -> None:
             messages.get(timeout=0.01)
         thread = threading.Thread(target=publish, args=(local,), kwargs={"taskId": "late"})
         thread.start()
-        assert messages.get(timeout=60).payload["words"] == {"taskId": "late"}
+        assert tags(messages.get(timeout=60)) == {"taskId": "late"}
         thread.join()
 
 
@@ -94,7 +115,7 @@ def test_stopping_the_server_ends_it() -> None:
         listening = local.listen(taskcluster.QueueEvents(local.options()).taskPending())
         messages = listening.__enter__()
         publish(local, taskId="a")
-    assert [message.payload["words"]["taskId"] for message in messages] == ["a"]
+    assert [tags(message)["taskId"] for message in messages] == ["a"]
     listening.__exit__(None, None, None)
 
 
@@ -103,7 +124,7 @@ def test_a_clean_state_has_the_same_listeners_and_no_old_messages(local: LocalTa
         publish(local, taskId="old")
         local.reset()
         publish(local, taskId="new")
-        assert [message.payload["words"]["taskId"] for message in messages.drain()] == ["new"]
+        assert [tags(message)["taskId"] for message in messages.drain()] == ["new"]
 
 
 def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
@@ -113,10 +134,10 @@ def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
                 await messages.get(timeout=0.01)
             waiting = asyncio.create_task(messages.get(timeout=60))
             await asyncio.to_thread(publish, local, taskId="a")
-            assert (await waiting).payload["words"] == {"taskId": "a"}
+            assert tags(await waiting) == {"taskId": "a"}
             for name in "bcd":
                 await asyncio.to_thread(publish, local, taskId=name)
-            assert (await messages.get()).payload["words"] == {"taskId": "b"}
+            assert tags(await messages.get()) == {"taskId": "b"}
             assert len(messages.drain()) == 2
         assert [message async for message in messages] == []
         with pytest.raises(EOFError):
@@ -136,7 +157,7 @@ def test_a_loop_that_ended_is_no_trouble_to_the_server(local: LocalTaskcluster, 
     asyncio.run(listening.__aexit__(None, None, None))
     with local.listen(events.taskPending()) as messages:
         publish(local, taskId="b")
-        assert messages.get(5).payload["words"] == {"taskId": "b"}
+        assert tags(messages.get(5)) == {"taskId": "b"}
 
 
 @pytest.mark.parametrize(

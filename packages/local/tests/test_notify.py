@@ -139,15 +139,26 @@ def tell(site: Any, slug: Make) -> Make:
     def call(state: str, *routes: str) -> None:
         status = {
             "taskId": slug(1),
+            "provisionerId": "p",
+            "workerType": "w",
             "taskQueueId": "p/w",
+            "schedulerId": "-",
+            "projectId": "none",
             "taskGroupId": slug(2),
             "deadline": site.clock.at(hours=1),
-            "state": state.lower(),
+            "expires": site.clock.at(hours=2),
+            "retriesLeft": 5,
+            "state": {"Defined": "unscheduled"}.get(state, state.lower()),
             "runs": [],
         }
-        site.deployment.events.publish(
-            "queue", f"task{state}", {"status": status, "version": 1}, routes=routes, taskId=slug(1)
-        )
+        payload = {"status": status, "version": 1}
+        if state != "Defined":
+            payload["runId"] = 0
+        if state not in ("Defined", "Pending"):
+            payload |= {"workerGroup": "g", "workerId": "i"}
+        if state == "Running":
+            payload["takenUntil"] = site.clock.at(minutes=20)
+        site.deployment.events.publish("queue", f"task{state}", payload, routes=routes, taskId=slug(1))
 
     return call
 

@@ -133,6 +133,17 @@ def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: 
         storage.allowed("GET", url, {})
 
 
+def test_an_object_with_a_length_cannot_be_finished(
+    site: Any, slug: Make, objects: Objects, create: Make, running: str, published: list[Any]
+) -> None:
+    # The message about it has the length too, which its schema forbids.
+    created = create("o", "object", contentLength=3).json
+    objects.finished.add(created["name"])
+    answer = site.call("PUT", f"{running}/artifacts/o", {"uploadId": created["uploadId"]})
+    assert (answer.status, answer.code) == (500, "InternalServerError")
+    assert published == []
+
+
 def test_an_object_artifact(
     site: Any, slug: Make, objects: Objects, create: Make, running: str, published: list[Any]
 ) -> None:

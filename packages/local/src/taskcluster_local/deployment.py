@@ -150,7 +150,7 @@ class Deployment:
         """Of the root client."""
         interface = configuration.interface()
         clock = self.clock = MovableClock(configuration.clock)
-        events = self.events = Events(interface.references, store)
+        events = self.events = Events(interface.references, interface.schemas, store)
         self.storage = Storage(directory, store, root_url, self._derived("storage").encode(), clock)
         self.audit = Audit(store, clock)
         """Who did what, of all services."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .store import Store
+from .validation import Schemas
 
 __all__ = ["Binding", "Events", "Message", "Subscription"]
 
@@ -72,6 +73,8 @@ class _Exchange:
     """The full name."""
     words: Mapping[str, str]
     """The names of the words of a routing key, each with what it is if it is not given."""
+    schema: str | None
+    """The key of the schema of its messages; None if it is not known."""
 
 
 class Subscription:
@@ -92,15 +95,18 @@ class Events:
 
     Args:
         references: The APIs as data, by the service's name.
+        schemas: The schemas of messages.
         store: Messages published within a transaction of it are delivered when, and only if, it is kept.
     """
 
-    def __init__(self, references: Mapping[str, Mapping[str, Any]], store: Store) -> None:
+    def __init__(self, references: Mapping[str, Mapping[str, Any]], schemas: Schemas, store: Store) -> None:
+        self._schemas = schemas
         self._store = store
         self._exchanges = {
             (service, entry["name"]): _Exchange(
                 reference["exchangePrefix"] + entry["exchange"],
                 {word["name"]: word.get("constant", "_") for word in entry["routingKey"]},
+                entry.get("schema"),
             )
             for service, reference in references.items()
             for entry in reference.get("exchanges", ())
@@ -120,6 +126,10 @@ class Events:
             payload: The message.
             routes: Of the task that it is about.
             **words: Of the routing key; one that is left out or None becomes `_`.
+
+        Raises:
+            ValueError: The payload does not match the schema of the exchange, or the routing key is not possible. A
+                handler that lets it through returns 500 (InternalServerError), as a deployment does.
         """
         exchange = self._exchanges[service, name]
         if not words.keys() <= exchange.words.keys():
@@ -130,6 +140,9 @@ class Events:
         key = ".".join({**exchange.words, **given}.values())
         if len(key.encode()) > _LONGEST_KEY:
             raise ValueError(f"the routing key of {service}.{name} is longer than {_LONGEST_KEY} bytes")
+        errors = [] if exchange.schema is None else self._schemas.schema(exchange.schema).errors(payload)
+        if errors:
+            raise ValueError(f"{service}.{name} does not match {exchange.schema}: {'; '.join(errors)}")
         message = Message(service, exchange.name, key, tuple(f"route.{route}" for route in routes), payload)
         # Before those of the reactions, which follow from it.
         self._store.after_commit(lambda: self._deliver(message))

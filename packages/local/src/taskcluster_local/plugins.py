@@ -105,7 +105,10 @@ class Context:
     clock: Clock
     """Tells the present, which tests move; a handler has it as `call.now`."""
     events: Events
-    """`events.publish(service, exchange, message, **words)` publishes a message, once the open transaction is kept."""
+    """`events.publish(service, exchange, message, **words)` publishes a message, once the open transaction is kept.
+
+    A message that does not match the schema of its exchange raises ValueError.
+    """
     invoke: Invoke
     as_time_passes: Callable[[Callable[[], Awaitable[None] | None]], None]
     """Has something done from time to time and whenever a test moves the clock, such as forgetting what has expired."""

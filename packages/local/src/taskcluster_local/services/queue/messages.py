@@ -41,9 +41,10 @@ class Messages:
 
     def artifact_created(self, task: Task, run: dict[str, Any], artifact: dict[str, Any]) -> None:
         """Tell of an artifact of a run."""
-        shown = {name: artifact[name] for name in ("storageType", "name", "expires", "contentType")}
         worker = {name: run[name] for name in ("workerGroup", "workerId")}
-        self._about_task("artifactCreated", task, task.status(), run=run, runId=run["runId"], **worker, artifact=shown)
+        self._about_task(
+            "artifactCreated", task, task.status(), run=run, runId=run["runId"], **worker, artifact=artifact
+        )
 
     def group_resolved(self, group: dict[str, Any]) -> None:
         """Tell of a group that has no active task any more."""
