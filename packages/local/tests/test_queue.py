@@ -342,6 +342,12 @@ def test_claiming_a_certain_run(site: Any, create: Make, post: Make) -> None:
     assert post("runs/0/claim", WORKER, by="nobody").status == 403
 
 
+def test_a_run_from_claim_work_cannot_be_claimed(create: Make, claim: Make, post: Make) -> None:
+    create()
+    claim()
+    assert (post("runs/0/claim", WORKER).status, post("runs/0/reclaim").status) == (409, 200)
+
+
 def test_reclaiming(site: Any, create: Make, claim: Make, post: Make, status: Make) -> None:
     create(deadline=site.clock.at(minutes=30))
     assert post("runs/0/reclaim").status == 409
@@ -658,15 +664,13 @@ def test_changing_the_priority(site: Any, create: Make, claim: Make, post: Make,
     assert [each["status"]["taskId"] for each in claim(2)] == [slug(1), slug(2)]
     assert post("priority", {"newPriority": "normal"}).code == "InputValidationError"
     assert post("priority", {"newPriority": "low"}, number=9).status == 404
-    # Running or retried it may be, but not resolved, ever.
-    post("runs/0/exception", {"reason": "worker-shutdown"})
-    assert post("priority", {"newPriority": "low"}).status == 200
-    claim()
-    post("runs/1/failed")
-    for _ in range(2):
-        answer = post("priority", {"newPriority": "low"})
-        assert (answer.status, "is already resolved" in answer.message) == (409, True)
-        post("rerun")
+    # Running, retried, resolved or run again: it makes no difference.
+    steps = [("runs/0/exception", {"reason": "worker-shutdown"}), ("runs/1/failed", None), ("rerun", None)]
+    for number, (step, payload) in enumerate(steps):
+        claim()
+        assert post(step, payload).status == 200
+        priority = ("low", "medium", "highest")[number]
+        assert post("priority", {"newPriority": priority}).json["status"]["priority"] == priority
     site.clock.advance(hours=2)
     assert "past its deadline" in post("priority", {"newPriority": "high"}, number=2).message
 
@@ -831,23 +835,9 @@ def test_the_priority_of_a_group(site: Any, create: Make, claim: Make, post: Mak
     path, payload = f"{ROOT}/task-group/{group}/priority", {"newPriority": "high"}
     assert site.call("POST", path, payload, by="nobody").status == 403
     expected = {"taskGroupId": group, "schedulerId": "-", "newPriority": "high"}
-    assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 2, "taskIds": [slug(2), slug(3)]}
+    # Those that are resolved too.
+    assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 3, "taskIds": [slug(1), slug(2), slug(3)]}
     assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 0, "taskIds": []}
-    assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["highest", "high", "high", "medium"]
+    assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["high", "high", "high", "medium"]
     assert claim()[0]["status"]["taskId"] == slug(2)
     assert site.call("POST", f"{ROOT}/task-group/{slug(8)}/priority", payload).status == 404
-
-
-def test_the_priority_of_a_group_is_not_that_of_what_was_resolved_or_is_late(
-    site: Any, create: Make, claim: Make, post: Make, slug: Make
-) -> None:
-    group = slug(9)
-    create(1, taskGroupId=group)
-    claim()
-    post("runs/0/failed")
-    post("rerun")
-    create(2, taskGroupId=group, deadline=site.clock.at(minutes=1))
-    create(3, taskGroupId=group)
-    site.clock.advance(seconds=61)
-    found = site.ok("POST", f"{ROOT}/task-group/{group}/priority", {"newPriority": "high"})
-    assert found["taskIds"] == [slug(3)]

@@ -48,7 +48,6 @@ class Task:
     waits_for: set[int]
     left: int = 0
     runs: list[Run] = field(default_factory=list)
-    resolved_once: bool = False
 
     @property
     def state(self) -> str:
@@ -84,7 +83,6 @@ class Model:
     def settle(self, number: int) -> None:
         """What follows when a task is resolved for good."""
         done = self.tasks[number]
-        done.resolved_once = True
         for _, task in sorted(self.tasks.items()):
             if number in task.waits_for and (task.any_outcome or done.state == "completed"):
                 task.waits_for.discard(number)
@@ -184,7 +182,7 @@ class Model:
         return 200
 
     def prioritize(self, number: int, priority: str) -> int:
-        if self.is_late(number) or self.tasks[number].resolved_once:
+        if self.is_late(number):
             return 409
         self.tasks[number].priority = priority
         return 200
@@ -200,10 +198,10 @@ class Model:
 
     def prioritize_group(self, group: int, priority: str) -> list[int]:
         changed = [
-            number
-            for number in self.members(group)
-            if self.tasks[number].priority != priority and self.prioritize(number, priority) == 200
+            number for number, task in sorted(self.tasks.items()) if task.group == group and task.priority != priority
         ]
+        for number in changed:
+            self.tasks[number].priority = priority
         return changed
 
     def tick(self) -> None:

@@ -85,7 +85,7 @@ def handlers(
         return queue.cancel_group(authorized_group(call), call.now)
 
     async def changeTaskGroupPriority(call: Call) -> dict[str, Any]:
-        return queue.change_group_priority(authorized_group(call), call.payload["newPriority"], call.now)
+        return queue.change_group_priority(authorized_group(call), call.payload["newPriority"])
 
     def authorized(call: Call, otherwise: str = "Are you sure it was created?") -> Task:
         found = queue.find(call.params["taskId"])

@@ -312,10 +312,8 @@ class Queue:
         self._resolved(task, now)
 
     def change_priority(self, task: Task, priority: str, now: datetime) -> Task:
-        """Give a task that was never resolved another priority."""
+        """Give a task another priority, even if it is resolved."""
         _check_deadline(task, now, "reprioritized")
-        if task.was_resolved:
-            raise ApiError("RequestConflict", f"Task `{task.taskId}` is already resolved and cannot be reprioritized.")
         with self._store.transaction():
             self._change_priority(task, priority)
         return task
@@ -349,7 +347,8 @@ class Queue:
             )
         canceled: list[str] = []
         with self._store.transaction():
-            for task in self._active_members(taskGroupId):
+            members = f"SELECT taskId FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} ORDER BY by_name(taskId)"
+            for task in self._active_still(self._store.all(members, taskGroupId)):
                 self._end_unresolved(task, "canceled", now)
                 canceled.append(task.taskId)
         size = self._store.one("SELECT count(*) AS size FROM tasks WHERE taskGroupId = ?", taskGroupId)
@@ -360,15 +359,13 @@ class Queue:
             "cancelledCount": len(canceled),
         }
 
-    def change_group_priority(self, taskGroupId: str, priority: str, now: datetime) -> dict[str, Any]:
-        """Give another priority to those tasks of a group whose priority can be changed; say which these were."""
+    def change_group_priority(self, taskGroupId: str, priority: str) -> dict[str, Any]:
+        """Give another priority to all tasks of a group; return which tasks had a different one."""
         group = self.group(taskGroupId)
+        statement = f"SELECT {_COLUMNS} FROM tasks WHERE taskGroupId = ? AND urgency <> ? ORDER BY by_name(taskId)"
         with self._store.transaction():
-            changed = [
-                task
-                for task in self._active_members(taskGroupId)
-                if not task.was_resolved and task.priority != priority and task.deadline >= to_wire(now)
-            ]
+            rows = self._store.all(statement, taskGroupId, PRIORITIES.index(priority))
+            changed = [task_of(row) for row in rows]
             for task in changed:
                 self._change_priority(task, priority)
             self._messages.group_priority_changed(group, priority, len(changed))
@@ -379,10 +376,6 @@ class Queue:
             "tasksAffected": len(changed),
             "taskIds": [task.taskId for task in changed],
         }
-
-    def _active_members(self, taskGroupId: str) -> Iterator[Task]:
-        statement = f"SELECT taskId FROM tasks WHERE taskGroupId = ? AND {_ACTIVE} ORDER BY by_name(taskId)"
-        return self._active_still(self._store.all(statement, taskGroupId))
 
     # Working
 
@@ -412,22 +405,22 @@ class Queue:
             return claims
 
     def claim(self, task: Task, runId: str, worker: Worker, now: datetime) -> Claim:
-        """Hand one certain run to a worker. The same worker may ask again."""
+        """Hand one certain run to a worker. The same worker may call again, but not for a run from claim_work."""
         run = _run(task, runId)
         _check_deadline(task, now, "claimed")
         if run is task.runs[-1] and run["state"] == "pending":
             with self._store.transaction():
-                claim = self._take(task, worker, now)
+                claim = self._take(task, worker, now, named=True)
                 self.workers.see(task.taskQueueId, worker, now)
                 self.workers.note_claims(task.taskQueueId, worker, [claim])
             return claim
-        if run["state"] == "running" and (run["workerGroup"], run["workerId"]) == worker:
+        if run["state"] == "running" and run.get("named") and (run["workerGroup"], run["workerId"]) == worker:
             return Claim(task, run["runId"], *worker, from_wire(run["takenUntil"]))
         raise ApiError("RequestConflict", f"Run {runId} was already claimed by another worker.")
 
-    def _take(self, task: Task, worker: Worker, now: datetime) -> Claim:
+    def _take(self, task: Task, worker: Worker, now: datetime, *, named: bool = False) -> Claim:
         until = self._until(now)
-        task.take(worker, until, now)
+        task.take(worker, until, now, named=named)
         self._save(task)
         self._messages.running(task)
         return Claim(task, task.runs[-1]["runId"], *worker, until)

@@ -72,11 +72,6 @@ class Task:
         return self.state in ("unscheduled", "pending", "running")
 
     @property
-    def was_resolved(self) -> bool:
-        """Whether it is resolved, or has been before it was run again."""
-        return not self.is_active or any(run["reasonCreated"] == "rerun" for run in self.runs[1:])
-
-    @property
     def worker(self) -> Worker | None:
         """Who is working on it."""
         if self.state != "running":
@@ -108,11 +103,23 @@ class Task:
             {"runId": len(self.runs), "state": "pending", "reasonCreated": reason, "scheduled": to_wire(now)}
         )
 
-    def take(self, worker: Worker, until: datetime, now: datetime) -> None:
-        """Let a worker have the latest run."""
+    def take(self, worker: Worker, until: datetime, now: datetime, *, named: bool) -> None:
+        """Let a worker have the latest run.
+
+        Args:
+            worker: The worker.
+            until: When the claim ends.
+            now: The present.
+            named: Whether the worker asked for this run (claimTask), rather than for any (claimWork).
+        """
         group, worker_id = worker
         self.runs[-1].update(
-            state="running", workerGroup=group, workerId=worker_id, takenUntil=to_wire(until), started=to_wire(now)
+            state="running",
+            workerGroup=group,
+            workerId=worker_id,
+            takenUntil=to_wire(until),
+            started=to_wire(now),
+            named=named,
         )
 
     def end_run(self, state: str, reason: str, now: datetime) -> None:
