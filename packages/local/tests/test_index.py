@@ -48,6 +48,13 @@ def test_the_higher_rank_wins_and_the_newer_of_equals(insert: Callable[..., Any]
     assert insert("a.b", 2, rank=rank)["data"] == {"number": winner}
 
 
+def test_an_expired_entry_blocks_no_lower_rank(site: Any, insert: Callable[..., Any]) -> None:
+    insert("a.b", 1, rank=5, hours=1)
+    assert insert("a.b", 2, rank=1)["data"] == {"number": 1}
+    site.clock.advance(hours=1)
+    assert insert("a.b", 2, rank=1)["data"] == {"number": 2}
+
+
 @pytest.mark.parametrize("rank", [1.5, 2**53, -1e20])
 def test_ranks_are_integers(site: Any, slug: Callable[[int], str], rank: float) -> None:
     payload = {"taskId": slug(1), "rank": rank, "data": {}, "expires": site.clock.at(hours=1)}
@@ -82,13 +89,15 @@ def test_names_have_a_pattern(site: Any, path: str) -> None:
 
 def test_finding_many(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", 1)
-    insert("a.expired", 2, hours=-1)
+    insert("z.expired", 2, hours=-1)
     insert("dotless", 3)
-    payload = {"indexes": ["a.b", "a.missing", "a.expired", "dotless"]}
+    insert("a.c", 4)
+    payload = {"indexes": ["a.missing", "z.expired", "dotless", "a.c", "a.b", "z.expired"]}
     found = site.ok("POST", f"{ROOT}/tasks/indexes", payload)["tasks"]
-    assert [task["namespace"] for task in found] == ["a.b", "a.expired"]
+    # In the order of the request.
+    assert [task["namespace"] for task in found] == ["z.expired", "a.c", "a.b"]
     page = site.ok("POST", f"{ROOT}/tasks/indexes?limit=1", payload)
-    rest = site.ok("POST", f"{ROOT}/tasks/indexes?limit=1&continuationToken={page['continuationToken']}", payload)
+    rest = site.ok("POST", f"{ROOT}/tasks/indexes?limit=2&continuationToken={page['continuationToken']}", payload)
     assert [*page["tasks"], *rest["tasks"]] == found
 
 

@@ -66,12 +66,13 @@ def test_the_same_again_is_a_duplicate_for_a_day(site: Any, method: str) -> None
 def test_an_address_on_the_denylist_gets_nothing(site: Any, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     entry = {"notificationType": kind, "notificationAddress": payload[field]}
-    answer = site.call("POST", f"{ROOT}/denylist/add", entry)
-    assert (answer.status, answer.content) == (200, b"")
+    added = site.call("POST", f"{ROOT}/denylist/add", entry)
+    assert (added.status, added.content) == (200, b"OK")
     answer = site.call("POST", f"{ROOT}/{method}", payload)
     assert (answer.status, answer.code) == (400, "DenylistedAddress")
     assert kinds(site) == []
-    assert site.call("DELETE", f"{ROOT}/denylist/delete", entry).status == 200
+    removed = site.call("DELETE", f"{ROOT}/denylist/delete", entry)
+    assert (removed.status, removed.content) == (200, b"OK")
     assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
 
 
@@ -105,6 +106,7 @@ def test_pulse_messages_are_published(site: Any, published: list[Message]) -> No
         site.call("POST", f"{ROOT}/pulse", {"routingKey": "a.b", "message": {"x": 1}})
     [message] = published
     assert (message.routingKey, message.payload) == ("primary.a.b", {"message": {"x": 1}, "version": 1})
+    assert message.routes == ("route.a.b",)
 
 
 @pytest.mark.parametrize("key", ["k" * 248, "ö" * 124])

@@ -342,6 +342,18 @@ def test_claiming_a_certain_run(site: Any, create: Make, post: Make) -> None:
     assert post("runs/0/claim", WORKER, by="nobody").status == 403
 
 
+def test_built_in_workers_resolve_their_tasks(site: Any, create: Make, status: Make, slug: Make) -> None:
+    create(1, taskQueueId="built-in/succeed", payload={})
+    create(2, taskQueueId="built-in/fail", dependencies=[slug(1)])
+    create(3, taskQueueId="built-in/succeed", payload={"a": 1})
+    create(4, taskQueueId="built-in/other")
+    asyncio.run(site.deployment.pass_time())
+    found = [status(number) for number in (1, 2, 3, 4)]
+    assert [each["state"] for each in found] == ["completed", "failed", "exception", "pending"]
+    [run] = found[2]["runs"]
+    assert (run["reasonResolved"], run["workerGroup"], run["workerId"]) == ("malformed-payload", "built-in", "succeed")
+
+
 def test_a_run_from_claim_work_cannot_be_claimed(create: Make, claim: Make, post: Make) -> None:
     create()
     claim()

@@ -49,6 +49,7 @@ from .services.object.state import Objects
 from .services.purge_cache import routes as purge_cache
 from .services.purge_cache.state import PurgeRequests
 from .services.queue import artifacts as queue_artifacts
+from .services.queue import built_in
 from .services.queue import routes as queue
 from .services.queue import workers as queue_workers
 from .services.queue.arrivals import Arrivals
@@ -176,7 +177,7 @@ class Deployment:
         purge_requests, all_secrets, pools = PurgeRequests(store), Secrets(store), Pools(store, events)
         pool_workers = Workers(store, pools, WorkerRecords(tasks, clock))
 
-        index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition)
+        index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition, clock)
         notify_routes.watch(events, notifier, root_url, clock)
         github_builds.watch(events, self.github, tasks.all_completed, clock)
         builder = github_builds.Builder(
@@ -218,6 +219,7 @@ class Deployment:
         started = clock()
         self._jobs: list[Callable[[], Awaitable[None] | None]] = [
             lambda: tasks.resolve_overdue(clock()),
+            lambda: built_in.resolve_tasks(tasks, clock),
             firing.fire_due,
             lambda: pool_workers.expire(clock()),
             lambda: pools.purge(clock()),

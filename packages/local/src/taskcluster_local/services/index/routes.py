@@ -16,7 +16,7 @@ def handlers(index: Index, artifacts: Artifacts) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
     async def insertTask(call: Call) -> dict[str, Any]:
-        return index.insert(call.params["namespace"], call.payload)
+        return index.insert(call.params["namespace"], call.payload, call.now)
 
     async def findTask(call: Call) -> dict[str, Any]:
         return index.find(call.params["indexPath"], call.now)

@@ -42,8 +42,8 @@ class Index:
         self._store = store
         store.create(_TABLES)
 
-    def insert(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """Let `path` lead to a task, unless it leads to one of higher rank; return what it leads to then."""
+    def insert(self, path: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Let `path` lead to a task and return its entry, or the present one if that is of higher rank and valid."""
         rank = payload["rank"]
         if not isinstance(rank, int) or abs(rank) > _LARGEST_RANK:
             raise ApiError("InputError", f"The rank {rank} is no integer between -{_LARGEST_RANK} and {_LARGEST_RANK}.")
@@ -55,13 +55,14 @@ class Index:
             self._store.run(
                 "INSERT INTO indexed_tasks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET taskId = excluded.taskId, rank = excluded.rank, data = excluded.data, expires = excluded.expires"
-                " WHERE rank <= excluded.rank",
+                " WHERE rank <= excluded.rank OR expires <= ?",
                 namespace,
                 name,
                 payload["taskId"],
                 rank,
                 dumps(payload["data"]),
                 expires,
+                to_wire(now),
             )
             self._keep_namespaces(namespace, expires)
         return self._read(path)
@@ -95,14 +96,14 @@ class Index:
         return task
 
     def find_all(self, paths: list[str], page: Page) -> Listing:
-        """Return what `paths` lead to, expired entries too, without those that lead nowhere or have no dot."""
-        wanted = dumps([_split(path) for path in paths if "." in path])
+        """Return what `paths` lead to in their order, expired entries too, without those that have no dot."""
+        wanted = dumps([_split(path) for path in dict.fromkeys(paths) if "." in path])
         return page.read(
             self._store,
-            "SELECT DISTINCT found.* FROM json_each(?) AS wanted JOIN indexed_tasks AS found"
+            "SELECT found.*, wanted.key AS position FROM json_each(?) AS wanted JOIN indexed_tasks AS found"
             " ON namespace = json_extract(wanted.value, '$[0]') AND name = json_extract(wanted.value, '$[1]')",
             wanted,
-            key=("namespace", "name"),
+            key=("position",),
         )
 
     def delete(self, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ...encoding import is_object
@@ -11,7 +12,7 @@ from ...errors import ApiError
 from ...events import Binding, Events, Message
 from ...formats import Pattern
 from ...parameters import parameter_pattern
-from ...timestamps import from_wire
+from ...timestamps import Clock, from_wire
 from .state import Index
 
 __all__ = ["watch"]
@@ -23,13 +24,14 @@ _PATH = Pattern.of(parameter_pattern("index", "namespace") or "")
 _log = logging.getLogger("taskcluster.local")
 
 
-def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str, Any]]) -> None:
+def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str, Any]], clock: Clock) -> None:
     """Index the tasks that complete from now on.
 
     Args:
         events: Where the queue tells of tasks.
         index: Where they go.
         definition: Returns the definition of the task of a taskId.
+        clock: Tells which entries have expired.
     """
 
     def react(message: Message) -> None:
@@ -40,14 +42,14 @@ def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str,
                 continue
             # What is wrong with the entry is no reason for the task not to complete.
             try:
-                _insert(index, route.removeprefix(_PREFIX), payload)
+                _insert(index, route.removeprefix(_PREFIX), payload, clock())
             except ApiError as error:
                 _log.warning("task %s was not indexed by %s: %s", taskId, route, error.message)
 
     events.react(Binding(_EXCHANGE, f"{_PREFIX}#"), react)
 
 
-def _insert(index: Index, path: str, payload: dict[str, Any]) -> None:
+def _insert(index: Index, path: str, payload: dict[str, Any], now: datetime) -> None:
     if not _PATH.matches(path):
         raise ApiError("InputError", f"the path must match {_PATH.text}")
     if not is_object(payload["data"]):
@@ -56,7 +58,7 @@ def _insert(index: Index, path: str, payload: dict[str, Any]) -> None:
         from_wire(payload["expires"])
     except (TypeError, ValueError):
         raise ApiError("InputError", "extra.index.expires must be a date") from None
-    index.insert(path, payload)
+    index.insert(path, payload, now)
 
 
 def _entry(taskId: str, definition: Mapping[str, Any]) -> dict[str, Any]:

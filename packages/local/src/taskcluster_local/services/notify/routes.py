@@ -32,11 +32,11 @@ def handlers(notifier: Notifier) -> dict[str, Handler]:
 
     async def addDenylistAddress(call: Call) -> Reply:
         notifier.deny(call.payload["notificationType"], call.payload["notificationAddress"])
-        return Reply(200)
+        return Reply(200, Text("OK"))
 
     async def deleteDenylistAddress(call: Call) -> Reply:
         notifier.allow(call.payload["notificationType"], call.payload["notificationAddress"])
-        return Reply(200)
+        return Reply(200, Text("OK"))
 
     async def listDenylist(call: Call) -> dict[str, Any]:
         return notifier.denylist(Page.of(call.query)).body("addresses", address_of)

@@ -54,7 +54,7 @@ class Notifier:
             is_new = self._outbox.add(notification, now)
             if is_new and kind == "pulse":
                 message = {"message": notification.payload["message"], "version": 1}
-                self._events.publish("notify", "notify", message, topic=address)
+                self._events.publish("notify", "notify", message, routes=(address,), topic=address)
         return is_new
 
     def deny(self, kind: str, address: str) -> None:

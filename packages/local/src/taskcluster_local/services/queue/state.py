@@ -151,10 +151,19 @@ class Queue:
         statement = "SELECT 1 FROM tasks WHERE taskGroupId = ? AND state <> 'completed' LIMIT 1"
         return self._store.one(statement, taskGroupId) is None
 
-    def counts(self, taskQueueId: str) -> tuple[int, int]:
-        """Return how many tasks of a queue are pending, and how many are claimed."""
+    def counts(self, taskQueueId: str, now: datetime) -> tuple[int, int]:
+        """Return how many tasks of a queue are pending, not past their deadline, and how many are claimed."""
         row = self._store.one("SELECT pending, claimed FROM queue_counts WHERE taskQueueId = ?", taskQueueId)
-        return (0, 0) if row is None else (int(row["pending"]), int(row["claimed"]))
+        if row is None:
+            return (0, 0)
+        # Found by their deadline (the + keeps other indexes out): they are few, as they are resolved soon.
+        late = self._store.one(
+            f"SELECT count(*) AS number FROM tasks WHERE {_ACTIVE} AND deadline < ? AND +state = 'pending'"
+            " AND +taskQueueId = ?",
+            to_wire(now),
+            taskQueueId,
+        )
+        return int(row["pending"]) - (0 if late is None else int(late["number"])), int(row["claimed"])
 
     def pending(self, taskQueueId: str, page: Page) -> Listing:
         """Return the tasks of a queue that wait for a worker, in the order that they are handed out."""

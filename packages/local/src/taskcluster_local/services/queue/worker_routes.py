@@ -74,11 +74,11 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
         return _as_worker(found, call.now)
 
     async def pendingTasks(call: Call) -> dict[str, Any]:
-        pending, _ = queue.counts(call.params["taskQueueId"])
+        pending, _ = queue.counts(call.params["taskQueueId"], call.now)
         return {**_named(call.params["taskQueueId"]), "pendingTasks": pending}
 
     async def taskQueueCounts(call: Call) -> dict[str, Any]:
-        pending, claimed = queue.counts(call.params["taskQueueId"])
+        pending, claimed = queue.counts(call.params["taskQueueId"], call.now)
         return {**_named(call.params["taskQueueId"]), "pendingTasks": pending, "claimedTasks": claimed}
 
     async def listPendingTasks(call: Call) -> dict[str, Any]:
