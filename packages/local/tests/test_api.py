@@ -170,7 +170,16 @@ def test_expressions_are_shown_as_json(site: Any) -> None:
         (b"[]", {}, "InputValidationError", "data must be object"),
         (b"", {}, "InputValidationError", "data must have required property 'scopes'"),
         (b"{}", {"Content-Type": "text/plain"}, "MalformedPayload", "got content-type: text/plain"),
-        (b"{}", {"Content-Type": "application/json; charset=utf-7"}, "InternalServerError", "utf-7"),
+        (b"{}", {"Content-Type": "application/json; charset=utf-7"}, "MalformedPayload", "utf_7; use utf-8"),
+        (b"{}", {"Content-Type": "application/json; charset=base64"}, "MalformedPayload", "base64"),
+        (b"{}", {"Content-Type": "application/json; charset=no-such"}, "MalformedPayload", "no_such"),
+        (b'{"scopes": ["\xe9"]}', {"Content-Type": "application/json; charset=latin1"}, "InputValidationError", "/0"),
+        (
+            b'{"scopes": ["\x80"]}',
+            {"Content-Type": 'application/json; charset="Windows-1252"'},
+            "InputValidationError",
+            "/0",
+        ),
         (b"{}", {"Content-Encoding": "zip"}, "InternalServerError", "zip"),
         (b"{}", {"Content-Type": "APPLICATION/JSON; charset=UTF-8"}, "InputValidationError", "scopes"),
         ("{}".encode("utf-16"), {"Content-Type": "application/json; charset=utf-16"}, "InputValidationError", "scopes"),
@@ -368,7 +377,14 @@ def test_head_is_answered_wherever_get_is(site: Any) -> None:
     assert site.call("HEAD", "/api/queue/v1/claim-work/p/w").json == {"error": "Not found"}
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/unknown/v1/ping", "/docs/x"])
+@pytest.mark.parametrize("path", ["/api/queue/v9/ping", "/api/auth/v2/clients/", "/api/github/", "/api/index/v1"])
+@pytest.mark.parametrize("verb", ["GET", "POST", "OPTIONS"])
+def test_an_unknown_version_is_not_found_as_json(site: Any, verb: str, path: str) -> None:
+    answer = site.call(verb, path, by=None)
+    assert (answer.status, answer.json) == (404, {"error": "Not found"})
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/queue", "/api/unknown/v1/ping", "/docs/x"])
 def test_outside_of_the_services_answers_are_html(site: Any, path: str) -> None:
     answer = site.call("GET", path, by=None)
     assert answer.status == (404 if path.startswith("/api") else 200)

@@ -1,6 +1,10 @@
-"""Which path means which method."""
+"""Which path means which method, and which query parameters a method takes."""
 
 from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -144,3 +148,53 @@ def test_when_scopes_are_checked(expected: bool, names: dict[str, str]) -> None:
     for service, methods in names.items():
         for name in methods.split():
             assert kinds[service, name] is expected, name
+
+
+REJECTED = {
+    "continuationToken": [""],
+    "errorId": ["x"],
+    "format": ["json"],
+    "includeArchived": ["yes"],
+    "launchConfigId": ["a/b", "a" * 39],
+    "limit": ["", "x", "-1", "1.5", "1e3", " 1"],
+    "organization": ["a b"],
+    "prefix": ["a b"],
+    "pullRequest": ["x", "-1"],
+    "quarantined": ["yes", "True"],
+    "repository": ["a/b"],
+    "sha": [""],
+    "since": ["", "yesterday", "2030-02-30T00:00:00Z"],
+    "state": ["gone", "standalone"],
+    "workerPoolId": ["x"],
+    "workerState": ["gone"],
+}
+QUERIES = [
+    (endpoint, parameter, value)
+    for endpoint in TABLE.endpoints
+    for parameter in endpoint.query
+    for value in REJECTED[parameter]
+]
+
+
+@pytest.mark.parametrize("service", sorted({endpoint.service for endpoint, _, _ in QUERIES}))
+def test_query_parameters_have_patterns(site: Any, slug: Any, service: str) -> None:
+    """Of every method that takes any."""
+    examples = {
+        "taskId": slug(1),
+        "taskGroupId": slug(1),
+        "runId": "0",
+        "taskQueueId": "p%2Fw",
+        "workerPoolId": "p%2Fw",
+        "level": "read-only",
+        "entityType": "role",
+    }
+    for endpoint, parameter, value in QUERIES:
+        if endpoint.service != service:
+            continue
+        entry = next(each for each in references()[service]["methods"] if each["name"] == endpoint.name)
+        route = re.sub("<(.+?)>", lambda match: examples.get(match[1], "x"), entry["route"])
+        target = f"/api/{service}/v1{route}?{urlencode({parameter: value})}"
+        payload = None if endpoint.verb == "GET" else {}
+        answer = site.call(endpoint.verb, target, payload)
+        assert (answer.status, answer.code) == (400, "InvalidRequestArguments"), target
+        assert f"Query-string parameter: {parameter}=" in answer.message

@@ -51,7 +51,7 @@ def test_requests_since(site: Any, purge: Callable[..., None]) -> None:
     assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=-1)}")) == ["new", "old"]
     assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=1)}")) == []
     answer = site.call("GET", f"{ROOT}/p/w?since=yesterday")
-    assert (answer.status, answer.code) == (400, "InputError")
+    assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
 
 
 def test_requests_hold_for_a_day(site: Any, purge: Callable[..., None]) -> None:

@@ -18,6 +18,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -70,7 +72,13 @@ _HEADERS = {
 _COMPRESS_FROM = 1024
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
-_CHARSETS = frozenset({"utf-8", "iso-8859-1", "utf-16"})
+_NO_CHARSETS = {
+    "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
+    # It can hold halves of surrogate pairs.
+    "utf_7",
+}  # fmt: skip
+_CHARSETS = frozenset(name for pair in aliases.items() if pair[1] not in _NO_CHARSETS for name in pair)
+"""The names of charsets in Python's spelling. Others are not looked up: Python would remember each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,9 +381,9 @@ class Api:
             return
         body = _inflated(request.body, request.headers.get("content-encoding", "identity").lower())
         found = _CHARSET.search(request.headers["content-type"])
-        charset = found[1].lower() if found else "utf-8"
+        charset = normalize_encoding(found[1].lower()) if found else "utf_8"
         if charset not in _CHARSETS:
-            raise ApiError("InternalServerError", f"Bodies in the charset {charset} are not understood.")
+            raise ApiError("MalformedPayload", f"Unknown charset in the content-type: {charset[:40]}; use utf-8")
         text = call.payload_text = body.decode(charset, "replace").removeprefix("\ufeff")
         if not text:
             return

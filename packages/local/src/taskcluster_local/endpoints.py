@@ -92,7 +92,7 @@ def _endpoint(service: str, entry: Mapping[str, Any]) -> Endpoint:
         parameters=tuple(_PARAMETER.findall(entry["route"])),
         optional=tuple(entry.get("emptyArgs", ())),
         patterns={arg: Pattern.of(text) for arg, text in patterns.items() if text is not None},
-        query={arg: Pattern.of(parameters.query_pattern(arg)) for arg in entry.get("query", ())},
+        query={arg: Pattern.of(parameters.query_pattern(service, arg)) for arg in entry.get("query", ())},
         input=entry.get("input"),
         output=entry.get("output"),
         scopes=template,
@@ -131,10 +131,9 @@ class Table:
         self.named: dict[tuple[str, str], Endpoint] = {}
         # By service, version, verb and the first word of the route, empty where that is a parameter.
         self._candidates: dict[tuple[str, str, str, str], list[Endpoint]] = {}
-        self._services: set[tuple[str, str]] = set()
+        self._services = references.keys()
         for service, reference in references.items():
             version: str = reference["apiVersion"]
-            self._services.add((service, version))
             for entry in reference["methods"]:
                 endpoint = _endpoint(service, entry)
                 self.endpoints.append(endpoint)
@@ -147,9 +146,9 @@ class Table:
                     self._candidates.setdefault((service, version, verb, first), []).append(endpoint)
 
     def has_service(self, path: str) -> bool:
-        """Whether `path` belongs to a service at all."""
-        root, api, service, version, *_ = [*path.split("/", 4), "", "", ""]
-        return (root, api) == ("", "api") and (service, version) in self._services
+        """Return whether `path` belongs to a service, whatever the version in it."""
+        root, api, service, *rest = [*path.split("/", 3), "", ""]
+        return (root, api) == ("", "api") and len(rest) > 2 and service in self._services
 
     def find(self, verb: str, path: str) -> tuple[Endpoint, re.Match[str]] | None:
         """Return the endpoint that `verb` and `path` mean, and the match of its path."""

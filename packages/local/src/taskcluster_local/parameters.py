@@ -61,8 +61,24 @@ _PARAMETERS: dict[str, dict[str, str]] = {
 }
 """By service, the patterns that URL parameters must match."""
 
-_QUERY = {"limit": r"^[0-9]+$", "quarantined": r"^(true|false)$", "workerPoolId": _WORKER_POOL}
-"""The patterns that query parameters must match; others only must not be empty."""
+_TRUTH = r"^(true|false)$"
+_GITHUB_NAME = r"^[a-zA-Z0-9-_.%]+$"
+
+_QUERY: dict[str, dict[str, str]] = {
+    "auth": {"prefix": _PARAMETERS["auth"]["clientId"], "format": r"^iam-role-compat$"},
+    "github": {"organization": _GITHUB_NAME, "repository": _GITHUB_NAME, "pullRequest": r"^[0-9]{1,15}$"},
+    "queue": {"quarantined": _TRUTH},
+    "worker-manager": {
+        "errorId": SLUG,
+        "includeArchived": _TRUTH,
+        "launchConfigId": _WORD,
+        "quarantined": _TRUTH,
+        "state": r"^(requested|running|stopping|stopped)$",
+        "workerPoolId": _WORKER_POOL,
+        "workerState": r"^(requested|running|stopping|stopped|standalone)$",
+    },
+}
+"""By service, the patterns that query parameters must match besides `limit`; others only must not be empty."""
 
 
 def is_wildcard(service: str, method: str, parameter: str) -> bool:
@@ -76,9 +92,11 @@ def parameter_pattern(service: str, parameter: str) -> str | None:
     return _PARAMETERS.get(service, {}).get(parameter)
 
 
-def query_pattern(parameter: str) -> str:
+def query_pattern(service: str, parameter: str) -> str:
     """Return the pattern that a query parameter must match."""
-    return _QUERY.get(parameter, "^.+$")
+    if parameter == "limit":
+        return r"^[0-9]+$"
+    return _QUERY.get(service, {}).get(parameter, "^.+$")
 
 
 def hidden_payload(service: str, method: str) -> Callable[[Any], Any] | None:

@@ -37,4 +37,7 @@ def _date(text: str) -> datetime:
     try:
         return from_wire(text)
     except ValueError:
-        raise ApiError("InputError", f"`since` must be a date such as 2030-12-31T23:59:59.000Z, not {text}") from None
+        raise ApiError(
+            "InvalidRequestArguments",
+            f'Query-string parameter: since="{text}" must be a date such as 2030-12-31T23:59:59.000Z',
+        ) from None
