@@ -56,7 +56,8 @@ def patterns() -> set[str]:
         if isinstance(value, dict) and isinstance(value.get("pattern"), str):
             found.add(value["pattern"])
         left.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
-    return found | {parameters.query_pattern(name) for name in ("limit", "quarantined", "workerPoolId", "x")}
+    queries = {pattern for named in parameters._QUERY.values() for pattern in named.values()}
+    return found | queries | {parameters.query_pattern("queue", name) for name in ("limit", "x")}
 
 
 def test_no_pattern_of_an_api_takes_long() -> None:
