@@ -34,6 +34,7 @@ class Run:
     state: str = "pending"
     end: str | None = None
     worker: str | None = None
+    named: bool = False
     until: int = 0
     place: int = 0
 
@@ -125,8 +126,9 @@ class Model:
         run = task.runs[index]
         if run is task.runs[-1] and run.state == "pending":
             self.take(number, worker)
+            run.named = True
             return 200
-        return 200 if run.state == "running" and run.worker == worker else 409
+        return 200 if run.state == "running" and run.worker == worker and run.named else 409
 
     def reclaim(self, number: int, index: int) -> int:
         task = self.tasks[number]
