@@ -358,6 +358,7 @@ def test_a_file_may_have_nothing_to_do(site: Any) -> None:
         "",
         "[",
         "version: 0",
+        "version: 1",
         "version: 2",
         "version: '1'",
         "version: true",

@@ -1,4 +1,4 @@
-"""What `.taskcluster.yml` renders to, for real events and for those that `renderTaskclusterYml` makes up."""
+"""What `.taskcluster.yml` renders to, and the fake events of `renderTaskclusterYml`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def tasks(*given: dict[str, Any]) -> list[dict[str, Any]]:
     return list(rendered({"version": 1, "tasks": list(given)})["tasks"])
 
 
-# Ids, order, and what is filled in
+# Ids, order, and defaults
 
 
 def test_the_only_task_and_its_group_have_one_id() -> None:
@@ -227,7 +227,7 @@ def test_policies_of_both_versions(file: str, allowed: str) -> None:
     assert policy(file) == allowed
 
 
-# Events that are made up
+# Fake events
 
 
 KEYS = {

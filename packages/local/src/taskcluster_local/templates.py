@@ -69,6 +69,8 @@ def render(template: Any, context: dict[str, Any], *, slugids: bool = False) -> 
         raise TemplateError(str(error)) from None
     except RecursionError:
         raise TemplateError("nested too deeply") from None
+    except MemoryError:
+        raise TemplateError("the result is too large") from None
     # json-e passes some wrong arguments on to Python's operators and functions.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateError(f"{type(error).__name__}: {error}") from None
@@ -290,7 +292,7 @@ _BUILTINS: dict[str, Any] = {
 
 
 def _private_engine() -> Any:
-    """Return an instance of `jsone.render` of our own: the imported one is the same for all users in a process."""
+    """Return a second instance of `jsone.render`, because changing the imported one would affect the program."""
     spec = importlib.util.find_spec("jsone.render")
     assert spec is not None
     assert spec.loader is not None

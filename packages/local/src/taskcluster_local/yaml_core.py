@@ -3,7 +3,7 @@
 PyYAML's own loaders follow YAML 1.1, in which `yes` is true, `22:22` is a number and `1e3` is a string.
 """
 
-# PyYAML's types leave out what it reads.
+# PyYAML's types are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class YamlError(ValueError):
 
 
 def load(text: str) -> Any:
-    """Return the only document of a text; None if it has none.
+    """Return the only document in a string; None if there is none.
 
     The result is JSON but for infinities and NaN. Timestamps are strings. Keys are strings, as JavaScript writes them.
 

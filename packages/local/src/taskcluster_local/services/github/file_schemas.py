@@ -91,6 +91,7 @@ SCHEMAS: dict[int, dict[str, Any]] = {
             "tasks": {"anyOf": [{"type": "array", "items": _TEMPLATE}, _TEMPLATE]},
         },
         "required": ["version"],
+        "anyOf": [{"required": ["tasks"]}, {"required": ["hooks"]}],
         "additionalProperties": False,
     },
 }
