@@ -139,6 +139,7 @@ def test_updating_and_removing(site: Any, create: Make, heard: Any) -> None:
         ({"hookGroupId": "other"}, "Hook Ids do not match"),
         ({"schedule": ["0 0 0 * * *", "61 * * * * *"]}, "expected range 0-59 in 61 * * * * *"),
         ({"schedule": ["soon"]}, "in soon"),
+        ({"schedule": [f"{n % 60} {n // 60} * * * *" for n in range(101)]}, "at most 100 cron expressions"),
         ({"schedule": ["* * * * * 5L/2"]}, "in * * * * * 5L/2"),
         (
             {"bindings": [BINDING, {**BINDING, "exchange": "exchange/taskcluster-queue/v1/task-created"}]},

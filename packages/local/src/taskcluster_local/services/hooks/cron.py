@@ -90,38 +90,38 @@ class Cron:
             start += timedelta(seconds=1)
         except OverflowError:
             return None
-        for day in self._dates_from(start):
+        for day in self._days_from(start):
+            earliest = (start.hour, start.minute, start.second) if day.date() == start.date() else (0, 0, 0)
             for hour in self._hours:
+                if hour < earliest[0]:
+                    continue
                 for minute in self._minutes:
-                    if day.replace(hour=hour, minute=minute, second=59) < start:
+                    if (hour, minute) < earliest[:2]:
                         continue
                     for second in self._seconds:
-                        found = day.replace(hour=hour, minute=minute, second=second)
-                        if found >= start:
-                            return found
+                        if (hour, minute, second) >= earliest:
+                            return day.replace(hour=hour, minute=minute, second=second)
         return None
 
-    def _dates_from(self, start: datetime) -> Iterator[datetime]:
-        """Yield the days that are meant, from that of `start` on, at midnight."""
-        first = start.replace(hour=0, minute=0, second=0)
-        for year in range(first.year, min(first.year + _MOST_YEARS, datetime.max.year + 1)):
+    def _days_from(self, start: datetime) -> Iterator[datetime]:
+        """Yield the days that are meant, from that of `start` on."""
+        for year in range(start.year, min(start.year + _MOST_YEARS, datetime.max.year + 1)):
             for month in self._months:
-                if (year, month) < (first.year, first.month):
+                if (year, month) < (start.year, start.month):
                     continue
-                last = monthrange(year, month)[1]
-                for day in range(first.day if (year, month) == (first.year, first.month) else 1, last + 1):
-                    date = first.replace(year=year, month=month, day=day)
-                    if self._is_meant(date, last):
-                        yield date
+                monday, last = monthrange(year, month)
+                earliest = start.day if (year, month) == (start.year, start.month) else 1
+                for day in range(earliest, last + 1):
+                    if self._is_meant(day, (monday + day) % 7, last):
+                        yield start.replace(year=year, month=month, day=day)
 
-    def _is_meant(self, date: datetime, last: int) -> bool:
-        weekday, is_last_week = date.isoweekday() % 7, date.day > last - 7
-        by_day = date.day in self._days or (self._on_last_day and date.day == last)
-        by_weekday = (weekday in self._weekdays or (is_last_week and weekday in self._last_weekdays)) and (
-            self._occurrence in (0, (date.day + 6) // 7)
-        )
+    def _is_meant(self, day: int, weekday: int, last: int) -> bool:
+        by_day = day in self._days or (self._on_last_day and day == last)
         if self._any_weekday:
             return by_day
+        by_weekday = (weekday in self._weekdays or (day > last - 7 and weekday in self._last_weekdays)) and (
+            self._occurrence in (0, (day + 6) // 7)
+        )
         return by_weekday if self._any_day else by_day or by_weekday
 
 

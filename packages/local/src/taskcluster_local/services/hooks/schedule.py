@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 from ...errors import ApiError
@@ -10,13 +10,18 @@ from .cron import Cron
 
 __all__ = ["next_date"]
 
+_MOST_EXPRESSIONS = 100
+"""Of one hook. Each takes up to half a millisecond, in which no other request is served."""
 
-def next_date(schedule: Iterable[str], now: datetime) -> datetime | None:
+
+def next_date(schedule: Sequence[str], now: datetime) -> datetime | None:
     """Return the first date after `now` that any of some cron expressions means, or None if there is none.
 
     Raises:
-        ApiError: One is no cron expression (InputError).
+        ApiError: One is no cron expression, or there are too many (InputError).
     """
+    if len(schedule) > _MOST_EXPRESSIONS:
+        raise ApiError("InputError", f"a schedule can have at most {_MOST_EXPRESSIONS} cron expressions")
     dates = [date for expression in schedule if (date := _next(expression, now)) is not None]
     return min(dates, default=None)
 
