@@ -75,7 +75,7 @@ def _put(url: str, content: bytes, content_type: str) -> None:
     # Not chained: the text of requests' exceptions holds the URL, and whoever has it may write there.
     except requests.RequestException as exc:
         raise TaskclusterConnectionError(f"PUT at {host} failed: {type(exc).__name__}", None) from None
-    if not response.ok:
+    if not 200 <= response.status_code < 300:
         raise TaskclusterRestFailure(
             f"PUT at {host} failed with status {response.status_code}", None, status_code=response.status_code
         )

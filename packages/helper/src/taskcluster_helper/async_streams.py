@@ -52,7 +52,7 @@ class AsyncStream:
             )
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as exc:
             raise self._broken(exc) from None
-        if not response.ok:
+        if not 200 <= response.status < 300:
             raise TaskclusterRestFailure(
                 f"GET at {self._host} failed with status {response.status}", None, status_code=response.status
             )

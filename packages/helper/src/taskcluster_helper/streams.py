@@ -63,7 +63,7 @@ class Stream:
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise self._broken(exc) from None
-        if not response.ok:
+        if not 200 <= response.status_code < 300:
             raise TaskclusterRestFailure(
                 f"GET at {self._host} failed with status {response.status_code}",
                 None,

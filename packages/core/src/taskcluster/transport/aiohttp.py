@@ -94,17 +94,19 @@ _used: WeakSet[Any] = WeakSet()
 
 def _unread(protocols: list[Any]) -> list[Any]:
     """Return those connections, of some that are idle, on which something arrived or which the server closed."""
-    found = [protocol for protocol in protocols if protocol.should_close]
+    found: list[Any] = []
+    sockets: dict[int, Any] = {}
+    for protocol in protocols:
+        if protocol.should_close:
+            found.append(protocol)
+        elif protocol.transport is not None:
+            sockets[protocol.transport.get_extra_info("socket").fileno()] = protocol
     if hasattr(select, "poll"):
         # What arrived while the event loop was not running is known to the socket only.
         poll = select.poll()
-        open_ones: dict[int, Any] = {}
-        for protocol in protocols:
-            sock = None if protocol.transport is None else protocol.transport.get_extra_info("socket")
-            if sock is not None and sock.fileno() >= 0:
-                open_ones[sock.fileno()] = protocol
-                poll.register(sock.fileno(), select.POLLIN)
-        found += [open_ones[number] for number, _ in poll.poll(0)]
+        for number in sockets:
+            poll.register(number, select.POLLIN)
+        found += [sockets[number] for number, _ in poll.poll(0)]
     return found
 
 
@@ -376,16 +378,22 @@ async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if not isinstance(content, aiohttp.StreamReader):
         # A mock.
         return await response.read()
-    encoding = response.headers.get("Content-Encoding", "")
+    encoding, length = response.headers.get("Content-Encoding", ""), response.content_length
+    if not encoding and length is not None and length <= limit:
+        return await _read(response)
     # aiohttp decodes one encoding; a list of several is left to us.
     collecting: Any = _Collecting(content, CollectedBody(encoding if "," in encoding else "", limit))
-    connection = response.connection
-    protocol = None if connection is None else connection.protocol
     response.content = collecting
     try:
-        body = await response.read()
+        return await _read(response)
     finally:
         response.content = content
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    connection = response.connection
+    protocol = None if connection is None else connection.protocol
+    body = await response.read()
     if protocol is not None and protocol.should_close:
         # More arrived with the end of the body, which aiohttp sees too late to keep the connection out of its pool.
         protocol.close()
