@@ -16,7 +16,7 @@ from taskcluster_local.services.github.webhooks import described
 
 NOW = datetime(2030, 3, 1, 12, tzinfo=timezone.utc)
 DELIVERY = "12345678-1234-1234-1234-123456789abc"
-FAKES = {
+FAKES: dict[str, list[str | None]] = {
     "github-push": [None],
     "github-pull-request": ["opened", "synchronize", "closed", "edited", "labeled", "review_requested", "assigned"],
     "github-pull-request-untrusted": ["opened"],
