@@ -23,6 +23,7 @@ Read = Callable[[str], Any]
 
 _MARKS = ("emptyArgs", "addedAfter", "removedBefore")
 _MOST_SCHEMAS = 2000
+_HALF = re.compile("[\ud800-\udfff]")
 _SCHEMA = re.compile(r"/schemas/([a-z0-9-]+/v[0-9]+(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.json)")
 
 _METHOD = (
@@ -40,7 +41,8 @@ def class_name(service: str) -> str:
 
 def text(data: Mapping[str, Any]) -> str:
     """Return a spec as its file has it."""
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    # UTF-8 cannot hold half of a surrogate pair, which JSON can escape.
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def updated(spec: Spec, read: Read) -> Spec:

@@ -308,13 +308,19 @@ def _check_scopes(entry: _Entry, scopes: Any) -> None:
         case {"AllOf": [*parts], **rest} | {"AnyOf": [*parts], **rest} if not rest:
             for part in parts:
                 _check_scopes(entry, part)
-        case {"each": str(), "for": str(), "in": str(), **rest} if not rest:
+        case {"each": str(each), "for": str(name), "in": str(values), **rest} if not rest and _printable(
+            each, name, values
+        ):
             pass
-        case {"if": str(), "then": then, **rest} if rest.keys() <= {"else"}:
+        case {"if": str(name), "then": then, **rest} if rest.keys() <= {"else"} and _printable(name):
             for part in (then, *rest.values()):
                 _check_scopes(entry, part)
         case _:
             entry.refuse(f"{json.dumps(scopes)} is no scope expression")
+
+
+def _printable(*texts: str) -> bool:
+    return all(text and text.isprintable() for text in texts)
 
 
 def _no_repetition(entry: _Entry, what: str, names: Iterable[str]) -> None:
