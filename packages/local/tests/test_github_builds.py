@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from taskcluster_local.errors import ApiError
 from taskcluster_local.events import Binding
 
 GITHUB = "/api/github/v1"
@@ -227,8 +226,9 @@ def test_no_file_no_tasks(site: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "version: 2", "version: [1]", "[", "version: 1\npolicy: {pullRequests: anyone}"])
 def test_files_that_cannot_be_added(site: Any, text: str) -> None:
-    with pytest.raises(ApiError, match="InputError"):
-        site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
+    repository = {"organization": "Org", "repository": "some.repo", "taskclusterYml": text}
+    answer = site.call("PUT", "/api/local/v1/repository", repository)
+    assert (answer.status, answer.code) == (400, "InputError")
 
 
 def test_a_file_that_changes_is_announced_and_one_that_stays_is_not(site: Any) -> None:

@@ -216,11 +216,14 @@ class Deployment:
             lambda call: "updated" if all_secrets.is_set(call.params["name"]) else "created",
             "name",
         )
+        # Before the transaction in which they are recorded, because these wait for another process.
+        for name in ("createHook", "updateHook"):
+            services["hooks"][name] = hooks.checked(services["hooks"][name])
         started = clock()
+        self._fire_due = firing.fire_due
         self._jobs: list[Callable[[], Awaitable[None] | None]] = [
             lambda: tasks.resolve_overdue(clock()),
             lambda: built_in.resolve_tasks(tasks, clock),
-            firing.fire_due,
             lambda: pool_workers.expire(clock()),
             lambda: pools.purge(clock()),
             lambda: self._accounts.delete_expired(clock()),
@@ -338,6 +341,18 @@ class Deployment:
 
     async def pass_time(self) -> None:
         """Do what happens, as time passes, when nobody calls. To be called from time to time."""
+        await self.do_what_is_due()
+        await self.fire_hooks()
+
+    async def fire_hooks(self) -> None:
+        """Fire the hooks that are due. It may take long, so that the rest of what is due need not wait for it."""
+        try:
+            await self._fire_due()
+        except Exception:
+            _log.exception("could not fire the hooks that are due")
+
+    async def do_what_is_due(self) -> None:
+        """Do what is due, but for firing hooks."""
         for job in self._jobs:
             try:
                 pending = job()

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-__all__ = ["as_string", "dumps", "exact", "is_array", "is_object", "loads", "number_text", "pretty", "without_halves"]
+__all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_array", "is_object", "loads",
+           "number_text", "pretty", "without_halves"]  # fmt: skip
+
+MOST_VALUES = 100_000
+"""How many values a JSON text of callers may have; each takes more memory and time than its characters."""
 
 _LARGEST_EXACT = 2**53
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([,\[{])', re.DOTALL)
 
 
 def loads(text: str) -> Any:
@@ -32,6 +38,19 @@ def without_halves(value: Any) -> Any:
     except UnicodeEncodeError:
         return loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     return value
+
+
+def has_more_values(text: str, number: int) -> bool:
+    """Return whether a JSON text has more than so many values; also one that is not valid can be told about."""
+    # Nearly always this is certain without a look at what stands within strings.
+    if sum(map(text.count, ",[{")) <= number:
+        return False
+    found = 0
+    for token in _TOKEN.finditer(text):
+        found += token.lastindex == 1
+        if found > number:
+            return True
+    return False
 
 
 def dumps(value: Any) -> str:

@@ -10,7 +10,9 @@ import functools
 from typing import Any
 
 from .api import Call, Handler, Interface
+from .isolation import isolated
 from .pages import Page
+from .services.github.rendering import policy
 from .services.github.state import Github
 from .services.notify.outbox import Outbox, notification_of
 
@@ -100,11 +102,14 @@ def handlers(github: Github, outbox: Outbox) -> dict[str, Handler]:
     async def addRepository(call: Call) -> dict[str, Any]:
         organization, repository = call.payload["organization"], call.payload["repository"]
         call.authorize(organization=organization, repository=repository)
+        text = call.payload.get("taskclusterYml")
+        if text is not None:
+            await isolated(policy, text)
         github.add_repository(
             organization,
             repository,
             installed=call.payload["installed"],
-            taskclusterYml=call.payload.get("taskclusterYml"),
+            taskclusterYml=text,
         )
         return {}
 

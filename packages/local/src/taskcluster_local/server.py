@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -145,6 +145,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop
         self._state: _State
         self._one_at_a_time: asyncio.Lock
+        self._one_firing: asyncio.Lock
         self.thread = threading.Thread(target=self._run, args=(listening,), name="taskcluster-local", daemon=True)
         self.thread.start()
 
@@ -168,7 +169,8 @@ class Server:
     async def advance(self, span: timedelta) -> None:
         """Move time forward and do what is due then."""
         self._state.deployment.clock.advance(span)
-        await self._pass_time()
+        await self._do_what_is_due()
+        await self._fire_hooks()
 
     async def reset(self) -> None:
         """Put a new deployment in the place of the present one."""
@@ -214,31 +216,40 @@ class Server:
     async def _serve(self, listening: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._one_at_a_time = asyncio.Lock()
+        self._one_firing = asyncio.Lock()
         # Closed also where nothing comes of the server.
         with listening:
             self._state = _State(self._configuration, self._data, self.root_url)
             try:
                 async with _answering(self._respond, listening):
-                    time_passing = asyncio.create_task(self._let_time_pass())
+                    time_passing = [
+                        asyncio.create_task(self._repeat(what)) for what in (self._do_what_is_due, self._fire_hooks)
+                    ]
                     self.started.set_result(None)
                     await asyncio.wrap_future(self._to_stop)
                     self._state.deployment.stop_waiting()
-                    time_passing.cancel()
-                    await asyncio.wait([time_passing])
+                    for each in time_passing:
+                        each.cancel()
+                    await asyncio.wait(time_passing)
             finally:
                 for inbox in list(self._inboxes):
                     self._end_inbox(inbox)
                 self._state.retire()
 
-    async def _let_time_pass(self) -> None:
+    async def _repeat(self, what: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._pass_time()
+            await what()
             await asyncio.sleep(_PASS_TIME_SECONDS)
 
-    async def _pass_time(self) -> None:
+    async def _do_what_is_due(self) -> None:
         async with self._one_at_a_time:
             with self._state as deployment:
-                await deployment.pass_time()
+                await deployment.do_what_is_due()
+
+    async def _fire_hooks(self) -> None:
+        async with self._one_firing:
+            with self._state as deployment:
+                await deployment.fire_hooks()
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         foreign = self._foreign_host(request)

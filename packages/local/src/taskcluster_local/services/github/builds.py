@@ -10,6 +10,7 @@ from ...api import Invoke
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
 from ...events import Binding, Events, Message
+from ...isolation import isolated
 from ...scopes import ScopeSet
 from ...timestamps import Clock
 from .rendering import policy, render
@@ -99,7 +100,7 @@ class Builder:
         event = payload["body"]
         try:
             if payload["tasks_for"] == "github-pull-request":
-                rule = policy(text)
+                rule = await isolated(policy, text)
                 allowed = _allowed(rule, event)
                 if allowed is None:
                     if rule == "collaborators":
@@ -107,7 +108,7 @@ class Builder:
                         self._github.add_comment(organization, repository, event["number"], message)
                     return
                 payload = {**payload, "tasks_for": allowed}
-            rendered = render(text, payload, organization, repository, self._root_url, self._clock())
+            rendered = await isolated(render, text, payload, organization, repository, self._root_url, self._clock())
             scopes = tuple(rendered["scopes"])
             expanded = self._directory.expand((*scopes, ANONYMOUS))
             by = Identity(self._client.clientId, scopes, expanded, self._client.expires)

@@ -11,6 +11,7 @@ from ...api import Call, Handler, Partial, Reply, Result, Text
 from ...encoding import is_object
 from ...errors import ApiError
 from ...events import Events
+from ...isolation import isolated
 from ...pages import Page
 from ...validation import Schemas
 from . import badge as badges
@@ -111,7 +112,7 @@ def handlers(
         organization, name = given.get("organization", "taskcluster"), given.get("repository", "testing-repository")
         kind, event = fake_event(fake, organization, name, call.now)
         payload = {**described(kind, _FAKE_DELIVERY, event).payload, "tasks_for": fake["type"]}
-        rendered = render(given["body"], payload, organization, name, root_url, call.now)
+        rendered = await isolated(render, given["body"], payload, organization, name, root_url, call.now)
         return {key: rendered[key] for key in ("tasks", "scopes")}
 
     async def githubWebHookConsumer(call: Call) -> Reply:

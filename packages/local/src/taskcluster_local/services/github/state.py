@@ -14,7 +14,6 @@ from ...events import Events
 from ...pages import Page
 from ...store import Row, Store
 from ...timestamps import Clock, normal, to_wire
-from .rendering import policy
 
 __all__ = ["STATES", "Github", "sanitized"]
 
@@ -86,14 +85,13 @@ class Github:
             organization: The owner's name.
             repository: The repository's name.
             installed: Whether the deployment's GitHub app is installed for it.
-            taskclusterYml: Its file `.taskcluster.yml`, of all branches; None where it has none.
+            taskclusterYml: Its file `.taskcluster.yml`, of all branches; None if it has none. What is wrong with it
+                shows when an event comes.
 
         Raises:
-            ApiError: A name is none that GitHub has, or the file is not understood (InputError).
+            ApiError: A name is none that GitHub has (InputError).
         """
         _check_names(organization, repository)
-        if taskclusterYml is not None:
-            policy(taskclusterYml)
         names = {"organization": sanitized(organization), "repository": sanitized(repository)}
         known = tuple(names.values())
         with self._store.transaction():

@@ -10,6 +10,7 @@ from taskcluster.slugs import slugId
 from ...api import Invoke
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
+from ...isolation import isolated
 from ...scopes import ScopeSet
 from ...timestamps import Clock
 from .state import Hook, Hooks
@@ -63,7 +64,8 @@ class Firing:
         now = self._clock()
         taskId = taskId or slugId()
         try:
-            task = render(hook.definition["task"], {**context, "firedBy": firedBy, "payload": payload}, taskId, now)
+            known = {**context, "firedBy": firedBy, "payload": payload}
+            task = await isolated(render, hook.definition["task"], known, taskId, now)
             if task is None:
                 return None
             await self._create(hook, taskId, task)
@@ -96,7 +98,7 @@ class Firing:
             await self._fire_unattended(hook, "schedule", {})
         for hook, payload in self._hooks.take_messages():
             try:
-                check_payload(hook.definition["triggerSchema"], payload)
+                await check_payload(hook.definition["triggerSchema"], payload)
             except ApiError as error:
                 _log.info("a message does not fire the hook %s, by its triggerSchema: %s", hook.name, error)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...api import Call, Handler
+from ...api import Call, Handler, Result
 from ...errors import ApiError
 from ...formats import Pattern
 from ...pages import Page
@@ -13,9 +13,9 @@ from ...parameters import SLUG
 from ...store import Row
 from .firing import Firing
 from .state import Hook, Hooks
-from .trigger import check_payload
+from .trigger import check_payload, check_schema
 
-__all__ = ["handlers"]
+__all__ = ["checked", "handlers"]
 
 _FIELDS = ("metadata", "task", "schedule", "triggerSchema", "bindings")
 
@@ -43,7 +43,7 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
         return {}
 
     async def fired(call: Call, found: Hook, by: str, **context: str) -> dict[str, Any]:
-        check_payload(found.definition["triggerSchema"], call.payload)
+        await check_payload(found.definition["triggerSchema"], call.payload)
         given = call.payload.get("taskId")
         wanted = given if isinstance(given, str) and Pattern.of(SLUG).matches(given) else None
         taskId = await firing.fire(found, by, call.payload, wanted, **context)
@@ -86,6 +86,16 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
         "listLastFires": listLastFires,
         "getHookStatus": getHookStatus,
     }
+
+
+def checked(handler: Handler) -> Handler:
+    """Return the handler of a method that is given a hook, with its triggerSchema checked before."""
+
+    async def checking(call: Call) -> Result:
+        await check_schema(call.payload["triggerSchema"])
+        return await handler(call)
+
+    return checking
 
 
 def _ids(call: Call) -> tuple[str, str]:

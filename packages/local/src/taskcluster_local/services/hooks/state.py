@@ -18,7 +18,6 @@ from ...pages import Listing, Page
 from ...store import Row, Store
 from ...timestamps import to_wire
 from .schedule import next_date
-from .trigger import check_schema
 
 __all__ = ["Hook", "Hooks"]
 
@@ -120,7 +119,7 @@ class Hooks:
             repeatable: Whether the same again is no error.
 
         Raises:
-            ApiError: Its schedule, triggerSchema or a binding is wrong (InputError), or there is another
+            ApiError: Its schedule or a binding is wrong (InputError), or there is another
                 (RequestConflict).
         """
         hook = _checked(definition, slugId(), now)
@@ -136,7 +135,7 @@ class Hooks:
         """Replace the definition of a hook. Its schedule starts anew.
 
         Raises:
-            ApiError: Its schedule, triggerSchema or a binding is wrong (InputError), or there is no hook
+            ApiError: Its schedule or a binding is wrong (InputError), or there is no hook
                 (ResourceNotFound).
         """
         existing = self.hook(definition["hookGroupId"], definition["hookId"])
@@ -274,7 +273,6 @@ def _checked(definition: dict[str, Any], token: str, now: datetime) -> Hook:
         if binding["exchange"] in _DENYLIST:
             raise ApiError("InputError", f"hooks cannot be bound to {binding['exchange']}: choose another exchange")
     date = _wire_or_none(next_date(definition["schedule"], now))
-    check_schema(definition["triggerSchema"])
     return Hook(definition["hookGroupId"], definition["hookId"], definition, token, date)
 
 

@@ -8,23 +8,38 @@ from typing import Any
 from referencing.exceptions import Unresolvable
 
 from ...errors import ApiError
+from ...isolation import isolated
 from ...validation import Schema
 
-__all__ = ["check_payload", "check_schema"]
+__all__ = ["check_payload", "check_payload_here", "check_schema", "check_schema_here"]
 
 
-def check_schema(schema: dict[str, Any]) -> Schema:
-    """Return a triggerSchema, ready for use, or raise ApiError if it is no JSON schema (InputError)."""
+async def check_schema(schema: dict[str, Any]) -> None:
+    """Raise ApiError unless a triggerSchema is a JSON schema (InputError)."""
+    await isolated(check_schema_here, schema)
+
+
+async def check_payload(schema: dict[str, Any], payload: Any) -> None:
+    """Raise ApiError unless `payload` is what a triggerSchema asks for (InputError)."""
+    await isolated(check_payload_here, schema, payload)
+
+
+def check_schema_here(schema: dict[str, Any]) -> None:
+    """Do what `check_schema` does, in this process."""
+    _schema(schema)
+
+
+def _schema(schema: dict[str, Any]) -> Schema:
     try:
         return Schema.given(schema)
     except ValueError as error:
         raise ApiError("InputError", f"triggerSchema is not a valid JSON schema: {error}") from None
 
 
-def check_payload(schema: dict[str, Any], payload: Any) -> None:
-    """Raise ApiError unless `payload` is what a triggerSchema asks for (InputError)."""
+def check_payload_here(schema: dict[str, Any], payload: Any) -> None:
+    """Do what `check_payload` does, in this process."""
     try:
-        errors = check_schema(schema).errors(payload)
+        errors = _schema(schema).errors(payload)
     # Of references and patterns only their use tells whether they are right.
     except (Unresolvable, RecursionError, re.error) as error:
         raise ApiError("InputError", f"the hook's triggerSchema cannot be used: {error}") from None
