@@ -55,12 +55,25 @@ def test_the_repository_is_what_is_made_of_the_served_references(copy: Path, mon
     assert contents(copy) == before
 
 
-def test_what_differs_from_the_served_references_is_named(
+def test_a_check_against_a_deployment_names_changes_of_the_api(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     spec = copy / "specs" / "secrets.json"
-    spec.write_text(spec.read_text("utf-8").replace("Get Secret", "Tell Secret"), "utf-8")
     with LocalTaskcluster() as local:
-        assert main(["--check", "--root", str(copy), "--root-url", local.root_url]) == 1
-    assert capsys.readouterr().out.splitlines() == ["differs: specs/secrets.json"]
+        for old, new, lines in (
+            ("Get Secret", "Tell Secret", []),
+            (
+                "secrets:get:<name>",
+                "secrets:read:<name>",
+                [
+                    'specs/secrets.json: method get: scopes is "secrets:read:<name>" '
+                    'and is served as "secrets:get:<name>"'
+                ],
+            ),
+        ):
+            spec.write_text(spec.read_text("utf-8").replace(old, new), "utf-8")
+            assert main(["--root", str(copy)]) == 0
+            capsys.readouterr()
+            status = main(["--check", "--root", str(copy), "--root-url", local.root_url])
+            assert (status, capsys.readouterr().out.splitlines()) == (len(lines), lines)
