@@ -42,8 +42,8 @@ class Row:
     status: int = 200
     body: Any = None
     """Of a success, its shape: for objects their keys, each with a shape; for arrays the shape of all items (there must
-    be one if that is an object), or one for each; a type, also of objects and arrays whose content is free; a value that
-    must be equal. A body that is not JSON is bytes. Of an error its code."""
+    be one if that is an object), or one for each; a type, also of objects and arrays whose content is free; a value
+    that must be equal. A body that is not JSON is bytes. Of an error its code."""
     publishes: str = ""
     """The exchanges that messages go to, in their order, such as `auth.clientCreated`."""
     after: tuple[Row, ...] = ()
