@@ -142,7 +142,8 @@ def encoded(kind: str, size: int) -> bytes:
     """Return a JSON string of about `size` bytes, encoded."""
     body = b'"%s"' % (b"a" * size)
     for name in filter(None, kind.split(", ")):
-        body = zlib.compress(body)[2:-4] if name == "raw" else zlib.compress(body, wbits=31 if name == "gzip" else 15)
+        packed = zlib.compress(body)
+        body = {"raw": packed[2:-4], "deflate": packed}.get(name) or gzip.compress(body)
     return body
 
 
