@@ -71,6 +71,8 @@ def test_patterns_match_as_they_are_defined(pattern: list[str], words: list[str]
         ("*", "a.b", False),
         ("a", "ab", False),
         ("a*", "ab", False),
+        ("#.ab.#", "abc.ab", True),
+        ("#..#", "a.", True),
         ("route.index.#", "primary.x", False),
     ],
 )

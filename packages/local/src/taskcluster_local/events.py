@@ -60,7 +60,7 @@ def _regular_expression(pattern: str) -> str:
         return first
     # Each part is where it is found first, for good: trying all places of several parts could take forever.
     settled = "".join(
-        rf"(?=((?:\.[^.]*)*?{part}))\{number}" for number, part in enumerate(filter(None, rest[:-1]), start=1)
+        rf"(?=((?:\.[^.]*)*?{part}(?![^.])))\{number}" for number, part in enumerate(filter(None, rest[:-1]), start=1)
     )
     return rf"{first}{settled}(?:\.[^.]*)*{rest[-1]}"
 
