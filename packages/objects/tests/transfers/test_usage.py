@@ -18,7 +18,7 @@ import taskcluster.aio.download
 import taskcluster.aio.upload
 import taskcluster.download
 import taskcluster.upload
-from taskcluster.exceptions import TaskclusterArtifactError
+from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, UnknownOptionWarning
 
 from .conftest import CREDENTIALS, Mode
 from .deployment import Blob, Deployment, answers
@@ -173,6 +173,22 @@ def artifacts(deployment: Deployment) -> dict[str, bytes]:
         }
     )
     return dict.fromkeys(deployment.artifacts, DATA)
+
+
+def test_an_unknown_option_of_the_queue_warns_once(mode: Mode, deployment: Deployment) -> None:
+    artifacts(deployment)
+    with pytest.warns(UnknownOptionWarning, match="'zzz' is ignored") as caught:
+        mode.get_artifact("public/object", options={"zzz": 1})
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("options", [{"maxRetries": "5"}, {"timeout": "30"}, {"userAgentSuffix": "a\n"}])
+def test_malformed_options_of_a_client_are_told_by_a_transfer(
+    mode: Mode, deployment: Deployment, options: dict[str, Any]
+) -> None:
+    with pytest.raises(TaskclusterFailure, match=f"the option {next(iter(options))} must be"):
+        mode.get_artifact("public/object", options=options)
+    assert deployment.received == []
 
 
 @pytest.mark.parametrize("run", [None, 0, "3"])
