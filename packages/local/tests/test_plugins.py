@@ -74,7 +74,7 @@ def handlers(context: Context) -> dict[str, Any]:
         return call.payload
 
     async def list_(call: Call) -> dict[str, Any]:
-        found = Page.of(call.query).read(context.store, "SELECT * FROM widgets", key=("name",))
+        found = Page.of(call.query).read(context.store, "SELECT * FROM widgets", names=("name",))
         return found.body("widgets", lambda row: row)
 
     async def task(call: Call) -> Any:

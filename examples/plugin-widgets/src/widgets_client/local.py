@@ -45,7 +45,7 @@ def handlers(context: Context) -> dict[str, Handler]:
         return found
 
     async def list_(call: Call) -> Result:
-        found = Page.of(call.query).read(store, "SELECT * FROM widgets", key=("name",))
+        found = Page.of(call.query).read(store, "SELECT * FROM widgets", names=("name",))
         return found.body("entries", lambda row: row)
 
     async def remove(call: Call) -> Result:
