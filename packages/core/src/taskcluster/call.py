@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .arguments import Bound
+from .causes import describe, safe_cause
 from .credentials import CheckedSigner
 from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from .messages import Deliver, Effect, Request, RequestEvent, Response, Sleep
 from .options import number_option, timeouts
 from .pages import continuation
 from .payloads import encode_payload
+from .redacted import HIDDEN
 from .retries import Policy, retry_after, retryable
-from .shapes import is_mapping
+from .shapes import is_array, is_mapping
 from .spec import Method
 from .urls import Endpoint
 
@@ -29,6 +32,8 @@ __all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "log", "pag
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
+_SIGNED = re.compile(r'\b(?:nonce|hash|ext|mac)="([^"]+)"')
+_SHORTEST_SECRET = 6
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -167,8 +172,8 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
             surroundings.observe(_event(call, attempt, surroundings.monotonic() - started, response, failure))
         if response is not None:
             if not retryable(response.status):
-                return result(call, response)
-            failure = _failure(call, response, surroundings.server_failure)
+                return result(call, request, response)
+            failure = _failure(call, request, response, surroundings.server_failure)
         delay = call.settings.policy.delay(attempt, surroundings.random(), _asked(response, surroundings))
         if delay is None:
             assert failure is not None
@@ -218,7 +223,7 @@ def paginate(
             return None
 
 
-def result(call: Call, response: Response) -> Any:
+def result(call: Call, request: Request, response: Response) -> Any:
     """Return the JSON value of a response, None for status 204, and `{"response": …}` for any other.
 
     Raises:
@@ -226,7 +231,7 @@ def result(call: Call, response: Response) -> Any:
             something and was redirected, so that nothing was done.
     """
     if response.status >= 400:
-        raise _failure(call, response, TaskclusterRestFailure)
+        raise _failure(call, request, response, TaskclusterRestFailure)
     if response.status in _REDIRECTS and call.method.verb != "GET":
         raise _redirected(call, response)
     if response.status == 204:
@@ -236,13 +241,16 @@ def result(call: Call, response: Response) -> Any:
     try:
         return _json(response.body)
     except (ValueError, RecursionError) as exc:
-        if _says_json(response):
-            raise TaskclusterRestFailure(
-                f"{call}: the answer with status {response.status} says it is JSON and is not: {_excerpt(response)}",
-                exc,
-                status_code=response.status,
-            ) from exc
-        return {"response": response.native()}
+        cause = safe_cause(exc)
+    if _says_json(response):
+        # Nothing of the body is shown: it may be a secret that the call returns.
+        raise TaskclusterRestFailure(
+            f"{call}: the answer with status {response.status} says it is JSON and is not: {describe(cause)} "
+            f"({len(response.body)} bytes)",
+            cause,
+            status_code=response.status,
+        ) from cause
+    return {"response": response.native()}
 
 
 def _json(body: bytes) -> Any:
@@ -260,15 +268,18 @@ def _says_json(response: Response) -> bool:
 
 
 def _failure(
-    call: Call, response: Response, server_failure: type[TaskclusterRestFailure]
+    call: Call, request: Request, response: Response, server_failure: type[TaskclusterRestFailure]
 ) -> TaskclusterRestFailure | TaskclusterAuthFailure:
     try:
         body: Any = _json(response.body)
     except (ValueError, RecursionError):
         body = {}
     message = body.get("message") if is_mapping(body) else None
-    if not isinstance(message, str) or not message:
-        message = f"{call} ({_described(call)}) failed with status {response.status}: {_excerpt(response)}"
+    if isinstance(message, str) and message:
+        message = _without(_secrets(call, request), message)
+    else:
+        excerpt = _excerpt(response, _secrets(call, request) + _strings(json.loads(call.body or b"null")))
+        message = f"{call} ({_described(call)}) failed with status {response.status}: {excerpt}"
     kind: Callable[..., TaskclusterRestFailure | TaskclusterAuthFailure]
     if response.status == 401:
         kind = TaskclusterAuthFailure
@@ -313,7 +324,31 @@ def _described(call: Call) -> str:
     return f"{call.method.verb} {path}"
 
 
-def _excerpt(response: Response) -> str:
-    """Return the beginning of a body for an error's text, on one line."""
-    text = " ".join(response.body[:1000].decode("utf-8", "replace").split())
+def _secrets(call: Call, request: Request) -> list[str]:
+    """Return what a server or proxy may repeat of a request that no error may show."""
+    path = call.target.partition("?")[0]
+    tokens = [
+        given for part, given in zip(call.method.route.split("/"), path.split("/"), strict=False) if part == "<token>"
+    ]
+    return [*_SIGNED.findall(request.headers.get("Authorization", "")), *tokens, *map(unquote, tokens)]
+
+
+def _strings(value: Any) -> list[str]:
+    """Return the strings in a payload that are long enough to be secrets."""
+    if is_mapping(value):
+        value = list(value.values())
+    if is_array(value):
+        return [text for each in value for text in _strings(each)]
+    return [value] if isinstance(value, str) and len(value) >= _SHORTEST_SECRET else []
+
+
+def _without(secrets: list[str], text: str) -> str:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _excerpt(response: Response, secrets: list[str]) -> str:
+    """Return the beginning of a body for an error's text, on one line and without what it repeats of the request."""
+    text = " ".join(_without(secrets, response.body[:4000].decode("utf-8", "replace")).split())
     return (text[:200] + "…" if len(text) > 200 else text) or "the answer has no body"

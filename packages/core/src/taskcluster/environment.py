@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .causes import describe
 from .exceptions import TaskclusterFailure
 from .options import Credentials, Options, normal_root_url
 from .redacted import ClientOptions
@@ -134,16 +135,12 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
     except (FileNotFoundError, NotADirectoryError):
         return {}, str(path)
     except (OSError, ValueError) as exc:
-        raise TaskclusterFailure(f"the configuration file {path} cannot be read: {exc}") from exc
-    import yaml
-
-    try:
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        # PyYAML's own text quotes the line, and the line may hold the access token.
-        mark = getattr(exc, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        raise TaskclusterFailure(f"the configuration file {path} is not YAML{where}") from None
+        content, problem = None, f"cannot be read: {describe(exc)}"
+    else:
+        content, problem = _parsed(text)
+    if problem:
+        # Not chained: the exceptions hold the file, and with it the access token.
+        raise TaskclusterFailure(f"the configuration file {path} {problem}")
     if content is None:
         return {}, str(path)
     if not is_mapping(content):
@@ -159,6 +156,18 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
         except TaskclusterFailure as exc:
             raise TaskclusterFailure(f"the configuration file {path} is wrong: {exc}") from None
     return found, str(path)
+
+
+def _parsed(text: str) -> tuple[Any, str]:
+    """Return the value of a YAML document, and the problem if it is none."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text), ""
+    except yaml.YAMLError as exc:
+        # Its message quotes the line.
+        mark = getattr(exc, "problem_mark", None)
+        return None, f"is not YAML (line {mark.line + 1})" if mark else "is not YAML"
 
 
 def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dict[str, Any] | None:

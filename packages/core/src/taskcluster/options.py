@@ -90,16 +90,17 @@ def _is_collection(value: Any) -> TypeGuard[Iterable[Any]]:
 def _as_bytes(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         return value
+    problem = f"credentials: {name} contains characters that are not ASCII"
     try:
         # Anything with this method, because programs' tests pass mocks.
         return value.encode("ascii")
     except AttributeError:
         hint = ": pass json.dumps(certificate)" if name == "certificate" and is_mapping(value) else ""
-        raise unusable_credentials(
-            f"credentials: {name} must be a string or bytes, not {type(value).__name__}{hint}"
-        ) from None
+        problem = f"credentials: {name} must be a string or bytes, not {type(value).__name__}{hint}"
     except UnicodeEncodeError:
-        raise unusable_credentials(f"credentials: {name} contains characters that are not ASCII") from None
+        # Not chained: the exception holds the value.
+        pass
+    raise unusable_credentials(problem)
 
 
 def _credentials(given: object) -> object:

@@ -35,8 +35,12 @@ def encode_payload(method: str, payload: Any) -> bytes:
     try:
         # NaN and Infinity are no JSON; Python would write them, and the server refuse the whole body.
         return dumpJson(payload, allow_nan=False).encode("ascii")
+    except UnicodeError:
+        problem = "it holds bytes that are not UTF-8"
     except (TypeError, ValueError, RecursionError) as exc:
-        raise TaskclusterFailure(f"{method}: the payload cannot be written as JSON: {exc}") from exc
+        problem = str(exc)
+    # Not chained: a UnicodeError holds the bytes.
+    raise TaskclusterFailure(f"{method}: the payload cannot be written as JSON: {problem}")
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .causes import safe_cause
 from .retries import MAX_RETRIES, Policy, retryable
 
 if TYPE_CHECKING:
@@ -44,22 +45,38 @@ def makeSingleHttpRequest(
         session: A session to send over.
 
     Raises:
-        requests.RequestException: There was no answer, or an interim one that requests took for it.
+        requests.RequestException: There was no answer, or an interim one that requests took for it. It holds neither
+            the request nor its URL, which may be signed.
     """
     import requests
 
     from .options import DEFAULT_TIMEOUT
+    from .transport.requests import discreet
 
     send = session.request if session is not None else requests.request
-    response = send(
-        method.upper(), url, data=payload, headers=dict(headers or {}), allow_redirects=False, timeout=DEFAULT_TIMEOUT
-    )
-    if response.status_code in range(100, 200):
+    failure: BaseException
+    try:
+        with discreet:
+            response = send(
+                method.upper(),
+                url,
+                data=payload,
+                headers=dict(headers or {}),
+                allow_redirects=False,
+                timeout=DEFAULT_TIMEOUT,
+            )
+    except requests.RequestException as exc:
+        failure = safe_cause(exc)
+    else:
+        if response.status_code not in range(100, 200):
+            return response
         if session is not None:
             # The final response will arrive on one of its connections; the session stays usable.
             session.close()
-        raise requests.ConnectionError(f"the server sent the interim status {response.status_code} for the response")
-    return response
+        failure = requests.ConnectionError(
+            f"the server sent the interim status {response.status_code} for the response"
+        )
+    raise failure
 
 
 def makeHttpRequest(

@@ -14,6 +14,7 @@ import taskcluster_urls  # type: ignore[import-untyped]  # pyright: ignore[repor
 
 from .exceptions import TaskclusterFailure
 from .options import normal_root_url
+from .redacted import HIDDEN
 from .timestamps import stringDate
 
 __all__ = ["Endpoint", "encode_query", "endpoint", "needs_no_quoting", "quote_parameter"]
@@ -113,4 +114,6 @@ def _quoted(method: str, name: str, text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise TaskclusterFailure(f"{method}: the parameter {name!r} is not valid Unicode: {text!r}") from None
+        # Not chained: the exception holds the value.
+        shown = HIDDEN if name == "token" else repr(text)
+    raise TaskclusterFailure(f"{method}: the parameter {name!r} is not valid Unicode: {shown}")

@@ -57,16 +57,22 @@ class Schemas:
         key = f"{self._service}/{(method.input or '').partition('#')[0]}"
         if key not in self._types:
             return
+        failure: TaskclusterFailure | None
+        wrong: list[str] = []
         try:
             validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
             errors: Iterator[ValidationError] = validator.iter_errors(json.loads(body))
             wrong = list(itertools.islice(_lines(errors), _LINES_TOLD + 1))
         except Exception as exc:
             # Neither its text nor the exception itself, which may hold the payload.
-            raise TaskclusterFailure(
+            failure = TaskclusterFailure(
                 f"{method.name}: the schema {key} cannot check a payload ({type(exc).__name__}); "
                 "without the option validate nothing is checked"
-            ) from None
+            )
+        else:
+            failure = None
+        if failure is not None:
+            raise failure
         if wrong:
             if len(wrong) > _LINES_TOLD:
                 wrong[-1] = "and more"

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
+from taskcluster.causes import describe
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.plain_http import makeHttpRequest
 from taskcluster.timestamps import stringDate
@@ -72,9 +73,8 @@ def _put(url: str, content: bytes, content_type: str) -> None:
     host = urlsplit(url).hostname
     try:
         response: Any = makeHttpRequest("put", url, content, {"Content-Type": content_type})
-    # Not chained: the text of requests' exceptions holds the URL, and whoever has it may write there.
     except requests.RequestException as exc:
-        raise TaskclusterConnectionError(f"PUT at {host} failed: {type(exc).__name__}", None) from None
+        raise TaskclusterConnectionError(f"PUT at {host} failed: {describe(exc)}", exc) from exc
     if not 200 <= response.status_code < 300:
         raise TaskclusterRestFailure(
             f"PUT at {host} failed with status {response.status_code}", None, status_code=response.status_code

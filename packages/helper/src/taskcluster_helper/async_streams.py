@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from taskcluster.causes import describe, safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
 from taskcluster.transport.aiohttp import (
@@ -39,10 +40,17 @@ class AsyncStream:
             TaskclusterRestFailure: The answer is a failure.
         """
         self._drop()
-        self._host = urlsplit(url).hostname
+        response = self._response = await self._get(url, silence, user_agent)
+        if not 200 <= response.status < 300:
+            raise TaskclusterRestFailure(
+                f"GET at {self._host} failed with status {response.status}", None, status_code=response.status
+            )
+
+    async def _get(self, url: str, silence: float, user_agent: str) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEFAULT_TIMEOUT[0], sock_read=silence)
         try:
-            response = self._response = await request_over(
+            self._host = urlsplit(url).hostname
+            return await request_over(
                 self._session,
                 "GET",
                 url,
@@ -51,11 +59,9 @@ class AsyncStream:
                 **environment_arguments(url),
             )
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as exc:
-            raise self._broken(exc) from None
-        if not 200 <= response.status < 300:
-            raise TaskclusterRestFailure(
-                f"GET at {self._host} failed with status {response.status}", None, status_code=response.status
-            )
+            failure = self._broken(exc)
+        # Outside the block, for else `exc`, which holds the URL, were its context.
+        raise failure from failure.superExc
 
     async def read(self) -> bytes:
         """Return the next bytes, none at the end.
@@ -68,7 +74,8 @@ class AsyncStream:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-            raise self._broken(exc) from None
+            failure = self._broken(exc)
+        raise failure from failure.superExc
 
     async def close(self) -> None:
         """Close the connection."""
@@ -81,6 +88,5 @@ class AsyncStream:
             self._response = None
 
     def _broken(self, exc: Exception) -> TaskclusterConnectionError:
-        # Not chained and not quoted: the text of aiohttp's exceptions holds the URL, which may be a signed one.
         kind = ConnectionTimedOut if isinstance(exc, asyncio.TimeoutError) else ConnectionFailed
-        return kind(f"GET at {self._host} broke off: {type(exc).__name__}", None)
+        return kind(f"GET at {self._host} broke off: {describe(exc)}", safe_cause(exc))

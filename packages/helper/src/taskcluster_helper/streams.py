@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import requests
 import urllib3.exceptions
 
+from taskcluster.causes import describe, safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.options import DEFAULT_TIMEOUT
-from taskcluster.transport.requests import Adapter, environment_arguments
+from taskcluster.transport.requests import Adapter, discreet, environment_arguments
 
 __all__ = ["Stream"]
 
@@ -56,13 +57,7 @@ class Stream:
             TaskclusterRestFailure: The answer is a failure.
         """
         self._drop()
-        self._host = urlsplit(url).hostname
-        try:
-            response = self._response = self._session.get(
-                url, headers={"User-Agent": user_agent}, stream=True, timeout=(DEFAULT_TIMEOUT[0], silence)
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            raise self._broken(exc) from None
+        response = self._response = self._get(url, silence, user_agent)
         if not 200 <= response.status_code < 300:
             raise TaskclusterRestFailure(
                 f"GET at {self._host} failed with status {response.status_code}",
@@ -75,6 +70,18 @@ class Stream:
         read = functools.partial(raw.read, _CHUNK, decode_content=True)
         self._chunks = raw.stream(_CHUNK, decode_content=True) if raw.chunked else iter(read, b"")
 
+    def _get(self, url: str, silence: float, user_agent: str) -> requests.Response:
+        try:
+            self._host = urlsplit(url).hostname
+            with discreet:
+                return self._session.get(
+                    url, headers={"User-Agent": user_agent}, stream=True, timeout=(DEFAULT_TIMEOUT[0], silence)
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
+            failure = self._broken(exc)
+        # Outside the block, for else `exc`, which holds the URL, were its context.
+        raise failure from failure.superExc
+
     def read(self) -> bytes:
         """Return the next bytes, none at the end.
 
@@ -84,7 +91,8 @@ class Stream:
         try:
             return next(self._chunks, b"")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise self._broken(exc) from None
+            failure = self._broken(exc)
+        raise failure from failure.superExc
 
     def close(self) -> None:
         """Close the connection."""
@@ -97,5 +105,4 @@ class Stream:
             self._response = None
 
     def _broken(self, exc: Exception) -> TaskclusterConnectionError:
-        # Not chained and not quoted: the text of requests' exceptions holds the URL, which may be a signed one.
-        return TaskclusterConnectionError(f"GET at {self._host} broke off: {type(exc).__name__}", None)
+        return TaskclusterConnectionError(f"GET at {self._host} broke off: {describe(exc)}", safe_cause(exc))

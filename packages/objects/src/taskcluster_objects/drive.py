@@ -15,9 +15,12 @@ from contextlib import ExitStack
 from threading import Event
 from typing import Any, TypeVar
 
+import requests
+import urllib3.exceptions
+
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.awaitables import plain
-from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.messages import Request
 from taskcluster.options import timeouts, user_agent_of
 from taskcluster.registry import registry
@@ -64,7 +67,7 @@ def settings_of(
     service: Any,
     max_retries: int | None,
     progress: Progress | None,
-    failure: type[TaskclusterRestFailure],
+    failure: Callable[..., TaskclusterRestFailure],
     client: Callable[[Mapping[str, Any]], Any],
 ) -> Settings:
     """Return the settings of a transfer: those of the service's client, and what was given."""
@@ -92,7 +95,7 @@ def sync_settings(service: Any, max_retries: int | None, progress: Progress | No
     """
     if inspect.iscoroutinefunction(progress):
         raise TaskclusterFailure(f"progress {_OF_ASYNC_CODE}")
-    return settings_of(service, max_retries, progress, TaskclusterRestFailure, object_client("client"))
+    return settings_of(service, max_retries, progress, _storage_failure, object_client("client"))
 
 
 def object_client(which: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -106,9 +109,27 @@ def object_client(which: str) -> Callable[[Mapping[str, Any]], Any]:
     return found
 
 
+def _storage_failure(*args: Any, **kwargs: Any) -> TaskclusterRestFailure:
+    # Programs catch aiohttp's error from sync transfers too. It is imported here because it takes 100 ms.
+    try:
+        from taskcluster.transport.aiohttp import ServerFailure
+    except ImportError:
+        return TaskclusterRestFailure(*args, **kwargs)
+    return ServerFailure(*args, **kwargs)
+
+
+def _connection_failure(message: str, cause: BaseException) -> TaskclusterConnectionError:
+    try:
+        from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut
+    except ImportError:
+        return TaskclusterConnectionError(message, cause)
+    is_late = isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
+    return (ConnectionTimedOut if is_late else ConnectionFailed)(message, cause)
+
+
 def run(procedure: Procedure[T], settings: Settings) -> T:
     """Do a transfer; return its result."""
-    transport = RequestsTransport(None, settings.user_agent)
+    transport = RequestsTransport(None, settings.user_agent, _connection_failure)
     try:
         return _Driver(transport, settings, Event()).run(procedure)
     finally:
@@ -206,9 +227,11 @@ class _Driver:
             with self._transport.open(self._request(effect), self._body(source, effect.report)) as answered:
                 return Answer(answered.status, answered.headers)
         except BaseException:
-            if source.failure is not None:
-                raise source.failure from None
-            raise
+            failure = source.failure
+            if failure is None:
+                raise
+        # Outside the block, for else the HTTP library's exception, and with it the request, were its context.
+        raise failure
 
     def _body(self, source: Source, report: Report) -> Iterator[bytes]:
         try:

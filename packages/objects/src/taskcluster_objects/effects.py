@@ -143,8 +143,8 @@ class Settings:
     now: Callable[[], float]
     """Unix time in seconds."""
     random: Callable[[], float]
-    failure: type[TaskclusterRestFailure]
-    """Raised where storage answers with a status that is no success."""
+    failure: Callable[..., TaskclusterRestFailure]
+    """Makes what is raised where storage answers with a status that is no success."""
     client: Callable[[Mapping[str, Any]], Any]
     """Makes a client of the object service from options."""
     progress: Progress | None

@@ -271,8 +271,7 @@ def test_a_refused_connection_for_an_upload_is_a_connection_error(
         with pytest.raises(TaskclusterConnectionError) as caught:
             call(maxRetries=2, uploadId="U" * 22, expires="2099-01-01T00:00:00.000Z")
         assert_secret_free(caught.value)
-        if mode.name == "async":
-            assert isinstance(caught.value, aiohttp.ClientError)
+        assert isinstance(caught.value, aiohttp.ClientError)
     assert len(readers) == 3
     assert deployment.finished == {}
 

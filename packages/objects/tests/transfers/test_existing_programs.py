@@ -262,9 +262,7 @@ def test_many_downloads_one_after_the_other_share_one_connection_to_storage(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_async_server_failures_of_storage_are_of_the_sync_class_and_satisfy_old_handlers(
-    mode: Mode, deployment: Deployment, status: int
-) -> None:
+def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployment, status: int) -> None:
     deployment.blobs["x"] = Blob(DATA)
     for call in (lambda: mode.get("x", maxRetries=1), lambda: mode.put(data=DATA, maxRetries=1)):
         deployment.received.clear()
@@ -273,20 +271,19 @@ def test_async_server_failures_of_storage_are_of_the_sync_class_and_satisfy_old_
             call()
         assert caught.value.status_code == status
         assert len(deployment.stored_requests) == 2
-        assert isinstance(caught.value, aiohttp.ClientResponseError) is (mode.name == "async")
+        assert isinstance(caught.value, aiohttp.ClientResponseError)
+        assert caught.value.status == status
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (type(again), again.status, str(again)) == (type(caught.value), status, str(caught.value))
         # It says what happened, to what.
         assert str(status) in str(caught.value)
         assert ("x" if call.__code__.co_names[0] == "get" else "some/name") in str(caught.value)
 
 
 @pytest.mark.parametrize("ending", ["closed", "silent"])
-def test_async_failures_of_storage_are_caught_by_old_and_new_handlers(
-    mode: Mode, deployment: Deployment, ending: str
-) -> None:
+def test_old_handlers_catch_broken_connections(mode: Mode, deployment: Deployment, ending: str) -> None:
     deployment.blobs["x"] = Blob(DATA)
-    old: Any = taskcluster.TaskclusterConnectionError
-    if mode.name == "async":
-        old = aiohttp.ClientError if ending == "closed" else asyncio.TimeoutError
+    old = aiohttp.ClientError if ending == "closed" else asyncio.TimeoutError
     for call in (mode.get, mode.put):
         for handled in (taskcluster.TaskclusterConnectionError, old):
             deployment.faults.extend([leaves("close" if ending == "closed" else "stall")] * 2)

@@ -251,16 +251,14 @@ def test_nobody_there_is_a_connection_error(mode: Mode, deployment: Deployment) 
     with pytest.raises(TaskclusterConnectionError) as caught:
         mode.get_artifact("a", maxRetries=1)
     assert_secret_free(caught.value)
-    if mode.name == "async":
-        assert isinstance(caught.value, aiohttp.ClientError)
+    assert isinstance(caught.value, aiohttp.ClientError)
 
 
 def test_silence_is_a_time_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.get("big", maxRetries=1, options={"timeout": 1})
-    if mode.name == "async":
-        assert isinstance(caught.value, asyncio.TimeoutError)
+    assert isinstance(caught.value, asyncio.TimeoutError)
 
 
 def test_a_long_transfer_is_no_silence(mode: Mode, deployment: Deployment, stored: Blob) -> None:
@@ -283,8 +281,7 @@ def test_other_statuses_are_not_tried_again(mode: Mode, deployment: Deployment, 
     assert caught.value.status_code == status
     assert len(deployment.stored_requests) == 1
     assert_secret_free(caught.value)
-    if mode.name == "async":
-        assert isinstance(caught.value, aiohttp.ClientResponseError)
+    assert isinstance(caught.value, aiohttp.ClientResponseError)
 
 
 def test_server_errors_end_after_max_retries(mode: Mode, deployment: Deployment, stored: Blob) -> None:

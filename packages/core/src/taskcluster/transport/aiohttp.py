@@ -16,9 +16,11 @@ import aiohttp
 from yarl import URL
 
 from .. import messages
+from ..causes import describe, safe_cause
 from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
+from ..redacted import without_user_info
 from ..shapes import is_mapping
 from .deadlines import Deadlines
 from .environment import proxy_for, snapshot, trust
@@ -215,6 +217,8 @@ class AiohttpTransport:
         timeout, total = self._timeouts(session, request, given=given)
         if given:
             _close_unread(session)
+        failure: TaskclusterFailure
+        cause: BaseException | None
         try:
             with nullcontext() if total is None else self._within(total):
                 # Not `async with`: at its end the response counts as closed, and its body could not be read again.
@@ -225,13 +229,17 @@ class AiohttpTransport:
                     _close_idle(session, URL(request.url))
                 body = await _content(response, request.max_response_size)
             return messages.Response(response.status, response.headers, body, lambda: response)
-        except asyncio.TimeoutError as exc:
-            raise ConnectionTimedOut(_says(request, "timed out", exc), exc) from exc
-        except (aiohttp.ClientError, OSError) as exc:
-            raise ConnectionFailed(_says(request, "failed", exc), exc) from exc
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
+            cause = safe_cause(exc)
+            failure = _failure(request, exc, cause)
         except ValueError as exc:
-            # A session with an auth of its own, from an argument or netrc: aiohttp allows one only.
-            raise TaskclusterFailure(f"aiohttp refuses this call over the given session: {exc}") from exc
+            cause = safe_cause(exc)
+            failure = TaskclusterFailure(
+                f"aiohttp refuses this call over the given session ({describe(exc)}): a session must have no auth of "
+                "its own, neither as an argument nor from a netrc file"
+            )
+        # Outside the blocks, for else `exc` were its context.
+        raise failure from cause
 
     async def open(
         self,
@@ -255,11 +263,9 @@ class AiohttpTransport:
             arguments |= {"data": body, "skip_auto_headers": ("Content-Type",)}
         try:
             return await request_over(session, request.method, request.url, **arguments)
-        # Not chained: the text of aiohttp's exceptions holds the URL, which may be a signed one.
-        except asyncio.TimeoutError as exc:
-            raise ConnectionTimedOut(_says(request, "timed out", exc), None) from None
-        except (aiohttp.ClientError, OSError) as exc:
-            raise ConnectionFailed(_says(request, "failed", exc), None) from None
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
+            failure = _failure(request, exc, safe_cause(exc))
+        raise failure from failure.superExc
 
     def _arguments(
         self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
@@ -411,8 +417,10 @@ def _body(body: bytes | None) -> bytes | io.BytesIO | None:
     return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
 
 
-def _says(request: messages.Request, what: str, exc: BaseException) -> str:
-    root = request.url[: request.url.find("/", 8)]
-    # The text of a ClientResponseError holds the whole URL, whose path may hold a token.
-    reason = exc.message if isinstance(exc, aiohttp.ClientResponseError) else exc
-    return f"{request.method} at {root} {what} without an answer: {type(exc).__name__}: {reason}"
+def _failure(
+    request: messages.Request, exc: BaseException, cause: BaseException
+) -> ConnectionFailed | ConnectionTimedOut:
+    is_late = isinstance(exc, asyncio.TimeoutError)
+    kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "failed")
+    where = f"{request.method} at {without_user_info(request.url[: request.url.find('/', 8)])}"
+    return kind(f"{where} {what} without an answer: {describe(exc)}", cause)

@@ -38,15 +38,19 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import default_user_agent
 
 from .. import messages
+from ..causes import describe, safe_cause
 from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
+from ..redacted import HIDDEN, without_user_info
 from .environment import ca_bundle, proxy_for, snapshot, trust
 from .heads import PlainResponse, close_if_unread, use_own_pools
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Adapter", "Body", "RequestsTransport", "environment_arguments"]
+__all__ = ["Adapter", "Body", "RequestsTransport", "discreet", "environment_arguments"]
+
+ConnectionFailure = Callable[[str, BaseException], TaskclusterConnectionError]
 
 _POOL_SIZE = 100
 """Connections kept to one host: so many threads can share a client without waiting or reconnecting."""
@@ -151,9 +155,13 @@ class Body:
         status: The HTTP status.
         headers: The headers.
         raw: The answer of urllib3, or what a program that mocks requests has in its place.
+        failure: Makes what is raised if the connection fails, of a message and the library's exception.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], raw: Any) -> None:
+    def __init__(
+        self, status: int, headers: Mapping[str, str], raw: Any, failure: ConnectionFailure = TaskclusterConnectionError
+    ) -> None:
+        self._failure = failure
         self.status = status
         self.headers = headers
         self._raw = raw
@@ -183,10 +191,9 @@ class Body:
                     left -= len(piece)
             except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
                 kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
-                self._broken = TaskclusterConnectionError(f"the answer {kind}: {type(exc).__name__}", None)
+                self._broken = self._failure(f"the answer {kind}: {describe(exc)}", safe_cause(exc))
         if self._broken is not None and not pieces:
-            # Not chained: the text of some exceptions holds the URL, which may be a signed one.
-            raise self._broken from None
+            raise self._broken from self._broken.superExc
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _piece(self, size: int) -> bytes:
@@ -227,10 +234,17 @@ class RequestsTransport:
     Args:
         session: The caller's session, or None for one of our own, made when it is first needed.
         user_agent: Sent unless the caller's session has a User-Agent of its own.
+        failure: Makes what is raised if the connection fails, of a message and the library's exception.
     """
 
-    def __init__(self, session: requests.Session | None, user_agent: str) -> None:
+    def __init__(
+        self,
+        session: requests.Session | None,
+        user_agent: str,
+        failure: ConnectionFailure = TaskclusterConnectionError,
+    ) -> None:
         self.given = session
+        self._failure = failure
         self._user_agent = user_agent
         self._own: _Session | None = None
         self._pid = os.getpid()
@@ -243,10 +257,12 @@ class RequestsTransport:
             TaskclusterConnectionError: There was no whole answer.
         """
         try:
-            with _discreet:
+            with discreet:
                 return self._sent(request)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise TaskclusterConnectionError(_says(request, exc), exc) from exc
+            failure = self._failure(_message(request, exc), safe_cause(exc))
+        # Outside the block, for else `exc` were its context.
+        raise failure from failure.superExc
 
     def open(self, request: messages.Request, body: Iterable[bytes] | None = None) -> Body:
         """Do one exchange up to the head of the answer; the caller reads its body to the end, or closes it.
@@ -259,11 +275,11 @@ class RequestsTransport:
             TaskclusterConnectionError: There was no answer.
         """
         try:
-            with _discreet:
+            with discreet:
                 return self._opened(request, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            # Not chained: the text of requests' exceptions holds the URL, which may be a signed one.
-            raise TaskclusterConnectionError(_says(request, exc), None) from None
+            failure = self._failure(_message(request, exc), safe_cause(exc))
+        raise failure from failure.superExc
 
     def close(self) -> None:
         """Close the connections of our own session; the next call opens new ones."""
@@ -284,9 +300,9 @@ class RequestsTransport:
     def _opened(self, request: messages.Request, body: Iterable[bytes] | None) -> Body:
         if self.given is None and not _replaced():
             raw = self._directly(request, request.body if body is None else body)
-            return Body(raw.status, raw.headers, raw)
+            return Body(raw.status, raw.headers, raw, self._failure)
         response = self._exchange(request, body, stream=True)
-        return Body(response.status_code, response.headers, response.raw)
+        return Body(response.status_code, response.headers, response.raw, self._failure)
 
     def _directly(self, request: messages.Request, body: bytes | Iterable[bytes] | None) -> urllib3.HTTPResponse:
         """Return the answer, its body unread, over the connections of our own session."""
@@ -491,7 +507,7 @@ def _unchanged(prepared: PreparedRequest) -> PreparedRequest:
 
 
 class _Discreet(logging.Filter):
-    """Keeps addresses out of what urllib3 logs: a path may hold a token, and a query a signature.
+    """Keeps addresses and exceptions out of what urllib3 logs: a path may hold a token, and a query a signature.
 
     Only out of what a thread logs within the context that it is: other programs' requests are none of our business.
     """
@@ -509,17 +525,20 @@ class _Discreet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(self._here, "depth", 0) and isinstance(record.args, tuple):
-            record.args = tuple("…" if _is_address(value) else value for value in record.args)
+            record.args = tuple(map(_shown, record.args))
+            record.exc_info = None
         return True
 
 
-def _is_address(value: object) -> bool:
-    return isinstance(value, str) and (value.startswith("/") or "://" in value)
+def _shown(value: object) -> object:
+    if isinstance(value, BaseException):
+        return describe(value)
+    return HIDDEN if isinstance(value, str) and (value.startswith("/") or "://" in value) else value
 
 
-_discreet = _Discreet()
+discreet = _Discreet()
 for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(_discreet)
+    logging.getLogger(_name).addFilter(discreet)
 
 
 def _root(url: str) -> str:
@@ -653,9 +672,7 @@ def _content(raw: urllib3.response.BaseHTTPResponse, limit: int) -> bytes:
         raise _of_requests(exc, _READING) from exc
 
 
-def _says(request: messages.Request, exc: Exception) -> str:
-    # requests wraps urllib3's wrapping of the reason, and puts the path, which may hold a token, between.
-    reason = getattr(exc.args[0], "reason", exc) if exc.args else exc
-    root = _root(request.url)
+def _message(request: messages.Request, exc: Exception) -> str:
     what = "timed out" if isinstance(exc, requests.Timeout) else "failed"
-    return f"{request.method} at {root} {what} without an answer: {type(exc).__name__}: {reason}"
+    where = f"{request.method} at {without_user_info(_root(request.url))}"
+    return f"{where} {what} without an answer: {describe(exc)}"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.causes import describe, safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.messages import Request
 from taskcluster.transport.aiohttp import (
@@ -184,6 +185,7 @@ class _Driver:
 
     async def _send(self, effect: Send) -> Answer:
         source = effect.source
+        failure: BaseException
         silence = _Silence(self._settings.timeout[1])
         body = _Body(effect, self, silence)
         # A task of its own, so that silence can end it.
@@ -197,15 +199,11 @@ class _Driver:
             payload.transport = None
             return Answer(response.status, response.headers)
         except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-            if source.failure is not None:
-                raise source.failure from None
-            if isinstance(exc, TaskclusterConnectionError):
-                raise
-            raise ConnectionFailed(f"the answer of storage broke off: {type(exc).__name__}", None) from None
+            failure = source.failure or (exc if isinstance(exc, TaskclusterConnectionError) else _broken(exc))
         except asyncio.CancelledError:
-            if silence.has_come:
-                raise ConnectionTimedOut("storage took no more of the body: timed out", None) from None
-            raise
+            if not silence.has_come:
+                raise
+            failure = ConnectionTimedOut("storage took no more of the body: timed out", None)
         finally:
             silence.over()
             if not asking.done():
@@ -216,6 +214,8 @@ class _Driver:
                 payload.transport.abort()
             # What reads for the body may still be at it in a thread.
             await body.idle()
+        # Outside the blocks, for else the HTTP library's exception, and with it the request, were its context.
+        raise failure
 
     async def _together(self, effect: Together) -> list[Any]:
         gate = asyncio.Semaphore(effect.limit)
@@ -395,10 +395,15 @@ async def _settled(*running: asyncio.Future[Any]) -> None:
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     try:
         return await response.content.read(_BUFFER)
-    except asyncio.TimeoutError as exc:
-        raise ConnectionTimedOut(f"the answer of storage timed out: {type(exc).__name__}", None) from None
-    except (aiohttp.ClientError, OSError) as exc:
-        raise ConnectionFailed(f"the answer of storage broke off: {type(exc).__name__}", None) from None
+    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
+        failure = _broken(exc)
+    raise failure from failure.superExc
+
+
+def _broken(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
+    is_late = isinstance(exc, asyncio.TimeoutError)
+    kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "broke off")
+    return kind(f"the answer of storage {what}: {describe(exc)}", safe_cause(exc))
 
 
 def _write_all(sink: Sink, data: bytes, lanes: Lanes) -> list[Any]:

@@ -1,0 +1,92 @@
+"""What exceptions of other libraries become before they are chained to ours.
+
+They hold requests with their headers, URLs with tokens and signatures, proxies with passwords, and parts of responses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .redacted import HIDDEN
+
+__all__ = ["describe", "safe_cause"]
+
+_INNER = ("reason", "os_error", "certificate_error", "original_error")
+_DEEPEST = 8
+_EMPTY: dict[type, Any] = {bytes: b"", str: "", tuple: ()}
+_ADDRESS = re.compile(r"\b\w+://\S+")
+_REFUSED_BY_PROXY = re.compile(r"(Tunnel connection failed: \d+).*", re.DOTALL)
+
+
+def describe(exc: BaseException) -> str:
+    """Return the class of an exception and what is harmless of its message."""
+    name, text = type(exc).__name__, _reason(exc)
+    return name if text == name else f"{name}: {text}"
+
+
+def safe_cause(exc: BaseException) -> BaseException:
+    """Return an exception of the same class that holds no request, no response and nothing of their contents.
+
+    Programs look at its class, at `errno`, and at the exceptions in `args` and `reason`; these are kept. It has no
+    traceback and no context, so it has to be raised outside the `except` block that caught `exc`.
+    """
+    return _safe(exc, _DEEPEST)
+
+
+def _safe(exc: BaseException, depth: int) -> BaseException:
+    kind, text = type(exc), _reason(exc)
+    args: tuple[Any, ...] = (text,)
+    if isinstance(exc, OSError) and isinstance(exc.errno, int) and isinstance(exc.strerror, str):
+        args = (exc.errno, exc.strerror)
+    elif depth and (inner := [arg for arg in exc.args if isinstance(arg, BaseException)]):
+        args = tuple(_safe(arg, depth - 1) for arg in inner)
+    try:
+        safe = kind.__new__(kind, *args)
+        if isinstance(safe, OSError):
+            OSError.__init__(safe, *args)
+        safe.args = args
+        names = [name for name in vars(exc) if not name.startswith("__")]
+        vars(safe).update((name, _kept(name, getattr(exc, name), depth)) for name in names)
+        if isinstance(safe, json.JSONDecodeError):
+            vars(safe)["msg"] = getattr(exc, "msg", "")
+        # Some classes make their text of attributes that are not there now.
+        for show in (str, repr):
+            show(safe)
+    except Exception:
+        return Exception(f"{kind.__name__}: {text}")
+    return safe
+
+
+def _kept(name: str, value: Any, depth: int) -> Any:
+    """Return an attribute's value if it is harmless, or else an empty value."""
+    if value is None or isinstance(value, bool | int | float) or (name == "host" and isinstance(value, str)):
+        return value
+    if isinstance(value, BaseException):
+        return _safe(value, depth - 1) if depth else None
+    if hasattr(value, "_fields"):
+        # aiohttp's ConnectionKey, which its exceptions make their text of.
+        return value._make(_kept(field, each, depth) for field, each in value._asdict().items())
+    return next((empty for kind, empty in _EMPTY.items() if isinstance(value, kind)), None)
+
+
+def _reason(exc: BaseException) -> str:
+    """Return what the innermost exception says if that is the operating system or OpenSSL, or else its class.
+
+    All other messages may quote the request, or a response that cannot be parsed.
+    """
+    for _ in range(_DEEPEST):
+        inner = _inner(exc)
+        if inner is None:
+            break
+        exc = inner
+    is_harmless = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
+    text = str(exc) if is_harmless or isinstance(exc, json.JSONDecodeError) else ""
+    text = _REFUSED_BY_PROXY.sub(r"\1", _ADDRESS.sub(HIDDEN, text))
+    return text or type(exc).__name__
+
+
+def _inner(exc: BaseException) -> BaseException | None:
+    found = [*(getattr(exc, name, None) for name in _INNER), *exc.args, exc.__cause__]
+    return next((each for each in found if isinstance(each, BaseException)), None)
