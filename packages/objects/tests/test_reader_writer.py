@@ -27,9 +27,11 @@ DATA = bytes(range(256)) * 5000
 HASHES = {"sha256": hashlib.sha256(DATA).hexdigest(), "sha512": hashlib.sha512(DATA).hexdigest()}
 
 
-def test_hashing_classes_are_where_the_published_ones_are() -> None:
-    assert taskcluster.aio.upload.HashingReader is HashingReader
-    assert taskcluster.aio.download.HashingWriter is HashingWriter
+def test_names_are_where_the_published_ones_are() -> None:
+    for name in ("BufferReader", "BufferWriter", "FileReader", "HashingReader", "streamingCopy"):
+        assert getattr(taskcluster.aio.upload, name) is getattr(taskcluster.aio.reader_writer, name)
+    for name in ("BufferWriter", "FileWriter", "HashingWriter", "streamingCopy"):
+        assert getattr(taskcluster.aio.download, name) is getattr(taskcluster.aio.reader_writer, name)
     assert set(taskcluster.aio.download.ACCEPTABLE_HASHES) == set(HASHES)
     assert taskcluster.aio.download.Object is taskcluster.aio.Object
 

@@ -8,6 +8,8 @@ from ..facade import stand_in
 
 if TYPE_CHECKING:
     from taskcluster_objects.aio.download import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
+    from taskcluster_objects.aio.download import BufferWriter as BufferWriter
+    from taskcluster_objects.aio.download import FileWriter as FileWriter
     from taskcluster_objects.aio.download import HashingWriter as HashingWriter
     from taskcluster_objects.aio.download import Object as Object
     from taskcluster_objects.aio.download import download as download
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from taskcluster_objects.aio.download import downloadToFile as downloadToFile
     from taskcluster_objects.aio.download import downloadToPath as downloadToPath
     from taskcluster_objects.aio.download import getArtifactContent as getArtifactContent
+    from taskcluster_objects.aio.download import streamingCopy as streamingCopy
     from taskcluster_objects.aio.download import verifyHashes as verifyHashes
 else:
     stand_in(__name__, "taskcluster_objects.aio.download")

@@ -8,7 +8,11 @@ from ..facade import stand_in
 
 if TYPE_CHECKING:
     from taskcluster_objects.aio.upload import DATA_INLINE_MAX_SIZE as DATA_INLINE_MAX_SIZE
+    from taskcluster_objects.aio.upload import BufferReader as BufferReader
+    from taskcluster_objects.aio.upload import BufferWriter as BufferWriter
+    from taskcluster_objects.aio.upload import FileReader as FileReader
     from taskcluster_objects.aio.upload import HashingReader as HashingReader
+    from taskcluster_objects.aio.upload import streamingCopy as streamingCopy
     from taskcluster_objects.aio.upload import upload as upload
     from taskcluster_objects.aio.upload import uploadArtifactFromBuf as uploadArtifactFromBuf
     from taskcluster_objects.aio.upload import uploadArtifactFromFile as uploadArtifactFromFile

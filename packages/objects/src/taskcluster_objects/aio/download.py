@@ -12,6 +12,7 @@ from taskcluster_object.aio import Object as Object
 
 from taskcluster.registry import registry
 
+from .. import bodies
 from ..artifacts import (
     ArtifactContent,
     fetch_artifact,
@@ -21,7 +22,7 @@ from ..artifacts import (
     fetch_to_path,
     indexed_task,
 )
-from ..bodies import AnyWriterFactory, BufferWriter, writing_to
+from ..bodies import AnyWriterFactory, writing_to
 from ..callable_modules import CallableDownload
 from ..downloading import Fetched
 from ..effects import Procedure, Progress, Settings
@@ -29,7 +30,10 @@ from ..hashing import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
 from ..hashing import verifyHashes as verifyHashes
 from ..methods import download_methods
 from .drive import async_settings, run
+from .reader_writer import BufferWriter as BufferWriter
+from .reader_writer import FileWriter as FileWriter
 from .reader_writer import HashingWriter as HashingWriter
+from .reader_writer import streamingCopy as streamingCopy
 
 __all__ = [
     "ArtifactContent",
@@ -97,7 +101,7 @@ async def downloadToBuf(
     """
     settings = async_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(fetch_object(objectService, name, methods, BufferWriter, settings), settings)
+    fetched = await run(fetch_object(objectService, name, methods, bodies.BufferWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -213,7 +217,9 @@ async def downloadArtifactToBuf(
     """
     settings = async_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(fetch_artifact(queueService, taskId, runId, name, methods, BufferWriter, settings), settings)
+    fetched = await run(
+        fetch_artifact(queueService, taskId, runId, name, methods, bodies.BufferWriter, settings), settings
+    )
     return fetched.writer.getbuffer(), fetched.content_type
 
 

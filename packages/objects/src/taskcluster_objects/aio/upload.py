@@ -11,14 +11,19 @@ from typing import Any, BinaryIO, Literal
 from taskcluster.registry import registry
 from taskcluster.slugs import slugId
 
+from .. import bodies
 from ..artifacts import upload_artifact
-from ..bodies import AnyReaderFactory, BufferReader, FileReader
+from ..bodies import AnyReaderFactory
 from ..callable_modules import CallableUpload
 from ..effects import Progress
 from ..methods import DATA_INLINE_MAX_SIZE, upload_methods
 from ..uploading import ObjectUpload, upload_object
 from .drive import async_settings, run
+from .reader_writer import BufferReader as BufferReader
+from .reader_writer import BufferWriter as BufferWriter
+from .reader_writer import FileReader as FileReader
 from .reader_writer import HashingReader as HashingReader
+from .reader_writer import streamingCopy as streamingCopy
 
 __all__ = [
     "DATA_INLINE_MAX_SIZE",
@@ -98,7 +103,7 @@ async def uploadFromBuf(
         contentType=contentType,
         contentLength=memoryview(data).nbytes if contentLength is None else contentLength,
         expires=expires,
-        readerFactory=lambda: BufferReader(data),
+        readerFactory=lambda: bodies.BufferReader(data),
         maxRetries=maxRetries,
         uploadId=uploadId,
         objectService=objectService,
@@ -135,7 +140,7 @@ async def uploadFromFile(
         contentType=contentType,
         contentLength=await asyncio.to_thread(file.seek, 0, os.SEEK_END) if contentLength is None else contentLength,
         expires=expires,
-        readerFactory=lambda: FileReader(file),
+        readerFactory=lambda: bodies.FileReader(file),
         maxRetries=maxRetries,
         uploadId=uploadId,
         objectService=objectService,
@@ -189,7 +194,7 @@ async def uploadArtifactFromBuf(
         contentType,
         size,
         expires,
-        lambda: BufferReader(data),
+        lambda: bodies.BufferReader(data),
         storageType,
         methods,
         settings,
@@ -233,7 +238,7 @@ async def uploadArtifactFromFile(
         contentType,
         size,
         expires,
-        lambda: FileReader(file),
+        lambda: bodies.FileReader(file),
         storageType,
         methods,
         settings,

@@ -1,0 +1,1 @@
+"""Both clients beside each other: the published one and ours."""
