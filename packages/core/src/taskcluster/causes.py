@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from .redacted import HIDDEN
 
-__all__ = ["describe", "safe_cause"]
+__all__ = ["describe", "harmless", "safe_cause"]
+
+E = TypeVar("E", bound=BaseException)
 
 _INNER = ("reason", "os_error", "certificate_error", "original_error")
 _DEEPEST = 8
 _EMPTY: dict[type, Any] = {bytes: b"", str: "", tuple: ()}
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _REFUSED_BY_PROXY = re.compile(r"(Tunnel connection failed: \d+).*", re.DOTALL)
+
+
+def harmless(exc: E) -> E:
+    """Return an exception of a library's class that our own code raises, marked so that its message is shown."""
+    vars(exc)["harmless"] = True
+    return exc
 
 
 def describe(exc: BaseException) -> str:
@@ -72,17 +80,18 @@ def _kept(name: str, value: Any, depth: int) -> Any:
 
 
 def _reason(exc: BaseException) -> str:
-    """Return what the innermost exception says if that is the operating system or OpenSSL, or else its class.
+    """Return the innermost exception's message if it is the operating system's, OpenSSL's or ours, or else its class.
 
     All other messages may quote the request, or a response that cannot be parsed.
     """
     for _ in range(_DEEPEST):
-        inner = _inner(exc)
+        inner = None if "harmless" in vars(exc) else _inner(exc)
         if inner is None:
             break
         exc = inner
-    is_harmless = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
-    text = str(exc) if is_harmless or isinstance(exc, json.JSONDecodeError) else ""
+    is_of_system = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
+    is_shown = is_of_system or isinstance(exc, json.JSONDecodeError) or "harmless" in vars(exc)
+    text = str(exc) if is_shown else ""
     text = _REFUSED_BY_PROXY.sub(r"\1", _ADDRESS.sub(HIDDEN, text))
     return text or type(exc).__name__
 

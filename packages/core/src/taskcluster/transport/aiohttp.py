@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from .. import messages
-from ..causes import describe, safe_cause
+from ..causes import describe, harmless, safe_cause
 from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
@@ -123,7 +123,8 @@ class _Response(aiohttp.ClientResponse):
             nonlocal left
             left -= 1
             if left < 0:
-                raise aiohttp.ClientConnectionError(f"the server sent {_MOST_INTERIM} interim responses and no other")
+                message = f"the server sent {_MOST_INTERIM} interim responses and no other"
+                raise harmless(aiohttp.ClientConnectionError(message))
             return await read()
 
         # aiohttp skips interim responses for ever, and each of them begins the read timeout anew.
@@ -181,9 +182,8 @@ async def request_over(
             continue
         if response.status in range(100, 200):
             response.close()
-            raise aiohttp.ClientConnectionError(
-                f"the server switches to another protocol (status {response.status}), which was not requested"
-            )
+            message = f"the server switches to another protocol (status {response.status}), which was not requested"
+            raise harmless(aiohttp.ClientConnectionError(message))
         return response
 
 
@@ -370,7 +370,7 @@ class _Collecting:
             while data := await self._content.readany():
                 self._body.add(data)
         except zlib.error as exc:
-            raise aiohttp.ClientPayloadError(f"the body is not encoded as was announced: {exc}") from exc
+            raise harmless(aiohttp.ClientPayloadError(f"the body is not encoded as was announced: {exc}")) from exc
         return self._body.content()
 
 

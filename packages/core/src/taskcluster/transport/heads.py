@@ -25,6 +25,8 @@ from typing import Any, cast
 
 from urllib3 import HTTPConnectionPool, PoolManager
 
+from ..causes import harmless
+
 __all__ = ["PlainResponse", "close_if_unread", "use_own_pools"]
 
 _MOST_INTERIM = 100
@@ -74,14 +76,16 @@ class PlainResponse(HTTPResponse):
         for _ in range(_MOST_INTERIM):
             self._begin_one()
             if self.status == 101:
-                raise HTTPException("the server switches to another protocol (status 101), which was not requested")
+                raise harmless(
+                    HTTPException("the server switches to another protocol (status 101), which was not requested")
+                )
             if self.status >= 200:
                 break
             # Makes http.client begin again.
             unread: Any = None
             self.headers = self.msg = unread
         else:
-            raise HTTPException(f"the server sent {_MOST_INTERIM} interim responses and no other")
+            raise harmless(HTTPException(f"the server sent {_MOST_INTERIM} interim responses and no other"))
         if self.length == 0 and _announces_body(self.headers):
             # If one follows nevertheless, it may arrive when the next request has been sent.
             self.will_close = True
@@ -140,7 +144,7 @@ class _WholeLines:
     def readline(self, limit: int) -> bytes:
         self._left -= 1
         if self._left < 0:
-            raise HTTPException(f"the server sent {_MOST_LINES} lines of headers and no response")
+            raise harmless(HTTPException(f"the server sent {_MOST_LINES} lines of headers and no response"))
         line = self._file.readline(limit)
         if len(line) < limit and not line.endswith(b"\n"):
             # In the words of http.client, which has them for a head that never began.
