@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from taskcluster.transport.requests import RequestsTransport
 from taskcluster_helper.async_streams import AsyncStream
 from taskcluster_helper.streams import Stream
 
-from .drive import Drive, SyncDrive
+from .drive import AsyncDrive, Drive, SyncDrive
 from .server import Answer, Late, Proxy, Server, respond
 
 STRAY = respond(200, {"number": -1}).raw
@@ -181,6 +182,22 @@ def test_calls_get_their_own_responses_through_a_proxy(
     assert len(proxy.asked) == 1
 
 
+@pytest.mark.parametrize("kind", [SyncDrive, AsyncDrive], ids=["sync", "async"])
+def test_calls_get_their_own_responses_over_tls(
+    tls_server: Server, authority: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch, kind: type[Drive]
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority[1]))
+    drive = kind(tls_server.root_url)
+    client = drive.client()
+    usual = [respond(200, {"number": number}) for number in range(CALLS)]
+    tls_server.script(*usual, *map(followed_by_much, range(CALLS)))
+    got = [client.task("a")["number"] for _ in range(2 * CALLS)]
+    drive.close()
+    assert got == [*range(CALLS), *range(CALLS)]
+    # Nothing was left to read after the first calls.
+    assert [request.connection for request in tls_server.received] == [*[1] * (CALLS + 1), *range(2, CALLS + 1)]
+
+
 @pytest.mark.parametrize("answer", [after_interim, long_after_interim], ids=lambda answer: answer.__name__)
 @own_and_given
 def test_plain_requests_raise_when_the_response_is_interim(
@@ -238,8 +255,8 @@ def test_async_transfers_get_their_own_responses(server: Server, answer: Callabl
         async with own_session() as session:
             transport = AiohttpTransport("ours")
             for request, expected in requests_of(server, answer):
-                # aiohttp may read the body of a HEAD for another response, one that is broken.
-                may_fail = answer is head_with_a_body
+                # aiohttp takes a body of HEAD that arrives with the headers for a broken response.
+                may_fail = answer in (head_with_a_body, head_and_then_a_body)
                 with contextlib.suppress(TaskclusterConnectionError) if may_fail else contextlib.nullcontext():
                     response = await transport.open(session, request)
                     assert await response.content.read() == expected
