@@ -6,6 +6,7 @@ few milliseconds) and from what is wrong (seconds to forever).
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import time
@@ -19,6 +20,7 @@ from taskcluster_local.endpoints import Table, references
 from taskcluster_local.events import Binding, Message
 from taskcluster_local.formats import FORMATS, Pattern
 from taskcluster_local.roles import Roles
+from taskcluster_local.validation import Schema
 
 LONGEST = 16_000
 """As long as a request's first line can be."""
@@ -171,3 +173,61 @@ def test_odd_credentials_and_headers_are_fast(site: Any, target: str, headers: d
 def test_regex_format_survives_nested_patterns() -> None:
     for pattern in ("(" * 5000, "a{99999999999}"):
         assert not FORMATS.conforms(pattern, "regex")
+
+
+# Large bodies
+
+
+def expand(site: Any, body: bytes, **headers: str) -> Any:
+    return site.call("POST", "/api/auth/v1/scopes/expand", by=None, body=body, headers=headers)
+
+
+@pytest.mark.parametrize("values", [b"[],", b"1,", b'"",', b'{"a":1},'])
+def test_bodies_with_very_many_values_are_rejected(site: Any, values: bytes) -> None:
+    body = b'{"scopes":[' + values * (9 * 1024 * 1024 // len(values)) + b"1]}"
+    answer = expand(site, body)
+    assert (answer.status, answer.code) == (400, "MalformedPayload")
+    assert "The body has more than 20000 values" in answer.message
+
+
+def test_commas_and_brackets_in_strings_are_no_values(site: Any) -> None:
+    scope = "[{,]}" * 20_000 + '\\\\\\"'
+    body = b'{"scopes":["' + scope.encode() + b'"]}'
+    assert expand(site, body).status == 200
+
+
+@pytest.mark.parametrize(("depth", "status"), [(200, 400), (260, 400), (900, 400), (100_000, 400)])
+def test_deeply_nested_bodies_are_rejected(site: Any, depth: int, status: int) -> None:
+    answer = expand(site, b'{"scopes":' + b"[" * depth + b"]" * depth + b"}")
+    assert answer.status == status
+    assert answer.code == ("InputValidationError" if depth < 250 else "MalformedPayload")
+
+
+def test_large_bodies_are_handled_beside_the_event_loop(site: Any) -> None:
+    """Test that the loop goes on, by what it does while a body is read, checked and sent back."""
+    scopes = [f"s{number}" for number in range(15_000)]
+    payload = {"scopes": scopes, "more": 1}
+    request = site.request("POST", "/api/auth/v1/scopes/expand", payload, by=None)
+    turns = 0
+
+    async def scenario() -> Any:
+        nonlocal turns
+        sending = asyncio.ensure_future(site.send(request))
+        while not sending.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return await sending
+
+    answer = asyncio.run(scenario())
+    assert (answer.status, answer.code) == (400, "InputValidationError")
+    assert turns > 10
+
+
+def test_a_list_of_mixed_items_is_checked_in_linear_time() -> None:
+    schema = Schema.given({"type": "array", "uniqueItems": True})
+    mixed = [[number] if number % 2 else str(number) for number in range(20_000)]
+    assert seconds(schema.errors, mixed) < 2
+    assert schema.errors(mixed) == []
+    assert schema.errors([*mixed, "0"]) == ["data must NOT have duplicate items"]
+    assert schema.errors([1, True, "1", [1], {"a": 1, "b": 2}]) == []
+    assert schema.errors([{"a": 1, "b": 2}, {"b": 2, "a": 1}]) != []

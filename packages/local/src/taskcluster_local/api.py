@@ -6,6 +6,7 @@ the service's own code, which asks for the other scopes as soon as it knows them
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -21,13 +22,13 @@ from datetime import datetime
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
-from .encoding import loads, pretty, without_halves
+from .encoding import MOST_VALUES, has_more_values, loads, pretty, without_halves
 from .endpoints import Endpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing
@@ -58,6 +59,9 @@ LARGEST_BODY = 10 * 1024 * 1024
 
 _log = logging.getLogger("taskcluster.local")
 
+_T = TypeVar("_T")
+_Arguments = ParamSpec("_Arguments")
+
 _HEADERS = {
     "cache-control": "no-store no-cache must-revalidate",
     "access-control-allow-origin": "*",
@@ -70,6 +74,8 @@ _HEADERS = {
     "vary": "Accept-Encoding",
 }
 _COMPRESS_FROM = 1024
+_READ_AT_ONCE = 64 * 1024
+"""The longest body, in bytes, that is read and checked on the event loop; longer ones are in a thread."""
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_CHARSETS = {
@@ -329,10 +335,11 @@ class Api:
             return _html(400, "Bad Request")
         call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
-            self._read_payload(call)
+            await _beside(request, self._read_payload, call)
             result = await self._result(call)
         except ApiError as error:
-            return self._refusal(call, error)
+            # It holds the payload.
+            return await _beside(request, self._refusal, call, error)
         except StoreFull as error:
             _log.error("%s.%s: %s", endpoint.service, endpoint.name, error)
             return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was kept: {error}."))
@@ -341,7 +348,7 @@ class Api:
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
             refusal = ApiError("InternalServerError", f"Internal Server Error, incidentId {incident}.")
             return self._refusal(call, refusal)
-        return _response(request, result if isinstance(result, Reply) else Reply(200, result))
+        return await _beside(request, _response, request, result if isinstance(result, Reply) else Reply(200, result))
 
     async def invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str = ""
@@ -372,7 +379,7 @@ class Api:
             call.authorize()
         _check_params(call)
         _check_query(call)
-        self._check_payload(call)
+        await _beside(call.request, self._check_payload, call)
         return await self.handlers[endpoint.service, endpoint.name](call)
 
     def _read_payload(self, call: Call) -> None:
@@ -388,6 +395,8 @@ class Api:
         if not text:
             return
         call.payload = text
+        if has_more_values(text, MOST_VALUES):
+            raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer at a time.")
         try:
             payload = loads(text)
             if _HALF.search(text):
@@ -454,6 +463,15 @@ class Api:
             return _html(404, "Not Found")
         # A deployment's web interface answers any path, and finds out in the browser what is there.
         return _html(200, "This is a local Taskcluster. It has no web interface")
+
+
+async def _beside(
+    request: Request, function: Callable[_Arguments, _T], *given: _Arguments.args, **named: _Arguments.kwargs
+) -> _T:
+    """Return what a function that handles the body of a request returns, without blocking the event loop."""
+    if len(request.body or b"") <= _READ_AT_ONCE and "content-encoding" not in request.headers:
+        return function(*given, **named)
+    return await asyncio.to_thread(function, *given, **named)
 
 
 def _inflated(body: bytes | None, encoding: str) -> bytes:

@@ -11,9 +11,11 @@ from typing import Any, TypeGuard
 __all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_array", "is_object", "loads",
            "number_text", "pretty", "without_halves"]  # fmt: skip
 
-MOST_VALUES = 100_000
+MOST_VALUES = 20_000
 """How many values a JSON text of callers may have; each takes more memory and time than its characters."""
 
+_DEEPEST = 250
+"""How deeply they may be nested: what reads, checks and writes them recurses, within a limit of Python's."""
 _LARGEST_EXACT = 2**53
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([,\[{])', re.DOTALL)
 
@@ -25,9 +27,25 @@ def loads(text: str) -> Any:
         ValueError: It is no JSON, is nested too deeply, or has a number beyond what JavaScript can hold.
     """
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(value, _DEEPEST):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Return whether a JSON value has arrays and objects within each other more than `depth` times."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            below
+            for each in level
+            if is_object(each) or is_array(each)
+            for below in (each.values() if is_object(each) else each)
+        ]
+    return any(is_object(each) or is_array(each) for each in level)
 
 
 def without_halves(value: Any) -> Any:

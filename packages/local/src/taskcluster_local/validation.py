@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,7 @@ from .formats import FORMATS, Pattern
 
 __all__ = ["WORTH_COMPILING", "Schema", "Schemas"]
 
+_MOST_ERRORS = 1000
 _BASE = "https://taskcluster.invalid/schemas/"
 """Only names the schemas to each other; nothing is fetched."""
 
@@ -94,7 +97,7 @@ class Schema:
             self._defaults.fill(payload)
 
     def errors(self, payload: Any) -> list[str]:
-        """Return everything that is wrong with `payload`, a line each."""
+        """Return what is wrong with `payload`, a line each, unless it is far too much."""
         # Nothing is, nearly always, which compiled code finds out in a fraction of the time.
         if self._accepts is not None and self._accepts(payload):
             return []
@@ -104,7 +107,8 @@ class Schema:
             from .compiled import compiled
 
             self._accepts = compiled(self.whole)
-        return [line for error in self._validator.iter_errors(payload) for line in _lines(error)]
+        lines = (line for error in self._validator.iter_errors(payload) for line in _lines(error))
+        return list(itertools.islice(lines, _MOST_ERRORS))
 
 
 @dataclass
@@ -228,6 +232,12 @@ def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iter
         yield ValidationError(pattern)
 
 
-_KEYWORDS = {"required": _required, "additionalProperties": _additional, "pattern": _pattern}
+def _unique(_validator: Any, unique: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    # jsonschema compares each with each if they cannot be sorted.
+    if unique and is_array(instance) and len({json.dumps(each, sort_keys=True) for each in instance}) < len(instance):
+        yield ValidationError("not unique")
+
+
+_KEYWORDS = {"uniqueItems": _unique, "required": _required, "additionalProperties": _additional, "pattern": _pattern}
 _Validator: Any = extend(Draft6Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
 _GivenValidator: Any = extend(Draft7Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
