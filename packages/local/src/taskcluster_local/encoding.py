@@ -51,11 +51,11 @@ def _is_deeper(value: Any, depth: int) -> bool:
 def without_halves(value: Any) -> Any:
     """Return a JSON value with U+FFFD for each half of a surrogate pair in it, which no database takes."""
     text = _compact(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return value
+    halves = [each for each in set(text) if "\ud800" <= each <= "\udfff"]
+    for half in halves:
+        # One at a time, because an error handler of a codec is called for each, and nothing else runs meanwhile.
+        text = text.replace(half, "\ufffd")
+    return loads(text) if halves else value
 
 
 def has_more_values(text: str, number: int) -> bool:
