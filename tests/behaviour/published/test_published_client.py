@@ -70,6 +70,22 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "a query parameter may be given as keyword": r"\w+ \w+ listTaskGroup\('x', limit=1\)",
         "paginationLimit is the limit of the URL too": r"\w+ buildUrl listTaskGroup\('x', .*paginationLimit=2\)",
     },
+    "options": {
+        "no error that was raised without a server has status 500": (
+            r"\w+ (buildSignedUrl {'rootUrl': 'a root URL/{0,2}'(, '(unknown|maxRetries|signedUrlExpiration)': \w+)?}|"
+            r"buildSignedUrl .*'credentials': (None|\{\}|{'(a|client_id)': .*|{'clientId': (''|None), .*)}|"
+            r"\w+ .*{'clientId': ('é'|5), .*)"
+        ),
+        "an unusable root URL raises our error": r"\w+ (call|buildSignedUrl) {'rootUrl': ('tc.example.com'|5)}",
+        "credentials may be None": r"\w+ call .*'credentials': None}",
+        "partial credentials raise": (
+            r"\w+ (call|buildSignedUrl) .*'credentials': {'(clientId': 'tester'|accessToken': 'no-secret')}}"
+        ),
+        "a certificate that is no JSON raises the client's error": r"\w+ (call|buildSignedUrl) .*'no JSON'}}",
+        "scopes that are a string are no list": r"\w+ (call|buildSignedUrl) .*'authorizedScopes': 'a:\*'}",
+        "maxRetries that is no number raises the client's error": r"\w+ (call|buildSignedUrl) .*'maxRetries': '5'}",
+        "maxRetries that is None is the default": r"(\w+ options|sync call) .*'maxRetries': None}",
+    },
 }
 """By table: the reason of each difference, and the cases, all of which must differ."""
 
