@@ -110,7 +110,7 @@ def test_a_malformed_target_is_told_without_it(target: str) -> None:
     with pytest.raises(TaskclusterFailure, match="malformed") as caught:
         redirect(302, {"Location": target}, "http://h/a?sig=hidden")
     assert target not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 def test_an_origin_is_scheme_host_and_port() -> None:

@@ -146,7 +146,10 @@ def unusable_credentials(message: str) -> TaskclusterAuthFailure:
 
 
 class TaskclusterConnectionError(TaskclusterFailure):
-    """No whole answer came: refused, reset, timed out, or cut off; `superExc` is the HTTP library's exception."""
+    """No whole answer came: refused, reset, timed out, or cut off; `superExc` is of the HTTP library's class.
+
+    It is a copy without the request and the response, which hold secrets.
+    """
 
     def __init__(self, msg: str, superExc: BaseException | None) -> None:
         Exception.__init__(self, msg)

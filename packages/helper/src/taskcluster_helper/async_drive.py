@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from taskcluster.causes import safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 
 from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
@@ -59,7 +60,9 @@ class _Driver(Generic[T]):
                 # A time-out of the client's own may be a TimeoutError too.
                 raise
             except asyncio.TimeoutError as exc:
-                raise TaskclusterConnectionError(f"no answer in {effect.seconds:g} seconds", exc) from exc
+                cause = safe_cause(exc)
+            # Outside the block, for else what was cancelled were the context.
+            raise TaskclusterConnectionError(f"no answer in {effect.seconds:g} seconds", cause) from cause
         if isinstance(effect, Sleep):
             return await asyncio.sleep(effect.seconds)
         if isinstance(effect, Deliver):

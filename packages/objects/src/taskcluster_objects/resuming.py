@@ -126,11 +126,13 @@ def redirect(status: int, headers: Mapping[str, str], url: str) -> str | None:
     target = headers.get("Location") if status in _REDIRECTS else None
     if not target:
         return None
+    failure = _malformed()
     try:
-        target = urljoin(url, target)
+        return wire_url(urljoin(url, target))
     except ValueError:
-        raise _malformed() from None
-    return wire_url(target)
+        # Not chained: the exception may hold the URL, which may be signed.
+        pass
+    raise failure
 
 
 def wire_url(url: str) -> str:
@@ -143,13 +145,15 @@ def wire_url(url: str) -> str:
         parts = urlsplit(url)
         is_web = parts.scheme in ("http", "https") and parts.netloc and parts.port != 0
         quoted = quote(parts._replace(path=parts.path or "/", fragment="").geturl(), safe="!#$%&'()*+,/:;=?@[]~")
-    except ValueError:
-        raise _malformed() from None
-    if not is_web:
-        raise TaskclusterFailure(
+        if is_web:
+            return quoted
+        failure = TaskclusterFailure(
             f"data is said to be at an address that is no http or https URL ({parts.scheme or '?'}:)"
         )
-    return quoted
+    except ValueError:
+        # Not chained: the exception may hold the URL, which may be signed.
+        failure = _malformed()
+    raise failure
 
 
 def _malformed() -> TaskclusterFailure:
