@@ -6,7 +6,6 @@ To programs they are plain dicts: they compare, copy, pickle and serialize as su
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import re
@@ -97,7 +96,7 @@ def _register(yaml: Any) -> None:
         representer.add_multi_representer(Redacted, _write_as_dict)
 
 
-class _YamlFinder(importlib.abc.MetaPathFinder):
+class _YamlFinder:
     """Registers `Redacted` with PyYAML once a program imports that; to import it here would take 15 ms."""
 
     def find_spec(
