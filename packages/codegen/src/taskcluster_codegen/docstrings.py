@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,8 @@ __all__ = ["client", "docstring", "events", "exchange", "method", "package", "sc
 
 def docstring(text: str, indent: int = 4) -> str:
     """Return text as a docstring with its quotes, whatever the text holds, indented."""
+    # Python makes no docstring of half of a surrogate pair.
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     safe = printable(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
     lines = f'"""{safe}'.split("\n")
     if len(lines) > 1 or safe.endswith('"'):

@@ -48,7 +48,7 @@ def _wrong(keyword: str, value: Any) -> str | None:
         return None if _is_strings(value) else "a list of strings"
     if keyword == "type":
         return None if isinstance(value, str) or (_is_strings(value) and value) else "a string or a list of strings"
-    if keyword == "$ref":
+    if keyword in ("$ref", "format"):
         return None if isinstance(value, str) else "a string"
     return None
 
