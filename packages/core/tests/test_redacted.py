@@ -97,14 +97,16 @@ _Custom.add_representer(dict, lambda dumper, data: dumper.represent_list(sorted(
 
 def test_yaml_imported_later_writes_plain_dicts(python: Callable[..., str]) -> None:
     program = """
-import sys, taskcluster
+import importlib.util, sys, taskcluster
 options = taskcluster.optionsFromEnvironment()
 assert "yaml" not in sys.modules, "yaml was loaded"
+# Programs look whether it is installed before they import it.
+assert importlib.util.find_spec("yaml") is not None
 import yaml
 assert yaml.safe_load(yaml.safe_dump(options)) == yaml.safe_load(yaml.dump(options)) == options
-print(sum(type(finder).__module__ == "taskcluster.redacted" for finder in sys.meta_path))
+print("equal")
 """
-    assert python(program, TASKCLUSTER_ROOT_URL=ROOT, TASKCLUSTER_ACCESS_TOKEN=SECRET) == "0"
+    assert python(program, TASKCLUSTER_ROOT_URL=ROOT, TASKCLUSTER_ACCESS_TOKEN=SECRET) == "equal"
 
 
 @pytest.mark.parametrize("kind", [BaseClient, AsyncBaseClient, taskcluster.client.BaseEvents])

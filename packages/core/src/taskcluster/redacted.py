@@ -6,8 +6,6 @@ To programs they are plain dicts: they compare, copy, pickle and serialize as su
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
-import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from typing_extensions import Self
 
 __all__ = ["HIDDEN", "ClientOptions", "Redacted", "without_user_info"]
@@ -97,15 +97,23 @@ def _register(yaml: Any) -> None:
 
 
 class _YamlFinder:
-    """Registers `Redacted` with PyYAML once a program imports that; to import it here would take 15 ms."""
+    """Registers `Redacted` with PyYAML when a program imports that; to import it here would take 15 ms."""
+
+    def __init__(self) -> None:
+        self._finding = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != "yaml":
+    ) -> ModuleSpec | None:
+        if fullname != "yaml" or self._finding:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        from importlib.util import find_spec
+
+        self._finding = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._finding = False
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
