@@ -165,6 +165,58 @@ def test_calls_use_a_mock_that_was_passed() -> None:
     assert asyncio.run(made.ping()) == {"a": 1}  # type: ignore[attr-defined]
 
 
+def test_async_calls_use_a_context_manager_that_was_passed() -> None:
+    # As programs' tests make one: it has neither headers nor timeouts, and the body is what `json` returns.
+    session = mock.MagicMock()
+    session.request.return_value.__aenter__.return_value = mock.AsyncMock(status=200)
+    session.request.return_value.__aenter__.return_value.json.return_value = {"a": 1}
+    made = taskcluster.aio.createApiClient("Widgets", {**REFERENCE})({"rootUrl": ROOT}, session)
+    assert asyncio.run(made.ping()) == {"a": 1}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("make", MOCKS)
+def test_sync_calls_ignore_a_mock_that_was_passed(wire: Any, make: Any) -> None:
+    wire.answer(200, {"a": 1})
+    client = taskcluster.client.createApiClient("Widgets", {**REFERENCE})({"rootUrl": ROOT}, make(requests.Session))
+    assert client.ping() == {"a": 1}  # type: ignore[attr-defined]
+
+
+class OverridingSession(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requested: list[str] = []
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        self.requested.append(f"{method} {url}")
+        return super().request(method, url, *args, **kwargs)
+
+
+@pytest.mark.parametrize("how", ["overridden", "patched"])
+@pytest.mark.parametrize("passed", [True, False])
+def test_calls_use_the_request_method_of_a_session(wire: Any, how: str, passed: bool) -> None:
+    wire.answer(200, {"a": 1})
+    session = OverridingSession()
+    if how == "patched":
+        overriding, session = session, requests.Session()  # type: ignore[assignment]
+        session.requested = overriding.requested
+        session.request = overriding.request  # type: ignore[method-assign]
+    made = taskcluster.client.createApiClient("Widgets", {**REFERENCE})
+    client = made({"rootUrl": ROOT}, session if passed else None)
+    if not passed:
+        client.session = session
+    assert client.ping() == {"a": 1}  # type: ignore[attr-defined]
+    assert session.requested == [f"GET {ROOT}/api/widgets/v1/ping"]
+
+
+@pytest.mark.parametrize("name", ["requests.request", "requests.Session.request"])
+def test_sync_calls_use_a_function_of_requests_that_was_replaced(name: str) -> None:
+    response = mock.Mock(status_code=200, json=lambda: {"a": 1})
+    client = taskcluster.client.createApiClient("Widgets", {**REFERENCE})({"rootUrl": ROOT})
+    with mock.patch(name, return_value=response) as replaced:
+        assert client.ping() == {"a": 1}  # type: ignore[attr-defined]
+    assert replaced.call_count == 1
+
+
 REFERENCE = {
     "serviceName": "widgets",
     "apiVersion": "v1",

@@ -59,6 +59,7 @@ class AsyncBaseClient(ServiceClient):
     _foreign_session = "Session"
     _session_hint = "pass an aiohttp.ClientSession, or use the class of the same name in taskcluster"
     _send = "request"
+    _uses_any_passed = True
     _transport: AiohttpTransport | None = None
     _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
 

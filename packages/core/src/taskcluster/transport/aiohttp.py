@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
+import json
 import select
 import zlib
 from collections.abc import Mapping
@@ -176,7 +178,10 @@ async def request_over(
     """
     while True:
         try:
-            response = await session.request(method, URL(url, encoded=True), **arguments)
+            requested: Any = session.request(method, URL(url, encoded=True), **arguments)
+            # A mock may be only one of the two: an awaitable or a context manager.
+            awaited: Any = requested if inspect.isawaitable(requested) else requested.__aenter__()
+            response: aiohttp.ClientResponse = await awaited
         except _UnreadBytes:
             # Nothing was sent, and of the session's idle connections there is one less.
             continue
@@ -270,7 +275,7 @@ class AiohttpTransport:
     def _arguments(
         self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
     ) -> dict[str, Any]:
-        if "User-Agent" not in session.headers:
+        if "User-Agent" not in _headers(session):
             # Every attempt has headers of its own.
             request.headers["User-Agent"] = self._user_agent
         arguments: dict[str, Any] = {
@@ -294,7 +299,10 @@ class AiohttpTransport:
         """Return the time-outs for aiohttp to keep, and a total for us to keep, which costs less so."""
         if request.timeout is not None or not given:
             return _client_timeout(*(request.timeout or DEFAULT_TIMEOUT)), None
-        timeout = session.timeout
+        timeout = getattr(session, "timeout", None)
+        if not isinstance(timeout, aiohttp.ClientTimeout):
+            # A mock has none.
+            return _client_timeout(*DEFAULT_TIMEOUT), None
         if not timeout.total:
             return timeout, None
         if self._without_total is None or self._without_total[0] is not timeout:
@@ -348,6 +356,12 @@ def _close_idle(session: aiohttp.ClientSession, url: URL) -> None:
                 protocol.close()
 
 
+def _headers(session: aiohttp.ClientSession) -> Mapping[str, Any]:
+    # A mock may have none.
+    found: Any = getattr(session, "headers", None)
+    return found if is_mapping(found) else {}
+
+
 def _idle(session: aiohttp.ClientSession) -> Mapping[Any, Any]:
     """Return the connections of a session that nobody uses, by where they lead."""
     # aiohttp has no public access to them. A mock has none.
@@ -382,8 +396,9 @@ async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """
     content: Any = getattr(response, "content", None)
     if not isinstance(content, aiohttp.StreamReader):
-        # A mock.
-        return await response.read()
+        # A mock, which may have no body but what `json` returns.
+        body: Any = await response.read()
+        return body if isinstance(body, bytes) else json.dumps(await response.json()).encode()
     encoding, length = response.headers.get("Content-Encoding", ""), response.content_length
     if not encoding and length is not None and length <= limit:
         return await _read(response)
