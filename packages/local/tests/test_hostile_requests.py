@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from taskcluster_local import parameters
+from taskcluster_local.deployment import ROOT_CLIENT
 from taskcluster_local.endpoints import Table, references
 from taskcluster_local.events import Binding, Message
 from taskcluster_local.formats import FORMATS, Pattern
 from taskcluster_local.roles import Roles
+from taskcluster_local.scopes import ScopeSet
 from taskcluster_local.validation import Schema
 
 LONGEST = 16_000
@@ -231,3 +233,91 @@ def test_a_list_of_mixed_items_is_checked_in_linear_time() -> None:
     assert schema.errors([*mixed, "0"]) == ["data must NOT have duplicate items"]
     assert schema.errors([1, True, "1", [1], {"a": 1, "b": 2}]) == []
     assert schema.errors([{"a": 1, "b": 2}, {"b": 2, "a": 1}]) != []
+
+
+# What takes long in the handlers, which run on the event loop
+
+PERSON = {"name": "n", "description": "d", "owner": "a@b.example"}
+TASK = {
+    "taskQueueId": "p/w",
+    "created": "2030-03-01T12:00:00Z",
+    "deadline": "2030-03-01T13:00:00Z",
+    "payload": {},
+    "metadata": {**PERSON, "source": "https://x.example"},
+    "tags": {str(number): "x" for number in range(18_000)},
+}
+STARS = {
+    "clientScopes": [f"a{number:05}*" for number in range(9_900)],
+    "requiredScopes": [f"z{number}" for number in range(9_900)],
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "payload", "by", "status"),
+    [
+        ("POST", "/api/auth/v1/test-authenticate", STARS, "tester", 403),
+        ("PUT", "/api/queue/v1/task/fN1SbArXTPSVFNUvaOlinQ", TASK, ROOT_CLIENT, 200),
+    ],
+    ids=["scopes", "tags"],
+)
+def test_many_values_take_little_time_of_the_event_loop(
+    new_site: Any, verb: str, path: str, payload: Any, by: str, status: int
+) -> None:
+    async def scenario() -> None:
+        request = site.request(verb, path, payload, by=by)
+        begun = time.thread_time()
+        response = await site.deployment.api.respond(request)
+        assert time.thread_time() - begun < 0.12
+        assert response.status == status
+
+    with new_site() as site:
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"schedule": ["0 0 0 " + "1," * 1000 + "1 * *"]}, "a cron expression can have at most 1000 characters"),
+        ({"bindings": [{"exchange": "e", "routingKeyPattern": "#.*." * 70}]}, "can have at most 255 bytes"),
+        (
+            {"bindings": [{"exchange": "e", "routingKeyPattern": f"{number}"} for number in range(101)]},
+            "most 100 bindings",
+        ),
+    ],
+)
+def test_hooks_that_take_long_are_rejected(site: Any, more: dict[str, Any], message: str) -> None:
+    answer = site.call("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": PERSON, "task": {}, **more})
+    assert (answer.status, answer.code) == (400, "InputError")
+    assert message in answer.message
+
+
+def test_many_bindings_of_many_wildcards_are_fast(site: Any) -> None:
+    bindings = [
+        {"exchange": "exchange/taskcluster-queue/v1/task-defined", "routingKeyPattern": "#.*." * 60 + f"x{number}"}
+        for number in range(100)
+    ]
+    site.ok("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": PERSON, "task": {}, "bindings": bindings})
+    path = "/api/queue/v1/task/fN1SbArXTPSVFNUvaOlinQ"
+    assert seconds(lambda _: site.ok("PUT", path, {**TASK, "tags": {}}), None) < 0.5
+
+
+def test_a_role_with_many_scopes_leaves_others_alone(site: Any) -> None:
+    """Test that whoever has `*` or all roles is not refused because one role has many scopes."""
+    role = {"description": "", "scopes": [f"x{number}-<..>" for number in range(6_000)]}
+    site.ok("PUT", "/api/auth/v1/roles/many*", role)
+    everyone = site.ok("POST", "/api/auth/v1/scopes/expand", {"scopes": ["assume:*"]})["scopes"]
+    assert "x5999-*" in everyone
+    assert "x5999-q" in site.ok("POST", "/api/auth/v1/scopes/expand", {"scopes": ["assume:manyq"]})["scopes"]
+    for scopes in ([f"assume:many{'q' * 10_000}"], ["assume:many1", "assume:many2"]):
+        answer = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes})
+        assert (answer.status, answer.code) == (400, "InputError")
+    assert site.call("DELETE", "/api/auth/v1/roles/many*").status == 204
+
+
+def test_scopes_are_found_among_many_prefixes() -> None:
+    held = ScopeSet(["a*", "ab*", "b:*", "b", "c", "d*", "d"])
+    scopes = ("a", "abc", "b", "b:", "b:x", "ba", "c", "cx", "c*", "d", "d*", "dd*", "*", "")
+    given = {"a", "abc", "b", "b:", "b:x", "c", "d", "d*", "dd*"}
+    assert {scope for scope in scopes if held.satisfies(scope)} == given
+    assert ScopeSet(["*"]).satisfies_all(scopes)
+    assert not ScopeSet([]).satisfies("")

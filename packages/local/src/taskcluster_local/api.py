@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
-from .encoding import MOST_VALUES, has_more_values, loads, pretty, without_halves
+from .encoding import MOST_VALUES, has_more_values, is_array, is_object, loads, pretty, without_halves
 from .endpoints import Endpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing
@@ -74,8 +74,10 @@ _HEADERS = {
     "vary": "Accept-Encoding",
 }
 _COMPRESS_FROM = 1024
-_READ_AT_ONCE = 64 * 1024
-"""The longest body, in bytes, that is read and checked on the event loop; longer ones are in a thread."""
+_AT_ONCE = 8 * 1024
+"""The longest body, in bytes, that is read and checked, or made, on the event loop; longer ones are in a thread."""
+_BYTES_PER_VALUE = 16
+"""About as many as take the time of a value."""
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_CHARSETS = {
@@ -335,11 +337,12 @@ class Api:
             return _html(400, "Bad Request")
         call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
-            await _beside(request, self._read_payload, call)
+            await _beside(_has_long_body(request), self._read_payload, call)
             result = await self._result(call)
         except ApiError as error:
             # It holds the payload.
-            return await _beside(request, self._refusal, call, error)
+            is_long = _has_long_body(request) or len(error.message) > _AT_ONCE
+            return await _beside(is_long, self._refusal, call, error)
         except StoreFull as error:
             _log.error("%s.%s: %s", endpoint.service, endpoint.name, error)
             return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was kept: {error}."))
@@ -348,7 +351,8 @@ class Api:
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
             refusal = ApiError("InternalServerError", f"Internal Server Error, incidentId {incident}.")
             return self._refusal(call, refusal)
-        return await _beside(request, _response, request, result if isinstance(result, Reply) else Reply(200, result))
+        reply = result if isinstance(result, Reply) else Reply(200, result)
+        return await _beside(_is_long(reply.body), _response, request, reply)
 
     async def invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str = ""
@@ -379,7 +383,7 @@ class Api:
             call.authorize()
         _check_params(call)
         _check_query(call)
-        await _beside(call.request, self._check_payload, call)
+        await _beside(_has_long_body(call.request), self._check_payload, call)
         return await self.handlers[endpoint.service, endpoint.name](call)
 
     def _read_payload(self, call: Call) -> None:
@@ -466,12 +470,31 @@ class Api:
 
 
 async def _beside(
-    request: Request, function: Callable[_Arguments, _T], *given: _Arguments.args, **named: _Arguments.kwargs
+    is_long: bool, function: Callable[_Arguments, _T], *given: _Arguments.args, **named: _Arguments.kwargs
 ) -> _T:
-    """Return what a function that handles the body of a request returns, without blocking the event loop."""
-    if len(request.body or b"") <= _READ_AT_ONCE and "content-encoding" not in request.headers:
+    """Return what a function that handles a body returns, without blocking the event loop if the body is long."""
+    if not is_long:
         return function(*given, **named)
     return await asyncio.to_thread(function, *given, **named)
+
+
+def _has_long_body(request: Request) -> bool:
+    return len(request.body or b"") > _AT_ONCE or "content-encoding" in request.headers
+
+
+def _is_long(value: Any) -> bool:
+    """Return whether a JSON value is long as text, as far as it takes to know."""
+    room, left = _AT_ONCE, [value]
+    while left and room > 0:
+        value = left.pop()
+        room -= _BYTES_PER_VALUE
+        if isinstance(value, str):
+            room -= len(value)
+        elif is_object(value):
+            left.extend(value.values())
+        elif is_array(value):
+            left.extend(value)
+    return room <= 0
 
 
 def _inflated(body: bytes | None, encoding: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .errors import ApiError
 from .scopes import ScopeSet, valid_scope
@@ -20,7 +21,7 @@ _LONGEST_FILLED_IN = 1_000_000
 """The length of those scopes together, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Role:
     id: str
     scopes: tuple[str, ...]
@@ -29,6 +30,11 @@ class _Role:
     def stem(self) -> str | None:
         """What a parameterised role's id says before its `*`; None for other roles."""
         return self.id[:-1] if self.id.endswith("*") else None
+
+    @cached_property
+    def filled_in(self) -> int:
+        """How many of the scopes the parameter is filled in."""
+        return 0 if self.stem is None else sum(_PARAMETER in scope for scope in self.scopes)
 
     def grants(self, parameter: str) -> Iterator[str]:
         """Yield the scopes, the parameter filled in; after one that ends with `*` nothing has a meaning."""
@@ -92,21 +98,24 @@ class Roles:
         found = set(scopes)
         unseen = list(scopes)
         assumed: set[tuple[str, str]] = set()
+        filled_in: set[str] = set()
         number = length = 0
-        while unseen:
+        # Nothing adds to `*`. Whoever has it can also delete roles that lead to too many scopes.
+        while unseen and "*" not in found:
             for role, parameter in self._assumed(unseen.pop()):
                 if (role.id, parameter) in assumed:
                     continue
                 assumed.add((role.id, parameter))
+                length += len(parameter) * role.filled_in
+                if length > _LONGEST_FILLED_IN:
+                    raise _too_many(role)
                 new = set(role.scopes if role.stem is None else role.grants(parameter)) - found
-                if role.stem is not None:
+                # The first time it adds as many as it has, like a role without a parameter.
+                if role.stem is not None and role.id in filled_in:
                     number, length = number + len(new), length + sum(map(len, new))
                     if number > _MOST_FILLED_IN or length > _LONGEST_FILLED_IN:
-                        raise ApiError(
-                            "InputError",
-                            f"the scopes expand to more than {_MOST_FILLED_IN} scopes, or {_LONGEST_FILLED_IN} "
-                            f"characters, of parameterised roles such as '{role.id}': make these roles lead to fewer",
-                        )
+                        raise _too_many(role)
+                filled_in.add(role.id)
                 found |= new
                 unseen += new
         return found
@@ -177,6 +186,14 @@ class Roles:
         for scope in role.dependencies():
             for other, _ in self._assumed(scope):
                 yield other
+
+
+def _too_many(role: _Role) -> ApiError:
+    return ApiError(
+        "InputError",
+        f"the scopes expand to more than {_MOST_FILLED_IN} scopes, or {_LONGEST_FILLED_IN} characters, of "
+        f"parameterised roles such as '{role.id}': make these roles lead to fewer",
+    )
 
 
 def _starting(names: Sequence[str], prefix: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -38,17 +39,21 @@ class ScopeSet:
     def __init__(self, scopes: Iterable[str]) -> None:
         given = frozenset(scopes)
         kept = normalize(given)
-        kept += [scope[:-1] for scope in kept if scope.endswith("*") and scope[:-1] in given]
+        # None starts with another one, so only the last one before a text can be what it starts with.
+        self._prefixes = sorted(scope[:-1] for scope in kept if scope.endswith("*"))
+        kept += [prefix for prefix in self._prefixes if prefix in given]
         self.scopes: tuple[str, ...] = tuple(in_order(kept))
         self._exact = frozenset(self.scopes)
-        self._prefixes = tuple(scope[:-1] for scope in self.scopes if scope.endswith("*"))
 
     def __repr__(self) -> str:
         return f"ScopeSet({list(self.scopes)!r})"
 
     def satisfies(self, required: str) -> bool:
         """Whether one of these scopes gives `required`."""
-        return required in self._exact or required.startswith(self._prefixes)
+        if required in self._exact:
+            return True
+        position = bisect_right(self._prefixes, required)
+        return position > 0 and required.startswith(self._prefixes[position - 1])
 
     def satisfies_all(self, required: Iterable[str]) -> bool:
         """Whether these scopes give every one of `required`."""
@@ -132,6 +137,10 @@ def _instances(template: Template, values: Mapping[str, Any]) -> list[Expression
     if isinstance(template, AllOf | AnyOf):
         return [type(template)(tuple(part for each in template.parts for part in _instances(each, values)))]
     if isinstance(template, ForEach):
+        if isinstance(template.each, str):
+            # There may be thousands.
+            fill = _filler(template.each)
+            return [fill({**values, template.variable: value}) for value in values[template.source]]
         return [
             part
             for value in values[template.source]
@@ -154,7 +163,10 @@ def missing(expression: Expression, satisfied: Callable[[str], bool]) -> Express
         return None if satisfied(expression) else expression
     if not isinstance(expression, AllOf | AnyOf):
         raise TypeError(f"{expression!r} is a template: instantiate it first")
-    lacking = [missing(part, satisfied) for part in expression.parts]
+    lacking = [
+        missing(part, satisfied) if not isinstance(part, str) else None if satisfied(part) else part
+        for part in expression.parts
+    ]
     rest = tuple(part for part in lacking if part is not None)
     if not rest and isinstance(expression, AllOf):
         return None

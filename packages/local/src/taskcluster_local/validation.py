@@ -27,6 +27,8 @@ _BASE = "https://taskcluster.invalid/schemas/"
 
 WORTH_COMPILING = 20
 """How many payloads a schema is used for before it is compiled, which takes as long as so many validations."""
+_AS_LARGE = 100
+"""How many values a payload has that counts as another one."""
 
 
 class Schemas:
@@ -101,14 +103,27 @@ class Schema:
         # Nothing is, nearly always, which compiled code finds out in a fraction of the time.
         if self._accepts is not None and self._accepts(payload):
             return []
-        self._used += 1
-        if self._used == WORTH_COMPILING and self.whole is not None:
+        used, self._used = self._used, self._used + 1 + _number_of_values(payload) // _AS_LARGE
+        if used < WORTH_COMPILING <= self._used and self.whole is not None:
             # Loaded only by deployments that work enough to need it.
             from .compiled import compiled
 
             self._accepts = compiled(self.whole)
+            if self._accepts is not None and self._accepts(payload):
+                return []
         lines = (line for error in self._validator.iter_errors(payload) for line in _lines(error))
         return list(itertools.islice(lines, _MOST_ERRORS))
+
+
+def _number_of_values(payload: Any) -> int:
+    """Return how many values there are in a JSON value."""
+    number, left = 0, [payload]
+    while left:
+        value = left.pop()
+        if is_object(value) or is_array(value):
+            number += len(value)
+            left.extend(value.values() if is_object(value) else value)
+    return number
 
 
 @dataclass

@@ -16,7 +16,9 @@ from .state import sanitized
 __all__ = ["Publication", "check_signature", "described", "publication"]
 
 _ACTION = re.compile(r"[a-z_]{1,40}", re.ASCII)
-_SKIP = re.compile(r"\[(?:skip ci|ci skip)\]", re.IGNORECASE)
+_SKIPS = ("[skip ci]", "[ci skip]")
+_LONGEST_SEARCHED = 1_000_000
+_LONGEST_NAME = 100
 _PUBLISHED = ("push", "pull_request", "release", "check_run")
 _DIGESTS = {"x-hub-signature-256": "sha256", "x-hub-signature": "sha1"}
 
@@ -97,7 +99,10 @@ def _is_skipped(kind: str, body: dict[str, Any]) -> bool:
 
 
 def _says_skip(text: Any) -> bool:
-    return isinstance(text, str) and _SKIP.search(text) is not None
+    if not isinstance(text, str):
+        return False
+    lower = text[:_LONGEST_SEARCHED].lower()
+    return any(skip in lower for skip in _SKIPS)
 
 
 def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
@@ -105,6 +110,8 @@ def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
     login = _found(body, ("repository", "owner", "login"))
     organization = login if isinstance(login, str) and login else _text(body, "repository", "owner", "name")
     repository = _text(body, "repository", "name")
+    if max(len(organization), len(repository)) > _LONGEST_NAME:
+        raise ApiError("InputError", f"the names of owner and repository must have at most {_LONGEST_NAME} characters")
     words = {"organization": sanitized(organization), "repository": sanitized(repository)}
     if kind in ("pull_request", "issue_comment"):
         action = _text(body, "action")

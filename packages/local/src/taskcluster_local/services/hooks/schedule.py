@@ -12,16 +12,20 @@ __all__ = ["next_date"]
 
 _MOST_EXPRESSIONS = 100
 """Of one hook. Each takes up to half a millisecond, in which no other request is served."""
+_LONGEST_EXPRESSION = 1000
+"""In characters; six fields that name each of their values have about 400."""
 
 
 def next_date(schedule: Sequence[str], now: datetime) -> datetime | None:
     """Return the first date after `now` that any of some cron expressions means, or None if there is none.
 
     Raises:
-        ApiError: One is no cron expression, or there are too many (InputError).
+        ApiError: One is no cron expression or too long, or there are too many (InputError).
     """
     if len(schedule) > _MOST_EXPRESSIONS:
         raise ApiError("InputError", f"a schedule can have at most {_MOST_EXPRESSIONS} cron expressions")
+    if any(len(expression) > _LONGEST_EXPRESSION for expression in schedule):
+        raise ApiError("InputError", f"a cron expression can have at most {_LONGEST_EXPRESSION} characters")
     dates = [date for expression in schedule if (date := _next(expression, now)) is not None]
     return min(dates, default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import json
 from collections.abc import Iterable
@@ -25,6 +26,11 @@ _FIRES_KEPT = timedelta(days=365)
 _MESSAGES_AT_ONCE = 1000
 _DENYLIST = frozenset({"exchange/taskcluster-queue/v1/task-created"})
 """The exchanges that deployments let no hook be bound to."""
+_MOST_BINDINGS = 100
+"""Of one hook. Each message of the exchange is compared with all of them."""
+_LONGEST_PATTERN = 255
+"""In bytes, as the protocol of Pulse has it."""
+_KNOWN_BINDINGS = 10_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS hooks (
@@ -215,7 +221,7 @@ class Hooks:
         bound = {
             (row["hookGroupId"], row["hookId"]): None
             for row in rows
-            if Binding(message.exchange, json.loads(row["routingKeyPattern"])).matches(message)
+            if _binding(message.exchange, json.loads(row["routingKeyPattern"])).matches(message)
         }
         for ids in bound:
             self._store.run("INSERT INTO hook_messages VALUES (NULL, ?, ?, ?)", *ids, dumps(message.payload))
@@ -268,8 +274,17 @@ class Hooks:
         self._store.run("DELETE FROM last_fires WHERE taskCreateTime < ?", to_wire(now - _FIRES_KEPT))
 
 
+@functools.lru_cache(_KNOWN_BINDINGS)
+def _binding(exchange: str, routingKeyPattern: str) -> Binding:
+    return Binding(exchange, routingKeyPattern)
+
+
 def _checked(definition: dict[str, Any], token: str, now: datetime) -> Hook:
+    if len(definition["bindings"]) > _MOST_BINDINGS:
+        raise ApiError("InputError", f"a hook can have at most {_MOST_BINDINGS} bindings")
     for binding in definition["bindings"]:
+        if len(binding["routingKeyPattern"].encode(errors="replace")) > _LONGEST_PATTERN:
+            raise ApiError("InputError", f"a routingKeyPattern can have at most {_LONGEST_PATTERN} bytes")
         if binding["exchange"] in _DENYLIST:
             raise ApiError("InputError", f"hooks cannot be bound to {binding['exchange']}: choose another exchange")
     date = _wire_or_none(next_date(definition["schedule"], now))

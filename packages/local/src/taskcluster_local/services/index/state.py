@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS indexed_tasks (
     taskId TEXT NOT NULL, rank INTEGER NOT NULL, data TEXT NOT NULL, expires TEXT NOT NULL,
     PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS indexed_tasks_by_path ON indexed_tasks (namespace || '.' || name);
 CREATE INDEX IF NOT EXISTS indexed_tasks_listed ON indexed_tasks (namespace, by_name(name));
 CREATE INDEX IF NOT EXISTS indexed_tasks_by_expiry ON indexed_tasks (expires);
 CREATE TABLE IF NOT EXISTS namespaces (
@@ -97,11 +98,11 @@ class Index:
 
     def find_all(self, paths: list[str], page: Page) -> Listing:
         """Return what `paths` lead to in their order, expired entries too, without those that have no dot."""
-        wanted = dumps([_split(path) for path in dict.fromkeys(paths) if "." in path])
+        wanted = dumps([path for path in dict.fromkeys(paths) if "." in path and len(path) <= _LONGEST_PATH])
         return page.read(
             self._store,
-            "SELECT found.*, wanted.key AS position FROM json_each(?) AS wanted JOIN indexed_tasks AS found"
-            " ON namespace = json_extract(wanted.value, '$[0]') AND name = json_extract(wanted.value, '$[1]')",
+            "SELECT found.*, wanted.key AS position FROM json_each(?) AS wanted CROSS JOIN indexed_tasks AS found"
+            " ON namespace || '.' || name = wanted.value",
             wanted,
             key=("position",),
         )
