@@ -77,7 +77,7 @@ def test_unusable_certificates_raise_before_connecting(
 ) -> None:
     path = tmp_path / "certificates.pem"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, "ascii")
     monkeypatch.setenv(variable, str(path))
     with pytest.raises(taskcluster.TaskclusterFailure, match=variable) as caught:
         drive.client(rootUrl=tls_server.root_url, maxRetries=0).task(TASK)
