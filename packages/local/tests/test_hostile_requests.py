@@ -321,3 +321,9 @@ def test_scopes_are_found_among_many_prefixes() -> None:
     assert {scope for scope in scopes if held.satisfies(scope)} == given
     assert ScopeSet(["*"]).satisfies_all(scopes)
     assert not ScopeSet([]).satisfies("")
+
+
+def test_bodies_of_several_pieces_are_decoded_as_one(site: Any) -> None:
+    for text in (b"\xe2\x82\xac" * 9_000, b"\xff\xe2\x82" * 9_000, b"a\xf0\x9f\x98\x80" * 9_000):
+        answer = expand(site, b'{"scopes":["' + text + b'"]}')
+        assert answer.json["requestInfo"]["payload"] == {"scopes": [text.decode(errors="replace")]}

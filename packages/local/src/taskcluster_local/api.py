@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import codecs
 import gzip
 import hashlib
 import json
@@ -395,7 +396,7 @@ class Api:
         charset = normalize_encoding(found[1].lower()) if found else "utf_8"
         if charset not in _CHARSETS:
             raise ApiError("MalformedPayload", f"Unknown charset in the content-type: {charset[:40]}; use utf-8")
-        text = call.payload_text = body.decode(charset, "replace").removeprefix("\ufeff")
+        text = call.payload_text = _decoded(body, charset).removeprefix("\ufeff")
         if not text:
             return
         call.payload = text
@@ -512,6 +513,16 @@ def _inflated(body: bytes | None, encoding: str) -> bytes:
     if body is None or len(body) > LARGEST_BODY:
         raise ApiError("InternalServerError", f"The body is larger than {LARGEST_BODY} bytes.")
     return body
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    """Return the text of a body."""
+    if charset != "utf_8":
+        return body.decode(charset, "replace")
+    # In pieces, because nothing else runs while one is decoded, and replacing invalid bytes takes long.
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    pieces = [decoder.decode(body[first : first + _AT_ONCE]) for first in range(0, len(body), _AT_ONCE)]
+    return "".join([*pieces, decoder.decode(b"", True)])
 
 
 def _check_params(call: Call) -> None:
