@@ -236,7 +236,7 @@ def result(call: Call, request: Request, response: Response) -> Any:
         raise _redirected(call, response)
     if response.status == 204:
         return None
-    if not response.body:
+    if not response.body or response.body.isspace():
         return {"response": response.native()}
     try:
         return _json(response.body)

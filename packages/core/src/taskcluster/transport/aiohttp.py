@@ -402,8 +402,9 @@ async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
     encoding, length = response.headers.get("Content-Encoding", ""), response.content_length
     if not encoding and length is not None and length <= limit:
         return await _read(response)
-    # aiohttp decodes one encoding; a list of several is left to us.
-    collecting: Any = _Collecting(content, CollectedBody(encoding if "," in encoding else "", limit))
+    # aiohttp decodes one encoding; a list of several and the old name of gzip are left to us.
+    is_ours = "," in encoding or encoding.strip().lower() == "x-gzip"
+    collecting: Any = _Collecting(content, CollectedBody(encoding if is_ours else "", limit))
     response.content = collecting
     try:
         return await _read(response)
