@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -312,3 +313,42 @@ def test_hooks_are_triggered_after_tasks(new_site: Any) -> None:
         # The hook that is missing does not take the tasks down.
         assert [each["state"] for each in builds(site)] == ["pending"]
         assert "g/missing" in site.deployment.github.statuses[0]["description"]
+
+
+@pytest.fixture
+def many(site: Any) -> Any:
+    """A delivery that makes 50 tasks."""
+    person = "{name: n, description: d, owner: me@example.com, source: 'https://example.com'}"
+    one = "{taskQueueId: p/w, created: {$fromNow: ''}, deadline: {$fromNow: 1 day}, payload: {}, metadata: %s}"
+    file = f"version: 1\ntasks:\n  $map: {{$eval: 'range(0, 50)'}}\n  each(number): {one % person}\n"
+    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=file)
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": DELIVERY}
+    return site.request("POST", f"{GITHUB}/github", PUSH, by=None, headers=headers)
+
+
+def test_others_are_served_while_many_tasks_are_made(site: Any, many: Any) -> None:
+    async def scenario() -> set[int]:
+        seen: set[int] = set()
+        sending = asyncio.ensure_future(site.send(many))
+        while not sending.done():
+            seen.add(site.store.one("SELECT count(*) AS number FROM tasks")["number"])
+            await asyncio.sleep(0)
+        return seen
+
+    assert len(asyncio.run(scenario())) > 40
+
+
+def test_tasks_of_a_delivery_are_cancelled_if_it_ends_early(site: Any, many: Any) -> None:
+    async def scenario() -> None:
+        sending = asyncio.ensure_future(site.send(many))
+        while site.store.one("SELECT count(*) AS number FROM tasks")["number"] < 5:
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    asyncio.run(scenario())
+    (build,) = builds(site)
+    assert build["state"] == "error"
+    listed = site.ok("GET", f"{QUEUE}/task-group/{build['taskGroupId']}/list")["tasks"]
+    assert {each["status"]["state"] for each in listed} == {"exception"}

@@ -83,3 +83,9 @@ def test_scopes(new_site: Callable[..., Any]) -> None:
         assert site.call("GET", f"{ROOT}/p/w", by="c").status == 200
         assert site.call("GET", f"{ROOT}/p/x", by="c").status == 403
         assert site.call("GET", f"{ROOT}/list", by="c").status == 403
+
+
+def test_a_very_long_name_is_rejected(site: Any, purge: Callable[..., None]) -> None:
+    purge("p/w", "a" * 1000)
+    answer = site.call("POST", f"{ROOT}/p/w", {"cacheName": "a" * 1001})
+    assert (answer.status, answer.code) == (400, "InputError")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -127,7 +128,9 @@ class Builder:
                 if taskGroupId not in groups:
                     groups[taskGroupId] = None
                     self._add_build(publication, taskGroupId)
-        except ApiError:
+                # There may be thousands, and creating them waits for nothing.
+                await asyncio.sleep(0)
+        except (ApiError, asyncio.CancelledError):
             for taskGroupId in groups:
                 await self._abandon(taskGroupId)
             raise

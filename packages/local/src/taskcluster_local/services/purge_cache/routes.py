@@ -13,6 +13,9 @@ from .state import PurgeRequests, request_of
 
 __all__ = ["handlers"]
 
+_LONGEST_NAME = 1000
+"""Everybody may list the names, which takes time for each character."""
+
 
 def handlers(requests: PurgeRequests) -> dict[str, Handler]:
     """Return the handlers, by method."""
@@ -20,6 +23,8 @@ def handlers(requests: PurgeRequests) -> dict[str, Handler]:
     async def purgeCache(call: Call) -> Reply:
         cacheName = call.payload["cacheName"]
         call.authorize(cacheName=cacheName)
+        if len(cacheName) > _LONGEST_NAME:
+            raise ApiError("InputError", f"cacheName can have at most {_LONGEST_NAME} characters")
         requests.add(call.params["workerPoolId"], cacheName, call.now)
         return Reply(204)
 
