@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+import taskcluster
 from taskcluster.exceptions import TaskclusterConnectionError
 from taskcluster.messages import Request
 from taskcluster.plain_http import makeHttpRequest
@@ -209,6 +210,19 @@ def test_plain_requests_raise_when_the_response_is_interim(
             url = f"{server.root_url}/{number}"
             response = makeHttpRequest("get", url, None, {}, retries=1, session=session if given else None)
             assert response.json() == {"number": number}
+
+
+@pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_session_of_a_client_gets_its_own_responses(
+    server: Server, answer: Callable[[int], Answer], stream: bool
+) -> None:
+    has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
+    with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
+        for number in range(CALLS):
+            server.script(answer(number))
+            with queue.session.get(queue.buildUrl("task", f"task-{number}"), stream=stream) as response:
+                assert response.content == (b"" if has_no_body else parts(number)[1])
 
 
 # bodies that are read piece by piece

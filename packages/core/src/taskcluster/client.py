@@ -150,8 +150,16 @@ class ServiceClient:
 
     def _own_session(self) -> Any:
         """Return the session of `session` if none was passed or assigned."""
-        # Threads that come here at once get the same one.
-        return self._made_session or vars(self).setdefault("_made_session", createSession())
+        if self._made_session is None:
+            from .transport.requests import Adapter
+
+            session = createSession()
+            # requests by itself takes an interim response for the final one, which the next request then gets.
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, Adapter())
+            # Threads that come here at once get the same one.
+            return vars(self).setdefault("_made_session", session)
+        return self._made_session
 
     def _given_session(self) -> Any:
         """Return the session that was passed or assigned if calls use it, or None.
