@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -213,15 +214,17 @@ def test_plain_requests_raise_when_the_response_is_interim(
 
 
 @pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("stream", "copied"), [(False, False), (True, False), (False, True)])
 def test_the_session_of_a_client_gets_its_own_responses(
-    server: Server, answer: Callable[[int], Answer], stream: bool
+    server: Server, answer: Callable[[int], Answer], stream: bool, copied: bool
 ) -> None:
     has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
-    with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
+    with contextlib.ExitStack() as stack:
+        queue = stack.enter_context(taskcluster.Queue({"rootUrl": server.root_url}))
+        session = stack.enter_context(copy.deepcopy(queue.session)) if copied else queue.session
         for number in range(CALLS):
             server.script(answer(number))
-            with queue.session.get(queue.buildUrl("task", f"task-{number}"), stream=stream) as response:
+            with session.get(queue.buildUrl("task", f"task-{number}"), stream=stream) as response:
                 assert response.content == (b"" if has_no_body else parts(number)[1])
 
 

@@ -67,6 +67,11 @@ class Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        # Called by copies and unpickled ones too. requests leaves its methods without types.
+        adapter: Any = super()
+        adapter.init_poolmanager(*args, **kwargs)
         use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **arguments: Any) -> Any:
