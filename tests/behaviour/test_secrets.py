@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime
+import functools
 import gzip
 import inspect
 import io
@@ -30,6 +31,7 @@ import taskcluster.aio.upload
 import taskcluster.download
 import taskcluster.helper
 import taskcluster.upload
+from taskcluster.aio import asyncutils
 from taskcluster.exceptions import TaskclusterFailure
 
 from .server import Answer, Server, closed_port, respond
@@ -414,6 +416,25 @@ def test_no_secret_shows_when_a_request_goes_nowhere(
     if failure == "no TLS":
         # The server takes the beginning of TLS for a request.
         server.faults.clear()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"HTTP/1.1 %s x\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n"],
+    ids=["bad status", "bad chunk"],
+)
+def test_no_secret_shows_when_plain_async_requests_fail(server: Server, log: Log, raw: bytes) -> None:
+    server.otherwise = Answer(raw % SECRET.encode(), then="close")
+    path = f"/{SECRET}?signature={SECRET}"
+    urls = [f"{server.root_url}{path}", f"http://127.0.0.1:{closed_port()}{path}", path]
+
+    def request(url: str) -> None:
+        asyncio.run(asyncutils.makeHttpRequest("get", url, None, None, retries=0))
+
+    assert expose({str(number): functools.partial(request, url) for number, url in enumerate(urls)}, log) == len(urls)
+    for url in urls:
+        with pytest.raises(aiohttp.ClientError):
+            request(url)
 
 
 def test_every_function_for_transfers_is_tried(mode: Mode) -> None:

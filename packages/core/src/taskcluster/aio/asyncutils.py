@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .. import exceptions, plain_http, utils
+from ..causes import safe_cause
 from ..retries import MAX_RETRIES, retryable
 from .asyncclient import createSession
 
@@ -54,19 +55,29 @@ async def makeSingleHttpRequest(
         session: A session to send over.
 
     Raises:
-        aiohttp.ClientError: There was no response.
+        aiohttp.ClientError: There was no response. It holds neither the request nor its URL, which may be signed.
         TimeoutError: The response took too long.
     """
     if session is None:
         async with createSession() as own:
             return await makeSingleHttpRequest(method, url, payload, headers, own)
+    import aiohttp
     import yarl
 
-    response = await session.request(
-        method.upper(), yarl.URL(url, encoded=True), data=payload, headers=headers, allow_redirects=False
-    )
-    await response.read()
-    return response
+    failure: BaseException
+    try:
+        response = await session.request(
+            method.upper(), yarl.URL(url, encoded=True), data=payload, headers=headers, allow_redirects=False
+        )
+        await response.read()
+        return response
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as exc:
+        failure, is_of_aiohttp = safe_cause(exc), isinstance(exc, aiohttp.ClientError)
+    if is_of_aiohttp and not isinstance(failure, aiohttp.ClientError):
+        # Its class cannot be made without the request.
+        failure = aiohttp.ClientError(str(failure))
+    # Outside the block, for else the exception with the URL were its context.
+    raise failure
 
 
 async def makeHttpRequest(
