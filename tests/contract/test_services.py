@@ -250,5 +250,7 @@ class Unusable:
     class Touched(Exception):
         pass
 
-    def __getattr__(self, name):
+    def _touched(self):
         raise self.Touched
+
+    request = send = headers = timeout = property(_touched)
