@@ -390,12 +390,12 @@ def test_the_log_tells_attempts_and_delays_and_nothing_of_requests(
 ) -> None:
     with caplog.at_level(logging.DEBUG, "taskcluster"):
         drive(perform(make_call(), world.surroundings()), CONNECTION, answer(500), answer(200, {"a": 1}))
-    assert caplog.messages == [
-        "widgets.widget: attempt 1: no answer",
-        "widgets.widget: next attempt in 0.1 s",
-        "widgets.widget: attempt 2: 500",
-        "widgets.widget: next attempt in 0.2 s",
-        "widgets.widget: attempt 3: 200",
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("DEBUG", "widgets.widget: attempt 1: no response"),
+        ("WARNING", "widgets.widget: no response; next attempt in 0.1 s"),
+        ("DEBUG", "widgets.widget: attempt 2: status 500"),
+        ("WARNING", "widgets.widget: status 500; next attempt in 0.2 s"),
+        ("DEBUG", "widgets.widget: attempt 3: status 200"),
     ]
 
 

@@ -114,7 +114,7 @@ def test_no_record_of_any_logger_holds_a_secret(mode: Any, wire: Any, log: Every
             call()
         except TaskclusterFailure:
             logging.getLogger("program").debug("failed", exc_info=True)
-    assert "widgets.triggerWidget: attempt 1: 200" in log.text
+    assert "widgets.triggerWidget: attempt 1: status 200" in log.text
     assert "failed" in log.text
     assert not secrets_in(log.text, HOOK)
 
@@ -215,9 +215,9 @@ def test_records_go_to_loggers_under_taskcluster(mode: Any, wire: Any, caplog: p
     mode.run(mode.widgets().ping())
     ours = [record for record in caplog.records if record.name.partition(".")[0] == "taskcluster"]
     assert [record.getMessage() for record in ours] == [
-        "widgets.ping: attempt 1: 500",
-        "widgets.ping: next attempt in 0.0 s",
-        "widgets.ping: attempt 2: 200",
+        "widgets.ping: attempt 1: status 500",
+        "widgets.ping: status 500; next attempt in 0.0 s",
+        "widgets.ping: attempt 2: status 200",
     ]
 
 

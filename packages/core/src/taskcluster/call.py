@@ -167,7 +167,7 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
             response = yield request
         except TaskclusterConnectionError as exc:
             failure = exc
-        log.debug("%s: attempt %d: %s", call, attempt, "no answer" if response is None else response.status)
+        log.debug("%s: attempt %d: %s", call, attempt, _reason(response))
         if surroundings.observe is not None:
             surroundings.observe(_event(call, attempt, surroundings.monotonic() - started, response, failure))
         if response is not None:
@@ -178,8 +178,12 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
         if delay is None:
             assert failure is not None
             raise failure
-        log.debug("%s: next attempt in %.1f s", call, delay)
+        log.warning("%s: %s; next attempt in %.1f s", call, _reason(response), delay)
         yield Sleep(delay)
+
+
+def _reason(response: Response | None) -> str:
+    return "no response" if response is None else f"status {response.status}"
 
 
 def _asked(response: Response | None, surroundings: Surroundings) -> float | None:
