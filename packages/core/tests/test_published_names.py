@@ -13,6 +13,7 @@ from unittest import mock
 
 import aiohttp
 import pytest
+import requests
 
 import taskcluster
 import taskcluster.aio.asyncclient
@@ -193,6 +194,19 @@ def test_requests_call_what_replaces_a_single_request(monkeypatch: pytest.Monkey
     assert taskcluster.utils.putFile(__file__, URL, "text/plain").status_code == 200
     single.assert_called_with("put", URL, mock.ANY, mock.ANY, mock.ANY)
     assert slept == [100]
+
+
+def test_sync_calls_send_through_a_replaced_function(slept: list[float]) -> None:
+    """Nothing may be sent: the options may be those of a real deployment."""
+    failures = [requests.ConnectionError("mine"), mock.Mock(spec=["status_code", "json"], status_code=500, json=dict)]
+    done = mock.Mock(spec=["status_code", "json"], status_code=200, json=lambda: {"a": 1})
+    secrets = taskcluster.Secrets({"rootUrl": ROOT, "credentials": {"clientId": "a", "accessToken": "b"}})
+    with mock.patch.object(taskcluster.utils, "makeSingleHttpRequest", side_effect=[*failures, done]) as single:
+        assert secrets.set("x", {"secret": {}}) == {"a": 1}
+    url = f"{ROOT}/api/secrets/v1/secret/x"
+    assert single.call_args_list == [mock.call("PUT", url, '{"secret":{}}', mock.ANY)] * 3
+    assert single.call_args.args[3]["Authorization"].startswith("Hawk ")
+    assert len(slept) == 2
 
 
 @pytest.mark.parametrize("target", ["taskcluster.utils.time.sleep", "taskcluster.client.time.sleep"])
