@@ -273,6 +273,8 @@ def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployme
         assert len(deployment.stored_requests) == 2
         assert isinstance(caught.value, aiohttp.ClientResponseError)
         assert caught.value.status == status
+        # Handlers read these; what was sent is not in them.
+        assert (str(caught.value.request_info.real_url), caught.value.headers) == ("", {})
         again = pickle.loads(pickle.dumps(caught.value))
         assert (type(again), again.status, str(again)) == (type(caught.value), status, str(caught.value))
         # It says what happened, to what.
@@ -283,7 +285,7 @@ def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployme
 @pytest.mark.parametrize("ending", ["closed", "silent"])
 def test_old_handlers_catch_broken_connections(mode: Mode, deployment: Deployment, ending: str) -> None:
     deployment.blobs["x"] = Blob(DATA)
-    old = aiohttp.ClientError if ending == "closed" else asyncio.TimeoutError
+    old = aiohttp.ClientConnectionError if ending == "closed" else asyncio.TimeoutError
     for call in (mode.get, mode.put):
         for handled in (taskcluster.TaskclusterConnectionError, old):
             deployment.faults.extend([leaves("close" if ending == "closed" else "stall")] * 2)

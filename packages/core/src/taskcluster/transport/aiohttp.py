@@ -53,9 +53,11 @@ class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatible
         super().__init__(msg, superExc, status_code, body)
         self.status = status_code
         self.message = msg or ""
-        self.headers = None
         self.history = ()
-        self.request_info: Any = None
+        # Handlers read their fields. What was sent, and where to, may be secret.
+        headers: Any = {}
+        self.headers = headers
+        self.request_info = aiohttp.RequestInfo(URL(), "", headers, URL())
 
     def __str__(self) -> str:
         return TaskclusterRestFailure.__str__(self)
@@ -64,7 +66,7 @@ class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatible
         return TaskclusterRestFailure.__repr__(self)
 
 
-class ConnectionFailed(TaskclusterConnectionError, aiohttp.ClientError):
+class ConnectionFailed(TaskclusterConnectionError, aiohttp.ClientConnectionError):
     """A failed connection, as aiohttp's error too."""
 
 
