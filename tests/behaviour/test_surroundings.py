@@ -66,7 +66,7 @@ def test_authorities_of_the_environment_are_trusted(
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
-@pytest.mark.parametrize("content", [None, "no certificate"])
+@pytest.mark.parametrize("content", [None, "no certificate", "a directory"])
 def test_unusable_certificates_raise_before_connecting(
     drive: Drive,
     tls_server: Server,
@@ -75,8 +75,13 @@ def test_unusable_certificates_raise_before_connecting(
     variable: str,
     content: str | None,
 ) -> None:
+    if (variable, content) == ("SSL_CERT_DIR", "a directory"):
+        pytest.skip("OpenSSL also trusts its default file")
     path = tmp_path / "certificates.pem"
-    if content is not None:
+    if content == "a directory":
+        path.mkdir()
+        (path / "authority.pem").write_text("not named by its hash", "ascii")
+    elif content is not None:
         path.write_text(content, "ascii")
     monkeypatch.setenv(variable, str(path))
     with pytest.raises(taskcluster.TaskclusterFailure, match=variable) as caught:
@@ -231,6 +236,11 @@ def test_a_socks_proxy_raises_where_it_is_not_supported(
         drive.client(maxRetries=0).task(TASK)
     assert type(caught.value) is taskcluster.TaskclusterFailure
     assert server.connections == 0
+
+
+def test_a_blank_proxy_is_none(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", " ")
+    assert drive.client().task(TASK) == {}
 
 
 def test_a_proxy_without_a_scheme_is_used(

@@ -25,6 +25,7 @@ _PROXIES = {
 }
 _NAMES = {"http": _PROXIES["http"], "https": (*_PROXIES["https"], *_BUNDLES, *_OPENSSL)}
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
 _ENTRY = re.compile(r"(?:\[([^]]*)]|([^\[\]]*?))(?::(\d+))?")
 """A host or network of no_proxy, IPv6 in brackets if a port follows."""
 
@@ -46,7 +47,7 @@ def proxy_for(url: str) -> str | None:
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    proxy = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
     if not proxy or _is_exempt(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)):
         return None
     return _checked(f"{parts.scheme}_proxy" if proxies.get(parts.scheme) else "all_proxy", proxy)
@@ -117,6 +118,8 @@ def _trust(requests: str | None, curl: str | None, file: str | None, directory: 
     try:
         if bundle:
             is_directory = os.path.isdir(bundle)
+            if is_directory and not any(map(_HASHED, os.listdir(bundle))):
+                raise FileNotFoundError("no certificate in this directory is named by its hash (openssl rehash)")
             context = ssl.create_default_context(
                 cafile=None if is_directory else bundle, capath=bundle if is_directory else None
             )
