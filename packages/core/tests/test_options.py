@@ -130,6 +130,7 @@ def test_options_that_make_no_client_raise(options: Any, told: str) -> None:
         ("max_retries", "did you mean 'maxRetries'"),
         ("credential", "did you mean 'credentials'"),
         ("zzz", "unknown option 'zzz' is ignored$"),
+        ("accessToken", "unknown option 'accessToken' is ignored; pass it in the option credentials$"),
         (1, "unknown option 1 is ignored$"),
     ],
 )

@@ -174,7 +174,10 @@ class Options(ClientOptions):
         # Options that are copied have had their warning.
         if not wanted.keys() <= KNOWN_OPTIONS and not isinstance(given, Options):
             for name in wanted.keys() - KNOWN_OPTIONS - defaults.keys():
-                text = f"unknown option {name!r} is ignored{did_you_mean(str(name), KNOWN_OPTIONS)}"
+                hint = did_you_mean(str(name), KNOWN_OPTIONS)
+                if name in _NO_CREDENTIALS:
+                    hint = "; pass it in the option credentials"
+                text = f"unknown option {name!r} is ignored{hint}"
                 warn_caller(text, UnknownOptionWarning)
 
 
