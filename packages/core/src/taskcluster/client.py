@@ -224,16 +224,16 @@ class ServiceClient:
         bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
         return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
 
-    def makeHawkExt(self) -> bytes:
+    def makeHawkExt(self) -> bytes | dict[str, Any]:
         """Return the `ext` of the Authorization header: base64 of JSON with the certificate and the authorized scopes.
 
-        Empty if the client has no credentials.
+        An empty dict if the client has no credentials, as with the published client.
 
         Raises:
             TaskclusterAuthFailure: The credentials cannot be used.
         """
         checked = self._current_settings().signer
-        return b"" if checked is None else checked.ext
+        return {} if checked is None else checked.ext
 
     def _method(self, name: str) -> Method:
         method = self._methods.get(name)
