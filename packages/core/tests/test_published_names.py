@@ -145,6 +145,15 @@ def test_make_hawk_ext_returns_what_requests_carry(mode: Any, options: dict[str,
     assert made == {} if ext is None else json.loads(base64.b64decode(made)) == ext
 
 
+@pytest.mark.services
+def test_async_programs_enter_events_as_clients() -> None:
+    async def pattern() -> dict[str, str]:
+        async with taskcluster.aio.QueueEvents({"rootUrl": ROOT}) as events:
+            return events.taskCompleted()
+
+    assert asyncio.run(pattern()) == taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted()
+
+
 def test_make_hawk_ext_holds_the_certificate(mode: Any) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     temporary = taskcluster.createTemporaryCredentials(
@@ -196,6 +205,7 @@ def test_requests_call_what_replaces_a_single_request(monkeypatch: pytest.Monkey
     assert slept == [100]
 
 
+@pytest.mark.services
 def test_sync_calls_send_through_a_replaced_function(slept: list[float]) -> None:
     """Nothing may be sent: the options may be those of a real deployment."""
     failures = [requests.ConnectionError("mine"), mock.Mock(spec=["status_code", "json"], status_code=500, json=dict)]

@@ -383,6 +383,13 @@ class BaseEvents(ServiceClient):
         if "exchangePrefix" in own:
             cls.classOptions = {"exchangePrefix": cls.exchangePrefix, **own.get("classOptions", {})}
 
+    # Both modes have this class, and async programs enter it as they enter clients.
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        pass
+
 
 class BaseClient(ServiceClient):
     """The base of every service's sync class.
