@@ -206,17 +206,41 @@ def test_requests_call_what_replaces_a_single_request(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.services
-def test_sync_calls_send_through_a_replaced_function(slept: list[float]) -> None:
+def test_calls_send_through_a_replaced_function(mode: Any, slept: list[float]) -> None:
     """Nothing may be sent: the options may be those of a real deployment."""
-    failures = [requests.ConnectionError("mine"), mock.Mock(spec=["status_code", "json"], status_code=500, json=dict)]
-    done = mock.Mock(spec=["status_code", "json"], status_code=200, json=lambda: {"a": 1})
-    secrets = taskcluster.Secrets({"rootUrl": ROOT, "credentials": {"clientId": "a", "accessToken": "b"}})
-    with mock.patch.object(taskcluster.utils, "makeSingleHttpRequest", side_effect=[*failures, done]) as single:
-        assert secrets.set("x", {"secret": {}}) == {"a": 1}
+
+    class Fake:
+        def __init__(self, status: int, content: Any) -> None:
+            self.status = self.status_code = status
+            self.content = content
+
+        def json(self) -> Any:
+            return self.content if mode.name == "sync" else asyncio.sleep(0, self.content)
+
+    is_sync = mode.name == "sync"
+    failure = requests.ConnectionError("mine") if is_sync else aiohttp.ClientConnectionError("mine")
+    responses = [failure, Fake(500, {}), Fake(200, {"a": 1})]
+    module = "taskcluster.utils" if is_sync else "taskcluster.aio.asyncutils"
+    secrets = mode.module.Secrets({"rootUrl": ROOT, "credentials": {"clientId": "a", "accessToken": "b"}})
+    with mock.patch(f"{module}.makeSingleHttpRequest", side_effect=responses) as single:
+        assert mode.run(secrets.set("x", {"secret": {}})) == {"a": 1}
     url = f"{ROOT}/api/secrets/v1/secret/x"
-    assert single.call_args_list == [mock.call("PUT", url, '{"secret":{}}', mock.ANY)] * 3
+    session = {} if is_sync else {"session": mock.ANY}
+    assert single.call_args_list == [mock.call("put", url, '{"secret":{}}', mock.ANY, **session)] * 3
     assert single.call_args.args[3]["Authorization"].startswith("Hawk ")
-    assert len(slept) == 2
+    assert len([delay for delay in slept if delay]) == 2
+
+
+@pytest.mark.services
+def test_a_class_first_used_under_a_patch_sends_through_it(python: Callable[..., str]) -> None:
+    program = """
+import taskcluster
+from unittest import mock
+with mock.patch("taskcluster.utils.makeSingleHttpRequest") as single:
+    single.return_value = mock.Mock(status_code=200, json=lambda: {"a": 1})
+    print(taskcluster.Auth({"rootUrl": "http://127.0.0.1:1"}).ping(), single.call_count)
+"""
+    assert python(program) == "{'a': 1} 1"
 
 
 @pytest.mark.parametrize("target", ["taskcluster.utils.time.sleep", "taskcluster.client.time.sleep"])

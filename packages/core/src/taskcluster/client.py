@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from . import exceptions, utils
+from . import exceptions, plain_http, utils
 from .arguments import Bound, bind
 from .call import Call, Procedure, Settings, Surroundings, build, paginate, perform
 from .callers import warn_caller
@@ -23,9 +23,8 @@ from .exchanges import bind_exchange
 from .messages import Effect, Request, Sleep
 from .options import Credentials, Options, normal_root_url, number_option, user_agent_of
 from .pages import continuation, items_of, with_continuation
-from .plain_http import makeSingleHttpRequest
 from .redacted import without_user_info
-from .shapes import is_array, is_mapping
+from .shapes import is_array, is_function_of, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
 from .urls import Endpoint, endpoint
@@ -446,7 +445,7 @@ class BaseClient(ServiceClient):
             transport = self._transport = RequestsTransport(given, self._user_agent())
         # Programs' tests replace the function, and count on it that nothing is sent then.
         single = utils.makeSingleHttpRequest
-        transport.replacement = None if single is makeSingleHttpRequest else single
+        transport.replacement = None if is_function_of(single, vars(plain_http)) else single
         return _drive(self._procedure(name, args, kwargs), transport)
 
 

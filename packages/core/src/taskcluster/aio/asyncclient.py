@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sys
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportP
 from ..credentials import createTemporaryCredentials
 from ..messages import Effect, Request, Sleep
 from ..pages import continuation, items_of, with_continuation
+from ..shapes import is_function_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -117,6 +119,10 @@ class AsyncBaseClient(ServiceClient):
             from ..transport.aiohttp import AiohttpTransport
 
             transport = self._transport = AiohttpTransport(self._user_agent())
+        # Programs' tests replace the function, and count on it that nothing is sent then.
+        asyncutils = sys.modules.get("taskcluster.aio.asyncutils")
+        single = getattr(asyncutils, "makeSingleHttpRequest", None)
+        transport.replacement = None if is_function_of(single, vars(asyncutils or sys)) else single
         procedure = self._procedure(name, args, kwargs)
         given = self._given_session()
         session = self._made_session if given is None else given

@@ -8,7 +8,7 @@ import io
 import json
 import select
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -206,6 +206,8 @@ class AiohttpTransport:
         self._known: tuple[Any, dict[str, Any]] | None = None
         self._deadlines: Deadlines | None = None
         self._without_total: tuple[aiohttp.ClientTimeout, aiohttp.ClientTimeout] | None = None
+        self.replacement: Callable[..., Awaitable[aiohttp.ClientResponse]] | None = None
+        """Sends in place of all else; takes the verb, the URL, the body as a string, the headers and `session`."""
 
     async def send(
         self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
@@ -229,13 +231,11 @@ class AiohttpTransport:
         try:
             with nullcontext() if total is None else self._within(total):
                 # Not `async with`: at its end the response counts as closed, and its body could not be read again.
-                response = await request_over(
-                    session, request.method, request.url, **self._arguments(session, request, timeout, given=given)
-                )
+                response = await self._response(session, request, timeout, given=given)
                 if given and _announces_body(request.method, response):
                     _close_idle(session, URL(request.url))
                 body = await _content(response, request.max_response_size)
-            return messages.Response(response.status, response.headers, body, lambda: response)
+            return messages.Response(response.status, getattr(response, "headers", {}), body, lambda: response)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
             cause = safe_cause(exc)
             failure = _failure(request, exc, cause)
@@ -247,6 +247,15 @@ class AiohttpTransport:
             )
         # Outside the blocks, for else `exc` were its context.
         raise failure from cause
+
+    async def _response(
+        self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
+    ) -> aiohttp.ClientResponse:
+        if self.replacement is not None:
+            text = None if request.body is None else request.body.decode()
+            return await self.replacement(request.method.lower(), request.url, text, request.headers, session=session)
+        arguments = self._arguments(session, request, timeout, given=given)
+        return await request_over(session, request.method, request.url, **arguments)
 
     async def open(
         self,
@@ -399,7 +408,7 @@ async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
     content: Any = getattr(response, "content", None)
     if not isinstance(content, aiohttp.StreamReader):
         # A mock, which may have no body but what `json` returns.
-        body: Any = await response.read()
+        body: Any = await response.read() if hasattr(response, "read") else None
         return body if isinstance(body, bytes) else json.dumps(await response.json()).encode()
     encoding, length = response.headers.get("Content-Encoding", ""), response.content_length
     if not encoding and length is not None and length <= limit:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import requests
@@ -44,6 +44,7 @@ from ..causes import describe, safe_cause
 from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
 from ..redacted import HIDDEN, without_user_info
+from ..shapes import is_function_of
 from .environment import ca_bundle, proxy_for, snapshot, trust
 from .heads import PlainResponse, close_if_unread, use_own_pools
 
@@ -257,7 +258,7 @@ class RequestsTransport:
         self._pid = os.getpid()
         self._settings: tuple[Any, dict[str, Any]] | None = None
         self.replacement: Callable[..., requests.Response] | None = None
-        """Sends in place of all else; takes the method, the URL, the body as a string and the headers."""
+        """Sends in place of all else; takes the verb, the URL, the body as a string and the headers."""
 
     def send(self, request: messages.Request) -> messages.Response:
         """Do one exchange.
@@ -299,7 +300,7 @@ class RequestsTransport:
     def _sent(self, request: messages.Request) -> messages.Response:
         if self.replacement is not None:
             text = None if request.body is None else request.body.decode()
-            response = self.replacement(request.method, request.url, text, request.headers)
+            response = self.replacement(request.method.lower(), request.url, text, request.headers)
             headers = getattr(response, "headers", {})
             return messages.Response(response.status_code, headers, _body_of(response), lambda: response)
         if self.given is None and not _replaced():
@@ -363,7 +364,7 @@ class RequestsTransport:
         self, request: messages.Request, body: Iterable[bytes] | None = None, *, stream: bool
     ) -> requests.Response:
         session = self.given or self._session()
-        if _replaces_request(session) or (self.given is None and not _is_of(requests.request, _API)):
+        if _replaces_request(session) or (self.given is None and not is_function_of(requests.request, _API)):
             return self._request(session, request, body, stream=stream)
         prepared = self._prepare(session, request)
         if body is not None:
@@ -394,7 +395,7 @@ class RequestsTransport:
         auth = None if session.auth and "Authorization" not in headers else _unchanged
         data: Any = request.body if body is None else _Measured.of(body, int(headers["Content-Length"]))
         # Programs that pass no session replace the function too.
-        is_usual = self.given is not None or _is_of(requests.request, _API)
+        is_usual = self.given is not None or is_function_of(requests.request, _API)
         send: Callable[..., requests.Response] = session.request if is_usual else requests.request
         response = send(
             request.method,
@@ -479,24 +480,19 @@ _API, _SESSIONS, _ADAPTERS = vars(requests.api), vars(requests.sessions), vars(r
 def _replaced() -> bool:
     """Return whether a program has put something of its own, a mock or a tracer, in a place where requests sends."""
     return not (
-        _is_of(requests.Session.send, _SESSIONS)
-        and _is_of(requests.Session.request, _SESSIONS)
-        and _is_of(requests.Session.get_adapter, _SESSIONS)
-        and _is_of(HTTPAdapter.send, _ADAPTERS)
-        and _is_of(requests.request, _API)
+        is_function_of(requests.Session.send, _SESSIONS)
+        and is_function_of(requests.Session.request, _SESSIONS)
+        and is_function_of(requests.Session.get_adapter, _SESSIONS)
+        and is_function_of(HTTPAdapter.send, _ADAPTERS)
+        and is_function_of(requests.request, _API)
     )
-
-
-def _is_of(function: object, module: object) -> bool:
-    # Some wrappers pass for what they wrap in everything but their type.
-    return type(function) is FunctionType and function.__globals__ is module
 
 
 def _replaces_request(session: requests.Session) -> bool:
     """Return whether a session has another `request` than that of requests: a subclass's, a mock or a wrapper."""
     bound = getattr(session, "request", None)
     # What stands in for a session in programs' tests may have `send` only.
-    return bound is not None and not (type(bound) is MethodType and _is_of(bound.__func__, _SESSIONS))
+    return bound is not None and not (type(bound) is MethodType and is_function_of(bound.__func__, _SESSIONS))
 
 
 def _check_exists(verify: object, url: str) -> None:
