@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ PIECES = (
     " ",
     "2030-01-01T00:00:00.1",
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection counts as computing time, and takes longer the more tests ran before."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def seconds(function: Callable[[Any], Any], argument: Any) -> float:

@@ -339,10 +339,11 @@ def test_what_looks_like_our_own_failures_gets_out_of_readers_and_writers(
         with pytest.raises(type(error), match="mine") as caught:
             call()
         assert caught.value is error
-        # Whatever was sent has arrived then.
         deployment.wait_until(lambda: deployment.open == 0)
         assert len(made) == 1
-        assert len(deployment.stored_requests) <= 1
+        # A connection that was given up may be accepted during the next call, which has a location of its own.
+        locations = [each.query for each in deployment.stored_requests]
+        assert len(locations) == len(set(locations))
     assert deployment.finished == {}
 
 
