@@ -426,7 +426,9 @@ def test_what_progress_or_a_factory_raises_gets_out_and_nothing_is_tried_again(
         deployment.received.clear()
         with pytest.raises(TaskclusterConnectionError, match="mine"):
             call()
-        assert len(deployment.stored_requests) <= 1
+        # A connection that was given up may be accepted during the next call, which has a location of its own.
+        locations = [each.query for each in deployment.stored_requests]
+        assert len(locations) == len(set(locations))
     assert deployment.finished == {}
 
 
