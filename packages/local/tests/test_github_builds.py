@@ -326,16 +326,35 @@ def many(site: Any) -> Any:
     return site.request("POST", f"{GITHUB}/github", PUSH, by=None, headers=headers)
 
 
-def test_others_are_served_while_many_tasks_are_made(site: Any, many: Any) -> None:
+def numbers_during(site: Any, request: Any, query: str) -> set[int]:
+    """Return the numbers that a query gives at each step of the event loop while a request is served."""
+
     async def scenario() -> set[int]:
         seen: set[int] = set()
-        sending = asyncio.ensure_future(site.send(many))
+        sending = asyncio.ensure_future(site.send(request))
         while not sending.done():
-            seen.add(site.store.one("SELECT count(*) AS number FROM tasks")["number"])
+            seen.add(site.store.one(query)["number"])
             await asyncio.sleep(0)
         return seen
 
-    assert len(asyncio.run(scenario())) > 40
+    return asyncio.run(scenario())
+
+
+def test_others_are_served_while_tasks_are_created(site: Any, many: Any) -> None:
+    assert len(numbers_during(site, many, "SELECT count(*) AS number FROM tasks")) > 40
+
+
+def test_others_are_served_while_tasks_are_cancelled(site: Any, many: Any) -> None:
+    text = site.deployment.github.taskcluster_yml("Org", "some.repo").replace("range(0, 50)", "range(0, 51)")
+    # No role may create tasks on the queue of the last one.
+    text = text.replace("taskQueueId: p/w", "taskQueueId: {$if: 'number < 50', then: p/w, else: other/w}")
+    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
+    query = "SELECT count(*) AS number FROM tasks WHERE state = 'exception'"
+    assert len(numbers_during(site, many, query)) > 40
+    (build,) = builds(site)
+    listed = site.ok("GET", f"{QUEUE}/task-group/{build['taskGroupId']}/list")["tasks"]
+    assert {each["status"]["runs"][-1]["reasonResolved"] for each in listed} == {"canceled"}
+    assert (len(listed), build["state"]) == (50, "error")
 
 
 def test_tasks_of_a_delivery_are_cancelled_if_it_ends_early(site: Any, many: Any) -> None:

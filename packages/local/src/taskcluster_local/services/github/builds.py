@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ...api import Invoke
@@ -120,19 +121,20 @@ class Builder:
             self._tell(error, payload, organization, repository)
 
     async def _create(self, tasks: list[dict[str, Any]], publication: Publication, by: Identity) -> None:
-        groups: dict[str, None] = {}
+        groups: dict[str, list[str]] = {}
         try:
             for each in tasks:
-                await self._invoke("queue", "createTask", {"taskId": each["taskId"]}, each["task"], by)
-                taskGroupId = each["task"]["taskGroupId"]
+                taskId, taskGroupId = each["taskId"], each["task"]["taskGroupId"]
+                await self._invoke("queue", "createTask", {"taskId": taskId}, each["task"], by)
                 if taskGroupId not in groups:
-                    groups[taskGroupId] = None
+                    groups[taskGroupId] = []
                     self._add_build(publication, taskGroupId)
-                # There may be thousands, and creating them waits for nothing.
+                groups[taskGroupId].append(taskId)
+                # Thousands of tasks must not hold the event loop.
                 await asyncio.sleep(0)
         except (ApiError, asyncio.CancelledError):
-            for taskGroupId in groups:
-                await self._abandon(taskGroupId)
+            for taskGroupId, created in groups.items():
+                await self._abandon(taskGroupId, created)
             raise
         names = {name: publication.words[name] for name in ("organization", "repository")}
         for taskGroupId in groups:
@@ -165,11 +167,15 @@ class Builder:
             pullRequestNumber=payload["details"].get("event.pullNumber"),
         )
 
-    async def _abandon(self, taskGroupId: str) -> None:
-        """Cancel what was made of an event whose other tasks cannot be made."""
+    async def _abandon(self, taskGroupId: str, created: list[str]) -> None:
+        """Seal a group whose other tasks cannot be created, and cancel the tasks that were created."""
         own = Identity(self._client.clientId, self._client.scopes, ScopeSet(self._client.scopes), self._client.expires)
-        for method in ("sealTaskGroup", "cancelTaskGroup"):
-            await self._invoke("queue", method, {"taskGroupId": taskGroupId}, {}, own)
+        await self._invoke("queue", "sealTaskGroup", {"taskGroupId": taskGroupId}, {}, own)
+        for taskId in created:
+            # One at a time: cancelTaskGroup would hold the event loop for all of them.
+            with suppress(ApiError):
+                await self._invoke("queue", "cancelTask", {"taskId": taskId}, {}, own)
+            await asyncio.sleep(0)
         self._github.follow(taskGroupId, "error", self._clock())
 
     def _tell(self, error: ApiError, payload: dict[str, Any], organization: str, repository: str) -> None:
