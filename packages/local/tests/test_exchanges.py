@@ -78,6 +78,7 @@ policy: {pullRequests: public}
 tasks:
   - provisionerId: p
     workerType: w
+    created: {$fromNow: ''}
     deadline: {$fromNow: 1 day}
     payload: {}
     metadata: {name: n, description: d, owner: o, source: "https://x.org"}

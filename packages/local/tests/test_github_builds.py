@@ -25,6 +25,7 @@ tasks:
     dependencies: {$if: 'name == "test"', then: [{$eval: as_slugid("build")}], else: []}
     provisionerId: p
     workerType: w
+    created: {$fromNow: ''}
     deadline: {$fromNow: 1 day}
     payload: {}
     metadata:
@@ -248,7 +249,8 @@ def push_file(site: Any, file: dict[str, Any], **event: Any) -> None:
 
 def definition(**more: Any) -> dict[str, Any]:
     metadata = {"name": "n", "description": "d", "owner": "me@example.com", "source": "https://example.com"}
-    return {"taskQueueId": "p/w", "deadline": {"$fromNow": "1 hour"}, "payload": {}, "metadata": metadata, **more}
+    dates = {"created": {"$fromNow": ""}, "deadline": {"$fromNow": "1 hour"}}
+    return {"taskQueueId": "p/w", **dates, "payload": {}, "metadata": metadata, **more}
 
 
 def test_tasks_are_created_in_the_order_of_their_dependencies(site: Any) -> None:
@@ -272,16 +274,17 @@ def test_a_pushed_tag_is_a_build_of_its_own_type(new_site: Any) -> None:
 
 def test_a_file_of_version_0_creates_tasks(site: Any) -> None:
     task = definition(provisionerId="p", workerType="w", extra={"github": {"events": ["push"]}})
-    del task["taskQueueId"], task["deadline"]
+    del task["taskQueueId"], task["created"], task["deadline"]
     task["metadata"]["name"] = "v0 {{event.head.sha}}"
     push_file(site, {"version": 0, "metadata": task["metadata"], "tasks": [task]})
     (only,) = members(site, builds(site)[0]["taskGroupId"]).values()
     assert only["task"]["metadata"]["name"] == f"v0 {SHA}"
 
 
-def test_tasks_without_a_deadline_are_rejected(site: Any) -> None:
+@pytest.mark.parametrize("name", ["created", "deadline"])
+def test_tasks_without_dates_are_rejected(site: Any, name: str) -> None:
     task = definition()
-    del task["deadline"]
+    del task[name]
     push_file(site, {"version": 1, "tasks": [task]})
     assert builds(site) == []
     assert "Schema Validation Failed" in site.deployment.github.statuses[0]["description"]

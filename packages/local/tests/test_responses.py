@@ -727,8 +727,8 @@ YML = """
 version: 1
 policy: {pullRequests: public}
 tasks:
-  - {provisionerId: p, workerType: w, deadline: {$fromNow: 1 day}, payload: {}, metadata: {name: n, description: d,
-     owner: o@example.com, source: "https://example.com"}}
+  - {provisionerId: p, workerType: w, created: {$fromNow: ''}, deadline: {$fromNow: 1 day}, payload: {},
+     metadata: {name: n, description: d, owner: o@example.com, source: "https://example.com"}}
 """
 SHA = "a" * 40
 WEBHOOK = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "12345678-1234-1234-1234-123456789abc"}

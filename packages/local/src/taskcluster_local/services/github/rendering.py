@@ -73,7 +73,7 @@ def render(
         hooks = [_hook(hook, context) for hook in _items(rendered, "hooks")]
     route = "checks" if template.get("reporting") == "checks-v1" else "statuses"
     return {
-        "tasks": _completed(tasks, route, now),
+        "tasks": _completed(tasks, route),
         "hooks": hooks,
         "scopes": [
             _role(version, payload, organization, repository),
@@ -142,7 +142,7 @@ def _hook(given: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return {"hookGroupId": match[1], "hookId": match[2], "payload": {**context, **own}}
 
 
-def _completed(tasks: list[dict[str, Any]], route: str, now: datetime) -> list[dict[str, Any]]:
+def _completed(tasks: list[dict[str, Any]], route: str) -> list[dict[str, Any]]:
     """Return tasks with ids and what the service adds to them, those that others depend on first."""
     # The only task of a file is the one that its group is named after.
     alone = len(tasks) == 1
@@ -156,7 +156,7 @@ def _completed(tasks: list[dict[str, Any]], route: str, now: datetime) -> list[d
             raise ApiError("InputError", "`routes` of a task must be a list")
         if not isinstance(taskId, str):
             raise ApiError("InputError", f"`taskId` of a task must be a string, not {taskId!r:.40}")
-        definition = {"taskGroupId": group, "schedulerId": _SCHEDULER, "created": to_wire(now), **task}
+        definition = {"taskGroupId": group, "schedulerId": _SCHEDULER, **task}
         definition["routes"] = [*routes, *([] if route in routes else [route])]
         completed[taskId] = {"taskId": taskId, "task": definition}
     return _ordered(completed)
