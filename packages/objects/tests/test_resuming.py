@@ -48,6 +48,8 @@ def test_when_the_whole_was_asked_for(status: int, verdict: Verdict) -> None:
         (206, {}, Verdict.REST),
         (206, {"Content-Range": "bytes 10-99/*"}, Verdict.REST),
         (206, {"Content-Range": "bytes 11-99/100"}, Verdict.CHANGED),
+        (206, {"Content-Range": "bytes 9-99/100", "Content-Length": "91"}, Verdict.CHANGED),
+        (206, {"Content-Range": "bytes 0-99/100", "Content-Length": "100"}, Verdict.CHANGED),
         (206, {"Content-Range": "bytes 10-98/100"}, Verdict.CHANGED),
         (206, {"Content-Range": "bytes 10-109/110", "Content-Length": "100"}, Verdict.CHANGED),
         (206, {"Content-Range": "items 10-99/100"}, Verdict.CHANGED),

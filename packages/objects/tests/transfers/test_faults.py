@@ -157,6 +157,24 @@ def test_a_wrong_content_range_starts_over(
     assert "range" not in deployment.stored_requests[2].headers
 
 
+@pytest.mark.parametrize("earlier", [1, len(DATA)], ids=["one byte", "everything"])
+def test_restarts_when_a_206_starts_too_early(mode: Mode, deployment: Deployment, stored: Blob, earlier: int) -> None:
+    """The count of bytes is right and there is no hash, so only Content-Range shows that they are the wrong ones."""
+
+    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+        requested, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
+        start = max(requested - earlier, 0)
+        headers = {"ETag": str(blob.etag), "Content-Range": f"bytes {start}-{size - 1}/{size}", "Connection": "close"}
+        connection.sendall(head(206, headers) + blob.data[start : start + size - requested])
+        return False
+
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
+    deployment.faults.extend([breaks(1_000_000), fault])
+    assert mode.get_artifact("a")[0] == DATA
+    assert "range" in deployment.stored_requests[1].headers
+    assert "range" not in deployment.stored_requests[2].headers
+
+
 def chunked(size: int) -> Fault:
     """Send the beginning of a body whose length is not said, and break off."""
 
