@@ -10,6 +10,7 @@ from taskcluster_objects.resuming import (
     Held,
     Verdict,
     complete_length,
+    content_length,
     content_type,
     has_expired,
     judge,
@@ -80,6 +81,17 @@ def test_the_end_of_the_rest_is_known_from_the_first_answer_or_from_this() -> No
     assert judge(206, {**REST, "Content-Range": "bytes 10-99/*"}, held) is Verdict.CHANGED
     assert complete_length(REST) == 100
     assert complete_length({"Content-Range": "bytes 10-99/*"}) is complete_length({}) is None
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 19, "9" * 5000, "\N{ARABIC-INDIC DIGIT ONE}", "-1", "+1", ""],
+    ids=["19 digits", "5000 digits", "not ASCII", "negative", "signed", "empty"],
+)
+def test_ignores_numbers_that_no_body_has(number: str) -> None:
+    assert content_length({"Content-Length": number}) is None
+    assert complete_length({"Content-Range": f"bytes 0-1/{number}"}) is None
+    assert judge(206, {**REST, "Content-Range": f"bytes 10-{number}/100"}, HELD) is Verdict.CHANGED
 
 
 def test_the_rest_is_asked_for_on_condition_that_it_is_the_same() -> None:

@@ -32,7 +32,9 @@ __all__ = [
 UNKNOWN_TYPE = "application/octet-stream"
 """What is said of a body of which storage does not say what it is."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\s*", re.IGNORECASE)
+# 18 digits: enough for any body, and int() raises if there are more than 4300.
+_NUMBER = r"[0-9]{1,18}"
+_CONTENT_RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)\s*", re.IGNORECASE)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -107,7 +109,7 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
 def content_length(headers: Mapping[str, str]) -> int | None:
     """Return the Content-Length, if there is a sound one."""
     text = headers.get("Content-Length", "").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch(_NUMBER, text) else None
 
 
 def encoding(headers: Mapping[str, str]) -> str:
