@@ -216,6 +216,18 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both() -> None:
         registry.find("client", "WidgetStore")
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_two_spellings_of_one_name_conflict(order: int) -> None:
+    hyphen = Point("widget-store", lambda: offering(WIDGETS), "first")
+    underscore = Point("widget_store", lambda: offering(WIDGETS), "second")
+    registry = in_both_orders(hyphen, underscore)[order]
+    for ask in (lambda: registry.find("client", "WidgetStore"), lambda: registry.service("widgetStore")):
+        with pytest.raises(PluginError, match=r"first.* second|second.* first") as caught:
+            ask()
+        assert "uninstall one" in str(caught.value)
+        assert "TASKCLUSTER_DISABLE_PLUGINS" in str(caught.value)
+
+
 RIVALS = [
     service("widgetStore", "Other"),
     service("other", "WidgetStore"),
