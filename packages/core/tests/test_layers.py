@@ -36,6 +36,7 @@ LAYERS: list[set[str]] = [
         "transport.aiohttp",
         "transport.deadlines",
         "transport.environment",
+        "transport.framing",
         "transport.heads",
         "transport.requests",
     },

@@ -26,6 +26,7 @@ from ..redacted import without_user_info
 from ..shapes import is_mapping
 from .deadlines import Deadlines
 from .environment import proxy_for, snapshot, trust
+from .framing import MAX_INTERIM_RESPONSES, announces_body
 
 __all__ = [
     "AiohttpTransport",
@@ -36,9 +37,6 @@ __all__ = [
     "own_session",
     "request_over",
 ]
-
-_MOST_INTERIM = 100
-"""Interim responses before one response; a server may send them for ever."""
 
 
 # aiohttp's `code` is a deprecated name of `status`; the server's error code goes before it.
@@ -121,13 +119,13 @@ class _Response(aiohttp.ClientResponse):
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol: Any = connection.protocol
-        read, left = protocol.read, _MOST_INTERIM
+        read, left = protocol.read, MAX_INTERIM_RESPONSES
 
         async def counted() -> Any:
             nonlocal left
             left -= 1
             if left < 0:
-                message = f"the server sent {_MOST_INTERIM} interim responses and no other"
+                message = f"the server sent {MAX_INTERIM_RESPONSES} interim responses and no other"
                 raise harmless(aiohttp.ClientConnectionError(message))
             return await read()
 
@@ -137,18 +135,15 @@ class _Response(aiohttp.ClientResponse):
             response = await super().start(connection)
         finally:
             del protocol.read
-        if _announces_body(self.method, response):
+        if _announces_forbidden_body(self.method, response):
             # If one follows nevertheless, it may arrive with the next request.
             protocol.close()
         return response
 
 
-def _announces_body(method: str, response: aiohttp.ClientResponse) -> bool:
-    """Return whether a response that cannot have a body announces one."""
-    if response.status not in (204, 304) and method != "HEAD":
-        return False
-    headers = response.headers
-    return headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in headers
+def _announces_forbidden_body(method: str, response: aiohttp.ClientResponse) -> bool:
+    """Return whether a response that must not have a body announces one."""
+    return (response.status in (204, 304) or method == "HEAD") and announces_body(response.headers)
 
 
 def own_session(**arguments: Any) -> aiohttp.ClientSession:
@@ -232,7 +227,7 @@ class AiohttpTransport:
             with nullcontext() if total is None else self._within(total):
                 # Not `async with`: at its end the response counts as closed, and its body could not be read again.
                 response = await self._response(session, request, timeout, given=given)
-                if given and _announces_body(request.method, response):
+                if given and _announces_forbidden_body(request.method, response):
                     _close_idle(session, URL(request.url))
                 body = await _content(response, request.max_response_size)
             return messages.Response(response.status, getattr(response, "headers", {}), body, lambda: response)

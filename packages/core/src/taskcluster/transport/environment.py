@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..exceptions import TaskclusterFailure
 
-__all__ = ["ca_bundle", "proxy_for", "snapshot", "trust"]
+__all__ = ["ca_bundle", "proxy_for", "snapshot", "tls_context", "trust"]
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -120,24 +120,26 @@ def _trust(requests: str | None, curl: str | None, file: str | None, directory: 
             is_directory = os.path.isdir(bundle)
             if is_directory and not any(map(_HASHED, os.listdir(bundle))):
                 raise FileNotFoundError("no certificate in this directory is named by its hash (openssl rehash)")
-            context = ssl.create_default_context(
-                cafile=None if is_directory else bundle, capath=bundle if is_directory else None
-            )
-        elif file or directory:
+            return tls_context(None, bundle) if is_directory else tls_context(bundle)
+        if file or directory:
             variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
             if file:
                 # OpenSSL itself ignores a file that it cannot read, and then trusts nobody.
                 ssl.create_default_context(cafile=file)
             elif not any(map(os.path.isdir, (directory or "").split(os.pathsep))):
                 raise FileNotFoundError("no such directory")
-            context = ssl.create_default_context()
-        else:
-            return None
+            return tls_context()
+        return None
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         raise TaskclusterFailure(
             f"the environment variable {variable} must name certificates to trust, in PEM format: "
             f"{bundle or file or directory!r}: {reason}"
         ) from None
+
+
+def tls_context(cafile: str | None = None, capath: str | None = None) -> ssl.SSLContext:
+    """Return a TLS context for HTTP/1.1 that trusts a file or directory of certificates, or else OpenSSL's default."""
+    context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -26,11 +26,10 @@ from typing import Any, cast
 from urllib3 import HTTPConnectionPool, PoolManager
 
 from ..causes import harmless
+from .framing import MAX_INTERIM_RESPONSES, announces_body
 
 __all__ = ["PlainResponse", "close_if_unread", "use_own_pools"]
 
-_MOST_INTERIM = 100
-"""Interim responses before one response; a server may send them for ever."""
 _MOST_LINES = 1000
 """Lines that http.client is given to find a response in; by itself it skips any number of interim responses."""
 
@@ -73,7 +72,7 @@ class PlainResponse(HTTPResponse):
         """
         if cast("HTTPMessage | None", self.headers) is not None:
             return
-        for _ in range(_MOST_INTERIM):
+        for _ in range(MAX_INTERIM_RESPONSES):
             self._begin_one()
             if self.status == 101:
                 raise harmless(
@@ -85,8 +84,8 @@ class PlainResponse(HTTPResponse):
             unread: Any = None
             self.headers = self.msg = unread
         else:
-            raise harmless(HTTPException(f"the server sent {_MOST_INTERIM} interim responses and no other"))
-        if self.length == 0 and _announces_body(self.headers):
+            raise harmless(HTTPException(f"the server sent {MAX_INTERIM_RESPONSES} interim responses and no other"))
+        if self.length == 0 and announces_body(cast("Any", self.headers)):
             # If one follows nevertheless, it may arrive when the next request has been sent.
             self.will_close = True
         if not self.will_close:
@@ -165,14 +164,10 @@ def close_if_unread(response: HTTPResponse, connection: HTTPConnection | None) -
     sock = None if connection is None else connection.sock
     if connection is None or sock is None or isinstance(response, PlainResponse):
         return
-    if response.length == 0 and _announces_body(response.headers):
+    if response.length == 0 and announces_body(cast("Any", response.headers)):
         connection.close()
     else:
         _watch(response, sock)
-
-
-def _announces_body(headers: HTTPMessage) -> bool:
-    return headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
 
 
 def _watch(response: HTTPResponse, sock: socket.socket) -> None:

@@ -45,7 +45,7 @@ from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
 from ..redacted import HIDDEN, without_user_info
 from ..shapes import is_function_of
-from .environment import ca_bundle, proxy_for, snapshot, trust
+from .environment import ca_bundle, proxy_for, snapshot, tls_context, trust
 from .heads import PlainResponse, close_if_unread, use_own_pools
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ class _Route(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _usual_trust() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    return tls_context(requests.utils.DEFAULT_CA_BUNDLE_PATH)
 
 
 def _proxy_manager(adapter: HTTPAdapter, proxy: str, context: ssl.SSLContext | None) -> Any:
