@@ -1,6 +1,6 @@
-"""A task's life on a local Taskcluster, first with sync clients and then with async ones.
+"""The lifecycle of a task on a local Taskcluster, with sync clients and then with async clients.
 
-Run it by `tox run -e demo`, or, with taskcluster-local installed, by `python examples/demo.py`.
+Run it with `tox run -e demo` or, if taskcluster-local is installed, with `python examples/demo.py`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 WORKER_POOL = "demo-provisioner/demo-worker"
 
 
-def show(step: str, answer: object) -> None:
-    """Print a step and what it answered."""
-    text = answer if isinstance(answer, str) else json.dumps(answer)
-    print(f"  {step:<28} {text}")
+def show(step: str, result: object) -> None:
+    """Print a step and its result."""
+    print(f"  {step:<28} {result if isinstance(result, str) else json.dumps(result)}")
 
 
 def definition(name: str) -> CreateTaskRequest:
-    """Return a small task. Dates may be datetimes: they are written as Taskcluster reads them."""
+    """Return a small task. Dates may be datetimes; the client formats them."""
     return {
         "taskQueueId": WORKER_POOL,
         "created": taskcluster.fromNow("0 seconds"),
@@ -47,19 +46,19 @@ def definition(name: str) -> CreateTaskRequest:
 
 
 def indexed(task_id: str) -> InsertTaskRequest:
-    """Return what the index is to hold of a task."""
+    """Return the index entry of a task."""
     return {"taskId": task_id, "rank": 0, "data": {}, "expires": taskcluster.fromNowJSON("1 day")}
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """GET a URL with nothing but the standard library: whoever has a signed URL needs no client and no credentials."""
+    """GET a URL with the standard library: a signed URL needs no client and no credentials."""
     with urllib.request.urlopen(url) as response:
-        answer: dict[str, Any] = json.load(response)
-    return answer
+        body: dict[str, Any] = json.load(response)
+    return body
 
 
 def demonstrate(options: dict[str, Any]) -> None:
-    """Run through it with sync clients."""
+    """Create, run and find a task with sync clients."""
     secrets = taskcluster.Secrets(options)
     secrets.set("project/demo", {"secret": {"password": "hunter2"}, "expires": taskcluster.fromNow("1 day")})
     show("secrets.get", secrets.get("project/demo")["secret"])
@@ -73,7 +72,7 @@ def demonstrate(options: dict[str, Any]) -> None:
         claimed = queue.claimWork(WORKER_POOL, claim)["tasks"][0]
         show("queue.claimWork", f"run {claimed['runId']} is {claimed['status']['state']}")
 
-        # A worker acts with the credentials it was given for this one task.
+        # A worker uses the credentials of its claim, which are valid for this task only.
         worker = taskcluster.Queue({**options, "credentials": claimed["credentials"]})
         resolved = worker.reportCompleted(taskId=task_id, runId=claimed["runId"])
         show("queue.reportCompleted", f"the task is {resolved['status']['state']}")
@@ -86,20 +85,20 @@ def demonstrate(options: dict[str, Any]) -> None:
         show("QueueEvents.taskCompleted", events.taskCompleted(taskId=task_id)["routingKeyPattern"])
 
         url = secrets.buildSignedUrl("get", "project/demo", expiration=60)
-        show("a signed URL, fetched", fetch(url)["secret"])
+        show("GET of a signed URL", fetch(url)["secret"])
 
         try:
             queue.task(taskcluster.slugId())
         except taskcluster.TaskclusterRestFailure as failure:
-            show("queue.task of no task", f"{failure.status_code} {failure.code}")
+            show("queue.task, unknown taskId", f"{failure.status_code} {failure.code}")
 
 
 async def demonstrate_async(options: dict[str, Any]) -> None:
-    """Run through it with async clients, three tasks at a time."""
+    """Do the same with async clients, three tasks at a time."""
     async with taskcluster.aio.Queue(options) as queue, taskcluster.aio.Index(options) as index:
         task_ids = [taskcluster.slugId() for _ in range(3)]
         created = await asyncio.gather(*(queue.createTask(task_id, definition("async demo")) for task_id in task_ids))
-        show("queue.createTask, gathered", [answer["status"]["state"] for answer in created])
+        show("queue.createTask, gathered", [response["status"]["state"] for response in created])
 
         claim: ClaimWorkRequest = {"workerGroup": "demo-group", "workerId": "demo-worker-2", "tasks": 3}
         work = (await queue.claimWork(WORKER_POOL, claim))["tasks"]
@@ -109,7 +108,7 @@ async def demonstrate_async(options: dict[str, Any]) -> None:
             worker = taskcluster.aio.Queue({**options, "credentials": task["credentials"]})
             await worker.reportCompleted(task["status"]["taskId"], task["runId"])
         states = await asyncio.gather(*(queue.status(task_id) for task_id in task_ids))
-        show("queue.status, gathered", [answer["status"]["state"] for answer in states])
+        show("queue.status, gathered", [response["status"]["state"] for response in states])
 
         await index.insertTask("demo.latest", indexed(task_ids[-1]))
         found = await index.findTask("demo.latest")
@@ -119,13 +118,13 @@ async def demonstrate_async(options: dict[str, Any]) -> None:
 def main() -> None:
     """Run the demo."""
     with LocalTaskcluster() as deployment:
-        print(f"A local Taskcluster answers at {deployment.root_url}\n")
+        print(f"Local Taskcluster running at {deployment.root_url}\n")
         print("taskcluster")
         demonstrate(deployment.options())
         print("\ntaskcluster.aio")
         asyncio.run(demonstrate_async(deployment.options()))
     command = os.path.relpath(Path(sys.executable).with_name("taskcluster-local"))
-    print(f"\nIt is shut down, and all that was in it is gone. For one that stays, run: {command} serve")
+    print(f"\nThe deployment was stopped and its data discarded. To keep one running: {command} serve")
 
 
 if __name__ == "__main__":
