@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from taskcluster.slugs import slugId
-from taskcluster_local.api import Request
+from taskcluster_local.api import HttpRequest
 from taskcluster_local.authentication import Identity
 from taskcluster_local.deployment import Configuration, Deployment
 from taskcluster_local.store import Store
@@ -68,7 +68,7 @@ class Crowded:
     def page(self, query: str) -> dict[str, Any]:
         target = f"/api/queue/v1/task-group/{self.group}/list?{query}"
         # Everyone may read it.
-        response = asyncio.run(self.deployment.api.respond(Request("GET", target, {"host": "localhost"})))
+        response = asyncio.run(self.deployment.api.respond(HttpRequest("GET", target, {"host": "localhost"})))
         assert response.status == 200, response.body
         found: dict[str, Any] = json.loads(response.body)
         return found

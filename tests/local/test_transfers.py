@@ -23,7 +23,7 @@ LITTLE = b"little\n"
 LARGE = random.Random(0).randbytes(8 << 20)
 
 
-class Mode(NamedTuple):
+class CallMode(NamedTuple):
     """One of the two ways to call."""
 
     package: Any
@@ -44,8 +44,8 @@ class Mode(NamedTuple):
 
 
 @pytest.fixture(params=["sync", "async"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    return Mode(taskcluster if request.param == "sync" else taskcluster.aio)
+def mode(request: pytest.FixtureRequest) -> CallMode:
+    return CallMode(taskcluster if request.param == "sync" else taskcluster.aio)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def local() -> Iterator[LocalTaskcluster]:
         yield running
 
 
-class Task:
+class TransferTask:
     """A task that runs, and what its worker does with the credentials it was given."""
 
     def __init__(self, local: LocalTaskcluster) -> None:
@@ -86,14 +86,14 @@ class Task:
 
 
 @pytest.fixture
-def task(local: LocalTaskcluster) -> Task:
-    return Task(local)
+def task(local: LocalTaskcluster) -> TransferTask:
+    return TransferTask(local)
 
 
 # Objects
 
 
-def put_object(mode: Mode, local: LocalTaskcluster, function: str, **given: Any) -> str:
+def put_object(mode: CallMode, local: LocalTaskcluster, function: str, **given: Any) -> str:
     name = f"transfers/{taskcluster.slugId()}"
     common = {"projectId": "transfers", "name": name, "contentType": "text/plain"}
     common |= {
@@ -124,7 +124,7 @@ UPLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     ],
 )
 def test_objects_come_back_as_they_were_uploaded(
-    mode: Mode, local: LocalTaskcluster, function: str, data: bytes, tmp_path: Path
+    mode: CallMode, local: LocalTaskcluster, function: str, data: bytes, tmp_path: Path
 ) -> None:
     name = put_object(mode, local, function, **UPLOADS[function](data))
     service = taskcluster.Object(local.options())
@@ -149,7 +149,7 @@ def test_objects_come_back_as_they_were_uploaded(
     assert [writer.getvalue() for writer in writers] == [data] * 2
 
 
-def test_an_upload_url_that_the_deployment_no_longer_takes_is_renewed(mode: Mode, local: LocalTaskcluster) -> None:
+def test_an_upload_url_that_the_deployment_no_longer_takes_is_renewed(mode: CallMode, local: LocalTaskcluster) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -165,7 +165,7 @@ def test_an_upload_url_that_the_deployment_no_longer_takes_is_renewed(mode: Mode
 
 
 def test_other_bytes_than_were_uploaded_are_an_error_and_leave_no_file(
-    mode: Mode, local: LocalTaskcluster, tmp_path: Path
+    mode: CallMode, local: LocalTaskcluster, tmp_path: Path
 ) -> None:
     service, name = taskcluster.Object(local.options()), f"transfers/{taskcluster.slugId()}"
     upload = {"projectId": "transfers", "uploadId": taskcluster.slugId()}
@@ -183,7 +183,7 @@ def test_other_bytes_than_were_uploaded_are_an_error_and_leave_no_file(
 
 
 @pytest.fixture
-def every_type(task: Task) -> dict[str, bytes]:
+def every_type(task: TransferTask) -> dict[str, bytes]:
     """One artifact of each storage type, with what it holds."""
     stored = {"public/s3": LARGE, "public/s3 little": LITTLE, "private/s3": LITTLE}
     for name, data in stored.items():
@@ -204,7 +204,7 @@ def every_type(task: Task) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("run", [None, 0])
 def test_artifacts_of_every_storage_type_come_the_same(
-    mode: Mode, task: Task, every_type: dict[str, bytes], run: int | None, tmp_path: Path
+    mode: CallMode, task: TransferTask, every_type: dict[str, bytes], run: int | None, tmp_path: Path
 ) -> None:
     for name, data in every_type.items():
         call = {"taskId": task.id, "name": name, "runId": run, "queueService": mode.client("Queue", task.reader)}
@@ -217,7 +217,7 @@ def test_artifacts_of_every_storage_type_come_the_same(
         assert (tmp_path / "path").read_bytes() == data, name
 
 
-def test_an_error_artifact_raises_with_its_reason(mode: Mode, task: Task) -> None:
+def test_an_error_artifact_raises_with_its_reason(mode: CallMode, task: TransferTask) -> None:
     task.create("public/error", "error", reason="file-missing-on-worker", message="no such file")
     call = {"taskId": task.id, "name": "public/error", "queueService": mode.client("Queue", task.options)}
     with pytest.raises(taskcluster.TaskclusterArtifactError, match="no such file") as caught:
@@ -225,7 +225,7 @@ def test_an_error_artifact_raises_with_its_reason(mode: Mode, task: Task) -> Non
     assert caught.value.reason == "file-missing-on-worker"
 
 
-def test_without_a_run_the_latest_counts(mode: Mode, local: LocalTaskcluster, task: Task) -> None:
+def test_without_a_run_the_latest_counts(mode: CallMode, local: LocalTaskcluster, task: TransferTask) -> None:
     queue = taskcluster.Queue(local.options())
     task.put("public/x", b"first")
     task.queue.reportException(task.id, "0", {"reason": "worker-shutdown"})
@@ -243,7 +243,9 @@ def test_without_a_run_the_latest_counts(mode: Mode, local: LocalTaskcluster, ta
 
 @pytest.mark.parametrize("data", [b"", LITTLE, LARGE], ids=["empty", "little", "large"])
 @pytest.mark.parametrize("source", ["Buf", "File"])
-def test_artifacts_are_created_uploaded_and_finished(mode: Mode, task: Task, source: str, data: bytes) -> None:
+def test_artifacts_are_created_uploaded_and_finished(
+    mode: CallMode, task: TransferTask, source: str, data: bytes
+) -> None:
     given: Any = {"data": data} if source == "Buf" else {"file": io.BytesIO(data)}
     upload = getattr(mode.upload, f"uploadArtifactFrom{source}")
     stored = upload(
@@ -258,7 +260,7 @@ def test_artifacts_are_created_uploaded_and_finished(mode: Mode, task: Task, sou
 
 
 def test_content_of_a_public_artifact_needs_no_credentials(
-    mode: Mode, local: LocalTaskcluster, task: Task, every_type: dict[str, bytes]
+    mode: CallMode, local: LocalTaskcluster, task: TransferTask, every_type: dict[str, bytes]
 ) -> None:
     anonymous = {"rootUrl": local.root_url}
     for name in ("public/gzip", "public/object", "public/reference"):
@@ -275,7 +277,7 @@ def test_content_of_a_public_artifact_needs_no_credentials(
 
 @pytest.mark.parametrize("name", ["public/s3 little", "private/s3", "private/object", "public/link"])
 def test_content_comes_by_task_and_by_index_path_with_the_scope_of_its_name(
-    mode: Mode, local: LocalTaskcluster, task: Task, every_type: dict[str, bytes], name: str
+    mode: CallMode, local: LocalTaskcluster, task: TransferTask, every_type: dict[str, bytes], name: str
 ) -> None:
     task.resolve()
     options = local.options(scopes=["queue:get-artifact:private/*", "index:find-task:transfers.*"])
@@ -288,7 +290,7 @@ def test_content_comes_by_task_and_by_index_path_with_the_scope_of_its_name(
 
 
 def test_many_artifacts_come_into_a_directory(
-    mode: Mode, task: Task, every_type: dict[str, bytes], tmp_path: Path
+    mode: CallMode, task: TransferTask, every_type: dict[str, bytes], tmp_path: Path
 ) -> None:
     queue = mode.client("Queue", task.reader)
     # Public ones alone: an error artifact that the pattern leaves out is none of our business.

@@ -18,7 +18,7 @@ import pytest
 from multidict import CIMultiDict
 
 from taskcluster.hawk import Signer, payload_hash
-from taskcluster_local.api import Request, Response
+from taskcluster_local.api import HttpRequest, HttpResponse
 from taskcluster_local.deployment import ROOT_CLIENT, Configuration, Deployment
 from taskcluster_local.services.auth.state import client_of
 from taskcluster_local.store import Store
@@ -42,7 +42,7 @@ class StandingClock:
 
 
 @dataclass
-class Answer:
+class JsonResponse:
     status: int
     headers: Mapping[str, str]
     content: bytes
@@ -81,7 +81,7 @@ class Site:
         headers: Mapping[str, str] | None = None,
         ext: Any = None,
         hashed: bool = True,
-    ) -> Request:
+    ) -> HttpRequest:
         """Return a request, signed by a client (its id, or credentials) unless `by` is None."""
         sent: CIMultiDict[str] = CIMultiDict({"Host": "tc.example.com:8080"})
         if payload is not None:
@@ -102,14 +102,14 @@ class Site:
                 method, target, "tc.example.com", "8080", digest, self.clock.now.timestamp(), "nonce"
             )
             sent["Authorization"] = header if hashed else header.replace(' hash="",', "")
-        return Request(method, target, sent, content)
+        return HttpRequest(method, target, sent, content)
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: HttpRequest) -> JsonResponse:
         response = await self.deployment.api.respond(request)
         self._check(request, response)
-        return Answer(response.status, response.headers, response.body)
+        return JsonResponse(response.status, response.headers, response.body)
 
-    def call(self, method: str, target: str, payload: Any = None, **options: Any) -> Answer:
+    def call(self, method: str, target: str, payload: Any = None, **options: Any) -> JsonResponse:
         return asyncio.run(self.send(self.request(method, target, payload, **options)))
 
     def ok(self, method: str, target: str, payload: Any = None, **options: Any) -> Any:
@@ -117,7 +117,7 @@ class Site:
         assert answer.status == 200, answer.content
         return answer.json
 
-    def _check(self, request: Request, response: Response) -> None:
+    def _check(self, request: HttpRequest, response: HttpResponse) -> None:
         found = self.deployment.api.table.find(request.method, request.target.partition("?")[0])
         if found is None or found[0].output is None or response.status != 200 or not response.body:
             return

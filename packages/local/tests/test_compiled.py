@@ -16,13 +16,13 @@ from taskcluster_local import validation
 from taskcluster_local.compiled import compiled
 from taskcluster_local.endpoints import references
 from taskcluster_local.formats import Pattern
-from taskcluster_local.validation import WORTH_COMPILING, Schemas
+from taskcluster_local.validation import WORTH_COMPILING, ApiSchemas
 
 TYPES = {key: schema for reference in references().values() for key, schema in reference["types"].items()}
 PAYLOADS = sorted(
     {method["input"] for reference in references().values() for method in reference["methods"] if "input" in method}
 )
-SCHEMAS = Schemas(TYPES)
+SCHEMAS = ApiSchemas(TYPES)
 
 TEXTS = [
     "", " ", "a", "a\n", "a\r", "é", "\U0001f600", "\u2028", "\ud800", "A" * 22, "x" * 300, "1", "true", "null", "{}",
@@ -250,7 +250,7 @@ ACCEPTS: dict[str, Any] = {}
     ids=str,
 )
 def test_odd_values_that_are_accepted_fit(schema: Any) -> None:
-    accepts, reference = compiled(schema), Schemas({"s/v1/a.json": schema}).schema("s/v1/a.json")
+    accepts, reference = compiled(schema), ApiSchemas({"s/v1/a.json": schema}).schema("s/v1/a.json")
     assert accepts is not None
     for value in [*ODD, *([value, other] for value in ODD for other in ODD), *({"a": value} for value in ODD)]:
         # What it refuses jsonschema decides, whose older versions take [1] for [true].
@@ -299,7 +299,7 @@ def test_a_schema_is_compiled_once_it_is_used_often(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(validation, "WORTH_COMPILING", WORTH_COMPILING)
     monkeypatch.setattr("taskcluster_local.compiled.compiled", watched)
-    schema = Schemas({"s/v1/a.json": {"type": "integer", "maximum": 2}}).schema("s/v1/a.json")
+    schema = ApiSchemas({"s/v1/a.json": {"type": "integer", "maximum": 2}}).schema("s/v1/a.json")
     for _ in range(WORTH_COMPILING - 1):
         assert schema.errors(1) == []
     assert made == []

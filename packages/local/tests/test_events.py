@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from taskcluster_local.events import Binding, Events, Message
 from taskcluster_local.store import Store
-from taskcluster_local.validation import Schemas
+from taskcluster_local.validation import ApiSchemas
 
 EXCHANGE = "exchange/taskcluster-x/v1/happened"
 REFERENCES = {
@@ -93,7 +93,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def events(store: Store) -> Events:
-    return Events(REFERENCES, Schemas(TYPES), store)
+    return Events(REFERENCES, ApiSchemas(TYPES), store)
 
 
 @pytest.fixture

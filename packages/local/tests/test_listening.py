@@ -11,7 +11,7 @@ import pytest
 
 import taskcluster
 from taskcluster_local import LocalTaskcluster
-from taskcluster_local.server import Server
+from taskcluster_local.server import LocalServer
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def local(running: LocalTaskcluster) -> LocalTaskcluster:
     return running
 
 
-def server_of(local: LocalTaskcluster) -> Server:
+def server_of(local: LocalTaskcluster) -> LocalServer:
     return local._server
 
 

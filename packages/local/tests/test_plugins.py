@@ -15,8 +15,8 @@ import taskcluster
 from taskcluster.client import BaseClient, createApiClient
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local import registry as registry_module
-from taskcluster_local.plugins import ApiError, Call, Context, LocalService, Page, PluginWarning, hookimpl
-from taskcluster_local.registry import Registry
+from taskcluster_local.plugins import ApiError, Call, Context, HandlerCall, LocalService, Page, PluginWarning, hookimpl
+from taskcluster_local.registry import LocalRegistry
 
 
 def a_method(name: str, route: str, verb: str = "get", **more: Any) -> dict[str, Any]:
@@ -66,24 +66,24 @@ def handlers(context: Context) -> dict[str, Any]:
 
     context.as_time_passes(break_unlucky_ones)
 
-    async def set_(call: Call) -> dict[str, Any]:
+    async def set_(call: HandlerCall) -> dict[str, Any]:
         with context.store.transaction():
             values = (call.params["name"], call.payload["size"], call.payload["colour"])
             context.store.run("INSERT OR REPLACE INTO widgets VALUES (?, ?, ?)", *values)
             context.events.publish("widgets", "made", {"size": call.payload["size"]}, name=call.params["name"])
         return call.payload
 
-    async def list_(call: Call) -> dict[str, Any]:
+    async def list_(call: HandlerCall) -> dict[str, Any]:
         found = Page.of(call.query).read(context.store, "SELECT * FROM widgets", names=("name",))
         return found.body("widgets", lambda row: row)
 
-    async def task(call: Call) -> Any:
+    async def task(call: HandlerCall) -> Any:
         return await context.invoke("queue", "status", {"taskId": call.params["name"]})
 
-    async def melt(call: Call) -> dict[str, Any]:
+    async def melt(call: HandlerCall) -> dict[str, Any]:
         raise ApiError("TooHot", "It is too hot")
 
-    async def paint(call: Call) -> dict[str, Any]:
+    async def paint(call: HandlerCall) -> dict[str, Any]:
         call.authorize(colour="blue")
         return {"by": call.identity.clientId, "at": context.root_url}
 
@@ -110,7 +110,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.setitem(sys.modules, module.__name__, module)
         points.append(EntryPoint(name, module.__name__, "taskcluster_local"))
 
-    monkeypatch.setattr(registry_module, "registry", Registry(lambda: points))
+    monkeypatch.setattr(registry_module, "registry", LocalRegistry(lambda: points))
     monkeypatch.setattr("taskcluster_local.local.registry", registry_module.registry)
     monkeypatch.delenv("TASKCLUSTER_DISABLE_PLUGINS", raising=False)
     return add
@@ -129,6 +129,10 @@ def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
     with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
         call()
     return caught.value.status_code, caught.value.code or "", str(caught.value)
+
+
+def test_call_is_the_earlier_name_of_handler_call() -> None:
+    assert Call is HandlerCall
 
 
 def test_a_service_has_its_own_code_and_what_all_services_have(install: Install) -> None:

@@ -20,7 +20,7 @@ WORKER = {"workerGroup": "g", "workerId": "i"}
 Make = Callable[..., Any]
 
 
-class Objects:
+class FakeObjects:
     """Objects that a test says are there."""
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class Objects:
 
 
 @pytest.fixture(autouse=True)
-def objects(monkeypatch: pytest.MonkeyPatch) -> Objects:
+def objects(monkeypatch: pytest.MonkeyPatch) -> FakeObjects:
     """Stands for the object service, in every site that is made later."""
-    found = Objects()
+    found = FakeObjects()
     init = module.Artifacts.__init__
 
     def with_objects(self: Any, store: Any, storage: Any, _: Any, queue: Any, messages: Any) -> None:
@@ -134,7 +134,7 @@ def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: 
 
 
 def test_an_object_with_a_length_cannot_be_finished(
-    site: Any, slug: Make, objects: Objects, create: Make, running: str, published: list[Any]
+    site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
     # The message about it has the length too, which its schema forbids.
     created = create("o", "object", contentLength=3).json
@@ -145,7 +145,7 @@ def test_an_object_with_a_length_cannot_be_finished(
 
 
 def test_an_object_artifact(
-    site: Any, slug: Make, objects: Objects, create: Make, running: str, published: list[Any]
+    site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
     answer = create("public/o", "object").json
     name = f"t/{slug(1)}/0/public/o"

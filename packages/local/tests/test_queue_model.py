@@ -40,7 +40,7 @@ class Run:
 
 
 @dataclass
-class Task:
+class ModelTask:
     group: int
     priority: str
     retries: int
@@ -61,14 +61,14 @@ class Model:
     def __init__(self) -> None:
         self.now = 0
         self.places = 0
-        self.tasks: dict[int, Task] = {}
+        self.tasks: dict[int, ModelTask] = {}
         self.sealed: set[int] = set()
 
-    def pend(self, task: Task, why: str) -> None:
+    def pend(self, task: ModelTask, why: str) -> None:
         self.places += 1
         task.runs.append(Run(why, place=self.places))
 
-    def create(self, number: int, task: Task) -> int:
+    def create(self, number: int, task: ModelTask) -> int:
         if task.group in self.sealed:
             return 409
         task.left = task.retries
@@ -296,7 +296,7 @@ class Life(RuleBasedStateMachine):
             "dependencies": [slug(each) for each in sorted(waits_for)],
             "requires": "all-resolved" if any_outcome else "all-completed",
         }
-        task = Task(group, priority, retries, self.model.now + minutes, any_outcome, waits_for)
+        task = ModelTask(group, priority, retries, self.model.now + minutes, any_outcome, waits_for)
         for _ in range(2):
             answer = self.site.call("PUT", f"{ROOT}/task/{slug(number)}", payload)
             # The second time nothing must change.

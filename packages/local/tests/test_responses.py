@@ -31,7 +31,7 @@ EXCHANGES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class Case:
     """One call and what comes of it."""
 
     method: str
@@ -46,7 +46,7 @@ class Row:
     that must be equal. A body that is not JSON is bytes. Of an error its code."""
     publishes: str = ""
     """The exchanges that messages go to, in their order, such as `auth.clientCreated`."""
-    after: tuple[Row, ...] = ()
+    after: tuple[Case, ...] = ()
     """What is called before; it must succeed."""
     by: str | Mapping[str, str] | None = ROOT_CLIENT
     headers: Mapping[str, str] | None = None
@@ -55,7 +55,7 @@ class Row:
         return f"{self.method}-{self.status}"
 
 
-def call(site: Any, row: Row) -> Any:
+def call(site: Any, row: Case) -> Any:
     method = (METHODS | OWN)[tuple(row.method.split(".", 1))]
     params, _, query = row.params.partition("?")
     route = method["route"]
@@ -88,84 +88,84 @@ CLIENT = {
     "clientId": str, "description": str, "expires": str, "created": str, "lastModified": str, "lastDateUsed": str,
     "lastRotated": str, "deleteOnExpiration": bool, "scopes": [str], "expandedScopes": [str], "disabled": bool,
 }  # fmt: skip
-NEW_CLIENT = Row("auth.createClient", "c", GIVEN_CLIENT)
+NEW_CLIENT = Case("auth.createClient", "c", GIVEN_CLIENT)
 GIVEN_ROLE = {"scopes": ["a:1", "a:1*"], "description": "d"}
 ROLE = {
     "roleId": str, "scopes": ["a:1*", "a:1"], "description": str, "created": str, "lastModified": str,
     "expandedScopes": ["a:1*", "a:1", "assume:r"],
 }  # fmt: skip
 ANY_ROLE = {**ROLE, "scopes": [str], "expandedScopes": [str]}
-NEW_ROLE = Row("auth.createRole", "r", GIVEN_ROLE)
+NEW_ROLE = Case("auth.createRole", "r", GIVEN_ROLE)
 HISTORY = {"auditHistory": [{"clientId": str, "actionType": str, "created": str, "entityId": str, "entityType": str}]}
 HAWK = {"method": "get", "resource": "/", "host": "h", "port": 80}
 TESTER = {"clientId": "tester", "accessToken": "no-secret"}
 NOT_HERE = {"status": 400, "body": "NotInLocalDeployment"}
 AUTH = [
-    Row("auth.listClients", body={"clients": [CLIENT]}, after=(NEW_CLIENT,)),
-    Row("auth.client", "c", body={**CLIENT, "scopes": ["a:1*", "a:1"]}, after=(NEW_CLIENT,)),
-    Row("auth.client", "c", status=404, body="ResourceNotFound"),
-    Row("auth.createClient", "c", GIVEN_CLIENT, body={**CLIENT, "accessToken": str}, publishes="auth.clientCreated"),
-    Row("auth.createClient", "c", {**GIVEN_CLIENT, "description": "e"}, 409, "RequestConflict", after=(NEW_CLIENT,)),
-    Row("auth.createClient", "static/c", GIVEN_CLIENT, 400, "InputError"),
-    Row("auth.createClient", "c", {**GIVEN_CLIENT, "expires": None}, 400, "InputValidationError"),
-    Row("auth.createClient", "c", GIVEN_CLIENT, 403, "InsufficientScopes", by=None),
-    Row("auth.updateClient", "c", GIVEN_CLIENT, body=CLIENT, publishes="auth.clientUpdated", after=(NEW_CLIENT,)),
-    Row("auth.updateClient", "c", GIVEN_CLIENT, 404, "ResourceNotFound"),
-    Row(
+    Case("auth.listClients", body={"clients": [CLIENT]}, after=(NEW_CLIENT,)),
+    Case("auth.client", "c", body={**CLIENT, "scopes": ["a:1*", "a:1"]}, after=(NEW_CLIENT,)),
+    Case("auth.client", "c", status=404, body="ResourceNotFound"),
+    Case("auth.createClient", "c", GIVEN_CLIENT, body={**CLIENT, "accessToken": str}, publishes="auth.clientCreated"),
+    Case("auth.createClient", "c", {**GIVEN_CLIENT, "description": "e"}, 409, "RequestConflict", after=(NEW_CLIENT,)),
+    Case("auth.createClient", "static/c", GIVEN_CLIENT, 400, "InputError"),
+    Case("auth.createClient", "c", {**GIVEN_CLIENT, "expires": None}, 400, "InputValidationError"),
+    Case("auth.createClient", "c", GIVEN_CLIENT, 403, "InsufficientScopes", by=None),
+    Case("auth.updateClient", "c", GIVEN_CLIENT, body=CLIENT, publishes="auth.clientUpdated", after=(NEW_CLIENT,)),
+    Case("auth.updateClient", "c", GIVEN_CLIENT, 404, "ResourceNotFound"),
+    Case(
         "auth.resetAccessToken", "c", body={**CLIENT, "accessToken": str}, publishes="auth.clientUpdated",
         after=(NEW_CLIENT,),
     ),
-    Row("auth.resetAccessToken", "c", status=404, body="ResourceNotFound"),
-    Row("auth.enableClient", "c", body=CLIENT, publishes="auth.clientUpdated", after=(NEW_CLIENT,)),
-    Row("auth.enableClient", "c", status=404, body="ResourceNotFound"),
-    Row(
+    Case("auth.resetAccessToken", "c", status=404, body="ResourceNotFound"),
+    Case("auth.enableClient", "c", body=CLIENT, publishes="auth.clientUpdated", after=(NEW_CLIENT,)),
+    Case("auth.enableClient", "c", status=404, body="ResourceNotFound"),
+    Case(
         "auth.disableClient", "c", body={**CLIENT, "disabled": True}, publishes="auth.clientUpdated",
         after=(NEW_CLIENT,),
     ),
-    Row("auth.disableClient", "c", status=404, body="ResourceNotFound"),
-    Row("auth.deleteClient", "c", status=204, publishes="auth.clientDeleted", after=(NEW_CLIENT,)),
-    Row("auth.deleteClient", "c", status=204, publishes="auth.clientDeleted"),
-    Row("auth.getEntityHistory", "client c", body=HISTORY, after=(NEW_CLIENT,)),
-    Row("auth.getEntityHistory", "task c", status=400, body="InputError"),
-    Row("auth.listAuditHistory", ROOT_CLIENT, body=HISTORY, after=(NEW_CLIENT,)),
-    Row("auth.listAuditHistory", "c", body={"auditHistory": []}),
-    Row("auth.listRoles", body=[ANY_ROLE]),
-    Row("auth.listRoles2", "?limit=1", body={"roles": [ANY_ROLE], "continuationToken": str}, after=(NEW_ROLE,)),
-    Row("auth.listRoles2", body={"roles": [ANY_ROLE]}),
-    Row("auth.listRoleIds", body={"roleIds": ["anonymous", "r"]}, after=(NEW_ROLE,)),
-    Row("auth.role", "r", body=ROLE, after=(NEW_ROLE,)),
-    Row("auth.role", "r", status=404, body="ResourceNotFound"),
-    Row("auth.createRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleCreated"),
-    Row("auth.createRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleCreated", after=(NEW_ROLE,)),
-    Row("auth.createRole", "r", {"scopes": [], "description": "d"}, 409, "RequestConflict", after=(NEW_ROLE,)),
-    Row("auth.createRole", "r", {"scopes": ["a*"], "description": "d"}, 400, "InputError"),
-    Row("auth.updateRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleUpdated", after=(NEW_ROLE,)),
-    Row("auth.updateRole", "r", {"scopes": ["*"], "description": "d"}, 400, "InputError", after=(NEW_ROLE,)),
-    Row("auth.updateRole", "r", GIVEN_ROLE, 404, "ResourceNotFound"),
-    Row("auth.deleteRole", "r", status=204, publishes="auth.roleDeleted", after=(NEW_ROLE,)),
-    Row("auth.deleteRole", "r", status=204, publishes="auth.roleDeleted"),
-    Row("auth.expandScopes", "", {"scopes": ["b", "a:1", "a:1*"]}, body={"scopes": ["a:1*", "a:1", "b"]}),
-    Row("auth.currentScopes", body={"scopes": ["*"]}),
-    Row("auth.currentScopes", body={"scopes": [str]}, by=None),
-    Row(
+    Case("auth.disableClient", "c", status=404, body="ResourceNotFound"),
+    Case("auth.deleteClient", "c", status=204, publishes="auth.clientDeleted", after=(NEW_CLIENT,)),
+    Case("auth.deleteClient", "c", status=204, publishes="auth.clientDeleted"),
+    Case("auth.getEntityHistory", "client c", body=HISTORY, after=(NEW_CLIENT,)),
+    Case("auth.getEntityHistory", "task c", status=400, body="InputError"),
+    Case("auth.listAuditHistory", ROOT_CLIENT, body=HISTORY, after=(NEW_CLIENT,)),
+    Case("auth.listAuditHistory", "c", body={"auditHistory": []}),
+    Case("auth.listRoles", body=[ANY_ROLE]),
+    Case("auth.listRoles2", "?limit=1", body={"roles": [ANY_ROLE], "continuationToken": str}, after=(NEW_ROLE,)),
+    Case("auth.listRoles2", body={"roles": [ANY_ROLE]}),
+    Case("auth.listRoleIds", body={"roleIds": ["anonymous", "r"]}, after=(NEW_ROLE,)),
+    Case("auth.role", "r", body=ROLE, after=(NEW_ROLE,)),
+    Case("auth.role", "r", status=404, body="ResourceNotFound"),
+    Case("auth.createRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleCreated"),
+    Case("auth.createRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleCreated", after=(NEW_ROLE,)),
+    Case("auth.createRole", "r", {"scopes": [], "description": "d"}, 409, "RequestConflict", after=(NEW_ROLE,)),
+    Case("auth.createRole", "r", {"scopes": ["a*"], "description": "d"}, 400, "InputError"),
+    Case("auth.updateRole", "r", GIVEN_ROLE, body=ROLE, publishes="auth.roleUpdated", after=(NEW_ROLE,)),
+    Case("auth.updateRole", "r", {"scopes": ["*"], "description": "d"}, 400, "InputError", after=(NEW_ROLE,)),
+    Case("auth.updateRole", "r", GIVEN_ROLE, 404, "ResourceNotFound"),
+    Case("auth.deleteRole", "r", status=204, publishes="auth.roleDeleted", after=(NEW_ROLE,)),
+    Case("auth.deleteRole", "r", status=204, publishes="auth.roleDeleted"),
+    Case("auth.expandScopes", "", {"scopes": ["b", "a:1", "a:1*"]}, body={"scopes": ["a:1*", "a:1", "b"]}),
+    Case("auth.currentScopes", body={"scopes": ["*"]}),
+    Case("auth.currentScopes", body={"scopes": [str]}, by=None),
+    Case(
         "auth.authenticateHawk", "", HAWK,
         body={"status": "no-auth", "scheme": "none", "scopes": [str], "expires": str},
     ),
-    Row("auth.authenticateHawk", "", {**HAWK, "authorization": "x"}, body={"status": "auth-failed", "message": str}),
-    Row("auth.testAuthenticate", "", {"clientScopes": ["a"]}, body={"clientId": str, "scopes": [str]}, by=TESTER),
-    Row("auth.testAuthenticate", "", {"requiredScopes": ["a"]}, 403, "InsufficientScopes", by=TESTER),
-    Row("auth.testAuthenticateGet", body={"clientId": str, "scopes": [str]}, by=TESTER),
-    Row("auth.awsS3Credentials", "read-only b p", **NOT_HERE),
-    Row("auth.awsS3Credentials", "all b p", status=400, body="InvalidRequestArguments"),
-    Row("auth.sentryDSN", "p", **NOT_HERE),
-    Row("auth.websocktunnelToken", "a c", **NOT_HERE),
-    Row("auth.gcpCredentials", "p a", **NOT_HERE),
-    Row("auth.githubRepoToken", "a o", {"repositories": ["r"], "permissions": {"contents": "read"}}, **NOT_HERE),
-    Row("auth.azureAccounts", **NOT_HERE),
-    Row("auth.azureTables", "a", **NOT_HERE),
-    Row("auth.azureTableSAS", "a t read-only", **NOT_HERE),
-    Row("auth.azureContainers", "a", **NOT_HERE),
-    Row("auth.azureContainerSAS", "a c read-only", **NOT_HERE),
+    Case("auth.authenticateHawk", "", {**HAWK, "authorization": "x"}, body={"status": "auth-failed", "message": str}),
+    Case("auth.testAuthenticate", "", {"clientScopes": ["a"]}, body={"clientId": str, "scopes": [str]}, by=TESTER),
+    Case("auth.testAuthenticate", "", {"requiredScopes": ["a"]}, 403, "InsufficientScopes", by=TESTER),
+    Case("auth.testAuthenticateGet", body={"clientId": str, "scopes": [str]}, by=TESTER),
+    Case("auth.awsS3Credentials", "read-only b p", **NOT_HERE),
+    Case("auth.awsS3Credentials", "all b p", status=400, body="InvalidRequestArguments"),
+    Case("auth.sentryDSN", "p", **NOT_HERE),
+    Case("auth.websocktunnelToken", "a c", **NOT_HERE),
+    Case("auth.gcpCredentials", "p a", **NOT_HERE),
+    Case("auth.githubRepoToken", "a o", {"repositories": ["r"], "permissions": {"contents": "read"}}, **NOT_HERE),
+    Case("auth.azureAccounts", **NOT_HERE),
+    Case("auth.azureTables", "a", **NOT_HERE),
+    Case("auth.azureTableSAS", "a t read-only", **NOT_HERE),
+    Case("auth.azureContainers", "a", **NOT_HERE),
+    Case("auth.azureContainerSAS", "a c read-only", **NOT_HERE),
 ]  # fmt: skip
 
 # hooks
@@ -180,8 +180,8 @@ HOOK = {
     "hookGroupId": "g", "hookId": "h", "metadata": METADATA, "task": dict, "schedule": [], "bindings": [],
     "triggerSchema": {"type": "object", "additionalProperties": False},
 }  # fmt: skip
-NEW_HOOK = Row("hooks.createHook", "g h", GIVEN_HOOK)
-HOOK_ROLE = Row("auth.createRole", "hook-id:g/h", {"scopes": ["queue:*"], "description": ""})
+NEW_HOOK = Case("hooks.createHook", "g h", GIVEN_HOOK)
+HOOK_ROLE = Case("auth.createRole", "hook-id:g/h", {"scopes": ["queue:*"], "description": ""})
 FIRED = {"taskId": str, "status": {"taskId": str}}
 TASK_MESSAGES = "queue.taskDefined queue.taskPending"
 FIRE = {
@@ -189,44 +189,44 @@ FIRE = {
     "result": "success", "taskState": "pending", "error": "",
 }  # fmt: skip
 LAST_FIRE = {"result": "success", "taskId": str, "time": str}
-TRIGGERED = (NEW_HOOK, HOOK_ROLE, Row("hooks.triggerHook", "g h", {}))
+TRIGGERED = (NEW_HOOK, HOOK_ROLE, Case("hooks.triggerHook", "g h", {}))
 DENIED_BINDING = {"exchange": "exchange/taskcluster-queue/v1/task-created", "routingKeyPattern": "#"}
 SCHEDULE = ["@daily", "0 5 * * *"]
 HOOKS = [
-    Row("hooks.listHookGroups", body={"groups": ["g"]}, after=(NEW_HOOK,)),
-    Row("hooks.listHooks", "g", body={"hooks": [HOOK]}, after=(NEW_HOOK,)),
-    Row("hooks.listHooks", "g", status=404, body="ResourceNotFound"),
-    Row("hooks.hook", "g h", body=HOOK, after=(NEW_HOOK,)),
-    Row("hooks.hook", "g h", status=404, body="ResourceNotFound"),
-    Row("hooks.createHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookCreated"),
-    Row("hooks.createHook", "g h", GIVEN_HOOK, 409, "RequestConflict", after=(NEW_HOOK,)),
-    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": []}, body=HOOK, after=(NEW_HOOK,)),
-    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError"),
-    Row("hooks.createHook", "g h", {**GIVEN_HOOK, "schedule": ["soon"]}, 400, "InputError"),
-    Row(
+    Case("hooks.listHookGroups", body={"groups": ["g"]}, after=(NEW_HOOK,)),
+    Case("hooks.listHooks", "g", body={"hooks": [HOOK]}, after=(NEW_HOOK,)),
+    Case("hooks.listHooks", "g", status=404, body="ResourceNotFound"),
+    Case("hooks.hook", "g h", body=HOOK, after=(NEW_HOOK,)),
+    Case("hooks.hook", "g h", status=404, body="ResourceNotFound"),
+    Case("hooks.createHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookCreated"),
+    Case("hooks.createHook", "g h", GIVEN_HOOK, 409, "RequestConflict", after=(NEW_HOOK,)),
+    Case("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": []}, body=HOOK, after=(NEW_HOOK,)),
+    Case("hooks.createHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError"),
+    Case("hooks.createHook", "g h", {**GIVEN_HOOK, "schedule": ["soon"]}, 400, "InputError"),
+    Case(
         "hooks.createHook", "g h", {**GIVEN_HOOK, "schedule": SCHEDULE}, body={**HOOK, "schedule": SCHEDULE},
         publishes="hooks.hookCreated",
     ),
-    Row("hooks.updateHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookUpdated", after=(NEW_HOOK,)),
-    Row("hooks.updateHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError", after=(NEW_HOOK,)),
-    Row("hooks.updateHook", "g h", GIVEN_HOOK, 404, "ResourceNotFound"),
-    Row("hooks.removeHook", "g h", body={}, publishes="hooks.hookDeleted", after=(NEW_HOOK,)),
-    Row("hooks.removeHook", "g h", body={}),
-    Row("hooks.triggerHook", "g h", {}, body=FIRED, publishes=TASK_MESSAGES, after=(NEW_HOOK, HOOK_ROLE)),
-    Row("hooks.triggerHook", "g h", {"x": 1}, 400, "InputError", after=(NEW_HOOK, HOOK_ROLE)),
-    Row("hooks.triggerHook", "g h", {}, 403, "InsufficientScopes", after=(NEW_HOOK,)),
-    Row("hooks.triggerHook", "g h", {}, 404, "ResourceNotFound"),
-    Row("hooks.triggerHookWithToken", "g h x", {}, 401, "AuthenticationFailed", after=(NEW_HOOK,), by=None),
-    Row("hooks.triggerHookWithToken", "g h x", {}, 404, "ResourceNotFound", by=None),
-    Row("hooks.getTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
-    Row("hooks.getTriggerToken", "g h", status=404, body="ResourceNotFound"),
-    Row("hooks.resetTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
-    Row("hooks.resetTriggerToken", "g h", status=404, body="ResourceNotFound"),
-    Row("hooks.listLastFires", "g h", body={"lastFires": [FIRE]}, after=TRIGGERED),
-    Row("hooks.listLastFires", "g h", status=404, body="ResourceNotFound", after=(NEW_HOOK,)),
-    Row("hooks.getHookStatus", "g h", body={"lastFire": {"result": "no-fire"}}, after=(NEW_HOOK,)),
-    Row("hooks.getHookStatus", "g h", body={"lastFire": LAST_FIRE}, after=TRIGGERED),
-    Row("hooks.getHookStatus", "g h", status=404, body="ResourceNotFound"),
+    Case("hooks.updateHook", "g h", GIVEN_HOOK, body=HOOK, publishes="hooks.hookUpdated", after=(NEW_HOOK,)),
+    Case("hooks.updateHook", "g h", {**GIVEN_HOOK, "bindings": [DENIED_BINDING]}, 400, "InputError", after=(NEW_HOOK,)),
+    Case("hooks.updateHook", "g h", GIVEN_HOOK, 404, "ResourceNotFound"),
+    Case("hooks.removeHook", "g h", body={}, publishes="hooks.hookDeleted", after=(NEW_HOOK,)),
+    Case("hooks.removeHook", "g h", body={}),
+    Case("hooks.triggerHook", "g h", {}, body=FIRED, publishes=TASK_MESSAGES, after=(NEW_HOOK, HOOK_ROLE)),
+    Case("hooks.triggerHook", "g h", {"x": 1}, 400, "InputError", after=(NEW_HOOK, HOOK_ROLE)),
+    Case("hooks.triggerHook", "g h", {}, 403, "InsufficientScopes", after=(NEW_HOOK,)),
+    Case("hooks.triggerHook", "g h", {}, 404, "ResourceNotFound"),
+    Case("hooks.triggerHookWithToken", "g h x", {}, 401, "AuthenticationFailed", after=(NEW_HOOK,), by=None),
+    Case("hooks.triggerHookWithToken", "g h x", {}, 404, "ResourceNotFound", by=None),
+    Case("hooks.getTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
+    Case("hooks.getTriggerToken", "g h", status=404, body="ResourceNotFound"),
+    Case("hooks.resetTriggerToken", "g h", body={"token": str}, after=(NEW_HOOK,)),
+    Case("hooks.resetTriggerToken", "g h", status=404, body="ResourceNotFound"),
+    Case("hooks.listLastFires", "g h", body={"lastFires": [FIRE]}, after=TRIGGERED),
+    Case("hooks.listLastFires", "g h", status=404, body="ResourceNotFound", after=(NEW_HOOK,)),
+    Case("hooks.getHookStatus", "g h", body={"lastFire": {"result": "no-fire"}}, after=(NEW_HOOK,)),
+    Case("hooks.getHookStatus", "g h", body={"lastFire": LAST_FIRE}, after=TRIGGERED),
+    Case("hooks.getHookStatus", "g h", status=404, body="ResourceNotFound"),
 ]  # fmt: skip
 
 # worker-manager
@@ -238,7 +238,7 @@ GIVEN_POOL = {
 STATES = ("requested", "running", "stopping", "stopped")
 COUNTS = {"currentCapacity": int, **{f"{state}{what}": int for state in STATES for what in ("Count", "Capacity")}}
 POOL = {**GIVEN_POOL, **COUNTS, "workerPoolId": "p/w", "created": str, "lastModified": str, "config": dict}
-NEW_POOL = Row("worker-manager.createWorkerPool", "p/w", GIVEN_POOL)
+NEW_POOL = Case("worker-manager.createWorkerPool", "p/w", GIVEN_POOL)
 NOT_A_CONFIG = {**GIVEN_POOL, "config": {"minCapacity": 1}}
 LAUNCH_CONFIG = {
     "launchConfigId": str, "workerPoolId": "p/w", "isArchived": False, "created": str, "lastModified": str,
@@ -252,10 +252,10 @@ WORKER = {
     **IN_POOL, "providerId": "static", "created": str, "expires": TOMORROW, "state": "running", "capacity": 2,
     "lastModified": str, "lastChecked": str,
 }  # fmt: skip
-WITH_WORKER = (NEW_POOL, Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER))
-REMOVED = (*WITH_WORKER, Row("worker-manager.removeWorker", "p/w g i"))
+WITH_WORKER = (NEW_POOL, Case("worker-manager.createWorker", "p/w g i", GIVEN_WORKER))
+REMOVED = (*WITH_WORKER, Case("worker-manager.removeWorker", "p/w g i"))
 PROOF = {**IN_POOL, "providerId": "static", "workerIdentityProof": {"staticSecret": SECRET}}
-REGISTERED = (*WITH_WORKER, Row("worker-manager.registerWorker", "", PROOF, by=None))
+REGISTERED = (*WITH_WORKER, Case("worker-manager.registerWorker", "", PROOF, by=None))
 REGISTRATION = {
     "expires": str, "credentials": {"clientId": str, "accessToken": str, "certificate": str}, "secret": str,
     "workerConfig": {},
@@ -266,13 +266,13 @@ ERROR = {
     "workerPoolId": "p/w", "errorId": str, "reported": str, "kind": "k", "title": "t", "description": "d",
     "extra": {"workerGroup": "g", "workerId": "i"},
 }  # fmt: skip
-WITH_ERROR = (NEW_POOL, Row("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR))
+WITH_ERROR = (NEW_POOL, Case("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR))
 LAST_DAYS = {f"2030-02-{day}T00:00:00.000Z": 0 for day in range(23, 29)}
 TOTALS = {
     "total": 1, "daily": {**LAST_DAYS, "2030-03-01T00:00:00.000Z": 1}, "hourly": dict, "title": {"t": 1},
     "code": {"other": 1}, "workerPool": {"p/w": 1}, "launchConfig": {"unknown": 1},
 }  # fmt: skip
-SEEN = (*WITH_WORKER, Row("queue.claimWork", "p/w", {"workerGroup": "g", "workerId": "i"}))
+SEEN = (*WITH_WORKER, Case("queue.claimWork", "p/w", {"workerGroup": "g", "workerId": "i"}))
 LISTED = {
     "workerGroup": "g", "workerId": "i", "firstClaim": str, "lastDateActive": str, "quarantineUntil": str,
     "workerPoolId": "p/w", "providerId": "static", "state": "running", "capacity": 2,
@@ -281,88 +281,88 @@ JOINED = {
     **LISTED, "provisionerId": "p", "workerType": "w", "recentTasks": [], "expires": str, "quarantineDetails": [],
 }  # fmt: skip
 WORKER_MANAGER = [
-    Row("worker-manager.listProviders", body={"providers": [{"providerId": str, "providerType": str}]}),
-    Row(
+    Case("worker-manager.listProviders", body={"providers": [{"providerId": str, "providerType": str}]}),
+    Case(
         "worker-manager.createWorkerPool", "p/w", GIVEN_POOL, body=POOL,
         publishes="worker-manager.launchConfigCreated worker-manager.workerPoolCreated",
     ),
-    Row("worker-manager.createWorkerPool", "p/w", GIVEN_POOL, body=POOL, after=(NEW_POOL,)),
-    Row("worker-manager.createWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError"),
-    Row("worker-manager.createWorkerPool", "p/w", {**GIVEN_POOL, "providerId": "x"}, 400, "InputError"),
-    Row(
+    Case("worker-manager.createWorkerPool", "p/w", GIVEN_POOL, body=POOL, after=(NEW_POOL,)),
+    Case("worker-manager.createWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError"),
+    Case("worker-manager.createWorkerPool", "p/w", {**GIVEN_POOL, "providerId": "x"}, 400, "InputError"),
+    Case(
         "worker-manager.createWorkerPool", "p/w", {**GIVEN_POOL, "description": "e"}, 409, "RequestConflict",
         after=(NEW_POOL,),
     ),
-    Row(
+    Case(
         "worker-manager.updateWorkerPool", "p/w", GIVEN_POOL, body=POOL, after=(NEW_POOL,),
         publishes="worker-manager.workerPoolUpdated",
     ),
-    Row("worker-manager.updateWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError", after=(NEW_POOL,)),
-    Row("worker-manager.updateWorkerPool", "p/w", GIVEN_POOL, 404, "ResourceNotFound"),
-    Row(
+    Case("worker-manager.updateWorkerPool", "p/w", NOT_A_CONFIG, 400, "InputValidationError", after=(NEW_POOL,)),
+    Case("worker-manager.updateWorkerPool", "p/w", GIVEN_POOL, 404, "ResourceNotFound"),
+    Case(
         "worker-manager.deleteWorkerPool", "p/w", body={**POOL, "providerId": "null-provider"}, after=(NEW_POOL,),
         publishes="worker-manager.workerPoolUpdated",
     ),
-    Row("worker-manager.deleteWorkerPool", "p/w", status=404, body="ResourceNotFound"),
-    Row("worker-manager.workerPool", "p/w", body=POOL, after=(NEW_POOL,)),
-    Row("worker-manager.workerPool", "p/w", status=404, body="ResourceNotFound"),
-    Row("worker-manager.listWorkerPools", body={"workerPools": [POOL]}, after=(NEW_POOL,)),
-    Row(
+    Case("worker-manager.deleteWorkerPool", "p/w", status=404, body="ResourceNotFound"),
+    Case("worker-manager.workerPool", "p/w", body=POOL, after=(NEW_POOL,)),
+    Case("worker-manager.workerPool", "p/w", status=404, body="ResourceNotFound"),
+    Case("worker-manager.listWorkerPools", body={"workerPools": [POOL]}, after=(NEW_POOL,)),
+    Case(
         "worker-manager.listWorkerPoolsStats", body={"workerPoolsStats": [{**COUNTS, "workerPoolId": "p/w"}]},
         after=(NEW_POOL,),
     ),
-    Row(
+    Case(
         "worker-manager.workerPoolStats", "p/w", after=(NEW_POOL,),
         body={"launchConfigStats": [{**COUNTS, "workerPoolId": "p/w", "launchConfigId": str}]},
     ),
-    Row("worker-manager.workerPoolStats", "p/w", status=404, body="ResourceNotFound"),
-    Row(
+    Case("worker-manager.workerPoolStats", "p/w", status=404, body="ResourceNotFound"),
+    Case(
         "worker-manager.listWorkerPoolLaunchConfigs", "p/w", body={"workerPoolLaunchConfigs": [LAUNCH_CONFIG]},
         after=(NEW_POOL,),
     ),
-    Row("worker-manager.listWorkerPoolLaunchConfigs", "p/w", status=404, body="ResourceNotFound"),
-    Row(
+    Case("worker-manager.listWorkerPoolLaunchConfigs", "p/w", status=404, body="ResourceNotFound"),
+    Case(
         "worker-manager.reportWorkerError", "p/w", GIVEN_ERROR, body=ERROR, after=(NEW_POOL,),
         publishes="worker-manager.workerPoolError",
     ),
-    Row("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR, 404, "ResourceNotFound"),
-    Row("worker-manager.listWorkerPoolErrors", "p/w", body={"workerPoolErrors": [ERROR]}, after=WITH_ERROR),
-    Row(
+    Case("worker-manager.reportWorkerError", "p/w", GIVEN_ERROR, 404, "ResourceNotFound"),
+    Case("worker-manager.listWorkerPoolErrors", "p/w", body={"workerPoolErrors": [ERROR]}, after=WITH_ERROR),
+    Case(
         "worker-manager.workerPoolErrorStats", "?workerPoolId=p/w", body={"workerPoolId": "p/w", "totals": TOTALS},
         after=WITH_ERROR,
     ),
-    Row("worker-manager.workerPoolErrorStats", body={"workerPoolId": "", "totals": TOTALS}, after=WITH_ERROR),
-    Row("worker-manager.workerPoolErrorStats", status=403, body="InsufficientScopes", by=None),
-    Row("worker-manager.listWorkersForWorkerPool", "p/w", body={"workers": [WORKER]}, after=WITH_WORKER),
-    Row("worker-manager.listWorkersForWorkerPool", "p/w", status=404, body="ResourceNotFound"),
-    Row("worker-manager.listWorkersForWorkerGroup", "p/w g", body={"workers": [WORKER]}, after=WITH_WORKER),
-    Row("worker-manager.worker", "p/w g i", body=WORKER, after=WITH_WORKER),
-    Row("worker-manager.worker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
-    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=(NEW_POOL,)),
-    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
-    Row("worker-manager.createWorker", "p/w g i", OTHER_WORKER, 409, "RequestConflict", after=WITH_WORKER),
-    Row("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound"),
-    Row("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
-    Row("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound", after=(NEW_POOL,)),
-    Row("worker-manager.removeWorker", "p/w g i", body={}, after=WITH_WORKER),
-    Row("worker-manager.removeWorker", "p/w g i", body={}, after=REMOVED),
-    Row("worker-manager.removeWorker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
-    Row("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=WITH_WORKER),
-    Row("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=REMOVED),
-    Row("worker-manager.shouldWorkerTerminate", "p/w g i", status=404, body="ResourceNotFound"),
-    Row("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=WITH_WORKER, by=None),
-    Row("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=REGISTERED, by=None),
-    Row("worker-manager.registerWorker", "", {**PROOF, "workerId": "j"}, 404, "ResourceNotFound", after=WITH_WORKER),
-    Row(
+    Case("worker-manager.workerPoolErrorStats", body={"workerPoolId": "", "totals": TOTALS}, after=WITH_ERROR),
+    Case("worker-manager.workerPoolErrorStats", status=403, body="InsufficientScopes", by=None),
+    Case("worker-manager.listWorkersForWorkerPool", "p/w", body={"workers": [WORKER]}, after=WITH_WORKER),
+    Case("worker-manager.listWorkersForWorkerPool", "p/w", status=404, body="ResourceNotFound"),
+    Case("worker-manager.listWorkersForWorkerGroup", "p/w g", body={"workers": [WORKER]}, after=WITH_WORKER),
+    Case("worker-manager.worker", "p/w g i", body=WORKER, after=WITH_WORKER),
+    Case("worker-manager.worker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
+    Case("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=(NEW_POOL,)),
+    Case("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
+    Case("worker-manager.createWorker", "p/w g i", OTHER_WORKER, 409, "RequestConflict", after=WITH_WORKER),
+    Case("worker-manager.createWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound"),
+    Case("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, body=WORKER, after=WITH_WORKER),
+    Case("worker-manager.updateWorker", "p/w g i", GIVEN_WORKER, 404, "ResourceNotFound", after=(NEW_POOL,)),
+    Case("worker-manager.removeWorker", "p/w g i", body={}, after=WITH_WORKER),
+    Case("worker-manager.removeWorker", "p/w g i", body={}, after=REMOVED),
+    Case("worker-manager.removeWorker", "p/w g i", status=404, body="ResourceNotFound", after=(NEW_POOL,)),
+    Case("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=WITH_WORKER),
+    Case("worker-manager.shouldWorkerTerminate", "p/w g i", body=STAY, after=REMOVED),
+    Case("worker-manager.shouldWorkerTerminate", "p/w g i", status=404, body="ResourceNotFound"),
+    Case("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=WITH_WORKER, by=None),
+    Case("worker-manager.registerWorker", "", PROOF, body=REGISTRATION, after=REGISTERED, by=None),
+    Case("worker-manager.registerWorker", "", {**PROOF, "workerId": "j"}, 404, "ResourceNotFound", after=WITH_WORKER),
+    Case(
         "worker-manager.registerWorker", "", {**PROOF, "providerId": "null-provider"}, 400, "InputError",
         after=WITH_WORKER,
     ),
-    Row("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError", after=WITH_WORKER),
-    Row("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError"),
-    Row("worker-manager.listWorkers", "p w", body={"workers": [LISTED]}, after=SEEN),
-    Row("worker-manager.listWorkers", "p w", body={"workers": []}, after=WITH_WORKER),
-    Row("worker-manager.getWorker", "p w g i", body=JOINED, after=SEEN),
-    Row("worker-manager.getWorker", "p w g i", status=404, body="ResourceNotFound", after=WITH_WORKER),
+    Case("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError", after=WITH_WORKER),
+    Case("worker-manager.reregisterWorker", "", {**IN_POOL, "secret": SECRET}, 400, "InputError"),
+    Case("worker-manager.listWorkers", "p w", body={"workers": [LISTED]}, after=SEEN),
+    Case("worker-manager.listWorkers", "p w", body={"workers": []}, after=WITH_WORKER),
+    Case("worker-manager.getWorker", "p w g i", body=JOINED, after=SEEN),
+    Case("worker-manager.getWorker", "p w g i", status=404, body="ResourceNotFound", after=WITH_WORKER),
 ]  # fmt: skip
 
 # queue
@@ -398,13 +398,13 @@ RETRIED = status(
     "pending", ended("exception", "worker-shutdown"), {**PENDING, "runId": 1, "reasonCreated": "retry"}, retriesLeft=4
 )
 GROUP = {"taskGroupId": G, "schedulerId": "-", "expires": str}
-NEW_TASK = (Row("queue.createTask", T, GIVEN_TASK),)
-WAITING = (Row("queue.createTask", T, {**GIVEN_TASK, "dependencies": [T]}),)
+NEW_TASK = (Case("queue.createTask", T, GIVEN_TASK),)
+WAITING = (Case("queue.createTask", T, {**GIVEN_TASK, "dependencies": [T]}),)
 WORKED = {"workerGroup": "g", "workerId": "i"}
-RUNNING = (*NEW_TASK, Row("queue.claimTask", f"{T} 0", WORKED))
-AT_WORK = (*NEW_TASK, Row("queue.claimWork", "p/w", WORKED))
-DONE = (*RUNNING, Row("queue.reportCompleted", f"{T} 0"))
-SEALED = (*NEW_TASK, Row("queue.sealTaskGroup", G))
+RUNNING = (*NEW_TASK, Case("queue.claimTask", f"{T} 0", WORKED))
+AT_WORK = (*NEW_TASK, Case("queue.claimWork", "p/w", WORKED))
+DONE = (*RUNNING, Case("queue.reportCompleted", f"{T} 0"))
+SEALED = (*NEW_TASK, Case("queue.sealTaskGroup", G))
 CREDENTIALS = {"clientId": str, "accessToken": str, "certificate": str}
 RECLAIM = {"status": status("running", CLAIMED), "runId": 0, **WORKED, "takenUntil": str, "credentials": CREDENTIALS}
 CLAIM = {**RECLAIM, "task": TASK}
@@ -413,9 +413,9 @@ LINK = {"storageType": "link", **EXPIRES, "artifact": "ref", "contentType": "x/y
 REFERENCE = {"storageType": "reference", **EXPIRES, "contentType": "x/y", "url": "https://example.com/x"}
 WITH_ARTIFACTS = (
     *RUNNING,
-    Row("queue.createArtifact", f"{T} 0 ref", REFERENCE),
-    Row("queue.createArtifact", f"{T} 0 link", LINK),
-    Row(
+    Case("queue.createArtifact", f"{T} 0 ref", REFERENCE),
+    Case("queue.createArtifact", f"{T} 0 link", LINK),
+    Case(
         "queue.createArtifact", f"{T} 0 bad",
         {"storageType": "error", **EXPIRES, "reason": "file-missing-on-worker", "message": "m"},
     ),
@@ -435,50 +435,50 @@ RECORD = {
 }  # fmt: skip
 LISTED_WORKER = {**WORKED, "firstClaim": str, "lastDateActive": str, "latestTask": {"taskId": T, "runId": 0}}
 QUEUE = [
-    Row("queue.task", T, body=TASK, after=NEW_TASK),
-    Row("queue.task", T, **MISSING),
-    Row("queue.task", "x", status=400, body="InvalidRequestArguments"),
-    Row("queue.tasks", "", {"taskIds": [U, T]}, body={"tasks": [{"taskId": T, "task": TASK}]}, after=NEW_TASK),
-    Row(
+    Case("queue.task", T, body=TASK, after=NEW_TASK),
+    Case("queue.task", T, **MISSING),
+    Case("queue.task", "x", status=400, body="InvalidRequestArguments"),
+    Case("queue.tasks", "", {"taskIds": [U, T]}, body={"tasks": [{"taskId": T, "task": TASK}]}, after=NEW_TASK),
+    Case(
         "queue.statuses", "", {"taskIds": [T, U]}, after=NEW_TASK,
         body={"statuses": [{"taskId": T, "status": status("pending", PENDING)}]},
     ),
-    Row("queue.status", T, body={"status": status("pending", PENDING)}, after=NEW_TASK),
-    Row("queue.status", T, **MISSING),
-    Row(
+    Case("queue.status", T, body={"status": status("pending", PENDING)}, after=NEW_TASK),
+    Case("queue.status", T, **MISSING),
+    Case(
         "queue.listTaskGroup", G, after=NEW_TASK,
         body={**GROUP, "tasks": [{"status": status("pending", PENDING), "task": TASK}]},
     ),
-    Row("queue.listTaskGroup", G, **MISSING),
-    Row(
+    Case("queue.listTaskGroup", G, **MISSING),
+    Case(
         "queue.cancelTaskGroup", G, after=SEALED,
         body={"taskGroupId": G, "taskGroupSize": 1, "taskIds": [T], "cancelledCount": 1},
         publishes="queue.taskException queue.taskGroupResolved",
     ),
-    Row("queue.cancelTaskGroup", G, status=409, body="RequestConflict", after=NEW_TASK),
-    Row("queue.cancelTaskGroup", G, **MISSING),
-    Row("queue.getTaskGroup", G, body=GROUP, after=NEW_TASK),
-    Row("queue.getTaskGroup", G, body={**GROUP, "sealed": NOW}, after=SEALED),
-    Row("queue.getTaskGroup", G, **MISSING),
-    Row("queue.sealTaskGroup", G, body={**GROUP, "sealed": NOW}, publishes="queue.taskGroupSealed", after=NEW_TASK),
-    Row("queue.sealTaskGroup", G, body={**GROUP, "sealed": NOW}, after=SEALED),
-    Row("queue.sealTaskGroup", G, **MISSING),
-    Row("queue.listDependentTasks", T, body={"taskId": T, "tasks": []}, after=NEW_TASK),
-    Row("queue.listDependentTasks", T, **MISSING),
-    Row("queue.createTask", T, GIVEN_TASK, body={"status": status("pending", PENDING)}, publishes=TASK_MESSAGES),
-    Row(
+    Case("queue.cancelTaskGroup", G, status=409, body="RequestConflict", after=NEW_TASK),
+    Case("queue.cancelTaskGroup", G, **MISSING),
+    Case("queue.getTaskGroup", G, body=GROUP, after=NEW_TASK),
+    Case("queue.getTaskGroup", G, body={**GROUP, "sealed": NOW}, after=SEALED),
+    Case("queue.getTaskGroup", G, **MISSING),
+    Case("queue.sealTaskGroup", G, body={**GROUP, "sealed": NOW}, publishes="queue.taskGroupSealed", after=NEW_TASK),
+    Case("queue.sealTaskGroup", G, body={**GROUP, "sealed": NOW}, after=SEALED),
+    Case("queue.sealTaskGroup", G, **MISSING),
+    Case("queue.listDependentTasks", T, body={"taskId": T, "tasks": []}, after=NEW_TASK),
+    Case("queue.listDependentTasks", T, **MISSING),
+    Case("queue.createTask", T, GIVEN_TASK, body={"status": status("pending", PENDING)}, publishes=TASK_MESSAGES),
+    Case(
         "queue.createTask", T, GIVEN_TASK, body={"status": status("pending", PENDING)}, publishes=TASK_MESSAGES,
         after=NEW_TASK,
     ),
-    Row("queue.createTask", T, {**GIVEN_TASK, "retries": 1}, 409, "RequestConflict", after=NEW_TASK),
-    Row("queue.createTask", T, {**GIVEN_TASK, "dependencies": [U]}, 400, "InputError"),
-    Row("queue.createTask", T, {**GIVEN_TASK, "priority": "normal"}, 400, "InputValidationError"),
-    Row(
+    Case("queue.createTask", T, {**GIVEN_TASK, "retries": 1}, 409, "RequestConflict", after=NEW_TASK),
+    Case("queue.createTask", T, {**GIVEN_TASK, "dependencies": [U]}, 400, "InputError"),
+    Case("queue.createTask", T, {**GIVEN_TASK, "priority": "normal"}, 400, "InputValidationError"),
+    Case(
         "queue.scheduleTask", T, body={"status": status("pending", PENDING)}, publishes="queue.taskPending",
         after=WAITING,
     ),
-    Row("queue.scheduleTask", T, **MISSING),
-    Row(
+    Case("queue.scheduleTask", T, **MISSING),
+    Case(
         "queue.rerunTask", T, after=DONE, publishes="queue.taskPending",
         body={
             "status": status(
@@ -486,154 +486,154 @@ QUEUE = [
             )
         },
     ),
-    Row("queue.rerunTask", T, **MISSING),
-    Row(
+    Case("queue.rerunTask", T, **MISSING),
+    Case(
         "queue.cancelTask", T, body={"status": CANCELED}, after=NEW_TASK,
         publishes="queue.taskException queue.taskGroupResolved",
     ),
-    Row("queue.cancelTask", T, body={"status": COMPLETED}, after=DONE),
-    Row("queue.cancelTask", T, **MISSING),
-    Row("queue.cancelTask", T, status=403, body="InsufficientScopes", after=NEW_TASK, by=None),
-    Row(
+    Case("queue.cancelTask", T, body={"status": COMPLETED}, after=DONE),
+    Case("queue.cancelTask", T, **MISSING),
+    Case("queue.cancelTask", T, status=403, body="InsufficientScopes", after=NEW_TASK, by=None),
+    Case(
         "queue.changeTaskPriority", T, {"newPriority": "high"}, after=DONE, publishes="queue.taskPriorityChanged",
         body={"status": {**COMPLETED, "priority": "high"}},
     ),
-    Row("queue.changeTaskPriority", T, {"newPriority": "high"}, 404, "ResourceNotFound"),
-    Row(
+    Case("queue.changeTaskPriority", T, {"newPriority": "high"}, 404, "ResourceNotFound"),
+    Case(
         "queue.changeTaskGroupPriority", G, {"newPriority": "high"}, after=DONE,
         body={"taskGroupId": G, "schedulerId": "-", "newPriority": "high", "tasksAffected": 1, "taskIds": [T]},
         publishes="queue.taskPriorityChanged queue.taskGroupPriorityChanged",
     ),
-    Row("queue.changeTaskGroupPriority", G, {"newPriority": "high"}, 404, "ResourceNotFound"),
-    Row("queue.claimWork", "p/w", WORKED, body={"tasks": [CLAIM]}, publishes="queue.taskRunning", after=NEW_TASK),
-    Row("queue.claimWork", "p/w", WORKED, body={"tasks": []}),
-    Row("queue.claimTask", f"{T} 0", WORKED, body=CLAIM, publishes="queue.taskRunning", after=NEW_TASK),
-    Row("queue.claimTask", f"{T} 0", WORKED, body=CLAIM, after=RUNNING),
-    Row("queue.claimTask", f"{T} 0", WORKED, 409, "RequestConflict", after=AT_WORK),
-    Row("queue.claimTask", f"{T} 0", WORKED, 404, "ResourceNotFound"),
-    Row("queue.reclaimTask", f"{T} 0", body=RECLAIM, after=AT_WORK),
-    Row("queue.reclaimTask", f"{T} 0", status=409, body="RequestConflict", after=NEW_TASK),
-    Row("queue.reclaimTask", f"{T} 0", **MISSING),
-    Row("queue.reclaimTask", f"{T} 0", status=403, body="InsufficientScopes", by=None),
-    Row(
+    Case("queue.changeTaskGroupPriority", G, {"newPriority": "high"}, 404, "ResourceNotFound"),
+    Case("queue.claimWork", "p/w", WORKED, body={"tasks": [CLAIM]}, publishes="queue.taskRunning", after=NEW_TASK),
+    Case("queue.claimWork", "p/w", WORKED, body={"tasks": []}),
+    Case("queue.claimTask", f"{T} 0", WORKED, body=CLAIM, publishes="queue.taskRunning", after=NEW_TASK),
+    Case("queue.claimTask", f"{T} 0", WORKED, body=CLAIM, after=RUNNING),
+    Case("queue.claimTask", f"{T} 0", WORKED, 409, "RequestConflict", after=AT_WORK),
+    Case("queue.claimTask", f"{T} 0", WORKED, 404, "ResourceNotFound"),
+    Case("queue.reclaimTask", f"{T} 0", body=RECLAIM, after=AT_WORK),
+    Case("queue.reclaimTask", f"{T} 0", status=409, body="RequestConflict", after=NEW_TASK),
+    Case("queue.reclaimTask", f"{T} 0", **MISSING),
+    Case("queue.reclaimTask", f"{T} 0", status=403, body="InsufficientScopes", by=None),
+    Case(
         "queue.reportCompleted", f"{T} 0", body={"status": COMPLETED}, after=AT_WORK,
         publishes="queue.taskCompleted queue.taskGroupResolved",
     ),
-    Row("queue.reportCompleted", f"{T} 0", body={"status": COMPLETED}, after=DONE),
-    Row("queue.reportCompleted", f"{T} 0", status=409, body="RequestConflict", after=NEW_TASK),
-    Row(
+    Case("queue.reportCompleted", f"{T} 0", body={"status": COMPLETED}, after=DONE),
+    Case("queue.reportCompleted", f"{T} 0", status=409, body="RequestConflict", after=NEW_TASK),
+    Case(
         "queue.reportFailed", f"{T} 0", body={"status": FAILED}, after=AT_WORK,
         publishes="queue.taskFailed queue.taskGroupResolved",
     ),
-    Row("queue.reportFailed", f"{T} 0", status=409, body="RequestConflict", after=DONE),
-    Row(
+    Case("queue.reportFailed", f"{T} 0", status=409, body="RequestConflict", after=DONE),
+    Case(
         "queue.reportException", f"{T} 0", {"reason": "worker-shutdown"}, body={"status": RETRIED}, after=AT_WORK,
         publishes="queue.taskException queue.taskPending",
     ),
-    Row(
+    Case(
         "queue.reportException", f"{T} 0", {"reason": "internal-error"}, after=AT_WORK,
         body={"status": status("exception", ended("exception", "internal-error"))},
         publishes="queue.taskException queue.taskGroupResolved",
     ),
-    Row("queue.reportException", f"{T} 0", {"reason": "internal-error"}, 404, "ResourceNotFound"),
-    Row(
+    Case("queue.reportException", f"{T} 0", {"reason": "internal-error"}, 404, "ResourceNotFound"),
+    Case(
         "queue.createArtifact", f"{T} 0 a", {"storageType": "s3", **EXPIRES, "contentType": "x/y"}, after=RUNNING,
         body={"storageType": "s3", "contentType": "x/y", "expires": str, "putUrl": str},
     ),
-    Row(
+    Case(
         "queue.createArtifact", f"{T} 0 a", {"storageType": "object", **EXPIRES, "contentType": "x/y"}, after=RUNNING,
         body={
             "storageType": "object", "name": f"t/{T}/0/a", "projectId": "none", "uploadId": str, "expires": str,
             "credentials": CREDENTIALS,
         },
     ),
-    Row(
+    Case(
         "queue.createArtifact", f"{T} 0 a", REFERENCE, body={"storageType": "reference"}, after=RUNNING,
         publishes="queue.artifactCreated",
     ),
-    Row("queue.createArtifact", f"{T} 0 a", REFERENCE, 400, "InputError"),
-    Row("queue.createArtifact", f"{T} 0 a", REFERENCE, 409, "RequestConflict", after=DONE),
-    Row("queue.finishArtifact", f"{T} 0 a", {"uploadId": U}, 404, "ResourceNotFound", after=RUNNING),
-    Row("queue.finishArtifact", f"{T} 0 ref", {"uploadId": U}, 400, "InputError", after=WITH_ARTIFACTS),
-    Row("queue.getArtifact", f"{T} 0 ref", status=303, body=REDIRECT, after=WITH_ARTIFACTS),
-    Row("queue.getArtifact", f"{T} 0 bad", status=424, body=REASON, after=WITH_ARTIFACTS),
-    Row("queue.getArtifact", f"{T} 0 ref", **MISSING),
-    Row("queue.getLatestArtifact", f"{T} link", status=303, body=REDIRECT, after=WITH_ARTIFACTS),
-    Row("queue.getLatestArtifact", f"{T} ref", **MISSING),
-    Row("queue.listArtifacts", f"{T} 0", body={"artifacts": [ARTIFACT]}, after=WITH_ARTIFACTS),
-    Row("queue.listArtifacts", f"{T} 0", **MISSING),
-    Row("queue.listLatestArtifacts", T, body={"artifacts": [ARTIFACT]}, after=WITH_ARTIFACTS),
-    Row("queue.listLatestArtifacts", T, **MISSING),
-    Row("queue.artifactInfo", f"{T} 0 link", body={**ARTIFACT, "storageType": "link"}, after=WITH_ARTIFACTS),
-    Row("queue.artifactInfo", f"{T} 0 link", **MISSING),
-    Row("queue.latestArtifactInfo", f"{T} bad", body={**ARTIFACT, "storageType": "error"}, after=WITH_ARTIFACTS),
-    Row("queue.latestArtifactInfo", f"{T} bad", **MISSING),
-    Row("queue.artifact", f"{T} 0 bad", body={"storageType": "error", **REASON}, after=WITH_ARTIFACTS),
-    Row("queue.artifact", f"{T} 0 bad", **MISSING),
-    Row("queue.latestArtifact", f"{T} ref", body=REDIRECT, after=WITH_ARTIFACTS),
-    Row("queue.latestArtifact", f"{T} ref", **MISSING),
-    Row("queue.listProvisioners", body={"provisioners": [PROVISIONER]}, after=AT_WORK),
-    Row("queue.getProvisioner", "p", body=PROVISIONER, after=AT_WORK),
-    Row("queue.getProvisioner", "p", **MISSING),
-    Row("queue.pendingTasks", "p/w", body={**NAMED, "pendingTasks": 1}, after=NEW_TASK),
-    Row("queue.pendingTasks", "p/w", body={**NAMED, "pendingTasks": 0}),
-    Row("queue.taskQueueCountsBatch", "", {}, **NOT_HERE),
-    Row("queue.taskQueueCounts", "p/w", body={**NAMED, "pendingTasks": 0, "claimedTasks": 1}, after=AT_WORK),
-    Row(
+    Case("queue.createArtifact", f"{T} 0 a", REFERENCE, 400, "InputError"),
+    Case("queue.createArtifact", f"{T} 0 a", REFERENCE, 409, "RequestConflict", after=DONE),
+    Case("queue.finishArtifact", f"{T} 0 a", {"uploadId": U}, 404, "ResourceNotFound", after=RUNNING),
+    Case("queue.finishArtifact", f"{T} 0 ref", {"uploadId": U}, 400, "InputError", after=WITH_ARTIFACTS),
+    Case("queue.getArtifact", f"{T} 0 ref", status=303, body=REDIRECT, after=WITH_ARTIFACTS),
+    Case("queue.getArtifact", f"{T} 0 bad", status=424, body=REASON, after=WITH_ARTIFACTS),
+    Case("queue.getArtifact", f"{T} 0 ref", **MISSING),
+    Case("queue.getLatestArtifact", f"{T} link", status=303, body=REDIRECT, after=WITH_ARTIFACTS),
+    Case("queue.getLatestArtifact", f"{T} ref", **MISSING),
+    Case("queue.listArtifacts", f"{T} 0", body={"artifacts": [ARTIFACT]}, after=WITH_ARTIFACTS),
+    Case("queue.listArtifacts", f"{T} 0", **MISSING),
+    Case("queue.listLatestArtifacts", T, body={"artifacts": [ARTIFACT]}, after=WITH_ARTIFACTS),
+    Case("queue.listLatestArtifacts", T, **MISSING),
+    Case("queue.artifactInfo", f"{T} 0 link", body={**ARTIFACT, "storageType": "link"}, after=WITH_ARTIFACTS),
+    Case("queue.artifactInfo", f"{T} 0 link", **MISSING),
+    Case("queue.latestArtifactInfo", f"{T} bad", body={**ARTIFACT, "storageType": "error"}, after=WITH_ARTIFACTS),
+    Case("queue.latestArtifactInfo", f"{T} bad", **MISSING),
+    Case("queue.artifact", f"{T} 0 bad", body={"storageType": "error", **REASON}, after=WITH_ARTIFACTS),
+    Case("queue.artifact", f"{T} 0 bad", **MISSING),
+    Case("queue.latestArtifact", f"{T} ref", body=REDIRECT, after=WITH_ARTIFACTS),
+    Case("queue.latestArtifact", f"{T} ref", **MISSING),
+    Case("queue.listProvisioners", body={"provisioners": [PROVISIONER]}, after=AT_WORK),
+    Case("queue.getProvisioner", "p", body=PROVISIONER, after=AT_WORK),
+    Case("queue.getProvisioner", "p", **MISSING),
+    Case("queue.pendingTasks", "p/w", body={**NAMED, "pendingTasks": 1}, after=NEW_TASK),
+    Case("queue.pendingTasks", "p/w", body={**NAMED, "pendingTasks": 0}),
+    Case("queue.taskQueueCountsBatch", "", {}, **NOT_HERE),
+    Case("queue.taskQueueCounts", "p/w", body={**NAMED, "pendingTasks": 0, "claimedTasks": 1}, after=AT_WORK),
+    Case(
         "queue.listPendingTasks", "p/w", after=NEW_TASK,
         body={"tasks": [{"taskId": T, "runId": 0, "task": TASK, "inserted": NOW}]},
     ),
-    Row(
+    Case(
         "queue.listClaimedTasks", "p/w", after=AT_WORK,
         body={"tasks": [{"taskId": T, "runId": 0, **WORKED, "claimed": NOW, "task": TASK}]},
     ),
-    Row("queue.listWorkerTypes", "p", body={"workerTypes": [WORKER_TYPE]}, after=AT_WORK),
-    Row("queue.getWorkerType", "p w", body=WORKER_TYPE, after=AT_WORK),
-    Row("queue.getWorkerType", "p w", **MISSING),
-    Row("queue.listTaskQueues", body={"taskQueues": [TASK_QUEUE]}, after=AT_WORK),
-    Row("queue.getTaskQueue", "p/w", body=TASK_QUEUE, after=AT_WORK),
-    Row("queue.getTaskQueue", "p/w", **MISSING),
-    Row("queue.listWorkers", "p w", body={"workers": [LISTED_WORKER]}, after=AT_WORK),
-    Row("queue.listWorkers", "p w?quarantined=maybe", status=400, body="InvalidRequestArguments"),
-    Row("queue.getWorker", "p w g i", body=RECORD, after=AT_WORK),
-    Row("queue.getWorker", "p w g i", **MISSING),
-    Row(
+    Case("queue.listWorkerTypes", "p", body={"workerTypes": [WORKER_TYPE]}, after=AT_WORK),
+    Case("queue.getWorkerType", "p w", body=WORKER_TYPE, after=AT_WORK),
+    Case("queue.getWorkerType", "p w", **MISSING),
+    Case("queue.listTaskQueues", body={"taskQueues": [TASK_QUEUE]}, after=AT_WORK),
+    Case("queue.getTaskQueue", "p/w", body=TASK_QUEUE, after=AT_WORK),
+    Case("queue.getTaskQueue", "p/w", **MISSING),
+    Case("queue.listWorkers", "p w", body={"workers": [LISTED_WORKER]}, after=AT_WORK),
+    Case("queue.listWorkers", "p w?quarantined=maybe", status=400, body="InvalidRequestArguments"),
+    Case("queue.getWorker", "p w g i", body=RECORD, after=AT_WORK),
+    Case("queue.getWorker", "p w g i", **MISSING),
+    Case(
         "queue.quarantineWorker", "p w g i", {"quarantineUntil": TOMORROW}, after=AT_WORK,
         body={**RECORD, "quarantineUntil": TOMORROW},
     ),
-    Row("queue.quarantineWorker", "p w g i", {"quarantineUntil": TOMORROW}, 404, "ResourceNotFound"),
-    Row("queue.declareWorker", "p w g i", EXPIRES, body={**RECORD, **EXPIRES, "recentTasks": []}),
-    Row("queue.declareProvisioner", "p", {}, **NOT_HERE),
-    Row("queue.declareWorkerType", "p w", {}, **NOT_HERE),
+    Case("queue.quarantineWorker", "p w g i", {"quarantineUntil": TOMORROW}, 404, "ResourceNotFound"),
+    Case("queue.declareWorker", "p w g i", EXPIRES, body={**RECORD, **EXPIRES, "recentTasks": []}),
+    Case("queue.declareProvisioner", "p", {}, **NOT_HERE),
+    Case("queue.declareWorkerType", "p w", {}, **NOT_HERE),
 ]  # fmt: skip
 
 # index
 
 ENTRY = {"taskId": T, "rank": 0, "data": {}, "expires": TOMORROW}
-INDEXED = (Row("index.insertTask", "a.b", ENTRY), Row("index.insertTask", "a.a.c", ENTRY))
-PUBLIC = (*RUNNING, Row("queue.createArtifact", f"{T} 0 public/ref", REFERENCE))
+INDEXED = (Case("index.insertTask", "a.b", ENTRY), Case("index.insertTask", "a.a.c", ENTRY))
+PUBLIC = (*RUNNING, Case("queue.createArtifact", f"{T} 0 public/ref", REFERENCE))
 NAMESPACE = {"namespace": "a.a", "name": "a", "expires": "2030-03-03T00:00:00.000Z"}
 FOUND = {**ENTRY, "namespace": str}
 INDEX = [
-    Row("index.findTask", "a.b", body={**FOUND, "namespace": "a.b"}, after=INDEXED),
-    Row("index.findTask", "a.b", **MISSING),
-    Row(
+    Case("index.findTask", "a.b", body={**FOUND, "namespace": "a.b"}, after=INDEXED),
+    Case("index.findTask", "a.b", **MISSING),
+    Case(
         "index.findTasksAtIndex", "", {"indexes": ["a.b", "a.x", "a.a.c"]}, after=INDEXED,
         body={"tasks": [{**FOUND, "namespace": "a.b"}, {**FOUND, "namespace": "a.a.c"}]},
     ),
-    Row("index.findTasksAtIndex", "", {}, body={"tasks": []}),
-    Row("index.listNamespaces", "a", body={"namespaces": [NAMESPACE]}, after=INDEXED),
-    Row("index.listTasks", "a", body={"tasks": [FOUND]}, after=INDEXED),
-    Row("index.listTasks", "a?limit=x", status=400, body="InvalidRequestArguments"),
-    Row("index.insertTask", "a.b", ENTRY, body={**FOUND, "namespace": "a.b"}),
-    Row("index.insertTask", "a.b", {**ENTRY, "rank": 0.5}, 400, "InputError"),
-    Row("index.deleteTask", "a.b", body={}, after=INDEXED),
-    Row("index.deleteTask", "a.b", body={}),
-    Row(
+    Case("index.findTasksAtIndex", "", {}, body={"tasks": []}),
+    Case("index.listNamespaces", "a", body={"namespaces": [NAMESPACE]}, after=INDEXED),
+    Case("index.listTasks", "a", body={"tasks": [FOUND]}, after=INDEXED),
+    Case("index.listTasks", "a?limit=x", status=400, body="InvalidRequestArguments"),
+    Case("index.insertTask", "a.b", ENTRY, body={**FOUND, "namespace": "a.b"}),
+    Case("index.insertTask", "a.b", {**ENTRY, "rank": 0.5}, 400, "InputError"),
+    Case("index.deleteTask", "a.b", body={}, after=INDEXED),
+    Case("index.deleteTask", "a.b", body={}),
+    Case(
         "index.findArtifactFromTask", "a.b public/ref", status=303, after=(*INDEXED, *PUBLIC),
         body=b"See Other. Redirecting to https://example.com/x",
     ),
-    Row("index.findArtifactFromTask", "a.b ref", **MISSING),
+    Case("index.findArtifactFromTask", "a.b ref", **MISSING),
 ]  # fmt: skip
 
 # notify
@@ -641,47 +641,47 @@ INDEX = [
 EMAIL = {"address": "a@example.com", "subject": "s", "content": "c"}
 PULSE = {"routingKey": "a.b", "message": {"x": 1}}
 ADDRESS = {"notificationType": "email", "notificationAddress": "a@example.com"}
-DENIED = (Row("notify.addDenylistAddress", "", ADDRESS),)
+DENIED = (Case("notify.addDenylistAddress", "", ADDRESS),)
 NOTIFY = [
-    Row("notify.email", "", EMAIL, body=b"OK"),
-    Row("notify.email", "", EMAIL, 204, after=(Row("notify.email", "", EMAIL),)),
-    Row("notify.email", "", EMAIL, 400, "DenylistedAddress", after=DENIED),
-    Row("notify.email", "", EMAIL, 403, "InsufficientScopes", by=None),
-    Row("notify.pulse", "", PULSE, body=b"OK", publishes="notify.notify"),
-    Row("notify.matrix", "", {"roomId": "r", "body": "b"}, body=b"OK"),
-    Row("notify.slack", "", {"channelId": "c", "text": "t"}, body=b"OK"),
-    Row("notify.addDenylistAddress", "", ADDRESS, body=b"OK"),
-    Row("notify.deleteDenylistAddress", "", ADDRESS, body=b"OK", after=DENIED),
-    Row("notify.deleteDenylistAddress", "", ADDRESS, body=b"OK"),
-    Row("notify.listDenylist", body={"addresses": [ADDRESS]}, after=DENIED),
+    Case("notify.email", "", EMAIL, body=b"OK"),
+    Case("notify.email", "", EMAIL, 204, after=(Case("notify.email", "", EMAIL),)),
+    Case("notify.email", "", EMAIL, 400, "DenylistedAddress", after=DENIED),
+    Case("notify.email", "", EMAIL, 403, "InsufficientScopes", by=None),
+    Case("notify.pulse", "", PULSE, body=b"OK", publishes="notify.notify"),
+    Case("notify.matrix", "", {"roomId": "r", "body": "b"}, body=b"OK"),
+    Case("notify.slack", "", {"channelId": "c", "text": "t"}, body=b"OK"),
+    Case("notify.addDenylistAddress", "", ADDRESS, body=b"OK"),
+    Case("notify.deleteDenylistAddress", "", ADDRESS, body=b"OK", after=DENIED),
+    Case("notify.deleteDenylistAddress", "", ADDRESS, body=b"OK"),
+    Case("notify.listDenylist", body={"addresses": [ADDRESS]}, after=DENIED),
 ]
 
 # purge-cache
 
-PURGE = Row("purge-cache.purgeCache", "p/w", {"cacheName": "c"}, status=204)
+PURGE = Case("purge-cache.purgeCache", "p/w", {"cacheName": "c"}, status=204)
 PURGED = {"requests": [{"provisionerId": "p", "workerType": "w", "cacheName": "c", "before": NOW}]}
 PURGE_CACHE = [
     PURGE,
-    Row("purge-cache.purgeCache", "p/w", {"cacheName": "c"}, 403, "InsufficientScopes", by=None),
-    Row("purge-cache.allPurgeRequests", body=PURGED, after=(PURGE,)),
-    Row("purge-cache.purgeRequests", "p/w", body=PURGED, after=(PURGE,)),
-    Row("purge-cache.purgeRequests", f"p/w?since={TOMORROW}", body={"requests": []}, after=(PURGE,)),
-    Row("purge-cache.purgeRequests", "p/w?since=x", status=400, body="InvalidRequestArguments"),
+    Case("purge-cache.purgeCache", "p/w", {"cacheName": "c"}, 403, "InsufficientScopes", by=None),
+    Case("purge-cache.allPurgeRequests", body=PURGED, after=(PURGE,)),
+    Case("purge-cache.purgeRequests", "p/w", body=PURGED, after=(PURGE,)),
+    Case("purge-cache.purgeRequests", f"p/w?since={TOMORROW}", body={"requests": []}, after=(PURGE,)),
+    Case("purge-cache.purgeRequests", "p/w?since=x", status=400, body="InvalidRequestArguments"),
 ]
 
 # secrets
 
 GIVEN_SECRET = {"secret": {"b": 1, "a": 2}, "expires": TOMORROW}
-KEPT = (Row("secrets.set", "b", GIVEN_SECRET), Row("secrets.set", "A", GIVEN_SECRET))
+KEPT = (Case("secrets.set", "b", GIVEN_SECRET), Case("secrets.set", "A", GIVEN_SECRET))
 SECRETS = [
-    Row("secrets.set", "n", GIVEN_SECRET, body={}),
-    Row("secrets.set", "n", {"secret": 1, "expires": TOMORROW}, 400, "InputValidationError"),
-    Row("secrets.remove", "b", body={}, after=KEPT),
-    Row("secrets.remove", "b", body={}),
-    Row("secrets.get", "b", body=GIVEN_SECRET, after=KEPT),
-    Row("secrets.get", "b", **MISSING),
-    Row("secrets.get", "b", status=403, body="InsufficientScopes", by=None),
-    Row("secrets.list", body={"secrets": ["A", "b"]}, after=KEPT),
+    Case("secrets.set", "n", GIVEN_SECRET, body={}),
+    Case("secrets.set", "n", {"secret": 1, "expires": TOMORROW}, 400, "InputValidationError"),
+    Case("secrets.remove", "b", body={}, after=KEPT),
+    Case("secrets.remove", "b", body={}),
+    Case("secrets.get", "b", body=GIVEN_SECRET, after=KEPT),
+    Case("secrets.get", "b", **MISSING),
+    Case("secrets.get", "b", status=403, body="InsufficientScopes", by=None),
+    Case("secrets.list", body={"secrets": ["A", "b"]}, after=KEPT),
 ]
 
 # object
@@ -690,35 +690,37 @@ UPLOAD = {"projectId": "p", "uploadId": U, "expires": TOMORROW}
 INLINE = {"proposedUploadMethods": {"dataInline": {"contentType": "x/y", "objectData": "YWJj"}}}
 PUT_URL = {"proposedUploadMethods": {"putUrl": {"contentType": "x/y", "contentLength": 3}}}
 FINISH = {"projectId": "p", "uploadId": U, "hashes": {"sha256": "a" * 64}}
-BEGUN = (Row("object.createUpload", "o", {**UPLOAD, **INLINE}),)
-FINISHED = (*BEGUN, Row("object.finishUpload", "o", FINISH))
+BEGUN = (Case("object.createUpload", "o", {**UPLOAD, **INLINE}),)
+FINISHED = (*BEGUN, Case("object.finishUpload", "o", FINISH))
 OBJECT = [
-    Row("object.createUpload", "o", {**UPLOAD, **INLINE}, body={**UPLOAD, "uploadMethod": {"dataInline": True}}),
-    Row(
+    Case("object.createUpload", "o", {**UPLOAD, **INLINE}, body={**UPLOAD, "uploadMethod": {"dataInline": True}}),
+    Case(
         "object.createUpload", "o", {**UPLOAD, **PUT_URL},
         body={**UPLOAD, "uploadMethod": {"putUrl": {"url": str, "expires": str, "headers": dict}}},
     ),
-    Row("object.createUpload", "o", {**UPLOAD, **INLINE}, 409, "RequestConflict", after=FINISHED),
-    Row("object.finishUpload", "o", FINISH, body={}, after=BEGUN),
-    Row("object.finishUpload", "o", FINISH, body={}, after=FINISHED),
-    Row("object.finishUpload", "o", {**FINISH, "projectId": "q"}, 400, "InputError", after=BEGUN),
-    Row("object.finishUpload", "o", FINISH, 404, "ResourceNotFound"),
-    Row(
+    Case("object.createUpload", "o", {**UPLOAD, **INLINE}, 409, "RequestConflict", after=FINISHED),
+    Case("object.finishUpload", "o", FINISH, body={}, after=BEGUN),
+    Case("object.finishUpload", "o", FINISH, body={}, after=FINISHED),
+    Case("object.finishUpload", "o", {**FINISH, "projectId": "q"}, 400, "InputError", after=BEGUN),
+    Case("object.finishUpload", "o", FINISH, 404, "ResourceNotFound"),
+    Case(
         "object.startDownload", "o", {"acceptDownloadMethods": {"getUrl": True}}, after=FINISHED,
         body={"method": "getUrl", "url": str, "expires": str, "hashes": FINISH["hashes"]},
     ),
-    Row(
+    Case(
         "object.startDownload", "o", {"acceptDownloadMethods": {"simple": True}}, after=FINISHED,
         body={"method": "simple", "url": str},
     ),
-    Row("object.startDownload", "o", {"acceptDownloadMethods": {}}, 406, "NoMatchingMethod", after=FINISHED),
-    Row("object.startDownload", "o", {"acceptDownloadMethods": {"simple": True}}, 404, "ResourceNotFound", after=BEGUN),
-    Row(
+    Case("object.startDownload", "o", {"acceptDownloadMethods": {}}, 406, "NoMatchingMethod", after=FINISHED),
+    Case(
+        "object.startDownload", "o", {"acceptDownloadMethods": {"simple": True}}, 404, "ResourceNotFound", after=BEGUN
+    ),
+    Case(
         "object.object", "o", body={"projectId": "p", "expires": TOMORROW, "hashes": FINISH["hashes"]}, after=FINISHED
     ),
-    Row("object.object", "o", **MISSING),
-    Row("object.download", "o", status=303, body=bytes, after=FINISHED),
-    Row("object.download", "o", **MISSING),
+    Case("object.object", "o", **MISSING),
+    Case("object.download", "o", status=303, body=bytes, after=FINISHED),
+    Case("object.download", "o", **MISSING),
 ]  # fmt: skip
 
 # github
@@ -737,67 +739,67 @@ PUSH = {
     "installation": {"id": 5}, "sender": {"login": "someone"},
 }  # fmt: skip
 REPOSITORY = (
-    Row("local.addRepository", "", {"organization": "O", "repository": "r", "taskclusterYml": YML}),
-    Row("auth.createRole", "repo:github.com/O/r:*", {"scopes": ["queue:*"], "description": ""}),
+    Case("local.addRepository", "", {"organization": "O", "repository": "r", "taskclusterYml": YML}),
+    Case("auth.createRole", "repo:github.com/O/r:*", {"scopes": ["queue:*"], "description": ""}),
 )
-BUILT = (*REPOSITORY, Row("github.githubWebHookConsumer", "", PUSH, by=None, headers=WEBHOOK))
+BUILT = (*REPOSITORY, Case("github.githubWebHookConsumer", "", PUSH, by=None, headers=WEBHOOK))
 BUILD = {
     "organization": "O", "repository": "r", "sha": SHA, "state": "pending", "taskGroupId": str, "eventType": "push",
     "eventId": WEBHOOK["X-GitHub-Delivery"], "created": NOW, "updated": NOW,
 }  # fmt: skip
 FAKE = {"type": "github-push"}
 GITHUB = [
-    Row("github.builds", body={"builds": [BUILD]}, after=BUILT),
-    Row("github.builds", "?pullRequest=x", status=400, body="InvalidRequestArguments"),
-    Row("github.builds", "?repository=r", status=400, body="InputError"),
-    Row(
+    Case("github.builds", body={"builds": [BUILD]}, after=BUILT),
+    Case("github.builds", "?pullRequest=x", status=400, body="InvalidRequestArguments"),
+    Case("github.builds", "?repository=r", status=400, body="InputError"),
+    Case(
         "github.cancelBuilds", "O r", body={"builds": [{**BUILD, "state": "cancelled"}]}, after=BUILT,
         publishes="queue.taskGroupSealed queue.taskException queue.taskGroupResolved",
     ),
-    Row("github.cancelBuilds", "O r", **MISSING),
-    Row("github.badge", "O r main", body=bytes, after=BUILT),
-    Row("github.badge", "O r main", body=bytes),
-    Row("github.repository", "O r", body={"installed": True}, after=REPOSITORY),
-    Row("github.repository", "O r", body={"installed": False}),
-    Row("github.latest", "O r main", status=302, body=b"", after=BUILT),
-    Row("github.latest", "O r main", **MISSING),
-    Row("github.createStatus", f"O r {SHA}", {"state": "success"}, body={}, after=REPOSITORY),
-    Row("github.createStatus", f"O r {SHA}", {"state": "success"}, 404, "ResourceNotFound"),
-    Row("github.createComment", "O r 1", {"body": "b"}, body={}, after=REPOSITORY),
-    Row("github.createComment", "O r x", {"body": "b"}, 400, "InvalidRequestArguments", after=REPOSITORY),
-    Row("github.renderTaskclusterYml", "", {"body": YML, "fakeEvent": FAKE}, body={"tasks": [dict], "scopes": [str]}),
-    Row("github.renderTaskclusterYml", "", {"body": "[", "fakeEvent": FAKE}, 400, "InputError"),
-    Row(
+    Case("github.cancelBuilds", "O r", **MISSING),
+    Case("github.badge", "O r main", body=bytes, after=BUILT),
+    Case("github.badge", "O r main", body=bytes),
+    Case("github.repository", "O r", body={"installed": True}, after=REPOSITORY),
+    Case("github.repository", "O r", body={"installed": False}),
+    Case("github.latest", "O r main", status=302, body=b"", after=BUILT),
+    Case("github.latest", "O r main", **MISSING),
+    Case("github.createStatus", f"O r {SHA}", {"state": "success"}, body={}, after=REPOSITORY),
+    Case("github.createStatus", f"O r {SHA}", {"state": "success"}, 404, "ResourceNotFound"),
+    Case("github.createComment", "O r 1", {"body": "b"}, body={}, after=REPOSITORY),
+    Case("github.createComment", "O r x", {"body": "b"}, 400, "InvalidRequestArguments", after=REPOSITORY),
+    Case("github.renderTaskclusterYml", "", {"body": YML, "fakeEvent": FAKE}, body={"tasks": [dict], "scopes": [str]}),
+    Case("github.renderTaskclusterYml", "", {"body": "[", "fakeEvent": FAKE}, 400, "InputError"),
+    Case(
         "github.githubWebHookConsumer", "", PUSH, 204, after=REPOSITORY, by=None, headers=WEBHOOK,
         publishes=f"github.push {TASK_MESSAGES} github.taskGroupCreationRequested",
     ),
-    Row("github.githubWebHookConsumer", "", PUSH, 400, "MalformedPayload", by=None),
+    Case("github.githubWebHookConsumer", "", PUSH, 400, "MalformedPayload", by=None),
 ]  # fmt: skip
 
 # web-server
 
 PROFILE = {"meta": dict, "libs": [], "pages": [], "threads": [dict]}
 WEB_SERVER = [
-    Row(
+    Case(
         "web-server.taskProfile",
         T,
         body=PROFILE,
         after=NEW_TASK,
         by=None,
     ),
-    Row("web-server.taskProfile", T, **MISSING, by=None),
-    Row(
+    Case("web-server.taskProfile", T, **MISSING, by=None),
+    Case(
         "web-server.taskGroupProfile",
         G,
         body=PROFILE,
         after=NEW_TASK,
         by=None,
     ),
-    Row("web-server.taskGroupProfile", G, **MISSING, by=None),
+    Case("web-server.taskGroupProfile", G, **MISSING, by=None),
 ]
 
 OF_ALL = [
-    Row(f"{service}.{method}", body=body, by=None)
+    Case(f"{service}.{method}", body=body, by=None)
     for service in API
     for method, body in (
         ("ping", {"alive": True, "uptime": float}),
@@ -819,7 +821,7 @@ def test_every_method_has_a_row() -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_response_and_what_is_published(site: Any, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_and_what_is_published(site: Any, row: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
     published: list[Message] = []
     subscription = site.deployment.events.subscribe([Binding(name, "#") for name in EXCHANGES], published.append)

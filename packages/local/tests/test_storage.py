@@ -48,7 +48,7 @@ def storage(tmp_path: Path, store: Store, clock: MovableClock) -> Storage:
     return Storage(tmp_path, store, ROOT_URL, b"key", clock)
 
 
-class Site:
+class StorageSite:
     """Sends requests to the storage as it is served, by its URLs."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
@@ -63,7 +63,7 @@ class Site:
 
 
 @asynccontextmanager
-async def served(storage: Storage) -> AsyncIterator[Site]:
+async def served(storage: Storage) -> AsyncIterator[StorageSite]:
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
         return await storage_http.respond(request, storage)
 
@@ -74,16 +74,16 @@ async def served(storage: Storage) -> AsyncIterator[Site]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         skip = {"Content-Type", "Accept-Encoding", "User-Agent"}
         async with aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=skip) as session:
-            yield Site(session, runner.addresses[0][1])
+            yield StorageSite(session, runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
 
 @pytest.fixture
-def using(storage: Storage) -> Callable[[Callable[[Site], Coroutine[Any, Any, None]]], None]:
+def using(storage: Storage) -> Callable[[Callable[[StorageSite], Coroutine[Any, Any, None]]], None]:
     """Runs a coroutine function with the storage served."""
 
-    def run(body: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
+    def run(body: Callable[[StorageSite], Coroutine[Any, Any, None]]) -> None:
         async def main() -> None:
             async with served(storage) as site:
                 await body(site)
@@ -98,7 +98,7 @@ def contents(directory: Path) -> list[bytes]:
 
 
 def test_what_is_put_can_be_got(storage: Storage, using: Any) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR, {"Content-Type": "text/x", "Content-Length": "3"})
         put, _ = await site("PUT", url, b"abc", Content_Type="text/x")
         got, content = await site("GET", storage.get_url("a", START + HOUR))
@@ -125,7 +125,7 @@ def test_what_is_put_can_be_got(storage: Storage, using: Any) -> None:
 def test_headers_must_be_those_that_were_signed(
     storage: Storage, using: Any, tmp_path: Path, content: bytes, headers: dict[str, str], named: str
 ) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR, {"Content-Type": "text/x", "Content-Length": "3"})
         answer, text = await site("PUT", url, content, **headers)
         assert (answer.status, named in text.decode()) == (403, True)
@@ -139,7 +139,7 @@ def test_a_url_is_for_one_verb_one_name_and_one_time(storage: Storage, using: An
     storage.write("a", b"abc", "text/x")
     storage.write("b", b"secret", "text/x")
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         get, put = storage.get_url("a", START + HOUR), storage.put_url("a", START + HOUR)
         later = str(int((START + 2 * HOUR).timestamp() * 1000))
         expires = str(int((START + HOUR).timestamp() * 1000))
@@ -182,7 +182,7 @@ def test_a_public_url_stays_the_same_and_tells_no_other(storage: Storage, using:
     url = storage.get_url("a", None)
     assert url == storage.get_url("a", None)
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         clock.advance(timedelta(days=10000))
         assert (await site("GET", url))[1] == b"abc"
         assert (await site("PUT", url, b"x"))[0].status == 404
@@ -194,7 +194,7 @@ def test_a_public_url_stays_the_same_and_tells_no_other(storage: Storage, using:
 
 
 def test_credentials_beside_the_url_are_refused_as_s3_does(storage: Storage, using: Any) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         answer, text = await site("GET", storage.get_url("a", START + HOUR), Authorization="Hawk x")
         assert (answer.status, b"Authorization" in text) == (400, True)
 
@@ -202,7 +202,7 @@ def test_credentials_beside_the_url_are_refused_as_s3_does(storage: Storage, usi
 
 
 def test_what_is_not_there_and_what_cannot_be_done(storage: Storage, using: Any) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         assert (await site("GET", storage.get_url("a", START + HOUR)))[0].status == 404
         assert (await site("DELETE", storage.get_url("a", START + HOUR)))[0].status == 405
         assert (await site("GET", f"{ROOT_URL}{PREFIX}other/a"))[0].status == 404
@@ -229,7 +229,7 @@ def test_what_is_not_there_and_what_cannot_be_done(storage: Storage, using: Any)
 def test_ranges(storage: Storage, using: Any, header: str, status: int, content: bytes | None, shown: str) -> None:
     storage.write("a", b"0123456789", "text/x")
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         answer, got = await site("GET", storage.get_url("a", START + HOUR), Range=header)
         assert (answer.status, answer.headers.get("Content-Range")) == (status, shown)
         assert content is None or got == content
@@ -240,7 +240,7 @@ def test_ranges(storage: Storage, using: Any, header: str, status: int, content:
 def test_an_empty_file_has_no_range(storage: Storage, using: Any) -> None:
     storage.write("a", b"", "text/x")
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         url = storage.get_url("a", START + HOUR)
         assert (await site("GET", url))[1] == b""
         assert (await site("GET", url, Range="bytes=0-"))[0].status == 416
@@ -255,7 +255,7 @@ def test_conditions(storage: Storage, using: Any) -> None:
     tag = f'"{found.etag}"'
     url = storage.get_url("a", START + HOUR)
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         async def status(**headers: str) -> int:
             return int((await site("GET", url, **headers))[0].status)
 
@@ -309,7 +309,7 @@ def test_what_is_not_kept_leaves_what_was(storage: Storage, store: Store) -> Non
 
 @pytest.mark.parametrize("announced", [10, 3])
 def test_a_body_of_another_length_leaves_nothing(storage: Storage, using: Any, tmp_path: Path, announced: int) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: {announced}\r\n\r\n"
@@ -331,7 +331,7 @@ def test_a_chunked_body_is_refused(storage: Storage, using: Any, tmp_path: Path)
     async def chunks() -> AsyncIterator[bytes]:
         yield b"abc"
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         answer, text = await site("PUT", storage.put_url("a", START + HOUR), chunks())
         assert (answer.status, b"Content-Length" in text) == (411, True)
 
@@ -350,7 +350,7 @@ def test_more_than_was_announced_is_refused(storage: Storage, tmp_path: Path) ->
 
 
 def test_a_client_may_ask_before_it_sends(storage: Storage, using: Any) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         head = (
@@ -368,7 +368,7 @@ def test_a_client_may_ask_before_it_sends(storage: Storage, using: Any) -> None:
 def test_of_many_puts_of_one_name_one_is_kept_whole(storage: Storage, using: Any, tmp_path: Path) -> None:
     bodies = [bytes([number]) * MEGABYTE for number in range(8)]
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR)
         puts = await asyncio.gather(*(site("PUT", url, content) for content in bodies))
         assert {answer.status for answer, _ in puts} == {200}
@@ -383,7 +383,7 @@ def test_of_many_puts_of_one_name_one_is_kept_whole(storage: Storage, using: Any
 def test_a_download_goes_on_while_the_file_is_replaced(storage: Storage, using: Any) -> None:
     old = b"old!" * MEGABYTE
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         storage.write("a", old, "text/x")
         url = storage.get_url("a", START + HOUR).replace(ROOT_URL, f"http://127.0.0.1:{site.port}")
         async with aiohttp.ClientSession() as session, session.get(URL(url, encoded=True)) as response:
@@ -398,7 +398,7 @@ def test_a_download_goes_on_while_the_file_is_replaced(storage: Storage, using: 
 def test_a_content_encoding_is_kept_and_the_bytes_are_left_alone(storage: Storage, using: Any) -> None:
     packed = gzip.compress(b"abc" * 1000)
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR, {"Content-Encoding": "gzip"})
         assert (await site("PUT", url, packed, Content_Encoding="gzip"))[0].status == 200
         got, content = await site("GET", storage.get_url("a", START + HOUR), Accept_Encoding="identity")
@@ -414,7 +414,7 @@ def test_a_content_encoding_is_kept_and_the_bytes_are_left_alone(storage: Storag
     "name", ["../../etc/passwd", "a/b", "a%2Fb", "é ☃", "a?b#c&d=e", "..", "", "\\", "a\nb\0c", "x" * 500, "signed/a"]
 )
 def test_names_hold_anything(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         await site("PUT", storage.put_url(name, START + HOUR), name.encode())
         for url in (storage.get_url(name, START + HOUR), storage.get_url(name, None)):
             assert (await site("GET", url))[1] == name.encode()
@@ -437,7 +437,7 @@ def test_unknown_files_are_removed_at_the_start(tmp_path: Path, store: Store, cl
 
 @pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding"])
 def test_headers_that_are_not_utf_8_are_refused(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n"
@@ -464,7 +464,7 @@ def test_an_upload_to_a_full_disk_is_told(
 
     monkeypatch.setattr(Path, "open", full)
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         answer, text = await site("PUT", storage.put_url("a", START + HOUR), b"abc")
         assert (answer.status, os.strerror(number) in text.decode()) == (500, True)
 
@@ -475,7 +475,7 @@ def test_an_upload_to_a_full_disk_is_told(
 def test_a_full_database_leaves_no_file(storage: Storage, using: Any, store: Store, tmp_path: Path) -> None:
     store.run(f"PRAGMA max_page_count = {store.one('PRAGMA page_count')['page_count']}")  # type: ignore[index]
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         answer, text = await site("PUT", storage.put_url("a" * 5000, START + HOUR), b"abc")
         assert (answer.status, b"full" in text) == (500, True)
 
@@ -491,7 +491,7 @@ def test_a_large_file_takes_little_memory(storage: Storage, using: Any) -> None:
         for _ in range(size // len(chunk)):
             yield chunk
 
-    async def body(site: Site) -> None:
+    async def body(site: StorageSite) -> None:
         put, _ = await site("PUT", storage.put_url("a", START + HOUR), chunks(), Content_Length=str(size))
         assert put.status == 200
         url = storage.get_url("a", START + HOUR).replace(ROOT_URL, f"http://127.0.0.1:{site.port}")

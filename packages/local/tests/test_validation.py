@@ -8,7 +8,7 @@ import pytest
 
 from taskcluster_local.endpoints import references
 from taskcluster_local.formats import Pattern
-from taskcluster_local.validation import Schemas
+from taskcluster_local.validation import ApiSchemas
 
 TYPES: dict[str, Any] = {
     "s/v1/a.json": {
@@ -35,7 +35,7 @@ TYPES: dict[str, Any] = {
     },
     "s/v1/unknown.json": None,
 }
-SCHEMAS = Schemas(TYPES)
+SCHEMAS = ApiSchemas(TYPES)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_unknown_schema_is_any_object() -> None:
     ],
 )
 def test_formats(kind: str, right: list[str], wrong: list[str]) -> None:
-    schema = Schemas({"s/v1/f.json": {"format": kind}}).schema("s/v1/f.json")
+    schema = ApiSchemas({"s/v1/f.json": {"format": kind}}).schema("s/v1/f.json")
     for value in (*right, 7):
         assert schema.errors(value) == []
     for value in wrong:
@@ -124,6 +124,6 @@ def test_a_dollar_is_the_very_end() -> None:
 
 def test_every_schema_of_every_service_can_be_used() -> None:
     for reference in references().values():
-        schemas = Schemas(reference["types"])
+        schemas = ApiSchemas(reference["types"])
         for key in reference["types"]:
             schemas.schema(key).errors({})

@@ -15,7 +15,7 @@ from taskcluster_local.errors import ApiError
 from taskcluster_local.events import Binding, Message
 from taskcluster_local.pages import Listing, Page
 from taskcluster_local.services.worker_manager.pools import Pools
-from taskcluster_local.services.worker_manager.workers import Workers
+from taskcluster_local.services.worker_manager.workers import PoolWorkers
 
 API = "/api/worker-manager/v1"
 POOL = f"{API}/worker-pool/p/w"
@@ -450,15 +450,15 @@ def queue(site: Any) -> KnownWorkers:
 
 
 @pytest.fixture
-def workers(site: Any, queue: KnownWorkers) -> Workers:
+def workers(site: Any, queue: KnownWorkers) -> PoolWorkers:
     """Those of the site, of which one has been created, as they are with such a queue."""
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site))
     events = site.deployment.events
-    return Workers(site.store, Pools(site.store, events), queue)
+    return PoolWorkers(site.store, Pools(site.store, events), queue)
 
 
-def test_workers_joined_with_what_the_queue_knows(site: Any, workers: Workers, queue: KnownWorkers) -> None:
+def test_workers_joined_with_what_the_queue_knows(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
     def joined(size: int = 9, **wanted: Any) -> Listing:
         every = {"quarantined": None, "state": None, "launchConfigId": None, **wanted}
         return workers.all_joined("p/w", Page(size), site.clock.now, **every)
@@ -480,7 +480,7 @@ def test_workers_joined_with_what_the_queue_knows(site: Any, workers: Workers, q
         workers.joined("p/w", "g", "k")
 
 
-def test_the_queue_is_told_once_of_a_removed_worker(site: Any, workers: Workers, queue: KnownWorkers) -> None:
+def test_the_queue_is_told_once_of_a_removed_worker(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
     key = ("p/w", "g", "i")
     workers.remove(key, site.clock.now)
     workers.remove(key, site.clock.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from taskcluster_local.plugins import ApiError, Call, Context, Handler, LocalService, Page, Result, Row, hookimpl
+from taskcluster_local.plugins import ApiError, Context, Handler, HandlerCall, LocalService, Page, Result, Row, hookimpl
 
 __all__ = ["handlers", "taskcluster_local_services"]
 
@@ -24,7 +24,7 @@ def handlers(context: Context) -> dict[str, Handler]:
     def entry(name: str) -> Row | None:
         return store.one("SELECT * FROM widgets WHERE name = ?", name)
 
-    async def create(call: Call) -> Result:
+    async def create(call: HandlerCall) -> Result:
         name, wanted = call.params["name"], call.payload
         known = entry(name)
         if known is not None:
@@ -38,17 +38,17 @@ def handlers(context: Context) -> dict[str, Handler]:
             context.events.publish("widgets", "entryCreated", {"name": name}, name=name)
         return {"name": name, **wanted, "created": created}
 
-    async def get(call: Call) -> Result:
+    async def get(call: HandlerCall) -> Result:
         found = entry(call.params["name"])
         if found is None:
             raise ApiError("ResourceNotFound", "There is no such entry")
         return found
 
-    async def list_(call: Call) -> Result:
+    async def list_(call: HandlerCall) -> Result:
         found = Page.of(call.query).read(store, "SELECT * FROM widgets", names=("name",))
         return found.body("entries", lambda row: row)
 
-    async def remove(call: Call) -> Result:
+    async def remove(call: HandlerCall) -> Result:
         store.run("DELETE FROM widgets WHERE name = ?", call.params["name"])
         return {}
 

@@ -30,25 +30,25 @@ from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
 from .encoding import MOST_VALUES, has_more_values, is_array, is_object, loads, pretty, without_halves
-from .endpoints import Endpoint, Table
+from .endpoints import ApiEndpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing
 from .store import StoreFull
 from .timestamps import Clock
-from .validation import Schemas
+from .validation import ApiSchemas
 
 __all__ = [
     "LARGEST_BODY",
     "Api",
-    "Call",
     "Handler",
+    "HandlerCall",
+    "HttpRequest",
+    "HttpResponse",
     "Interface",
     "Invoke",
     "Partial",
     "Refused",
     "Reply",
-    "Request",
-    "Response",
     "Result",
     "Text",
     "UnlistedHandler",
@@ -91,7 +91,7 @@ _CHARSETS = frozenset(name for pair in aliases.items() if pair[1] not in _NO_CHA
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """A request as it came over the wire."""
 
     method: str
@@ -109,7 +109,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """What goes back over the wire."""
 
     status: int
@@ -138,13 +138,13 @@ class Reply:
 Result: TypeAlias = Reply | dict[str, Any] | list[Any]
 
 
-class Call:
+class HandlerCall:
     """One call of an API method, as handlers see it."""
 
     def __init__(
         self,
-        request: Request,
-        endpoint: Endpoint,
+        request: HttpRequest,
+        endpoint: ApiEndpoint,
         params: dict[str, str],
         directory: Directory,
         now: datetime,
@@ -228,7 +228,7 @@ def _shown(expression: Expression) -> str:
     return f"```\n{text}\n```"
 
 
-Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Result]]
+Handler: TypeAlias = Callable[[HandlerCall], Coroutine[Any, Any, Result]]
 """A service's code for one method. It returns JSON to be sent with status 200, or a Reply."""
 
 
@@ -236,7 +236,7 @@ Invoke: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitabl
 """Calls a method from within the deployment, as `Api.invoke` does."""
 
 
-UnlistedHandler: TypeAlias = Callable[[Request], Awaitable[Response]]
+UnlistedHandler: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
 """A service's code for a path that no API lists. It does everything itself."""
 
 
@@ -248,7 +248,7 @@ class Partial:
     missing: str
     """What it does not do."""
 
-    async def __call__(self, call: Call) -> Result:
+    async def __call__(self, call: HandlerCall) -> Result:
         return await self.handler(call)
 
 
@@ -258,7 +258,7 @@ class Refused:
 
     reason: str
 
-    async def __call__(self, call: Call) -> Result:
+    async def __call__(self, call: HandlerCall) -> Result:
         if not call.endpoint.automatic and call.endpoint.scopes is not None:
             # The scopes are beyond reach without the service's own code; wrong credentials are wrong all the same.
             _ = call.identity
@@ -275,7 +275,9 @@ class Interface:
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
         self.references = references
         self.table = Table(references)
-        self.schemas = Schemas({key: schema for each in references.values() for key, schema in each["types"].items()})
+        self.schemas = ApiSchemas(
+            {key: schema for each in references.values() for key, schema in each["types"].items()}
+        )
         self.exchanges = [
             reference["exchangePrefix"] + exchange["exchange"]
             for reference in references.values()
@@ -320,7 +322,7 @@ class Api:
         self._unlisted = unlisted or {}
         self._documents = Documents(interface.references, root_url)
 
-    async def respond(self, request: Request) -> Response:
+    async def respond(self, request: HttpRequest) -> HttpResponse:
         """Return the response to `request`, whatever happens."""
         path = request.target.partition("?")[0]
         verb = "GET" if request.method == "HEAD" else request.method
@@ -336,7 +338,7 @@ class Api:
             params = endpoint.decode(match)
         except ValueError:
             return _html(400, "Bad Request")
-        call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
+        call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
             await _beside(_has_long_body(request), self._read_payload, call)
             result = await self._result(call)
@@ -372,13 +374,13 @@ class Api:
             ApiError: As the caller of a request would be told.
         """
         endpoint = self.table.named[service, method]
-        request = Request(endpoint.verb, f"?{query}", {"content-type": "application/json"})
-        call = Call(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
+        request = HttpRequest(endpoint.verb, f"?{query}", {"content-type": "application/json"})
+        call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         call.payload = payload
         call.identity = by
         return await self._result(call)
 
-    async def _result(self, call: Call) -> Result:
+    async def _result(self, call: HandlerCall) -> Result:
         endpoint = call.endpoint
         if endpoint.automatic:
             call.authorize()
@@ -387,7 +389,7 @@ class Api:
         await _beside(_has_long_body(call.request), self._check_payload, call)
         return await self.handlers[endpoint.service, endpoint.name](call)
 
-    def _read_payload(self, call: Call) -> None:
+    def _read_payload(self, call: HandlerCall) -> None:
         request = call.request
         if not request.has_json:
             return
@@ -412,7 +414,7 @@ class Api:
             raise ApiError("MalformedPayload", "Failed to parse JSON: Must be an object or array")
         call.payload = payload
 
-    def _check_payload(self, call: Call) -> None:
+    def _check_payload(self, call: HandlerCall) -> None:
         key = call.endpoint.input
         if key is None:
             return
@@ -431,7 +433,7 @@ class Api:
                 "InputValidationError", f"\nSchema Validation Failed!\nRejecting Schema: {rejecting}\nErrors:\n{listed}"
             )
 
-    def _refusal(self, call: Call, error: ApiError) -> Response:
+    def _refusal(self, call: HandlerCall, error: ApiError) -> HttpResponse:
         endpoint = call.endpoint
         payload = call.payload
         if endpoint.hide is not None:
@@ -443,19 +445,19 @@ class Api:
         headers = {"www-authenticate": "hawk"} if error.status == 401 else {}
         return _response(call.request, Reply(error.status, body, headers))
 
-    def _options(self, request: Request, path: str) -> Response:
+    def _options(self, request: HttpRequest, path: str) -> HttpResponse:
         verbs = ", ".join(self.table.verbs(path))
         if not verbs:
             return self._not_found(request, path)
         headers = {**_HEADERS, "allow": verbs, "content-type": "text/plain; charset=utf-8"}
-        return Response(200, headers, verbs.encode())
+        return HttpResponse(200, headers, verbs.encode())
 
-    def _not_found(self, request: Request, path: str) -> Response:
+    def _not_found(self, request: HttpRequest, path: str) -> HttpResponse:
         if self.table.has_service(path):
             return _response(request, Reply(404, {"error": "Not found"}))
         return _html(404, "Not Found")
 
-    def _elsewhere(self, request: Request, verb: str, path: str) -> Response:
+    def _elsewhere(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
         """Return the response to a request that is for no API method."""
         if verb != "GET" or f"{path}/".startswith("/api/"):
             return self._not_found(request, path)
@@ -479,7 +481,7 @@ async def _beside(
     return await asyncio.to_thread(function, *given, **named)
 
 
-def _has_long_body(request: Request) -> bool:
+def _has_long_body(request: HttpRequest) -> bool:
     return len(request.body or b"") > _AT_ONCE or "content-encoding" in request.headers
 
 
@@ -525,7 +527,7 @@ def _decoded(body: bytes, charset: str) -> str:
     return "".join([*pieces, decoder.decode(b"", True)])
 
 
-def _check_params(call: Call) -> None:
+def _check_params(call: HandlerCall) -> None:
     errors = [
         f"URL parameter '{name}' given as '{call.params[name]}' must match regular expression: '/{pattern.text}/'"
         for name, pattern in call.endpoint.patterns.items()
@@ -535,7 +537,7 @@ def _check_params(call: Call) -> None:
         raise ApiError("InvalidRequestArguments", "\n".join(["Invalid URL patterns:", *errors]))
 
 
-def _check_query(call: Call) -> None:
+def _check_query(call: HandlerCall) -> None:
     text = call.request.target.partition("?")[2]
     if not text:
         return
@@ -555,7 +557,7 @@ def _check_query(call: Call) -> None:
         raise ApiError("InvalidRequestArguments", "\n".join(errors))
 
 
-def _response(request: Request, reply: Reply) -> Response:
+def _response(request: HttpRequest, reply: Reply) -> HttpResponse:
     text = isinstance(reply.body, Text)
     body = b"" if reply.body is None else reply.body.text.encode() if text else pretty(reply.body)
     headers = {
@@ -564,16 +566,16 @@ def _response(request: Request, reply: Reply) -> Response:
         "x-for-request-id": _identifier(),
     }
     if reply.body is None:
-        return Response(reply.status, {**headers, **reply.headers}, b"")
+        return HttpResponse(reply.status, {**headers, **reply.headers}, b"")
     digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).rstrip(b"=").decode("ascii")
     etag = f'W/"{len(body):x}-{digest}"'
     content_type = reply.body.content_type if text else "application/json; charset=utf-8"
     headers = {**headers, "etag": etag, "content-type": content_type, **reply.headers}
     if reply.status == 200 and request.method in ("GET", "HEAD") and _is_fresh(request.headers, etag):
-        return Response(304, headers, b"")
+        return HttpResponse(304, headers, b"")
     if len(body) > _COMPRESS_FROM and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(reply.status, {**headers, "content-encoding": "gzip"}, gzip.compress(body, 1, mtime=0))
-    return Response(reply.status, headers, body)
+        return HttpResponse(reply.status, {**headers, "content-encoding": "gzip"}, gzip.compress(body, 1, mtime=0))
+    return HttpResponse(reply.status, headers, body)
 
 
 def _identifier() -> str:
@@ -590,6 +592,6 @@ def _is_fresh(headers: Mapping[str, str], etag: str) -> bool:
     return known.strip() == "*" or any(tag.strip().removeprefix("W/") == opaque for tag in known.split(","))
 
 
-def _html(status: int, text: str) -> Response:
+def _html(status: int, text: str) -> HttpResponse:
     page = f"<!DOCTYPE html>\n<html lang=en><title>{status}</title><h1>{status}</h1><p>{text}.</p></html>\n"
-    return Response(status, {**_HEADERS, "content-type": "text/html; charset=utf-8"}, page.encode())
+    return HttpResponse(status, {**_HEADERS, "content-type": "text/html; charset=utf-8"}, page.encode())

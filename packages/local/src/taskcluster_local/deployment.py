@@ -53,7 +53,7 @@ from .services.queue import built_in
 from .services.queue import routes as queue
 from .services.queue import workers as queue_workers
 from .services.queue.arrivals import Arrivals
-from .services.queue.messages import Messages
+from .services.queue.messages import QueueMessages
 from .services.queue.state import Queue
 from .services.queue.worker_routes import WorkerRecords
 from .services.secrets import routes as secrets
@@ -61,7 +61,7 @@ from .services.secrets.state import Secrets
 from .services.web_server import routes as web_server
 from .services.worker_manager import routes as worker_manager
 from .services.worker_manager.pools import Pools
-from .services.worker_manager.workers import Workers
+from .services.worker_manager.workers import PoolWorkers
 from .storage import Storage
 from .store import Store
 from .timestamps import Clock, MovableClock, system_clock
@@ -162,7 +162,7 @@ class Deployment:
         """The notifications that have been sent, and go nowhere else."""
         self._arrivals = Arrivals()
 
-        messages, known_workers = Messages(events), queue_workers.Workers(store)
+        messages, known_workers = QueueMessages(events), queue_workers.QueueWorkers(store)
         tasks = self.queue = Queue(store, configuration.claim_timeout, messages, known_workers, self._arrivals.announce)
         """The tasks."""
         objects = Objects(store, self.storage)
@@ -170,12 +170,12 @@ class Deployment:
         all_hooks = Hooks(store, events, interface.exchanges)
         firing = Firing(all_hooks, self._invoke, self._accounts, self._service_client("hooks"), clock)
         indexed = Index(store)
-        index_redirects = index_artifacts.Artifacts(
+        index_redirects = index_artifacts.IndexedArtifacts(
             self._invoke, self._accounts, self._service_client("index"), root_url
         )
         notifier = Notifier(store, self.outbox, events)
         purge_requests, all_secrets, pools = PurgeRequests(store), Secrets(store), Pools(store, events)
-        pool_workers = Workers(store, pools, WorkerRecords(tasks, clock))
+        pool_workers = PoolWorkers(store, pools, WorkerRecords(tasks, clock))
 
         index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition, clock)
         notify_routes.watch(events, notifier, root_url, clock)

@@ -14,7 +14,7 @@ from taskcluster.registry import registry
 from . import parameters, scopes
 from .formats import Pattern
 
-__all__ = ["Endpoint", "Table", "references"]
+__all__ = ["ApiEndpoint", "Table", "references"]
 
 _SERVICES = (
     "auth", "github", "hooks", "index", "notify", "object",
@@ -39,7 +39,7 @@ def references() -> Mapping[str, Mapping[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ApiEndpoint:
     """One API method: where it is found, and what a request to it must have."""
 
     service: str
@@ -80,11 +80,11 @@ class Endpoint:
         return found
 
 
-def _endpoint(service: str, entry: Mapping[str, Any]) -> Endpoint:
+def _endpoint(service: str, entry: Mapping[str, Any]) -> ApiEndpoint:
     name: str = entry["name"]
     template = scopes.parse(entry["scopes"]) if "scopes" in entry else None
     patterns = {arg: parameters.parameter_pattern(service, arg) for arg in entry["args"]}
-    return Endpoint(
+    return ApiEndpoint(
         service=service,
         name=name,
         verb=entry["method"].upper(),
@@ -127,10 +127,10 @@ class Table:
     """
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
-        self.endpoints: list[Endpoint] = []
-        self.named: dict[tuple[str, str], Endpoint] = {}
+        self.endpoints: list[ApiEndpoint] = []
+        self.named: dict[tuple[str, str], ApiEndpoint] = {}
         # By service, version, verb and the first word of the route, empty where that is a parameter.
-        self._candidates: dict[tuple[str, str, str, str], list[Endpoint]] = {}
+        self._candidates: dict[tuple[str, str, str, str], list[ApiEndpoint]] = {}
         self._services = references.keys()
         for service, reference in references.items():
             version: str = reference["apiVersion"]
@@ -150,7 +150,7 @@ class Table:
         root, api, service, *rest = [*path.split("/", 3), "", ""]
         return (root, api) == ("", "api") and len(rest) > 2 and service in self._services
 
-    def find(self, verb: str, path: str) -> tuple[Endpoint, re.Match[str]] | None:
+    def find(self, verb: str, path: str) -> tuple[ApiEndpoint, re.Match[str]] | None:
         """Return the endpoint that `verb` and `path` mean, and the match of its path."""
         parts = path.split("/", 4)
         if len(parts) < 4 or parts[1] != "api" or parts[0]:

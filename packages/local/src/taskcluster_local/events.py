@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .store import Store
-from .validation import Schemas
+from .validation import ApiSchemas
 
 __all__ = ["Binding", "Events", "Message", "Subscription"]
 
@@ -99,7 +99,7 @@ class Events:
         store: Messages published within a transaction of it are delivered when, and only if, it is kept.
     """
 
-    def __init__(self, references: Mapping[str, Mapping[str, Any]], schemas: Schemas, store: Store) -> None:
+    def __init__(self, references: Mapping[str, Mapping[str, Any]], schemas: ApiSchemas, store: Store) -> None:
         self._schemas = schemas
         self._store = store
         self._exchanges = {

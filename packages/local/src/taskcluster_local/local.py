@@ -21,7 +21,7 @@ from .deployment import ROOT_CLIENT, Configuration
 from .events import Binding
 from .listening import AsyncMessages, Messages, bindings_of
 from .registry import registry
-from .server import Server
+from .server import LocalServer
 from .services.auth.state import client_of
 from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
@@ -88,7 +88,7 @@ class LocalTaskcluster:
         )
         # What is wrong with them is told here, not where it is entered.
         self._configuration.check()
-        self._started: Server | None = None
+        self._started: LocalServer | None = None
 
     # Where it is, and who may do what
 
@@ -238,18 +238,18 @@ class LocalTaskcluster:
         server.thread.join()
 
     @property
-    def _server(self) -> Server:
+    def _server(self) -> LocalServer:
         if self._started is None:
             raise RuntimeError("the local Taskcluster is not running: use it in a `with` block")
         return self._started
 
-    def _start(self) -> Server:
+    def _start(self) -> LocalServer:
         if self._started is not None:
             raise RuntimeError("this local Taskcluster is running already")
-        self._started = Server(self._configuration, self._data, self._host, self._port, self._allow_hosts)
+        self._started = LocalServer(self._configuration, self._data, self._host, self._port, self._allow_hosts)
         return self._started
 
-    def _stop(self) -> Server:
+    def _stop(self) -> LocalServer:
         server = self._server
         self._started = None
         server.stop()
@@ -263,7 +263,7 @@ class AsyncLocalTaskcluster:
         self._local = local
 
     @property
-    def _server(self) -> Server:
+    def _server(self) -> LocalServer:
         return self._local._server  # pyright: ignore[reportPrivateUsage]
 
     async def advance(self, span: timedelta | None = None, **units: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from .api import Call, Handler, Interface
+from .api import Handler, HandlerCall, Interface
 from .isolation import isolated
 from .pages import Page
 from .services.github.rendering import policy
@@ -96,10 +96,10 @@ def paths() -> list[tuple[str, str]]:
 def handlers(github: Github, outbox: Outbox) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def listNotifications(call: Call) -> dict[str, Any]:
+    async def listNotifications(call: HandlerCall) -> dict[str, Any]:
         return outbox.page(Page.of(call.query)).body("notifications", lambda row: notification_of(row).shown())
 
-    async def addRepository(call: Call) -> dict[str, Any]:
+    async def addRepository(call: HandlerCall) -> dict[str, Any]:
         organization, repository = call.payload["organization"], call.payload["repository"]
         call.authorize(organization=organization, repository=repository)
         text = call.payload.get("taskclusterYml")

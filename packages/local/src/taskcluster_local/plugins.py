@@ -8,10 +8,10 @@ A plugin is a module (or object) that implements the function below and is named
     widgets = "example_widgets.local"
 
     # example_widgets/local.py
-    from taskcluster_local.plugins import Call, Context, Handler, LocalService, Result, hookimpl
+    from taskcluster_local.plugins import Context, Handler, HandlerCall, LocalService, Result, hookimpl
 
     def handlers(context: Context) -> dict[str, Handler]:
-        async def get(call: Call) -> Result:
+        async def get(call: HandlerCall) -> Result:
             return {"name": call.params["name"]}
 
         return {"get": get}
@@ -38,13 +38,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pluggy
 
 from taskcluster.plugins import PluginWarning
 
-from .api import Call, Handler, Reply, Result
+from .api import Handler, HandlerCall, Reply, Result
 from .errors import ApiError
 from .events import Events
 from .pages import Listing, Page
@@ -56,6 +56,7 @@ __all__ = [
     "Call",
     "Context",
     "Handler",
+    "HandlerCall",
     "Invoke",
     "Listing",
     "LocalService",
@@ -68,6 +69,9 @@ __all__ = [
     "hookimpl",
     "taskcluster_local_services",
 ]
+
+Call: TypeAlias = HandlerCall
+"""The name that `HandlerCall` had before; plugins may keep it."""
 
 PROJECT = "taskcluster_local"
 """The pluggy project name, and the entry-point group."""

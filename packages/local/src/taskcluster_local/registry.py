@@ -17,7 +17,7 @@ from .api import Interface
 from .endpoints import references
 from .plugins import PROJECT, LocalService
 
-__all__ = ["Registry", "registry"]
+__all__ = ["LocalRegistry", "registry"]
 
 
 def entry_points() -> Iterable[importlib.metadata.EntryPoint]:
@@ -25,7 +25,7 @@ def entry_points() -> Iterable[importlib.metadata.EntryPoint]:
     return importlib.metadata.entry_points(group=PROJECT)
 
 
-class Registry:
+class LocalRegistry:
     """The plugins of one set of entry points; each is loaded once.
 
     Args:
@@ -92,5 +92,5 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown distribution"
 
 
-registry = Registry()
+registry = LocalRegistry()
 """The plugins of this environment."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from . import storage, storage_http
-from .api import LARGEST_BODY, Request
+from .api import LARGEST_BODY, HttpRequest
 from .authentication import Client
 from .deployment import Configuration, Deployment
 from .events import Subscription
@@ -27,7 +27,7 @@ from .listening import Inbox
 from .services.notify.outbox import Notification
 from .store import DATABASE, Store, data_directory
 
-__all__ = ["Server", "host_name", "is_loopback"]
+__all__ = ["LocalServer", "host_name", "is_loopback"]
 
 _PASS_TIME_SECONDS = 1.0
 _LONGEST_LINE = 16 * 1024
@@ -112,7 +112,7 @@ class _State:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
 
-class Server:
+class LocalServer:
     """A running server. `started` is done when it answers, or failed to, `ended` when nothing is left of it.
 
     Its coroutines are for its own event loop; `submit` runs them there.
@@ -309,9 +309,9 @@ async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[N
         await runner.cleanup()
 
 
-async def _received(request: web.BaseRequest) -> Request:
+async def _received(request: web.BaseRequest) -> HttpRequest:
     method, target = request.method, request.raw_path
-    received = Request(method, target, request.headers)
+    received = HttpRequest(method, target, request.headers)
     # Bodies of other kinds are not looked at, however large they are.
     if not request.body_exists or not received.has_json:
         return received
@@ -321,8 +321,8 @@ async def _received(request: web.BaseRequest) -> Request:
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > LARGEST_BODY:
-            return Request(method, target, request.headers, None)
-    return Request(method, target, request.headers, bytes(body))
+            return HttpRequest(method, target, request.headers, None)
+    return HttpRequest(method, target, request.headers, bytes(body))
 
 
 def _listen(host: str, port: int) -> socket.socket:

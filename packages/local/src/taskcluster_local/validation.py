@@ -19,7 +19,7 @@ from referencing.jsonschema import DRAFT6
 from .encoding import is_array, is_object
 from .formats import FORMATS, Pattern
 
-__all__ = ["WORTH_COMPILING", "Schema", "Schemas"]
+__all__ = ["WORTH_COMPILING", "ApiSchemas", "Schema"]
 
 _MOST_ERRORS = 1000
 _BASE = "https://taskcluster.invalid/schemas/"
@@ -31,7 +31,7 @@ _AS_LARGE = 100
 """How many values a payload has that counts as another one."""
 
 
-class Schemas:
+class ApiSchemas:
     """The schemas of some APIs.
 
     Args:

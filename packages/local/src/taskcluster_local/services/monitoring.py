@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..api import Call, Handler
+from ..api import Handler, HandlerCall
 from ..documents import version
 
 __all__ = ["METHODS", "handlers"]
@@ -21,13 +21,13 @@ def handlers(started: datetime) -> dict[str, Handler]:
         started: When this deployment started.
     """
 
-    async def ping(call: Call) -> dict[str, Any]:
+    async def ping(call: HandlerCall) -> dict[str, Any]:
         return {"alive": True, "uptime": (call.now - started).total_seconds()}
 
-    async def heartbeat(call: Call) -> dict[str, Any]:
+    async def heartbeat(call: HandlerCall) -> dict[str, Any]:
         return {}
 
-    async def version_(call: Call) -> dict[str, Any]:
+    async def version_(call: HandlerCall) -> dict[str, Any]:
         return version()
 
     return {"ping": ping, "lbheartbeat": heartbeat, "heartbeat": heartbeat, "version": version_}

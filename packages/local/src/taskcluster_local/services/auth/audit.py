@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from ...api import Call, Handler, Result
+from ...api import Handler, HandlerCall, Result
 from ...authentication import Identity
 from ...errors import ApiError
 from ...pages import Page
@@ -56,7 +56,7 @@ class Audit:
         )
 
     def recorded(
-        self, handler: Handler, entityType: str, actionType: str | Callable[[Call], str], *parameters: str
+        self, handler: Handler, entityType: str, actionType: str | Callable[[HandlerCall], str], *parameters: str
     ) -> Handler:
         """Return a handler that keeps who did what, in the transaction that does it.
 
@@ -67,7 +67,7 @@ class Audit:
             *parameters: Those of the URL that name the thing, joined by `/`.
         """
 
-        async def recording(call: Call) -> Result:
+        async def recording(call: HandlerCall) -> Result:
             with self._store.transaction():
                 action = actionType if isinstance(actionType, str) else actionType(call)
                 result = _at_once(handler(call))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...api import Call, Handler, Refused, Result
+from ...api import Handler, HandlerCall, Refused, Result
 from ...errors import ApiError
 
 __all__ = ["handlers"]
@@ -15,7 +15,7 @@ class _Checked(Refused):
 
     __slots__ = ()
 
-    async def __call__(self, call: Call) -> Result:
+    async def __call__(self, call: HandlerCall) -> Result:
         if "level" in call.params:
             if call.params["level"] not in _LEVELS:
                 raise ApiError("InvalidRequestArguments", f"level must be one of {', '.join(_LEVELS)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler, Reply, require
+from ...api import Handler, HandlerCall, Reply, require
 from ...authentication import SignedRequest, authenticate
 from ...errors import ApiError
 from ...pages import Page
@@ -23,72 +23,72 @@ _TEST_GET_SCOPES = ("test:*", "auth:create-client:test:*")
 def handlers(accounts: Accounts, audit: Audit) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def listClients(call: Call) -> dict[str, Any]:
+    async def listClients(call: HandlerCall) -> dict[str, Any]:
         return accounts.clients(call.query.get("prefix", ""), Page.of(call.query))
 
-    async def client(call: Call) -> dict[str, Any]:
+    async def client(call: HandlerCall) -> dict[str, Any]:
         return accounts.show_client(call.params["clientId"])
 
-    async def createClient(call: Call) -> dict[str, Any]:
+    async def createClient(call: HandlerCall) -> dict[str, Any]:
         call.authorize(scopes=call.payload.get("scopes", []))
         return accounts.create_client(call.params["clientId"], call.payload, call.identity, call.now)
 
-    async def updateClient(call: Call) -> dict[str, Any]:
+    async def updateClient(call: HandlerCall) -> dict[str, Any]:
         clientId, given = call.params["clientId"], call.payload
         call.authorize(scopesAdded=accounts.scopes_added(clientId, given.get("scopes", [])))
         return accounts.update_client(clientId, given, call.identity, call.now)
 
-    async def resetAccessToken(call: Call) -> dict[str, Any]:
+    async def resetAccessToken(call: HandlerCall) -> dict[str, Any]:
         return accounts.reset_client(call.params["clientId"], call.identity, call.now)
 
-    async def enableClient(call: Call) -> dict[str, Any]:
+    async def enableClient(call: HandlerCall) -> dict[str, Any]:
         return accounts.disable_client(call.params["clientId"], False, call.identity, call.now)
 
-    async def disableClient(call: Call) -> dict[str, Any]:
+    async def disableClient(call: HandlerCall) -> dict[str, Any]:
         return accounts.disable_client(call.params["clientId"], True, call.identity, call.now)
 
-    async def deleteClient(call: Call) -> Reply:
+    async def deleteClient(call: HandlerCall) -> Reply:
         accounts.delete_client(call.params["clientId"], call.identity)
         return Reply(204)
 
-    async def getEntityHistory(call: Call) -> dict[str, Any]:
+    async def getEntityHistory(call: HandlerCall) -> dict[str, Any]:
         return audit.of_entity(call.params["entityType"], call.params["entityId"], Page.of(call.query))
 
-    async def listAuditHistory(call: Call) -> dict[str, Any]:
+    async def listAuditHistory(call: HandlerCall) -> dict[str, Any]:
         return audit.of_client(call.params["clientId"], Page.of(call.query))
 
-    async def listRoles(call: Call) -> list[Any]:
+    async def listRoles(call: HandlerCall) -> list[Any]:
         return accounts.all_roles()
 
-    async def listRoles2(call: Call) -> dict[str, Any]:
+    async def listRoles2(call: HandlerCall) -> dict[str, Any]:
         return accounts.roles(_page_or_all(call))
 
-    async def listRoleIds(call: Call) -> dict[str, Any]:
+    async def listRoleIds(call: HandlerCall) -> dict[str, Any]:
         return accounts.role_ids(_page_or_all(call))
 
-    async def role(call: Call) -> dict[str, Any]:
+    async def role(call: HandlerCall) -> dict[str, Any]:
         return accounts.show_role(call.params["roleId"])
 
-    async def createRole(call: Call) -> dict[str, Any]:
+    async def createRole(call: HandlerCall) -> dict[str, Any]:
         call.authorize(scopes=call.payload["scopes"])
         return accounts.create_role(call.params["roleId"], call.payload, call.identity, call.now)
 
-    async def updateRole(call: Call) -> dict[str, Any]:
+    async def updateRole(call: HandlerCall) -> dict[str, Any]:
         roleId, given = call.params["roleId"], call.payload
         call.authorize(scopesAdded=accounts.role_scopes_added(roleId, given["scopes"]))
         return accounts.update_role(roleId, given, call.identity, call.now)
 
-    async def deleteRole(call: Call) -> Reply:
+    async def deleteRole(call: HandlerCall) -> Reply:
         accounts.delete_role(call.params["roleId"], call.identity)
         return Reply(204)
 
-    async def currentScopes(call: Call) -> dict[str, Any]:
+    async def currentScopes(call: HandlerCall) -> dict[str, Any]:
         return {"scopes": list(call.identity.scopes.scopes)}
 
-    async def expandScopes(call: Call) -> dict[str, Any]:
+    async def expandScopes(call: HandlerCall) -> dict[str, Any]:
         return {"scopes": list(accounts.expand(call.payload["scopes"]).scopes)}
 
-    async def authenticateHawk(call: Call) -> dict[str, Any]:
+    async def authenticateHawk(call: HandlerCall) -> dict[str, Any]:
         given = call.payload
         verb, host, port = given["method"].upper(), given["host"].lower(), str(given["port"])
         request = SignedRequest(verb, given["resource"], host, port, given.get("authorization"))
@@ -109,10 +109,10 @@ def handlers(accounts: Accounts, audit: Audit) -> dict[str, Handler]:
             **signed_hash,
         }
 
-    async def testAuthenticate(call: Call) -> dict[str, Any]:
+    async def testAuthenticate(call: HandlerCall) -> dict[str, Any]:
         return _tested(call, call.payload["clientScopes"], call.payload["requiredScopes"])
 
-    async def testAuthenticateGet(call: Call) -> dict[str, Any]:
+    async def testAuthenticateGet(call: HandlerCall) -> dict[str, Any]:
         return _tested(call, _TEST_GET_SCOPES, ["test:authenticate-get"])
 
     return {
@@ -142,13 +142,13 @@ def handlers(accounts: Accounts, audit: Audit) -> dict[str, Handler]:
     }
 
 
-def _tested(call: Call, client_scopes: Any, required: list[str]) -> dict[str, Any]:
+def _tested(call: HandlerCall, client_scopes: Any, required: list[str]) -> dict[str, Any]:
     identity = call.authenticate(FixedAccounts(client_scopes))
     require(AllOf(tuple(required)), identity)
     return {"clientId": identity.clientId, "scopes": merged(identity.granted)}
 
 
-def _page_or_all(call: Call) -> Page:
+def _page_or_all(call: HandlerCall) -> Page:
     """Return the page that is asked for; of roles it is all of them unless there is a limit."""
     page = Page.of(call.query)
     return page if "limit" in call.query and page.limit > 0 else Page(_EVERYTHING)

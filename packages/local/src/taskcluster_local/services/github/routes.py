@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from ...api import Call, Handler, Partial, Reply, Result, Text
+from ...api import Handler, HandlerCall, Partial, Reply, Result, Text
 from ...encoding import is_object
 from ...errors import ApiError
 from ...events import Events
 from ...isolation import isolated
 from ...pages import Page
-from ...validation import Schemas
+from ...validation import ApiSchemas
 from . import badge as badges
 from .builds import Builder
 from .fake_events import fake_event
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 def handlers(
     github: Github,
     events: Events,
-    schemas: Schemas,
+    schemas: ApiSchemas,
     builder: Builder,
     invoke: Callable[[str, str, dict[str, str]], Awaitable[Result]],
     root_url: str,
@@ -48,10 +48,10 @@ def handlers(
         webhook_secret: What webhooks are signed with; None to take them unsigned.
     """
 
-    def at(call: Call) -> tuple[str, str]:
+    def at(call: HandlerCall) -> tuple[str, str]:
         return call.params["owner"], call.params["repo"]
 
-    async def builds(call: Call) -> dict[str, Any]:
+    async def builds(call: HandlerCall) -> dict[str, Any]:
         query = call.query
         if "repository" in query and "organization" not in query:
             raise ApiError("InputError", "Must provide an organization if you provide a repository")
@@ -66,7 +66,7 @@ def handlers(
             pullRequestNumber=_pull_request(query),
         )
 
-    async def cancelBuilds(call: Call) -> dict[str, Any]:
+    async def cancelBuilds(call: HandlerCall) -> dict[str, Any]:
         pull_request = _pull_request(call.query)
         groups = github.pending(*at(call), sha=call.query.get("sha"), pullRequestNumber=pull_request)
         cancelled: list[dict[str, Any]] = []
@@ -81,24 +81,24 @@ def handlers(
             cancelled.append(github.cancelled(taskGroupId, call.now))
         return {"builds": cancelled}
 
-    async def badge(call: Call) -> Reply:
+    async def badge(call: HandlerCall) -> Reply:
         build = github.latest(*at(call), call.params["branch"])
         return Reply(200, Text(badges.svg(None if build is None else build["state"]), "image/svg+xml; charset=utf-8"))
 
-    async def repository(call: Call) -> dict[str, Any]:
+    async def repository(call: HandlerCall) -> dict[str, Any]:
         return {"installed": github.installed(*at(call))}
 
-    async def latest(call: Call) -> Reply:
+    async def latest(call: HandlerCall) -> Reply:
         build = github.latest(*at(call), call.params["branch"])
         if build is None:
             raise ApiError("ResourceNotFound", "No build of this branch is known")
         return Reply(302, None, {"location": f"{root_url}/tasks/groups/{quote(build['taskGroupId'])}"})
 
-    async def createStatus(call: Call) -> dict[str, Any]:
+    async def createStatus(call: HandlerCall) -> dict[str, Any]:
         github.add_status(*at(call), call.params["sha"], call.payload)
         return {}
 
-    async def createComment(call: Call) -> dict[str, Any]:
+    async def createComment(call: HandlerCall) -> dict[str, Any]:
         number = call.params["number"]
         if not _NUMBER.fullmatch(number):
             raise ApiError(
@@ -107,7 +107,7 @@ def handlers(
         github.add_comment(*at(call), int(number), call.payload["body"])
         return {}
 
-    async def renderTaskclusterYml(call: Call) -> dict[str, Any]:
+    async def renderTaskclusterYml(call: HandlerCall) -> dict[str, Any]:
         given, fake = call.payload, call.payload["fakeEvent"]
         organization, name = given.get("organization", "taskcluster"), given.get("repository", "testing-repository")
         kind, event = fake_event(fake, organization, name, call.now)
@@ -115,7 +115,7 @@ def handlers(
         rendered = await isolated(render, given["body"], payload, organization, name, root_url, call.now)
         return {key: rendered[key] for key in ("tasks", "scopes")}
 
-    async def githubWebHookConsumer(call: Call) -> Reply:
+    async def githubWebHookConsumer(call: HandlerCall) -> Reply:
         headers = call.request.headers
         if webhook_secret is not None:
             check_signature(webhook_secret, headers, call.request.body or b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...api import Call, Handler, Result
+from ...api import Handler, HandlerCall, Result
 from ...errors import ApiError
 from ...formats import Pattern
 from ...pages import Page
@@ -23,51 +23,51 @@ _FIELDS = ("metadata", "task", "schedule", "triggerSchema", "bindings")
 def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def listHookGroups(call: Call) -> dict[str, Any]:
+    async def listHookGroups(call: HandlerCall) -> dict[str, Any]:
         return {"groups": hooks.groups()}
 
-    async def listHooks(call: Call) -> dict[str, Any]:
+    async def listHooks(call: HandlerCall) -> dict[str, Any]:
         return {"hooks": hooks.group(call.params["hookGroupId"])}
 
-    async def hook(call: Call) -> dict[str, Any]:
+    async def hook(call: HandlerCall) -> dict[str, Any]:
         return hooks.hook(*_ids(call)).definition
 
-    async def createHook(call: Call) -> dict[str, Any]:
+    async def createHook(call: HandlerCall) -> dict[str, Any]:
         return hooks.create(_definition(call), call.now, repeatable="bindings" in call.payload).definition
 
-    async def updateHook(call: Call) -> dict[str, Any]:
+    async def updateHook(call: HandlerCall) -> dict[str, Any]:
         return hooks.update(_definition(call), call.now).definition
 
-    async def removeHook(call: Call) -> dict[str, Any]:
+    async def removeHook(call: HandlerCall) -> dict[str, Any]:
         hooks.remove(*_ids(call))
         return {}
 
-    async def fired(call: Call, found: Hook, by: str, **context: str) -> dict[str, Any]:
+    async def fired(call: HandlerCall, found: Hook, by: str, **context: str) -> dict[str, Any]:
         await check_payload(found.definition["triggerSchema"], call.payload)
         given = call.payload.get("taskId")
         wanted = given if isinstance(given, str) and Pattern.of(SLUG).matches(given) else None
         taskId = await firing.fire(found, by, call.payload, wanted, **context)
         return {} if taskId is None else {"taskId": taskId, "status": {"taskId": taskId}}
 
-    async def triggerHook(call: Call) -> dict[str, Any]:
+    async def triggerHook(call: HandlerCall) -> dict[str, Any]:
         return await fired(call, hooks.hook(*_ids(call)), "triggerHook", clientId=call.identity.clientId)
 
-    async def triggerHookWithToken(call: Call) -> dict[str, Any]:
+    async def triggerHookWithToken(call: HandlerCall) -> dict[str, Any]:
         return await fired(call, hooks.by_token(*_ids(call), call.params["token"]), "triggerHookWithToken")
 
-    async def getTriggerToken(call: Call) -> dict[str, Any]:
+    async def getTriggerToken(call: HandlerCall) -> dict[str, Any]:
         return {"token": hooks.hook(*_ids(call)).token}
 
-    async def resetTriggerToken(call: Call) -> dict[str, Any]:
+    async def resetTriggerToken(call: HandlerCall) -> dict[str, Any]:
         return {"token": hooks.reset_token(*_ids(call))}
 
-    async def listLastFires(call: Call) -> dict[str, Any]:
+    async def listLastFires(call: HandlerCall) -> dict[str, Any]:
         found = hooks.last_fires(*_ids(call), Page.of(call.query))
         created = [row["taskId"] for row in found.rows if row["error"] is None]
         states = {taskId: await firing.task_state(taskId) for taskId in created}
         return found.body("lastFires", lambda row: _fire(row, states))
 
-    async def getHookStatus(call: Call) -> dict[str, Any]:
+    async def getHookStatus(call: HandlerCall) -> dict[str, Any]:
         found = hooks.hook(*_ids(call))
         planned = {} if found.nextScheduledDate is None else {"nextScheduledDate": found.nextScheduledDate}
         return {"lastFire": _outcome(hooks.last_fire(found)), **planned}
@@ -91,18 +91,18 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
 def checked(handler: Handler) -> Handler:
     """Return the handler of a method that is given a hook, with its triggerSchema checked before."""
 
-    async def checking(call: Call) -> Result:
+    async def checking(call: HandlerCall) -> Result:
         await check_schema(call.payload["triggerSchema"])
         return await handler(call)
 
     return checking
 
 
-def _ids(call: Call) -> tuple[str, str]:
+def _ids(call: HandlerCall) -> tuple[str, str]:
     return call.params["hookGroupId"], call.params["hookId"]
 
 
-def _definition(call: Call) -> dict[str, Any]:
+def _definition(call: HandlerCall) -> dict[str, Any]:
     """Return the complete definition that a payload gives, or raise ApiError if it is another hook's (InputError)."""
     given, ids = call.payload, {"hookGroupId": call.params["hookGroupId"], "hookId": call.params["hookId"]}
     if {**ids, **given} != {**given, **ids}:

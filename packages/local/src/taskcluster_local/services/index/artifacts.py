@@ -12,12 +12,12 @@ from ...api import Invoke
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
 
-__all__ = ["Artifacts"]
+__all__ = ["IndexedArtifacts"]
 
 _URL_HOLDS = timedelta(minutes=15)
 
 
-class Artifacts:
+class IndexedArtifacts:
     """The artifacts of the queue, as the index leads to them.
 
     Args:

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler, Reply, Text
+from ...api import Handler, HandlerCall, Reply, Text
 from ...pages import Page
-from .artifacts import Artifacts
+from .artifacts import IndexedArtifacts
 from .state import Index, namespace_of, task_of
 
 __all__ = ["handlers"]
 
 
-def handlers(index: Index, artifacts: Artifacts) -> dict[str, Handler]:
+def handlers(index: Index, artifacts: IndexedArtifacts) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def insertTask(call: Call) -> dict[str, Any]:
+    async def insertTask(call: HandlerCall) -> dict[str, Any]:
         return index.insert(call.params["namespace"], call.payload, call.now)
 
-    async def findTask(call: Call) -> dict[str, Any]:
+    async def findTask(call: HandlerCall) -> dict[str, Any]:
         return index.find(call.params["indexPath"], call.now)
 
-    async def findTasksAtIndex(call: Call) -> dict[str, Any]:
+    async def findTasksAtIndex(call: HandlerCall) -> dict[str, Any]:
         paths = call.payload["indexes"]
         call.authorize(indexPaths=paths)
         return index.find_all(paths, Page.of(call.query)).body("tasks", task_of)
 
-    async def deleteTask(call: Call) -> dict[str, Any]:
+    async def deleteTask(call: HandlerCall) -> dict[str, Any]:
         index.delete(call.params["namespace"])
         return {}
 
-    async def listTasks(call: Call) -> dict[str, Any]:
+    async def listTasks(call: HandlerCall) -> dict[str, Any]:
         return index.tasks(call.params["namespace"], Page.of(call.query), call.now).body("tasks", task_of)
 
-    async def listNamespaces(call: Call) -> dict[str, Any]:
+    async def listNamespaces(call: HandlerCall) -> dict[str, Any]:
         found = index.namespaces(call.params["namespace"], Page.of(call.query), call.now)
         return found.body("namespaces", namespace_of)
 
-    async def findArtifactFromTask(call: Call) -> Reply:
+    async def findArtifactFromTask(call: HandlerCall) -> Reply:
         task = index.find(call.params["indexPath"], call.now)
         url = await artifacts.url(task["taskId"], call.params["name"], call.now)
         return Reply(303, Text(f"See Other. Redirecting to {url}"), {"location": url})

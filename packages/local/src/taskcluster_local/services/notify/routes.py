@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler, Partial, Reply, Text
+from ...api import Handler, HandlerCall, Partial, Reply, Text
 from ...pages import Page
 from .outbox import Notification
 from .state import Notifier, address_of
@@ -23,22 +23,22 @@ _KINDS = {
 def handlers(notifier: Notifier) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def send(call: Call) -> Reply:
+    async def send(call: HandlerCall) -> Reply:
         kind, field = _KINDS[call.endpoint.name]
         address = call.payload[field]
         call.authorize(**{field: address})
         sent = notifier.send(Notification(kind, address, call.payload), call.now)
         return Reply(200, Text("OK")) if sent else Reply(204)
 
-    async def addDenylistAddress(call: Call) -> Reply:
+    async def addDenylistAddress(call: HandlerCall) -> Reply:
         notifier.deny(call.payload["notificationType"], call.payload["notificationAddress"])
         return Reply(200, Text("OK"))
 
-    async def deleteDenylistAddress(call: Call) -> Reply:
+    async def deleteDenylistAddress(call: HandlerCall) -> Reply:
         notifier.allow(call.payload["notificationType"], call.payload["notificationAddress"])
         return Reply(200, Text("OK"))
 
-    async def listDenylist(call: Call) -> dict[str, Any]:
+    async def listDenylist(call: HandlerCall) -> dict[str, Any]:
         return notifier.denylist(Page.of(call.query)).body("addresses", address_of)
 
     kept = "is kept in the outbox and not sent"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api import Call, Handler, Reply, Text
+from ...api import Handler, HandlerCall, Reply, Text
 from .state import Objects
 
 __all__ = ["handlers"]
@@ -13,25 +13,25 @@ __all__ = ["handlers"]
 def handlers(objects: Objects) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def createUpload(call: Call) -> dict[str, Any]:
+    async def createUpload(call: HandlerCall) -> dict[str, Any]:
         given = call.payload
         call.authorize(projectId=given["projectId"])
         method = objects.create(call.params["name"], given, call.now)
         # The date as it was sent, not as it is kept.
         return {**{key: given[key] for key in ("projectId", "uploadId", "expires")}, "uploadMethod": method}
 
-    async def finishUpload(call: Call) -> dict[str, Any]:
+    async def finishUpload(call: HandlerCall) -> dict[str, Any]:
         call.authorize(projectId=call.payload["projectId"])
         objects.finish(call.params["name"], call.payload)
         return {}
 
-    async def startDownload(call: Call) -> dict[str, Any]:
+    async def startDownload(call: HandlerCall) -> dict[str, Any]:
         return objects.start_download(call.params["name"], call.payload["acceptDownloadMethods"], call.now)
 
-    async def object_(call: Call) -> dict[str, Any]:
+    async def object_(call: HandlerCall) -> dict[str, Any]:
         return objects.metadata(call.params["name"])
 
-    async def download(call: Call) -> Reply:
+    async def download(call: HandlerCall) -> Reply:
         url = objects.simple_url(call.params["name"], call.now)
         return Reply(303, Text(f"See Other. Redirecting to {url}"), {"location": url})
 

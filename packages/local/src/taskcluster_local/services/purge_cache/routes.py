@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...api import Call, Handler, Reply
+from ...api import Handler, HandlerCall, Reply
 from ...errors import ApiError
 from ...pages import Page
 from ...timestamps import from_wire
@@ -20,7 +20,7 @@ _LONGEST_NAME = 1000
 def handlers(requests: PurgeRequests) -> dict[str, Handler]:
     """Return the handlers, by method."""
 
-    async def purgeCache(call: Call) -> Reply:
+    async def purgeCache(call: HandlerCall) -> Reply:
         cacheName = call.payload["cacheName"]
         call.authorize(cacheName=cacheName)
         if len(cacheName) > _LONGEST_NAME:
@@ -28,10 +28,10 @@ def handlers(requests: PurgeRequests) -> dict[str, Handler]:
         requests.add(call.params["workerPoolId"], cacheName, call.now)
         return Reply(204)
 
-    async def allPurgeRequests(call: Call) -> dict[str, Any]:
+    async def allPurgeRequests(call: HandlerCall) -> dict[str, Any]:
         return requests.of_all(Page.of(call.query), call.now).body("requests", request_of)
 
-    async def purgeRequests(call: Call) -> dict[str, Any]:
+    async def purgeRequests(call: HandlerCall) -> dict[str, Any]:
         since = _date(call.query["since"]) if "since" in call.query else None
         return {"requests": requests.of_pool(call.params["workerPoolId"], since, call.now)}
 

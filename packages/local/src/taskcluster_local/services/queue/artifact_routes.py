@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from ...api import Call, Handler, Reply
+from ...api import Handler, HandlerCall, Reply
 from ...authentication import Client
 from ...errors import ApiError
 from ...pages import Listing, Page
@@ -30,7 +30,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
         issuer: The client that issues credentials for the data of artifacts.
     """
 
-    async def createArtifact(call: Call) -> dict[str, Any]:
+    async def createArtifact(call: HandlerCall) -> dict[str, Any]:
         params, now = call.params, call.now
         artifact = artifacts.create(params["taskId"], params["runId"], params["name"], call.payload, now)
         kind = artifact.storageType
@@ -54,17 +54,17 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
             }
         return {"storageType": kind}
 
-    async def finishArtifact(call: Call) -> Reply:
+    async def finishArtifact(call: HandlerCall) -> Reply:
         params = call.params
         artifacts.finish(params["taskId"], params["runId"], params["name"], call.payload["uploadId"])
         return Reply(204)
 
-    def readable(call: Call, runId: int) -> Artifact:
+    def readable(call: HandlerCall, runId: int) -> Artifact:
         chain = artifacts.follow(call.params["taskId"], runId, call.params["name"], call.now)
         call.authorize(names=chain.names)
         return chain.end()
 
-    def location(artifact: Artifact, call: Call) -> Reply:
+    def location(artifact: Artifact, call: HandlerCall) -> Reply:
         kind = artifact.storageType
         headers = {"x-taskcluster-artifact-storage-type": kind}
         if kind == "error":
@@ -72,16 +72,16 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
         url = artifacts.url(artifact, call.now)
         return Reply(303, {"storageType": kind, "url": url}, {**headers, "location": url})
 
-    async def getArtifact(call: Call) -> Reply:
+    async def getArtifact(call: HandlerCall) -> Reply:
         return location(readable(call, run_number(call.params["runId"])), call)
 
-    async def getLatestArtifact(call: Call) -> Reply:
+    async def getLatestArtifact(call: HandlerCall) -> Reply:
         task = queue.find(call.params["taskId"])
         if task is None or not task.runs:
             call.authorize(names=[call.params["name"]])
         return location(readable(call, _latest(task)), call)
 
-    def content(artifact: Artifact, call: Call) -> dict[str, Any]:
+    def content(artifact: Artifact, call: HandlerCall) -> dict[str, Any]:
         kind = artifact.storageType
         if kind == "error":
             return {"storageType": kind, **{name: artifact.details[name] for name in ("reason", "message")}}
@@ -90,28 +90,28 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
             return {"storageType": kind, "name": artifact.details["name"], "credentials": credentials}
         return {"storageType": kind, "url": artifacts.url(artifact, call.now)}
 
-    async def artifact(call: Call) -> dict[str, Any]:
+    async def artifact(call: HandlerCall) -> dict[str, Any]:
         return content(readable(call, run_number(call.params["runId"])), call)
 
-    async def latestArtifact(call: Call) -> dict[str, Any]:
+    async def latestArtifact(call: HandlerCall) -> dict[str, Any]:
         return content(readable(call, _latest(queue.find(call.params["taskId"]))), call)
 
-    def info(call: Call, runId: int) -> dict[str, Any]:
+    def info(call: HandlerCall, runId: int) -> dict[str, Any]:
         found = artifacts.find(call.params["taskId"], runId, call.params["name"])
         if found is None or not found.present:
             raise ApiError("ResourceNotFound", "Artifact not found")
         return found.info()
 
-    async def artifactInfo(call: Call) -> dict[str, Any]:
+    async def artifactInfo(call: HandlerCall) -> dict[str, Any]:
         return info(call, run_number(call.params["runId"]))
 
-    async def latestArtifactInfo(call: Call) -> dict[str, Any]:
+    async def latestArtifactInfo(call: HandlerCall) -> dict[str, Any]:
         return info(call, _latest(queue.find(call.params["taskId"])))
 
     def listed(found: Listing) -> dict[str, Any]:
         return found.body("artifacts", lambda row: artifact_of(row).info())
 
-    async def listArtifacts(call: Call) -> dict[str, Any]:
+    async def listArtifacts(call: HandlerCall) -> dict[str, Any]:
         taskId, runId = call.params["taskId"], run_number(call.params["runId"])
         task = queue.find(taskId)
         if task is None:
@@ -120,7 +120,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
             raise ApiError("ResourceNotFound", f"Task with taskId: `{taskId}` has no run with runId: {runId}")
         return listed(artifacts.of_run(taskId, runId, Page.of(call.query)))
 
-    async def listLatestArtifacts(call: Call) -> dict[str, Any]:
+    async def listLatestArtifacts(call: HandlerCall) -> dict[str, Any]:
         taskId = call.params["taskId"]
         return listed(artifacts.of_run(taskId, _latest(queue.find(taskId)), Page.of(call.query)))
 

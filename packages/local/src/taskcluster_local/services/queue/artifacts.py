@@ -15,7 +15,7 @@ from ...pages import Listing, Page
 from ...storage import Storage
 from ...store import Row, Store
 from ...timestamps import from_wire, later, to_wire
-from .messages import Messages
+from .messages import QueueMessages
 from .state import EXPIRED_FOR, Queue
 from .task import Task
 
@@ -116,7 +116,9 @@ class Artifacts:
         messages: Tells of new artifacts.
     """
 
-    def __init__(self, store: Store, storage: Storage, objects: ObjectStore, queue: Queue, messages: Messages) -> None:
+    def __init__(
+        self, store: Store, storage: Storage, objects: ObjectStore, queue: Queue, messages: QueueMessages
+    ) -> None:
         self._store = store
         self._storage = storage
         self._objects = objects

@@ -7,10 +7,10 @@ from typing import Any
 from ...events import Events
 from .task import Task
 
-__all__ = ["Messages"]
+__all__ = ["QueueMessages"]
 
 
-class Messages:
+class QueueMessages:
     """Publishes the queue's messages, each within the transaction of the change that it tells of."""
 
     def __init__(self, events: Events) -> None:

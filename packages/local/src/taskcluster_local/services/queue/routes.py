@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ...api import Call, Handler
+from ...api import Handler, HandlerCall
 from ...authentication import Client
 from ...errors import ApiError
 from ...pages import Page
@@ -37,57 +37,57 @@ def handlers(
         clock: Tells the time to those who have waited.
     """
 
-    async def createTask(call: Call) -> dict[str, Any]:
+    async def createTask(call: HandlerCall) -> dict[str, Any]:
         given = with_queue(call.payload)
         urgent_enough = PRIORITIES[: PRIORITIES.index(given["priority"]) + 1]
         call.authorize(**given, priorities=urgent_enough)
         return _status(queue.create(call.params["taskId"], complete(call.params["taskId"], given), call.now))
 
-    async def task(call: Call) -> dict[str, Any]:
+    async def task(call: HandlerCall) -> dict[str, Any]:
         return queue.task(call.params["taskId"]).definition
 
-    async def status(call: Call) -> dict[str, Any]:
+    async def status(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.task(call.params["taskId"], "Are you sure this task exists?"))
 
-    async def tasks(call: Call) -> dict[str, Any]:
+    async def tasks(call: HandlerCall) -> dict[str, Any]:
         taskIds = call.payload["taskIds"]
         call.authorize(taskIds=taskIds)
         return queue.tasks(taskIds, Page.of(call.query)).body("tasks", _defined)
 
-    async def statuses(call: Call) -> dict[str, Any]:
+    async def statuses(call: HandlerCall) -> dict[str, Any]:
         taskIds = call.payload["taskIds"]
         call.authorize(taskIds=taskIds)
         return queue.tasks(taskIds, Page.of(call.query)).body("statuses", _stated)
 
-    async def listDependentTasks(call: Call) -> dict[str, Any]:
+    async def listDependentTasks(call: HandlerCall) -> dict[str, Any]:
         taskId = call.params["taskId"]
         if queue.find(taskId) is None:
             raise ApiError("ResourceNotFound", f"Task with taskId: `{taskId}` was not found")
         return queue.dependents(taskId, Page.of(call.query)).body("tasks", _member, taskId=taskId)
 
-    async def getTaskGroup(call: Call) -> dict[str, Any]:
+    async def getTaskGroup(call: HandlerCall) -> dict[str, Any]:
         return queue.group(call.params["taskGroupId"])
 
-    async def listTaskGroup(call: Call) -> dict[str, Any]:
+    async def listTaskGroup(call: HandlerCall) -> dict[str, Any]:
         group = queue.group(call.params["taskGroupId"])
         tasks = queue.group_members(call.params["taskGroupId"], Page.of(call.query))
         return tasks.body("tasks", _member, **group)
 
-    def authorized_group(call: Call) -> str:
+    def authorized_group(call: HandlerCall) -> str:
         group = queue.group(call.params["taskGroupId"])
         call.authorize(schedulerId=group["schedulerId"])
         return str(group["taskGroupId"])
 
-    async def sealTaskGroup(call: Call) -> dict[str, Any]:
+    async def sealTaskGroup(call: HandlerCall) -> dict[str, Any]:
         return queue.seal_group(authorized_group(call), call.now)
 
-    async def cancelTaskGroup(call: Call) -> dict[str, Any]:
+    async def cancelTaskGroup(call: HandlerCall) -> dict[str, Any]:
         return queue.cancel_group(authorized_group(call), call.now)
 
-    async def changeTaskGroupPriority(call: Call) -> dict[str, Any]:
+    async def changeTaskGroupPriority(call: HandlerCall) -> dict[str, Any]:
         return queue.change_group_priority(authorized_group(call), call.payload["newPriority"])
 
-    def authorized(call: Call, otherwise: str = "Are you sure it was created?") -> Task:
+    def authorized(call: HandlerCall, otherwise: str = "Are you sure it was created?") -> Task:
         found = queue.find(call.params["taskId"])
         if found is None:
             raise ApiError("ResourceNotFound", f"Task `{call.params['taskId']}` not found. {otherwise}")
@@ -99,19 +99,19 @@ def handlers(
         )
         return found
 
-    async def changeTaskPriority(call: Call) -> dict[str, Any]:
+    async def changeTaskPriority(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.change_priority(authorized(call), call.payload["newPriority"], call.now))
 
-    async def scheduleTask(call: Call) -> dict[str, Any]:
+    async def scheduleTask(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.schedule(authorized(call, "Are you sure it exists?"), call.now))
 
-    async def rerunTask(call: Call) -> dict[str, Any]:
+    async def rerunTask(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.rerun(authorized(call, "Are you sure it has been submitted before?"), call.now))
 
-    async def cancelTask(call: Call) -> dict[str, Any]:
+    async def cancelTask(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.cancel(authorized(call), call.now))
 
-    def kept(call: Call, claim: Claim) -> dict[str, Any]:
+    def kept(call: HandlerCall, claim: Claim) -> dict[str, Any]:
         return {
             "status": claim.task.status(),
             "runId": claim.runId,
@@ -121,12 +121,12 @@ def handlers(
             "credentials": for_claim(issuer, claim, call.begun),
         }
 
-    def handed_out(call: Call, claim: Claim) -> dict[str, Any]:
+    def handed_out(call: HandlerCall, claim: Claim) -> dict[str, Any]:
         # Another form of date than everywhere else, as in a deployment.
         until = to_wire(claim.takenUntil).replace("Z", "+00:00")
         return {**kept(call, claim), "takenUntil": until, "task": claim.task.definition}
 
-    async def claimWork(call: Call) -> dict[str, Any]:
+    async def claimWork(call: HandlerCall) -> dict[str, Any]:
         name, given = call.params["taskQueueId"], call.payload
         worker = given["workerGroup"], given["workerId"]
         call.authorize(workerGroup=worker[0], workerId=worker[1])
@@ -138,25 +138,25 @@ def handlers(
             if claims or not await arrivals.wait(name, end - loop.time()):
                 return {"tasks": [handed_out(call, claim) for claim in claims]}
 
-    async def claimTask(call: Call) -> dict[str, Any]:
+    async def claimTask(call: HandlerCall) -> dict[str, Any]:
         found, given = queue.task(call.params["taskId"]), call.payload
         worker = given["workerGroup"], given["workerId"]
         provisionerId, _, workerType = found.taskQueueId.partition("/")
         call.authorize(provisionerId=provisionerId, workerType=workerType, workerGroup=worker[0], workerId=worker[1])
         return handed_out(call, queue.claim(found, call.params["runId"], worker, call.now))
 
-    async def reclaimTask(call: Call) -> dict[str, Any]:
+    async def reclaimTask(call: HandlerCall) -> dict[str, Any]:
         return kept(call, queue.reclaim(call.params["taskId"], call.params["runId"], call.now))
 
-    async def reportCompleted(call: Call) -> dict[str, Any]:
+    async def reportCompleted(call: HandlerCall) -> dict[str, Any]:
         # An older way to say what reportFailed says.
         outcome = "failed" if call.payload == {"success": False} else "completed"
         return _status(queue.report(call.params["taskId"], call.params["runId"], outcome, call.now))
 
-    async def reportFailed(call: Call) -> dict[str, Any]:
+    async def reportFailed(call: HandlerCall) -> dict[str, Any]:
         return _status(queue.report(call.params["taskId"], call.params["runId"], "failed", call.now))
 
-    async def reportException(call: Call) -> dict[str, Any]:
+    async def reportException(call: HandlerCall) -> dict[str, Any]:
         reason = call.payload["reason"]
         return _status(queue.report_exception(call.params["taskId"], call.params["runId"], reason, call.now))
 

@@ -15,9 +15,9 @@ from ...store import Row, Store
 from ...timestamps import from_wire, later, to_wire
 from . import definition as definitions
 from .definition import PRIORITIES
-from .messages import Messages
+from .messages import QueueMessages
 from .task import MOST_RUNS, Claim, Task, Worker
-from .workers import Workers
+from .workers import QueueWorkers
 
 __all__ = ["EXPIRED_FOR", "Queue", "task_of"]
 
@@ -94,8 +94,8 @@ class Queue:
         self,
         store: Store,
         claim_timeout: timedelta,
-        messages: Messages,
-        workers: Workers,
+        messages: QueueMessages,
+        workers: QueueWorkers,
         on_pending: Callable[[str], None],
     ) -> None:
         self._store = store

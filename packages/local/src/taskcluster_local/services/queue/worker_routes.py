@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ...api import Call, Handler, Refused
+from ...api import Handler, HandlerCall, Refused
 from ...pages import Listing, Page
 from ...store import Row
 from ...timestamps import Clock
@@ -28,34 +28,34 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
     """
     workers = queue.workers
 
-    async def listProvisioners(call: Call) -> dict[str, Any]:
+    async def listProvisioners(call: HandlerCall) -> dict[str, Any]:
         return workers.provisioners(Page.of(call.query), call.now).body("provisioners", dict)
 
-    async def getProvisioner(call: Call) -> dict[str, Any]:
+    async def getProvisioner(call: HandlerCall) -> dict[str, Any]:
         return workers.provisioner(call.params["provisionerId"], call.now)
 
-    async def listWorkerTypes(call: Call) -> dict[str, Any]:
+    async def listWorkerTypes(call: HandlerCall) -> dict[str, Any]:
         found = workers.task_queues(Page.of(call.query), call.now, call.params["provisionerId"])
         return found.body("workerTypes", dict)
 
-    async def getWorkerType(call: Call) -> dict[str, Any]:
+    async def getWorkerType(call: HandlerCall) -> dict[str, Any]:
         return workers.task_queue(_queue_of(call), call.now)
 
-    async def listTaskQueues(call: Call) -> dict[str, Any]:
+    async def listTaskQueues(call: HandlerCall) -> dict[str, Any]:
         return workers.task_queues(Page.of(call.query), call.now).body("taskQueues", _as_queue)
 
-    async def getTaskQueue(call: Call) -> dict[str, Any]:
+    async def getTaskQueue(call: HandlerCall) -> dict[str, Any]:
         return _as_queue(workers.task_queue(call.params["taskQueueId"], call.now))
 
-    async def listWorkers(call: Call) -> dict[str, Any]:
+    async def listWorkers(call: HandlerCall) -> dict[str, Any]:
         wanted = {"true": True, "false": False}.get(call.query.get("quarantined", ""))
         found = workers.workers(_queue_of(call), wanted, Page.of(call.query), call.now)
         return found.body("workers", _as_item)
 
-    async def getWorker(call: Call) -> dict[str, Any]:
+    async def getWorker(call: HandlerCall) -> dict[str, Any]:
         return _as_worker(workers.known(_queue_of(call), _worker_of(call), call.now), call.now)
 
-    async def quarantineWorker(call: Call) -> dict[str, Any]:
+    async def quarantineWorker(call: HandlerCall) -> dict[str, Any]:
         taskQueueId, given = _queue_of(call), call.payload
         found = workers.quarantine(
             taskQueueId,
@@ -68,23 +68,23 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
         on_release(taskQueueId)
         return _as_worker(found, call.now)
 
-    async def declareWorker(call: Call) -> dict[str, Any]:
+    async def declareWorker(call: HandlerCall) -> dict[str, Any]:
         call.authorize(properties=list(call.payload))
         found = workers.declare(_queue_of(call), _worker_of(call), call.payload["expires"], call.now)
         return _as_worker(found, call.now)
 
-    async def pendingTasks(call: Call) -> dict[str, Any]:
+    async def pendingTasks(call: HandlerCall) -> dict[str, Any]:
         pending, _ = queue.counts(call.params["taskQueueId"], call.now)
         return {**_named(call.params["taskQueueId"]), "pendingTasks": pending}
 
-    async def taskQueueCounts(call: Call) -> dict[str, Any]:
+    async def taskQueueCounts(call: HandlerCall) -> dict[str, Any]:
         pending, claimed = queue.counts(call.params["taskQueueId"], call.now)
         return {**_named(call.params["taskQueueId"]), "pendingTasks": pending, "claimedTasks": claimed}
 
-    async def listPendingTasks(call: Call) -> dict[str, Any]:
+    async def listPendingTasks(call: HandlerCall) -> dict[str, Any]:
         return queue.pending(call.params["taskQueueId"], Page.of(call.query)).body("tasks", _as_pending)
 
-    async def listClaimedTasks(call: Call) -> dict[str, Any]:
+    async def listClaimedTasks(call: HandlerCall) -> dict[str, Any]:
         return queue.claimed(call.params["taskQueueId"], Page.of(call.query)).body("tasks", _as_claimed)
 
     return {
@@ -137,11 +137,11 @@ class WorkerRecords:
         self._queue.end_runs(workerPoolId, (workerGroup, workerId), now)
 
 
-def _queue_of(call: Call) -> str:
+def _queue_of(call: HandlerCall) -> str:
     return f"{call.params['provisionerId']}/{call.params['workerType']}"
 
 
-def _worker_of(call: Call) -> tuple[str, str]:
+def _worker_of(call: HandlerCall) -> tuple[str, str]:
     return call.params["workerGroup"], call.params["workerId"]
 
 

@@ -15,7 +15,7 @@ from ...store import Row, Store
 from ...timestamps import from_wire, later, normal, to_wire
 from .task import Claim, Worker
 
-__all__ = ["Workers", "never_quarantined", "worker_of"]
+__all__ = ["QueueWorkers", "never_quarantined", "worker_of"]
 
 _KEPT = timedelta(days=1)
 """How long a record outlives the last activity."""
@@ -52,7 +52,7 @@ _PROPERTIES = (
 )
 
 
-class Workers:
+class QueueWorkers:
     """The records of all workers, task queues and provisioners. A record that has expired is not there."""
 
     def __init__(self, store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from ...api import Call, Handler, Partial
+from ...api import Handler, HandlerCall, Partial
 from ...plugins import Invoke
 from .profiles import profile
 
@@ -26,7 +26,7 @@ def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
             raise TypeError(f"queue.{method} returned no object")
         return result
 
-    async def taskGroupProfile(call: Call) -> dict[str, Any]:
+    async def taskGroupProfile(call: HandlerCall) -> dict[str, Any]:
         taskGroupId = call.params["taskGroupId"]
         members: list[dict[str, Any]] = []
         query = ""
@@ -37,7 +37,7 @@ def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
                 return profile(f"Task group {taskGroupId}", members, root_url, call.now)
             query = urlencode({"continuationToken": page["continuationToken"]})
 
-    async def taskProfile(call: Call) -> dict[str, Any]:
+    async def taskProfile(call: HandlerCall) -> dict[str, Any]:
         taskId = call.params["taskId"]
         status = await read("status", {"taskId": taskId})
         member = {**status, "task": await read("task", {"taskId": taskId})}

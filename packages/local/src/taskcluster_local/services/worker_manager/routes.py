@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ...api import Call, Handler
+from ...api import Handler, HandlerCall
 from ...authentication import Client
 from ...errors import ApiError
 from ...pages import Page
@@ -15,7 +15,7 @@ from ..notify.state import Notifier
 from .credentials import for_worker
 from .pools import Pools, error_of, launch_config_of
 from .providers import PROVIDERS
-from .workers import Registration, Workers, worker_of
+from .workers import PoolWorkers, Registration, worker_of
 
 __all__ = ["handlers"]
 
@@ -23,7 +23,7 @@ __all__ = ["handlers"]
 _log = logging.getLogger("taskcluster.local")
 
 
-def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier) -> dict[str, Handler]:
+def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notifier) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
@@ -33,39 +33,39 @@ def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier)
         notifier: Sends the mails about errors.
     """
 
-    async def listProviders(call: Call) -> dict[str, Any]:
+    async def listProviders(call: HandlerCall) -> dict[str, Any]:
         return {"providers": [{"providerId": name, "providerType": kind} for name, kind in PROVIDERS.items()]}
 
-    async def createWorkerPool(call: Call) -> dict[str, Any]:
+    async def createWorkerPool(call: HandlerCall) -> dict[str, Any]:
         call.authorize(providerId=call.payload["providerId"])
         return pools.create(call.params["workerPoolId"], call.payload, call.now)
 
-    async def updateWorkerPool(call: Call) -> dict[str, Any]:
+    async def updateWorkerPool(call: HandlerCall) -> dict[str, Any]:
         pools.providerId(call.params["workerPoolId"])
         call.authorize(providerId=call.payload["providerId"])
         return pools.update(call.params["workerPoolId"], call.payload, call.now)
 
-    async def deleteWorkerPool(call: Call) -> dict[str, Any]:
+    async def deleteWorkerPool(call: HandlerCall) -> dict[str, Any]:
         return pools.delete(call.params["workerPoolId"], call.now)
 
-    async def workerPool(call: Call) -> dict[str, Any]:
+    async def workerPool(call: HandlerCall) -> dict[str, Any]:
         return pools.pool(call.params["workerPoolId"])
 
-    async def listWorkerPools(call: Call) -> dict[str, Any]:
+    async def listWorkerPools(call: HandlerCall) -> dict[str, Any]:
         return pools.pools(Page.of(call.query)).body("workerPools", pools.shown)
 
-    async def listWorkerPoolsStats(call: Call) -> dict[str, Any]:
+    async def listWorkerPoolsStats(call: HandlerCall) -> dict[str, Any]:
         return pools.pools(Page.of(call.query)).body("workerPoolsStats", pools.shown_stats)
 
-    async def workerPoolStats(call: Call) -> dict[str, Any]:
+    async def workerPoolStats(call: HandlerCall) -> dict[str, Any]:
         return {"launchConfigStats": pools.launch_config_stats(call.params["workerPoolId"])}
 
-    async def listWorkerPoolLaunchConfigs(call: Call) -> dict[str, Any]:
+    async def listWorkerPoolLaunchConfigs(call: HandlerCall) -> dict[str, Any]:
         archived = call.query.get("includeArchived") == "true"
         found = pools.launch_configs(call.params["workerPoolId"], Page.of(call.query), archived=archived)
         return found.body("workerPoolLaunchConfigs", launch_config_of)
 
-    async def reportWorkerError(call: Call) -> dict[str, Any]:
+    async def reportWorkerError(call: HandlerCall) -> dict[str, Any]:
         call.authorize(workerGroup=call.payload["workerGroup"], workerId=call.payload["workerId"])
         workerPoolId = call.params["workerPoolId"]
         error = pools.report(workerPoolId, call.payload, call.now)
@@ -77,20 +77,20 @@ def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier)
                 _log.warning("the owner of the worker pool %s was not told of an error: %s", workerPoolId, refusal)
         return error
 
-    async def listWorkerPoolErrors(call: Call) -> dict[str, Any]:
+    async def listWorkerPoolErrors(call: HandlerCall) -> dict[str, Any]:
         query = call.query
         found = pools.errors(
             call.params["workerPoolId"], Page.of(query), query.get("launchConfigId"), query.get("errorId")
         )
         return found.body("workerPoolErrors", error_of)
 
-    async def workerPoolErrorStats(call: Call) -> dict[str, Any]:
+    async def workerPoolErrorStats(call: HandlerCall) -> dict[str, Any]:
         workerPoolId = call.query.get("workerPoolId")
         # Whoever asks about all pools needs the scope for all.
         call.authorize(workerPoolId=workerPoolId or "*")
         return {"workerPoolId": workerPoolId or "", "totals": pools.error_totals(workerPoolId, call.now)}
 
-    async def listWorkersForWorkerPool(call: Call) -> dict[str, Any]:
+    async def listWorkersForWorkerPool(call: HandlerCall) -> dict[str, Any]:
         query = call.query
         found = workers.workers(
             call.params["workerPoolId"],
@@ -100,43 +100,43 @@ def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier)
         )
         return found.body("workers", worker_of)
 
-    async def listWorkersForWorkerGroup(call: Call) -> dict[str, Any]:
+    async def listWorkersForWorkerGroup(call: HandlerCall) -> dict[str, Any]:
         params = call.params
         found = workers.workers_of_group(params["workerPoolId"], params["workerGroup"], Page.of(call.query))
         return found.body("workers", worker_of)
 
-    async def worker(call: Call) -> dict[str, Any]:
+    async def worker(call: HandlerCall) -> dict[str, Any]:
         return workers.worker(_key(call))
 
-    async def createWorker(call: Call) -> dict[str, Any]:
+    async def createWorker(call: HandlerCall) -> dict[str, Any]:
         return workers.create(_key(call), call.payload, call.now)
 
-    async def updateWorker(call: Call) -> dict[str, Any]:
+    async def updateWorker(call: HandlerCall) -> dict[str, Any]:
         return workers.update(_key(call), call.payload, call.now)
 
-    async def removeWorker(call: Call) -> dict[str, Any]:
+    async def removeWorker(call: HandlerCall) -> dict[str, Any]:
         workers.remove(_key(call), call.now)
         return {}
 
-    async def shouldWorkerTerminate(call: Call) -> dict[str, Any]:
+    async def shouldWorkerTerminate(call: HandlerCall) -> dict[str, Any]:
         return workers.should_terminate(_key(call))
 
-    def registered(call: Call, registration: Registration) -> dict[str, Any]:
+    def registered(call: HandlerCall, registration: Registration) -> dict[str, Any]:
         return {
             "expires": to_wire(registration.expires),
             "credentials": for_worker(issuer, registration.worker, call.begun, registration.expires),
             "secret": registration.secret,
         }
 
-    async def registerWorker(call: Call) -> dict[str, Any]:
+    async def registerWorker(call: HandlerCall) -> dict[str, Any]:
         registration = workers.register(call.payload, call.now)
         return {**registered(call, registration), "workerConfig": registration.config.get("workerConfig", {})}
 
-    async def reregisterWorker(call: Call) -> dict[str, Any]:
+    async def reregisterWorker(call: HandlerCall) -> dict[str, Any]:
         call.authorize(**{name: call.payload[name] for name in ("workerPoolId", "workerGroup", "workerId")})
         return registered(call, workers.reregister(call.payload, call.now))
 
-    async def listWorkers(call: Call) -> dict[str, Any]:
+    async def listWorkers(call: HandlerCall) -> dict[str, Any]:
         query = call.query
         quarantined = query.get("quarantined")
         found = workers.all_joined(
@@ -149,7 +149,7 @@ def handlers(pools: Pools, workers: Workers, issuer: Client, notifier: Notifier)
         )
         return found.body("workers", lambda row: row)
 
-    async def getWorker(call: Call) -> dict[str, Any]:
+    async def getWorker(call: HandlerCall) -> dict[str, Any]:
         params = call.params
         found = workers.joined(_queue(call), params["workerGroup"], params["workerId"])
         return {"provisionerId": params["provisionerId"], "workerType": params["workerType"], **found}
@@ -192,9 +192,9 @@ def _mail(owner: str, error: dict[str, Any]) -> Notification:
     return Notification("email", owner, payload)
 
 
-def _key(call: Call) -> tuple[str, str, str]:
+def _key(call: HandlerCall) -> tuple[str, str, str]:
     return call.params["workerPoolId"], call.params["workerGroup"], call.params["workerId"]
 
 
-def _queue(call: Call) -> str:
+def _queue(call: HandlerCall) -> str:
     return f"{call.params['provisionerId']}/{call.params['workerType']}"

@@ -18,7 +18,7 @@ from ...timestamps import normal, to_wire
 from .pools import WORKER_TABLES, Pools
 from .providers import PROVIDERS, STATIC, reregistration_seconds
 
-__all__ = ["Registration", "WorkerQueue", "Workers", "worker_of"]
+__all__ = ["PoolWorkers", "Registration", "WorkerQueue", "worker_of"]
 
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 _LARGEST_CAPACITY = 2**31 - 1
@@ -65,7 +65,7 @@ class Registration(NamedTuple):
     """Of its pool."""
 
 
-class Workers:
+class PoolWorkers:
     """All workers of pools in a deployment.
 
     They are static: they run from their creation on, and no messages are published about them.
