@@ -234,6 +234,7 @@ version: 1
 tasks:
   - provisionerId: p
     workerType: w
+    created: {$fromNow: ''}
     deadline: {$fromNow: 1 day}
     payload: {}
     metadata: {name: n, description: d, owner: o, source: "https://x.org"}
