@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import taskcluster
-from taskcluster.messages import Request
+from taskcluster.effects import Request
 from taskcluster.transport.requests import RequestsTransport
 
 from .drive import CREDENTIALS

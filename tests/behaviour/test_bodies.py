@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError
-from taskcluster.messages import Request
 from taskcluster.transport.requests import Body, RequestsTransport
 
 from .server import Answer, Server, respond

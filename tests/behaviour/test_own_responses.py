@@ -13,8 +13,8 @@ import pytest
 import requests
 
 import taskcluster
+from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError
-from taskcluster.messages import Request
 from taskcluster.plain_http import makeHttpRequest
 from taskcluster.transport.aiohttp import AiohttpTransport, own_session
 from taskcluster.transport.requests import RequestsTransport

@@ -12,6 +12,7 @@ import pytest
 from taskcluster.arguments import bind
 from taskcluster.call import Call, Settings, Surroundings, build, paginate, perform
 from taskcluster.credentials import signer
+from taskcluster.effects import Invoke, Request, RequestEvent, Response, Sleep
 from taskcluster.exceptions import (
     TaskclusterAuthFailure,
     TaskclusterConnectionError,
@@ -19,7 +20,6 @@ from taskcluster.exceptions import (
     TaskclusterRestFailure,
 )
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, payload_hash
-from taskcluster.messages import Deliver, Request, RequestEvent, Response, Sleep
 from taskcluster.options import Options
 from taskcluster.spec import Method
 from taskcluster.urls import endpoint
@@ -417,14 +417,14 @@ def test_each_page_is_delivered_and_the_next_asked_for_by_its_token(world: World
     pages: list[dict[str, Any]] = [{"n": 1, "continuationToken": "x"}, {"n": 2, "continuationToken": "y"}, {"n": 3}]
     value, effects, tokens = pages_of(world, print, *(answer(200, page) for page in pages))
     assert value is None
-    assert [effect for effect in effects if isinstance(effect, Deliver)] == [Deliver(print, page) for page in pages]
+    assert [effect for effect in effects if isinstance(effect, Invoke)] == [Invoke(print, (page,)) for page in pages]
     assert tokens == [None, "x", "y"]
 
 
 def test_a_page_is_tried_again_by_itself(world: World) -> None:
     first, last = {"continuationToken": "x"}, {"n": 2}
     _, effects, tokens = pages_of(world, print, answer(200, first), answer(500), answer(200, last))
-    assert [effect.page for effect in effects if isinstance(effect, Deliver)] == [first, last]
+    assert [effect.arguments for effect in effects if isinstance(effect, Invoke)] == [(first,), (last,)]
     assert tokens == [None, "x"]
 
 
@@ -435,6 +435,6 @@ def test_neither_call_nor_request_nor_response_shows_a_secret_or_a_payload(world
     call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
     request = call.request(world.surroundings())
     response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
-    shown = f"{call} {call!r} {request!r} {request} {response!r} {Deliver(print, 1)!r}"
+    shown = f"{call} {call!r} {request!r} {request} {response!r} {Invoke(print, (1,))!r}"
     for secret in ("no-secret", "payload-secret", "mac=", "Hawk"):
         assert secret not in shown

@@ -14,7 +14,7 @@ import taskcluster
 SOURCE = Path(taskcluster.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"callers", "causes", "exceptions", "messages", "options", "redacted", "shapes", "spec", "suggestions", "version"},
+    {"callers", "causes", "effects", "exceptions", "options", "redacted", "shapes", "spec", "suggestions", "version"},
     {
         "arguments",
         "credentials",

@@ -15,7 +15,7 @@ import pytest
 
 from taskcluster import registry as module
 from taskcluster.client import BaseClient, BaseEvents
-from taskcluster.messages import RequestEvent
+from taskcluster.effects import RequestEvent
 from taskcluster.plugins import PluginError, PluginWarning, Service, hookimpl
 from taskcluster.registry import Registry, plain
 

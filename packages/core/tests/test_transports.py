@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 import requests
 
+from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
-from taskcluster.messages import Request
 from taskcluster.transport.aiohttp import AiohttpTransport
 from taskcluster.transport.environment import proxy_for, snapshot
 from taskcluster.transport.requests import RequestsTransport

@@ -1,5 +1,4 @@
-"""One API call, built and then performed as a procedure: it yields what is to be
-done and is sent what came of it. Drivers do the rest.
+"""One API call, built and then performed as a procedure.
 
 Nothing here waits, reads a clock, draws a random number or knows an HTTP library, so sync and async code share it.
 """
@@ -17,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from .arguments import Bound
 from .causes import describe, safe_cause
 from .credentials import CheckedSigner
+from .effects import Invoke, Request, RequestEvent, Response, Sleep
 from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
-from .messages import Deliver, Effect, Request, RequestEvent, Response, Sleep
 from .options import number_option, timeouts
 from .pages import continuation
 from .payloads import encode_payload
@@ -28,7 +27,7 @@ from .shapes import is_array, is_mapping
 from .spec import Method
 from .urls import Endpoint
 
-__all__ = ["Call", "Procedure", "Settings", "Surroundings", "build", "log", "paginate", "perform"]
+__all__ = ["Call", "Effect", "Procedure", "Settings", "Surroundings", "build", "log", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
@@ -37,7 +36,8 @@ _SHORTEST_SECRET = 6
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
-Procedure = Generator[Effect, Response | None, Any]
+Effect = Request | Sleep | Invoke
+Procedure = Generator[Effect, Any, Any]
 
 
 class Settings(NamedTuple):
@@ -211,7 +211,7 @@ def _event(
 def paginate(
     page_call: Callable[[str | None], Call], handler: Callable[[Any], Any], surroundings: Surroundings
 ) -> Procedure:
-    """Perform a call for each page and deliver the pages to `handler`; return None.
+    """Perform a call for each page, and invoke `handler` with each page; return None.
 
     Args:
         page_call: Makes the call of the page that a continuation token names; None names the first.
@@ -221,7 +221,7 @@ def paginate(
     token: str | None = None
     while True:
         page = yield from perform(page_call(token), surroundings)
-        yield Deliver(handler, page)
+        yield Invoke(handler, (page,))
         token = continuation(page)
         if token is None:
             return None

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import exceptions, plain_http, utils
 from .arguments import Bound, bind
-from .call import Call, Procedure, Settings, Surroundings, build, paginate, perform
+from .call import Call, Effect, Procedure, Settings, Surroundings, build, paginate, perform
 from .callers import warn_caller
 from .credentials import createTemporaryCredentials, signer, unknown_credentials
+from .effects import Request, Sleep
 from .exchanges import bind_exchange
-from .messages import Effect, Request, Sleep
 from .options import Credentials, Options, normal_root_url, number_option, user_agent_of
 from .pages import continuation, items_of, with_continuation
 from .redacted import without_user_info
+from .runner import run
 from .shapes import is_array, is_function_of, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
@@ -446,27 +447,15 @@ class BaseClient(ServiceClient):
         # Programs' tests replace the function, and count on it that nothing is sent then.
         single = utils.makeSingleHttpRequest
         transport.replacement = None if is_function_of(single, vars(plain_http)) else single
-        return _drive(self._procedure(name, args, kwargs), transport)
+        return run(self._procedure(name, args, kwargs), functools.partial(_perform, transport))
 
 
-def _drive(procedure: Procedure, transport: RequestsTransport) -> Any:
-    advance: Callable[[Any], Effect] = procedure.send
-    answer: Any = None
-    while True:
-        try:
-            effect = advance(answer)
-        except StopIteration as stop:
-            return stop.value
-        advance, answer = procedure.send, None
-        if isinstance(effect, Request):
-            try:
-                answer = transport.send(effect)
-            except exceptions.TaskclusterConnectionError as exc:
-                advance, answer = procedure.throw, exc
-        elif isinstance(effect, Sleep):
-            time.sleep(effect.seconds)
-        else:
-            effect.handler(effect.page)
+def _perform(transport: RequestsTransport, effect: Effect) -> Any:
+    if isinstance(effect, Request):
+        return transport.send(effect)
+    if isinstance(effect, Sleep):
+        return time.sleep(effect.seconds)
+    return effect.function(*effect.arguments, **effect.keywords)
 
 
 def createSession(*args: Any, **kwargs: Any) -> requests.Session:

@@ -38,8 +38,8 @@ from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
+from .effects import RequestEvent
 from .exceptions import TaskclusterFailure
-from .messages import RequestEvent
 
 __all__ = [
     "DownloadMethod",

@@ -15,7 +15,7 @@ import pluggy
 
 from . import plugins
 from .callers import OURS, warn_caller
-from .messages import RequestEvent
+from .effects import RequestEvent
 from .plugins import PROJECT, DownloadMethod, PluginError, PluginWarning, Service, UploadMethod
 from .shapes import is_mapping
 from .suggestions import did_you_mean

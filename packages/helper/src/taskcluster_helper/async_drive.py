@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from taskcluster.causes import safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 
-from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
+from .effects import Ask, Effect, Fetch, Invoke, Lines, Procedure, Read, Sleep
 
 if TYPE_CHECKING:
     from .async_streams import AsyncStream
@@ -47,7 +47,7 @@ class _Driver(Generic[T]):
             except TaskclusterFailure as exc:
                 step, answer = self._procedure.throw, exc
 
-    async def _do(self, effect: Ask | Sleep | Deliver | Fetch | Read) -> Any:
+    async def _do(self, effect: Ask | Sleep | Invoke | Fetch | Read) -> Any:
         if isinstance(effect, Ask):
             called = effect.call()
             if not inspect.isawaitable(called):
@@ -65,8 +65,8 @@ class _Driver(Generic[T]):
             raise TaskclusterConnectionError(f"no answer in {effect.seconds:g} seconds", cause) from cause
         if isinstance(effect, Sleep):
             return await asyncio.sleep(effect.seconds)
-        if isinstance(effect, Deliver):
-            handled = effect.handler(effect.page)
+        if isinstance(effect, Invoke):
+            handled = effect.function(*effect.arguments, **effect.keywords)
             return (await handled) if inspect.isawaitable(handled) else None
         if self._stream is None:
             from .async_streams import AsyncStream

@@ -12,7 +12,7 @@ from taskcluster.awaitables import plain
 from taskcluster.client import LIMITS
 from taskcluster.exceptions import TaskclusterFailure
 
-from .effects import Ask, Deliver, Effect, Fetch, Lines, Procedure, Read, Sleep
+from .effects import Ask, Effect, Fetch, Invoke, Lines, Procedure, Read, Sleep
 from .limits import limited
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ class _Driver(Generic[T]):
             except TaskclusterFailure as exc:
                 step, answer = self._procedure.throw, exc
 
-    def _do(self, effect: Ask | Sleep | Deliver | Fetch | Read) -> Any:
+    def _do(self, effect: Ask | Sleep | Invoke | Fetch | Read) -> Any:
         if isinstance(effect, Ask):
             return plain(_asked(effect), "a sync function needs a sync client, such as taskcluster.Queue")
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
-        if isinstance(effect, Deliver):
-            return plain(effect.handler(effect.page), "on_change of a sync function must not be a coroutine function")
+        if isinstance(effect, Invoke):
+            return plain(
+                effect.function(*effect.arguments, **effect.keywords),
+                "on_change of a sync function must not be a coroutine function",
+            )
         if self._stream is None:
             from .streams import Stream
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from taskcluster.messages import Deliver, Sleep
+from taskcluster.effects import Invoke, Sleep
 
-__all__ = ["Ask", "Asking", "Deliver", "Effect", "Fetch", "Lines", "Procedure", "Read", "Sleep"]
+__all__ = ["Ask", "Asking", "Effect", "Fetch", "Invoke", "Lines", "Procedure", "Read", "Sleep"]
 
 T = TypeVar("T")
 
@@ -60,5 +60,5 @@ class Lines(NamedTuple):
     lines: list[str]
 
 
-Effect = Ask | Sleep | Deliver | Fetch | Read | Lines
+Effect = Ask | Sleep | Invoke | Fetch | Read | Lines
 Procedure = Generator[Effect, Any, T]

@@ -16,7 +16,7 @@ from taskcluster.pages import continuation, with_continuation
 from taskcluster.retries import Policy, retryable
 
 from .dates import parsed
-from .effects import Ask, Asking, Deliver, Procedure, Sleep
+from .effects import Ask, Asking, Invoke, Procedure, Sleep
 from .exceptions import ArtifactMissingError, WaitTimeoutError
 
 __all__ = [
@@ -117,7 +117,7 @@ def _wait(
             if marked != (mark(last),):
                 marked, looks = (mark(last),), 0
                 if pace.on_change is not None:
-                    yield Deliver(pace.on_change, last)
+                    yield Invoke(pace.on_change, (last,))
             if done(last):
                 return last
         looks += 1

@@ -21,7 +21,7 @@ import taskcluster.aio
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.helper import ArtifactMissingError, WaitTimeoutError
 from taskcluster_helper import waiting
-from taskcluster_helper.effects import Ask, Deliver, Sleep
+from taskcluster_helper.effects import Ask, Invoke, Sleep
 from taskcluster_helper.limits import limited
 from taskcluster_local import LocalTaskcluster
 
@@ -57,8 +57,8 @@ class Clock:
             if isinstance(effect, Sleep):
                 self.slept.append(effect.seconds)
                 self.time += effect.seconds
-            elif isinstance(effect, Deliver):
-                effect.handler(effect.page)
+            elif isinstance(effect, Invoke):
+                effect.function(*effect.arguments)
             else:
                 assert isinstance(effect, Ask)
                 self.time += took

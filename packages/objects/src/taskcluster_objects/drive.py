@@ -20,8 +20,8 @@ import urllib3.exceptions
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.awaitables import plain
+from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
-from taskcluster.messages import Request
 from taskcluster.options import timeouts, user_agent_of
 from taskcluster.registry import registry
 from taskcluster.retries import Policy

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from taskcluster.effects import Sleep
 from taskcluster.exceptions import TaskclusterRestFailure
-from taskcluster.messages import Sleep
 from taskcluster.plugins import Location
 from taskcluster.retries import Policy
 

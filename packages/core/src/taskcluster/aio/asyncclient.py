@@ -1,4 +1,4 @@
-"""Async clients: the driver of calls for asyncio. Everything else is what sync clients are made of."""
+"""Async clients: sessions, and what a call's effects do in async code. The rest is shared with sync clients."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from .. import exceptions, utils
 from ..client import BaseClient, ServiceClient, config, make_class
 from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportPrivateUsage]
 from ..credentials import createTemporaryCredentials
-from ..messages import Effect, Request, Sleep
+from ..effects import Request, Sleep
 from ..pages import continuation, items_of, with_continuation
+from ..runner import run_async
 from ..shapes import is_function_of
 
 if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
-    from ..call import Procedure
+    from ..call import Effect, Procedure
     from ..transport.aiohttp import AiohttpTransport
 
 __all__ = [
@@ -151,25 +152,15 @@ class AsyncBaseClient(ServiceClient):
 async def _drive(
     procedure: Procedure, transport: AiohttpTransport, session: aiohttp.ClientSession, *, given: bool
 ) -> Any:
-    advance: Callable[[Any], Effect] = procedure.send
-    answer: Any = None
-    while True:
-        try:
-            effect = advance(answer)
-        except StopIteration as stop:
-            return stop.value
-        advance, answer = procedure.send, None
+    async def perform(effect: Effect) -> Any:
         if isinstance(effect, Request):
-            try:
-                answer = await transport.send(session, effect, given=given)
-            except exceptions.TaskclusterConnectionError as exc:
-                advance, answer = procedure.throw, exc
-        elif isinstance(effect, Sleep):
-            await asyncio.sleep(effect.seconds)
-        else:
-            handled = effect.handler(effect.page)
-            if inspect.isawaitable(handled):
-                await handled
+            return await transport.send(session, effect, given=given)
+        if isinstance(effect, Sleep):
+            return await asyncio.sleep(effect.seconds)
+        result = effect.function(*effect.arguments, **effect.keywords)
+        return (await result) if inspect.isawaitable(result) else result
+
+    return await run_async(procedure, perform)
 
 
 def createSession(*args: Any, **kwargs: Any) -> aiohttp.ClientSession:

@@ -17,7 +17,7 @@ from weakref import WeakSet
 import aiohttp
 from yarl import URL
 
-from .. import messages
+from .. import effects as messages
 from ..causes import describe, harmless, safe_cause
 from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure

@@ -39,7 +39,7 @@ from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_user_agent
 
-from .. import messages
+from .. import effects as messages
 from ..causes import describe, safe_cause
 from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure

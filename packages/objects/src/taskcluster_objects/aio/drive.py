@@ -14,8 +14,8 @@ import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.causes import describe, safe_cause
+from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
-from taskcluster.messages import Request
 from taskcluster.transport.aiohttp import (
     AiohttpTransport,
     ConnectionFailed,
