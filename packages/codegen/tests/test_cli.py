@@ -132,7 +132,7 @@ def test_hand_written_modules_of_core_are_no_concern(root, capsys):
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("specs/widgets.json", "{}", "specs/widgets.json: lacks 'types'"),
+        ("specs/widgets.json", "{}", "specs/widgets.json: missing key 'types'"),
         (f"{CORE}/__init__.py", f"{tree.BEGINNING}\n", "__init__.py: the lines"),
         (f"{CORE}/__init__.py", f"{tree.BEGINNING}\n{tree.END}\n" * 2, "__init__.py: the lines"),
     ],

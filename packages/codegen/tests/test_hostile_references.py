@@ -229,8 +229,8 @@ def test_titles_are_written_as_they_are(tmp_path, title):
         ({"methods": [a_method(query=["class"])]}, "the parameter 'class' cannot be a Python argument"),
         ({"methods": [a_method(query=["self"])]}, "a parameter cannot be named 'self'"),
         ({"methods": [a_method(route="/<self>")]}, "a parameter cannot be named 'self'"),
-        ({"methods": [a_method(name="types")]}, "clients have an attribute of this name already"),
-        ({"className": "Any"}, "className 'Any' is kept for other things"),
+        ({"methods": [a_method(name="types")]}, "clients already have an attribute of this name"),
+        ({"className": "Any"}, "className 'Any' is reserved"),
         *(
             ({"exchanges": [an_exchange(routingKey=[{"name": name, "summary": "s"}])]}, f"{name!r}")
             for name in ("class", "a-b", "self", "routingKeyPattern", "ﬁ")

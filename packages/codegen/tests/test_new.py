@@ -118,21 +118,21 @@ def test_the_spec_is_brought_up_to_what_is_served(here, documents, capsys):
 
 
 REFUSED = {
-    "Widgets": "'Widgets' cannot be a service's name: it must be like",
-    "../widgets": "'../widgets' cannot be a service's name",
-    "queue": "'queue' cannot be a service's name here: the client has `taskcluster.Queue` already",
-    "true": "'true' cannot be a service's name here: its class cannot be called True",
-    "widget-events": "its class cannot be called WidgetEvents",
-    "widgets --distribution Widgets": "'Widgets' cannot be a distribution's name: it must be like",
-    "widgets --distribution a/b": "'a/b' cannot be a distribution's name",
-    "widgets --distribution json": "'json' cannot be a distribution's name: its package json would be in the way",
-    "widgets --distribution taskcluster-x": "its package taskcluster_x would be in the way",
-    "widgets --directory .": ".: is there already; choose another directory by --directory",
-    "widgets --directory no/where": "no: is no directory",
-    "widgets --references .": "has no folder `references`",
-    "widgets --references served": "/references/widgets/v1/api.json: there is no reference of a service 'widgets'",
-    "widget-store --references served --api-version v2": "/references/widget-store/v2/api.json: there is no reference",
-    "widgets --root-url example.com": "the root URL must look like",
+    "Widgets": "invalid service name 'Widgets': it must be like",
+    "../widgets": "invalid service name '../widgets': ",
+    "queue": "invalid service name 'queue': the client already has `taskcluster.Queue`",
+    "true": "invalid service name 'true': its class cannot be named True",
+    "widget-events": "its class cannot be named WidgetEvents",
+    "widgets --distribution Widgets": "invalid distribution name 'Widgets': it must be like",
+    "widgets --distribution a/b": "invalid distribution name 'a/b': ",
+    "widgets --distribution json": "invalid distribution name 'json': its package json would hide another one",
+    "widgets --distribution taskcluster-x": "its package taskcluster_x would hide another one",
+    "widgets --directory .": ".: exists already; choose another directory with --directory",
+    "widgets --directory no/where": "no: must be an existing directory",
+    "widgets --references .": "must contain a folder `references`",
+    "widgets --references served": "/references/widgets/v1/api.json: no reference for service 'widgets'",
+    "widget-store --references served --api-version v2": "/references/widget-store/v2/api.json: no reference",
+    "widgets --root-url example.com": "the root URL must be like",
 }
 
 
@@ -150,7 +150,7 @@ def test_options_for_what_is_there_do_not_go_with_new(here, capsys, option):
     with pytest.raises(SystemExit) as caught:
         main([*option.split(), "new", "widgets"])
     assert caught.value.code == 2
-    assert "--check, --root and --specs are for one that is there" in capsys.readouterr().err
+    assert "--check, --root and --specs apply only to existing ones" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
 
@@ -170,13 +170,13 @@ def test_a_malformed_reference_leaves_nothing_behind(here, documents, capsys):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("", "has no pyproject.toml with a table [tool.taskcluster-codegen]; `taskcluster-codegen new SERVICE` begins"),
+        ("", "no pyproject.toml with a table [tool.taskcluster-codegen]; `taskcluster-codegen new SERVICE` creates"),
         ("[tool", "pyproject.toml: cannot be read"),
         ("[tool.taskcluster-codegen]\nservice = 'a'", "must have the keys service and package, and no others"),
         ("[tool.taskcluster-codegen]\nservice = 'A'\npackage = 'a'", "service 'A' does not match"),
         (
             "[tool.taskcluster-codegen]\nservice = 'a'\npackage = '../a'",
-            "package '../a' is no name of",
+            "package '../a' must be the name of",
         ),
         ("[tool.taskcluster-codegen]\nservice = 'a'\npackage = 'a'", "a.json: cannot be read"),
     ],

@@ -136,22 +136,25 @@ def test_classes_are_named_after_services(service, name):
 
 PLACE = "/references/widget-store/v1"
 REFUSED = {
-    "no service": ({}, f"{PLACE}/api.json: there is no reference of a service 'widget-store'"),
-    "another service": (changed(f"{PLACE}/api.json", serviceName="x"), f"{PLACE}/api.json: is not of the service"),
-    "other exchanges": (changed(f"{PLACE}/exchanges.json", apiVersion="v2"), f"{PLACE}/exchanges.json: is not of the"),
+    "no service": ({}, f"{PLACE}/api.json: no reference for service 'widget-store'"),
+    "another service": (changed(f"{PLACE}/api.json", serviceName="x"), f"{PLACE}/api.json: must be for service"),
+    "other exchanges": (changed(f"{PLACE}/exchanges.json", apiVersion="v2"), f"{PLACE}/exchanges.json: must be for"),
     "no object": ({**DOCUMENTS, f"{PLACE}/api.json": []}, f"{PLACE}/api.json: must be a JSON object"),
-    "no entries": (changed(f"{PLACE}/api.json", entries=...), f"{PLACE}/api.json: lacks the list 'entries'"),
-    "an odd entry": (changed(f"{PLACE}/api.json", entries=[1]), f"{PLACE}/api.json: an entry is no JSON object: 1"),
-    "an entry of another kind": (entry(type="topic"), f"{PLACE}/api.json: set: is of the type 'topic'"),
-    "odd prose": (entry(title=["x"]), f"{PLACE}/api.json: set: title and description must be text"),
-    "an odd schema": (entry(input=3), f"{PLACE}/api.json: set: a schema's name must be text, not 3"),
+    "no entries": (changed(f"{PLACE}/api.json", entries=...), f"{PLACE}/api.json: missing list 'entries'"),
+    "an odd entry": (
+        changed(f"{PLACE}/api.json", entries=[1]),
+        f"{PLACE}/api.json: an entry must be a JSON object, not 1",
+    ),
+    "an entry of another kind": (entry(type="topic"), f"{PLACE}/api.json: set: type must be 'function', not 'topic'"),
+    "odd prose": (entry(title=["x"]), f"{PLACE}/api.json: set: title and description must be strings"),
+    "an odd schema": (entry(input=3), f"{PLACE}/api.json: set: a schema's name must be a string, not 3"),
     "a schema elsewhere": (entry(input="https://example.com/x.json#"), f"{PLACE}/api.json: set: refers to 'https:"),
     "a schema of others": (entry(input="/schemas/queue/v1/task.json#"), f"{PLACE}/api.json: set: refers to '/schemas"),
     "a schema above": (entry(input="v1/../../../x.json#"), f"{PLACE}/api.json: set: refers to '/x.json'"),
-    "no such schema": (entry(input="v1/x.json#"), "/schemas/widget-store/v1/x.json: is referred to, but not there"),
+    "no such schema": (entry(input="v1/x.json#"), "/schemas/widget-store/v1/x.json: not found, but referenced"),
     "a reference elsewhere": (
         changed("/schemas/widget-store/v1/answer.json", items={"$ref": "file:///etc/passwd"}),
-        "/schemas/widget-store/v1/answer.json: refers to 'file:///etc/passwd', which is no schema of this service",
+        "/schemas/widget-store/v1/answer.json: refers to 'file:///etc/passwd', which is not a schema of this service",
     ),
     "an odd routing key": (
         changed(f"{PLACE}/exchanges.json", entries=[{**EXCHANGES["entries"][0], "routingKey": ["x"]}]),

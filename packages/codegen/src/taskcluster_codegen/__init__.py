@@ -1,7 +1,7 @@
-"""Turns specs, the descriptions of services as data, into Python client distributions.
+"""Generate Python client distributions from specs, which describe services as data.
 
     sources → references ↘
                      spec → naming, docstrings, literals → render → tree
 
-Only `spec.load`, `sources`, `project`, `repository`, `tree` and `cli` touch files or the network.
+Only `spec.load`, `sources`, `project`, `repository`, `tree` and `cli` access files or the network.
 """

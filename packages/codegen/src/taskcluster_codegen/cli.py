@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.command == "new" and (given.check or given.specs or given.root != Path()):
-        parser.error("new begins a distribution: --check, --root and --specs are for one that is there")
+        parser.error("new creates a distribution: --check, --root and --specs apply only to existing ones")
     try:
         with _source(given) as read:
             return _new(given, read) if given.command == "new" else _generate(given, read)
@@ -33,32 +33,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="taskcluster-codegen",
         description=(
-            "Write everything that is generated from specs, in a plugin's distribution that `new` has begun or in the "
-            "repository of the Taskcluster client. Files that are generated and belong to no spec are removed."
+            "Write all files generated from specs, in a distribution created by `new` or in the repository of the "
+            "Taskcluster client. Generated files without a spec are deleted."
         ),
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; name what is not as generated, or of another API than is served; exit 1 then",
+        help="write nothing; list files and served APIs that differ, and exit with 1 if there are any",
     )
-    parser.add_argument("--root", type=Path, default=Path(), help="its folder; the current one where left out")
+    parser.add_argument("--root", type=Path, default=Path(), help="its folder (default: the current directory)")
     sources = parser.add_mutually_exclusive_group()
     sources.add_argument("--specs", type=Path, help="the folder of specs (only in the client's repository)")
-    _add_sources(sources, "bring the specs up to")
+    _add_sources(sources, "update the specs from")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="")
     new = commands.add_parser(
         "new",
-        help="begin the distribution of a service",
-        description="Begin a distribution with the client of a service and its side in the local deployment: a small "
-        "service to change as you like, or one that is deployed already.",
+        help="create the distribution of a service",
+        description="Create a distribution with the client of a service and its server side for the local deployment: "
+        "of a small sample service, or of one that is already deployed.",
     )
-    new.add_argument("service", help="the service's name as in URLs, such as widgets")
-    new.add_argument("--distribution", metavar="NAME", help="what it is installed by; <service>-client where left out")
-    new.add_argument("--directory", type=Path, metavar="DIR", help="where to; ./<distribution> where left out")
-    new.add_argument("--api-version", default="v1", metavar="V", help="as in URLs (default: %(default)s)")
-    # Else what stands before the word new would be lost.
-    _add_sources(new.add_mutually_exclusive_group(), "take the service from", default=argparse.SUPPRESS)
+    new.add_argument("service", help="the service's name in URLs, for example widgets")
+    new.add_argument("--distribution", metavar="NAME", help="its name (default: <service>-client)")
+    new.add_argument("--directory", type=Path, metavar="DIR", help="the folder to create (default: ./<distribution>)")
+    new.add_argument("--api-version", default="v1", metavar="V", help="the version in URLs (default: %(default)s)")
+    # Otherwise these defaults would replace options given before `new`.
+    _add_sources(new.add_mutually_exclusive_group(), "read the service from", default=argparse.SUPPRESS)
     return parser
 
 
@@ -69,7 +69,7 @@ def _add_sources(
 ) -> None:
     folder = f"{what} a folder with `references/` and `schemas/`"
     group.add_argument("--references", type=Path, metavar="DIR", default=default, help=folder)
-    group.add_argument("--root-url", metavar="URL", default=default, help=f"{what} what this deployment serves")
+    group.add_argument("--root-url", metavar="URL", default=default, help=f"{what} a deployment")
 
 
 @contextlib.contextmanager
@@ -88,8 +88,8 @@ def _generate(given: argparse.Namespace, read: references.Read | None) -> int:
     found = project.find(root)
     if found is None and not (root / repository.CORE).is_dir():
         raise SpecError(
-            f"{root.resolve()}: has no pyproject.toml with a table [tool.taskcluster-codegen]; "
-            "`taskcluster-codegen new SERVICE` begins a distribution that has one"
+            f"{root.resolve()}: no pyproject.toml with a table [tool.taskcluster-codegen]; "
+            "`taskcluster-codegen new SERVICE` creates a distribution with one"
         )
     specs = load_all(given.specs or root / "specs", root) if found is None else [found.spec()]
     changed: list[str] = []
@@ -114,10 +114,10 @@ def _new(given: argparse.Namespace, read: references.Read | None) -> int:
     directory: Path = given.directory or Path(distribution)
     spec = project.begin(given.service, distribution, directory, read, given.api_version)
     print(
-        f"{directory}: the distribution {distribution} with the package {spec.package}. What to do next:\n\n"
+        f"{directory}: created the distribution {distribution} with the package {spec.package}. Try it:\n\n"
         f"    cd {directory}\n"
         "    pip install -e '.[test]' && pytest\n\n"
-        f"It works. Then say in {spec.file} what the service is, run `taskcluster-codegen` there, and write in\n"
-        f"src/{spec.package}/local.py what its methods do in a local deployment. README.md has the rest."
+        f"Next, describe the service in {spec.file}, run `taskcluster-codegen` there, and implement its methods for\n"
+        f"the local deployment in src/{spec.package}/local.py. See README.md."
     )
     return 0

@@ -1,4 +1,4 @@
-"""Types as Python code, laid out as ruff lays them out."""
+"""Format types as Python code, like ruff."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SUBSCRIPT = re.compile(r"([\w.]+)\[(.*)\]")
 
 
 def typed(prefix: str, text: str, suffix: str = "", indent: int = 0) -> str:
-    """Return `prefix`, a type and `suffix`, on one line where they fit.
+    """Return `prefix`, a type and `suffix`, on one line if they fit.
 
     Args:
-        prefix: What stands before the type, such as `state: `.
+        prefix: The code before the type, for example `state: `.
         text: The type, on one line.
-        suffix: What stands behind it.
-        indent: The column at which the line begins.
+        suffix: The code after the type.
+        indent: The indentation of the line.
     """
     margin, inner = " " * indent, " " * (indent + 4)
     flat = f"{margin}{prefix}{text}{suffix}"
@@ -47,7 +47,7 @@ def typed(prefix: str, text: str, suffix: str = "", indent: int = 0) -> str:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Return the parts of a type between separators that stand in no brackets and no quotes."""
+    """Split a type at separators outside brackets and quotes."""
     parts: list[str] = []
     depth, quoted, start, at = 0, False, 0, 0
     while at < len(text):

@@ -1,4 +1,4 @@
-"""Python literals of JSON values, laid out as ruff lays them out."""
+"""Format JSON values as Python literals, like ruff."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 __all__ = ["WIDTH", "literal", "printable", "text"]
 
 WIDTH = 120
-"""The longest line that is written."""
+"""The maximum length of a line."""
 
 
 Value = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
 def literal(value: Value, prefix: str = "", indent: int = 0, after: int = 1) -> str:
-    """Return a literal: dicts that are not empty one key a line, lists on one line where they fit.
+    """Return a literal, with one line per key of a dict, and lists on one line if they fit.
 
     Args:
-        value: None, a truth value, a number, text, or a list or dict of such.
-        prefix: What stands before it on its line, only to know what fits.
-        indent: The column at which the line begins.
-        after: How many characters follow on the last line.
+        value: A JSON value.
+        prefix: The code before it on its line, to compute the available width.
+        indent: The indentation of the line.
+        after: The number of characters after it on the last line.
     """
     inner = " " * (indent + 4)
     if isinstance(value, dict) and value:
@@ -39,17 +39,14 @@ def literal(value: Value, prefix: str = "", indent: int = 0, after: int = 1) -> 
 
 
 def text(value: str) -> str:
-    """Return a string literal, in double quotes unless single ones need fewer escapes."""
+    """Return a string literal, in double quotes unless single quotes need fewer escapes."""
     quote = "'" if value.count('"') > value.count("'") else '"'
     body = printable(json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', '"'))
     return quote + body.replace(quote, "\\" + quote) + quote
 
 
 def printable(source: str) -> str:
-    """Return source code of a string with escapes in place of what editors do not show or a file cannot hold.
-
-    Line breaks stay.
-    """
+    """Return the source code of a string with unprintable characters except line breaks escaped."""
     if source.replace("\n", "").isprintable():
         return source
     return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in source)

@@ -1,4 +1,4 @@
-"""Names of distributions, packages, modules and variables, all made of what the spec names."""
+"""Derive names of distributions, packages, modules and variables from the names in a spec."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ __all__ = ["compat_module", "distribution", "package", "type_reference", "variab
 
 
 def distribution(service: str) -> str:
-    """Return the name under which a service's client is installed: `purge-cache` → `taskcluster-purge-cache`."""
+    """Return the name of a service's distribution: `purge-cache` → `taskcluster-purge-cache`."""
     return f"taskcluster-{service}"
 
 
 def package(service: str) -> str:
-    """Return the name under which a service's client is imported: `purge-cache` → `taskcluster_purge_cache`."""
+    """Return the name of a service's package: `purge-cache` → `taskcluster_purge_cache`."""
     return distribution(service).replace("-", "_")
 
 
 def compat_module(class_name: str) -> str:
-    """Return the module of `taskcluster` where programs look for a class: `PurgeCache` → `purgecache`."""
+    """Return the module of `taskcluster` that re-exports a class: `PurgeCache` → `purgecache`."""
     return class_name.lower()
 
 
 def variable(service: str) -> str:
-    """Return what examples call a service's client: `purge-cache` → `purge_cache`, `object` → `object_service`."""
+    """Return a variable name for a client: `purge-cache` → `purge_cache`, `object` → `object_service`."""
     name = service.replace("-", "_")
     return f"{name}_service" if hasattr(builtins, name) else name
 
 
 def type_reference(service: str, name: str | None) -> str | None:
-    """Return a type's name as `funcinfo` has it: `queue/v1/task.json` → `v1/task.json#`."""
+    """Return a type's name in `funcinfo`: `queue/v1/task.json` → `v1/task.json#`."""
     return None if name is None else re.sub("^" + re.escape(service) + "/", "", name) + "#"

@@ -1,7 +1,7 @@
-"""A distribution of someone else's service: begun, and written again when its spec has changed.
+"""Create the distribution of a third-party service, and regenerate it when its spec changes.
 
-Its authors write everything but what is generated from the spec, all of which is in its package. The table
-`[tool.taskcluster-codegen]` of its `pyproject.toml` says which service it is of, and which package is meant.
+Generated files are all in its package; its authors write everything else. The table `[tool.taskcluster-codegen]` in its
+`pyproject.toml` names the service and the package.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ _SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Project:
-    """A distribution that is there."""
+    """An existing distribution."""
 
     root: Path
     service: str
     package: str
 
     def spec(self) -> Spec:
-        """Return the service.
+        """Return the spec of the service.
 
         Raises:
-            SpecError: The spec is not there, or wrong.
+            SpecError: The spec is missing or invalid.
         """
         spec = load(self.root / "specs" / f"{self.service}.json", self.root)
         if spec.serviceName != self.service:
-            raise SpecError(f"{spec.file}: is the spec of {spec.serviceName}, not of {self.service}")
+            raise SpecError(f"{spec.file}: must be the spec of {self.service}, not of {spec.serviceName}")
         return dataclasses.replace(spec, package=self.package)
 
     def wanted(self, spec: Spec) -> dict[str, str]:
-        """Return the text of every generated file, by its path from the root."""
+        """Return the text of every generated file by path, relative to the root."""
         return _generated(spec)
 
     def owned(self) -> set[str]:
-        """Return the files there that nobody but the generator writes, by their paths from the root."""
+        """Return the existing files that only the generator writes, relative to the root."""
         return {
             path
             for path in tree.files_below(self.root, f"src/{self.package}")
@@ -66,10 +66,10 @@ class Project:
 
 
 def find(root: Path) -> Project | None:
-    """Return the distribution whose root `root` is, None where it is none.
+    """Return the distribution at `root`, or None if there is none.
 
     Raises:
-        SpecError: Its `pyproject.toml` is wrong.
+        SpecError: Its `pyproject.toml` is invalid.
     """
     file = root / "pyproject.toml"
     try:
@@ -88,32 +88,32 @@ def find(root: Path) -> Project | None:
     if not isinstance(service, str) or not _SERVICE.fullmatch(service):
         raise SpecError(f"{file}: [{_TABLE}] service {service!r} does not match {_SERVICE.pattern}")
     if not isinstance(package, str) or not package.isidentifier() or keyword.iskeyword(package):
-        raise SpecError(f"{file}: [{_TABLE}] package {package!r} is no name of a Python package")
+        raise SpecError(f"{file}: [{_TABLE}] package {package!r} must be the name of a Python package")
     return Project(root, service, package)
 
 
 def begin(
     service: str, distribution: str, directory: Path, read: references.Read | None = None, version: str = "v1"
 ) -> Spec:
-    """Write a new distribution, whole or not at all, and return its service.
+    """Write a new distribution, completely or not at all, and return its spec.
 
     Args:
-        service: The service's name, as in URLs.
-        distribution: The name that it is to be installed by.
-        directory: Where it is to be; it must not be there yet.
-        read: Reads what a deployment serves of the service; without it, the service is a small one to begin with.
-        version: Of the service's API, as in URLs.
+        service: The service's name in URLs.
+        distribution: The name of the distribution.
+        directory: The folder to create; it must not exist.
+        read: Reads the service's references from a deployment. Defaults to a sample service.
+        version: The version of the service's API in URLs.
 
     Raises:
-        SpecError: A name cannot be used, the directory is there, or what is served makes no sense.
-        OSError: It cannot be written.
+        SpecError: A name or a served reference is invalid, or the directory exists.
+        OSError: The distribution cannot be written.
     """
     package = re.sub("[-.]", "_", distribution)
     _check_names(service, distribution, package)
     if directory.exists() or directory.is_symlink():
-        raise SpecError(f"{directory}: is there already; choose another directory by --directory")
+        raise SpecError(f"{directory}: exists already; choose another directory with --directory")
     if not directory.parent.is_dir():
-        raise SpecError(f"{directory.parent}: is no directory that a new one could be made in")
+        raise SpecError(f"{directory.parent}: must be an existing directory")
     file = f"specs/{service}.json"
     data = json.loads(render.sample(service)) if read is None else references.served(read, service, version)
     spec = dataclasses.replace(parse(references.text(data), file), package=package)
@@ -122,7 +122,7 @@ def begin(
         **render.beginning(spec, distribution, is_sample=read is None),
         **_generated(spec),
     }
-    # Beside its place, so that it can be moved there in one step.
+    # On the same file system, so that the rename is atomic.
     with tempfile.TemporaryDirectory(prefix=".taskcluster-codegen.", dir=directory.parent) as made:
         whole = Path(made) / "whole"
         whole.mkdir()
@@ -137,13 +137,13 @@ def _generated(spec: Spec) -> dict[str, str]:
 
 def _check_names(service: str, distribution: str, package: str) -> None:
     if not _SERVICE.fullmatch(service):
-        raise SpecError(f"{service!r} cannot be a service's name: it must be like `widgets` or `widget-store`")
+        raise SpecError(f"invalid service name {service!r}: it must be like `widgets` or `widget-store`")
     name = references.class_name(service)
     if keyword.iskeyword(name) or name.endswith("Events"):
-        raise SpecError(f"{service!r} cannot be a service's name here: its class cannot be called {name}")
+        raise SpecError(f"invalid service name {service!r}: its class cannot be named {name}")
     if importlib.util.find_spec(f"taskcluster.{name.lower()}") is not None:
-        raise SpecError(f"{service!r} cannot be a service's name here: the client has `taskcluster.{name}` already")
+        raise SpecError(f"invalid service name {service!r}: the client already has `taskcluster.{name}`")
     if not _DISTRIBUTION.fullmatch(distribution):
-        raise SpecError(f"{distribution!r} cannot be a distribution's name: it must be like `{service}-client`")
+        raise SpecError(f"invalid distribution name {distribution!r}: it must be like `{service}-client`")
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or package.startswith("taskcluster"):
-        raise SpecError(f"{distribution!r} cannot be a distribution's name: its package {package} would be in the way")
+        raise SpecError(f"invalid distribution name {distribution!r}: its package {package} would hide another one")

@@ -1,7 +1,7 @@
-"""Specs made of what deployments serve: the references and schemas under `/references/` and `/schemas/`.
+"""Convert the references and schemas that deployments serve under `/references/` and `/schemas/` to specs.
 
-A served reference lacks some of what a spec says. The names of classes are made of the service's; which methods came
-or went with which version, and which parameters may be empty, is kept from the spec that is there already.
+References lack some facts of a spec. Class names are derived from the service's name. The versions in which methods
+were added or removed, and the parameters that may be empty, are kept from the existing spec.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .spec import Spec, SpecError, nested_deeper, parse
 __all__ = ["Read", "api_differences", "class_name", "served", "text", "updated"]
 
 Read = Callable[[str], Any]
-"""Returns the JSON document at a path such as `/references/queue/v1/api.json`, None where there is none."""
+"""Returns the JSON document at a path, for example `/references/queue/v1/api.json`, or None if there is none."""
 
 _MARKS = ("emptyArgs", "addedAfter", "removedBefore")
 _MOST_SCHEMAS = 2000
@@ -35,23 +35,23 @@ _WORD = ("name", "summary", "constant", "multipleWords", "required")
 
 
 def class_name(service: str) -> str:
-    """Return what a service's clients are called unless its spec says otherwise: `web-server` → `WebServer`."""
+    """Return the default name of a service's client classes: `web-server` → `WebServer`."""
     return "".join(part.capitalize() for part in service.split("-"))
 
 
 def text(data: Mapping[str, Any]) -> str:
-    """Return a spec as its file has it."""
-    # UTF-8 cannot hold half of a surrogate pair, which JSON can escape.
+    """Return a spec as the text of its file."""
+    # UTF-8 cannot encode lone surrogates, which JSON can escape.
     return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def updated(spec: Spec, read: Read) -> Spec:
-    """Return a spec as it is served, with what a reference cannot say as it is in `spec`.
+    """Return a spec updated from served references; facts that references lack are kept from `spec`.
 
-    Methods that are gone from newer deployments (`removedBefore`) stay, whether or not they are served.
+    Methods that newer deployments removed (`removedBefore`) stay, even if they are not served.
 
     Raises:
-        SpecError: The service is not there, or what is served makes no sense.
+        SpecError: The service is not served, or its references are invalid.
     """
     known: dict[str, Any] = json.loads(spec.text)
     data = served(read, spec.serviceName, spec.apiVersion)
@@ -69,15 +69,15 @@ def updated(spec: Spec, read: Read) -> Spec:
     for key in ("className", "eventsClassName"):
         if key in data and key in known:
             data[key] = known[key]
-    # What says the same stays as its authors have laid it out.
+    # An equal spec keeps its formatting.
     return spec if data == known else dataclasses.replace(parse(text(data), spec.file), package=spec.package)
 
 
 def api_differences(spec: Spec, read: Read) -> list[str]:
-    """Return what of the API is served otherwise than `spec` has it, a line each; wording is not compared.
+    """Return the differences between the served API and `spec`, one line each, ignoring wording.
 
     Raises:
-        SpecError: The service is not there, or what is served makes no sense.
+        SpecError: The service is not served, or its references are invalid.
     """
     known, found = _facts(spec), _facts(updated(spec, read))
     lines: list[str] = []
@@ -96,7 +96,7 @@ def api_differences(spec: Spec, read: Read) -> list[str]:
 
 
 def _facts(spec: Spec) -> dict[str, dict[str, Any]]:
-    """Return what a spec says beyond words, by what it says it of."""
+    """Return the facts of a spec without wording, by subject."""
     facts: dict[str, dict[str, Any]] = {spec.serviceName: {"exchangePrefix": spec.exchangePrefix}}
     for method in spec.methods:
         facts[f"method {method.name}"] = {
@@ -127,20 +127,20 @@ def _shown(value: Any) -> str:
 
 
 def served(read: Read, service: str, version: str) -> dict[str, Any]:
-    """Return a service's spec as data, not checked any further, from the documents that a deployment serves.
+    """Return a service's unvalidated spec as data, from the documents of a deployment.
 
     Raises:
-        SpecError: The service is not there, or its documents have not the shape of references; the text names one.
+        SpecError: The service is not served, or a document is not a valid reference. The message names the document.
     """
     place = f"/references/{service}/{version}"
     api = _Document(read, f"{place}/api.json")
     events = _Document(read, f"{place}/exchanges.json")
     if not api.there:
-        raise SpecError(f"{place}/api.json: there is no reference of a service {service!r} of version {version}")
+        raise SpecError(f"{place}/api.json: no reference for service {service!r}, version {version}")
     for document in (api, events):
         if document.there and (document.data.get("serviceName"), document.data.get("apiVersion")) != (service, version):
-            raise SpecError(f"{document.path}: is not of the service {service!r} of version {version}")
-    # In the order that our specs have.
+            raise SpecError(f"{document.path}: must be for service {service!r}, version {version}")
+    # In the order of the existing specs.
     data: dict[str, Any] = {
         "serviceName": service,
         "apiVersion": version,
@@ -161,8 +161,8 @@ def served(read: Read, service: str, version: str) -> dict[str, Any]:
     def schema(name: str) -> Any:
         document = _Document(read, f"/schemas/{name}")
         if not document.there:
-            raise SpecError(f"{document.path}: is referred to, but not there")
-        # `$id` and `$schema` say where a schema is found. One that says nothing else is not known.
+            raise SpecError(f"{document.path}: not found, but referenced")
+        # A schema with only `$id` and `$schema` is unknown.
         return {key: value for key, value in document.data.items() if key not in ("$id", "$schema")} or None
 
     data["types"] = _reachable(schema, service, roots, place)
@@ -170,7 +170,7 @@ def served(read: Read, service: str, version: str) -> dict[str, Any]:
 
 
 class _Document:
-    """A JSON object that is there or not."""
+    """A JSON object, or a missing document."""
 
     def __init__(self, read: Read, path: str) -> None:
         self.path = path
@@ -179,7 +179,7 @@ class _Document:
         if self.there and not isinstance(found, dict):
             raise SpecError(f"{path}: must be a JSON object")
         if nested_deeper(found):
-            raise SpecError(f"{path}: is nested too deeply")
+            raise SpecError(f"{path}: nested too deeply")
         self.data = cast("dict[str, Any]", found or {})
 
     def entries(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -187,13 +187,13 @@ class _Document:
             return
         entries = self.data.get("entries")
         if not _is_array(entries):
-            raise SpecError(f"{self.path}: lacks the list 'entries'")
+            raise SpecError(f"{self.path}: missing list 'entries'")
         for entry in entries:
             if not isinstance(entry, dict):
-                raise SpecError(f"{self.path}: an entry is no JSON object: {json.dumps(entry)}")
+                raise SpecError(f"{self.path}: an entry must be a JSON object, not {json.dumps(entry)}")
             found = cast("dict[str, Any]", entry)
             if found.get("type") != kind:
-                raise SpecError(f"{self.path}: {found.get('name')}: is of the type {found.get('type')!r}, not {kind!r}")
+                raise SpecError(f"{self.path}: {found.get('name')}: type must be {kind!r}, not {found.get('type')!r}")
             yield found
 
 
@@ -202,7 +202,7 @@ def _method(entry: dict[str, Any], service: str, path: str) -> dict[str, Any]:
     for key in ("input", "output"):
         if made.get(key) is not None:
             made[key] = _type(made[key], service, path, entry)
-    # In references they are there also where there are none.
+    # References also contain empty keys.
     present = {key for key in made if made[key] is not None and (key != "query" or made[key] != [])}
     return {key: made[key] for key in _METHOD if key in present}
 
@@ -224,11 +224,11 @@ def _word(word: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prose(entry: Mapping[str, Any], path: str, name: Any) -> dict[str, Any]:
-    """Return title and description, the one in place of the other where that is empty."""
+    """Return title and description; an empty one is replaced by the other."""
     title, description = entry.get("title") or name, entry.get("description")
     for what in (title, description):
         if what is not None and not isinstance(what, str):
-            raise SpecError(f"{path}: {name}: title and description must be text, not {json.dumps(what)}")
+            raise SpecError(f"{path}: {name}: title and description must be strings, not {json.dumps(what)}")
     title = _line(title)
     described = "\n".join(line.rstrip() for line in (description or "").expandtabs(4).strip().splitlines())
     return {"title": title, "description": described or title}
@@ -240,19 +240,19 @@ def _line(value: Any) -> Any:
 
 def _type(value: Any, service: str, path: str, entry: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
-        raise SpecError(f"{path}: {entry.get('name')}: a schema's name must be text, not {json.dumps(value)}")
+        raise SpecError(f"{path}: {entry.get('name')}: a schema's name must be a string, not {json.dumps(value)}")
     return _schema_name(urljoin(f"/schemas/{service}/", value), service, f"{path}: {entry.get('name')}")
 
 
 def _schema_name(url: str, service: str, where: str) -> str:
     found = _SCHEMA.fullmatch(url.partition("#")[0])
     if found is None or not found[1].startswith(f"{service}/"):
-        raise SpecError(f"{where}: refers to {url!r}, which is no schema of this service (/schemas/{service}/…)")
+        raise SpecError(f"{where}: refers to {url!r}, which is not a schema of this service (/schemas/{service}/…)")
     return found[1]
 
 
 def _reachable(read: Callable[[str], Any], service: str, roots: Iterable[str], where: str) -> dict[str, Any]:
-    """Return the schemas at `roots` and all that they refer to, by name, sorted."""
+    """Return the schemas at `roots` and all schemas they refer to, sorted by name."""
     found: dict[str, Any] = {}
     left = [_schema_name(url, service, where) for url in roots]
     while left:

@@ -1,4 +1,4 @@
-"""What this family's repository holds that is generated, and where."""
+"""The generated files in the client's repository."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CORE = "packages/core/src/taskcluster"
 
 
 def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
-    """Return every generated file's text by its path from `root`.
+    """Return the text of every generated file by path, relative to `root`.
 
-    Hand-written files that hold a generated block are among them, as they should be.
+    This includes hand-written files with a generated block.
     """
     licence = (root / "LICENSE").read_text("utf-8")
     files = {f"{META}/{path}": text for path, text in render.meta(specs, licence).items()}
@@ -34,7 +34,7 @@ def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
 
 
 def owned(root: Path) -> set[str]:
-    """Return the files there that nobody but the generator writes, by their paths from `root`."""
+    """Return the existing files that only the generator writes, relative to `root`."""
     files = {*tree.files_below(root, SERVICES), *tree.files_below(root, META)}
     for path in (*(root / CORE).glob("*.py"), *(root / CORE / "aio").glob("*.py")):
         if path.read_text("utf-8").startswith(f"# {render.MARK}"):

@@ -1,4 +1,4 @@
-"""JSON schemas as data: which parts of one are schemas themselves, whether it is one, and what it says beyond words."""
+"""Validate JSON schemas, walk their subschemas, and normalise them for comparison."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from taskcluster.shapes import is_array, is_mapping
 __all__ = ["bare", "problem"]
 
 _SCHEMA = ("additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then")
-"""Keywords that hold a schema."""
+"""Keywords with a schema as value."""
 _LISTED = ("allOf", "anyOf", "oneOf")
-"""Keywords that hold a list of schemas."""
+"""Keywords with a list of schemas."""
 _NAMED = ("$defs", "definitions", "patternProperties", "properties")
-"""Keywords that hold schemas by name."""
+"""Keywords with schemas by name."""
 _WORDS = ("$comment", "$id", "$schema", "description", "examples", "title")
-"""Keywords that neither allow nor forbid anything."""
+"""Keywords without effect on validation."""
 _UNORDERED = ("enum", "required", "type")
 
 
 def problem(schema: Any) -> str | None:
-    """Return what keeps a value from being a JSON schema that types can be made of, or None."""
+    """Return why a value is not a JSON schema that can be converted to types, or None."""
     left: list[tuple[str, Any]] = [("", schema)]
     while left:
         place, found = left.pop()
@@ -58,7 +58,7 @@ def _is_strings(value: Any) -> bool:
 
 
 def _below(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the schemas that a keyword holds, each with its place below the keyword."""
+    """Yield the subschemas of a keyword, each with its path below the keyword."""
     if is_array(value) and keyword in (*_LISTED, "items"):
         yield from ((f"/{number}", each) for number, each in enumerate(value))
     elif is_mapping(value) and keyword in (*_NAMED, "dependencies"):
@@ -68,12 +68,12 @@ def _below(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_names(keyword: str, value: Any) -> bool:
-    """Return whether a value below a keyword is a list of properties that must be there too."""
+    """Return whether a value below `dependencies` is a list of required properties."""
     return keyword == "dependencies" and is_array(value)
 
 
 def _place(place: str) -> str:
-    return f"what is at {place}" if place else "it"
+    return place or "it"
 
 
 def _shown(value: Any) -> str:
@@ -82,11 +82,11 @@ def _shown(value: Any) -> str:
 
 
 def bare(schema: Any, key: str) -> Any:
-    """Return a schema without its words, in a form that is the same for schemas that allow the same.
+    """Return a schema without wording, normalised for comparison.
 
     Args:
-        schema: One of which `problem` has nothing to say.
-        key: The name of its file, which references are relative to.
+        schema: A schema for which `problem` returns None.
+        key: The name of its file, the base of its references.
     """
     if not is_mapping(schema):
         return schema

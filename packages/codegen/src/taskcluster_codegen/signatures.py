@@ -1,4 +1,4 @@
-"""The ways to call a method, as type checkers are told them."""
+"""Generate the signatures of methods for type checkers, one for each calling convention."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OMITTED = " = ..."
 
 @dataclass(frozen=True)
 class Signature:
-    """One way to call a method."""
+    """A signature of a method."""
 
     parameters: tuple[str, ...]
-    """Behind `self`, with their types."""
+    """The parameters after `self`, with their types."""
     result: str
 
     def text(self, define: str, name: str) -> str:
-        """Return it as it stands in a stub's class; `define` is `def` or `async def`."""
+        """Return the signature as code of a stub's class; `define` is `def` or `async def`."""
         if not self.parameters:
             return f"    {define} {name}(self) -> {self.result}: ..."
         lines = "".join(f"        {parameter},\n" for parameter in ("self", *self.parameters))
@@ -33,38 +33,38 @@ class Signature:
 
 @dataclass(frozen=True)
 class Stubs:
-    """What stubs say of a service."""
+    """The stubs of a service."""
 
     methods: Mapping[str, list[Signature]]
     exchanges: Mapping[str, list[Signature]]
     items: list[tuple[str, str]]
-    """Types of pages, and of the items in them."""
+    """Types of pages, and of their items."""
 
     @property
     def has_listings(self) -> bool:
-        """Whether a method can have a handler of pages."""
+        """Whether a method accepts a `paginationHandler`."""
         return any("Callable" in part for each in self.methods.values() for one in each for part in one.parameters)
 
     @property
     def overloaded(self) -> bool:
-        """Whether a client has more than one way to call something."""
+        """Whether a method has several signatures."""
         return bool(self.items) or any(len(signatures) > 1 for signatures in self.methods.values())
 
     @property
     def uses_types(self) -> bool:
-        """Whether a client has anything of the service's types."""
+        """Whether a signature uses the service's types."""
         parts = (part for each in self.methods.values() for one in each for part in (*one.parameters, one.result))
         return any("types." in part for part in parts)
 
 
 def of_spec(spec: Spec, types: Types) -> Stubs:
-    """Return what stubs say of a service."""
+    """Return the stubs of a service."""
     names = {definition.name for definition in types.definitions}
     return Stubs(
         {method.name: of_method(method, types) for method in spec.methods},
         {exchange.name: of_exchange(exchange) for exchange in spec.exchanges},
         [
-            # Names within quotes are strings, and stay.
+            # Quoted names are strings and stay.
             (
                 page,
                 re.sub(
@@ -77,10 +77,10 @@ def of_spec(spec: Spec, types: Types) -> Stubs:
 
 
 def of_method(method: Method, types: Types) -> list[Signature]:
-    """Return the ways to call a method; the first is how it is called most.
+    """Return the signatures of a method, the most common one first.
 
-    Path parameters and payload in order or by name, the payload before path parameters by name, or path parameters in a
-    dict; and, for listings, each of these with a handler of pages, which leaves nothing to be returned.
+    Path parameters and payload are in order or by name, the payload comes before path parameters by name, or path
+    parameters are a dict. Listings have each of these also with a `paginationHandler`, which returns None.
     """
     result = f"types.{types.results[method.output]}" if method.output else "Any"
     path = [f"{name}: types.{PATH_VALUE}" for name in method.args]
@@ -106,7 +106,7 @@ def of_method(method: Method, types: Types) -> list[Signature]:
 
 
 def of_exchange(exchange: Exchange) -> list[Signature]:
-    """Return the ways to bind a routing key: by a pattern or a dict of its parts, or by the parts."""
+    """Return the signatures of an exchange's method: with a pattern or a dict, or with routing key fields."""
     given = "routingKeyPattern: str | Mapping[str, str | int | None]"
     parts = [f"{word.name}: str | int | None{_OMITTED}" for word in exchange.routingKey]
     ways = [_signature([given, "/"], [], "dict[str, str]")]

@@ -1,4 +1,4 @@
-"""Where references and schemas are read from: a folder, or a deployment."""
+"""Read references and schemas from a folder or a deployment."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CHUNK = 64 * 1024
 
 
 class Folder:
-    """Documents as files, in the folders `references` and `schemas` of `root`."""
+    """Reads documents from the folders `references` and `schemas` in `root`."""
 
     def __init__(self, root: Path) -> None:
         if not (root / "references").is_dir():
-            raise SpecError(f"{root}: has no folder `references`, so it holds no documents of a deployment")
+            raise SpecError(f"{root}: must contain a folder `references` with the documents of a deployment")
         self._root = root
 
     def __call__(self, path: str) -> Any:
-        """Return the document at `path`, None where there is none.
+        """Return the document at `path`, or None if there is none.
 
         Raises:
-            SpecError: It cannot be read, or is not JSON.
+            SpecError: The document cannot be read or is not JSON.
         """
         file = self._root / path.lstrip("/")
         try:
@@ -43,15 +43,15 @@ class Folder:
 
 
 class Deployment:
-    """Documents that a deployment serves. Anyone may read them, so no credentials are sent."""
+    """Reads documents from a deployment. They are public, so no credentials are sent."""
 
     def __init__(self, root_url: str) -> None:
         parts = urlsplit(root_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-            raise SpecError("the root URL must look like https://taskcluster.example.com, without a user in it")
+            raise SpecError("the root URL must be like https://taskcluster.example.com, without a user name")
         self._root_url = root_url.rstrip("/")
         self._session = requests.Session()
-        # Nothing of ~/.netrc either. Proxies are found all the same.
+        # Ignore ~/.netrc, but not proxies.
         self._session.auth = lambda request: request
 
     def __enter__(self) -> Deployment:
@@ -61,11 +61,10 @@ class Deployment:
         self._session.close()
 
     def __call__(self, path: str) -> Any:
-        """Return the document at `path`, None where there is none.
+        """Return the document at `path`, or None if the status is 404.
 
         Raises:
-            SpecError: The deployment cannot be reached, answers with an error, or with something that is too large or
-                not JSON.
+            SpecError: The request failed, or the response is too large or not JSON.
         """
         url = f"{self._root_url}{path}"
         content = bytearray()
@@ -74,11 +73,11 @@ class Deployment:
                 if response.status_code == 404:
                     return None
                 if response.status_code != 200:
-                    raise SpecError(f"{url}: answers {response.status_code} {response.reason}")
+                    raise SpecError(f"{url}: status {response.status_code} {response.reason}")
                 for chunk in response.iter_content(_CHUNK):
                     content += chunk
                     if len(content) > _LARGEST:
-                        raise SpecError(f"{url}: is larger than {_LARGEST} bytes, which no reference is")
+                        raise SpecError(f"{url}: larger than {_LARGEST} bytes")
         except requests.RequestException as exc:
             raise SpecError(f"{url}: cannot be fetched: {exc}") from exc
         return _parsed(bytes(content), url)
@@ -88,4 +87,4 @@ def _parsed(content: bytes, where: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as exc:
-        raise SpecError(f"{where}: is not JSON: {exc}") from exc
+        raise SpecError(f"{where}: not JSON: {exc}") from exc

@@ -1,4 +1,4 @@
-"""A service's spec, read and checked: what the rest may rely on without looking again."""
+"""Read and validate the spec of a service. Other modules rely on the result without further checks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WRITTEN_IN_MODULES = (
     "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar", "Iterator",
 )  # fmt: skip
 _DEEPEST = 100
-"""How deeply a spec's JSON may be nested; Python's stack ends at about ten times as much."""
+"""The maximum nesting of a spec's JSON, about a tenth of Python's recursion limit."""
 _PARAMETER = re.compile(r"<([^>]*)>")
 _SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION = re.compile(r"v[0-9]+")
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class SpecError(Exception):
-    """A spec is wrong; the text names the file and the entry."""
+    """A spec is invalid. The message names the file and the entry."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Word:
-    """A part of a routing key."""
+    """A routing key field."""
 
     name: str
     summary: str
@@ -93,10 +93,10 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Spec:
-    """A service. Attributes that are written in the spec have the names they have there."""
+    """A service. Attributes from the spec have the same names as its keys."""
 
     file: str
-    """Where the spec was read from, as generated files tell it."""
+    """The path of the spec in headers of generated files."""
     text: str = field(repr=False)
     serviceName: str
     apiVersion: str
@@ -110,31 +110,31 @@ class Spec:
     exchangePrefix: str | None = None
     exchanges: tuple[Exchange, ...] = ()
     package: str = ""
-    """The import name of what is made of it."""
+    """The import name of the generated package."""
 
 
 def load_all(folder: Path, root: Path) -> list[Spec]:
-    """Load every spec of a folder, sorted by service; files in it are named as their services.
+    """Load every spec in a folder, sorted by service. Files must be named like their services.
 
     Raises:
-        SpecError: A spec is wrong, two clash, or there are none.
+        SpecError: A spec is invalid, two have the same class name, or there are none.
     """
     specs = [load(path, root) for path in sorted(folder.glob("*.json"))]
     if not specs:
-        raise SpecError(f"{folder}: there are no specs here")
+        raise SpecError(f"{folder}: no specs found")
     owners: dict[str, str] = {}
     for spec in specs:
         if Path(spec.file).stem != spec.serviceName:
-            raise SpecError(f"{spec.file}: is the spec of {spec.serviceName}, so name it {spec.serviceName}.json")
+            raise SpecError(f"{spec.file}: must be named {spec.serviceName}.json, like its service")
         for name in filter(None, (spec.className, spec.eventsClassName)):
             if name.lower() in owners:
-                raise SpecError(f"{spec.file}: has a class {name}, as {owners[name.lower()]} has")
+                raise SpecError(f"{spec.file}: class {name} conflicts with a class of {owners[name.lower()]}")
             owners[name.lower()] = spec.file
     return specs
 
 
 def load(path: Path, root: Path) -> Spec:
-    """Load one spec; `root` is the folder from which generated files give its path."""
+    """Load one spec. Generated files name it relative to `root`."""
     file = path.resolve()
     name = file.relative_to(root.resolve()).as_posix() if file.is_relative_to(root.resolve()) else path.name
     try:
@@ -145,30 +145,30 @@ def load(path: Path, root: Path) -> Spec:
 
 
 def parse(text: str, file: str) -> Spec:
-    """Check a spec's text and return it as a Spec.
+    """Return a validated spec.
 
     Args:
         text: JSON.
-        file: What to call it in errors and in generated files.
+        file: Its name in errors and in generated files.
 
     Raises:
-        SpecError: It is no spec; the text names the file, the entry and what is wrong with it.
+        SpecError: The spec is invalid. The message names the file, the entry and the problem.
     """
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except ValueError as exc:
-        raise SpecError(f"{file}: is not JSON: {exc}") from exc
+        raise SpecError(f"{file}: not JSON: {exc}") from exc
     except RecursionError:
-        raise SpecError(f"{file}: is nested too deeply") from None
+        raise SpecError(f"{file}: nested too deeply") from None
     if nested_deeper(data):
-        raise SpecError(f"{file}: is nested more than {_DEEPEST} levels deep")
+        raise SpecError(f"{file}: nested more than {_DEEPEST} levels deep")
     top = _Entry(data, file)
     types = top.mapping("types")
     service = top.matching(_SERVICE, "serviceName")
     for name in types:
         if not name.startswith(f"{service}/"):
-            top.refuse(f"the type {name!r} is not named {service}/<version>/<file>.json")
-        # None stands for a schema that is not known.
+            top.refuse(f"the type {name!r} must be named {service}/<version>/<file>.json")
+        # None is an unknown schema.
         wrong = None if types[name] is None else schemas.problem(types[name])
         if wrong is not None:
             top.refuse(f"the type {name!r}: {wrong}")
@@ -190,16 +190,16 @@ def parse(text: str, file: str) -> Spec:
     )
     top.finish()
     if not spec.methods:
-        top.refuse("there are no methods")
+        top.refuse("no methods")
     if spec.className.endswith("Events") or keyword.iskeyword(spec.className) or spec.className in _WRITTEN_IN_MODULES:
-        top.refuse(f"className {spec.className!r} is kept for other things; choose another")
+        top.refuse(f"className {spec.className!r} is reserved; choose another")
     if spec.exchanges:
         if spec.eventsClassName is None or spec.exchangePrefix is None or spec.eventsDescription is None:
-            top.refuse("with exchanges there must be eventsClassName, eventsDescription and exchangePrefix")
+            top.refuse("exchanges require eventsClassName, eventsDescription and exchangePrefix")
         elif not spec.eventsClassName.endswith("Events"):
             top.refuse(f"eventsClassName {spec.eventsClassName!r} must end in Events")
     elif spec.eventsClassName is not None:
-        top.refuse("there is eventsClassName, but there are no exchanges")
+        top.refuse("eventsClassName without exchanges")
     _no_repetition(top, "methods", (method.name for method in spec.methods))
     _no_repetition(top, "exchanges", (exchange.name for exchange in spec.exchanges))
     return spec
@@ -225,15 +225,15 @@ def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
     )
     entry.finish()
     if not method.route.startswith("/"):
-        entry.refuse(f"the route {method.route!r} does not begin with /")
+        entry.refuse(f"the route {method.route!r} must start with /")
     if list(method.args) != _PARAMETER.findall(method.route):
-        entry.refuse(f"args {list(method.args)} are not the parameters of the route {method.route}, in their order")
+        entry.refuse(f"args {list(method.args)} must be the parameters of the route {method.route}, in order")
     for name in (*method.args, *method.query):
         _check_argument(entry, name, "parameter", _RESERVED)
     _no_repetition(entry, "args and query", [*method.args, *method.query])
     for name in method.emptyArgs:
         if name not in method.args:
-            entry.refuse(f"emptyArgs names {name!r}, which is not in args")
+            entry.refuse(f"emptyArgs: {name!r} is not in args")
     if method.scopes is not None:
         _check_scopes(entry, method.scopes)
     return method
@@ -241,7 +241,7 @@ def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
 
 def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
     words: list[Word] = []
-    for word in entry.entries("routingKey", "part"):
+    for word in entry.entries("routingKey", "field"):
         words.append(
             Word(
                 name=word.matching(_PART, "name"),
@@ -251,7 +251,7 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
                 required=word.truth("required"),
             )
         )
-        _check_argument(word, words[-1].name, "part of a routing key", _RESERVED_WORDS)
+        _check_argument(word, words[-1].name, "routing key field", _RESERVED_WORDS)
         word.finish()
     exchange = Exchange(
         name=_attribute(entry),
@@ -270,21 +270,21 @@ def _check_argument(entry: _Entry, name: str, what: str, reserved: tuple[str, ..
     if not _PART.fullmatch(name) or keyword.iskeyword(name):
         entry.refuse(f"the {what} {name!r} cannot be a Python argument")
     if name in reserved:
-        entry.refuse(f"a {what} cannot be named {name!r}: clients take an argument of this name")
+        entry.refuse(f"a {what} cannot be named {name!r}: every method takes an argument of this name")
 
 
 def _attribute(entry: _Entry) -> str:
     name = entry.matching(_NAME, "name")
     if keyword.iskeyword(name):
-        entry.refuse("a keyword of Python cannot be the name of a method")
+        entry.refuse("a method name cannot be a Python keyword")
     if name in _taken() or name in _WRITTEN_IN_CLASSES:
-        entry.refuse("clients have an attribute of this name already")
+        entry.refuse("clients already have an attribute of this name")
     return name
 
 
 @functools.cache
 def _taken() -> frozenset[str]:
-    # Of instances, because some attributes are made in __init__; and annotations, because classes give some a value.
+    # Instances have attributes set in __init__; annotations include those that only subclasses set.
     clients = (
         BaseClient({"rootUrl": "https://tc.example.com"}),
         AsyncBaseClient({"rootUrl": "https://tc.example.com"}),
@@ -296,7 +296,7 @@ def _taken() -> frozenset[str]:
 def _type(entry: _Entry, key: str, types: Mapping[str, Any]) -> str | None:
     name = entry.maybe(entry.line, key)
     if name is not None and name not in types:
-        entry.refuse(f"{key} {name!r} is not among the types")
+        entry.refuse(f"{key} {name!r} is not in types")
     return name
 
 
@@ -304,7 +304,7 @@ def _check_scopes(entry: _Entry, scopes: Any) -> None:
     match scopes:
         case str():
             if not scopes or not scopes.isprintable():
-                entry.refuse(f"{scopes!r} is no scope")
+                entry.refuse(f"{scopes!r} is not a scope")
         case {"AllOf": [*parts], **rest} | {"AnyOf": [*parts], **rest} if not rest:
             for part in parts:
                 _check_scopes(entry, part)
@@ -316,7 +316,7 @@ def _check_scopes(entry: _Entry, scopes: Any) -> None:
             for part in (then, *rest.values()):
                 _check_scopes(entry, part)
         case _:
-            entry.refuse(f"{json.dumps(scopes)} is no scope expression")
+            entry.refuse(f"{json.dumps(scopes)} is not a scope expression")
 
 
 def _printable(*texts: str) -> bool:
@@ -327,7 +327,7 @@ def _no_repetition(entry: _Entry, what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            entry.refuse(f"{name!r} is twice in {what}")
+            entry.refuse(f"{name!r} appears twice in {what}")
         seen.add(name)
 
 
@@ -335,16 +335,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
     return result
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def nested_deeper(value: Any, depth: int = _DEEPEST) -> bool:
-    """Return whether a JSON value has lists and objects within each other more than `depth` times."""
+    """Return whether the lists and objects of a JSON value are nested more than `depth` levels."""
     level = [value]
     for _ in range(depth + 1):
         level = [
@@ -357,7 +357,7 @@ def nested_deeper(value: Any, depth: int = _DEEPEST) -> bool:
 
 
 class _Entry:
-    """A JSON object of a spec, whose keys are taken one by one; null is as good as absent, unknown keys are refused."""
+    """A JSON object of a spec, read key by key. Null values count as missing; unknown keys are rejected."""
 
     def __init__(self, data: Any, where: str) -> None:
         self.where = where
@@ -370,26 +370,26 @@ class _Entry:
 
     def finish(self) -> None:
         for key in self._left:
-            self.refuse(f"the key {key!r} is unknown")
+            self.refuse(f"unknown key {key!r}")
 
     def maybe(self, take: Callable[[str], T], key: str) -> T | None:
         return take(key) if key in self._left else None
 
     def take(self, key: str) -> Any:
         if key not in self._left:
-            self.refuse(f"lacks {key!r}")
+            self.refuse(f"missing key {key!r}")
         return self._left.pop(key)
 
     def prose(self, key: str) -> str:
         value = self.take(key)
         if not isinstance(value, str) or not value.strip() or not value.replace("\n", " ").isprintable():
-            self.refuse(f"{key} must be printable text, not {json.dumps(value)}")
+            self.refuse(f"{key} must be a printable string, not {json.dumps(value)}")
         return value
 
     def line(self, key: str) -> str:
         value = self.prose(key)
         if "\n" in value or value != value.strip():
-            self.refuse(f"{key} must be one line of text without spaces around it, not {json.dumps(value)}")
+            self.refuse(f"{key} must be one line without leading or trailing spaces, not {json.dumps(value)}")
         return value
 
     def matching(self, pattern: re.Pattern[str], key: str) -> str:
@@ -429,7 +429,7 @@ class _Entry:
         values = self.sequence(key)
         for value in values:
             if not isinstance(value, str) or not value or not value.isprintable():
-                self.refuse(f"{key} must hold names, not {json.dumps(value)}")
+                self.refuse(f"{key} must contain names, not {json.dumps(value)}")
         return tuple(values)
 
     def entries(self, key: str, what: str) -> Iterator[_Entry]:

@@ -1,4 +1,4 @@
-"""Files wanted, compared with and written to a folder."""
+"""Compare files with a folder and write them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_SOURCE = frozenset({"__pycache__", "build", "dist", ".mypy_cache", ".pytest
 
 @dataclass(frozen=True)
 class Difference:
-    """A file that is not as wanted."""
+    """A file that differs from the wanted one."""
 
     path: str
     what: str
@@ -29,12 +29,12 @@ class Difference:
 
 
 def differences(root: Path, wanted: Mapping[str, str], there: set[str]) -> list[Difference]:
-    """Compare files byte for byte and return what is not as wanted, by path.
+    """Compare files byte for byte and return the differences, sorted by path.
 
     Args:
         root: The folder that paths are relative to.
         wanted: Texts by path.
-        there: Files that are the generator's to write and remove; those of them not wanted are surplus.
+        there: Existing files that only the generator writes; those not wanted are surplus.
     """
     found = [Difference(path, "surplus") for path in there - wanted.keys()]
     for path, text in wanted.items():
@@ -49,7 +49,7 @@ def differences(root: Path, wanted: Mapping[str, str], there: set[str]) -> list[
 
 
 def apply(root: Path, wanted: Mapping[str, str], found: list[Difference]) -> None:
-    """Write what is missing or differs, and remove what is surplus with the folders it leaves empty."""
+    """Write missing and differing files, and delete surplus files and the folders they leave empty."""
     for difference in found:
         path = root / difference.path
         if difference.what != "surplus":
@@ -64,7 +64,7 @@ def apply(root: Path, wanted: Mapping[str, str], found: list[Difference]) -> Non
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole, or as it was before."""
+    """Write a file atomically."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -77,14 +77,14 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _umask() -> int:
-    # It can only be read by setting it.
+    # The umask can only be read by setting it.
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def files_below(root: Path, folder: str) -> Iterator[str]:
-    """Yield the source files below a folder, by paths relative to `root`; what tools leave behind is passed over."""
+    """Yield the source files below a folder relative to `root`, without build products and caches."""
     for path in (root / folder).rglob("*"):
         parts = path.relative_to(root / folder).parts
         left_behind = any(part in _NOT_SOURCE or part.endswith(".egg-info") for part in parts)
@@ -93,15 +93,15 @@ def files_below(root: Path, folder: str) -> Iterator[str]:
 
 
 def replace_block(text: str, block: str, file: str) -> str:
-    """Return a hand-written file's text with the lines between its two marks replaced by `block`, indented as they are.
+    """Return a hand-written file's text with the lines between its two marks replaced by `block`, keeping indentation.
 
     Raises:
-        ValueError: The marks are not there once each, in their order.
+        ValueError: A mark is missing or repeated, or they are in the wrong order.
     """
     before, beginning, rest = text.partition(BEGINNING)
     _, end, after = rest.partition(END)
     if not beginning or not end or BEGINNING in rest or END in after:
-        raise ValueError(f"{file}: the lines {BEGINNING!r} and {END!r} must be there once each")
+        raise ValueError(f"{file}: the lines {BEGINNING!r} and {END!r} must each appear once, in this order")
     indent = before.rpartition("\n")[2]
     lines = "".join(f"{indent}{line}\n" for line in block.splitlines())
     return f"{before}{BEGINNING}\n{lines}{indent}{END}{after}"
