@@ -93,7 +93,10 @@ def _method(method: Method, types: typed.Types, names: frozenset[str]) -> Iterat
     yield f"### {method.name}"
     yield f"**{method.title}.** {_text(method.description)}"
     if method.removedBefore:
-        yield f"Gone from Taskcluster {method.removedBefore}: only older deployments answer it, and calling it warns."
+        yield (
+            f"Removed in Taskcluster {method.removedBefore}; older deployments still have it. "
+            "Calling it emits a DeprecationWarning."
+        )
     yield f"```text\n{docstrings.signature(method)}\n```"
     facts = [f"`{method.method.upper()} {method.route}`", method.stability]
     facts.append("no scopes" if method.scopes is None else f"scopes: {docstrings.scopes(method.scopes)}")
@@ -113,7 +116,7 @@ def _exchange(spec: Spec, exchange: Exchange, types: typed.Types, names: frozens
     message = _type(types.results[exchange.schema], names) if exchange.schema else "any object"
     words = [f"- `{word.name}`: {word.summary}" for word in exchange.routingKey]
     yield f"`{spec.exchangePrefix}{exchange.exchange}` · messages: {message}"
-    yield "\n".join(["The parts of its routing key:", "", *words])
+    yield "\n".join(["Routing key fields:", "", *words])
 
 
 def _keys(record: typed.Record, names: frozenset[str]) -> str:

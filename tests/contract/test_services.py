@@ -112,8 +112,8 @@ def test_a_docstring_says_what_there_is_to_know(method, mode):
     assert (f"Payload: `{method.reference('input')}`" in said) == ("input" in entry)
     assert (f"Returns: `{method.reference('output')}`" in said) == ("output" in entry)
     assert ("(may be empty)" in said) == ("emptyArgs" in entry)
-    assert (f"Gone from Taskcluster {entry.get('removedBefore')}" in said) == ("removedBefore" in entry)
-    assert (f"newer than Taskcluster {entry.get('addedAfter')}" in said) == ("addedAfter" in entry)
+    assert (f"Removed in Taskcluster {entry.get('removedBefore')}" in said) == ("removedBefore" in entry)
+    assert (f"added after Taskcluster {entry.get('addedAfter')}" in said) == ("addedAfter" in entry)
     for scope in scopes_in(entry.get("scopes", [])):
         assert f"`{scope}`" in said
     assert said.endswith("no scopes") == ("scopes" not in entry and "addedAfter" not in entry)

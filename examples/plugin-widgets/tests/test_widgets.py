@@ -1,4 +1,4 @@
-"""The Widgets service, called as its users do, in a local deployment."""
+"""Test the client and the server side of the Widgets service in a local deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskcluster_local import LocalTaskcluster
 from widgets_client import Widgets, WidgetsEvents, aio
 
 
-def test_entries_come_and_go(taskcluster_client: Callable[..., Any]) -> None:
+def test_create_get_and_remove(taskcluster_client: Callable[..., Any]) -> None:
     client: Widgets = taskcluster_client("widgets")
     made = client.create("a", {"description": "the first"})
     assert (made["name"], made["colour"]) == ("a", "red")
@@ -24,7 +24,7 @@ def test_entries_come_and_go(taskcluster_client: Callable[..., Any]) -> None:
     assert caught.value.status_code == 404
 
 
-def test_another_entry_of_the_same_name_is_refused(taskcluster_client: Callable[..., Any]) -> None:
+def test_create_conflict(taskcluster_client: Callable[..., Any]) -> None:
     client: Widgets = taskcluster_client("widgets")
     client.create("a", {"description": "the first"})
     with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
@@ -32,7 +32,7 @@ def test_another_entry_of_the_same_name_is_refused(taskcluster_client: Callable[
     assert caught.value.status_code == 409
 
 
-def test_the_list_comes_in_pages(taskcluster_client: Callable[..., Any]) -> None:
+def test_list_in_pages(taskcluster_client: Callable[..., Any]) -> None:
     client: Widgets = taskcluster_client("widgets")
     for name in ("c", "a", "b"):
         client.create(name, {"description": name})
@@ -40,14 +40,14 @@ def test_the_list_comes_in_pages(taskcluster_client: Callable[..., Any]) -> None
     assert [[entry["name"] for entry in page["entries"]] for page in pages] == [["a", "b"], ["c"]]
 
 
-def test_scopes_are_needed(taskcluster_client: Callable[..., Any]) -> None:
+def test_create_without_scopes(taskcluster_client: Callable[..., Any]) -> None:
     client: Widgets = taskcluster_client("widgets", scopes=["widgets:get:a"])
     with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
         client.create("a", {"description": "the first"})
     assert caught.value.missing_scopes == ["widgets:create:a"]
 
 
-def test_what_is_created_is_announced(taskcluster_local: LocalTaskcluster) -> None:
+def test_create_publishes_message(taskcluster_local: LocalTaskcluster) -> None:
     binding = WidgetsEvents(taskcluster_local.options()).entryCreated(name="b")
     with Widgets(taskcluster_local.options()) as client, taskcluster_local.listen(binding) as messages:
         client.create("a", {"description": "the first"})
@@ -55,7 +55,7 @@ def test_what_is_created_is_announced(taskcluster_local: LocalTaskcluster) -> No
         assert messages.get(timeout=10).payload == {"name": "b"}
 
 
-def test_the_async_client_does_the_same(taskcluster_local: LocalTaskcluster) -> None:
+def test_async_client(taskcluster_local: LocalTaskcluster) -> None:
     async def create_and_list() -> Any:
         async with aio.Widgets(taskcluster_local.options()) as client:
             await asyncio.gather(*(client.create(name, {"description": name}) for name in "abc"))

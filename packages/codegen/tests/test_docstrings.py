@@ -80,12 +80,12 @@ def test_a_method_is_described_in_full():
     assert docstrings.method(spec, spec.methods[0]) == (
         "Set Widget.\n\n"
         "Sets it.\n\n"
-        "Gone from Taskcluster 113.2.0: only older deployments answer it, and calling it warns.\n\n"
+        "Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.\n\n"
         "- Path parameters: `name`, `part` (may be empty)\n"
         "- Payload: `v1/widget.json#`\n"
         "- Query parameters: `limit`, `continuationToken`\n"
         "- Returns: `v1/widget.json#`\n\n"
-        "``PUT /widget/<name>/<part>`` · experimental · scopes: `widgets:set:<name>` · newer than Taskcluster 72.0.1"
+        "``PUT /widget/<name>/<part>`` · experimental · scopes: `widgets:set:<name>` · added after Taskcluster 72.0.1"
     )
     assert docstrings.signature(spec.methods[0]) == "setWidget(name, part, payload, limit=…, continuationToken=…)"
 
@@ -101,9 +101,9 @@ def test_an_exchange_is_described_with_the_parts_of_its_keys():
     assert docstrings.exchange(spec, spec.exchanges[0]) == (
         "Widget Made.\n\n"
         "Published then.\n\n"
-        "The parts of its routing keys:\n\n"
+        "Routing key fields:\n\n"
         "- `kind`: always `primary`\n"
-        "- `rest`: anything else (one word or more)\n\n"
+        "- `rest`: anything else (one or more words)\n\n"
         "``exchange/widgets/v1/widget-made`` · messages: `v1/widget.json#`"
     )
 

@@ -29,7 +29,7 @@ def handlers(context: Context) -> dict[str, Handler]:
         known = entry(name)
         if known is not None:
             if (known["description"], known["colour"]) != (wanted["description"], wanted["colour"]):
-                raise ApiError("RequestConflict", f"There is an entry {name} already, described differently")
+                raise ApiError("RequestConflict", f"Entry {name} exists with another description or colour")
             return known
         created = call.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with store.transaction():
@@ -41,7 +41,7 @@ def handlers(context: Context) -> dict[str, Handler]:
     async def get(call: HandlerCall) -> Result:
         found = entry(call.params["name"])
         if found is None:
-            raise ApiError("ResourceNotFound", "There is no such entry")
+            raise ApiError("ResourceNotFound", "No such entry")
         return found
 
     async def list_(call: HandlerCall) -> Result:

@@ -1,4 +1,4 @@
-"""Docstrings: what a spec says, as a reader of the class wants it."""
+"""Render docstrings of clients, methods and exchanges."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["client", "docstring", "events", "exchange", "method", "package", "sc
 
 
 def docstring(text: str, indent: int = 4) -> str:
-    """Return text as a docstring with its quotes, whatever the text holds, indented."""
-    # Python makes no docstring of half of a surrogate pair.
+    """Return any text as an indented docstring, with its quotes."""
+    # A docstring cannot contain lone surrogates.
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     safe = printable(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
     lines = f'"""{safe}'.split("\n")
@@ -28,7 +28,7 @@ def docstring(text: str, indent: int = 4) -> str:
 
 
 def wrapped(text: str, width: int = WIDTH - 8, hanging: str = "") -> str:
-    """Return text with each line that is too long wrapped; line breaks that are there stay, as in lists."""
+    """Return text with long lines wrapped and existing line breaks kept."""
     lines: list[str] = []
     for line in text.strip().split("\n"):
         margin = line[: len(line) - len(line.lstrip())]
@@ -50,9 +50,9 @@ def sentence(title: str) -> str:
 def package(spec: Spec, name: str) -> str:
     """Return the docstring of a service's package."""
     return _paragraphs(
-        f"Python client of the {spec.title} service.",
+        f"Python client for the {spec.title} service.",
         wrapped(
-            f"The async class is in `{name}.aio`. Programs find all of it in `taskcluster` and `taskcluster.aio` too.",
+            f"The async class is in `{name}.aio`. `taskcluster` and `taskcluster.aio` re-export the classes.",
             WIDTH,
         ),
     )
@@ -61,7 +61,7 @@ def package(spec: Spec, name: str) -> str:
 def client(spec: Spec, *, is_async: bool = False) -> str:
     """Return the docstring of a client class."""
     kind = "Async client" if is_async else "Client"
-    return f"{kind} of the {spec.title} service.\n\n{wrapped(spec.description, WIDTH - 4)}"
+    return f"{kind} for the {spec.title} service.\n\n{wrapped(spec.description, WIDTH - 4)}"
 
 
 def events(spec: Spec) -> str:
@@ -70,7 +70,7 @@ def events(spec: Spec) -> str:
 
 
 def signature(entry: Method) -> str:
-    """Return how a method is called: `createTask(taskId, payload)`, `listTaskGroup(taskGroupId, limit=…)`."""
+    """Return a method's signature: `createTask(taskId, payload)`, `listTaskGroup(taskGroupId, limit=…)`."""
     parts = [*entry.args, *(["payload"] if entry.input else []), *(f"{name}=…" for name in entry.query)]
     return f"{entry.name}({', '.join(parts)})"
 
@@ -78,11 +78,14 @@ def signature(entry: Method) -> str:
 def method(spec: Spec, entry: Method) -> str:
     """Return the docstring of a method.
 
-    What it takes is a list and no section of arguments, because the signature has other names: `*args, **kwargs`.
+    Parameters are a list instead of an `Args:` section, because the signature is `*args, **kwargs`.
     """
     payload = type_reference(spec.serviceName, entry.input)
     result = type_reference(spec.serviceName, entry.output)
-    gone = f"Gone from Taskcluster {entry.removedBefore}: only older deployments answer it, and calling it warns."
+    gone = (
+        f"Removed in Taskcluster {entry.removedBefore}; older deployments still have it. "
+        "Calling it emits a DeprecationWarning."
+    )
     taken = {
         "Path parameters": ", ".join(_path_parameter(entry, name) for name in entry.args),
         "Payload": f"`{payload}`" if payload else "",
@@ -92,7 +95,7 @@ def method(spec: Spec, entry: Method) -> str:
     facts = [f"``{entry.method.upper()} {entry.route}``", entry.stability]
     facts.append("no scopes" if entry.scopes is None else f"scopes: {scopes(entry.scopes)}")
     if entry.addedAfter:
-        facts.append(f"newer than Taskcluster {entry.addedAfter}")
+        facts.append(f"added after Taskcluster {entry.addedAfter}")
     return _paragraphs(
         sentence(entry.title),
         wrapped(entry.description),
@@ -114,14 +117,14 @@ def exchange(spec: Spec, entry: Exchange) -> str:
     return _paragraphs(
         sentence(entry.title),
         wrapped(entry.description),
-        "The parts of its routing keys:",
+        "Routing key fields:",
         _list({f"`{word.name}`": _word(word) for word in entry.routingKey}),
         wrapped(" · ".join(facts)),
     )
 
 
 def _word(word: Word) -> str:
-    return f"{word.summary} (one word or more)" if word.multipleWords else word.summary
+    return f"{word.summary} (one or more words)" if word.multipleWords else word.summary
 
 
 def _list(items: Mapping[str, str]) -> str:
@@ -133,7 +136,7 @@ def _paragraphs(*paragraphs: str) -> str:
 
 
 def scopes(expression: Any) -> str:
-    """Return a scope expression as a reader says it: `a` and (`b` or `c`)."""
+    """Return a scope expression as prose: `a` and (`b` or `c`)."""
     return _scopes(expression, "each", nested=False)
 
 
@@ -154,7 +157,7 @@ def _scopes(expression: Any, quantifier: str, *, nested: bool) -> str:
                 text += f", else {_scopes(expression['else'], 'each', nested=True)}"
             return f"({text})" if nested else text
         case _:
-            raise AssertionError(f"no scope expression: {expression!r}")
+            raise AssertionError(f"not a scope expression: {expression!r}")
 
 
 def _joined(parts: list[Any], word: str, quantifier: str, *, nested: bool) -> str:

@@ -1,4 +1,4 @@
-"""JSON schemas become static types, by name: TypedDicts for objects, aliases for the rest. Nothing is written here."""
+"""Convert JSON schemas to named static types: TypedDicts for objects, aliases for the rest."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = [
 
 NO_QUERY, PATH_VALUE, QUERY_VALUE = "NoQuery", "PathValue", "QueryValue"
 _VALUES = (
-    (PATH_VALUE, "What core writes into a path.", "str | int"),
-    (QUERY_VALUE, "What core writes into a query; None leaves the parameter out.", "str | float | datetime | None"),
+    (PATH_VALUE, "The value of a path parameter.", "str | int"),
+    (QUERY_VALUE, "The value of a query parameter; None omits it.", "str | float | datetime | None"),
 )
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -40,7 +40,7 @@ _WORDS = re.compile(r"[A-Za-z0-9]+")
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _IMPORTED = ("Any", "Literal", "NotRequired", "TypeAlias", "TypedDict")
 _LONGEST = 10_000
-"""The longest type that is written, in characters; each choice of two schemas that say the same again may double it."""
+"""The maximum length of a type in characters. Nested unions of equal schemas grow exponentially."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Key:
 
     @property
     def annotation(self) -> str:
-        """The type as it stands in a TypedDict."""
+        """The annotation in a TypedDict."""
         return self.type if self.required else f"NotRequired[{self.type}]"
 
 
@@ -70,22 +70,22 @@ class Record:
 
     @property
     def functional(self) -> bool:
-        """Whether a key cannot be written in a class."""
+        """Whether a key is not a valid attribute name, so that the functional syntax is needed."""
         return not all(map(_is_plain, (key.name for key in self.keys)))
 
     @property
     def used(self) -> Iterator[str]:
-        """The types that stand in it."""
+        """The types that it uses."""
         return (key.type for key in self.keys)
 
     def map(self, change: Callable[[str], str]) -> Record:
-        """Return it with its types changed."""
+        """Return a copy with `change` applied to its types."""
         return replace(self, keys=tuple(replace(key, type=change(key.type)) for key in self.keys))
 
 
 @dataclass(frozen=True)
 class Alias:
-    """Another name of a type."""
+    """A type alias."""
 
     name: str
     summary: str
@@ -95,11 +95,11 @@ class Alias:
 
     @property
     def used(self) -> Iterator[str]:
-        """The types that stand in it."""
+        """The types that it uses."""
         return iter((self.type,))
 
     def map(self, change: Callable[[str], str]) -> Alias:
-        """Return it with its type changed."""
+        """Return a copy with `change` applied to its type."""
         return replace(self, type=change(self.type))
 
 
@@ -111,17 +111,17 @@ class Types:
     """The types of a service."""
 
     definitions: tuple[Definition, ...]
-    """In an order in which each stands after those that it uses."""
+    """Ordered so that each follows those it uses."""
     payloads: Mapping[str, str] = field(repr=False)
-    """The type of each schema of the spec as it is given, by its key."""
+    """The type of each schema in payloads, by its key."""
     results: Mapping[str, str] = field(repr=False)
-    """The type of each schema of the spec as it is received, by its key."""
+    """The type of each schema in results, by its key."""
     items: Mapping[str, str] = field(repr=False)
-    """The type of the items of a page, by the name of the page's type."""
+    """The type of a page's items, by the name of the page's type."""
 
     @property
     def names(self) -> list[str]:
-        """All names, sorted as people count: 2 before 10."""
+        """All names in natural order: 2 before 10."""
 
         def counted(name: str) -> list[tuple[int, str]]:
             return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
@@ -130,13 +130,13 @@ class Types:
 
     @property
     def imported(self) -> list[str]:
-        """What of the module typing stands in them."""
+        """Names to import from typing."""
         used = {name for definition in self.definitions for text in definition.used for name in _names_in(text)}
         return [*sorted(used & {"Any", "Literal"}), "TypeAlias"]
 
     @property
     def newer(self) -> list[str]:
-        """What of newer Pythons' module typing they need."""
+        """Names to import from typing in newer Pythons, or from typing_extensions."""
         records = [definition for definition in self.definitions if isinstance(definition, Record)]
         optional = any(not key.required for record in records for key in record.keys)
         return [*(["NotRequired"] if optional else []), *(["TypedDict"] if records else [])]
@@ -146,7 +146,7 @@ def of_spec(spec: Spec) -> Types:
     """Return the types of a service: of each schema, and of the parameters of each method.
 
     Raises:
-        SpecError: Two types would have one name, or a `$ref` leads nowhere.
+        SpecError: Two types would have the same name, or a `$ref` cannot be resolved.
     """
     return _Schemas(spec).types()
 
@@ -162,9 +162,10 @@ def query_name(method: Method) -> str:
 
 
 class _Schemas:
-    """The schemas of one service. A place in them is a key and the steps from there.
+    """The schemas of one service. A place is a key and the path below it.
 
-    Dates may be given as such, and come back as text; so what is both given and received, and holds any, has two types.
+    Dates in payloads may be datetimes or strings; in results they are strings. A schema with dates that is used in both
+    therefore has two types.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -191,7 +192,7 @@ class _Schemas:
     def types(self) -> Types:
         for value in _VALUES:
             self._define(Alias(*value))
-        self._define(Record(NO_QUERY, "The `query` of methods that have no query parameters.", ()))
+        self._define(Record(NO_QUERY, "The `query` of methods without query parameters.", ()))
         keys = [key for key in self._types if not self._is_drawer(key)]
         results = {key: self._type(key, (), key in self._only_taken) for key in keys}
         payloads = {key: self._type(key, (), True) if key in self._twofold else results[key] for key in keys}
@@ -207,12 +208,12 @@ class _Schemas:
         return Types(tuple(_in_order(self._definitions)), payloads, results, items)
 
     def _is_drawer(self, key: str) -> bool:
-        """Whether a file says nothing itself, and is there for its definitions."""
+        """Return whether a file contains only definitions."""
         schema = self._types[key]
         return is_mapping(schema) and schema.keys() <= {"definitions"} and bool(schema)
 
     def _item(self, page: str) -> str | None:
-        """Return the type of the items of a page: of the one list in it."""
+        """Return the type of a page's items, if it contains exactly one list."""
         definition = self._definitions.get(page)
         if not isinstance(definition, Record):
             return None
@@ -221,7 +222,7 @@ class _Schemas:
         return lists[0].removeprefix("list[").removesuffix("]") if len(lists) == 1 else None
 
     def _plain(self, text: str) -> str:
-        """Return the type that an alias stands for."""
+        """Return the type of an alias."""
         definition = self._definitions.get(text)
         return self._plain(definition.type) if isinstance(definition, Alias) else text
 
@@ -233,7 +234,7 @@ class _Schemas:
 
     def _check_name(self, name: str) -> None:
         if not _is_plain(name) or name in _IMPORTED:
-            raise SpecError(f"{self._spec.file}: a type would be named {name!r}, which it cannot be; rename its schema")
+            raise SpecError(f"{self._spec.file}: a type cannot be named {name!r}; rename its schema")
 
     # Places.
 
@@ -241,7 +242,7 @@ class _Schemas:
         file, _, fragment = ref.partition("#")
         target = posixpath.normpath(posixpath.join(posixpath.dirname(key), file)) if file else key
         if target not in self._types:
-            raise SpecError(f"{self._spec.file}: {key} refers to {ref}, which is not among the types")
+            raise SpecError(f"{self._spec.file}: {key} refers to {ref}, which is not in types")
         steps = tuple(part.replace("~1", "/").replace("~0", "~") for part in fragment.split("/")[1:])
         self._at(target, steps)
         return target, steps
@@ -252,16 +253,16 @@ class _Schemas:
             try:
                 schema = schema[int(step)] if is_array(schema) else schema[step]
             except (LookupError, TypeError, ValueError):
-                raise SpecError(f"{self._spec.file}: {key} has nothing at {'/'.join(steps)}") from None
+                raise SpecError(f"{self._spec.file}: {key} has no value at {'/'.join(steps)}") from None
         return schema
 
     # Types.
 
     def _type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
-        """Return the type of the schema at a place; names that it needs are defined."""
+        """Return the type of the schema at a place, and define the names it uses."""
         place = (key, steps, taken)
         if place in self._open:
-            # What leads back to itself without a record, which has a name, is of no type that can be written.
+            # A recursive type without a record, which would have a name, cannot be written.
             return "Any"
         if place not in self._found:
             self._open.add(place)
@@ -273,13 +274,13 @@ class _Schemas:
     def _new_type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
         schema = self._at(key, steps)
         if schema is None:
-            return self._alias(key, steps, taken, "dict[str, Any]", "Any object: its form is not known.")
+            return self._alias(key, steps, taken, "dict[str, Any]", "Any object; its schema is unknown.")
         if isinstance(schema, bool) or not schema:
             return "Any"
         if "$ref" in schema:
             target, further = self._resolve(key, schema["$ref"])
             found = self._type(target, further, target in self._only_taken or (taken and target in self._twofold))
-            # A file of its own stays a name of its own.
+            # Each file has its own name.
             return found if steps else self._alias(key, steps, taken, found)
         if _is_record(schema):
             return self._record(key, steps, taken, schema)
@@ -294,7 +295,7 @@ class _Schemas:
             return _literal(schema["enum"])
         kinds = schema.get("type")
         if kinds in (None, "object"):
-            # What only narrows a type that is stated beside it says nothing here.
+            # oneOf and anyOf beside a type only narrow it.
             for word in ("oneOf", "anyOf"):
                 if word in schema:
                     places = [(*steps, word, str(number)) for number in range(len(schema[word]))]
@@ -318,7 +319,7 @@ class _Schemas:
     def _record(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
         name = self._claimed_name(key, steps, taken)
         if name not in self._definitions:
-            # Known before its keys are, which may lead back to it.
+            # Defined before its keys, which may refer to it.
             self._definitions[name] = Record(name, "", ())
             outside, self._open = self._open, set()
             required = schema.get("required", ())
@@ -345,7 +346,7 @@ class _Schemas:
         return schema
 
     def _claimed_name(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
-        """Return the name of the type at a place, which no other place has."""
+        """Return the unique name of the type at a place."""
         name = _name(key, steps) + ("Input" if taken and key in self._twofold else "")
         if name not in self._places and name in self._definitions:
             raise SpecError(f"{self._spec.file}: two types would be named {name}")
@@ -379,7 +380,7 @@ class _Schemas:
 
 
 def _refs(types: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each `$ref` with the key of the schema that it stands in."""
+    """Yield the key of the schema and the `$ref`, for each `$ref`."""
 
     def below(key: str, value: Any) -> Iterator[tuple[str, str]]:
         if is_mapping(value):
@@ -396,7 +397,7 @@ def _refs(types: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _closure(leads_to: Mapping[str, set[str]], keys: Iterable[str | None]) -> set[str]:
-    """Return keys with all that they lead to."""
+    """Return keys and everything reachable from them."""
     found: set[str] = set()
     left = [key for key in keys if key is not None]
     while left:
@@ -416,7 +417,7 @@ def _is_listing(method: Method) -> bool:
 
 
 def _name(key: str, steps: tuple[str, ...]) -> str:
-    """Return the name of the type at a place: of the file's stem and the properties on the way."""
+    """Return the name of the type at a place, from the file's stem and the properties of the path."""
     stem = posixpath.basename(key).removesuffix(".json")
     parts: list[str] = []
     named = iter(steps)
@@ -437,13 +438,13 @@ def _camel(text: str) -> str:
 
 
 def _is_plain(name: str) -> bool:
-    """Return whether a name can be written in a class and stays as it is."""
-    # Python normalizes names beyond ASCII, and changes those with two underscores within a class.
+    """Return whether a name can be an attribute without being changed by Python."""
+    # Python normalises non-ASCII names, and mangles names with two leading underscores.
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
 
 
 def _literal(values: Iterable[Any]) -> str:
-    """Return the type of one of some values, as far as there are literal types of such."""
+    """Return a Literal of the values, or Any if Literal does not support one."""
     texts: list[str] = []
     for value in values:
         if value is not None and not isinstance(value, bool | int | str):
@@ -458,7 +459,7 @@ def _union(types: Iterable[str]) -> str:
 
 
 def _alternatives(text: str) -> list[str]:
-    """Return the parts of a union, whatever stands within brackets and quotes left alone."""
+    """Return the members of a union."""
     return split(text, " | ")
 
 
@@ -467,7 +468,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _summary(schema: Any) -> str:
-    """Return what a schema says of a value beyond its type."""
+    """Return a schema's description and constraints."""
     if not is_mapping(schema):
         return ""
     facts: list[str] = []
@@ -495,7 +496,7 @@ def _range(low: Any, high: Any) -> str:
 
 
 def _in_order(definitions: Mapping[str, Definition]) -> Iterator[Definition]:
-    """Yield definitions sorted by name, each after those it uses; where one leads back to itself, types are quoted."""
+    """Yield definitions sorted by name, each after those it uses; recursive ones are quoted."""
     done: set[str] = set()
 
     def with_needs(name: str, way: tuple[str, ...]) -> Iterator[Definition]:
