@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
         "urls",
         "validation",
     },
-    {"call", "pages"},
+    {"call", "pages", "redirects"},
     {
         "transport",
         "transport.aiohttp",

@@ -22,6 +22,7 @@ from .options import number_option, timeouts
 from .pages import continuation
 from .payloads import encode_payload
 from .redacted import HIDDEN
+from .redirects import REDIRECTS
 from .retries import Policy, retry_after, retryable
 from .shapes import is_array, is_mapping
 from .spec import Method
@@ -33,8 +34,6 @@ log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
 _SIGNED = re.compile(r'\b(?:nonce|hash|ext|mac)="([^"]+)"')
 _SHORTEST_SECRET = 6
-
-_REDIRECTS = (301, 302, 303, 307, 308)
 
 Effect = Request | Sleep | Invoke
 Procedure = Generator[Effect, Any, Any]
@@ -236,7 +235,7 @@ def result(call: Call, request: Request, response: Response) -> Any:
     """
     if response.status >= 400:
         raise _failure(call, request, response, TaskclusterRestFailure)
-    if response.status in _REDIRECTS and call.method.verb != "GET":
+    if response.status in REDIRECTS and call.method.verb != "GET":
         raise _redirected(call, response)
     if response.status == 204:
         return None
