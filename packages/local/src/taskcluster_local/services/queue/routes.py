@@ -11,17 +11,32 @@ from ...errors import ApiError
 from ...pages import Page
 from ...store import Row
 from ...timestamps import Clock, to_wire
-from . import artifact_routes, worker_routes
+from ..context import ServiceContext
+from . import artifact_routes, built_in, worker_routes
 from .arrivals import Arrivals
 from .artifacts import Artifacts
 from .credentials import for_claim
 from .definition import PRIORITIES, complete, with_queue
+from .messages import QueueMessages
 from .state import Queue, task_of
 from .task import Claim, Task
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _POLL_SECONDS = 20.0
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service, with the workers that resolve the tasks of the `built-in` queues."""
+    shared, clock = context.shared, context.clock
+    queue = shared.queue
+    artifacts = Artifacts(context.store, shared.storage, shared.objects, queue, QueueMessages(context.events))
+    context.as_time_passes(lambda: queue.resolve_overdue(clock()))
+    context.as_time_passes(lambda: built_in.resolve_tasks(queue, clock))
+    context.as_time_passes(lambda: queue.expire(clock()))
+    context.as_time_passes(lambda: artifacts.expire(clock()))
+    context.as_time_passes(lambda: queue.workers.expire(clock()))
+    return handlers(queue, artifacts, shared.arrivals, context.client, clock)
 
 
 def handlers(
