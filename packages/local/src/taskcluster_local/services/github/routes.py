@@ -32,7 +32,7 @@ def build(context: ServiceContext) -> dict[str, Handler]:
     """Build the service. Its builds follow the states of their task groups."""
     shared, events, clock, root_url = context.shared, context.events, context.clock, context.root_url
     github = shared.github
-    watch(events, github, shared.queue.all_completed, clock)
+    watch(events, github, shared.queue.groups.all_completed, clock)
     builder = Builder(github, events, context.invoke_by, shared.accounts, context.client, clock, root_url)
     schemas, secret = shared.interface.schemas, context.github_webhook_secret
     return handlers(github, events, schemas, builder, context.invoke, root_url, secret)
