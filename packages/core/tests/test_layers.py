@@ -14,7 +14,19 @@ import taskcluster
 SOURCE = Path(taskcluster.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"callers", "causes", "effects", "exceptions", "options", "redacted", "shapes", "spec", "suggestions", "version"},
+    {
+        "callers",
+        "causes",
+        "effects",
+        "exceptions",
+        "options",
+        "ownership",
+        "redacted",
+        "shapes",
+        "spec",
+        "suggestions",
+        "version",
+    },
     {
         "arguments",
         "credentials",

@@ -202,7 +202,7 @@ def test_an_observer_that_fails_reveals_nothing_in_the_log(
         raise RuntimeError("no room for metrics")
 
     broken = SimpleNamespace(function=fail, argnames=("event",), plugin_name="broken")
-    monkeypatch.setattr(registry.registry, "observer", lambda: lambda event: registry._tell((broken,), event))
+    monkeypatch.setattr(registry.registry, "observer", lambda: lambda event: registry._observe((broken,), event))
     wire.answer(200, {"a": 1})
     assert mode.run(mode.widgets(credentials=CREDENTIALS).makeWidget("w", {"secret": PAYLOAD})) == {"a": 1}
     assert "no room for metrics" in log.text

@@ -6,18 +6,17 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pluggy
 import pytest
 
-from taskcluster import registry as module
 from taskcluster.client import BaseClient, BaseEvents
-from taskcluster.effects import RequestEvent
-from taskcluster.plugins import PluginError, PluginWarning, Service, hookimpl
-from taskcluster.registry import Registry, plain
+from taskcluster.entry_points import entry_points
+from taskcluster.plugins import PluginError, PluginWarning, RequestEvent, Service, hookimpl
+from taskcluster.registry import Registry
 
 EVENT = RequestEvent("queue", "task", 1, 200, 0.1, 0, 2, None)
 
@@ -92,27 +91,20 @@ def never(what: str) -> Callable[[], Any]:
 
 
 @pytest.mark.parametrize("which", ["client", "async_client", "events"])
-def test_a_class_is_found_by_its_name_and_only_its_plugin_is_loaded(which: str, classes: Mapping[str, Any]) -> None:
+def test_find_loads_only_the_owner_of_a_class(which: str, classes: Mapping[str, Any]) -> None:
     registry = registry_of(Point("other", never("other")), Point("widget-store", lambda: offering(WIDGETS)))
     name = "WidgetStoreEvents" if which == "events" else "WidgetStore"
     assert registry.find(which, name) is classes[which]
 
 
-def test_a_class_found_once_stays_the_same_whatever_is_patched(
-    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_found_class_stays_the_same_when_patched(classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
     first = registry.find("client", "WidgetStore")
     monkeypatch.setattr(sys.modules["fake_widget-store"], "WidgetStore", object())
     assert registry.find("client", "WidgetStore") is first
 
 
-def test_a_class_is_found_by_whatever_plugin_offers_it(classes: Mapping[str, Any]) -> None:
-    registry = registry_of(Point("a-bundle", lambda: offering(service("x", "X"), WIDGETS)))
-    assert registry.find("client", "WidgetStore") is classes["client"]
-
-
-def test_no_plugin_is_loaded_twice(classes: Mapping[str, Any]) -> None:
+def test_loads_a_plugin_once(classes: Mapping[str, Any]) -> None:
     loaded: list[int] = []
 
     def load() -> ModuleType:
@@ -126,7 +118,7 @@ def test_no_plugin_is_loaded_twice(classes: Mapping[str, Any]) -> None:
     assert loaded == [1]
 
 
-def test_a_plugin_may_look_up_any_service_while_it_loads(classes: Mapping[str, Any]) -> None:
+def test_a_plugin_may_look_up_services_while_it_loads(classes: Mapping[str, Any]) -> None:
     def load() -> ModuleType:
         assert set(registry.services()) == {"widget-store"}
         return offering(service("gadgets", "Gadgets"))
@@ -139,10 +131,9 @@ def test_a_plugin_may_look_up_any_service_while_it_loads(classes: Mapping[str, A
 def test_a_service_is_found_by_any_spelling_of_its_name(spelling: str) -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
     assert registry.service(spelling) is WIDGETS
-    assert plain(spelling) == "widgetstore"
 
 
-def test_services_and_class_names_are_those_of_all_plugins() -> None:
+def test_lists_services_and_class_names_of_all_plugins() -> None:
     registry = registry_of(
         Point("widget-store", lambda: offering(WIDGETS)),
         Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))),
@@ -155,7 +146,7 @@ def test_services_and_class_names_are_those_of_all_plugins() -> None:
 @pytest.mark.parametrize(
     ("name", "distribution"), [("Auth", "auth"), ("PurgeCache", "purge-cache"), ("WorkerManager", "worker-manager")]
 )
-def test_a_service_of_ours_that_is_not_installed_says_what_to_install(name: str, distribution: str) -> None:
+def test_error_says_what_to_install_for_a_missing_service(name: str, distribution: str) -> None:
     with pytest.raises(ModuleNotFoundError, match=f"pip install taskcluster-{distribution}$") as caught:
         registry_of().find("client", name)
     assert caught.value.name == f"taskcluster_{distribution}"
@@ -163,12 +154,12 @@ def test_a_service_of_ours_that_is_not_installed_says_what_to_install(name: str,
         registry_of().service(distribution)
 
 
-def test_an_events_class_of_ours_that_is_not_installed_says_what_to_install() -> None:
+def test_error_says_what_to_install_for_missing_events() -> None:
     with pytest.raises(ModuleNotFoundError, match="QueueEvents is not installed: pip install taskcluster-queue"):
         registry_of().find("events", "QueueEvents")
 
 
-def test_what_nobody_offers_is_told_with_the_nearest_service() -> None:
+def test_error_suggests_the_nearest_name() -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
     with pytest.raises(LookupError, match="no installed service offers WidgetStor; did you mean 'WidgetStore'"):
         registry.find("client", "WidgetStor")
@@ -195,7 +186,7 @@ def broken() -> Any:
         (lambda: plugin(taskcluster_services=lambda: [5]), "failed to load: AttributeError"),
     ],
 )
-def test_a_broken_plugin_is_named_in_a_warning_and_the_others_work(
+def test_warns_of_a_broken_plugin_and_loads_the_others(
     load: Callable[[], Any], why: str, classes: Mapping[str, Any]
 ) -> None:
     registry = registry_of(Point("broken", load), Point("widget-store", lambda: offering(WIDGETS)))
@@ -206,13 +197,13 @@ def test_a_broken_plugin_is_named_in_a_warning_and_the_others_work(
         registry.find("client", "Broken")
 
 
-def test_two_plugins_of_one_name_are_an_error_that_names_both() -> None:
+def test_a_name_conflict_is_an_error_that_names_both_owners() -> None:
     registry = registry_of(
         Point("widget-store", lambda: offering(WIDGETS), "first"),
         Point("widget-store", lambda: offering(WIDGETS), "second"),
     )
-    told = "the plugin 'widget-store' comes from more than one distribution: first and second"
-    with pytest.raises(PluginError, match=told):
+    message = "the plugin 'widget-store' comes from more than one distribution: first and second"
+    with pytest.raises(PluginError, match=message):
         registry.find("client", "WidgetStore")
 
 
@@ -228,82 +219,82 @@ def test_two_spellings_of_one_name_conflict(order: int) -> None:
         assert "TASKCLUSTER_DISABLE_PLUGINS" in str(caught.value)
 
 
-RIVALS = [
-    service("widgetStore", "Other"),
-    service("other", "WidgetStore"),
-    service("other", "Other", events="fake_other:WidgetStoreEvents"),
-]
-
-
 def in_both_orders(*points: Point) -> list[Registry]:
     return [registry_of(*points), registry_of(*reversed(points))]
 
 
+UNOWNED = [
+    service("other", "WidgetStore"),
+    service("widget-store", "Other"),
+    service("other", "Other", events="fake_other:WidgetStoreEvents"),
+    service("other", "Other", events="fake_other:OtherMessages"),
+]
+
+
 @pytest.mark.parametrize("order", [0, 1])
-@pytest.mark.parametrize("rival", RIVALS)
-def test_a_name_that_two_plugins_claim_belongs_to_the_one_whose_entry_point_bears_it(
-    rival: Service, order: int, classes: Mapping[str, Any]
+@pytest.mark.parametrize("provided", UNOWNED, ids=["class", "service", "events", "events-suffix"])
+def test_skips_a_plugin_that_provides_a_name_it_does_not_own(
+    provided: Service, order: int, classes: Mapping[str, Any]
 ) -> None:
-    registry = in_both_orders(STORE, Point("rival", lambda: offering(rival), "late"))[order]
-    told = (
-        r"the plugin 'rival' of late offers .* and so does .*fake_widget.*'widget-store' of example-plugin\): uninstall"
-    )
-    with pytest.warns(PluginWarning, match=told) as caught:
+    other = Point("other", lambda: offering(provided), "late")
+    registry = in_both_orders(STORE, other)[order]
+    with pytest.warns(
+        PluginWarning, match=r"the plugin 'other' of late failed to load: .* name the entry point"
+    ) as caught:
         assert registry.services() == {"widget-store": WIDGETS}
     assert len(caught) == 1
     for which, name in (("client", "WidgetStore"), ("events", "WidgetStoreEvents")):
         assert registry.find(which, name) is classes[which]
+    with pytest.raises(
+        PluginError, match=r"Other is not available: the plugin 'other' of late .* name the entry point"
+    ):
+        registry.find("client", "Other")
 
 
-@pytest.mark.parametrize("rival", RIVALS)
-def test_who_owns_a_name_does_not_depend_on_which_plugin_is_asked_for_first(
-    rival: Service, classes: Mapping[str, Any]
-) -> None:
-    registry = registry_of(Point("late", lambda: offering(rival, service("late", "Late"))), STORE)
-    with pytest.raises(PluginError, match=r"Late is not available: the plugin 'late' .* and so does .*'widget-store'"):
-        registry.find("client", "Late")
+@pytest.mark.parametrize("second", [service("other", "Other"), WIDGETS], ids=["another", "twice"])
+def test_skips_a_plugin_that_provides_two_services(second: Service) -> None:
+    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS, second)))
+    with pytest.raises(PluginError, match="the plugin 'widget-store' of example-plugin failed to load"):
+        registry.service("widget-store")
+
+
+def test_a_distribution_provides_services_by_several_entry_points(classes: Mapping[str, Any]) -> None:
+    registry = registry_of(STORE, Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))))
     assert registry.find("client", "WidgetStore") is classes["client"]
-    assert registry.find("events", "WidgetStoreEvents") is classes["events"]
+    assert registry.service("gadgets").class_name == "Gadgets"
 
 
-@pytest.mark.parametrize("order", [0, 1])
-@pytest.mark.parametrize("by_name", [True, False])
-def test_a_name_that_two_plugins_claim_and_neither_bears_is_an_error_that_names_both(by_name: bool, order: int) -> None:
-    first, second = Point("a", lambda: offering(WIDGETS), "one"), Point("b", lambda: offering(WIDGETS), "two")
-    registry = in_both_orders(first, second)[order]
-    with pytest.warns(PluginWarning) as caught, nullcontext() if not by_name else pytest.raises(PluginError):
-        _ = registry.find("client", "WidgetStore") if by_name else registry.services()
-    assert registry.services() == {}
-    assert {str(warning.message).partition(" offers")[0] for warning in caught} == {
-        "the plugin 'a' of one",
-        "the plugin 'b' of two",
-    }
-    for ask in (lambda: registry.find("client", "WidgetStore"), lambda: registry.service("widget-store")):
-        with pytest.raises(PluginError, match=r"(of one .*of two|of two .*of one)\): uninstall one of them"):
-            ask()
+def test_warns_of_a_conflict_once_and_skips_both() -> None:
+    load = never("a plugin of a conflict")
+    registry = registry_of(Point("widget-store", load, "first"), Point("widget_store", load, "second"))
+    with pytest.warns(
+        PluginWarning, match=r"the plugin 'widget-store' comes .* first and second \(as 'widget_store'\)"
+    ) as caught:
+        assert registry.services() == {}
+    assert registry.observer() is None
+    assert len(caught) == 1
 
 
-def test_a_disputed_name_stays_so_for_whoever_claims_it_later_and_disabling_the_others_settles_it(
-    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("disabled", ["widget_store", "second:widget_store"])
+def test_disabling_one_owner_resolves_a_conflict(
+    disabled: str, classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    points = [Point(name, lambda: offering(WIDGETS)) for name in ("a", "b", "c")]
-    with pytest.warns(PluginWarning):
-        assert not registry_of(*points).services()
-    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "a,c")
-    assert registry_of(*points).find("client", "WidgetStore") is classes["client"]
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", disabled)
+    registry = registry_of(STORE, Point("widget_store", never("a disabled plugin"), "second"))
+    assert registry.find("client", "WidgetStore") is classes["client"]
+    assert registry.service("widget-store") is WIDGETS
 
 
-def test_disabling_the_plugin_that_bears_a_disputed_name_leaves_it_to_the_other(
-    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = Point("widget-store", lambda: offering(service("widget-store", "WidgetStore", events="x:WidgetStoreEvents")))
-    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widget-store")
-    for registry in in_both_orders(own, Point("my-widgets", lambda: offering(WIDGETS))):
-        assert registry.find("client", "WidgetStore") is classes["client"]
-        assert registry.service("widgetStore") is WIDGETS
+def test_the_hint_of_a_conflict_resolves_it(classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = registry_of(STORE, Point("widget-store", never("a disabled plugin"), "second"))
+    with pytest.raises(PluginError, match="example-plugin and second") as caught:
+        registry.find("client", "WidgetStore")
+    monkeypatch.setenv(*str(caught.value).split()[-1].split("=", 1))
+    assert registry.find("client", "WidgetStore") is classes["client"]
+    assert registry.credentials("https://tc.example.com") is None
 
 
-def test_a_class_is_imported_while_others_may_look_for_theirs(
+def test_other_threads_find_classes_during_an_import(
     classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Any] = []
@@ -323,19 +314,14 @@ def test_a_class_is_imported_while_others_may_look_for_theirs(
     assert found == [classes["client"]]
 
 
-def test_the_hooks_of_a_plugin_that_is_left_out_are_not_called() -> None:
+def test_hooks_of_a_skipped_plugin_are_not_called() -> None:
     def credentials(rootUrl: str) -> dict[str, str]:
         raise AssertionError("asked")
 
-    rival = plugin(taskcluster_services=lambda: [service("x", "WidgetStore")], taskcluster_credentials=credentials)
-    registry = registry_of(Point("rival", lambda: rival), STORE)
-    with pytest.warns(PluginWarning, match="'rival'"):
+    other = plugin(taskcluster_services=lambda: [service("x", "WidgetStore")], taskcluster_credentials=credentials)
+    registry = registry_of(Point("other", lambda: other), STORE)
+    with pytest.warns(PluginWarning, match="'other'"):
         assert registry.credentials("https://tc.example.com") is None
-
-
-def test_a_service_that_a_bundle_offers_is_found_though_it_is_named_as_one_of_ours() -> None:
-    registry = registry_of(Point("bundle", lambda: offering(service("queue", "Queue"))))
-    assert registry.service("queue").client == "fake_queue:Queue"
 
 
 GONE = Service("gadgets", "v1", "no_such_package:Gadgets", "fake_widget-store:Gadgets")
@@ -349,7 +335,7 @@ GONE = Service("gadgets", "v1", "no_such_package:Gadgets", "fake_widget-store:Ga
     ],
 )
 @pytest.mark.usefixtures("classes")
-def test_a_plugin_whose_class_cannot_be_imported_is_named_with_the_cause(which: str, why: str) -> None:
+def test_error_names_the_plugin_of_a_class_that_fails_to_import(which: str, why: str) -> None:
     registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"))
     told = f"^Gadgets is not available: the plugin 'gadgets' of gadget-maker names {why}"
     with pytest.raises(PluginError, match=told) as caught:
@@ -358,7 +344,7 @@ def test_a_plugin_whose_class_cannot_be_imported_is_named_with_the_cause(which: 
 
 
 @pytest.mark.usefixtures("classes")
-def test_names_whose_classes_can_be_imported_are_told_apart_with_a_warning() -> None:
+def test_omits_classes_that_fail_to_import_with_a_warning() -> None:
     registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"), STORE)
     assert registry.class_names("client", "events") == ["Gadgets", "WidgetStore", "WidgetStoreEvents"]
     with pytest.warns(PluginWarning, match="Gadgets is not available: the plugin 'gadgets' of gadget-maker"):
@@ -366,9 +352,7 @@ def test_names_whose_classes_can_be_imported_are_told_apart_with_a_warning() -> 
     assert found == ["WidgetStore", "WidgetStoreEvents"]
 
 
-def test_a_class_first_asked_for_while_it_is_patched_is_found_when_the_patch_is_gone(
-    classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finds_the_class_after_a_patch_is_undone(classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     registry = registry_of(STORE)
     mock = object()
     with monkeypatch.context() as patch:
@@ -377,7 +361,7 @@ def test_a_class_first_asked_for_while_it_is_patched_is_found_when_the_patch_is_
     assert registry.find("client", "WidgetStore") is classes["client"]
 
 
-def test_an_events_class_that_a_service_does_not_have_is_not_told_to_be_installed() -> None:
+def test_no_install_hint_for_events_of_an_installed_service() -> None:
     registry = registry_of(Point("index", lambda: offering(service("index", "Index"))))
     with pytest.raises(LookupError, match="no installed service offers IndexEvents"):
         registry.find("events", "IndexEvents")
@@ -386,13 +370,13 @@ def test_an_events_class_that_a_service_does_not_have_is_not_told_to_be_installe
 @pytest.mark.parametrize(
     "ask", [Registry.services, Registry.observer, Registry.transfer_methods, lambda registry: registry.credentials("x")]
 )
-def test_a_warning_about_a_plugin_points_at_the_program_and_not_at_the_client(ask: Callable[[Registry], Any]) -> None:
+def test_plugin_warnings_point_at_the_program(ask: Callable[[Registry], Any]) -> None:
     with pytest.warns(PluginWarning, match="'broken'") as caught:
         ask(registry_of(Point("broken", broken)))
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_a_disabled_plugin_is_left_out_and_told_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_plugin_is_skipped_and_named_when_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widget-store")
     registry = registry_of(Point("widget-store", never("a disabled plugin")))
     assert registry.services() == {}
@@ -400,12 +384,12 @@ def test_a_disabled_plugin_is_left_out_and_told_when_asked_for(monkeypatch: pyte
         registry.find("client", "WidgetStore")
 
 
-def test_a_plugin_is_disabled_by_its_whole_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_is_disabled_by_its_complete_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widget")
     assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).services() == {"widget-store": WIDGETS}
 
 
-def test_the_first_credentials_that_are_not_none_win_and_are_named() -> None:
+def test_first_credentials_that_are_not_none_win() -> None:
     asked: list[str] = []
 
     def empty(rootUrl: str) -> None:
@@ -420,7 +404,7 @@ def test_the_first_credentials_that_are_not_none_win_and_are_named() -> None:
     assert registry_of(Point("empty", lambda: plugin(taskcluster_credentials=empty))).credentials("x") is None
 
 
-def test_a_hook_may_take_fewer_arguments_than_there_are() -> None:
+def test_hooks_may_take_fewer_arguments() -> None:
     told: list[str] = []
     registry = registry_of(
         Point("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})),
@@ -433,7 +417,7 @@ def test_a_hook_may_take_fewer_arguments_than_there_are() -> None:
     assert told == ["seen"]
 
 
-def test_a_credentials_source_that_fails_is_named_and_the_next_is_asked() -> None:
+def test_warns_of_failing_credentials_and_tries_the_next() -> None:
     def fail(rootUrl: str) -> None:
         raise RuntimeError("the vault's token is no-secret")
 
@@ -445,7 +429,7 @@ def test_a_credentials_source_that_fails_is_named_and_the_next_is_asked() -> Non
         assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
 
 
-def test_credentials_that_are_no_mapping_are_told_without_being_shown_and_the_next_source_is_asked() -> None:
+def test_warns_of_malformed_credentials_without_showing_them() -> None:
     registry = registry_of(
         Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
         Point("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
@@ -457,11 +441,57 @@ def test_credentials_that_are_no_mapping_are_told_without_being_shown_and_the_ne
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_without_observers_there_is_nothing_to_tell() -> None:
+def implementations(module: ModuleType, marker: Any, **options: Any) -> ModuleType:
+    """Return the module, with an observer of requests that is marked so."""
+    module.taskcluster_request = marker(**options)(lambda event: None)  # type: ignore[attr-defined]
+    return module
+
+
+@pytest.mark.parametrize("marker", [hookimpl, pluggy.HookimplMarker("taskcluster")], ids=["ours", "pluggy"])
+def test_hooks_are_ordered_by_options(marker: Any) -> None:
+    registry = registry_of(
+        Point("first", lambda: implementations(ModuleType("first"), marker, tryfirst=True)),
+        Point("last", lambda: implementations(ModuleType("last"), marker)),
+    )
+    assert [each.plugin_name for each in registry._implementations("taskcluster_request")] == ["first", "last"]
+
+
+def test_plugins_marked_by_pluggy_itself_provide_services() -> None:
+    module = ModuleType("example")
+    module.taskcluster_services = pluggy.HookimplMarker("taskcluster")(lambda: [WIDGETS])  # type: ignore[attr-defined]
+    registry = registry_of(Point("widget-store", lambda: implementations(module, hookimpl)))
+    assert registry.service("widget-store") is WIDGETS
+    assert registry.observer() is not None
+
+
+def test_hookimpl_rejects_unknown_options() -> None:
+    with pytest.raises(TypeError, match="tryfrist"):
+        hookimpl(tryfrist=True)(lambda: None)
+
+
+def test_a_misspelt_hook_with_options_is_an_error_at_lookup() -> None:
+    module = offering(WIDGETS)
+    module.taskcluster_credntials = hookimpl(tryfirst=True)(lambda: None)  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match="taskcluster_credntials"):
+        registry_of(Point("widget-store", lambda: module)).service("widget-store")
+
+
+def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
+    """Hooks that pluggy marked are checked with all hooks, after the service was found without pluggy."""
+    module = offering(WIDGETS)
+    module.taskcluster_weather = pluggy.HookimplMarker("taskcluster")(lambda: None)  # type: ignore[attr-defined]
+    registry = registry_of(Point("widget-store", lambda: module))
+    assert registry.service("widget-store") is WIDGETS
+    with pytest.warns(PluginWarning, match="'widget-store' of example-plugin failed to load: .*taskcluster_weather"):
+        assert registry.observer() is None
+    assert registry.services() == {}
+
+
+def test_observer_is_none_without_observers() -> None:
     assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).observer() is None
 
 
-def test_every_observer_is_told_and_one_that_raises_is_logged_and_breaks_nothing(
+def test_logs_an_observer_that_raises_and_calls_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     told: list[RequestEvent] = []
@@ -483,7 +513,7 @@ def test_every_observer_is_told_and_one_that_raises_is_logged_and_breaks_nothing
     assert caplog.records[0].exc_info
 
 
-def test_entry_points_are_read_once_and_not_before_they_are_needed() -> None:
+def test_reads_entry_points_once_when_needed() -> None:
     reads: list[int] = []
 
     def find() -> dict[str, list[Any]]:
@@ -497,7 +527,7 @@ def test_entry_points_are_read_once_and_not_before_they_are_needed() -> None:
     assert reads == [1]
 
 
-def test_many_threads_that_ask_at_once_get_one_class(classes: Mapping[str, Any]) -> None:
+def test_threads_find_the_same_class(classes: Mapping[str, Any]) -> None:
     registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
     found: list[Any] = []
     barrier = threading.Barrier(8)
@@ -514,13 +544,13 @@ def test_many_threads_that_ask_at_once_get_one_class(classes: Mapping[str, Any])
     assert found == [classes["client"]] * 8
 
 
-def test_a_distribution_that_is_seen_twice_is_no_rival_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_distribution_found_twice_does_not_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [Point("widgets", list), Point("widgets", list), Point("widgets", list, "other")]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: twice if group == "taskcluster" else [])
-    assert [point.dist.name for point in module.entry_points()["widgets"]] == ["example-plugin", "other"]  # type: ignore[union-attr]
+    assert [point.dist.name for point in entry_points()["widgets"]] == ["example-plugin", "other"]  # type: ignore[union-attr]
 
 
-def test_a_service_without_a_spec_says_so() -> None:
+def test_reference_raises_without_a_spec() -> None:
     with pytest.raises(PluginError, match=r"widget-store.*without a spec"):
         WIDGETS.reference()
 

@@ -245,6 +245,9 @@ def test_plugins_can_be_switched_off(install: Install, monkeypatch: pytest.Monke
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widgets")
     with LocalTaskcluster() as local:
         assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=60).status_code == 404
-    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault")
+    # Of no known distribution.
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "an unknown distribution:widgets, vault")
+    assert registry_module.registry.services() == ()
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "another:widgets, vault")
     with LocalTaskcluster() as local:
         assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=60).status_code == 200

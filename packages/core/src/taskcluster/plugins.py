@@ -1,6 +1,6 @@
 """What a plugin can add to the client. This is the page a plugin's author reads.
 
-A plugin is a module (or object) that implements some of the functions below and is named by an entry point in the
+A plugin is a module (or object) that implements some of the functions below and is registered by an entry point in the
 group `taskcluster`::
 
     # pyproject.toml
@@ -18,28 +18,32 @@ group `taskcluster`::
             async_client="example_widgets.aio:Widgets",
         )]
 
-Name the entry point as its service is named in URLs (`widgets`, `widget-store`): naming a class (`taskcluster.Widgets`)
-then loads that plugin and no other. Keep the module light and name classes by import strings, so that nothing else is
-imported until someone uses it. The services that come with the client are plugins of exactly this kind.
+An entry point named N provides the service N, with class names that are N without its hyphens: `widget-store` provides
+`WidgetStore` and `WidgetStoreEvents`. Case, hyphens and underscores make no difference. A distribution with several
+services has an entry point, and a plugin module, for each. So the names of the entry points alone decide who owns a
+service, and `taskcluster.Widgets` loads that plugin and no other. If two distributions register one name, using it is
+an error that names both; uninstall one, or disable one.
 
-A plugin that fails to load is named in a `PluginWarning` and left out. Two distributions with an entry point of one
-name are an error as soon as that name is used. A service, or a name of a class, that two plugins offer belongs to the
-one whose entry point bears that name, and the other is left out with a `PluginWarning`; where neither does, both are
-left out, and using it is an error that names both. `TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` leaves plugins out.
+A plugin that fails to load, or provides a service of another name, is skipped with a `PluginWarning`; looking up its
+service raises `PluginError`. `TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` disables plugins by name, and
+`example-widgets:widgets` disables only that of the distribution `example-widgets`.
+
+Keep the module light and name classes by import strings, so that nothing else is imported until it is used. The
+services that come with the client are plugins of exactly this kind.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module, resources
-from typing import Any, NamedTuple, Protocol
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
-import pluggy
-
-from .effects import RequestEvent
 from .exceptions import TaskclusterFailure
+
+if TYPE_CHECKING:
+    from .effects import RequestEvent as RequestEvent
 
 __all__ = [
     "DownloadMethod",
@@ -59,10 +63,31 @@ __all__ = [
 
 PROJECT = "taskcluster"
 """The pluggy project name, and the entry-point group."""
+HOOKIMPL = "_taskcluster_hookimpl"
+"""The attribute of marked functions: whether they are marked without options."""
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function as an implementation of one of the hooks on this page."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def hookimpl(function: F) -> F: ...
+@overload
+def hookimpl(**options: Any) -> Callable[[F], F]: ...
+def hookimpl(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Mark a function as an implementation of one of the hooks on this page.
+
+    Args:
+        function: The function, if the decorator is used without options.
+        **options: As for `pluggy.HookimplMarker`, for example `tryfirst=True`.
+    """
+    if function is None:
+        return functools.partial(hookimpl, **options)
+    if options:
+        import pluggy
+
+        pluggy.HookimplMarker(PROJECT)(function, **options)
+    setattr(function, HOOKIMPL, not options)
+    return function
 
 
 class PluginError(TaskclusterFailure):
@@ -73,8 +98,7 @@ class PluginWarning(UserWarning):
     """A plugin was left out; the text names it and says why."""
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """A service as data: where its classes are, by import strings of the form `module:attribute`."""
 
     name: str
@@ -113,6 +137,9 @@ class Service:
         """
         if self.spec is None:
             raise PluginError(f"the service {self.name!r} comes without a spec")
+        import json
+        from importlib import resources
+
         package, _, file = self.spec.partition(":")
         reference: dict[str, Any] = json.loads(resources.files(package).joinpath(file).read_text("utf-8"))
         return reference
@@ -128,20 +155,22 @@ class UploadOffer(NamedTuple):
     """The bytes themselves where they are few (up to 8 KiB)."""
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """Where the bytes of an object are fetched from or sent to, in one HTTP request."""
 
-    url: str = field(repr=False)
+    url: str
     """Sent byte for byte; whoever has it may have access, so no log and no repr shows it."""
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Sent exactly so; an upload's Content-Length is added where it is missing."""
     expires: str | None = None
     """When the URL ceases to hold, in ISO 8601; for attempts after that, the object service is asked for another."""
     hashes: Mapping[str, str] | None = None
     """Hexadecimal digests of a download's data by algorithm, sha256 or sha512 among them; None where none are stated,
     and then nothing is verified."""
+
+    def __repr__(self) -> str:
+        return f"Location(method={self.method!r}, expires={self.expires!r}, hashes={self.hashes!r})"
 
 
 class UploadMethod(Protocol):
@@ -178,13 +207,11 @@ class DownloadMethod(Protocol):
         ...
 
 
-@hookspec
 def taskcluster_services() -> Sequence[Service]:
     """Return the services this plugin adds. Called once, when one of them is first looked for."""
     raise NotImplementedError
 
 
-@hookspec(firstresult=True)
 def taskcluster_credentials(rootUrl: str) -> Mapping[str, Any] | None:
     """Return credentials for a deployment, such as from a keyring or a vault, or None to pass.
 
@@ -200,7 +227,6 @@ def taskcluster_credentials(rootUrl: str) -> Mapping[str, Any] | None:
     raise NotImplementedError
 
 
-@hookspec
 def taskcluster_request(event: RequestEvent) -> None:
     """Observe one attempt of a call, for metrics and tracing. Called after each, in the thread of the call.
 
@@ -209,7 +235,6 @@ def taskcluster_request(event: RequestEvent) -> None:
     raise NotImplementedError
 
 
-@hookspec
 def taskcluster_transfer_methods() -> Sequence[UploadMethod | DownloadMethod]:
     """Return further methods for uploads and downloads of objects, for deployments that know them.
 
@@ -218,3 +243,14 @@ def taskcluster_transfer_methods() -> Sequence[UploadMethod | DownloadMethod]:
     resuming and verifying is the client's, sync and async alike. One that is named as another replaces it.
     """
     raise NotImplementedError
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        # It is a dataclass, whose module takes as long to import as everything else here.
+        if name == "RequestEvent":
+            from .effects import RequestEvent
+
+            return RequestEvent
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

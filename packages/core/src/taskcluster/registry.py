@@ -1,79 +1,47 @@
-"""Plugins found, loaded and asked. Entry points are read once; a plugin loads when something of it is needed."""
+"""The plugins of an environment: finds their classes and calls their hooks. Each is loaded when it is needed."""
 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
-import logging
-import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
-import pluggy
-
-from . import plugins
 from .callers import OURS, warn_caller
-from .effects import RequestEvent
-from .plugins import PROJECT, DownloadMethod, PluginError, PluginWarning, Service, UploadMethod
+from .entry_points import disabled_plugins, distribution_of, entry_points
+from .ownership import Ownership, normalized, owners_of, unowned
+from .plugins import HOOKIMPL, PluginError, PluginWarning, Service
 from .shapes import is_mapping
 from .suggestions import did_you_mean
 
-__all__ = ["Registry", "registry", "services"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
-log = logging.getLogger("taskcluster")
+    from .hook_manager import HookManager
+    from .plugins import DownloadMethod, RequestEvent, UploadMethod
+
+__all__ = ["Registry", "registry", "services"]
 
 _FIELDS = {"client": "class_name", "async_client": "class_name", "events": "events_class_name"}
 
 
-def plain(name: str) -> str:
-    """Return a service's name in the form that all its spellings share: `purge_cache`, `PurgeCache` → `purgecache`."""
-    return re.sub(r"[-_]", "", name).lower()
+class _Plugin:
+    """An entry point, and the outcome of loading it."""
 
+    def __init__(self, name: str, point: EntryPoint) -> None:
+        self.name = name
+        self.point = point
+        self.is_loading = False
+        self.module: Any = None
+        self.is_registered = False
+        self.services: list[Service] = []
+        self.failure: str | None = None
+        """Why the plugin is skipped."""
 
-def entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
-    """Return the installed entry points of our group, by name; more than one to a name are rivals."""
-    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-    for point in importlib.metadata.entry_points(group=PROJECT):
-        rivals = found.setdefault(point.name, [])
-        # A distribution seen twice (an editable install and the tree it points to) is no rival of itself.
-        if not any(_distribution(point) == _distribution(known) and point.value == known.value for known in rivals):
-            rivals.append(point)
-    return found
-
-
-def _distribution(point: importlib.metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "an unknown distribution"
-
-
-class _Claim(NamedTuple):
-    """A name that only one service can have: its own, or that of one of its classes."""
-
-    field: str
-    name: str
-    stem: str
-
-    def is_borne_by(self, plugin: str) -> bool:
-        return self.stem == plain(plugin)
-
-
-class _Offer(NamedTuple):
-    """A service, and whose it is."""
-
-    service: Service
-    plugin: str
-    """The name of the plugin's entry point."""
-    source: str
-    """The plugin's distribution."""
-
-    def claims(self) -> Iterator[_Claim]:
-        """Yield the names that the service claims, the one that matters most first."""
-        name, class_name, events = self.service.name, self.service.class_name, self.service.events_class_name
-        yield _Claim("name", plain(name), plain(name))
-        yield _Claim("class_name", class_name, plain(class_name))
-        if events is not None:
-            yield _Claim("events_class_name", events, plain(events.removesuffix("Events")))
+    @property
+    def distribution(self) -> str:
+        return distribution_of(self.point)
 
 
 class Registry:
@@ -83,71 +51,70 @@ class Registry:
         find: Returns the entry points by name; called once, when first needed.
     """
 
-    def __init__(self, find: Callable[[], Mapping[str, list[importlib.metadata.EntryPoint]]] = entry_points) -> None:
+    def __init__(self, find: Callable[[], Mapping[str, list[EntryPoint]]] = entry_points) -> None:
         self._find = find
         self._lock = threading.RLock()
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(plugins)
-        self._outcomes: dict[str, str | None] = {}
-        self._told: set[str] = set()
-        self._offers: dict[str, list[_Offer]] = {}
-        self._claims: dict[_Claim, list[_Offer]] = {}
-        self._lost: dict[str, str] = {}
+        self._reported: set[str] = set()
         self._classes: dict[tuple[str, str], Any] = {}
 
     @functools.cached_property
-    def _points(self) -> Mapping[str, list[importlib.metadata.EntryPoint]]:
-        return self._find()
+    def _plugins(self) -> list[_Plugin]:
+        return [_Plugin(name, point) for name, points in self._find().items() for point in points]
+
+    @functools.cached_property
+    def _manager(self) -> HookManager:
+        # pluggy and what it imports take 8 ms, which a plugin with services only does not need.
+        from .hook_manager import HookManager
+
+        return HookManager()
 
     def find(self, which: str, class_name: str) -> Any:
-        """Return a class by the name users write.
+        """Return a class by the name that programs use.
 
         Args:
             which: `client`, `async_client` or `events`.
-            class_name: Such as `Queue` or `QueueEvents`.
+            class_name: For example `Queue` or `QueueEvents`.
 
         Raises:
-            ModuleNotFoundError: It is a service of ours that is not installed.
-            PluginError: Its plugin is broken, disabled, or one of two that offer the same.
-            LookupError: Nobody offers it.
+            ModuleNotFoundError: It is the class of a Taskcluster service that is not installed.
+            PluginError: Its plugin is broken or disabled, or several plugins claim its name.
+            LookupError: No plugin provides it.
         """
-        # Found once, a class stays the same object, whatever a program patches in the meantime.
+        # Once found, a class stays the same object, whatever a program patches in the meantime.
         known = self._classes.get((which, class_name))
         if known is None:
             with self._lock:
-                service = self._service_of(which, class_name)
-            # Without the lock: what is imported may be waiting, in another thread, for a class of ours.
-            known = self._class_of(which, service)
-            # What stands in a class's place for a while, such as a mock, is not kept.
+                plugin, service = self._providing(which, class_name)
+            # Without the lock: a module that is imported may wait for another thread that looks up a class.
+            known = self._load_class(which, plugin, service)
+            # A mock that is patched in is not kept.
             if isinstance(known, type):
                 known = self._classes.setdefault((which, class_name), known)
         return known
 
     def services(self) -> dict[str, Service]:
-        """Return every installed service by its name, all plugins loaded."""
+        """Return every installed service by its name. This loads all plugins."""
         with self._lock:
-            self._load_all()
-            standing = [offer for name, offers in self._offers.items() if name not in self._lost for offer in offers]
-            return {offer.service.name: offer.service for offer in standing}
+            return {service.name: service for plugin in self._load_all() for service in plugin.services}
 
     def service(self, name: str) -> Service:
         """Return a service by any spelling of its name: `purge-cache`, `purge_cache`, `purgeCache`, `purgecache`.
 
         Raises:
-            ModuleNotFoundError, PluginError, LookupError: As `find`.
+            ModuleNotFoundError, PluginError, LookupError: As for `find`.
         """
         with self._lock:
-            found = self._matching(lambda service: plain(service.name) == plain(name), plain(name), name)
-            if found is None:
+            plugin = self._owner(normalized(name), name)
+            if plugin is None or not plugin.services:
                 raise LookupError(f"no installed service offers {name}{did_you_mean(name, [*self.services(), *OURS])}")
-            return found
+            return plugin.services[0]
 
     def class_names(self, *which: str, importable: bool = False) -> list[str]:
-        """Return the class names that `find` would find for any of `which`, sorted.
+        """Return the class names that `find` finds for any of `which`, sorted.
 
         Args:
             *which: As for `find`.
-            importable: Whether to leave out classes that cannot be imported, with a warning; all are imported to see.
+            importable: Whether to omit classes that cannot be imported, with a warning; this imports all of them.
         """
         found: set[str] = set()
         for service in self.services().values():
@@ -166,20 +133,20 @@ class Registry:
         return True
 
     def observer(self) -> Callable[[RequestEvent], None] | None:
-        """Return what tells all observing plugins of an attempt, or None where there is none."""
+        """Return a function that calls all plugins that observe requests, or None if there is none."""
         return self._observer
 
     @functools.cached_property
     def _observer(self) -> Callable[[RequestEvent], None] | None:
         implementations = self._implementations("taskcluster_request")
-        return functools.partial(_tell, tuple(implementations)) if implementations else None
+        return functools.partial(_observe, tuple(implementations)) if implementations else None
 
     def credentials(self, root_url: str) -> tuple[Mapping[str, Any], str] | None:
-        """Return the first credentials a plugin has for a deployment, with the plugin's name; None where none has."""
-        # One by one, as pluggy would: the answer's source is wanted too.
+        """Return the first credentials that a plugin has for a deployment, and the plugin's name; None if none has."""
+        # Called one by one, as pluggy would: the plugin's name is needed too.
         for implementation in self._implementations("taskcluster_credentials"):
             arguments = {"rootUrl": root_url}
-            # Neither an error's text nor what is no credentials is shown: it may hold what was meant to stay secret.
+            # Neither the error message nor a value of the wrong type is shown: both may hold a secret.
             try:
                 found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception as exc:
@@ -200,7 +167,7 @@ class Registry:
         """Return the transfer methods of all plugins.
 
         Raises:
-            PluginError: A plugin fails to say which it has.
+            PluginError: A plugin's hook raised.
         """
         found: list[UploadMethod | DownloadMethod] = []
         for implementation in self._implementations("taskcluster_transfer_methods"):
@@ -213,157 +180,148 @@ class Registry:
         return found
 
     def _implementations(self, hook: str) -> list[Any]:
-        """Return what implements a hook, the latest plugin's first, of the plugins that are not left out."""
+        """Return the implementations of a hook by plugins that are not skipped, the latest plugin's first."""
         with self._lock:
-            self._load_all()
+            loaded = self._load_all(hooks=True)
+            skipped = {plugin.name for plugin in self._plugins} - {plugin.name for plugin in loaded}
             found: list[Any] = getattr(self._manager.hook, hook).get_hookimpls()
-            return [
-                each
-                for each in reversed(found)
-                if each.plugin_name not in self._points or self._load(each.plugin_name) is None
-            ]
+            return [each for each in reversed(found) if each.plugin_name not in skipped]
 
-    def _service_of(self, which: str, class_name: str) -> Service:
+    def _owners(self) -> Ownership[_Plugin]:
+        return owners_of(self._plugins, disabled_plugins())
+
+    def _owner(self, name: str, wanted: str) -> _Plugin | None:
+        """Return the loaded plugin that owns a normalized name, or None if none is installed.
+
+        Args:
+            name: The normalized name.
+            wanted: What the program looks up, for errors.
+
+        Raises:
+            ModuleNotFoundError, PluginError: As for `find`.
+        """
+        found = self._owners()
+        plugin = found.owners.get(name)
+        if plugin is not None:
+            self._load(plugin)
+            registered, failure = plugin.name, plugin.failure
+        elif name in found.conflicts:
+            registered, failure = found.conflicts[name]
+        elif name in found.disabled:
+            registered, failure = found.disabled[name], "is disabled by TASKCLUSTER_DISABLE_PLUGINS"
+        else:
+            ours = next((each for each in OURS if normalized(each) == name), None)
+            if ours is None:
+                return None
+            raise ModuleNotFoundError(
+                f"{wanted} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
+            )
+        if failure is not None:
+            self._reported.add(registered)
+            raise PluginError(f"{wanted} is not available: the plugin {registered!r} {failure}")
+        return plugin
+
+    def _providing(self, which: str, class_name: str) -> tuple[_Plugin, Service]:
         stem = class_name.removesuffix("Events") if which == "events" else class_name
-        found = self._matching(lambda service: getattr(service, _FIELDS[which]) == class_name, plain(stem), class_name)
-        if found is None:
-            ours = [name.title().replace("-", "") for name in OURS]
-            near = did_you_mean(class_name, [*self.class_names("client", "events"), *ours])
-            raise LookupError(f"no installed service offers {class_name}{near}")
-        return found
+        plugin = self._owner(normalized(stem), class_name)
+        if plugin is not None:
+            for service in plugin.services:
+                if getattr(service, _FIELDS[which]) == class_name:
+                    return plugin, service
+        ours = [name.title().replace("-", "") for name in OURS]
+        near = did_you_mean(class_name, [*self.class_names("client", "events"), *ours])
+        raise LookupError(f"no installed service offers {class_name}{near}")
 
-    def _class_of(self, which: str, service: Service) -> Any:
+    def _load_class(self, which: str, plugin: _Plugin, service: Service) -> Any:
         try:
             return service.load(which)
         except Exception as exc:
-            owner = next(offer for offers in self._offers.values() for offer in offers if offer.service is service)
             raise PluginError(
-                f"{getattr(service, _FIELDS[which])} is not available: the plugin {owner.plugin!r} of {owner.source} "
-                f"names {getattr(service, which)}, which cannot be imported: {type(exc).__name__}: {exc}"
+                f"{getattr(service, _FIELDS[which])} is not available: the plugin {plugin.name!r} of "
+                f"{plugin.distribution} names {getattr(service, which)}, which cannot be imported: "
+                f"{type(exc).__name__}: {exc}"
             ) from exc
 
-    def _matching(self, wanted: Callable[[Service], bool], stem: str, asked: str) -> Service | None:
-        # The plugin of the service that is asked for by name comes first, and usually is the one.
-        named = [name for name in self._points if plain(name) == stem]
-        left_out = [name for name in named if self._load(name) is not None]
-        found = None
-        # One that is disabled makes room for another that offers the same.
-        if len(left_out) < len(named) or set(left_out) <= set(_disabled()):
-            found = self._standing(wanted)
-            if found is None:
-                self._load_all()
-                found = self._standing(wanted)
-                lost = [name for name in self._lost if any(wanted(offer.service) for offer in self._offers[name])]
-                left_out = lost or left_out
-        if found is None and left_out:
-            self._told.add(left_out[0])
-            raise PluginError(f"{asked} is not available: the plugin {left_out[0]!r} {self._load(left_out[0])}")
-        ours = next((name for name in OURS if plain(name) == stem), None)
-        if found is None and ours is not None and not named:
-            raise ModuleNotFoundError(
-                f"{asked} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
-            )
-        return found
-
-    def _standing(self, wanted: Callable[[Service], bool]) -> Service | None:
-        out = {*self._lost, *_disabled()}
-        offers = (offer for name, offers in self._offers.items() if name not in out for offer in offers)
-        return next((offer.service for offer in offers if wanted(offer.service)), None)
-
-    def _load_all(self) -> None:
-        for name in self._points:
-            self._load(name)
-        # Only now all rivals are known.
-        for name in self._points:
-            reason = self._load(name)
-            # Who asks for a plugin by name is told by an error; here nobody asked for this one.
-            if reason is not None and name not in self._told and name not in _disabled():
-                self._told.add(name)
+    def _load_all(self, *, hooks: bool = False) -> list[_Plugin]:
+        """Load all plugins that are not disabled; return those that work and warn of the others, once each."""
+        found = self._owners()
+        for plugin in found.owners.values():
+            self._load(plugin, hooks=hooks)
+        skipped = {plugin.name: plugin.failure for plugin in found.owners.values() if plugin.failure is not None}
+        for name, reason in {**skipped, **dict(found.conflicts.values())}.items():
+            # One that a program looked up by name has raised instead.
+            if name not in self._reported:
+                self._reported.add(name)
                 warn_caller(f"the plugin {name!r} {reason}", PluginWarning)
+        return [plugin for plugin in found.owners.values() if plugin.failure is None]
 
-    def _load(self, name: str) -> str | None:
-        """Load and register one plugin, once; return why it is left out, or None where it is in."""
-        if name in _disabled():
-            return "is disabled by TASKCLUSTER_DISABLE_PLUGINS"
-        if name not in self._outcomes:
-            # While it loads it counts as in: it may itself look something up.
-            self._outcomes[name] = None
-            self._outcomes[name] = self._register(name)
-            # Whom a name belongs to must not depend on who is asked for first. One that the plugin bears itself can be
-            # disputed only by a plugin that bears it too.
-            claims = [claim for offer in self._offers.get(name, ()) for claim in offer.claims()]
-            bears_all = all(claim.is_borne_by(name) for claim in claims)
-            for other in self._points:
-                if not bears_all or plain(other) == plain(name):
-                    self._load(other)
-        return self._outcomes[name] or self._lost.get(name)
-
-    def _register(self, name: str) -> str | None:
-        rivals = self._points[name]
-        if len(rivals) > 1:
-            return f"comes from more than one distribution: {' and '.join(map(_distribution, rivals))}"
-        source = _distribution(rivals[0])
+    def _load(self, plugin: _Plugin, *, hooks: bool = False) -> None:
+        """Load a plugin and its services, once; register all its hooks if they are needed."""
         try:
-            plugin = rivals[0].load()
-            self._manager.register(plugin, name)
-            # Here, and not once for all: an unknown hook is the fault of the plugin that has just come.
-            self._manager.check_pending()
-            offered: list[_Offer] = []
-            for implementation in self._manager.hook.taskcluster_services.get_hookimpls():
-                if implementation.plugin_name == name:
-                    services = cast("Iterable[Service]", implementation.function())
-                    offered.extend(_Offer(service, name, source) for service in services)
-            claims = [(claim, offer) for offer in offered for claim in offer.claims()]
+            if not plugin.is_loading:
+                # Not after loading: a plugin that is being loaded may itself look something up.
+                plugin.is_loading = True
+                module: Any = plugin.point.load()
+                if _provides_only_services(module):
+                    plugin.services = _services_of(plugin.name, [module.taskcluster_services])
+                else:
+                    self._register(plugin, module)
+                    implementations = self._manager.hook.taskcluster_services.get_hookimpls()
+                    own: list[Any] = [each.function for each in implementations if each.plugin is module]
+                    plugin.services = _services_of(plugin.name, own)
+                plugin.module = module
+            if hooks and plugin.module is not None and plugin.failure is None and not plugin.is_registered:
+                self._register(plugin, plugin.module)
         except Exception as exc:
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
-            return f"of {source} failed to load: {type(exc).__name__}: {exc}"
-        self._offers[name] = offered
-        for claim, offer in claims:
-            self._claims.setdefault(claim, []).append(offer)
-        self._settle()
-        return None
+            if plugin.is_registered:
+                self._manager.unregister(name=plugin.name)
+            plugin.failure = f"of {plugin.distribution} failed to load: {type(exc).__name__}: {exc}"
 
-    def _settle(self) -> None:
-        """Decide anew which plugins are in, by what all that are loaded offer, in whatever order they came."""
-        self._lost = {
-            name: reason
-            for name, offers in self._offers.items()
-            if (reason := self._reason_against(offers)) is not None
-        }
-
-    def _reason_against(self, offers: Iterable[_Offer]) -> str | None:
-        """Return which name a plugin loses to another one, or None where it keeps all it claims.
-
-        A name that two plugins claim belongs to the one whose entry point bears it, and where that says nothing, to
-        neither.
-        """
-        for offer in offers:
-            decided = [offer]
-            for claim in offer.claims():
-                for rival in self._claims[claim]:
-                    if rival in decided:
-                        continue
-                    decided.append(rival)
-                    if not claim.is_borne_by(offer.plugin) or claim.is_borne_by(rival.plugin):
-                        return (
-                            f"of {offer.source} offers {getattr(offer.service, claim.field)} ({offer.service.client}), "
-                            f"and so does another ({rival.service.client}, the plugin {rival.plugin!r} of "
-                            f"{rival.source}): uninstall one of them, or name one in TASKCLUSTER_DISABLE_PLUGINS"
-                        )
-        return None
+    def _register(self, plugin: _Plugin, module: Any) -> None:
+        self._manager.register(module, plugin.name)
+        plugin.is_registered = True
+        # Not once for all: an unknown hook is the fault of the plugin just registered.
+        self._manager.check_pending()
 
 
-def _disabled() -> list[str]:
-    # Read each time: a program's tests may patch the environment for a while.
-    return [name.strip() for name in os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")]
+def _provides_only_services(plugin: Any) -> bool:
+    """Return whether a plugin is a module with one plain hook, so that pluggy has nothing to check or to order."""
+    if not isinstance(plugin, ModuleType):
+        return False
+    marked = {
+        name: getattr(value, HOOKIMPL)
+        for name, value in vars(plugin).items()
+        if isinstance(value, FunctionType) and hasattr(value, HOOKIMPL)
+    }
+    return marked == {"taskcluster_services": True}
 
 
-def _tell(observers: tuple[Any, ...], event: RequestEvent) -> None:
+def _services_of(entry_point: str, hooks: Iterable[Callable[[], Iterable[Service]]]) -> list[Service]:
+    """Return a plugin's services; raise PluginError if its entry point does not own their names."""
+    found = [service for hook in hooks for service in hook()]
+    for service in found:
+        events = [] if service.events_class_name is None else [service.events_class_name]
+        stems = [service.name, service.class_name, *(name.removesuffix("Events") for name in events)]
+        if unowned(entry_point, stems):
+            names = " and ".join([service.class_name, *events])
+            raise PluginError(
+                f"it provides the service {service.name!r} with {names}, but an entry point provides only the service "
+                f"of its own name, with class names like it: name the entry point {service.name!r}, and give each "
+                "service its own"
+            )
+    if len(found) > 1:
+        raise PluginError(f"it provides the service {found[0].name!r} {len(found)} times")
+    return found
+
+
+def _observe(observers: tuple[Any, ...], event: RequestEvent) -> None:
     for observer in observers:
         try:
             observer.function(*(event for _ in observer.argnames))
         except Exception:
+            import logging
+
+            log = logging.getLogger("taskcluster")
             log.warning("the plugin %r failed to observe a request", observer.plugin_name, exc_info=True)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
-import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import pluggy
 
+from taskcluster.entry_points import disabled_plugins, distribution_of
+from taskcluster.ownership import is_disabled
 from taskcluster.plugins import PluginWarning
 
 from . import plugins
@@ -47,8 +49,12 @@ class LocalRegistry:
         if self._points is None:
             # Keyed by what they say, as an editable install may be seen twice.
             self._points = {(point.name, point.value): point for point in self._find()}
-        disabled = {name.strip() for name in os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")}
-        enabled = [key for key in self._points if key[0] not in disabled]
+        disabled = disabled_plugins()
+        enabled = [
+            (name, value)
+            for (name, value), point in self._points.items()
+            if not is_disabled(name, functools.partial(distribution_of, point), disabled)
+        ]
         for key in enabled:
             if key not in self._loaded:
                 # Before the warning, which may be an error.
@@ -57,7 +63,7 @@ class LocalRegistry:
                     self._loaded[key] = self._load(self._points[key])
                 except Exception as exc:
                     warnings.warn(
-                        f"the plugin {key[0]!r} of {_distribution(self._points[key])} adds nothing to the local "
+                        f"the plugin {key[0]!r} of {distribution_of(self._points[key])} adds nothing to the local "
                         f"deployment: {type(exc).__name__}: {exc}",
                         PluginWarning,
                         stacklevel=3,
@@ -86,10 +92,6 @@ class LocalRegistry:
             self._manager.unregister(name=name)
             raise
         return found
-
-
-def _distribution(point: importlib.metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "an unknown distribution"
 
 
 registry = LocalRegistry()

@@ -5,17 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...api import Handler, HandlerCall, Reply, Text
-from ..context import ServiceContext
 from .state import Objects
 
-__all__ = ["build", "handlers"]
-
-
-def build(context: ServiceContext) -> dict[str, Handler]:
-    """Build the service."""
-    objects = context.shared.objects
-    context.as_time_passes(lambda: objects.purge(context.clock()))
-    return handlers(objects)
+__all__ = ["handlers"]
 
 
 def handlers(objects: Objects) -> dict[str, Handler]:
