@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .exceptions import TaskclusterFailure
 
-__all__ = ["CollectedBody", "Inflater", "too_large"]
+__all__ = ["CollectedBody", "Decoder", "Inflater", "too_large"]
 
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """The encodings, and zlib's names for them."""
@@ -67,40 +67,27 @@ class Inflater:
                 return
 
 
-class CollectedBody:
-    """A body that is collected in memory, decoded, up to a limit.
+class Decoder:
+    """Decodes a body, which may be encoded several times.
 
     Args:
-        encoding: The Content-Encoding header; empty if the pieces are decoded already.
-        limit: How many bytes it may have.
+        encoding: The Content-Encoding header; empty for a body that is not encoded.
     """
 
-    def __init__(self, encoding: str, limit: int) -> None:
+    def __init__(self, encoding: str) -> None:
         names = [name for name in map(str.strip, encoding.lower().split(",")) if name not in ("", "identity")]
         self.is_decodable = all(name in _WINDOWS for name in names)
         """Whether this module knows the encodings; otherwise the body stays encoded."""
         # The last encoding was applied last.
         self._inflaters = [Inflater(name) for name in reversed(names)] if self.is_decodable else []
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._length = 0
 
-    def add(self, data: bytes) -> None:
-        """Add bytes as they were received.
+    def decoded(self, data: bytes) -> Iterator[bytes]:
+        """Yield what some bytes decode to.
 
         Raises:
-            TaskclusterFailure: The body is larger than the limit.
             zlib.error: The body is not encoded as was announced.
         """
-        for piece in self._decoded(data, self._inflaters):
-            self._length += len(piece)
-            if self._length > self._limit:
-                raise too_large(self._limit)
-            self._pieces.append(piece)
-
-    def content(self) -> bytes:
-        """Return what was collected."""
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return self._decoded(data, self._inflaters)
 
     def _decoded(self, data: bytes, inflaters: list[Inflater]) -> Iterator[bytes]:
         if not inflaters:
@@ -119,6 +106,38 @@ class CollectedBody:
             if piece is None:
                 return
             yield from self._decoded(piece, others)
+
+
+class CollectedBody(Decoder):
+    """A body that is collected in memory, decoded, up to a limit.
+
+    Args:
+        encoding: The Content-Encoding header; empty if the pieces are decoded already.
+        limit: How many bytes it may have.
+    """
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        super().__init__(encoding)
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def add(self, data: bytes) -> None:
+        """Add bytes as they were received.
+
+        Raises:
+            TaskclusterFailure: The body is larger than the limit.
+            zlib.error: The body is not encoded as was announced.
+        """
+        for piece in self.decoded(data):
+            self._length += len(piece)
+            if self._length > self._limit:
+                raise too_large(self._limit)
+            self._pieces.append(piece)
+
+    def content(self) -> bytes:
+        """Return what was collected."""
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 def too_large(limit: int) -> TaskclusterFailure:

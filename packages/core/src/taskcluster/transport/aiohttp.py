@@ -35,6 +35,7 @@ __all__ = [
     "ServerFailure",
     "environment_arguments",
     "own_session",
+    "read_some",
     "request_over",
 ]
 
@@ -330,6 +331,22 @@ class AiohttpTransport:
         if self._known is None or self._known[0] != key:
             self._known = (key, environment_arguments(url))
         return self._known[1]
+
+
+async def read_some(response: aiohttp.ClientResponse, size: int) -> bytes:
+    """Return at most `size` bytes of a response body, as soon as there are any, and none at the end.
+
+    Raises:
+        TaskclusterConnectionError: The connection broke before the end, or was idle for too long.
+    """
+    try:
+        return await response.content.read(size)
+    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
+        is_late = isinstance(exc, asyncio.TimeoutError)
+        kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "broke off")
+        failure = kind(f"the response {what}: {describe(exc)}", safe_cause(exc))
+    # Outside the block, so that the library's exception is not its context.
+    raise failure from failure.superExc
 
 
 def environment_arguments(url: str) -> dict[str, Any]:

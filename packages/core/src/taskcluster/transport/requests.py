@@ -190,23 +190,32 @@ class Body:
         """
         pieces: list[bytes] = []
         left = size
+        try:
+            while left and (piece := self.read1(left)):
+                pieces.append(piece)
+                left -= len(piece)
+        except TaskclusterConnectionError:
+            if not pieces:
+                raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read1(self, size: int) -> bytes:
+        """Return at most `size` bytes, as soon as there are any, and none at the end; raises as `read`."""
         if self._broken is None:
             try:
-                while left and (piece := self._piece(left)):
-                    pieces.append(piece)
-                    left -= len(piece)
+                return self._piece(size)
             except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
                 kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
                 self._broken = self._failure(f"the answer {kind}: {describe(exc)}", safe_cause(exc))
-        if self._broken is not None and not pieces:
-            raise self._broken from self._broken.superExc
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        # Outside the block, so that the library's exception is not its context.
+        raise self._broken from self._broken.superExc
 
     def _piece(self, size: int) -> bytes:
         if self._plain is None:
             # What programs mock requests with (httmock) has a plain file there.
             options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
-            data: bytes = self._raw.read(size, **options)
+            read = getattr(self._raw, "read1", self._raw.read)
+            data: bytes = read(size, **options)
             return data
         # What one look at the socket gives, for what has come by then is lost to a look that times out.
         data = self._plain.read1(size)
