@@ -15,9 +15,8 @@ __all__ = ["Auth"]
 class Auth(AsyncBaseClient):
     """Async client for the Auth service.
 
-    Keeps the clients, roles and scopes of a deployment, and checks the signature of every request on behalf of the
-    other services. It also issues short-lived credentials for outside services such as AWS S3, Google Cloud, Sentry and
-    GitHub.
+    Manages clients, roles and scopes, and verifies the signatures of requests for the other services. It also issues
+    short-lived credentials for external services: AWS S3, Google Cloud, Sentry and GitHub.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -28,8 +27,8 @@ class Auth(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -38,8 +37,7 @@ class Auth(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -48,8 +46,8 @@ class Auth(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -58,9 +56,9 @@ class Auth(AsyncBaseClient):
     async def listClients(self, *args: Any, **kwargs: Any) -> Any:
         """List Clients.
 
-        Lists clients as `clients`, never with their access tokens. The query `prefix` keeps only clientIds that start
-        with that string. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken` until
-        there is none.
+        Lists clients as `clients`, without their access tokens. The query parameter `prefix` selects clientIds that
+        start with it. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get
+        the next page.
 
         - Query parameters: `prefix`, `continuationToken`, `limit`
         - Returns: `v1/list-clients-response.json#`
@@ -72,9 +70,9 @@ class Auth(AsyncBaseClient):
     async def client(self, *args: Any, **kwargs: Any) -> Any:
         """Get Client.
 
-        Returns one client: its `scopes`, the `expandedScopes` these amount to once roles are resolved, and whether and
-        until when it is valid. The access token is never included, and `lastDateUsed` is refreshed only about every six
-        hours. 404 if there is no such client.
+        Returns a client: its `scopes`, the `expandedScopes` after resolving roles, whether it is disabled and when it
+        expires. The access token is not included. `lastDateUsed` is updated about every six hours. 404 if the client
+        does not exist.
 
         - Path parameters: `clientId`
         - Returns: `v1/get-client-response.json#`
@@ -86,9 +84,10 @@ class Auth(AsyncBaseClient):
     async def createClient(self, *args: Any, **kwargs: Any) -> Any:
         """Create Client.
 
-        Creates a client and returns it with its `accessToken`, which is shown here and by `resetAccessToken` only. The
-        caller needs every scope it grants; ids that start with `static/` are reserved (400). An identical call within
-        15 minutes returns the same token; after that, or with other content, an existing clientId is a 409.
+        Creates a client and returns it with its `accessToken`, which only this method and `resetAccessToken` return.
+        The caller needs every scope it grants. Ids that start with `static/` are reserved (400). An identical call
+        within 15 minutes returns the same token; later, or with other content, an existing clientId is a conflict
+        (409).
 
         - Path parameters: `clientId`
         - Payload: `v1/create-client-request.json#`
@@ -102,9 +101,9 @@ class Auth(AsyncBaseClient):
     async def getEntityHistory(self, *args: Any, **kwargs: Any) -> Any:
         """Get Entity History.
 
-        Lists who changed one entity and when, as `auditHistory`. `entityType` is `client`, `role`, `secret`, `hook` or
-        `worker-pool`, and `entityId` the id within that type. The oldest records come first. Comes in pages of up to
-        1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the changes of one entity, with author and time, as `auditHistory`. `entityType` is `client`, `role`,
+        `secret`, `hook` or `worker-pool`, and `entityId` the id within that type. The oldest records are first.
+        Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `entityType`, `entityId`
         - Query parameters: `continuationToken`, `limit`
@@ -118,10 +117,9 @@ class Auth(AsyncBaseClient):
     async def listAuditHistory(self, *args: Any, **kwargs: Any) -> Any:
         """List Client Audit History.
 
-        Lists the audit records that carry the given `clientId`, as `auditHistory`: the action (`actionType`), its time,
-        and the entity it was about, the oldest first. For all changes of one entity, whoever made them, use
-        `getEntityHistory`. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
-        until there is none.
+        Lists the audit records of the given `clientId`, oldest first, as `auditHistory`: the action (`actionType`), its
+        time and the entity. For all changes of one entity, use `getEntityHistory`. Paginated, with up to 1000 items per
+        page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `clientId`
         - Query parameters: `continuationToken`, `limit`
@@ -135,9 +133,9 @@ class Auth(AsyncBaseClient):
     async def resetAccessToken(self, *args: Any, **kwargs: Any) -> Any:
         """Reset Access Token.
 
-        Gives the client a new `accessToken` and returns the client with it; nothing else will show the token again. The
-        old token, and temporary credentials made with it, stop working. Each call makes another token, so if a response
-        got lost, reset again. `static/` clients cannot be reset (400).
+        Creates a new `accessToken` for the client and returns the client with it. No other method returns the token
+        again. The old token, and temporary credentials made with it, become invalid. Each call creates another token,
+        so reset again if the response was lost. `static/` clients cannot be reset (400).
 
         - Path parameters: `clientId`
         - Returns: `v1/create-client-response.json#`
@@ -150,8 +148,8 @@ class Auth(AsyncBaseClient):
         """Update Client.
 
         Replaces the client's `description`, `expires` and `deleteOnExpiration`, and its `scopes` if the payload has
-        any. The caller needs only the scopes being added. An `expires` in the past is accepted. 404 if there is no such
-        client, 400 for `static/` ones.
+        any. The caller needs only the scopes being added. An `expires` in the past is accepted. 404 if the client does
+        not exist, 400 for `static/` clients.
 
         - Path parameters: `clientId`
         - Payload: `v1/create-client-request.json#`
@@ -165,8 +163,8 @@ class Auth(AsyncBaseClient):
     async def enableClient(self, *args: Any, **kwargs: Any) -> Any:
         """Enable Client.
 
-        Lifts the effect of `disableClient` and returns the client. Idempotent, and does not extend `expires`. 404 if
-        there is no such client.
+        Enables a client after `disableClient` and returns it. Idempotent; does not extend `expires`. 404 if the client
+        does not exist.
 
         - Path parameters: `clientId`
         - Returns: `v1/get-client-response.json#`
@@ -178,8 +176,8 @@ class Auth(AsyncBaseClient):
     async def disableClient(self, *args: Any, **kwargs: Any) -> Any:
         """Disable Client.
 
-        Suspends the client: until `enableClient`, its own requests and those with temporary credentials it issued fail
-        with 401. Returns the client. Idempotent; 404 if there is no such client.
+        Disables the client and returns it. Until `enableClient`, its requests, and those with temporary credentials it
+        issued, return 401. Idempotent; 404 if the client does not exist.
 
         - Path parameters: `clientId`
         - Returns: `v1/get-client-response.json#`
@@ -191,7 +189,7 @@ class Auth(AsyncBaseClient):
     async def deleteClient(self, *args: Any, **kwargs: Any) -> Any:
         """Delete Client.
 
-        Deletes the client and returns nothing. Also succeeds when there is no such client; `static/` clients cannot be
+        Deletes the client and returns nothing. Succeeds even if the client does not exist. `static/` clients cannot be
         deleted (400).
 
         - Path parameters: `clientId`
@@ -203,8 +201,8 @@ class Auth(AsyncBaseClient):
     async def listRoles(self, *args: Any, **kwargs: Any) -> Any:
         """List All Roles.
 
-        Returns all roles in one response, and as a plain list rather than an object with a key. Where there are many
-        roles, prefer `listRoles2`, which has pages, or `listRoleIds`.
+        Returns all roles in one response, as a list instead of an object. If there are many roles, prefer `listRoles2`,
+        which is paginated, or `listRoleIds`.
 
         - Returns: `v1/list-roles-response.json#`
 
@@ -215,8 +213,8 @@ class Auth(AsyncBaseClient):
     async def listRoles2(self, *args: Any, **kwargs: Any) -> Any:
         """List Roles.
 
-        Lists roles with their scopes, as `roles`. Pages are made only when the query has a `limit`: without one,
-        everything comes at once and `continuationToken` is ignored.
+        Lists roles with their scopes, as `roles`. Paginated only if the query has a `limit`; otherwise one response has
+        all roles and `continuationToken` is ignored.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/list-roles2-response.json#`
@@ -228,8 +226,7 @@ class Auth(AsyncBaseClient):
     async def listRoleIds(self, *args: Any, **kwargs: Any) -> Any:
         """List Role Ids.
 
-        Lists the ids of all roles, as `roleIds`. As with `listRoles2`, pages are made, and a `continuationToken`
-        counts, only when the query has a `limit`.
+        Lists the ids of all roles, as `roleIds`. Like `listRoles2`, paginated only if the query has a `limit`.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/list-role-ids-response.json#`
@@ -241,8 +238,8 @@ class Auth(AsyncBaseClient):
     async def role(self, *args: Any, **kwargs: Any) -> Any:
         """Get Role.
 
-        Returns one role: the `scopes` it was given, and the `expandedScopes` including those of further roles it leads
-        to. 404 if there is no such role.
+        Returns a role: its `scopes`, and the `expandedScopes` including those of roles it assumes. 404 if the role does
+        not exist.
 
         - Path parameters: `roleId`
         - Returns: `v1/get-role-response.json#`
@@ -254,10 +251,10 @@ class Auth(AsyncBaseClient):
     async def createRole(self, *args: Any, **kwargs: Any) -> Any:
         """Create Role.
 
-        Creates a role: whoever has the scope `assume:<roleId>` also has the role's `scopes`. A roleId that ends in `*`
-        serves every id with that prefix, and `<..>` in its scopes stands for the rest of the id. The caller needs every
-        scope it grants. Repeating the identical call succeeds; other content for an existing role is a 409, a
-        dependency cycle among roles a 400, which a scope such as `*` that assumes every role is too.
+        Creates a role: everyone with the scope `assume:<roleId>` also has the role's `scopes`. A roleId that ends in
+        `*` matches every id with that prefix; `<..>` in its scopes is replaced by the rest of the id. The caller needs
+        every scope it grants. Repeating the identical call succeeds; other content for an existing role is a conflict
+        (409). A dependency cycle among roles is rejected (400), and so is a scope like `*`, which assumes every role.
 
         - Path parameters: `roleId`
         - Payload: `v1/create-role-request.json#`
@@ -271,9 +268,8 @@ class Auth(AsyncBaseClient):
     async def updateRole(self, *args: Any, **kwargs: Any) -> Any:
         """Update Role.
 
-        Replaces the `description` and `scopes` of a role and returns it. The caller needs only those scopes that the
-        role did not satisfy before. 404 if there is no such role, 400 if roles would come to depend on each other in a
-        cycle.
+        Replaces the `description` and `scopes` of a role and returns it. The caller needs only the scopes that the role
+        did not satisfy before. 404 if the role does not exist, 400 for a dependency cycle among roles.
 
         - Path parameters: `roleId`
         - Payload: `v1/create-role-request.json#`
@@ -287,8 +283,8 @@ class Auth(AsyncBaseClient):
     async def deleteRole(self, *args: Any, **kwargs: Any) -> Any:
         """Delete Role.
 
-        Deletes the role and returns nothing; also succeeds when there is no such role. Scopes `assume:<roleId>` held
-        elsewhere stay valid and merely add nothing any more.
+        Deletes the role and returns nothing. Succeeds even if the role does not exist. Scopes `assume:<roleId>` of
+        clients and roles stay valid, without effect.
 
         - Path parameters: `roleId`
 
@@ -299,8 +295,8 @@ class Auth(AsyncBaseClient):
     async def expandScopes(self, *args: Any, **kwargs: Any) -> Any:
         """Expand Scopes.
 
-        Returns the given `scopes` together with all scopes that roles add to them, sorted and without redundant
-        entries. Roles that do not exist add nothing. The list sent must not contain duplicates.
+        Returns the given `scopes` and all scopes that their roles add, sorted and without redundant entries. Unknown
+        roles add nothing. The payload must not contain duplicates.
 
         - Payload: `v1/scopeset.json#`
         - Returns: `v1/scopeset.json#`
@@ -312,8 +308,8 @@ class Auth(AsyncBaseClient):
     async def currentScopes(self, *args: Any, **kwargs: Any) -> Any:
         """Get Current Scopes.
 
-        Returns the scopes the caller really has: those of its credentials with roles expanded, plus those of the role
-        `anonymous`. With temporary credentials or `authorizedScopes` it shows the restricted set.
+        Returns the caller's scopes: those of its credentials with roles expanded, and those of the role `anonymous`.
+        With temporary credentials or `authorizedScopes`, this is the restricted set.
 
         - Returns: `v1/scopeset.json#`
 
@@ -324,9 +320,9 @@ class Auth(AsyncBaseClient):
     async def awsS3Credentials(self, *args: Any, **kwargs: Any) -> Any:
         """Get AWS S3 Credentials.
 
-        Returns temporary AWS `credentials`, and when they expire, for the keys under `prefix` in `bucket`; `level` is
-        `read-only` or `read-write`. `prefix` must not start with a slash, and an unknown bucket is a 404. The query
-        `format` with the value `iam-role-compat` gives the field names AWS tools expect of an IAM role (`AccessKeyId`,
+        Returns temporary AWS `credentials` and their expiration date for the keys under `prefix` in `bucket`; `level`
+        is `read-only` or `read-write`. `prefix` must not start with a slash. 404 if the bucket is unknown. With the
+        query parameter `format` set to `iam-role-compat`, the field names are those of an IAM role (`AccessKeyId`,
         `SecretAccessKey`, `Token`, `Expiration`).
 
         - Path parameters: `level`, `bucket`, `prefix`
@@ -342,7 +338,7 @@ class Auth(AsyncBaseClient):
     async def sentryDSN(self, *args: Any, **kwargs: Any) -> Any:
         """Get Sentry DSN.
 
-        Returns the Sentry addresses of `project` as `dsn`, one `secret` and one `public`, and the time they expire.
+        Returns the Sentry addresses of `project` as `dsn`, one `secret` and one `public`, and their expiration date.
 
         - Path parameters: `project`
         - Returns: `v1/sentry-dsn-response.json#`
@@ -354,8 +350,8 @@ class Auth(AsyncBaseClient):
     async def websocktunnelToken(self, *args: Any, **kwargs: Any) -> Any:
         """Get Websocktunnel Token.
 
-        Returns a `token`, a JWT valid for 96 hours, with which the client `wstClient` can connect to the websocktunnel
-        servers of the audience `wstAudience`.
+        Returns a `token`, a JWT valid for 96 hours, for the client `wstClient` to connect to the websocktunnel servers
+        of the audience `wstAudience`.
 
         - Path parameters: `wstAudience`, `wstClient`
         - Returns: `v1/websocktunnel-token-response.json#`
@@ -382,9 +378,9 @@ class Auth(AsyncBaseClient):
     async def githubRepoToken(self, *args: Any, **kwargs: Any) -> Any:
         """Get GitHub Repository Token.
 
-        Returns a GitHub `token`, and when it expires, of the app `appName` for some `repositories` (1 to 500) of
-        `owner`, restricted to `permissions` such as `{"contents": "read"}`. Every permission on every repository asked
-        for needs a scope of its own. 429 if too many tokens are requested.
+        Returns a GitHub `token` of the app `appName`, and its expiration date, for `repositories` (1 to 500) of
+        `owner`, restricted to `permissions`, for example `{"contents": "read"}`. Each permission for each repository
+        needs its own scope. 429 if too many tokens are requested.
 
         - Path parameters: `appName`, `owner`
         - Payload: `v1/github-repo-token-request.json#`
@@ -399,10 +395,10 @@ class Auth(AsyncBaseClient):
     async def authenticateHawk(self, *args: Any, **kwargs: Any) -> Any:
         """Authenticate Hawk Request.
 
-        Checks the signature of a request that a service has received, described by `method`, `resource`, `host`, `port`
-        and `authorization`. The HTTP status is 200 whatever the outcome: look at `status`, which is `auth-success`
-        (with `clientId` and expanded `scopes`), `auth-failed` (with `message`) or `no-auth` (with the scopes of
-        `anonymous`). A payload `hash` is handed back unverified; checking it against the body is left to the service.
+        Verifies the signature of a request that a service has received, described by `method`, `resource`, `host`,
+        `port` and `authorization`. The HTTP status is always 200; the result is in `status`: `auth-success` (with
+        `clientId` and expanded `scopes`), `auth-failed` (with `message`) or `no-auth` (with the scopes of `anonymous`).
+        A payload `hash` is returned unverified; the service must compare it with the body.
 
         - Payload: `v1/authenticate-hawk-request.json#`
         - Returns: `v1/authenticate-hawk-response.json#`
@@ -414,10 +410,10 @@ class Auth(AsyncBaseClient):
     async def testAuthenticate(self, *args: Any, **kwargs: Any) -> Any:
         """Test Authentication.
 
-        Lets a client test its signing against the fixed clientId `tester` with accessToken `no-secret`. The server acts
-        as if `tester` had the `clientScopes` sent, answers 403 if they do not satisfy `requiredScopes` and 401 if the
-        signature is wrong, and otherwise returns the `clientId` and `scopes` it saw. Temporary credentials and
-        `authorizedScopes` can be tried as well.
+        Tests a client's signatures with the fixed clientId `tester` and accessToken `no-secret`. The server treats
+        `tester` as having the `clientScopes` of the payload. Returns the `clientId` and `scopes` of the request, 403 if
+        they do not satisfy `requiredScopes`, 401 if the signature is wrong. Also works with temporary credentials and
+        `authorizedScopes`.
 
         - Payload: `v1/test-authenticate-request.json#`
         - Returns: `v1/test-authenticate-response.json#`
@@ -429,9 +425,9 @@ class Auth(AsyncBaseClient):
     async def testAuthenticateGet(self, *args: Any, **kwargs: Any) -> Any:
         """Test Authentication by GET.
 
-        The counterpart of `testAuthenticate` without a body, so that signed URLs can be tested too. Sign as `tester`
-        with accessToken `no-secret`, which here has `test:*` and `auth:create-client:test:*`; the call requires
-        `test:authenticate-get` and returns the `clientId` and `scopes` the server saw.
+        Like `testAuthenticate`, but without a body, to test signed URLs. Sign as `tester` with accessToken `no-secret`,
+        which has the scopes `test:*` and `auth:create-client:test:*`. Requires `test:authenticate-get` and returns the
+        `clientId` and `scopes` of the request.
 
         - Returns: `v1/test-authenticate-response.json#`
 
@@ -442,8 +438,7 @@ class Auth(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """
@@ -452,8 +447,8 @@ class Auth(AsyncBaseClient):
     async def azureAccounts(self, *args: Any, **kwargs: Any) -> Any:
         """List Azure Accounts.
 
-        Listed the Azure storage accounts this deployment could give access to. Deprecated and dropped: current
-        deployments no longer have it and answer 404, and no other method replaces it.
+        Listed the Azure storage accounts that the deployment could give access to. Removed without replacement: current
+        deployments return 404.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
@@ -466,8 +461,8 @@ class Auth(AsyncBaseClient):
     async def azureContainerSAS(self, *args: Any, **kwargs: Any) -> Any:
         """Get Azure Container Signature.
 
-        Returned a shared access signature (`sas`, `expiry`) for a blob `container` of an Azure storage account.
-        Deprecated and dropped: current deployments no longer have it and answer 404, and no other method replaces it.
+        Returned a shared access signature (`sas`, `expiry`) for a blob `container` of an Azure storage account. Removed
+        without replacement: current deployments return 404.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
@@ -484,8 +479,8 @@ class Auth(AsyncBaseClient):
     async def azureContainers(self, *args: Any, **kwargs: Any) -> Any:
         """List Azure Containers.
 
-        Listed the blob containers of an Azure storage account. Deprecated and dropped: current deployments no longer
-        have it and answer 404, and no other method replaces it.
+        Listed the blob containers of an Azure storage account. Removed without replacement: current deployments return
+        404.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
@@ -500,8 +495,8 @@ class Auth(AsyncBaseClient):
     async def azureTableSAS(self, *args: Any, **kwargs: Any) -> Any:
         """Get Azure Table Signature.
 
-        Returned a shared access signature (`sas`, `expiry`) for a `table` of an Azure storage account. Deprecated and
-        dropped: current deployments no longer have it and answer 404, and no other method replaces it.
+        Returned a shared access signature (`sas`, `expiry`) for a `table` of an Azure storage account. Removed without
+        replacement: current deployments return 404.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
@@ -517,8 +512,7 @@ class Auth(AsyncBaseClient):
     async def azureTables(self, *args: Any, **kwargs: Any) -> Any:
         """List Azure Tables.
 
-        Listed the tables of an Azure storage account. Deprecated and dropped: current deployments no longer have it and
-        answer 404, and no other method replaces it.
+        Listed the tables of an Azure storage account. Removed without replacement: current deployments return 404.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 

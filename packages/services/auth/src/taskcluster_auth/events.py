@@ -15,7 +15,7 @@ __all__ = ["AuthEvents"]
 class AuthEvents(BaseEvents):
     """Exchanges of the Auth service.
 
-    Announces changes of clients and roles. The messages hold only the id; fetch the rest with `client` or `role`.
+    Messages about changes of clients and roles. They contain only the id; use `client` or `role` for the rest.
     """
 
     serviceName = "auth"
@@ -26,7 +26,7 @@ class AuthEvents(BaseEvents):
     def clientCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Client Created.
 
-        Published when a client has been created. The message holds its `clientId`.
+        Published when a client is created. The message contains its `clientId`.
 
         Routing key fields:
 
@@ -39,7 +39,7 @@ class AuthEvents(BaseEvents):
     def clientUpdated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Client Updated.
 
-        Published when a client has been changed. The message holds only the `clientId`, not what changed.
+        Published when a client is changed. The message contains only the `clientId`, not what changed.
 
         Routing key fields:
 
@@ -52,7 +52,7 @@ class AuthEvents(BaseEvents):
     def clientDeleted(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Client Deleted.
 
-        Published when a client has been deleted. The message holds the `clientId` it had.
+        Published when a client is deleted. The message contains its `clientId`.
 
         Routing key fields:
 
@@ -65,7 +65,7 @@ class AuthEvents(BaseEvents):
     def roleCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Role Created.
 
-        Published when a role has been created. The message holds its `roleId`.
+        Published when a role is created. The message contains its `roleId`.
 
         Routing key fields:
 
@@ -78,7 +78,7 @@ class AuthEvents(BaseEvents):
     def roleUpdated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Role Updated.
 
-        Published when a role has been changed. The message holds only the `roleId`, not what changed.
+        Published when a role is changed. The message contains only the `roleId`, not what changed.
 
         Routing key fields:
 
@@ -91,7 +91,7 @@ class AuthEvents(BaseEvents):
     def roleDeleted(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Role Deleted.
 
-        Published when a role has been deleted. The message holds the `roleId` it had.
+        Published when a role is deleted. The message contains its `roleId`.
 
         Routing key fields:
 

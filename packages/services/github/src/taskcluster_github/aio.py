@@ -15,8 +15,8 @@ __all__ = ["Github"]
 class Github(AsyncBaseClient):
     """Async client for the GitHub service.
 
-    Connects GitHub to Taskcluster: turns pushes, pull requests and releases into task groups as the repository's
-    `.taskcluster.yml` says, and reports their state back to GitHub.
+    Creates task groups for GitHub pushes, pull requests and releases according to the repository's `.taskcluster.yml`,
+    and reports their state to GitHub.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class Github(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class Github(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class Github(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -57,9 +56,9 @@ class Github(AsyncBaseClient):
     async def builds(self, *args: Any, **kwargs: Any) -> Any:
         """List Builds.
 
-        Lists builds, the task groups made for GitHub events, as `builds`: each with its `state`, `sha`, `taskGroupId`
-        and event. The query parameters `organization`, `repository`, `sha` and `pullRequest` narrow the list. Comes in
-        pages of up to 1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists builds, which are the task groups of GitHub events, as `builds` with `state`, `sha`, `taskGroupId` and
+        event. Filter with the query parameters `organization`, `repository`, `sha` and `pullRequest`. Paginated, with
+        up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`, `organization`, `repository`, `sha`, `pullRequest`
         - Returns: `v1/build-list.json#`
@@ -71,8 +70,8 @@ class Github(AsyncBaseClient):
     async def cancelBuilds(self, *args: Any, **kwargs: Any) -> Any:
         """Cancel Builds.
 
-        Cancels the builds of a repository, only those of one commit or pull request if the query has `sha` or
-        `pullRequest`. Returns the builds concerned in the form that `builds` uses.
+        Cancels the builds of a repository, limited to one commit or pull request by the query parameters `sha` and
+        `pullRequest`. Returns the builds in the format of `builds`.
 
         - Path parameters: `owner`, `repo`
         - Query parameters: `sha`, `pullRequest`
@@ -85,8 +84,8 @@ class Github(AsyncBaseClient):
     async def badge(self, *args: Any, **kwargs: Any) -> Any:
         """Get Status Badge.
 
-        Returns an SVG image that shows how the latest build of `branch` went. As the answer is an image rather than
-        JSON, the usual thing is to put the address from `buildUrl` into a page.
+        Returns an SVG image with the state of the latest build of `branch`. The response is not JSON; to embed the
+        image in a page, use its URL from `buildUrl`.
 
         - Path parameters: `owner`, `repo`, `branch`
 
@@ -98,7 +97,7 @@ class Github(AsyncBaseClient):
     async def repository(self, *args: Any, **kwargs: Any) -> Any:
         """Get Repository.
 
-        Tells in `installed` whether this deployment's GitHub app is installed for the repository.
+        Returns as `installed` whether the deployment's GitHub app is installed for the repository.
 
         - Path parameters: `owner`, `repo`
         - Returns: `v1/repository.json#`
@@ -110,8 +109,8 @@ class Github(AsyncBaseClient):
     async def latest(self, *args: Any, **kwargs: Any) -> Any:
         """Go To Latest Build.
 
-        Redirects (302) to the web page of the task group that the latest build of `branch` made. It is meant for links
-        that people follow: take the address from `buildUrl`. Programs get the `taskGroupId` from `builds`.
+        Redirects (302) to the web page of the task group of the latest build of `branch`. Meant for links: use the URL
+        from `buildUrl`. Programs get the `taskGroupId` from `builds`.
 
         - Path parameters: `owner`, `repo`, `branch`
 
@@ -123,9 +122,9 @@ class Github(AsyncBaseClient):
     async def createStatus(self, *args: Any, **kwargs: Any) -> Any:
         """Create Commit Status.
 
-        Sets a status on the commit `sha` at GitHub: `state` is `pending`, `success`, `error` or `failure`; `context`,
-        `description` and `target_url` are optional. Returns an empty object. A 403 with code `ForbiddenByGithub` means
-        that GitHub refused, not Taskcluster.
+        Sets the status of the commit `sha` on GitHub: `state` is `pending`, `success`, `error` or `failure`; `context`,
+        `description` and `target_url` are optional. Returns an empty object. A 403 with code `ForbiddenByGithub` comes
+        from GitHub, not from Taskcluster.
 
         - Path parameters: `owner`, `repo`, `sha`
         - Payload: `v1/create-status.json#`
@@ -139,7 +138,7 @@ class Github(AsyncBaseClient):
         """Create Comment.
 
         Posts `body` as a comment on the issue or pull request `number`. Returns an empty object; every call adds
-        another comment. A 403 with code `ForbiddenByGithub` means that GitHub refused, not Taskcluster.
+        another comment. A 403 with code `ForbiddenByGithub` comes from GitHub, not from Taskcluster.
 
         - Path parameters: `owner`, `repo`, `number`
         - Payload: `v1/create-comment.json#`
@@ -152,9 +151,9 @@ class Github(AsyncBaseClient):
     async def renderTaskclusterYml(self, *args: Any, **kwargs: Any) -> Any:
         """Render Taskcluster Yml.
 
-        Shows what a `.taskcluster.yml`, given as the string `body`, would do on the event described by `fakeEvent` (a
-        push, pull request, release or issue comment). Returns the `tasks` that would be created and the `scopes` they
-        would be created with. Creates nothing and needs no credentials.
+        Renders a `.taskcluster.yml`, passed as the string `body`, for the event described by `fakeEvent` (a push, pull
+        request, release or issue comment). Returns the `tasks` that would be created and the `scopes` used. Creates
+        nothing and needs no credentials.
 
         - Payload: `v1/render-taskcluster-yml-input.json#`
         - Returns: `v1/render-taskcluster-yml-output.json#`
@@ -166,8 +165,7 @@ class Github(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """
@@ -176,8 +174,7 @@ class Github(AsyncBaseClient):
     async def githubWebHookConsumer(self, *args: Any, **kwargs: Any) -> Any:
         """Consume GitHub Webhook.
 
-        The address to which GitHub itself delivers its webhooks; programs had no reason to call it. Dropped from the
-        API: current deployments no longer have it among their published methods.
+        The endpoint for GitHub's webhooks, not for programs. Removed from the published API.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 

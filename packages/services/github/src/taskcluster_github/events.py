@@ -15,8 +15,8 @@ __all__ = ["GithubEvents"]
 class GithubEvents(BaseEvents):
     """Exchanges of the GitHub service.
 
-    Announces events that GitHub reports for repositories with the app installed, and the task groups made in response.
-    A dot in an organization's or repository's name appears as `%`.
+    Messages about GitHub events of repositories with the app installed, and about the task groups created for them.
+    Dots in the names of organizations and repositories are replaced by `%`.
     """
 
     serviceName = "github"
@@ -27,15 +27,15 @@ class GithubEvents(BaseEvents):
     def pullRequest(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Pull Request Event.
 
-        Published when GitHub reports an event on a pull request. The message holds the `action`, `organization`,
-        `repository`, `branch`, `eventId`, `installationId`, `tasks_for` and GitHub's own event as `body`.
+        Published for an event of a pull request. The message contains the `action`, `organization`, `repository`,
+        `branch`, `eventId`, `installationId`, `tasks_for` and GitHub's own event as `body`.
 
         Routing key fields:
 
         - `routingKeyKind`: always `primary`
         - `organization`: the owner of the repository, with each `.` replaced by `%`
         - `repository`: the name of the repository, with each `.` replaced by `%`
-        - `action`: what happened to the pull request, such as `opened` or `synchronize`
+        - `action`: the action, for example `opened` or `synchronize`
 
         ``exchange/taskcluster-github/v1/pull-request`` · messages: `v1/github-pull-request-message.json#`
         """
@@ -44,8 +44,8 @@ class GithubEvents(BaseEvents):
     def push(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Push Event.
 
-        Published when GitHub reports a push to a branch or tag. The message holds `organization`, `repository`,
-        `branch`, `eventId`, `installationId`, `tasks_for` and GitHub's own event as `body`.
+        Published for a push to a branch or tag. The message contains `organization`, `repository`, `branch`, `eventId`,
+        `installationId`, `tasks_for` and GitHub's own event as `body`.
 
         Routing key fields:
 
@@ -60,8 +60,8 @@ class GithubEvents(BaseEvents):
     def release(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Release Event.
 
-        Published when GitHub reports an event on a release. The message holds `organization`, `repository`, `branch`,
-        `eventId`, `installationId`, `tasks_for` and GitHub's own event as `body`.
+        Published for an event of a release. The message contains `organization`, `repository`, `branch`, `eventId`,
+        `installationId`, `tasks_for` and GitHub's own event as `body`.
 
         Routing key fields:
 
@@ -76,9 +76,9 @@ class GithubEvents(BaseEvents):
     def rerun(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Rerun Requested.
 
-        Published when someone asks on GitHub to run a check again. The message names the check by `checkRunId` and
-        `checkSuiteId`, besides `organization`, `repository`, `eventId`, `installationId`, `tasks_for` and GitHub's own
-        event as `body`.
+        Published when a user requests a rerun of a check on GitHub. The message contains `checkRunId` and
+        `checkSuiteId`, `organization`, `repository`, `eventId`, `installationId`, `tasks_for` and GitHub's own event as
+        `body`.
 
         Routing key fields:
 
@@ -93,7 +93,7 @@ class GithubEvents(BaseEvents):
     def taskGroupCreationRequested(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Group Creation Requested.
 
-        Published when the service has asked the queue for the tasks of a GitHub event. The message holds the
+        Published when the service has requested the tasks of a GitHub event from the queue. The message contains the
         `taskGroupId`, `organization` and `repository`.
 
         Routing key fields:
@@ -110,8 +110,8 @@ class GithubEvents(BaseEvents):
     def taskclusterYmlUpdate(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Taskcluster Yml Update.
 
-        Published on a change to the `.taskcluster.yml` of a repository. The form of the message is not specified:
-        expect any object.
+        Published when the `.taskcluster.yml` of a repository changes. The schema of the message is not specified: it
+        may be any object.
 
         Routing key fields:
 

@@ -15,8 +15,8 @@ __all__ = ["Hooks"]
 class Hooks(AsyncBaseClient):
     """Async client for the Hooks service.
 
-    Creates tasks from templates: on a schedule, when asked to, or when a Pulse message arrives. A hook holds the JSON-e
-    template of the task and says what may fire it.
+    Creates tasks from templates: on a schedule, when triggered, or for Pulse messages. A hook contains the JSON-e
+    template of the task and its triggers.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class Hooks(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class Hooks(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class Hooks(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -68,8 +67,8 @@ class Hooks(AsyncBaseClient):
     async def listHooks(self, *args: Any, **kwargs: Any) -> Any:
         """List Hooks.
 
-        Returns the full definitions of all hooks in a group, as `hooks`, in one response. 404 if the group does not
-        exist, that is, contains no hook.
+        Returns the full definitions of all hooks in a group, as `hooks`, in one response. 404 if the group contains no
+        hooks.
 
         - Path parameters: `hookGroupId`
         - Returns: `v1/list-hooks-response.json#`
@@ -81,8 +80,8 @@ class Hooks(AsyncBaseClient):
     async def hook(self, *args: Any, **kwargs: Any) -> Any:
         """Get Hook.
 
-        Returns the definition of a hook. 404 if there is no such hook. Its scope is written
-        `hooks:get:<hookGroupId>:<hookId>`, with a colon where the other hook scopes have a slash.
+        Returns the definition of a hook. 404 if the hook does not exist. Its scope is
+        `hooks:get:<hookGroupId>:<hookId>`, with a colon instead of the slash of other hook scopes.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Returns: `v1/hook-definition.json#`
@@ -94,7 +93,7 @@ class Hooks(AsyncBaseClient):
     async def getHookStatus(self, *args: Any, **kwargs: Any) -> Any:
         """Get Hook Status.
 
-        Returns how the last firing went, as `lastFire` with the `result` `success`, `error` or `no-fire`, and the
+        Returns the last firing as `lastFire`, with the `result` `success`, `error` or `no-fire`, and the
         `nextScheduledDate` if the hook has a schedule. Deprecated: use `listLastFires`.
 
         - Path parameters: `hookGroupId`, `hookId`
@@ -108,10 +107,10 @@ class Hooks(AsyncBaseClient):
         """Create Hook.
 
         Creates a hook from `metadata`, a JSON-e `task` template and optionally a `schedule` (cron expressions of up to
-        six fields, with seconds first, or names such as `@daily`, in UTC), a `triggerSchema` and Pulse `bindings`; a
-        message that does not match the schema does not fire the hook. An existing hook is a 409 even if the call is
-        identical, unless `bindings` are sent and everything is equal. Ids in the payload must agree with those in the
-        URL, and schedule and schema must be valid (400). The caller also needs `assume:hook-id:<hookGroupId>/<hookId>`.
+        six fields, with seconds first, or names like `@daily`, in UTC), a `triggerSchema` and Pulse `bindings`.
+        Messages that do not match the schema do not fire the hook. An existing hook is a conflict (409) even if the
+        call is identical, unless `bindings` are sent and everything is equal. Ids in the payload must match the URL,
+        and schedule and schema must be valid (400). The caller also needs `assume:hook-id:<hookGroupId>/<hookId>`.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Payload: `v1/create-hook-request.json#`
@@ -125,9 +124,9 @@ class Hooks(AsyncBaseClient):
     async def updateHook(self, *args: Any, **kwargs: Any) -> Any:
         """Update Hook.
 
-        Replaces the definition of an existing hook and returns the new one; the payload is that of `createHook`. 404 if
-        there is no such hook, 400 for an invalid schedule or `triggerSchema`, or a binding to an exchange that is
-        denied.
+        Replaces the definition of an existing hook and returns the new one; the payload is the same as for
+        `createHook`. 404 if the hook does not exist, 400 for an invalid schedule or `triggerSchema`, or a binding to a
+        denied exchange.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Payload: `v1/create-hook-request.json#`
@@ -141,7 +140,7 @@ class Hooks(AsyncBaseClient):
     async def removeHook(self, *args: Any, **kwargs: Any) -> Any:
         """Remove Hook.
 
-        Deletes a hook and returns an empty object, also when there is no such hook. Tasks it has created stay.
+        Deletes a hook and returns an empty object, even if the hook does not exist. Its tasks remain.
 
         - Path parameters: `hookGroupId`, `hookId`
 
@@ -152,11 +151,11 @@ class Hooks(AsyncBaseClient):
     async def triggerHook(self, *args: Any, **kwargs: Any) -> Any:
         """Trigger Hook.
 
-        Fires a hook now; the payload, an object and at least `{}`, must match its `triggerSchema` (400), whose defaults
-        are not applied. Returns `taskId` and a `status` with nothing but the `taskId`, or an empty object if the
-        template renders to no task. The task is created by the role `hook-id:<hookGroupId>/<hookId>`, so a 403 may be
-        about that role's scopes. A `taskId` in the payload becomes the task's id; firing twice with the same one is a
-        400.
+        Fires a hook now. The payload, an object (at least `{}`), must match its `triggerSchema` (400); defaults of the
+        schema are not applied. Returns `taskId` and a `status` that contains only the `taskId`, or an empty object if
+        the template renders no task. The task is created with the scopes of the role `hook-id:<hookGroupId>/<hookId>`,
+        so a 403 may be about that role. A `taskId` in the payload becomes the task's id; firing twice with the same one
+        is a 400.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Payload: `v1/trigger-hook.json#`
@@ -169,7 +168,7 @@ class Hooks(AsyncBaseClient):
     async def getTriggerToken(self, *args: Any, **kwargs: Any) -> Any:
         """Get Trigger Token.
 
-        Returns the hook's secret `token`. Whoever knows it can fire the hook by `triggerHookWithToken`, without any
+        Returns the hook's secret `token`. Anyone who knows it can fire the hook with `triggerHookWithToken`, without
         credentials.
 
         - Path parameters: `hookGroupId`, `hookId`
@@ -182,7 +181,7 @@ class Hooks(AsyncBaseClient):
     async def resetTriggerToken(self, *args: Any, **kwargs: Any) -> Any:
         """Reset Trigger Token.
 
-        Makes a new secret `token` for the hook and returns it; the previous one is refused from now on.
+        Creates a new secret `token` for the hook and returns it. The previous token becomes invalid.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Returns: `v1/trigger-token-response.json#`
@@ -195,8 +194,8 @@ class Hooks(AsyncBaseClient):
     async def triggerHookWithToken(self, *args: Any, **kwargs: Any) -> Any:
         """Trigger Hook With Token.
 
-        Fires a hook as `triggerHook` does, with the secret `token` taking the place of credentials and scopes. 401 if
-        the token is wrong, 404 if there is no such hook.
+        Fires a hook like `triggerHook`, with the secret `token` instead of credentials and scopes. 401 if the token is
+        wrong, 404 if the hook does not exist.
 
         - Path parameters: `hookGroupId`, `hookId`, `token`
         - Payload: `v1/trigger-hook.json#`
@@ -209,10 +208,10 @@ class Hooks(AsyncBaseClient):
     async def listLastFires(self, *args: Any, **kwargs: Any) -> Any:
         """List Last Fires.
 
-        Lists the recent firings of a hook, newest first, as `lastFires`: what fired it, the `result`, the `error` text,
-        and the task with its `taskState`. 404 if there is no such hook or it has never fired; a firing whose template
-        rendered to no task leaves no entry. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Lists the recent firings of a hook, newest first, as `lastFires`: the trigger, the `result`, the `error`
+        message, and the task with its `taskState`. 404 if the hook does not exist or has never fired. A firing without
+        a task has no entry. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken`
+        to get the next page.
 
         - Path parameters: `hookGroupId`, `hookId`
         - Query parameters: `continuationToken`, `limit`
@@ -226,8 +225,7 @@ class Hooks(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

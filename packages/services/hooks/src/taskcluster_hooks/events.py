@@ -15,8 +15,8 @@ __all__ = ["HooksEvents"]
 class HooksEvents(BaseEvents):
     """Exchanges of the Hooks service.
 
-    Announces that hooks have been created, changed or deleted; firings are not announced. The messages hold
-    `hookGroupId` and `hookId`, and no `version`.
+    Messages about created, changed and deleted hooks, but not about firings. They contain `hookGroupId` and `hookId`,
+    and no `version`.
     """
 
     serviceName = "hooks"
@@ -27,7 +27,7 @@ class HooksEvents(BaseEvents):
     def hookCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Hook Created.
 
-        Published when a hook has been created. The message holds its `hookGroupId` and `hookId`.
+        Published when a hook is created. The message contains its `hookGroupId` and `hookId`.
 
         Routing key fields:
 
@@ -40,7 +40,7 @@ class HooksEvents(BaseEvents):
     def hookUpdated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Hook Updated.
 
-        Published when the definition of a hook has been changed. The message holds its `hookGroupId` and `hookId`, not
+        Published when the definition of a hook is changed. The message contains its `hookGroupId` and `hookId`, not
         what changed.
 
         Routing key fields:
@@ -54,7 +54,7 @@ class HooksEvents(BaseEvents):
     def hookDeleted(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Hook Deleted.
 
-        Published when a hook has been deleted. The message holds the `hookGroupId` and `hookId` it had.
+        Published when a hook is deleted. The message contains its `hookGroupId` and `hookId`.
 
         Routing key fields:
 

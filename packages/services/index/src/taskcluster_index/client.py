@@ -15,9 +15,8 @@ __all__ = ["Index"]
 class Index(BaseClient):
     """Client for the Index service.
 
-    Gives tasks names: maps dot-separated paths such as `project.linux.latest` to taskIds, so that a result can be found
-    without knowing which task made it. Completed tasks with a route `index.<path>` are entered on their own, others by
-    `insertTask`.
+    Maps dot-separated paths, for example `project.linux.latest`, to taskIds. Completed tasks with a route
+    `index.<path>` are inserted automatically, others with `insertTask`.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -28,8 +27,8 @@ class Index(BaseClient):
     def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -38,8 +37,7 @@ class Index(BaseClient):
     def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -48,8 +46,8 @@ class Index(BaseClient):
     def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -59,7 +57,7 @@ class Index(BaseClient):
         """Find Task.
 
         Returns the entry at `indexPath`: `taskId`, `rank`, `data`, `expires` and `namespace`. 404 if there is none or
-        it has expired. The queue is not asked, so the task itself may be gone.
+        it has expired. The task itself may no longer exist.
 
         - Path parameters: `indexPath`
         - Returns: `v1/indexed-task-response.json#`
@@ -71,10 +69,10 @@ class Index(BaseClient):
     def findTasksAtIndex(self, *args: Any, **kwargs: Any) -> Any:
         """Find Several Tasks.
 
-        Returns the entries at several paths, the payload's `indexes`, as `tasks`. Paths without an entry are left out,
-        so tell the results apart by `namespace`. Unlike `findTask`, it also returns expired entries, and it does not
-        find paths without a dot. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Returns the entries at several paths, the payload's `indexes`, as `tasks`. Paths without an entry are omitted;
+        `namespace` identifies each result. Unlike `findTask`, it also returns expired entries, and it does not find
+        paths without a dot. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken`
+        to get the next page.
 
         - Payload: `v1/list-tasks-at-index.json#`
         - Query parameters: `continuationToken`, `limit`
@@ -88,9 +86,9 @@ class Index(BaseClient):
     def listNamespaces(self, *args: Any, **kwargs: Any) -> Any:
         """List Namespaces.
 
-        Lists the namespaces directly below `namespace`, not those further down, as `namespaces`; an empty string lists
-        the top level. An unknown namespace gives an empty list, not a 404. Comes in pages of up to 1000 (`limit`): call
-        again with the returned `continuationToken` until there is none.
+        Lists the direct children of `namespace`, as `namespaces`; an empty string lists the top level. The list is
+        empty for an unknown namespace. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `namespace` (may be empty)
         - Query parameters: `continuationToken`, `limit`
@@ -103,9 +101,9 @@ class Index(BaseClient):
     def listTasks(self, *args: Any, **kwargs: Any) -> Any:
         """List Tasks.
 
-        Lists the unexpired entries directly in `namespace`, not those further down, as `tasks`; an empty string lists
-        the top level. An unknown namespace gives an empty list, not a 404. Comes in pages of up to 1000 (`limit`): call
-        again with the returned `continuationToken` until there is none.
+        Lists the unexpired entries directly in `namespace`, as `tasks`; an empty string lists the top level. The list
+        is empty for an unknown namespace. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `namespace` (may be empty)
         - Query parameters: `continuationToken`, `limit`
@@ -118,10 +116,9 @@ class Index(BaseClient):
     def insertTask(self, *args: Any, **kwargs: Any) -> Any:
         """Insert Task.
 
-        Enters `taskId` at a path with a `rank`, `data` and `expires`, all required, and returns the entry that is now
-        stored. An existing entry is replaced if the new `rank` is equal or higher; if it is lower, the call succeeds
-        but changes nothing and returns the old entry, so look at the `taskId`. `rank` must be a whole number. The queue
-        is not asked whether the task exists.
+        Inserts `taskId` at a path with a `rank`, `data` and `expires`, all required, and returns the stored entry. An
+        existing entry is replaced if the new `rank` is equal or higher. Otherwise the call succeeds but returns the old
+        entry, so check the `taskId`. `rank` must be an integer. The task need not exist.
 
         - Path parameters: `namespace`
         - Payload: `v1/insert-task-request.json#`
@@ -134,8 +131,7 @@ class Index(BaseClient):
     def deleteTask(self, *args: Any, **kwargs: Any) -> Any:
         """Delete Entry.
 
-        Removes the entry at a path and returns an empty object, also when there was none. The task itself is not
-        touched.
+        Removes the entry at a path and returns an empty object, even if there was none. The task itself is not changed.
 
         - Path parameters: `namespace`
 
@@ -146,9 +142,8 @@ class Index(BaseClient):
     def findArtifactFromTask(self, *args: Any, **kwargs: Any) -> Any:
         """Find Artifact of Indexed Task.
 
-        Redirects (303) to the artifact `name` in the last run of the task at `indexPath`. 404 if nothing is indexed
-        there. The body is not JSON, so the method serves best as a link: `buildUrl` gives one for public artifacts,
-        `buildSignedUrl` for others.
+        Redirects (303) to the artifact `name` in the last run of the task at `indexPath`. 404 if there is no entry. The
+        response is not JSON; to make links, use `buildUrl` for public artifacts and `buildSignedUrl` for others.
 
         - Path parameters: `indexPath`, `name`
 
@@ -159,8 +154,7 @@ class Index(BaseClient):
     def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

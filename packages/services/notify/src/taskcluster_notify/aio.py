@@ -15,8 +15,8 @@ __all__ = ["Notify"]
 class Notify(AsyncBaseClient):
     """Async client for the Notify service.
 
-    Sends messages by email, Pulse, Matrix and Slack, when called or for tasks that have a route
-    `notify.<type>.<address>.on-<event>`. Addresses on its denylist get none.
+    Sends messages by email, Pulse, Matrix and Slack, when called and for tasks with a route
+    `notify.<type>.<address>.on-<event>`. Addresses on the denylist get none.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class Notify(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class Notify(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class Notify(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -71,9 +70,9 @@ class Notify(AsyncBaseClient):
     async def pulse(self, *args: Any, **kwargs: Any) -> Any:
         """Publish Pulse Message.
 
-        Publishes the object `message` on the exchange of `NotifyEvents.notify` under `routingKey`, where listeners can
-        bind to it. Duplicates and messages over the rate limit are dropped without an error; an address on the denylist
-        is a 400 with code `DenylistedAddress`.
+        Publishes the object `message` on the exchange of `NotifyEvents.notify` with `routingKey`. Duplicates and
+        messages over the rate limit are dropped without an error; an address on the denylist is a 400 with code
+        `DenylistedAddress`.
 
         - Payload: `v1/pulse-request.json#`
 
@@ -84,7 +83,7 @@ class Notify(AsyncBaseClient):
     async def matrix(self, *args: Any, **kwargs: Any) -> Any:
         """Send Matrix Message.
 
-        Posts `body` to the Matrix room `roomId`, as an `m.notice` unless `msgtype` says `m.text` or `m.emote`; `format`
+        Posts `body` to the Matrix room `roomId`, as an `m.notice` unless `msgtype` is `m.text` or `m.emote`; `format`
         and `formattedBody` add a formatted version. Duplicates and messages over the rate limit are dropped without an
         error; an address on the denylist is a 400 with code `DenylistedAddress`.
 
@@ -97,9 +96,9 @@ class Notify(AsyncBaseClient):
     async def slack(self, *args: Any, **kwargs: Any) -> Any:
         """Send Slack Message.
 
-        Posts `text` to the Slack channel `channelId`, optionally with `blocks` and `attachments`; links and media get
-        no preview unless `unfurlLinks` and `unfurlMedia` say so. Duplicates and messages over the rate limit are
-        dropped without an error; an address on the denylist is a 400 with code `DenylistedAddress`.
+        Posts `text` to the Slack channel `channelId`, optionally with `blocks` and `attachments`; `unfurlLinks` and
+        `unfurlMedia` enable previews of links and media. Duplicates and messages over the rate limit are dropped
+        without an error; an address on the denylist is a 400 with code `DenylistedAddress`.
 
         - Payload: `v1/slack-request.json#`
 
@@ -110,9 +109,8 @@ class Notify(AsyncBaseClient):
     async def addDenylistAddress(self, *args: Any, **kwargs: Any) -> Any:
         """Add Denylist Address.
 
-        Puts an address on the denylist, so that nothing is sent to it any more and attempts fail with a 400.
-        `notificationType` is `email`, `pulse`, `matrix-room` or `slack-channel`, `notificationAddress` the address of
-        that type.
+        Adds an address to the denylist. Sending to it then returns 400. `notificationType` is `email`, `pulse`,
+        `matrix-room` or `slack-channel`, `notificationAddress` the address of that type.
 
         - Payload: `v1/notification-address.json#`
 
@@ -123,8 +121,8 @@ class Notify(AsyncBaseClient):
     async def deleteDenylistAddress(self, *args: Any, **kwargs: Any) -> Any:
         """Delete Denylist Address.
 
-        Takes an address off the denylist, so that it can get messages again. Unusually for a DELETE, the call has a
-        payload, the one of `addDenylistAddress`.
+        Removes an address from the denylist. Unusually for a DELETE request, the call has a payload, the same as
+        `addDenylistAddress`.
 
         - Payload: `v1/notification-address.json#`
 
@@ -135,8 +133,8 @@ class Notify(AsyncBaseClient):
     async def listDenylist(self, *args: Any, **kwargs: Any) -> Any:
         """List Denylist.
 
-        Lists the addresses that get no messages, as `addresses`, each with its `notificationType`. Comes in pages of up
-        to 1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the addresses on the denylist, as `addresses`, each with its `notificationType`. Paginated, with up to
+        1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/notification-address-list.json#`
@@ -148,8 +146,7 @@ class Notify(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

@@ -15,7 +15,7 @@ __all__ = ["NotifyEvents"]
 class NotifyEvents(BaseEvents):
     """Exchanges of the Notify service.
 
-    Carries the messages that callers of `pulse` and task routes `notify.pulse` ask to be published.
+    Messages published by `pulse` and by task routes `notify.pulse`.
     """
 
     serviceName = "notify"
@@ -26,12 +26,12 @@ class NotifyEvents(BaseEvents):
     def notify(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Notification.
 
-        Published for each Pulse notification that someone asks for. The message holds the sender's object as `message`.
+        Published for each Pulse notification. The message contains the sender's object as `message`.
 
         Routing key fields:
 
         - `routingKeyKind`: always `primary`
-        - `topic`: the routing key the sender chose, possibly of several words (one or more words)
+        - `topic`: the sender's routing key (one or more words)
 
         ``exchange/taskcluster-notify/v1/notification`` · messages: `v1/notification-message.json#`
         """

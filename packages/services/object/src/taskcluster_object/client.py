@@ -15,8 +15,8 @@ __all__ = ["Object"]
 class Object(BaseClient):
     """Client for the Object service.
 
-    Stores immutable data under names, and negotiates with clients how the bytes go in and come out. Programs normally
-    leave these calls to `taskcluster.upload` and `taskcluster.download`.
+    Stores immutable data by name, and negotiates upload and download methods with clients. Programs normally use
+    `taskcluster.upload` and `taskcluster.download` instead of these methods.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class Object(BaseClient):
     def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class Object(BaseClient):
     def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class Object(BaseClient):
     def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -58,10 +57,10 @@ class Object(BaseClient):
         """Create Upload.
 
         Starts an upload and returns as `uploadMethod` the server's choice of the `proposedUploadMethods`: `dataInline`
-        (up to 8 KiB, then stored already), `putUrl` (a URL good for 45 minutes and the headers to send), or empty if
-        none will do. Repeat the call with the same `uploadId`, `projectId` and `expires` for a fresh URL; other values,
-        or an object that is finished, are a 409. Uploads not finished within a day are purged. `taskcluster.upload`
-        takes care of all this.
+        (up to 8 KiB, already stored), `putUrl` (a URL valid for 45 minutes and the headers to send), or empty if none
+        is supported. Repeat the call with the same `uploadId`, `projectId` and `expires` for a new URL; other values,
+        or a finished object, are a conflict (409). Uploads not finished within a day are deleted. `taskcluster.upload`
+        does all of this.
 
         - Path parameters: `name`
         - Payload: `v1/create-upload-request.json#`
@@ -74,9 +73,9 @@ class Object(BaseClient):
     def finishUpload(self, *args: Any, **kwargs: Any) -> Any:
         """Finish Upload.
 
-        Completes an upload: only then can the object be downloaded, and it never changes again. Send the `hashes` of
-        the data (`sha256`, `sha512`): the service does not compute them, but downloads are verified by them. Repeating
-        is safe; hashes that contradict earlier ones are a 409, an unknown object is a 404. Returns an empty object.
+        Finishes an upload: the object can then be downloaded and never changes. Send the `hashes` of the data
+        (`sha256`, `sha512`); the service does not compute them, but downloads are verified with them. Repeating is
+        safe. Other hashes than before are a conflict (409), an unknown object is a 404. Returns an empty object.
 
         - Path parameters: `name`
         - Payload: `v1/finish-upload-request.json#`
@@ -88,10 +87,10 @@ class Object(BaseClient):
     def startDownload(self, *args: Any, **kwargs: Any) -> Any:
         """Start Download.
 
-        Returns how to fetch an object by one of the `acceptDownloadMethods`: `getUrl`, a URL with `hashes` to verify
-        the data by, or `simple`, just a URL. A `getUrl` answer is good for about a minute, until `expires`; for
-        attempts after that, call again. 404 if the object is missing or unfinished, 406 if no method fits.
-        `taskcluster.download` takes care of all this.
+        Returns how to download an object with one of the `acceptDownloadMethods`: `getUrl`, a URL with `hashes` to
+        verify the data, or `simple`, a URL only. A `getUrl` response is valid for about a minute, until `expires`; call
+        again for later attempts. 404 if the object is missing or unfinished, 406 if no method is supported.
+        `taskcluster.download` does all of this.
 
         - Path parameters: `name`
         - Payload: `v1/download-object-request.json#`
@@ -116,9 +115,9 @@ class Object(BaseClient):
     def download(self, *args: Any, **kwargs: Any) -> Any:
         """Download Object.
 
-        Redirects (303) to a signed URL of the data; the body is not JSON. It serves tools such as curl, given a
-        `buildSignedUrl`; as nothing checks the hashes, programs do better with `taskcluster.download`. 404 if the
-        object is missing or not finished.
+        Redirects (303) to a signed URL of the data; the response is not JSON. Meant for tools like curl, with a URL
+        from `buildSignedUrl`. Hashes are not verified, so programs should use `taskcluster.download`. 404 if the object
+        is missing or not finished.
 
         - Path parameters: `name`
 
@@ -129,8 +128,7 @@ class Object(BaseClient):
     def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

@@ -15,8 +15,7 @@ __all__ = ["PurgeCache"]
 class PurgeCache(BaseClient):
     """Client for the Purge Cache service.
 
-    Gets rid of worker caches that went bad: anyone with the scope requests a purge, and the workers of the pool ask for
-    such requests and drop the caches named.
+    Purges corrupt caches of workers. Workers poll for purge requests of their pool and delete the named caches.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +26,8 @@ class PurgeCache(BaseClient):
     def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +36,7 @@ class PurgeCache(BaseClient):
     def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +45,8 @@ class PurgeCache(BaseClient):
     def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -57,8 +55,8 @@ class PurgeCache(BaseClient):
     def purgeCache(self, *args: Any, **kwargs: Any) -> Any:
         """Purge Cache.
 
-        Asks the workers of `workerPoolId` to drop what the cache `cacheName` held before now. Returns nothing and does
-        not wait: workers act when they next ask for requests. A request lives for one day.
+        Requests that the workers of `workerPoolId` delete the current content of the cache `cacheName`. Returns nothing
+        and does not wait: workers act on their next poll. A request expires after one day.
 
         - Path parameters: `workerPoolId`
         - Payload: `v1/purge-cache-request.json#`
@@ -70,8 +68,8 @@ class PurgeCache(BaseClient):
     def allPurgeRequests(self, *args: Any, **kwargs: Any) -> Any:
         """List All Purge Requests.
 
-        Lists the open purge requests of all worker pools, as `requests`. Comes in pages of up to 1000 (`limit`): call
-        again with the returned `continuationToken` until there is none.
+        Lists the open purge requests of all worker pools, as `requests`. Paginated, with up to 1000 items per page
+        (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/all-purge-cache-request-list.json#`
@@ -83,9 +81,9 @@ class PurgeCache(BaseClient):
     def purgeRequests(self, *args: Any, **kwargs: Any) -> Any:
         """List Purge Requests of Pool.
 
-        Returns the open purge requests of one worker pool, as `requests`; workers drop any such cache that is older
-        than `before`. The query `since` leaves out requests with an earlier `before`. The answer is cached for about 10
-        seconds, so a new request may show up late.
+        Returns the open purge requests of one worker pool, as `requests`. Workers delete such caches if they are older
+        than `before`. The query parameter `since` excludes requests with an earlier `before`. The response is cached
+        for about 10 seconds.
 
         - Path parameters: `workerPoolId`
         - Query parameters: `since`
@@ -98,8 +96,7 @@ class PurgeCache(BaseClient):
     def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

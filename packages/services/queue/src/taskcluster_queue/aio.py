@@ -15,8 +15,8 @@ __all__ = ["Queue"]
 class Queue(AsyncBaseClient):
     """Async client for the Queue service.
 
-    The heart of Taskcluster: takes in tasks, holds them until their dependencies are met, hands them to workers, and
-    keeps the record of their runs and artifacts.
+    The central service of Taskcluster: accepts tasks, schedules them once their dependencies are resolved, assigns them
+    to workers, and records their runs and artifacts.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class Queue(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class Queue(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class Queue(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -57,9 +56,9 @@ class Queue(AsyncBaseClient):
     async def task(self, *args: Any, **kwargs: Any) -> Any:
         """Get Task.
 
-        Returns a task's definition with all defaults filled in; the `taskId` is not part of it, and for its state there
-        is `status`. Keys inside `payload`, `metadata`, `tags` and `extra` may come back in another order, and integers
-        beyond 2^53 altered. 404 if there is no such task.
+        Returns a task's definition with all defaults, without the `taskId`; for its state, use `status`. The order of
+        keys in `payload`, `metadata`, `tags` and `extra`, and integers beyond 2^53, may change. 404 if the task does
+        not exist.
 
         - Path parameters: `taskId`
         - Returns: `v1/task.json#`
@@ -72,8 +71,8 @@ class Queue(AsyncBaseClient):
         """Get Several Tasks.
 
         Returns the definitions of the tasks in `taskIds`, as `tasks` with `taskId` and `task` each. Unknown ids are
-        left out without an error. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        omitted. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the
+        next page.
 
         - Payload: `v1/tasks-request.json#`
         - Query parameters: `continuationToken`, `limit`
@@ -87,8 +86,8 @@ class Queue(AsyncBaseClient):
         """Get Several Task Statuses.
 
         Returns the statuses of the tasks in `taskIds`, as `statuses` with `taskId` and `status` each. Unknown ids are
-        left out without an error. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        omitted. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the
+        next page.
 
         - Payload: `v1/tasks-request.json#`
         - Query parameters: `continuationToken`, `limit`
@@ -101,8 +100,8 @@ class Queue(AsyncBaseClient):
     async def status(self, *args: Any, **kwargs: Any) -> Any:
         """Get Task Status.
 
-        Returns a task's `status`: its `state`, the `retriesLeft`, and all `runs` with when, where and how they ended.
-        The state is that of the last run, or `unscheduled` while there is none. 404 if there is no such task.
+        Returns a task's `status`: its `state`, the `retriesLeft`, and all `runs` with times, workers and reasons. The
+        state is that of the last run, or `unscheduled` if there is none. 404 if the task does not exist.
 
         - Path parameters: `taskId`
         - Returns: `v1/task-status-response.json#`
@@ -114,10 +113,9 @@ class Queue(AsyncBaseClient):
     async def listTaskGroup(self, *args: Any, **kwargs: Any) -> Any:
         """List Task Group.
 
-        Lists the tasks of a group as `tasks`, each with `status` and `task`, in the order of their taskIds rather than
-        of creation. The response also has the group's `schedulerId`, `expires` and, if it is sealed, `sealed`. 404 if
-        there is no such group. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
-        until there is none.
+        Lists the tasks of a group as `tasks`, each with `status` and `task`, sorted by taskId. The response also
+        contains the group's `schedulerId`, `expires` and, if it is sealed, `sealed`. 404 if the group does not exist.
+        Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `taskGroupId`
         - Query parameters: `continuationToken`, `limit`
@@ -130,9 +128,9 @@ class Queue(AsyncBaseClient):
     async def cancelTaskGroup(self, *args: Any, **kwargs: Any) -> Any:
         """Cancel Task Group.
 
-        Cancels all tasks of a group that are not resolved yet. The group must be sealed first (`sealTaskGroup`), else
-        409. Returns the `taskGroupSize` and, as `taskIds` and `cancelledCount`, only the tasks canceled by this very
-        call, so a repetition usually shows none. 404 if there is no such group.
+        Cancels all unresolved tasks of a group. 409 unless the group is sealed (`sealTaskGroup`). Returns the
+        `taskGroupSize` and, as `taskIds` and `cancelledCount`, the tasks canceled by this call. 404 if the group does
+        not exist.
 
         - Path parameters: `taskGroupId`
         - Returns: `v1/cancel-task-group-response.json#`
@@ -145,8 +143,8 @@ class Queue(AsyncBaseClient):
     async def getTaskGroup(self, *args: Any, **kwargs: Any) -> Any:
         """Get Task Group.
 
-        Returns a group's `schedulerId`, `expires` and, if it is sealed, the time as `sealed`; for the tasks use
-        `listTaskGroup`. 404 if there is no such group.
+        Returns a group's `schedulerId`, `expires` and, if it is sealed, the time as `sealed`. For its tasks, use
+        `listTaskGroup`. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
         - Returns: `v1/task-group-response.json#`
@@ -158,8 +156,8 @@ class Queue(AsyncBaseClient):
     async def sealTaskGroup(self, *args: Any, **kwargs: Any) -> Any:
         """Seal Task Group.
 
-        Closes a group to new tasks for good and returns it with the time as `sealed`. Later attempts to add a task are
-        a 409, but reruns stay possible. Idempotent: the first time is kept. 404 if there is no such group.
+        Closes a group to new tasks permanently and returns it with the time as `sealed`. Adding a task is then a
+        conflict (409); reruns remain possible. Idempotent: the first time is kept. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
         - Returns: `v1/task-group-response.json#`
@@ -172,9 +170,9 @@ class Queue(AsyncBaseClient):
     async def listDependentTasks(self, *args: Any, **kwargs: Any) -> Any:
         """List Dependent Tasks.
 
-        Lists the tasks that name `taskId` among their `dependencies`, as `tasks` with `status` and `task` each. 404 if
-        there is no such task. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
-        until there is none.
+        Lists the tasks with `taskId` in their `dependencies`, as `tasks` with `status` and `task` each. 404 if the task
+        does not exist. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to
+        get the next page.
 
         - Path parameters: `taskId`
         - Query parameters: `continuationToken`, `limit`
@@ -187,11 +185,11 @@ class Queue(AsyncBaseClient):
     async def createTask(self, *args: Any, **kwargs: Any) -> Any:
         """Create Task.
 
-        Submits a task under a `taskId` of your own making (`taskcluster.slugId()`) and returns its `status`: `pending`,
-        or `unscheduled` while `dependencies` are unmet. Repeating the identical call is safe and returns the present
-        status; a 409 means that the id has another definition, or that the group is sealed or has another
-        `schedulerId`. `created` must be within 15 minutes of now, even for a repetition, `deadline` at most 5 days
-        ahead, and all `dependencies` must exist (400). The caller needs every scope the task gets.
+        Creates a task with a `taskId` that you choose (`taskcluster.slugId()`) and returns its `status`: `pending`, or
+        `unscheduled` until its `dependencies` are resolved. Repeating the identical call is safe and returns the
+        current status. A conflict (409) means that the id has another definition, or that the group is sealed or has
+        another `schedulerId`. `created` must be within 15 minutes of now, even for a repetition, `deadline` at most 5
+        days ahead, and all `dependencies` must exist (400). The caller needs every scope of the task.
 
         - Path parameters: `taskId`
         - Payload: `v1/create-task-request.json#`
@@ -206,8 +204,8 @@ class Queue(AsyncBaseClient):
     async def scheduleTask(self, *args: Any, **kwargs: Any) -> Any:
         """Schedule Task.
 
-        Makes an `unscheduled` task `pending` at once, whether or not its dependencies are met, and returns its
-        `status`. A task that was scheduled before stays as it is. 404 if there is no such task, 409 past its deadline.
+        Makes an `unscheduled` task `pending`, even if its dependencies are not resolved, and returns its `status`. A
+        scheduled task is not changed. 404 if the task does not exist, 409 past its deadline.
 
         - Path parameters: `taskId`
         - Returns: `v1/task-status-response.json#`
@@ -221,9 +219,9 @@ class Queue(AsyncBaseClient):
     async def rerunTask(self, *args: Any, **kwargs: Any) -> Any:
         """Rerun Task.
 
-        Adds a pending run to a task that is resolved or unscheduled, resets `retriesLeft`, and returns the `status`. A
-        task that is pending or running stays as it is, so repeating is safe. 404 if there is no such task, 409 past its
-        deadline or after 50 runs.
+        Adds a pending run to a resolved or unscheduled task, resets `retriesLeft`, and returns the `status`. A pending
+        or running task is not changed, so repeating is safe. 404 if the task does not exist, 409 past its deadline or
+        after 50 runs.
 
         - Path parameters: `taskId`
         - Returns: `v1/task-status-response.json#`
@@ -237,9 +235,9 @@ class Queue(AsyncBaseClient):
     async def cancelTask(self, *args: Any, **kwargs: Any) -> Any:
         """Cancel Task.
 
-        Resolves a task as `exception` with the reason `canceled` and returns its `status`; a task that is resolved
-        already stays as it is. A worker busy with it learns so from the 409 of its next `reclaimTask`. 404 if there is
-        no such task, 409 past its deadline.
+        Resolves a task as `exception` with the reason `canceled` and returns its `status`. A resolved task is not
+        changed. Its worker gets a 409 from the next `reclaimTask`. 404 if the task does not exist, 409 past its
+        deadline.
 
         - Path parameters: `taskId`
         - Returns: `v1/task-status-response.json#`
@@ -253,8 +251,8 @@ class Queue(AsyncBaseClient):
     async def changeTaskPriority(self, *args: Any, **kwargs: Any) -> Any:
         """Change Task Priority.
 
-        Gives a task the `newPriority`, from `highest` to `lowest`, and returns its `status`. 409 past the deadline, and
-        for a task that has ever been resolved, even if it has been rerun since. 404 if there is no such task.
+        Sets a task's priority to `newPriority`, from `highest` to `lowest`, and returns its `status`. 409 past the
+        deadline, and for a task that was ever resolved, even if it was rerun. 404 if the task does not exist.
 
         - Path parameters: `taskId`
         - Payload: `v1/change-task-priority-request.json#`
@@ -268,8 +266,8 @@ class Queue(AsyncBaseClient):
     async def changeTaskGroupPriority(self, *args: Any, **kwargs: Any) -> Any:
         """Change Task Group Priority.
 
-        Gives the tasks of a group the `newPriority`, from `highest` to `lowest`. Returns which tasks were changed, as
-        `taskIds` and `tasksAffected`. 404 if there is no such group.
+        Sets the priority of a group's tasks to `newPriority`, from `highest` to `lowest`. Returns the changed tasks as
+        `taskIds` and `tasksAffected`. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
         - Payload: `v1/change-task-priority-request.json#`
@@ -284,10 +282,10 @@ class Queue(AsyncBaseClient):
         """Claim Work.
 
         Claims up to `tasks` (1 to 32, default 1) pending tasks of a task queue for a worker, and returns each with its
-        definition, `runId`, `takenUntil` and `credentials`. It long-polls: with nothing to do it answers after 20
-        seconds with empty `tasks`, so set the timeout to 30 seconds or more; a quarantined worker always gets that
-        answer. Every call claims further tasks. Call `reclaimTask` before `takenUntil`, normally 20 minutes ahead, or
-        the run ends as `claim-expired`.
+        definition, `runId`, `takenUntil` and `credentials`. It long-polls: without pending tasks it returns empty
+        `tasks` after 20 seconds, so set the timeout to 30 seconds or more. A quarantined worker always gets empty
+        `tasks`. Every call claims more tasks. Call `reclaimTask` before the claim expires at `takenUntil`, normally
+        after 20 minutes, or the run ends as `claim-expired`.
 
         - Path parameters: `taskQueueId`
         - Payload: `v1/claim-work-request.json#`
@@ -301,8 +299,8 @@ class Queue(AsyncBaseClient):
     async def claimTask(self, *args: Any, **kwargs: Any) -> Any:
         """Claim Task.
 
-        Claims one given run for a worker and returns what `claimWork` returns for each task. Repeating it for the same
-        worker succeeds; a run that another worker has is a 409, an unknown task or run a 404. Deprecated: use
+        Claims one run for a worker and returns the same as `claimWork` for each task. Repeating it for the same worker
+        succeeds. 409 if another worker claimed the run, 404 if the task or run does not exist. Deprecated: use
         `claimWork`.
 
         - Path parameters: `taskId`, `runId`
@@ -317,9 +315,9 @@ class Queue(AsyncBaseClient):
     async def reclaimTask(self, *args: Any, **kwargs: Any) -> Any:
         """Reclaim Task.
 
-        Extends a worker's claim on a run and returns the new `takenUntil` with fresh `credentials`; the old ones remain
-        valid to their own end. A 409 means that the run is over, be it canceled, expired or past the deadline, and that
-        the worker should stop. 404 if there is no such task or run.
+        Extends a worker's claim on a run and returns the new `takenUntil` and new `credentials`; the old ones remain
+        valid until they expire. A 409 means that the run has ended (canceled, claim expired or past the deadline) and
+        that the worker should stop. 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
         - Returns: `v1/task-reclaim-response.json#`
@@ -331,9 +329,9 @@ class Queue(AsyncBaseClient):
     async def reportCompleted(self, *args: Any, **kwargs: Any) -> Any:
         """Report Run Completed.
 
-        Resolves a running run as `completed` and returns the task's `status`; tasks that depend on it can start shortly
-        afterwards. Repeating is safe as long as no newer run exists. 409 if the run has ended otherwise or is not the
-        latest, 404 if there is no such task or run.
+        Resolves a running run as `completed` and returns the task's `status`; dependent tasks can start shortly
+        afterwards. Repeating is safe as long as there is no newer run. 409 if the run ended otherwise or is not the
+        latest, 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
         - Returns: `v1/task-status-response.json#`
@@ -345,9 +343,9 @@ class Queue(AsyncBaseClient):
     async def reportFailed(self, *args: Any, **kwargs: Any) -> Any:
         """Report Run Failed.
 
-        Resolves a running run as `failed`, meaning that the task did its work and the outcome is bad, and returns the
-        task's `status`. It is not retried. Repeating is safe as long as no newer run exists; 409 if the run has ended
-        otherwise or is not the latest, 404 if there is no such task or run.
+        Resolves a running run as `failed`, which means that the task itself failed, and returns the task's `status`. It
+        is not retried. Repeating is safe as long as there is no newer run. 409 if the run ended otherwise or is not the
+        latest, 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
         - Returns: `v1/task-status-response.json#`
@@ -360,9 +358,9 @@ class Queue(AsyncBaseClient):
         """Report Run Exception.
 
         Resolves a running run as `exception` and returns the task's `status`. The reasons `worker-shutdown` and
-        `intermittent-task` add a new run while `retriesLeft` lasts, so the state returned may be `pending`;
+        `intermittent-task` add a new run while there are `retriesLeft`, so the returned state may be `pending`;
         `malformed-payload`, `resource-unavailable` and `internal-error` are final. Repeating with the same reason is
-        safe, otherwise a run that has ended is a 409; 404 if there is no such task or run.
+        safe; otherwise 409 if the run has ended. 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
         - Payload: `v1/task-exception-request.json#`
@@ -375,11 +373,11 @@ class Queue(AsyncBaseClient):
     async def createArtifact(self, *args: Any, **kwargs: Any) -> Any:
         """Create Artifact.
 
-        Adds an artifact to a running run; the answer depends on `storageType`: for `s3` a `putUrl` (good for 45
-        minutes), for `object` all that an upload to the object service and `finishArtifact` need, for `reference`,
-        `link` and `error` nothing more. `expires` must not be after the task's. Repeating an identical call, also with
-        a later `expires`, is fine except for `object`; different properties are mostly a 409. A missing task or run is
-        a 400, a run that is not running a 409 except within 25 minutes after an exception.
+        Adds an artifact to a running run. The response depends on `storageType`: a `putUrl` (valid for 45 minutes) for
+        `s3`, the parameters of an upload to the object service and of `finishArtifact` for `object`, nothing more for
+        `reference`, `link` and `error`. `expires` must not be after the task's. Repeating an identical call, also with
+        a later `expires`, is safe except for `object`; other properties are mostly a conflict (409). 400 if the task or
+        run does not exist, 409 if the run is not running, except within 25 minutes after an exception.
 
         - Path parameters: `taskId`, `runId`, `name`
         - Payload: `v1/post-artifact-request.json#`
@@ -393,9 +391,9 @@ class Queue(AsyncBaseClient):
     async def finishArtifact(self, *args: Any, **kwargs: Any) -> Any:
         """Finish Artifact.
 
-        Declares the upload of an `object` artifact complete, with the `uploadId` from `createArtifact`; before that,
-        reading it is a 404. Returns nothing, and may be repeated. 400 if the `uploadId` is wrong, the data is not there
-        or the artifact is of another storage type; 404 if there is no such artifact.
+        Finishes the upload of an `object` artifact, with the `uploadId` from `createArtifact`. Before, reading it
+        returns 404. Returns nothing, and may be repeated. 400 if the `uploadId` is wrong, the data is missing or the
+        artifact has another storage type; 404 if the artifact does not exist.
 
         - Path parameters: `taskId`, `runId`, `name`
         - Payload: `v1/finish-artifact-request.json#`
@@ -408,7 +406,7 @@ class Queue(AsyncBaseClient):
         """Get Artifact Location.
 
         Returns the `url` and `storageType` of an artifact of one run (as a 303, which the client does not follow);
-        fetch the `url` without Taskcluster credentials. Links are followed, and every name on the way needs its scope
+        fetch the `url` without Taskcluster credentials. Links are followed; each name needs its scope
         `queue:get-artifact:<name>`. 404 if it is missing or unfinished, 410 if expired, 424 for an `error` artifact. To
         get the data, prefer `taskcluster.download`, which calls `artifact`.
 
@@ -423,9 +421,9 @@ class Queue(AsyncBaseClient):
     async def getLatestArtifact(self, *args: Any, **kwargs: Any) -> Any:
         """Get Latest Artifact Location.
 
-        Returns the `url` of an artifact as `getArtifact` does, from the task's last run only: if that has not produced
-        it yet, the answer is 404 even if an earlier run did. `buildUrl` and `buildSignedUrl` for this method give links
-        that survive reruns.
+        Returns the `url` of an artifact like `getArtifact`, from the task's last run only: 404 if that run has not
+        created it yet, even if an earlier run did. `buildUrl` and `buildSignedUrl` for this method return links that
+        survive reruns.
 
         - Path parameters: `taskId`, `name`
         - Returns: `v1/get-artifact-response.json#`
@@ -439,9 +437,9 @@ class Queue(AsyncBaseClient):
         """List Artifacts of Run.
 
         Lists the artifacts of one run by name, as `artifacts` with `storageType`, `contentType` and `expires` each.
-        Expired ones and `object` uploads not finished yet are included, although reading those fails. 404 if there is
-        no such task or run. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
-        until there is none.
+        Includes expired artifacts and unfinished `object` uploads, although they cannot be read. 404 if the task or run
+        does not exist. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to
+        get the next page.
 
         - Path parameters: `taskId`, `runId`
         - Query parameters: `continuationToken`, `limit`
@@ -454,9 +452,9 @@ class Queue(AsyncBaseClient):
     async def listLatestArtifacts(self, *args: Any, **kwargs: Any) -> Any:
         """List Latest Artifacts.
 
-        Lists the artifacts of the task's last run as `listArtifacts` does; earlier runs are not looked at, even if the
-        last one is still pending and has none. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Lists the artifacts of the task's last run like `listArtifacts`. Earlier runs are ignored, even if the last one
+        is pending and has none. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `taskId`
         - Query parameters: `continuationToken`, `limit`
@@ -469,9 +467,9 @@ class Queue(AsyncBaseClient):
     async def artifactInfo(self, *args: Any, **kwargs: Any) -> Any:
         """Get Artifact Info.
 
-        Returns what the queue knows of an artifact: `storageType`, `contentType`, `expires`, and `contentLength` if its
-        creator gave one. Links are shown as such, and expired artifacts are not refused. 404 if the artifact, task or
-        run is missing or the artifact unfinished.
+        Returns an artifact's `storageType`, `contentType`, `expires`, and `contentLength` if its creator set it. Links
+        are not followed, and expired artifacts are included. 404 if the artifact, task or run is missing or the
+        artifact unfinished.
 
         - Path parameters: `taskId`, `runId`, `name`
         - Returns: `v1/artifact-response.json#`
@@ -484,7 +482,7 @@ class Queue(AsyncBaseClient):
     async def latestArtifactInfo(self, *args: Any, **kwargs: Any) -> Any:
         """Get Latest Artifact Info.
 
-        Returns what `artifactInfo` returns, for the artifact `name` in the task's last run. 404 if the task or the
+        Returns the same as `artifactInfo`, for the artifact `name` in the task's last run. 404 if the task or the
         artifact is missing.
 
         - Path parameters: `taskId`, `name`
@@ -497,10 +495,10 @@ class Queue(AsyncBaseClient):
     async def artifact(self, *args: Any, **kwargs: Any) -> Any:
         """Get Artifact Content.
 
-        Returns where an artifact's data is: a `url` for `s3` and `reference`, for `object` a `name` with `credentials`
-        for the object service that last an hour, for `error` the `reason` and `message` (as a normal result, not an
-        exception). Links are followed, and every name on the way needs its scope `queue:get-artifact:<name>`. 404 if it
-        is missing or unfinished, 410 if expired. `taskcluster.download.downloadArtifact` does the rest.
+        Returns the location of an artifact's data: a `url` for `s3` and `reference`, a `name` with `credentials` for
+        the object service (valid for an hour) for `object`, the `reason` and `message` (as a result, not an exception)
+        for `error`. Links are followed; each name needs its scope `queue:get-artifact:<name>`. 404 if it is missing or
+        unfinished, 410 if expired. `taskcluster.download.downloadArtifact` does the rest.
 
         - Path parameters: `taskId`, `runId`, `name`
         - Returns: `v1/artifact-content-response.json#`
@@ -513,8 +511,8 @@ class Queue(AsyncBaseClient):
     async def latestArtifact(self, *args: Any, **kwargs: Any) -> Any:
         """Get Latest Artifact Content.
 
-        Returns what `artifact` returns, for the artifact `name` in the task's last run; earlier runs are not looked at.
-        404 if the task has no runs or that run has no such artifact. `taskcluster.download.downloadArtifact` without a
+        Returns the same as `artifact`, for the artifact `name` in the task's last run. Earlier runs are ignored. 404 if
+        the task has no runs or that run does not have the artifact. `taskcluster.download.downloadArtifact` without a
         `runId` uses it.
 
         - Path parameters: `taskId`, `name`
@@ -528,9 +526,9 @@ class Queue(AsyncBaseClient):
     async def listProvisioners(self, *args: Any, **kwargs: Any) -> Any:
         """List Provisioners.
 
-        Lists the provisioners whose workers were active lately, as `provisioners`. Deprecated: a provisionerId is only
-        the first half of a taskQueueId, so use `listTaskQueues`. Comes in pages of up to 1000 (`limit`): call again
-        with the returned `continuationToken` until there is none.
+        Lists the provisioners with recently active workers, as `provisioners`. Deprecated: a provisionerId is only the
+        first half of a taskQueueId, so use `listTaskQueues`. Paginated, with up to 1000 items per page (`limit`): pass
+        the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/list-provisioners-response.json#`
@@ -542,8 +540,8 @@ class Queue(AsyncBaseClient):
     async def getProvisioner(self, *args: Any, **kwargs: Any) -> Any:
         """Get Provisioner.
 
-        Returns when a provisioner was last active and when its record expires. 404 if none of its workers was active
-        lately. Deprecated: use `getTaskQueue`.
+        Returns when a provisioner was last active and when its record expires. 404 if none of its workers was recently
+        active. Deprecated: use `getTaskQueue`.
 
         - Path parameters: `provisionerId`
         - Returns: `v1/provisioner-response.json#`
@@ -568,8 +566,8 @@ class Queue(AsyncBaseClient):
     async def taskQueueCountsBatch(self, *args: Any, **kwargs: Any) -> Any:
         """Count Tasks of Several Queues.
 
-        Returns the numbers of pending and claimed tasks for several task queues in one call, where `taskQueueCounts`
-        serves one queue. Payload and result are not specified further, so both are typed as plain objects.
+        Returns the numbers of pending and claimed tasks of several task queues, like `taskQueueCounts` for one queue.
+        The schemas of payload and result are not published, so both are typed as any object.
 
         - Payload: `v1/task-queue-counts-request.json#`
         - Returns: `v1/task-queue-counts-list-response.json#`
@@ -581,8 +579,8 @@ class Queue(AsyncBaseClient):
     async def taskQueueCounts(self, *args: Any, **kwargs: Any) -> Any:
         """Count Tasks of Queue.
 
-        Returns how many tasks of a task queue wait for a worker (`pendingTasks`) and how many are being worked on
-        (`claimedTasks`). An unknown queue has 0 of both.
+        Returns the number of pending tasks (`pendingTasks`) and claimed tasks (`claimedTasks`) of a task queue, 0 for
+        an unknown queue.
 
         - Path parameters: `taskQueueId`
         - Returns: `v1/task-queue-counts-response.json#`
@@ -595,9 +593,9 @@ class Queue(AsyncBaseClient):
     async def listPendingTasks(self, *args: Any, **kwargs: Any) -> Any:
         """List Pending Tasks.
 
-        Lists the tasks of a queue that wait for a worker, as `tasks` with the definition, `runId` and the time each was
-        `inserted`. Empty for an unknown queue. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Lists the pending tasks of a task queue, as `tasks` with the definition, `runId` and the time `inserted`. Empty
+        for an unknown queue. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken`
+        to get the next page.
 
         - Path parameters: `taskQueueId`
         - Query parameters: `continuationToken`, `limit`
@@ -610,9 +608,9 @@ class Queue(AsyncBaseClient):
     async def listClaimedTasks(self, *args: Any, **kwargs: Any) -> Any:
         """List Claimed Tasks.
 
-        Lists the tasks of a queue that are being worked on, as `tasks` with the definition, `runId`, the worker, and
-        the time each was `claimed`. Empty for an unknown queue. Comes in pages of up to 1000 (`limit`): call again with
-        the returned `continuationToken` until there is none.
+        Lists the claimed tasks of a task queue, as `tasks` with the definition, `runId`, the worker, and the time
+        `claimed`. Empty for an unknown queue. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `taskQueueId`
         - Query parameters: `continuationToken`, `limit`
@@ -625,9 +623,8 @@ class Queue(AsyncBaseClient):
     async def listWorkerTypes(self, *args: Any, **kwargs: Any) -> Any:
         """List Worker Types.
 
-        Lists the worker types of a provisioner that were active lately, as `workerTypes`. Deprecated: use
-        `listTaskQueues`. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken` until
-        there is none.
+        Lists the recently active worker types of a provisioner, as `workerTypes`. Deprecated: use `listTaskQueues`.
+        Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `provisionerId`
         - Query parameters: `continuationToken`, `limit`
@@ -641,8 +638,8 @@ class Queue(AsyncBaseClient):
     async def getWorkerType(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker Type.
 
-        Returns when a worker type was last active and when its record expires. 404 if none of its workers was active
-        lately. Deprecated: use `getTaskQueue`.
+        Returns when a worker type was last active and when its record expires. 404 if none of its workers was recently
+        active. Deprecated: use `getTaskQueue`.
 
         - Path parameters: `provisionerId`, `workerType`
         - Returns: `v1/workertype-response.json#`
@@ -655,9 +652,9 @@ class Queue(AsyncBaseClient):
     async def listTaskQueues(self, *args: Any, **kwargs: Any) -> Any:
         """List Task Queues.
 
-        Lists the task queues known from their workers, as `taskQueues`. A queue appears when a worker asks it for work,
-        not when a task is created for it, and vanishes a day after the last activity. Comes in pages of up to 1000
-        (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the task queues with recently active workers, as `taskQueues`. A queue is added when a worker claims work
+        from it, not when a task is created, and removed a day after the last activity. Paginated, with up to 1000 items
+        per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/list-taskqueues-response.json#`
@@ -669,8 +666,8 @@ class Queue(AsyncBaseClient):
     async def getTaskQueue(self, *args: Any, **kwargs: Any) -> Any:
         """Get Task Queue.
 
-        Returns when a task queue was last active and when its record expires. 404 if no worker has asked it for work
-        lately, even if tasks are waiting in it.
+        Returns when a task queue was last active and when its record expires. 404 if no worker claimed work from it
+        recently, even if it has pending tasks.
 
         - Path parameters: `taskQueueId`
         - Returns: `v1/taskqueue-response.json#`
@@ -682,10 +679,10 @@ class Queue(AsyncBaseClient):
     async def listWorkers(self, *args: Any, **kwargs: Any) -> Any:
         """List Workers.
 
-        Lists the workers of a worker type that were active lately, as `workers` with the latest task of each; the query
-        `quarantined` with `true` or `false` picks out one kind. Empty if nothing is known. Deprecated: use
-        `listWorkers` of the worker manager. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Lists the recently active workers of a worker type, as `workers` with the latest task of each. The query
+        parameter `quarantined` (`true` or `false`) filters them. Empty for an unknown worker type. Deprecated: use
+        `listWorkers` of the worker manager. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `provisionerId`, `workerType`
         - Query parameters: `continuationToken`, `limit`, `quarantined`
@@ -699,8 +696,8 @@ class Queue(AsyncBaseClient):
     async def getWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker.
 
-        Returns a worker's record with its `recentTasks`, up to 20 and the newest last; a `quarantineUntil` in the past
-        means that it is not in quarantine. 404 if it was not active lately. Deprecated: use `getWorker` of the worker
+        Returns a worker's record with its `recentTasks`, up to 20, the newest last. A `quarantineUntil` in the past
+        means that it is not in quarantine. 404 if it was not recently active. Deprecated: use `getWorker` of the worker
         manager.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
@@ -714,9 +711,9 @@ class Queue(AsyncBaseClient):
     async def quarantineWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Quarantine Worker.
 
-        Keeps a worker from claiming work until `quarantineUntil`; a date in the past ends the quarantine.
-        `quarantineInfo` can say why, in up to 4000 characters. Returns the worker's record; what the worker is running
-        already is not affected. 404 if it was not active lately.
+        Prevents a worker from claiming work until `quarantineUntil`; a date in the past ends the quarantine.
+        `quarantineInfo` can contain the reason, up to 4000 characters. Returns the worker's record. Running tasks are
+        not affected. 404 if it was not recently active.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
         - Payload: `v1/quarantine-worker-request.json#`
@@ -730,8 +727,8 @@ class Queue(AsyncBaseClient):
     async def declareWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Declare Worker.
 
-        Makes or updates the record of a worker so that it is kept until `expires`, and returns it. It has no effect on
-        scheduling and is rarely needed, as `claimWork` makes such records by itself.
+        Creates or updates the record of a worker, kept until `expires`, and returns it. It has no effect on scheduling
+        and is rarely needed, because `claimWork` creates such records.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
         - Payload: `v1/update-worker-request.json#`
@@ -746,8 +743,7 @@ class Queue(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """
@@ -756,8 +752,8 @@ class Queue(AsyncBaseClient):
     async def declareProvisioner(self, *args: Any, **kwargs: Any) -> Any:
         """Declare Provisioner.
 
-        Recorded information about a provisioner. Deprecated and dropped: current deployments no longer have it and
-        answer 404. Nothing needs to take its place, as records appear when a worker claims work.
+        Recorded information about a provisioner. Removed without replacement: current deployments return 404. Records
+        are created when a worker claims work.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
@@ -772,8 +768,8 @@ class Queue(AsyncBaseClient):
     async def declareWorkerType(self, *args: Any, **kwargs: Any) -> Any:
         """Declare Worker Type.
 
-        Recorded information about a worker type. Deprecated and dropped: current deployments no longer have it and
-        answer 404. Nothing needs to take its place, as records appear when a worker claims work.
+        Recorded information about a worker type. Removed without replacement: current deployments return 404. Records
+        are created when a worker claims work.
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 

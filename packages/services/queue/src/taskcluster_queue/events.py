@@ -15,9 +15,9 @@ __all__ = ["QueueEvents"]
 class QueueEvents(BaseEvents):
     """Exchanges of the Queue service.
 
-    Announces everything that happens to tasks, task groups and artifacts. Delivery is at least once and in no
-    guaranteed order, and repeated API calls publish again. To hear only of tasks with a route of their own, bind to
-    `route.<route>` instead of a `primary` key.
+    Messages about tasks, task groups and artifacts. They are delivered at least once and in any order, and repeated API
+    calls publish again. To receive only messages about tasks with a certain route, bind to `route.<route>` instead of a
+    `primary` key.
     """
 
     serviceName = "queue"
@@ -28,16 +28,16 @@ class QueueEvents(BaseEvents):
     def taskDefined(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Defined.
 
-        Published when a task has been created, before it is scheduled; the `status` in the message has the state
-        `unscheduled`. If nothing holds the task back, a message on `taskPending` follows.
+        Published when a task is created, before it is scheduled; the `status` in the message has the state
+        `unscheduled`. If its dependencies are resolved, a message on `taskPending` follows.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned, `_` if there is none
-        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if none did
-        - `workerId`: the `workerId` of the worker that claimed the run, `_` if none did
+        - `runId`: the run's `runId`, `_` if there is none
+        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if there is none
+        - `workerId`: the `workerId` of the worker that claimed the run, `_` if there is none
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
         - `workerType`: the task's `workerType`, the second half of its task queue
         - `schedulerId`: the task's `schedulerId`
@@ -51,16 +51,16 @@ class QueueEvents(BaseEvents):
     def taskPending(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Pending.
 
-        Published when a run becomes available to workers: after creation, once dependencies are met, on a rerun, and on
-        an automatic retry. The message holds the `status` and the `runId` of the new run.
+        Published when a run becomes available to workers: after creation, once dependencies are resolved, and after
+        reruns and automatic retries. The message contains the `status` and the `runId` of the new run.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned
-        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if none did
-        - `workerId`: the `workerId` of the worker that claimed the run, `_` if none did
+        - `runId`: the run's `runId`
+        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if there is none
+        - `workerId`: the `workerId` of the worker that claimed the run, `_` if there is none
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
         - `workerType`: the task's `workerType`, the second half of its task queue
         - `schedulerId`: the task's `schedulerId`
@@ -74,14 +74,14 @@ class QueueEvents(BaseEvents):
     def taskRunning(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Running.
 
-        Published when a worker has claimed a run. The message holds the `status`, `runId`, `workerGroup`, `workerId`
+        Published when a worker has claimed a run. The message contains the `status`, `runId`, `workerGroup`, `workerId`
         and `takenUntil`.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned
+        - `runId`: the run's `runId`
         - `workerGroup`: the `workerGroup` of the worker that claimed the run
         - `workerId`: the `workerId` of the worker that claimed the run
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
@@ -97,15 +97,15 @@ class QueueEvents(BaseEvents):
     def artifactCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Artifact Created.
 
-        Published when an artifact has been added to a run: for `object` artifacts once they are finished, for `s3`
-        artifacts never. The message holds the `artifact` (`name`, `storageType`, `contentType`, `expires`) besides the
-        `status`, `runId` and worker.
+        Published when an artifact is added to a run: for `object` artifacts when they are finished, for `s3` artifacts
+        never. The message contains the `artifact` (`name`, `storageType`, `contentType`, `expires`), the `status`,
+        `runId` and worker.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned
+        - `runId`: the run's `runId`
         - `workerGroup`: the `workerGroup` of the worker that claimed the run
         - `workerId`: the `workerId` of the worker that claimed the run
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
@@ -121,14 +121,14 @@ class QueueEvents(BaseEvents):
     def taskCompleted(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Completed.
 
-        Published when a worker has reported a run as completed. The message holds the `status`, the `runId` and the
+        Published when a worker has reported a run as completed. The message contains the `status`, the `runId` and the
         worker.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned
+        - `runId`: the run's `runId`
         - `workerGroup`: the `workerGroup` of the worker that claimed the run
         - `workerId`: the `workerId` of the worker that claimed the run
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
@@ -144,16 +144,16 @@ class QueueEvents(BaseEvents):
     def taskFailed(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Failed.
 
-        Published when a worker has reported a run as failed. The message holds the `status`, the `runId` and the
-        worker. Cancellations and broken infrastructure come by `taskException` instead.
+        Published when a worker has reported a run as failed. The message contains the `status`, the `runId` and the
+        worker. Cancellations and infrastructure failures are published on `taskException` instead.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned, `_` if there is none
-        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if none did
-        - `workerId`: the `workerId` of the worker that claimed the run, `_` if none did
+        - `runId`: the run's `runId`, `_` if there is none
+        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if there is none
+        - `workerId`: the `workerId` of the worker that claimed the run, `_` if there is none
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
         - `workerType`: the task's `workerType`, the second half of its task queue
         - `schedulerId`: the task's `schedulerId`
@@ -167,18 +167,17 @@ class QueueEvents(BaseEvents):
     def taskException(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Exception.
 
-        Published when a run ends without a verdict: canceled, past its deadline, claim expired, or reported by the
-        worker with a reason. If the queue retries the task by itself, `status.state` is `pending` already while `runId`
-        names the run that ended, and `taskPending` gets a message too. The worker is left out if none had claimed the
-        run.
+        Published when a run ends as an exception: canceled, past its deadline, claim expired, or reported by the worker
+        with a reason. If the queue retries the task, `status.state` is already `pending`, `runId` is the run that
+        ended, and a message on `taskPending` follows. The worker is omitted if the run was not claimed.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned, `_` if there is none
-        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if none did
-        - `workerId`: the `workerId` of the worker that claimed the run, `_` if none did
+        - `runId`: the run's `runId`, `_` if there is none
+        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if there is none
+        - `workerId`: the `workerId` of the worker that claimed the run, `_` if there is none
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
         - `workerType`: the task's `workerType`, the second half of its task queue
         - `schedulerId`: the task's `schedulerId`
@@ -192,9 +191,8 @@ class QueueEvents(BaseEvents):
     def taskGroupResolved(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Group Resolved.
 
-        Published whenever the last active task of a group has been resolved, so it can come several times if tasks are
-        added or rerun later. The message holds `taskGroupId`, `schedulerId`, `expires` and, if the group is sealed,
-        `sealed`.
+        Published whenever the last active task of a group is resolved, so several times if tasks are added or rerun
+        later. The message contains `taskGroupId`, `schedulerId`, `expires` and, if the group is sealed, `sealed`.
 
         Routing key fields:
 
@@ -210,8 +208,8 @@ class QueueEvents(BaseEvents):
     def taskGroupSealed(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Group Sealed.
 
-        Published when a group has been closed to new tasks. The message holds `taskGroupId`, `schedulerId`, `expires`
-        and the time as `sealed`.
+        Published when a group is sealed. The message contains `taskGroupId`, `schedulerId`, `expires` and the time as
+        `sealed`.
 
         Routing key fields:
 
@@ -227,16 +225,16 @@ class QueueEvents(BaseEvents):
     def taskPriorityChanged(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Priority Changed.
 
-        Published when the priority of a task has been changed. The message holds the `status`, the `oldPriority` and
-        the `newPriority`.
+        Published when the priority of a task is changed. The message contains the `status`, the `oldPriority` and the
+        `newPriority`.
 
         Routing key fields:
 
-        - `routingKeyKind`: always `primary`; copies sent for a task's own routes have other keys
+        - `routingKeyKind`: always `primary`; copies for the task's routes have other routing keys
         - `taskId`: the task's `taskId`
-        - `runId`: the `runId` of the run concerned, `_` if there is none
-        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if none did
-        - `workerId`: the `workerId` of the worker that claimed the run, `_` if none did
+        - `runId`: the run's `runId`, `_` if there is none
+        - `workerGroup`: the `workerGroup` of the worker that claimed the run, `_` if there is none
+        - `workerId`: the `workerId` of the worker that claimed the run, `_` if there is none
         - `provisionerId`: the task's `provisionerId`, the first half of its task queue
         - `workerType`: the task's `workerType`, the second half of its task queue
         - `schedulerId`: the task's `schedulerId`
@@ -250,8 +248,8 @@ class QueueEvents(BaseEvents):
     def taskGroupPriorityChanged(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Task Group Priority Changed.
 
-        Published when the priority of a whole group has been changed. The message holds `taskGroupId`, `schedulerId`,
-        the `newPriority` and the number of `tasksAffected`.
+        Published when the priority of a group is changed. The message contains `taskGroupId`, `schedulerId`, the
+        `newPriority` and the number of `tasksAffected`.
 
         Routing key fields:
 

@@ -15,8 +15,7 @@ __all__ = ["Secrets"]
 class Secrets(BaseClient):
     """Client for the Secrets service.
 
-    Keeps secret JSON objects, say with passwords and keys in them, under names until they expire. Each name has a scope
-    of its own.
+    Stores secret JSON objects, for example passwords and keys, by name until they expire. Each name has its own scope.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +26,8 @@ class Secrets(BaseClient):
     def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +36,7 @@ class Secrets(BaseClient):
     def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +45,8 @@ class Secrets(BaseClient):
     def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -57,8 +55,8 @@ class Secrets(BaseClient):
     def set(self, *args: Any, **kwargs: Any) -> Any:
         """Set Secret.
 
-        Stores the object `secret` under a name until `expires`, replacing any that was there. Returns an empty object;
-        repeating is safe. Error messages of this call leave the secret out.
+        Stores the object `secret` by name until `expires`, replacing an existing one. Returns an empty object;
+        repeating is safe. Error messages of this call do not contain the secret.
 
         - Path parameters: `name`
         - Payload: `v1/secret.json#`
@@ -70,7 +68,7 @@ class Secrets(BaseClient):
     def remove(self, *args: Any, **kwargs: Any) -> Any:
         """Remove Secret.
 
-        Deletes a secret and returns an empty object, also when there was none. The scope is the one for `set`.
+        Deletes a secret and returns an empty object, even if there was none. Needs the same scope as `set`.
 
         - Path parameters: `name`
 
@@ -81,8 +79,8 @@ class Secrets(BaseClient):
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """Get Secret.
 
-        Returns the `secret` stored under a name and when it `expires`; the order of its keys is preserved. 404 if there
-        is none or it has expired. Without the scope the answer is 403, whether or not the secret exists.
+        Returns the `secret` with this name and when it `expires`. The order of its keys is preserved. 404 if there is
+        none or it has expired. Without the scope, 403 whether or not the secret exists.
 
         - Path parameters: `name`
         - Returns: `v1/secret.json#`
@@ -94,8 +92,8 @@ class Secrets(BaseClient):
     def list(self, *args: Any, **kwargs: Any) -> Any:
         """List Secrets.
 
-        Lists the names, not the contents, of all secrets that have not expired, as `secrets`. Comes in pages of up to
-        1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the names of all unexpired secrets, as `secrets`. Paginated, with up to 1000 items per page (`limit`):
+        pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/secret-list.json#`
@@ -107,8 +105,7 @@ class Secrets(BaseClient):
     def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

@@ -15,8 +15,8 @@ __all__ = ["WebServer"]
 class WebServer(BaseClient):
     """Client for the Web Server service.
 
-    The backend of the web interface. Programs find little of use here besides profiles of tasks and task groups for the
-    Firefox Profiler.
+    The backend of the web interface. Useful to programs are the profiles of tasks and task groups for the Firefox
+    Profiler.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class WebServer(BaseClient):
     def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class WebServer(BaseClient):
     def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class WebServer(BaseClient):
     def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -58,7 +57,7 @@ class WebServer(BaseClient):
         """Get Task Group Profile.
 
         Returns a profile of the tasks of a group as JSON that the Firefox Profiler can load. Needs no credentials; the
-        address from `buildUrl` can be given to the profiler.
+        profiler can load the URL from `buildUrl`.
 
         - Path parameters: `taskGroupId`
 
@@ -80,8 +79,7 @@ class WebServer(BaseClient):
     def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

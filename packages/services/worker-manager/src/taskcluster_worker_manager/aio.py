@@ -15,8 +15,8 @@ __all__ = ["WorkerManager"]
 class WorkerManager(AsyncBaseClient):
     """Async client for the Worker Manager service.
 
-    Manages worker pools and the workers in them: providers start and stop machines, in clouds or from a static list, as
-    the pools say. It also gives workers their credentials and collects their errors.
+    Manages worker pools and their workers: providers start and stop machines in clouds or from a static list. It also
+    issues credentials to workers and collects their errors.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -27,8 +27,8 @@ class WorkerManager(AsyncBaseClient):
     async def ping(self, *args: Any, **kwargs: Any) -> Any:
         """Ping Service.
 
-        Reports that the service is up: returns `alive` (always true) and `uptime`, the age of the server process in
-        seconds. Needs no credentials and ignores any that are sent.
+        Returns `alive` (always true) and `uptime`, the age of the server process in seconds. Needs no credentials and
+        ignores any that are sent.
 
         ``GET /ping`` · stable · no scopes
         """
@@ -37,8 +37,7 @@ class WorkerManager(AsyncBaseClient):
     async def lbheartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Load Balancer Heartbeat.
 
-        The `/__lbheartbeat__` probe by which load balancers see that this server takes requests. Returns an empty
-        object and needs no credentials.
+        The `/__lbheartbeat__` probe of load balancers. Returns an empty object and needs no credentials.
 
         ``GET /__lbheartbeat__`` · stable · no scopes
         """
@@ -47,8 +46,8 @@ class WorkerManager(AsyncBaseClient):
     async def version(self, *args: Any, **kwargs: Any) -> Any:
         """Get Version.
 
-        Returns which build of the service is running, as `version`, `commit`, `source` and `build`. Needs no
-        credentials; a development build reports its version as `dev`.
+        Returns the running build of the service: `version`, `commit`, `source` and `build`. Needs no credentials. The
+        version of a development build is `dev`.
 
         ``GET /__version__`` · stable · no scopes
         """
@@ -57,9 +56,8 @@ class WorkerManager(AsyncBaseClient):
     async def listProviders(self, *args: Any, **kwargs: Any) -> Any:
         """List Providers.
 
-        Lists the providers that worker pools of this deployment can use, as `providers` with `providerId` and
-        `providerType` each. Comes in pages of up to 1000 (`limit`): call again with the returned `continuationToken`
-        until there is none.
+        Lists the providers available to worker pools, as `providers` with `providerId` and `providerType` each.
+        Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/provider-list.json#`
@@ -72,8 +70,8 @@ class WorkerManager(AsyncBaseClient):
         """Create Worker Pool.
 
         Creates a worker pool from `providerId`, `config`, `owner`, `description` and `emailOnError`, and returns it.
-        Repeating the identical call succeeds; an existing pool that differs is a 409. 400 if the provider is unknown or
-        `config` does not fit it. The caller also needs `worker-manager:provider:<providerId>`.
+        Repeating the identical call succeeds; an existing pool with another definition is a conflict (409). 400 if the
+        provider is unknown or `config` is invalid for it. The caller also needs `worker-manager:provider:<providerId>`.
 
         - Path parameters: `workerPoolId`
         - Payload: `v1/create-worker-pool-request.json#`
@@ -87,8 +85,8 @@ class WorkerManager(AsyncBaseClient):
     async def updateWorkerPool(self, *args: Any, **kwargs: Any) -> Any:
         """Update Worker Pool.
 
-        Replaces the definition of a worker pool, which may mean another provider, and returns it. 404 if there is no
-        such pool, 400 if the provider is unknown or `config` does not fit it.
+        Replaces the definition of a worker pool, including its provider, and returns it. 404 if the pool does not
+        exist, 400 if the provider is unknown or `config` is invalid for it.
 
         - Path parameters: `workerPoolId`
         - Payload: `v1/update-worker-pool-request.json#`
@@ -102,7 +100,7 @@ class WorkerManager(AsyncBaseClient):
     async def deleteWorkerPool(self, *args: Any, **kwargs: Any) -> Any:
         """Delete Worker Pool.
 
-        Marks a worker pool for deletion and returns it with the `providerId` `null-provider`. It disappears once it has
+        Marks a worker pool for deletion and returns it with the `providerId` `null-provider`. It is removed when it has
         no workers left.
 
         - Path parameters: `workerPoolId`
@@ -115,9 +113,9 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkerPoolLaunchConfigs(self, *args: Any, **kwargs: Any) -> Any:
         """List Launch Configs.
 
-        Lists the launch configs of a worker pool, as `workerPoolLaunchConfigs`: the ways in which its workers may be
-        started. Archived ones are added if the query has `includeArchived`. Comes in pages of up to 1000 (`limit`):
-        call again with the returned `continuationToken` until there is none.
+        Lists the launch configs of a worker pool, as `workerPoolLaunchConfigs`. The query parameter `includeArchived`
+        includes archived ones. Paginated, with up to 1000 items per page (`limit`): pass the returned
+        `continuationToken` to get the next page.
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `includeArchived`
@@ -131,8 +129,8 @@ class WorkerManager(AsyncBaseClient):
     async def workerPoolStats(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker Pool Stats.
 
-        Returns the worker counts and capacities of one pool for each launch config, as `launchConfigStats`, split into
-        requested, running, stopping and stopped.
+        Returns the worker counts and capacities of one pool per launch config, as `launchConfigStats`: requested,
+        running, stopping and stopped.
 
         - Path parameters: `workerPoolId`
         - Returns: `v1/worker-pool-stats.json#`
@@ -145,8 +143,8 @@ class WorkerManager(AsyncBaseClient):
     async def workerPool(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker Pool.
 
-        Returns a worker pool: its definition, and how many workers and how much capacity are requested, running,
-        stopping and stopped. 404 if there is no such pool.
+        Returns a worker pool: its definition, and the number and capacity of requested, running, stopping and stopped
+        workers. 404 if the pool does not exist.
 
         - Path parameters: `workerPoolId`
         - Returns: `v1/worker-pool-full.json#`
@@ -158,8 +156,8 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkerPools(self, *args: Any, **kwargs: Any) -> Any:
         """List Worker Pools.
 
-        Lists all worker pools with definitions and worker counts, as `workerPools`. Comes in pages of up to 1000
-        (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists all worker pools with definitions and worker counts, as `workerPools`. Paginated, with up to 1000 items
+        per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/worker-pool-list.json#`
@@ -171,8 +169,8 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkerPoolsStats(self, *args: Any, **kwargs: Any) -> Any:
         """List Worker Pool Stats.
 
-        Lists the worker counts and capacities of all pools without their definitions, as `workerPoolsStats`. Comes in
-        pages of up to 1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the worker counts and capacities of all pools without their definitions, as `workerPoolsStats`. Paginated,
+        with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
         - Returns: `v1/worker-pool-list-stats.json#`
@@ -185,7 +183,7 @@ class WorkerManager(AsyncBaseClient):
     async def reportWorkerError(self, *args: Any, **kwargs: Any) -> Any:
         """Report Worker Error.
 
-        Lets a worker record a problem with itself under its pool, for `listWorkerPoolErrors`. The payload needs all of
+        Called by a worker to record an error in its pool, for `listWorkerPoolErrors`. The payload requires
         `workerGroup`, `workerId`, `kind`, `title`, `description` and `extra`. Returns the record with its `errorId`.
 
         - Path parameters: `workerPoolId`
@@ -200,9 +198,8 @@ class WorkerManager(AsyncBaseClient):
     async def workerPoolErrorStats(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker Pool Error Stats.
 
-        Returns how many errors there were, as `totals`: overall, by day and hour, and by title, code, worker pool and
-        launch config. The query `workerPoolId` restricts it to one pool, otherwise all are counted, which needs the
-        scope for all.
+        Returns error counts as `totals`: overall, by day and hour, and by title, code, worker pool and launch config.
+        The query parameter `workerPoolId` limits them to one pool. Without it, the scope for all pools is required.
 
         - Query parameters: `workerPoolId`
         - Returns: `v1/worker-pool-error-stats.json#`
@@ -215,9 +212,9 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkerPoolErrors(self, *args: Any, **kwargs: Any) -> Any:
         """List Worker Pool Errors.
 
-        Lists the errors recorded for a worker pool, as `workerPoolErrors`: those met by its provider and those its
-        workers reported. The query parameters `launchConfigId` and `errorId` narrow the list. Comes in pages of up to
-        1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the errors recorded for a worker pool, as `workerPoolErrors`: errors of its provider and errors reported
+        by its workers. Filter with the query parameters `launchConfigId` and `errorId`. Paginated, with up to 1000
+        items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `errorId`
@@ -231,8 +228,8 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkersForWorkerGroup(self, *args: Any, **kwargs: Any) -> Any:
         """List Workers of Worker Group.
 
-        Lists the workers in one worker group of a pool, as `workers`, with their state and capacity. Comes in pages of
-        up to 1000 (`limit`): call again with the returned `continuationToken` until there is none.
+        Lists the workers in one worker group of a pool, as `workers`, with their state and capacity. Paginated, with up
+        to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Path parameters: `workerPoolId`, `workerGroup`
         - Query parameters: `continuationToken`, `limit`
@@ -246,8 +243,8 @@ class WorkerManager(AsyncBaseClient):
     async def worker(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker of Pool.
 
-        Returns what the worker manager knows of a worker: provider, `state`, `capacity` and expiry. For its recent
-        tasks use `getWorker`. 404 if there is no such worker.
+        Returns the worker manager's record of a worker: provider, `state`, `capacity` and expiry. For its recent tasks,
+        use `getWorker`. 404 if the worker does not exist.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
         - Returns: `v1/worker-full.json#`
@@ -260,9 +257,9 @@ class WorkerManager(AsyncBaseClient):
     async def createWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Create Worker.
 
-        Adds a worker to a pool by hand, which is meant for pools of `static` providers. The payload has `expires`,
-        optionally `capacity`, and in `providerInfo` the `staticSecret` of 44 characters by which the worker will prove
-        its identity in `registerWorker`. Returns the worker.
+        Adds a worker to a pool of a `static` provider. The payload contains `expires`, optionally `capacity`, and in
+        `providerInfo` the `staticSecret` of 44 characters with which the worker proves its identity in
+        `registerWorker`. Returns the worker.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
         - Payload: `v1/create-worker-request.json#`
@@ -276,7 +273,7 @@ class WorkerManager(AsyncBaseClient):
     async def updateWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Update Worker.
 
-        Changes a worker made by `createWorker` and returns it; the payload is the same. Meant for pools of `static`
+        Changes a worker created by `createWorker` and returns it; the payload is the same. For pools of `static`
         providers.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
@@ -291,8 +288,8 @@ class WorkerManager(AsyncBaseClient):
     async def removeWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Remove Worker.
 
-        Takes a worker out of service and returns an empty object; 404 if it is unknown. A task it is running then ends
-        as `worker-shutdown` and is retried if it has retries left.
+        Removes a worker and returns an empty object; 404 if it is unknown. Its running task ends as `worker-shutdown`
+        and is retried if it has retries left.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
 
@@ -302,10 +299,10 @@ class WorkerManager(AsyncBaseClient):
         return await self._call("removeWorker", args, kwargs)
 
     async def shouldWorkerTerminate(self, *args: Any, **kwargs: Any) -> Any:
-        """Ask Whether To Terminate.
+        """Should Worker Terminate.
 
-        Lets a worker ask whether it should shut itself down. Returns `terminate`, true or false, and the `reason` in
-        words, which is `none` for a worker that need not.
+        Called by a worker to ask whether it should shut down. Returns `terminate`, true or false, and the `reason`,
+        which is `none` if not.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
         - Returns: `v1/should-worker-terminate-response.json#`
@@ -319,9 +316,9 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkersForWorkerPool(self, *args: Any, **kwargs: Any) -> Any:
         """List Workers of Worker Pool.
 
-        Lists the workers of a pool in all its worker groups, as `workers`. The query parameters `state` and
-        `launchConfigId` narrow the list. Comes in pages of up to 1000 (`limit`): call again with the returned
-        `continuationToken` until there is none.
+        Lists the workers of a pool in all its worker groups, as `workers`. Filter with the query parameters `state` and
+        `launchConfigId`. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to
+        get the next page.
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `state`
@@ -334,10 +331,10 @@ class WorkerManager(AsyncBaseClient):
     async def registerWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Register Worker.
 
-        Called by a worker at start, without credentials: it proves who it is by `workerIdentityProof`, whose form
-        depends on the provider. Returns the worker's `credentials`, when they expire, its `workerConfig`, and a
-        `secret` for `reregisterWorker`. A static worker can register again; in a cloud a worker can register only once.
-        400 if it cannot, or if the proof is wrong; 404 if pool, provider or worker is unknown.
+        Called by a worker at startup, without credentials: it proves its identity with `workerIdentityProof`, in a
+        provider-specific format. Returns the worker's `credentials`, their expiration date, its `workerConfig`, and a
+        `secret` for `reregisterWorker`. A static worker can register again, a cloud worker only once (400). 400 if the
+        proof is wrong; 404 if pool, provider or worker is unknown.
 
         - Payload: `v1/register-worker-request.json#`
         - Returns: `v1/register-worker-response.json#`
@@ -349,8 +346,8 @@ class WorkerManager(AsyncBaseClient):
     async def reregisterWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Reregister Worker.
 
-        Renews a worker's `credentials` before they expire, in exchange for the `secret` it got last time. Returns a new
-        `secret` too; each works once, and an old one, or an unknown worker, is a 400.
+        Renews a worker's `credentials` before they expire, in exchange for its last `secret`. Also returns a new
+        `secret`; each is valid once. 400 for an old secret or an unknown worker.
 
         - Payload: `v1/reregister-worker-request.json#`
         - Returns: `v1/reregister-worker-response.json#`
@@ -363,10 +360,10 @@ class WorkerManager(AsyncBaseClient):
     async def listWorkers(self, *args: Any, **kwargs: Any) -> Any:
         """List Workers with Activity.
 
-        Lists the workers of a worker type with what both the worker manager and the queue know: state, capacity, latest
-        task and quarantine. The query parameters `quarantined`, `workerState` and `launchConfigId` narrow the list.
-        Workers that only the queue knows have the state `standalone`. Comes in pages of up to 1000 (`limit`): call
-        again with the returned `continuationToken` until there is none.
+        Lists the workers of a worker type with the records of the worker manager and the queue: state, capacity, latest
+        task and quarantine. Filter with the query parameters `quarantined`, `workerState` and `launchConfigId`. Workers
+        that only the queue knows have the state `standalone`. Paginated, with up to 1000 items per page (`limit`): pass
+        the returned `continuationToken` to get the next page.
 
         - Path parameters: `provisionerId`, `workerType`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `quarantined`, `workerState`
@@ -380,8 +377,8 @@ class WorkerManager(AsyncBaseClient):
     async def getWorker(self, *args: Any, **kwargs: Any) -> Any:
         """Get Worker with Activity.
 
-        Returns what both the worker manager and the queue know of a worker: state and capacity, and its `recentTasks`
-        and quarantine. A worker that only the queue knows has the state `standalone`.
+        Returns the records of the worker manager and the queue for a worker: state, capacity, `recentTasks` and
+        quarantine. A worker that only the queue knows has the state `standalone`.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
         - Returns: `v1/worker-response.json#`
@@ -394,8 +391,7 @@ class WorkerManager(AsyncBaseClient):
     async def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
         """Health Heartbeat.
 
-        The `/__heartbeat__` probe by which monitoring sees that the service is healthy. Returns an empty object and
-        needs no credentials.
+        The `/__heartbeat__` probe of monitoring. Returns an empty object and needs no credentials.
 
         ``GET /__heartbeat__`` · stable · no scopes
         """

@@ -15,8 +15,8 @@ __all__ = ["WorkerManagerEvents"]
 class WorkerManagerEvents(BaseEvents):
     """Exchanges of the Worker Manager service.
 
-    Announces changes of worker pools, their launch configs and workers. A worker pool's id appears in routing keys as
-    two words, `provisionerId` and `workerType`; messages have no `version`.
+    Messages about worker pools, launch configs and workers. A worker pool's id appears in routing keys as two words,
+    `provisionerId` and `workerType`; messages have no `version`.
     """
 
     serviceName = "worker-manager"
@@ -27,18 +27,18 @@ class WorkerManagerEvents(BaseEvents):
     def workerPoolCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Pool Created.
 
-        Published when a worker pool has been created. The message holds its `workerPoolId` and `providerId`; the
-        routing key does not tell pools apart.
+        Published when a worker pool is created. The message contains its `workerPoolId` and `providerId`; the routing
+        key does not identify the pool.
 
         Routing key fields:
 
         - `routingKeyKind`: always `primary`
-        - `providerId`: not filled in for this exchange: always `_`
-        - `provisionerId`: not filled in for this exchange: always `_`
-        - `workerType`: not filled in for this exchange: always `_`
-        - `workerGroup`: not filled in for this exchange: always `_`
-        - `workerId`: not filled in for this exchange: always `_`
-        - `launchConfigId`: not filled in for this exchange: always `_`
+        - `providerId`: unused by this exchange, always `_`
+        - `provisionerId`: unused by this exchange, always `_`
+        - `workerType`: unused by this exchange, always `_`
+        - `workerGroup`: unused by this exchange, always `_`
+        - `workerId`: unused by this exchange, always `_`
+        - `launchConfigId`: unused by this exchange, always `_`
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/worker-pool-created`` · messages: `v1/pulse-worker-pool-message.json#`
@@ -48,18 +48,18 @@ class WorkerManagerEvents(BaseEvents):
     def workerPoolUpdated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Pool Updated.
 
-        Published when a worker pool has been changed. The message holds its `workerPoolId`, `providerId` and, where it
-        applies, the `previousProviderId`; the routing key does not tell pools apart.
+        Published when a worker pool is changed. The message contains its `workerPoolId`, `providerId` and, if it
+        changed, the `previousProviderId`; the routing key does not identify the pool.
 
         Routing key fields:
 
         - `routingKeyKind`: always `primary`
-        - `providerId`: not filled in for this exchange: always `_`
-        - `provisionerId`: not filled in for this exchange: always `_`
-        - `workerType`: not filled in for this exchange: always `_`
-        - `workerGroup`: not filled in for this exchange: always `_`
-        - `workerId`: not filled in for this exchange: always `_`
-        - `launchConfigId`: not filled in for this exchange: always `_`
+        - `providerId`: unused by this exchange, always `_`
+        - `provisionerId`: unused by this exchange, always `_`
+        - `workerType`: unused by this exchange, always `_`
+        - `workerGroup`: unused by this exchange, always `_`
+        - `workerId`: unused by this exchange, always `_`
+        - `launchConfigId`: unused by this exchange, always `_`
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/worker-pool-updated`` · messages: `v1/pulse-worker-pool-message.json#`
@@ -69,9 +69,8 @@ class WorkerManagerEvents(BaseEvents):
     def workerPoolError(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Pool Error.
 
-        Published when an error has been recorded for a worker pool. The message holds the `errorId`, `kind`, `title`
-        and `timestamp`, and the worker and launch config if the error belongs to one; get the text from
-        `listWorkerPoolErrors`.
+        Published when an error is recorded for a worker pool. The message contains the `errorId`, `kind`, `title` and
+        `timestamp`, and the worker and launch config if there are any. For the description, use `listWorkerPoolErrors`.
 
         Routing key fields:
 
@@ -79,8 +78,8 @@ class WorkerManagerEvents(BaseEvents):
         - `providerId`: the pool's `providerId`, `_` if not given
         - `provisionerId`: the first half of the `workerPoolId`, `_` if not given
         - `workerType`: the second half of the `workerPoolId`, `_` if not given
-        - `workerGroup`: the `workerGroup` of the worker concerned, `_` if there is none
-        - `workerId`: the `workerId` of the worker concerned, `_` if there is none
+        - `workerGroup`: the worker's `workerGroup`, `_` if there is none
+        - `workerId`: the worker's `workerId`, `_` if there is none
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
@@ -92,8 +91,8 @@ class WorkerManagerEvents(BaseEvents):
     def workerRequested(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Requested.
 
-        Published when a provider has been asked for a new worker, which is not running yet. The message names the
-        worker and its pool, with `capacity` and `timestamp`.
+        Published when a worker is requested from a provider. The message contains the worker and its pool, with
+        `capacity` and `timestamp`.
 
         Routing key fields:
 
@@ -113,8 +112,8 @@ class WorkerManagerEvents(BaseEvents):
     def workerRunning(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Running.
 
-        Published when a worker has come up and is in the state `running`. The message names the worker and its pool,
-        with `capacity` and `timestamp`.
+        Published when a worker enters the state `running`. The message contains the worker and its pool, with
+        `capacity` and `timestamp`.
 
         Routing key fields:
 
@@ -134,8 +133,8 @@ class WorkerManagerEvents(BaseEvents):
     def workerStopped(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Stopped.
 
-        Published when a worker has stopped and does no more work. The message names the worker and its pool, with
-        `capacity` and `timestamp`.
+        Published when a worker has stopped. The message contains the worker and its pool, with `capacity` and
+        `timestamp`.
 
         Routing key fields:
 
@@ -155,8 +154,8 @@ class WorkerManagerEvents(BaseEvents):
     def workerRemoved(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Worker Removed.
 
-        Published when a worker is taken out of service. The message names the worker and its pool, with `capacity`,
-        `timestamp` and the `reason`.
+        Published when a worker is removed. The message contains the worker and its pool, with `capacity`, `timestamp`
+        and the `reason`.
 
         Routing key fields:
 
@@ -176,8 +175,8 @@ class WorkerManagerEvents(BaseEvents):
     def launchConfigCreated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Launch Config Created.
 
-        Published when a worker pool has got a new launch config. The message holds `launchConfigId`, `workerPoolId` and
-        `providerId`.
+        Published when a launch config is added to a worker pool. The message contains `launchConfigId`, `workerPoolId`
+        and `providerId`.
 
         Routing key fields:
 
@@ -185,8 +184,8 @@ class WorkerManagerEvents(BaseEvents):
         - `providerId`: the pool's `providerId`, `_` if not given
         - `provisionerId`: the first half of the `workerPoolId`, `_` if not given
         - `workerType`: the second half of the `workerPoolId`, `_` if not given
-        - `workerGroup`: the `workerGroup` of the worker concerned, `_` if there is none
-        - `workerId`: the `workerId` of the worker concerned, `_` if there is none
+        - `workerGroup`: the worker's `workerGroup`, `_` if there is none
+        - `workerId`: the worker's `workerId`, `_` if there is none
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
@@ -198,7 +197,7 @@ class WorkerManagerEvents(BaseEvents):
     def launchConfigUpdated(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Launch Config Updated.
 
-        Published when a launch config of a worker pool has been changed. The message holds `launchConfigId`,
+        Published when a launch config of a worker pool is changed. The message contains `launchConfigId`,
         `workerPoolId` and `providerId`.
 
         Routing key fields:
@@ -207,8 +206,8 @@ class WorkerManagerEvents(BaseEvents):
         - `providerId`: the pool's `providerId`, `_` if not given
         - `provisionerId`: the first half of the `workerPoolId`, `_` if not given
         - `workerType`: the second half of the `workerPoolId`, `_` if not given
-        - `workerGroup`: the `workerGroup` of the worker concerned, `_` if there is none
-        - `workerId`: the `workerId` of the worker concerned, `_` if there is none
+        - `workerGroup`: the worker's `workerGroup`, `_` if there is none
+        - `workerId`: the worker's `workerId`, `_` if there is none
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
@@ -220,7 +219,7 @@ class WorkerManagerEvents(BaseEvents):
     def launchConfigArchived(self, *args: Any, **kwargs: Any) -> dict[str, str]:
         """Launch Config Archived.
 
-        Published when a launch config is no longer part of its worker pool and has been archived. The message holds
+        Published when a launch config is removed from its worker pool and archived. The message contains
         `launchConfigId`, `workerPoolId` and `providerId`.
 
         Routing key fields:
@@ -229,8 +228,8 @@ class WorkerManagerEvents(BaseEvents):
         - `providerId`: the pool's `providerId`, `_` if not given
         - `provisionerId`: the first half of the `workerPoolId`, `_` if not given
         - `workerType`: the second half of the `workerPoolId`, `_` if not given
-        - `workerGroup`: the `workerGroup` of the worker concerned, `_` if there is none
-        - `workerId`: the `workerId` of the worker concerned, `_` if there is none
+        - `workerGroup`: the worker's `workerGroup`, `_` if there is none
+        - `workerId`: the worker's `workerId`, `_` if there is none
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
