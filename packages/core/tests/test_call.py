@@ -354,10 +354,18 @@ def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: W
         ("soon", 0.1),
     ],
 )
-def test_a_429_is_tried_again_when_it_says_up_to_the_limit(header: str, delay: float, world: World) -> None:
-    first = answer(429, Retry_After=header)
+@pytest.mark.parametrize("status", [429, 503])
+def test_waits_as_long_as_retry_after_requests_up_to_the_limit(
+    status: int, header: str, delay: float, world: World
+) -> None:
+    first = answer(status, Retry_After=header)
     _, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {}))
     assert effects[1].seconds == pytest.approx(delay)
+
+
+def test_ignores_retry_after_with_other_statuses(world: World) -> None:
+    _, effects = drive(perform(make_call(), world.surroundings()), answer(500, Retry_After="7"), answer(200, {}))
+    assert effects[1].seconds == pytest.approx(0.1)
 
 
 def test_anything_else_that_is_thrown_in_ends_the_call(world: World) -> None:

@@ -72,8 +72,9 @@ def test_sync_calls_have_connect_and_read_time_outs_by_default(wire: Any) -> Non
 # retries
 
 
-def test_a_429_is_retried_and_its_retry_after_honoured(mode: Any, wire: Any, slept: list[float]) -> None:
-    wire.answer(429, headers={"Retry-After": "7"}).answer(200, {"a": 1})
+@pytest.mark.parametrize("status", [429, 503])
+def test_retries_after_the_delay_in_retry_after(mode: Any, wire: Any, slept: list[float], status: int) -> None:
+    wire.answer(status, headers={"Retry-After": "7"}).answer(200, {"a": 1})
     assert mode.run(mode.client("Queue").ping()) == {"a": 1}
     assert slept == [7.0]
 

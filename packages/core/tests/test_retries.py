@@ -1,72 +1,106 @@
-"""What is tried again, and when."""
+"""Which responses are retried, and after what delay."""
 
 from __future__ import annotations
+
+import email.utils
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.retries import Policy, retry_after, retryable
 
-from_zero_to_one = st.floats(0, 1, exclude_max=True)
+chances = st.floats(0, 1)
+policies = st.builds(
+    Policy,
+    max_retries=st.integers(0, 10**6),
+    delay_factor=st.floats(0, 100),
+    randomization_factor=st.floats(0, 1),
+    max_delay=st.floats(0, 1000),
+)
 
 
 @pytest.mark.parametrize("status", [429, 500, 501, 502, 503, 504, 599])
-def test_server_failures_and_requests_to_slow_down_are_tried_again(status: int) -> None:
+def test_retries_server_failures_and_429(status: int) -> None:
     assert retryable(status)
 
 
-@pytest.mark.parametrize("status", [200, 204, 303, 304, 400, 401, 403, 404, 408, 409, 410, 413, 424])
-def test_nothing_else_is_tried_again(status: int) -> None:
+@pytest.mark.parametrize("status", [200, 204, 303, 304, 400, 401, 403, 404, 408, 409, 410, 413, 424, 428, 430, 499])
+def test_does_not_retry_other_statuses(status: int) -> None:
     assert not retryable(status)
 
 
 @pytest.mark.parametrize(("retry", "middle"), [(1, 0.1), (2, 0.2), (3, 0.4), (4, 0.8), (5, 1.6)])
-def test_the_delay_doubles_from_100_ms_and_varies_by_a_quarter(retry: int, middle: float) -> None:
+def test_delay_doubles_and_varies_by_a_quarter(retry: int, middle: float) -> None:
     policy = Policy()
     assert policy.delay(retry, 0.0) == pytest.approx(middle * 0.75)
     assert policy.delay(retry, 0.5) == pytest.approx(middle)
     assert policy.delay(retry, 1.0) == pytest.approx(middle * 1.25)
 
 
-@given(retry=st.integers(1, 10**6), chance=from_zero_to_one)
-def test_the_delay_is_never_above_its_limit_or_below_0(retry: int, chance: float) -> None:
-    delay = Policy(max_retries=10**6).delay(retry, chance)
-    assert delay is not None
-    assert 0 <= delay <= 30
-
-
-@given(max_retries=st.integers(0, 10))
-def test_there_are_as_many_retries_as_allowed(max_retries: int) -> None:
-    policy = Policy(max_retries=max_retries)
-    assert [policy.delay(retry, 0.5) is not None for retry in range(1, 13)] == [
-        retry <= max_retries for retry in range(1, 13)
-    ]
-
-
-def test_every_number_of_the_policy_is_the_callers_to_choose() -> None:
+def test_delay_uses_every_number_of_the_policy() -> None:
     policy = Policy(max_retries=9, delay_factor=1.0, randomization_factor=0.0, max_delay=5.0)
     assert [policy.delay(retry, 0.9) for retry in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 5.0]
 
 
+@given(policy=policies, retry=st.integers(1, 10**6 + 1), chance=chances)
+def test_delay_is_within_its_limits(policy: Policy, retry: int, chance: float) -> None:
+    delay = policy.delay(retry, chance)
+    assert (delay is None) == (retry > policy.max_retries)
+    assert delay is None or 0 <= delay <= policy.max_delay
+
+
+@given(policy=policies, retry=st.integers(1, 1000), chance=chances, other=chances)
+def test_delay_grows_with_the_retry_and_the_chance(policy: Policy, retry: int, chance: float, other: float) -> None:
+    policy = policy._replace(max_retries=1001)
+    first, second = policy.delay(retry, chance), policy.delay(retry + 1, chance)
+    assert first is not None
+    assert second is not None
+    assert first <= second
+    low, high = policy.delay(retry, min(chance, other)), policy.delay(retry, max(chance, other))
+    assert low is not None
+    assert high is not None
+    assert low <= high
+
+
+@given(max_retries=st.integers(0, 10), requested=st.none() | st.floats(0, 10))
+def test_there_are_max_retries_retries(max_retries: int, requested: float | None) -> None:
+    policy = Policy(max_retries=max_retries)
+    assert [policy.delay(retry, 0.5, requested) is not None for retry in range(1, 13)] == [
+        retry <= max_retries for retry in range(1, 13)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("asked", "delay"), [(0.0, 0.0), (7.0, 7.0), (3600.0, 30.0), (-1.0, 0.0), (float("inf"), 30.0)]
+    ("requested", "delay"), [(0.0, 0.0), (7.0, 7.0), (3600.0, 30.0), (-1.0, 0.0), (float("inf"), 30.0)]
 )
-def test_what_the_server_asks_for_is_waited_up_to_the_limit(asked: float, delay: float) -> None:
-    assert Policy().delay(1, 0.5, asked) == delay
+def test_requested_delay_is_limited(requested: float, delay: float) -> None:
+    assert Policy().delay(1, 0.5, requested) == delay
 
 
-def test_what_the_server_asks_for_gives_no_further_retry() -> None:
-    assert Policy(max_retries=1).delay(2, 0.5, 1.0) is None
+@given(policy=policies, requested=st.floats(0, 2000), chance=chances)
+def test_requested_delay_replaces_the_random_one(policy: Policy, requested: float, chance: float) -> None:
+    delay = policy._replace(max_retries=1).delay(1, chance, requested)
+    assert delay == (requested if requested < policy.max_delay else policy.max_delay)
+
+
+def test_policy_comes_from_options() -> None:
+    names = ("maxRetries", "delayFactor", "randomizationFactor", "maxDelay")
+    assert Policy.of(dict(zip(names, (1, 2.0, 0.5, 4.0), strict=True))) == Policy(1, 2.0, 0.5, 4.0)
+    assert Policy.of({}) == Policy(5, 0.1, 0.25, 30)
+    with pytest.raises(TaskclusterFailure, match="maxDelay"):
+        Policy.of({"maxDelay": -1})
 
 
 NOW = 1700000000.0  # Tue, 14 Nov 2023 22:13:20 GMT
+throttled = pytest.mark.parametrize("status", [429, 503])
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        (None, None),
         ("0", 0.0),
         ("120", 120.0),
         (" 120 ", 120.0),
@@ -83,13 +117,30 @@ NOW = 1700000000.0  # Tue, 14 Nov 2023 22:13:20 GMT
         ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_as_a_date_and_else_passed_by(
-    header: str | None, seconds: float | None
-) -> None:
-    assert retry_after(header, NOW) == seconds
+@throttled
+def test_retry_after_is_seconds_or_a_date(status: int, header: str, seconds: float | None) -> None:
+    assert retry_after(status, {"Retry-After": header}, NOW) == seconds
+
+
+@throttled
+def test_retry_after_may_be_missing_or_mocked(status: int) -> None:
+    assert retry_after(status, {}, NOW) is None
+    assert retry_after(status, mock.MagicMock(), NOW) is None
+
+
+@given(status=st.integers(200, 599).filter(lambda status: status not in (429, 503)))
+def test_retry_after_is_ignored_with_other_statuses(status: int) -> None:
+    assert retry_after(status, {"Retry-After": "7"}, NOW) is None
+
+
+@given(status=st.sampled_from([429, 503]), seconds=st.integers(0, 10**9))
+def test_retry_after_means_the_same_in_both_forms(status: int, seconds: int) -> None:
+    date = email.utils.formatdate(NOW + seconds, usegmt=True)
+    assert retry_after(status, {"Retry-After": str(seconds)}, NOW) == seconds
+    assert retry_after(status, {"Retry-After": date}, NOW) == seconds
 
 
 @given(st.text() | st.text("FriDec0123456789:-+, GMT", max_size=40))
-def test_no_retry_after_breaks_the_reading(header: str) -> None:
-    asked = retry_after(header, NOW)
-    assert asked is None or asked >= 0
+def test_retry_after_never_raises(header: str) -> None:
+    requested = retry_after(429, {"Retry-After": header}, NOW)
+    assert requested is None or requested >= 0

@@ -152,7 +152,7 @@ def test_a_description_may_be_any_text(site: Any) -> None:
 
 
 def test_clients_of_the_deployment_itself(site: Any) -> None:
-    accounts = Accounts(site.store, site.deployment.events, site.deployment.audit, site.clock.now, [], {})
+    accounts = Accounts(site.store, site.deployment.events, site.deployment.shared.audit, site.clock.now, [], {})
     accounts.add(Client("local/x", "1" * 44, ("a",), NEVER), site.clock.now)
     assert accounts.client("local/x") == Client("local/x", "1" * 44, ("a",), NEVER)
     accounts.add(Client("local/x", "2" * 44, ("b",), NEVER), site.clock.now)

@@ -23,7 +23,7 @@ DELIVERY = "12345678-1234-1234-1234-123456789abc"
 
 
 def build(site: Any, taskGroupId: str, repository: str = "repo", **fields: Any) -> None:
-    site.deployment.github.add_build("Org", repository, fields.pop("sha", SHA), taskGroupId, **fields)
+    site.deployment.shared.github.add_build("Org", repository, fields.pop("sha", SHA), taskGroupId, **fields)
 
 
 def test_builds_as_they_were_put_in(site: Any, slug: Any) -> None:
@@ -104,8 +104,8 @@ def test_nothing_to_cancel(site: Any, slug: Any) -> None:
 
 
 def test_whether_the_app_is_installed(site: Any) -> None:
-    site.deployment.github.add_repository("Org", "in.side")
-    site.deployment.github.add_repository("Org", "outside", installed=False)
+    site.deployment.shared.github.add_repository("Org", "in.side")
+    site.deployment.shared.github.add_repository("Org", "outside", installed=False)
     for name, installed in (("in.side", True), ("outside", False), ("unknown", False)):
         assert site.ok("GET", f"{GITHUB}/repository/Org/{name}") == {"installed": installed}
 
@@ -129,7 +129,7 @@ def test_badges(site: Any, slug: Any, branch: str, shown: str) -> None:
 
 
 def test_statuses_and_comments_are_kept(site: Any) -> None:
-    github = site.deployment.github
+    github = site.deployment.shared.github
     github.add_repository("Org", "repo")
     path = f"{GITHUB}/repository/Org/repo"
     assert site.ok("POST", f"{path}/statuses/{SHA}", {"state": "pending", "context": "c"}) == {}

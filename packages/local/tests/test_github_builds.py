@@ -40,7 +40,7 @@ ROLE = ["queue:create-task:lowest:p/w", "queue:create-task:project:none"]
 @pytest.fixture
 def site(new_site: Any) -> Any:
     with new_site(roles={"repo:github.com/Org/some.repo:*": ROLE}) as made:
-        made.deployment.github.add_repository("Org", "some.repo", taskclusterYml=FILE % "collaborators")
+        made.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=FILE % "collaborators")
         yield made
 
 
@@ -170,7 +170,7 @@ def test_a_release_makes_tasks(site: Any) -> None:
     ],
 )
 def test_whose_pull_requests_have_tasks(site: Any, policy: str, association: str, made_for: str | None) -> None:
-    github = site.deployment.github
+    github = site.deployment.shared.github
     github.add_repository("Org", "some.repo", taskclusterYml=FILE % policy)
     deliver(site, "pull_request", pull(association))
     assert len(github.comments) == (1 if made_for is None and policy == "collaborators" else 0)
@@ -185,7 +185,7 @@ def test_whose_pull_requests_have_tasks(site: Any, policy: str, association: str
 
 def test_tasks_have_the_scopes_of_the_event_alone(new_site: Any) -> None:
     with new_site(roles={"repo:github.com/Org/some.repo:branch:main": ROLE}) as site:
-        github = site.deployment.github
+        github = site.deployment.shared.github
         github.add_repository("Org", "some.repo", taskclusterYml=FILE % "public")
         deliver(site, "push", {**PUSH, "ref": "refs/heads/other"})
         deliver(site, "pull_request", pull("OWNER"))
@@ -200,7 +200,7 @@ def test_tasks_have_the_scopes_of_the_event_alone(new_site: Any) -> None:
 
 def test_what_was_made_is_cancelled_where_the_rest_cannot_be(site: Any) -> None:
     text = FILE.replace("provisionerId: p", "provisionerId: {$if: 'name == \"test\"', then: other, else: p}")
-    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text % "public")
+    site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=text % "public")
     deliver(site, "push", PUSH)
     (build,) = builds(site)
     assert build["state"] == "error"
@@ -209,7 +209,7 @@ def test_what_was_made_is_cancelled_where_the_rest_cannot_be(site: Any) -> None:
 
 
 def test_a_file_that_cannot_be_rendered_is_told_of(site: Any) -> None:
-    github = site.deployment.github
+    github = site.deployment.shared.github
     github.add_repository(
         "Org", "some.repo", taskclusterYml="version: 1\npolicy: {pullRequests: public}\ntasks: {$eval: no}"
     )
@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_rendered_is_told_of(site: Any) -> None:
 
 
 def test_no_file_no_tasks(site: Any) -> None:
-    github = site.deployment.github
+    github = site.deployment.shared.github
     for known in ({"taskclusterYml": None}, {"installed": False, "taskclusterYml": FILE % "public"}):
         github.add_repository("Org", "some.repo", **known)
         deliver(site, "push", PUSH)
@@ -238,12 +238,12 @@ def test_a_file_that_changes_is_announced_and_one_that_stays_is_not(site: Any) -
     binding = Binding("exchange/taskcluster-github/v1/taskcluster-yml-update", "primary.Org.my%repo")
     site.deployment.events.subscribe([binding], lambda message: heard.append(message.payload))
     for installed, text in ((True, "version: 1"), (False, "version: 1"), (True, "version: 1 # new"), (True, None)):
-        site.deployment.github.add_repository("Org", "my.repo", installed=installed, taskclusterYml=text)
+        site.deployment.shared.github.add_repository("Org", "my.repo", installed=installed, taskclusterYml=text)
     assert heard == [{"organization": "Org", "repository": "my%repo"}] * 3
 
 
 def push_file(site: Any, file: dict[str, Any], **event: Any) -> None:
-    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=json.dumps(file))
+    site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=json.dumps(file))
     deliver(site, "push", {**PUSH, **event})
 
 
@@ -287,12 +287,12 @@ def test_tasks_without_dates_are_rejected(site: Any, name: str) -> None:
     del task[name]
     push_file(site, {"version": 1, "tasks": [task]})
     assert builds(site) == []
-    assert "Schema Validation Failed" in site.deployment.github.statuses[0]["description"]
+    assert "Schema Validation Failed" in site.deployment.shared.github.statuses[0]["description"]
 
 
 def test_invalid_files_are_reported_and_create_nothing(site: Any) -> None:
     push_file(site, {"version": 1, "tasks": [definition()], "metadata": {}})
-    assert (builds(site), site.deployment.github.statuses[0]["state"]) == ([], "error")
+    assert (builds(site), site.deployment.shared.github.statuses[0]["state"]) == ([], "error")
 
 
 def test_hooks_are_triggered_after_tasks(new_site: Any) -> None:
@@ -315,7 +315,7 @@ def test_hooks_are_triggered_after_tasks(new_site: Any) -> None:
         assert made["metadata"]["name"] == "github-push 2 refs/heads/main"
         # The hook that is missing does not take the tasks down.
         assert [each["state"] for each in builds(site)] == ["pending"]
-        assert "g/missing" in site.deployment.github.statuses[0]["description"]
+        assert "g/missing" in site.deployment.shared.github.statuses[0]["description"]
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ def many(site: Any) -> Any:
     person = "{name: n, description: d, owner: me@example.com, source: 'https://example.com'}"
     one = "{taskQueueId: p/w, created: {$fromNow: ''}, deadline: {$fromNow: 1 day}, payload: {}, metadata: %s}"
     file = f"version: 1\ntasks:\n  $map: {{$eval: 'range(0, 50)'}}\n  each(number): {one % person}\n"
-    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=file)
+    site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=file)
     headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": DELIVERY}
     return site.request("POST", f"{GITHUB}/github", PUSH, by=None, headers=headers)
 
@@ -348,10 +348,10 @@ def test_others_are_served_while_tasks_are_created(site: Any, many: Any) -> None
 
 
 def test_others_are_served_while_tasks_are_cancelled(site: Any, many: Any) -> None:
-    text = site.deployment.github.taskcluster_yml("Org", "some.repo").replace("range(0, 50)", "range(0, 51)")
+    text = site.deployment.shared.github.taskcluster_yml("Org", "some.repo").replace("range(0, 50)", "range(0, 51)")
     # No role may create tasks on the queue of the last one.
     text = text.replace("taskQueueId: p/w", "taskQueueId: {$if: 'number < 50', then: p/w, else: other/w}")
-    site.deployment.github.add_repository("Org", "some.repo", taskclusterYml=text)
+    site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=text)
     query = "SELECT count(*) AS number FROM tasks WHERE state = 'exception'"
     assert len(numbers_during(site, many, query)) > 40
     (build,) = builds(site)

@@ -383,7 +383,7 @@ def test_a_failing_schedule_goes_on_and_its_owner_is_told(
     assert [fire["result"] for fire in fires("quiet")] == ["error", "error"]
     assert [fire["result"] for fire in fires("good")] == ["success", "success"]
     # The second time the same mail would be a duplicate.
-    [mail] = site.deployment.outbox.messages()
+    [mail] = site.deployment.shared.outbox.messages()
     assert mail.notificationAddress == "owner@example.com"
     assert "g/h" in mail.payload["subject"]
     assert "While firing hook:" in mail.payload["content"]
@@ -412,7 +412,7 @@ def test_a_message_fires_the_hooks_that_are_bound_to_it(
     assert found["payload"] == {"given": {"roleId": "r", "version": 1}, "by": "pulseMessage"}
     for name in ("strict", "unmatched", "other"):
         assert site.call("GET", f"{ROOT}/g/{name}/last-fires").status == 404
-    assert site.deployment.outbox.messages() == []
+    assert site.deployment.shared.outbox.messages() == []
     pass_time()
     assert len(fires()) == 1
 

@@ -37,7 +37,7 @@ def published(site: Any) -> list[Message]:
 
 
 def kinds(site: Any) -> list[tuple[str, str]]:
-    messages = site.deployment.outbox.messages()
+    messages = site.deployment.shared.outbox.messages()
     return [(each.notificationType, each.notificationAddress) for each in messages]
 
 
@@ -47,7 +47,7 @@ def test_sending(site: Any, method: str) -> None:
     answer = site.call("POST", f"{ROOT}/{method}", payload)
     assert (answer.status, answer.content) == (200, b"OK")
     assert answer.headers["content-type"].startswith("text/plain")
-    assert site.deployment.outbox.messages() == [Notification(kind, payload[field], payload)]
+    assert site.deployment.shared.outbox.messages() == [Notification(kind, payload[field], payload)]
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
@@ -188,7 +188,7 @@ def test_tasks_ask_by_their_routes(site: Any, tell: Make, event: str, states: li
 def test_what_tasks_send_is_what_the_method_takes(site: Any, tell: Make, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     tell("Completed", f"notify.{kind}.{payload[field]}.on-completed", "notify.other.x.on-completed", "notify.email.x")
-    [sent] = site.deployment.outbox.messages()
+    [sent] = site.deployment.shared.outbox.messages()
     assert (sent.notificationType, sent.notificationAddress) == (kind, payload[field])
     schema = site.deployment.api.schemas.schema(f"notify/v1/{method}-request.json")
     assert schema.errors(sent.payload) == []
@@ -216,7 +216,7 @@ def test_an_address_gets_so_many_a_day(site: Any, tmp_path: Path) -> None:
         return int(site.call("POST", f"{ROOT}/email", {"address": address, "subject": text, "content": "c"}).status)
 
     assert [send("1"), send("2"), send("3"), send("3", "b@example.com")] == [200, 200, 204, 200]
-    assert len(site.deployment.outbox.messages()) == 3
+    assert len(site.deployment.shared.outbox.messages()) == 3
     site.clock.advance(days=1)
     assert send("3") == 200
 

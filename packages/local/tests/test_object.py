@@ -49,7 +49,7 @@ def download(site: Any, name: str = "a", **methods: bool) -> Any:
 
 
 def content(site: Any, name: str = "a") -> bytes:
-    found = site.deployment.storage.find(f"objects/{name}")
+    found = site.deployment.shared.storage.find(f"objects/{name}")
     return found.path.read_bytes() if found else b""
 
 

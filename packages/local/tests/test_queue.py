@@ -710,7 +710,7 @@ def test_the_end_of_a_worker(site: Any, create: Make, claim: Make, status: Make,
     claim(2)
     claim(workerId="j")
     claim(queue="p/x")
-    site.deployment.queue.end_runs("p/w", ("g", "i"), site.clock())
+    site.deployment.shared.queue.claims.end_runs("p/w", ("g", "i"), site.clock())
     assert states(status(1)) == ["pending", "scheduled worker-shutdown", "retry pending"]
     assert states(status(2)) == ["exception", "scheduled worker-shutdown"]
     assert [status(number)["state"] for number in (3, 4)] == ["running", "running"]

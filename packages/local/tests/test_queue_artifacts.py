@@ -95,7 +95,7 @@ def test_an_s3_artifact(site: Any, create: Make, running: str) -> None:
     answer = create("public/a.txt", contentLength=3).json
     assert (answer["storageType"], answer["contentType"]) == ("s3", "text/plain")
     assert answer["expires"] == site.clock.at(minutes=45)
-    storage = site.deployment.storage
+    storage = site.deployment.shared.storage
     target = answer["putUrl"].removeprefix("http://tc.example.com:8080")
     name = storage.allowed("PUT", target, {})
     storage.write(name, b"abc", "text/plain")
@@ -119,7 +119,7 @@ def test_an_s3_artifact(site: Any, create: Make, running: str) -> None:
 
 
 def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: Make, running: str) -> None:
-    storage = site.deployment.storage
+    storage = site.deployment.shared.storage
     put = create("private/a").json["putUrl"].removeprefix("http://tc.example.com:8080")
     storage.write(storage.allowed("PUT", put, {}), b"abc", "text/plain")
     path = f"{running}/artifacts/private/a"
@@ -413,7 +413,7 @@ def test_signed_urls_of_private_artifacts(site: Any, create: Make, latest: str) 
 
 
 def test_expired_artifacts(site: Any, create: Make, running: str) -> None:
-    storage = site.deployment.storage
+    storage = site.deployment.shared.storage
     put = create("a", expires=site.clock.at(hours=1)).json["putUrl"].removeprefix("http://tc.example.com:8080")
     name = storage.allowed("PUT", put, {})
     storage.write(name, b"abc", "text/plain")

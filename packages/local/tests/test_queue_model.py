@@ -387,7 +387,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def lose_worker(self, worker: str) -> None:
-        self.site.deployment.queue.end_runs("p/w", ("g", worker), self.site.clock())
+        self.site.deployment.shared.queue.claims.end_runs("p/w", ("g", worker), self.site.clock())
         for number, task in sorted(self.model.tasks.items()):
             if task.state == "running" and task.runs[-1].worker == worker:
                 self.model.end(number, "exception", "worker-shutdown")

@@ -62,7 +62,7 @@ def test_everything_is_found_by_an_index(
         assert site.call("GET", f"{ROOT}/{path}").status in (200, 303)
     site.ok("POST", f"{ROOT}/task/{slug(1)}/runs/0/completed")
     site.ok("POST", f"{ROOT}/task-group/{slug(9)}/priority", {"newPriority": "high"})
-    site.deployment.queue.end_runs("p/w", ("g", "i"), site.clock())
+    site.deployment.shared.queue.claims.end_runs("p/w", ("g", "i"), site.clock())
     for _ in range(2):
         asyncio.run(site.deployment.pass_time())
         site.clock.advance(hours=2)

@@ -371,7 +371,7 @@ def test_errors(site: Any, messages: list[Message]) -> None:
 def test_the_owner_of_a_pool_gets_a_mail_about_errors(site: Any, wanted: bool) -> None:
     site.ok("PUT", POOL, pool(emailOnError=wanted))
     reported = site.ok("POST", f"{API}/worker-pool-errors/p/w", error(title="no disk"))
-    mails = site.deployment.outbox.messages()
+    mails = site.deployment.shared.outbox.messages()
     assert [each.notificationAddress for each in mails] == (["o@example.com"] if wanted else [])
     for mail in mails:
         assert "no disk" in mail.payload["subject"]
@@ -385,7 +385,7 @@ def test_an_error_is_reported_where_its_mail_is_refused(site: Any) -> None:
     denied = {"notificationType": "email", "notificationAddress": "o@example.com"}
     assert site.call("POST", "/api/notify/v1/denylist/add", denied).status == 200
     assert site.ok("POST", f"{API}/worker-pool-errors/p/w", error())["title"] == "t"
-    assert site.deployment.outbox.messages() == []
+    assert site.deployment.shared.outbox.messages() == []
 
 
 def test_error_stats(site: Any) -> None:

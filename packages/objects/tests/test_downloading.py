@@ -42,8 +42,9 @@ def sleeps(status: int, headers: dict[str, str]) -> list[float]:
                 slept.append(seconds)
 
 
-def test_storage_that_asks_to_wait_is_asked_again_after_as_long_as_it_says() -> None:
+def test_waits_as_long_as_storage_requests() -> None:
     assert sleeps(429, {"Retry-After": "17"}) == [17, 17]
+    assert sleeps(503, {"Retry-After": "17"}) == [17, 17]
     first, second = sleeps(500, {})
     assert first < second < 1
     assert sleeps(404, {"Retry-After": "17"}) == []

@@ -75,8 +75,9 @@ def sleeps(answered: Answer) -> list[float]:
                 slept.append(seconds)
 
 
-def test_storage_that_asks_to_wait_is_asked_again_after_as_long_as_it_says() -> None:
+def test_waits_as_long_as_storage_requests() -> None:
     assert sleeps(Answer(429, {"Retry-After": "17"})) == [17, 17]
+    assert sleeps(Answer(503, {"Retry-After": "17"})) == [17, 17]
     first, second = sleeps(Answer(500, {}))
     assert first < second < 1
     assert sleeps(Answer(400, {"Retry-After": "17"})) == []

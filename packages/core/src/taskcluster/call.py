@@ -173,7 +173,7 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
             if not retryable(response.status):
                 return result(call, request, response)
             failure = _failure(call, request, response, surroundings.server_failure)
-        delay = call.settings.policy.delay(attempt, surroundings.random(), _asked(response, surroundings))
+        delay = call.settings.policy.delay(attempt, surroundings.random(), _requested_delay(response, surroundings))
         if delay is None:
             assert failure is not None
             raise failure
@@ -185,10 +185,8 @@ def _reason(response: Response | None) -> str:
     return "no response" if response is None else f"status {response.status}"
 
 
-def _asked(response: Response | None, surroundings: Surroundings) -> float | None:
-    if response is None or response.status != 429:
-        return None
-    return retry_after(response.headers.get("Retry-After"), surroundings.now())
+def _requested_delay(response: Response | None, surroundings: Surroundings) -> float | None:
+    return None if response is None else retry_after(response.status, response.headers, surroundings.now())
 
 
 def _event(

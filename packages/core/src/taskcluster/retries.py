@@ -1,4 +1,4 @@
-"""When a failed attempt is worth another, and how long to wait first. Nothing here waits."""
+"""Which failed attempts are retried, and after what delay. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_DELAY = 30
 
 
 def retryable(status: int) -> bool:
-    """Whether an answer of this status is worth another attempt: the server failed, or asks to slow down."""
+    """Return whether a response with this status is retried: a server failure, or 429 (too many requests)."""
     return status >= 500 or status == 429
 
 
 class Policy(NamedTuple):
-    """How often and after what delay to try again; times in seconds."""
+    """How many retries there are, and their delays in seconds."""
 
     max_retries: int = MAX_RETRIES
     delay_factor: float = DELAY_FACTOR
@@ -32,10 +32,10 @@ class Policy(NamedTuple):
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Policy:
-        """Return the policy that a client's options mean.
+        """Return the policy that a client's options set.
 
         Raises:
-            TaskclusterFailure: One of them is no number, or out of range.
+            TaskclusterFailure: An option is not a number, or out of range.
         """
         return cls(
             number_option(options, "maxRetries"),
@@ -44,27 +44,35 @@ class Policy(NamedTuple):
             number_option(options, "maxDelay"),
         )
 
-    def delay(self, retry: int, chance: float, asked: float | None = None) -> float | None:
-        """Return the seconds to wait before the given retry, or None when there is to be none.
+    def delay(self, retry: int, chance: float, requested: float | None = None) -> float | None:
+        """Return the seconds to wait before a retry, or None if no retries are left.
 
         Args:
             retry: 1 for the first retry.
-            chance: A random number from 0 to 1, which places the delay in its range.
-            asked: What the server asked for (Retry-After), in seconds; kept to the same cap.
+            chance: A random number from 0 to 1, which selects the delay within its range.
+            requested: The delay that the server requested (Retry-After), limited to `max_delay`.
         """
         if retry > self.max_retries:
             return None
-        if asked is not None:
-            return min(max(asked, 0.0), self.max_delay)
+        if requested is not None:
+            return min(max(requested, 0.0), self.max_delay)
         spread = self.randomization_factor * (2 * chance - 1)
-        # The exponent is bounded only to keep an absurd maxRetries from overflowing a float.
+        # The exponent is bounded so that a huge maxRetries does not overflow a float.
         delay = self.delay_factor * 2 ** min(retry - 1, 100) * (1 + spread)
         return float(min(delay, self.max_delay))
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given as seconds or as an HTTP date; None if neither."""
-    if value is None:
+def retry_after(status: int, headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds to wait that Retry-After requests with status 429 or 503, or None.
+
+    Args:
+        status: The response's status.
+        headers: The response's headers. Retry-After holds seconds or an HTTP date; anything else is ignored.
+        now: Unix time in seconds.
+    """
+    value: Any = headers.get("Retry-After") if status in (429, 503) else None
+    # A mock's headers may be mocks.
+    if not isinstance(value, str):
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
@@ -74,5 +82,5 @@ def retry_after(value: str | None, now: float) -> float | None:
         # HTTP dates are in GMT by definition.
         return None if date is None else max(calendar.timegm(date) - now, 0.0)
     except (ValueError, OverflowError, IndexError, TypeError):
-        # email.utils lets some strings through that only look like dates, and raises on others.
+        # email.utils accepts some strings that are not dates, and raises on others.
         return None

@@ -8,7 +8,7 @@ import hmac
 import logging
 import warnings
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,45 +23,22 @@ from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
 from .events import Events
-from .plugins import Context, Invoke, LocalService
+from .plugins import Context, Invoke, Job, LocalService
 from .roles import check_scopes
 from .scopes import ScopeSet
 from .services import monitoring
-from .services.auth import routes as auth
 from .services.auth.audit import Audit
 from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts, check_accounts
-from .services.github import builds as github_builds
-from .services.github import routes as github
+from .services.context import ServiceContext, SharedState
 from .services.github.state import Github
-from .services.hooks import routes as hooks
-from .services.hooks.firing import Firing
-from .services.hooks.state import Hooks
-from .services.index import artifacts as index_artifacts
-from .services.index import routes as index
-from .services.index import task_routes as index_routes
-from .services.index.state import Index
-from .services.notify import routes as notify
-from .services.notify import task_routes as notify_routes
 from .services.notify.outbox import Outbox
 from .services.notify.state import Notifier
-from .services.object import routes as object_
 from .services.object.state import Objects
-from .services.purge_cache import routes as purge_cache
-from .services.purge_cache.state import PurgeRequests
-from .services.queue import artifacts as queue_artifacts
-from .services.queue import built_in
-from .services.queue import routes as queue
-from .services.queue import workers as queue_workers
 from .services.queue.arrivals import Arrivals
 from .services.queue.messages import QueueMessages
 from .services.queue.state import Queue
-from .services.queue.worker_routes import WorkerRecords
-from .services.secrets import routes as secrets
-from .services.secrets.state import Secrets
-from .services.web_server import routes as web_server
-from .services.worker_manager import routes as worker_manager
-from .services.worker_manager.pools import Pools
-from .services.worker_manager.workers import PoolWorkers
+from .services.queue.workers import QueueWorkers
+from .services.table import SERVICES
 from .storage import Storage
 from .store import Store
 from .timestamps import Clock, MovableClock, system_clock
@@ -75,18 +52,6 @@ _log = logging.getLogger("taskcluster.local")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-
-_AUDITED = (
-    ("secrets", "remove", "secret", "deleted", "name"),
-    ("hooks", "createHook", "hook", "created", "hookGroupId", "hookId"),
-    ("hooks", "updateHook", "hook", "updated", "hookGroupId", "hookId"),
-    ("hooks", "removeHook", "hook", "deleted", "hookGroupId", "hookId"),
-    ("worker-manager", "createWorkerPool", "worker-pool", "created", "workerPoolId"),
-    ("worker-manager", "updateWorkerPool", "worker-pool", "updated", "workerPoolId"),
-    ("worker-manager", "deleteWorkerPool", "worker-pool", "deleted", "workerPoolId"),
-)
-"""The methods that the audit history keeps, what they do to what, and the parameters that name it. (auth's own are kept
-where they are done; whether a secret is created or updated depends on what there is.)"""
 
 
 @dataclass(frozen=True)
@@ -149,133 +114,82 @@ class Deployment:
             store.run("INSERT OR REPLACE INTO settings VALUES ('accessToken', ?)", configuration.accessToken)
         self.accessToken = self._setting("accessToken", _token())
         """Of the root client."""
-        interface = configuration.interface()
         clock = self.clock = MovableClock(configuration.clock)
-        events = self.events = Events(interface.references, interface.schemas, store)
-        self.storage = Storage(directory, store, root_url, self._derived("storage").encode(), clock)
-        self.audit = Audit(store, clock)
-        """Who did what, of all services."""
-        self._accounts = self._open_accounts(configuration)
-        self.github = Github(store, events, clock)
-        """What is known of GitHub, and what was meant for it."""
-        self.outbox = Outbox(store, configuration.notification_limit)
-        """The notifications that have been sent, and go nowhere else."""
-        self._arrivals = Arrivals()
-
-        messages, known_workers = QueueMessages(events), queue_workers.QueueWorkers(store)
-        tasks = self.queue = Queue(store, configuration.claim_timeout, messages, known_workers, self._arrivals.announce)
-        """The tasks."""
-        objects = Objects(store, self.storage)
-        artifacts = queue_artifacts.Artifacts(store, self.storage, objects, tasks, messages)
-        all_hooks = Hooks(store, events, interface.exchanges)
-        firing = Firing(all_hooks, self._invoke, self._accounts, self._service_client("hooks"), clock)
-        indexed = Index(store)
-        index_redirects = index_artifacts.IndexedArtifacts(
-            self._invoke, self._accounts, self._service_client("index"), root_url
-        )
-        notifier = Notifier(store, self.outbox, events)
-        purge_requests, all_secrets, pools = PurgeRequests(store), Secrets(store), Pools(store, events)
-        pool_workers = PoolWorkers(store, pools, WorkerRecords(tasks, clock))
-
-        index_routes.watch(events, indexed, lambda taskId: tasks.task(taskId).definition, clock)
-        notify_routes.watch(events, notifier, root_url, clock)
-        github_builds.watch(events, self.github, tasks.all_completed, clock)
-        builder = github_builds.Builder(
-            self.github, events, self._invoke, self._accounts, self._service_client("github"), clock, root_url
-        )
-
-        services: dict[str, dict[str, Handler]] = {
-            "auth": auth.handlers(self._accounts, self.audit),
-            "github": github.handlers(
-                self.github,
-                events,
-                interface.schemas,
-                builder,
-                self._invoke_as("github"),
-                root_url,
-                configuration.github_webhook_secret,
-            ),
-            "hooks": hooks.handlers(all_hooks, firing),
-            "index": index.handlers(indexed, index_redirects),
-            "notify": notify.handlers(notifier),
-            "object": object_.handlers(objects),
-            "purge-cache": purge_cache.handlers(purge_requests),
-            "queue": queue.handlers(tasks, artifacts, self._arrivals, self._service_client("queue"), clock),
-            "secrets": secrets.handlers(all_secrets),
-            "web-server": web_server.handlers(self._invoke_as("web-server"), root_url),
-            "worker-manager": worker_manager.handlers(
-                pools, pool_workers, self._service_client("worker-manager"), notifier
-            ),
-        }
-        for service, name, entityType, actionType, *parameters in _AUDITED:
-            handler = services[service][name]
-            services[service][name] = self.audit.recorded(handler, entityType, actionType, *parameters)
-        services["secrets"]["set"] = self.audit.recorded(
-            services["secrets"]["set"],
-            "secret",
-            lambda call: "updated" if all_secrets.is_set(call.params["name"]) else "created",
-            "name",
-        )
-        # Before the transaction in which they are recorded, because these wait for another process.
-        for name in ("createHook", "updateHook"):
-            services["hooks"][name] = hooks.checked(services["hooks"][name])
-        started = clock()
-        self._fire_due = firing.fire_due
-        self._jobs: list[Callable[[], Awaitable[None] | None]] = [
-            lambda: tasks.resolve_overdue(clock()),
-            lambda: built_in.resolve_tasks(tasks, clock),
-            lambda: pool_workers.expire(clock()),
-            lambda: pools.purge(clock()),
-            lambda: self._accounts.delete_expired(clock()),
-            lambda: tasks.expire(clock()),
-            lambda: artifacts.expire(clock()),
-            lambda: known_workers.expire(clock()),
-            lambda: objects.purge(clock()),
-            lambda: all_hooks.expire(clock()),
-            lambda: indexed.expire(clock()),
-            lambda: self.outbox.expire(clock()),
-            lambda: purge_requests.expire(clock()),
-            lambda: all_secrets.expire(clock()),
-        ]
+        interface = configuration.interface()
+        self.events = Events(interface.references, interface.schemas, store)
+        self._root_url = root_url
+        self._configuration = configuration
+        self._jobs: list[Job] = []
+        self._background_jobs: list[Callable[[], Awaitable[None]]] = []
+        self.shared = self._open_shared_state(interface, directory)
+        """What several services use."""
+        handlers = {name: dict(build(self._service_context(name))) for name, build in SERVICES.items()}
         for plugin in configuration.plugins:
-            services[plugin.name] = self._handlers(plugin, root_url)
-        own = Api(
-            own_api.interface(),
-            {"local": own_api.handlers(self.github, self.outbox)},
-            self._accounts,
-            clock,
-            configuration.clock,
-            root_url,
-        )
-        self.api = Api(
-            interface,
-            {
-                name: {**_only(monitoring.handlers(started), interface.references[name]), **handlers}
-                for name, handlers in services.items()
-            },
-            self._accounts,
-            clock,
-            configuration.clock,
-            root_url,
-            unlisted=dict.fromkeys(own_api.paths(), own.respond),
+            handlers[plugin.name] = self._plugin_handlers(plugin)
+        of_every_service = monitoring.handlers(clock())
+        for name, named in handlers.items():
+            handlers[name] = {**_only(of_every_service, interface.references[name]), **named}
+        accounts, signing_clock = self.shared.accounts, configuration.clock
+        own_handlers = {"local": own_api.handlers(self.shared.github, self.shared.outbox)}
+        own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
+        unlisted = dict.fromkeys(own_api.paths(), own.respond)
+        self.api = Api(interface, handlers, accounts, clock, signing_clock, root_url, unlisted=unlisted)
+
+    def _open_shared_state(self, interface: Interface, directory: Path) -> SharedState:
+        store, events, clock, configuration = self._store, self.events, self.clock, self._configuration
+        storage = Storage(directory, store, self._root_url, self._derived("storage").encode(), clock)
+        audit, arrivals = Audit(store, clock), Arrivals()
+        outbox = Outbox(store, configuration.notification_limit)
+        messages, workers = QueueMessages(events), QueueWorkers(store)
+        return SharedState(
+            interface=interface,
+            storage=storage,
+            audit=audit,
+            accounts=self._open_accounts(audit),
+            github=Github(store, events, clock),
+            outbox=outbox,
+            notifier=Notifier(store, outbox, events),
+            objects=Objects(store, storage),
+            arrivals=arrivals,
+            queue=Queue(store, configuration.claim_timeout, messages, workers, arrivals.announce),
         )
 
-    def _handlers(self, plugin: LocalService, root_url: str) -> dict[str, Handler]:
-        """Return the handlers of a plugin's service, whatever the plugin does."""
-        context = Context(
-            service=plugin.name,
-            root_url=root_url,
+    def _open_accounts(self, audit: Audit) -> Accounts:
+        configuration = self._configuration
+        own = map(self._service_client, configuration.interface().references)
+        clients = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), *own, *configuration.clients]
+        return Accounts(self._store, self.events, audit, self.clock(), clients, configuration.all_roles())
+
+    def _context(self, service: str) -> Context:
+        """Return what a plugin's service is built from."""
+        return Context(
+            service=service,
+            root_url=self._root_url,
             store=self._store,
             clock=self.clock,
             events=self.events,
-            invoke=self._invoke_as(plugin.name),
+            invoke=self._invoke_as(service),
             as_time_passes=self._jobs.append,
         )
+
+    def _service_context(self, service: str) -> ServiceContext:
+        """Return what one of the deployment's own services is built from."""
+        return ServiceContext(
+            **vars(self._context(service)),
+            shared=self.shared,
+            client=self._service_client(service),
+            invoke_by=self._invoke,
+            in_background=self._background_jobs.append,
+            github_webhook_secret=self._configuration.github_webhook_secret,
+        )
+
+    def _plugin_handlers(self, plugin: LocalService) -> dict[str, Handler]:
+        """Return the handlers of a plugin's service, whatever the plugin does."""
         methods: dict[str, None] = dict.fromkeys(entry["name"] for entry in plugin.reference["methods"])
         lacking = f"its plugin has no handler for {plugin.name}.{{}}"
         jobs = len(self._jobs)
         try:
-            handlers = dict(plugin.handlers(context))
+            handlers = dict(plugin.handlers(self._context(plugin.name)))
             unknown = sorted(handlers.keys() - methods.keys())
             if unknown:
                 raise ValueError(f"there are handlers for {', '.join(unknown)}, which its reference does not have")
@@ -290,11 +204,6 @@ class Deployment:
             )
         without = methods.keys() - handlers.keys() - monitoring.METHODS
         return {**handlers, **{name: Refused(lacking.format(name)) for name in without}}
-
-    def _open_accounts(self, configuration: Configuration) -> Accounts:
-        own = map(self._service_client, configuration.interface().references)
-        clients = [Client(ROOT_CLIENT, self.accessToken, ("*",), NEVER), *own, *configuration.clients]
-        return Accounts(self._store, self.events, self.audit, self.clock(), clients, configuration.all_roles())
 
     def _setting(self, name: str, value: str) -> str:
         """Return what the store has under `name`, once `value` has been put there if it had nothing."""
@@ -336,7 +245,7 @@ class Deployment:
         """
         check_scopes(scopes)
         client = Client(f"local/{slugId()}", _token(), scopes, NEVER)
-        self._accounts.add(client, self.clock())
+        self.shared.accounts.add(client, self.clock())
         return client
 
     async def pass_time(self) -> None:
@@ -346,24 +255,26 @@ class Deployment:
 
     async def fire_hooks(self) -> None:
         """Fire the hooks that are due. It may take long, so that the rest of what is due need not wait for it."""
-        try:
-            await self._fire_due()
-        except Exception:
-            _log.exception("could not fire the hooks that are due")
+        await _run(self._background_jobs)
 
     async def do_what_is_due(self) -> None:
         """Do what is due, but for firing hooks."""
-        for job in self._jobs:
-            try:
-                pending = job()
-                if pending is not None:
-                    await pending
-            except Exception:
-                _log.exception("could not do what is due")
+        await _run(self._jobs)
 
     def stop_waiting(self) -> None:
         """Answer those who wait for work, so that the server can stop."""
-        self._arrivals.close()
+        self.shared.arrivals.close()
+
+
+async def _run(jobs: Iterable[Job]) -> None:
+    """Run jobs one after the other, those that follow a failed one too."""
+    for job in jobs:
+        try:
+            pending = job()
+            if pending is not None:
+                await pending
+        except Exception:
+            _log.exception("could not do what is due")
 
 
 @functools.lru_cache(4)

@@ -58,6 +58,7 @@ __all__ = [
     "Handler",
     "HandlerCall",
     "Invoke",
+    "Job",
     "Listing",
     "LocalService",
     "Page",
@@ -72,6 +73,9 @@ __all__ = [
 
 Call: TypeAlias = HandlerCall
 """The name that `HandlerCall` had before; plugins may keep it."""
+
+Job: TypeAlias = Callable[[], Awaitable[None] | None]
+"""What a service does from time to time; it may be a coroutine function."""
 
 PROJECT = "taskcluster_local"
 """The pluggy project name, and the entry-point group."""
@@ -114,7 +118,7 @@ class Context:
     A message that does not match the schema of its exchange raises ValueError.
     """
     invoke: Invoke
-    as_time_passes: Callable[[Callable[[], Awaitable[None] | None]], None]
+    as_time_passes: Callable[[Job], None]
     """Has something done from time to time and whenever a test moves the clock, such as forgetting what has expired."""
 
 

@@ -184,7 +184,7 @@ class LocalServer:
 
     async def outbox(self) -> list[Notification]:
         """Return the notifications that would have been sent."""
-        return self._state.deployment.outbox.messages()
+        return self._state.deployment.shared.outbox.messages()
 
     async def new_client(self, scopes: tuple[str, ...]) -> Client:
         """Return a client that is made for the caller and has these scopes only."""
@@ -257,7 +257,7 @@ class LocalServer:
             return _misdirected(foreign)
         if request.raw_path.startswith(storage.PREFIX):
             with self._state as deployment:
-                return await storage_http.respond(request, deployment.storage)
+                return await storage_http.respond(request, deployment.shared.storage)
         received = await _received(request)
         with self._state as deployment:
             response = await deployment.api.respond(received)

@@ -11,7 +11,7 @@ from taskcluster.retries import retry_after
 
 from . import methods, resuming
 from .bodies import Sink
-from .effects import Call, Discard, Open, Opened, Procedure, Pump, Settings, Sleep
+from .effects import Answer, Call, Discard, Open, Opened, Procedure, Pump, Settings, Sleep
 from .hashing import Digests, to_verify, verify
 from .resuming import Held, Verdict
 
@@ -45,12 +45,12 @@ class Retries:
         self._settings = settings
         self._count = 0
 
-    def wait(self, failure: TaskclusterFailure, headers: Mapping[str, str] | None = None) -> Procedure[None]:
-        """Wait before the next attempt; raise `failure` where there is to be none."""
+    def wait(self, failure: TaskclusterFailure, response: Opened | Answer | None = None) -> Procedure[None]:
+        """Wait before the next attempt, as long as the response requests; raise `failure` if no retries are left."""
         self._count += 1
         settings = self._settings
-        asked = None if headers is None else retry_after(headers.get("Retry-After"), settings.now())
-        delay = settings.policy.delay(self._count, settings.random(), asked)
+        requested = None if response is None else retry_after(response.status, response.headers, settings.now())
+        delay = settings.policy.delay(self._count, settings.random(), requested)
         if delay is None:
             raise failure
         yield Sleep(delay)
@@ -83,7 +83,7 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
     sink: Sink | None = None
     while True:
         failure: TaskclusterFailure
-        answered: Mapping[str, str] | None = None
+        opened: Opened | None = None
         held = _held(sink)
         try:
             opened = yield from _open(location, held, settings)
@@ -108,13 +108,12 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
             else:
                 yield Discard(opened)
                 failure = storage_failure(name, opened.status, settings)
-                answered = opened.headers if opened.status == 429 else None
                 if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
                     raise failure
                 if verdict is Verdict.CHANGED:
                     sink = None
         if verdict is not Verdict.EXPIRED:
-            yield from retries.wait(failure, answered)
+            yield from retries.wait(failure, opened)
         if verdict is Verdict.EXPIRED or resuming.has_expired(location, settings.now()):
             renewed = renewed or verdict is Verdict.EXPIRED
             known = location.hashes

@@ -111,10 +111,10 @@ def put(
     while location is not None:
         source = yield from _source(reader_factory, length)
         failure: TaskclusterFailure
-        answered: Mapping[str, str] | None = None
+        answer: Answer | None = None
         is_expired = False
         try:
-            answer: Answer = yield Send(
+            answer = yield Send(
                 Location(resuming.wire_url(location.url), location.method),
                 _headers(location, length),
                 source,
@@ -133,12 +133,11 @@ def put(
                     hashes: dict[str, str] = yield Call(source.digests.hexdigests)
                     return hashes
             failure = _failure(name, answer.status, settings)
-            answered = answer.headers if answer.status == 429 else None
             is_expired = answer.status == 403 and not renewed
             if not (is_expired or retryable(answer.status) or answer.status < 300):
                 raise failure
         if not is_expired:
-            yield from retries.wait(failure, answered)
+            yield from retries.wait(failure, answer)
         if is_expired or resuming.has_expired(location, settings.now()):
             renewed = renewed or is_expired
             location = yield from locate()

@@ -10,14 +10,22 @@ from ...errors import ApiError
 from ...pages import Page
 from ...scopes import AllOf
 from ...timestamps import to_wire
+from ..context import ServiceContext
 from . import credentials
 from .audit import Audit
 from .state import Accounts, FixedAccounts, merged
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _EVERYTHING = 2**62
 _TEST_GET_SCOPES = ("test:*", "auth:create-client:test:*")
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service."""
+    accounts = context.shared.accounts
+    context.as_time_passes(lambda: accounts.delete_expired(context.clock()))
+    return handlers(accounts, context.shared.audit)
 
 
 def handlers(accounts: Accounts, audit: Audit) -> dict[str, Handler]:

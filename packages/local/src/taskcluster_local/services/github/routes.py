@@ -14,17 +14,28 @@ from ...events import Events
 from ...isolation import isolated
 from ...pages import Page
 from ...validation import ApiSchemas
+from ..context import ServiceContext
 from . import badge as badges
-from .builds import Builder
+from .builds import Builder, watch
 from .fake_events import fake_event
 from .rendering import render
 from .state import Github, sanitized
 from .webhooks import check_signature, described, publication
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _FAKE_DELIVERY = "00000000-0000-0000-0000-000000000000"
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. Its builds follow the states of their task groups."""
+    shared, events, clock, root_url = context.shared, context.events, context.clock, context.root_url
+    github = shared.github
+    watch(events, github, shared.queue.groups.all_completed, clock)
+    builder = Builder(github, events, context.invoke_by, shared.accounts, context.client, clock, root_url)
+    schemas, secret = shared.interface.schemas, context.github_webhook_secret
+    return handlers(github, events, schemas, builder, context.invoke, root_url, secret)
 
 
 def handlers(

@@ -11,13 +11,35 @@ from ...formats import Pattern
 from ...pages import Page
 from ...parameters import SLUG
 from ...store import Row
+from ..context import ServiceContext
 from .firing import Firing
 from .state import Hook, Hooks
 from .trigger import check_payload, check_schema
 
-__all__ = ["checked", "handlers"]
+__all__ = ["build", "handlers"]
 
 _FIELDS = ("metadata", "task", "schedule", "triggerSchema", "bindings")
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. The audit history has which hooks were created, updated and deleted."""
+    shared = context.shared
+    hooks = Hooks(context.store, context.events, shared.interface.exchanges)
+    firing = Firing(hooks, context.invoke_by, shared.accounts, context.client, context.clock)
+    context.as_time_passes(lambda: hooks.expire(context.clock()))
+    context.in_background(firing.fire_due)
+    named = handlers(hooks, firing)
+
+    def recorded(method: str, action: str) -> Handler:
+        return shared.audit.recorded(named[method], "hook", action, "hookGroupId", "hookId")
+
+    return {
+        **named,
+        # Checked before the transaction of the audit history, because the check waits for another process.
+        "createHook": _checked(recorded("createHook", "created")),
+        "updateHook": _checked(recorded("updateHook", "updated")),
+        "removeHook": recorded("removeHook", "deleted"),
+    }
 
 
 def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
@@ -88,7 +110,7 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
     }
 
 
-def checked(handler: Handler) -> Handler:
+def _checked(handler: Handler) -> Handler:
     """Return the handler of a method that is given a hook, with its triggerSchema checked before."""
 
     async def checking(call: HandlerCall) -> Result:

@@ -6,10 +6,22 @@ from typing import Any
 
 from ...api import Handler, HandlerCall, Reply, Text
 from ...pages import Page
+from ..context import ServiceContext
+from . import task_routes
 from .artifacts import IndexedArtifacts
 from .state import Index, namespace_of, task_of
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. It also indexes completed tasks by their routes."""
+    shared, clock = context.shared, context.clock
+    index = Index(context.store)
+    artifacts = IndexedArtifacts(context.invoke_by, shared.accounts, context.client, context.root_url)
+    task_routes.watch(context.events, index, lambda taskId: shared.queue.task(taskId).definition, clock)
+    context.as_time_passes(lambda: index.expire(clock()))
+    return handlers(index, artifacts)
 
 
 def handlers(index: Index, artifacts: IndexedArtifacts) -> dict[str, Handler]:

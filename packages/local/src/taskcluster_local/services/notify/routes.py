@@ -6,10 +6,12 @@ from typing import Any
 
 from ...api import Handler, HandlerCall, Partial, Reply, Text
 from ...pages import Page
+from ..context import ServiceContext
+from . import task_routes
 from .outbox import Notification
 from .state import Notifier, address_of
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _KINDS = {
     "email": ("email", "address"),
@@ -18,6 +20,14 @@ _KINDS = {
     "slack": ("slack-channel", "channelId"),
 }
 """By method, the type of its notifications and the property of the payload that is their address."""
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. It also sends the notifications that the routes of tasks ask for."""
+    outbox, notifier = context.shared.outbox, context.shared.notifier
+    task_routes.watch(context.events, notifier, context.root_url, context.clock)
+    context.as_time_passes(lambda: outbox.expire(context.clock()))
+    return handlers(notifier)
 
 
 def handlers(notifier: Notifier) -> dict[str, Handler]:

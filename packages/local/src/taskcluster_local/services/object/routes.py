@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ...api import Handler, HandlerCall, Reply, Text
+from ..context import ServiceContext
 from .state import Objects
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service."""
+    objects = context.shared.objects
+    context.as_time_passes(lambda: objects.purge(context.clock()))
+    return handlers(objects)
 
 
 def handlers(objects: Objects) -> dict[str, Handler]:

@@ -9,12 +9,20 @@ from ...api import Handler, HandlerCall, Reply
 from ...errors import ApiError
 from ...pages import Page
 from ...timestamps import from_wire
+from ..context import ServiceContext
 from .state import PurgeRequests, request_of
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _LONGEST_NAME = 1000
 """Everybody may list the names, which takes time for each character."""
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service."""
+    requests = PurgeRequests(context.store)
+    context.as_time_passes(lambda: requests.expire(context.clock()))
+    return handlers(requests)
 
 
 def handlers(requests: PurgeRequests) -> dict[str, Handler]:

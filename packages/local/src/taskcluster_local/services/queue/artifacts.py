@@ -15,8 +15,9 @@ from ...pages import Listing, Page
 from ...storage import Storage
 from ...store import Row, Store
 from ...timestamps import from_wire, later, to_wire
+from .expiry import EXPIRED_FOR
 from .messages import QueueMessages
-from .state import EXPIRED_FOR, Queue
+from .state import Queue
 from .task import Task
 
 __all__ = ["Artifact", "Artifacts", "Chain", "ObjectStore", "artifact_of", "run_number"]

@@ -17,11 +17,11 @@ _BATCH = 32
 async def resolve_tasks(queue: Queue, clock: Clock) -> None:
     """Resolve the pending tasks of `built-in/succeed` and `built-in/fail`; these take an empty payload only."""
     for name, outcome in _OUTCOMES.items():
-        while claims := queue.claim_work(f"built-in/{name}", ("built-in", name), _BATCH, clock()):
+        while claims := queue.claims.claim_work(f"built-in/{name}", ("built-in", name), _BATCH, clock()):
             for claim in claims:
                 task, runId = claim.task, str(claim.runId)
                 if task.definition["payload"]:
-                    queue.report_exception(task.taskId, runId, "malformed-payload", clock())
+                    queue.claims.report_exception(task.taskId, runId, "malformed-payload", clock())
                 else:
-                    queue.report(task.taskId, runId, outcome, clock())
+                    queue.claims.report(task.taskId, runId, outcome, clock())
             await asyncio.sleep(0)

@@ -11,17 +11,34 @@ from ...errors import ApiError
 from ...pages import Page
 from ...store import Row
 from ...timestamps import Clock, to_wire
-from . import artifact_routes, worker_routes
+from ..context import ServiceContext
+from . import artifact_routes, built_in, worker_routes
 from .arrivals import Arrivals
 from .artifacts import Artifacts
 from .credentials import for_claim
 from .definition import PRIORITIES, complete, with_queue
-from .state import Queue, task_of
+from .messages import QueueMessages
+from .schema import task_of
+from .state import Queue
 from .task import Claim, Task
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
 
 _POLL_SECONDS = 20.0
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service, with the workers that resolve the tasks of the `built-in` queues."""
+    shared, clock = context.shared, context.clock
+    queue = shared.queue
+    artifacts = Artifacts(context.store, shared.storage, shared.objects, queue, QueueMessages(context.events))
+    context.as_time_passes(lambda: queue.expiry.expire_claims(clock()))
+    context.as_time_passes(lambda: queue.expiry.resolve_overdue(clock()))
+    context.as_time_passes(lambda: built_in.resolve_tasks(queue, clock))
+    context.as_time_passes(lambda: queue.expiry.delete_expired(clock()))
+    context.as_time_passes(lambda: artifacts.expire(clock()))
+    context.as_time_passes(lambda: queue.workers.expire(clock()))
+    return handlers(queue, artifacts, shared.arrivals, context.client, clock)
 
 
 def handlers(
@@ -66,26 +83,26 @@ def handlers(
         return queue.dependents(taskId, Page.of(call.query)).body("tasks", _member, taskId=taskId)
 
     async def getTaskGroup(call: HandlerCall) -> dict[str, Any]:
-        return queue.group(call.params["taskGroupId"])
+        return queue.groups.group(call.params["taskGroupId"])
 
     async def listTaskGroup(call: HandlerCall) -> dict[str, Any]:
-        group = queue.group(call.params["taskGroupId"])
-        tasks = queue.group_members(call.params["taskGroupId"], Page.of(call.query))
+        group = queue.groups.group(call.params["taskGroupId"])
+        tasks = queue.groups.members(call.params["taskGroupId"], Page.of(call.query))
         return tasks.body("tasks", _member, **group)
 
     def authorized_group(call: HandlerCall) -> str:
-        group = queue.group(call.params["taskGroupId"])
+        group = queue.groups.group(call.params["taskGroupId"])
         call.authorize(schedulerId=group["schedulerId"])
         return str(group["taskGroupId"])
 
     async def sealTaskGroup(call: HandlerCall) -> dict[str, Any]:
-        return queue.seal_group(authorized_group(call), call.now)
+        return queue.groups.seal(authorized_group(call), call.now)
 
     async def cancelTaskGroup(call: HandlerCall) -> dict[str, Any]:
-        return queue.cancel_group(authorized_group(call), call.now)
+        return queue.groups.cancel(authorized_group(call), call.now)
 
     async def changeTaskGroupPriority(call: HandlerCall) -> dict[str, Any]:
-        return queue.change_group_priority(authorized_group(call), call.payload["newPriority"])
+        return queue.groups.change_priority(authorized_group(call), call.payload["newPriority"])
 
     def authorized(call: HandlerCall, otherwise: str = "Are you sure it was created?") -> Task:
         found = queue.find(call.params["taskId"])
@@ -134,7 +151,7 @@ def handlers(
         loop = asyncio.get_running_loop()
         end = loop.time() + _POLL_SECONDS
         while True:
-            claims = queue.claim_work(name, worker, given["tasks"], clock())
+            claims = queue.claims.claim_work(name, worker, given["tasks"], clock())
             if claims or not await arrivals.wait(name, end - loop.time()):
                 return {"tasks": [handed_out(call, claim) for claim in claims]}
 
@@ -143,22 +160,22 @@ def handlers(
         worker = given["workerGroup"], given["workerId"]
         provisionerId, _, workerType = found.taskQueueId.partition("/")
         call.authorize(provisionerId=provisionerId, workerType=workerType, workerGroup=worker[0], workerId=worker[1])
-        return handed_out(call, queue.claim(found, call.params["runId"], worker, call.now))
+        return handed_out(call, queue.claims.claim(found, call.params["runId"], worker, call.now))
 
     async def reclaimTask(call: HandlerCall) -> dict[str, Any]:
-        return kept(call, queue.reclaim(call.params["taskId"], call.params["runId"], call.now))
+        return kept(call, queue.claims.reclaim(call.params["taskId"], call.params["runId"], call.now))
 
     async def reportCompleted(call: HandlerCall) -> dict[str, Any]:
         # An older way to say what reportFailed says.
         outcome = "failed" if call.payload == {"success": False} else "completed"
-        return _status(queue.report(call.params["taskId"], call.params["runId"], outcome, call.now))
+        return _status(queue.claims.report(call.params["taskId"], call.params["runId"], outcome, call.now))
 
     async def reportFailed(call: HandlerCall) -> dict[str, Any]:
-        return _status(queue.report(call.params["taskId"], call.params["runId"], "failed", call.now))
+        return _status(queue.claims.report(call.params["taskId"], call.params["runId"], "failed", call.now))
 
     async def reportException(call: HandlerCall) -> dict[str, Any]:
         reason = call.payload["reason"]
-        return _status(queue.report_exception(call.params["taskId"], call.params["runId"], reason, call.now))
+        return _status(queue.claims.report_exception(call.params["taskId"], call.params["runId"], reason, call.now))
 
     return {
         **artifact_routes.handlers(queue, artifacts, issuer),

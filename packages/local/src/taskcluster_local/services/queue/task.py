@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ...errors import ApiError
 from ...timestamps import to_wire
 from .definition import PRIORITIES
 
@@ -96,6 +97,20 @@ class Task:
             "state": self.state,
             "runs": [{name: run[name] for name in _RUN_FIELDS if name in run} for run in self.runs],
         }
+
+    def run(self, runId: str) -> dict[str, Any]:
+        """Return a run by its number in a URL, or raise ApiError (ResourceNotFound)."""
+        # The length first: no run has a number that long.
+        if len(runId) < 9 and int(runId) < len(self.runs):
+            return self.runs[int(runId)]
+        raise ApiError("ResourceNotFound", f"Run {runId} not found on task `{self.taskId}`.")
+
+    def check_deadline(self, now: datetime, what: str) -> None:
+        """Raise ApiError (RequestConflict) if the deadline has passed, so that the task cannot be `what`."""
+        if self.deadline < to_wire(now):
+            raise ApiError(
+                "RequestConflict", f"Task `{self.taskId}` can't be {what} past its deadline of {self.deadline}."
+            )
 
     def add_run(self, reason: str, now: datetime) -> None:
         """Make the task pending."""

@@ -10,7 +10,8 @@ from ...api import Handler, HandlerCall, Refused
 from ...pages import Listing, Page
 from ...store import Row
 from ...timestamps import Clock
-from .state import Queue, task_of
+from .schema import task_of
+from .state import Queue
 from .workers import never_quarantined, worker_of
 
 __all__ = ["WorkerRecords", "handlers"]
@@ -134,7 +135,7 @@ class WorkerRecords:
 
     def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
         """End the runs of a worker that is gone."""
-        self._queue.end_runs(workerPoolId, (workerGroup, workerId), now)
+        self._queue.claims.end_runs(workerPoolId, (workerGroup, workerId), now)
 
 
 def _queue_of(call: HandlerCall) -> str:

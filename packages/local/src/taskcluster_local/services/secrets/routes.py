@@ -6,9 +6,26 @@ from typing import Any
 
 from ...api import Handler, HandlerCall
 from ...pages import Page
+from ..context import ServiceContext
 from .state import Secrets
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. The audit history has which secrets were created, updated and deleted."""
+    secrets = Secrets(context.store)
+    context.as_time_passes(lambda: secrets.expire(context.clock()))
+    named, recorded = handlers(secrets), context.shared.audit.recorded
+
+    def action(call: HandlerCall) -> str:
+        return "updated" if secrets.is_set(call.params["name"]) else "created"
+
+    return {
+        **named,
+        "set": recorded(named["set"], "secret", action, "name"),
+        "remove": recorded(named["remove"], "secret", "deleted", "name"),
+    }
 
 
 def handlers(secrets: Secrets) -> dict[str, Handler]:

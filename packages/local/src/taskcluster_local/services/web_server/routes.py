@@ -7,9 +7,15 @@ from urllib.parse import urlencode
 
 from ...api import Handler, HandlerCall, Partial
 from ...plugins import Invoke
+from ..context import ServiceContext
 from .profiles import profile
 
-__all__ = ["handlers"]
+__all__ = ["build", "handlers"]
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service."""
+    return handlers(context.invoke, context.root_url)
 
 
 def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:

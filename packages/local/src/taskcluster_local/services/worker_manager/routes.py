@@ -10,17 +10,33 @@ from ...authentication import Client
 from ...errors import ApiError
 from ...pages import Page
 from ...timestamps import to_wire
+from ..context import ServiceContext
 from ..notify.outbox import Notification
 from ..notify.state import Notifier
+from ..queue.worker_routes import WorkerRecords
 from .credentials import for_worker
 from .pools import Pools, error_of, launch_config_of
 from .providers import PROVIDERS
 from .workers import PoolWorkers, Registration, worker_of
 
-__all__ = ["handlers"]
-
+__all__ = ["build", "handlers"]
 
 _log = logging.getLogger("taskcluster.local")
+
+
+def build(context: ServiceContext) -> dict[str, Handler]:
+    """Build the service. The audit history has which worker pools were created, updated and deleted."""
+    shared, clock = context.shared, context.clock
+    pools = Pools(context.store, context.events)
+    workers = PoolWorkers(context.store, pools, WorkerRecords(shared.queue, clock))
+    context.as_time_passes(lambda: workers.expire(clock()))
+    context.as_time_passes(lambda: pools.purge(clock()))
+    named = handlers(pools, workers, context.client, shared.notifier)
+    actions = {"createWorkerPool": "created", "updateWorkerPool": "updated", "deleteWorkerPool": "deleted"}
+    return named | {
+        method: shared.audit.recorded(named[method], "worker-pool", action, "workerPoolId")
+        for method, action in actions.items()
+    }
 
 
 def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notifier) -> dict[str, Handler]:
