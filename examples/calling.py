@@ -1,4 +1,4 @@
-"""The four ways to pass a method its URL parameters, its payload and its query, sync and async."""
+"""Pass URL parameters, payload and query in four ways, sync and async."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import taskcluster.aio
 
 
 def positions(queue: taskcluster.Queue) -> str:
-    """URL parameters in their order, the payload last."""
+    """Pass URL parameters in order, then the payload."""
     task_id = taskcluster.slugId()
     queue.createTask(task_id, worker.definition("positions"))
     return task_id
 
 
 def names(queue: taskcluster.Queue) -> str:
-    """The payload first, URL parameters by name."""
+    """Pass the payload, then URL parameters as keyword arguments."""
     task_id = taskcluster.slugId()
     queue.createTask(worker.definition("names"), taskId=task_id)
     return task_id
 
 
 def apart(queue: taskcluster.Queue) -> str:
-    """Payload, URL parameters and query each by keyword."""
+    """Pass payload, URL parameters and query as keyword arguments."""
     task_id = taskcluster.slugId()
     queue.createTask(payload=worker.definition("apart"), params={"taskId": task_id}, query={})
     return task_id
 
 
 def mixed(queue: taskcluster.Queue) -> str:
-    """URL parameters by position, the rest by keyword."""
+    """Pass URL parameters in order, and the rest as keyword arguments."""
     task_id = taskcluster.slugId()
     queue.createTask(task_id, payload=worker.definition("mixed"))
     return task_id
 
 
 async def all_four(queue: taskcluster.aio.Queue) -> list[str]:
-    """Do the same in async code, at once."""
+    """Do the same in async code, concurrently."""
     one, two, three, four = ids = [taskcluster.slugId() for _ in range(4)]
     await asyncio.gather(
         queue.createTask(one, worker.definition("positions")),
@@ -51,7 +51,7 @@ async def all_four(queue: taskcluster.aio.Queue) -> list[str]:
 
 
 def queries(queue: taskcluster.Queue, group: str) -> None:
-    """Query parameters as a dict, or each by its name; what is unknown is refused before anything is sent."""
+    """Pass query parameters as a dict or by name. An unknown argument raises before a request is sent."""
     for task in range(2):
         queue.createTask(taskcluster.slugId(), {**worker.definition(f"member {task}"), "taskGroupId": group})
     page = queue.listTaskGroup(group, query={"limit": 1})
@@ -60,11 +60,11 @@ def queries(queue: taskcluster.Queue, group: str) -> None:
     try:
         queue.listTaskGroup(group, limitt=1)  # type: ignore[call-overload]
     except taskcluster.TaskclusterFailure as failure:
-        print("refused:", failure)
+        print("unknown argument:", failure)
 
 
 def main() -> None:
-    """Create a task in each of the ways."""
+    """Create a task in each way."""
     options = taskcluster.optionsFromEnvironment()
     with taskcluster.Queue(options) as queue:
         for way in (positions, names, apart, mixed):

@@ -1,4 +1,4 @@
-"""Setting up: a client for each service, sync or async, where it calls and as whom."""
+"""Create clients, sync and async, with and without credentials."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import taskcluster.aio
 
 
 def anonymous() -> None:
-    """Some methods need no credentials: where the deployment is, is enough."""
+    """Some methods need no credentials, only the root URL."""
     auth = taskcluster.Auth({"rootUrl": os.environ["TASKCLUSTER_ROOT_URL"]})
     print("auth.ping:", auth.ping()["alive"])
 
 
 def with_credentials() -> None:
-    """Most methods need credentials, which can be written out."""
+    """Most methods need credentials, which can be passed explicitly."""
     auth = taskcluster.Auth(
         {
             "rootUrl": os.environ["TASKCLUSTER_ROOT_URL"],
@@ -31,22 +31,22 @@ def with_credentials() -> None:
 
 
 def from_the_environment() -> None:
-    """`optionsFromEnvironment` does that in one call; in a `with` block the connections end with it."""
+    """`optionsFromEnvironment` reads root URL and credentials; `with` closes the connections."""
     with taskcluster.Secrets(taskcluster.optionsFromEnvironment({"maxRetries": 3})) as secrets:
         print("secrets.options:", secrets.options["rootUrl"], secrets.options["maxRetries"])
 
 
 def inside_a_task() -> None:
-    """In a task, the proxy beside it adds the credentials: its address is all there is to say."""
+    """In a task, the proxy adds credentials, so its URL is the only option."""
     proxy = os.environ.get("TASKCLUSTER_PROXY_URL")
     if proxy is None:
-        print("TASKCLUSTER_PROXY_URL: not set, so this is no task with a proxy")
+        print("TASKCLUSTER_PROXY_URL is not set: not in a task with a proxy")
     else:
         print("through the proxy:", taskcluster.Auth({"rootUrl": proxy}).currentScopes()["scopes"])
 
 
 async def in_async_code() -> None:
-    """`taskcluster.aio` has the same classes; their methods are awaited. One session can serve many clients."""
+    """`taskcluster.aio` has the same classes with coroutine methods. Several clients can share a session."""
     options = taskcluster.optionsFromEnvironment()
     async with taskcluster.aio.createSession() as session:
         auth = taskcluster.aio.Auth(options, session=session)

@@ -1,4 +1,4 @@
-"""Downloads: objects and artifacts into memory, files, writers and directories, verified; sync and async."""
+"""Download objects and artifacts to memory, files, writers and directories, sync and async."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "public/build/log.txt"
 
 
 def prepare(options: dict[str, Any]) -> str:
-    """Make what is downloaded: an object, and a task with artifacts in the index; return the taskId."""
+    """Create an object and an indexed task with artifacts, and return the taskId."""
     expires = taskcluster.fromNow("30 minutes")
     with taskcluster.Object(options) as service, taskcluster.Queue(options) as queue:
         taskcluster.upload.uploadFromBuf(
@@ -44,29 +44,29 @@ def prepare(options: dict[str, Any]) -> str:
 
 
 def objects(service: taskcluster.Object, directory: Path) -> None:
-    """Download an object, each time another way."""
+    """Download an object in several ways."""
     buffer, content_type = taskcluster.download.downloadToBuf(name=OBJECT, objectService=service)
     print("downloadToBuf:", len(buffer), content_type)
     with open(directory / "object", "wb") as file:
         content_type = taskcluster.download.downloadToFile(name=OBJECT, maxRetries=3, objectService=service, file=file)
         print("downloadToFile:", file.tell(), content_type)
-    # A factory gives a writer at the first byte, whenever the first byte is to come.
+    # The factory is called again if the download restarts.
     content_type = taskcluster.download.download(name=OBJECT, objectService=service, writerFactory=io.BytesIO)
     print("download:", content_type)
-    taskcluster.download.downloadToPath(directory / "whole", name=OBJECT, objectService=service)
-    print("downloadToPath:", (directory / "whole").stat().st_size)
+    taskcluster.download.downloadToPath(directory / "complete", name=OBJECT, objectService=service)
+    print("downloadToPath:", (directory / "complete").stat().st_size)
 
 
 class Printer:
-    """A writer of our own: prints what it is given."""
+    """A custom writer."""
 
     def write(self, data: bytes) -> None:
-        """Take all of the data."""
+        """Print the data."""
         print("downloadArtifact:", bytes(data))
 
 
 def artifacts(queue: taskcluster.Queue, task_id: str, directory: Path) -> None:
-    """Download artifacts, whatever storage they are in; without `runId`, of the latest run."""
+    """Download artifacts of any storage type; `runId` defaults to the latest run."""
     buffer, content_type = taskcluster.download.downloadArtifactToBuf(taskId=task_id, name=NAME, queueService=queue)
     print("downloadArtifactToBuf:", len(buffer), content_type)
     with open(directory / "artifact", "wb") as file:
@@ -82,7 +82,7 @@ def artifacts(queue: taskcluster.Queue, task_id: str, directory: Path) -> None:
 
 
 def content(queue: taskcluster.Queue, index: taskcluster.Index, task_id: str) -> None:
-    """Have an artifact as JSON or text at once; also by where the index has its task."""
+    """Read an artifact as JSON or text, by taskId or by index path."""
     manifest = taskcluster.download.getArtifactContent(task_id, "public/build/manifest.json", queueService=queue)
     print("getArtifactContent:", manifest.json())
     log = taskcluster.download.getArtifactContent(
@@ -92,7 +92,7 @@ def content(queue: taskcluster.Queue, index: taskcluster.Index, task_id: str) ->
 
 
 async def in_async_code(options: dict[str, Any], task_id: str, directory: Path) -> None:
-    """Do it in async code, at once, with the progress of one of them."""
+    """Download concurrently in async code, and record the progress of one download."""
     steps: list[int] = []
     async with taskcluster.aio.Object(options) as service, taskcluster.aio.Queue(options) as queue:
         (buffer, _), content_type, found, manifest = await asyncio.gather(
@@ -111,7 +111,7 @@ async def in_async_code(options: dict[str, Any], task_id: str, directory: Path) 
 
 
 def main() -> None:
-    """Download into a directory that goes away again."""
+    """Download to a temporary directory."""
     options = taskcluster.optionsFromEnvironment()
     task_id = prepare(options)
     with (

@@ -1,4 +1,4 @@
-"""Listings that come in pages: by iterators, by a function called with each page, and by hand."""
+"""Read paginated listings with iterators, with a handler, and by hand."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SOME: ListTaskGroupQuery = {"limit": 2}
 
 
 def iterators(queue: taskcluster.Queue, group: str) -> None:
-    """Iterate over the items of all pages, or over the pages; each is fetched when it is asked for."""
+    """Iterate over the items of all pages, or over the pages."""
     names = [item["task"]["metadata"]["name"] for item in queue.paginate_items(queue.listTaskGroup, group, query=SOME)]
     print("paginate_items:", *sorted(names))
     print("paginate:", [len(page["tasks"]) for page in queue.paginate(queue.listTaskGroup, group, query=SOME)])
 
 
 def handler(queue: taskcluster.Queue, group: str) -> None:
-    """Have a function called with each page."""
+    """Call a function with each page."""
     sizes: list[int] = []
 
     def note(page: ListTaskGroupResponse) -> None:
@@ -35,7 +35,7 @@ def handler(queue: taskcluster.Queue, group: str) -> None:
 
 
 def by_hand(queue: taskcluster.Queue, group: str) -> None:
-    """Ask again with the token that the last answer had."""
+    """Pass the token of each response to the next call."""
     sizes: list[int] = []
     query = SOME.copy()
     while True:

@@ -1,4 +1,4 @@
-"""A program's own configuration out of the secrets service: `load_secrets`."""
+"""Load a program's configuration from the secrets service with `load_secrets`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from taskcluster.aio.helper import load_secrets as load_secrets_async
 from taskcluster.helper import SecretError, TaskclusterConfig, load_secrets
 
 NAME = "project/examples/production"
-# One secret for several programs: each takes the top-level keys that are its own.
+# One secret for several programs: each selects some top-level keys.
 SECRET = {
     "common": {"environment": "production", "log_level": "info"},
     "backend": {"database_password": "correct horse"},
     "frontend": {"colour": "green"},
 }
-# What the backend takes, what it cannot do without, and what it has anyway.
+# The backend's keys, its required keys, and its defaults.
 BACKEND: dict[str, Any] = {
     "prefixes": ["common", "backend"],
     "required": ["database_password"],
@@ -26,7 +26,7 @@ BACKEND: dict[str, Any] = {
 
 
 def main() -> None:
-    """Load it by a client, by a shared configuration, in async code, and without any service."""
+    """Load it with a client, with `TaskclusterConfig`, in async code, and from a local dict."""
     options = taskcluster.optionsFromEnvironment()
     secrets = taskcluster.Secrets(options)
     secrets.set(NAME, {"secret": SECRET, "expires": taskcluster.fromNow("1 hour")})
@@ -45,13 +45,13 @@ def main() -> None:
 
     print("async:", asyncio.run(in_async_code()) == found)
 
-    # On a developer's machine a dict, perhaps of a file, stands in for the service.
+    # During development, a dict can replace the service.
     local = load_secrets(None, NAME, **BACKEND, local_secrets={"backend": {"database_password": "local"}})
     print("local:", local["environment"])
     try:
         load_secrets(secrets, NAME, prefixes=["common"], required=["database_password"])
     except SecretError as error:
-        print("refused:", error)
+        print("missing:", error)
     secrets.remove(NAME)
 
 

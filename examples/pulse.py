@@ -1,4 +1,4 @@
-"""Exchanges and routing keys: what to bind a Pulse queue to, for messages about tasks."""
+"""Get the exchanges and routing key patterns to bind a Pulse queue to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import taskcluster.client
 
 
 def main() -> None:
-    """Print bindings; the client does not listen itself, that is for a Pulse library such as kombu."""
+    """Print bindings. To listen, use a Pulse library, for example kombu."""
     task_id = taskcluster.slugId()
     events = taskcluster.QueueEvents({"rootUrl": os.environ["TASKCLUSTER_ROOT_URL"]})
     binding = events.taskCompleted({"taskId": task_id, "workerType": "linux"})

@@ -1,4 +1,4 @@
-"""One configuration for all clients of a program: `TaskclusterConfig`."""
+"""Share one configuration among all clients of a program with `TaskclusterConfig`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 
 from taskcluster.helper import ConfigurationError, TaskclusterConfig
 
-# Made once, in a module that the rest of a program imports. Without a URL it is that of TASKCLUSTER_ROOT_URL.
+# Create it once, in a module that the program imports. The URL defaults to TASKCLUSTER_ROOT_URL.
 tc = TaskclusterConfig(os.environ["TASKCLUSTER_ROOT_URL"])
 
 
 def main() -> None:
-    """Choose credentials, and get clients of several services, sync and async."""
-    # Those given, else those of the environment, else the proxy of the task that this is in, else none.
+    """Choose credentials, and create clients of several services, sync and async."""
+    # Credentials are the arguments, those of the environment, those of the task's proxy, or none.
     tc.auth(client_id=os.environ["TASKCLUSTER_CLIENT_ID"], access_token=os.environ["TASKCLUSTER_ACCESS_TOKEN"])
     print("as given:", tc.get_service("auth").currentScopes()["scopes"])
     tc.auth()
@@ -31,7 +31,7 @@ def main() -> None:
     try:
         tc.get_service("queu")
     except ConfigurationError as error:
-        print("refused:", error)
+        print("unknown service:", error)
 
 
 if __name__ == "__main__":

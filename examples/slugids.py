@@ -1,4 +1,4 @@
-"""Identifiers: new ones, and ones that are the same for the same name."""
+"""Create identifiers, new ones and stable ones for names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import taskcluster
 
 
 def main() -> None:
-    """Create two tasks that know of each other before either is there."""
+    """Create two tasks; the second depends on the first."""
     print("two slugIds:", taskcluster.slugId(), taskcluster.slugId())
 
     task_id = taskcluster.stableSlugId()
-    print("the same name, the same slugId:", task_id("build") == task_id("build"))
-    print("another one has others:", task_id("build") != taskcluster.stableSlugId()("build"))
+    print("same name, same slugId:", task_id("build") == task_id("build"))
+    print("another mapping, other slugIds:", task_id("build") != taskcluster.stableSlugId()("build"))
 
     queue = taskcluster.Queue(taskcluster.optionsFromEnvironment())
     queue.createTask(task_id("build"), worker.definition("build"))

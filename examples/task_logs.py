@@ -1,4 +1,4 @@
-"""The log of a task as lines: of one that runs, to its end, and of one that has ended; private ones too."""
+"""Read the log of a running or resolved task line by line, even if it is private."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import taskcluster.aio
 import taskcluster.aio.helper
 from taskcluster.helper import task_log_lines
 
-# A task that has its log where only those with a scope can read it.
+# The payload names private logs, which need a scope.
 PAYLOAD = {"logs": {"live": "private/logs/live.log", "backing": "private/logs/live_backing.log"}}
 LINES = ["checking out", "building", "done"]
 
 
 def finish(own: taskcluster.Queue, task_id: str) -> None:
-    """Store the log and resolve the task, as its worker does at the end."""
+    """Upload the log and resolve the task, like its worker."""
     taskcluster.upload.uploadArtifactFromBuf(
         taskId=task_id, runId=0, name=PAYLOAD["logs"]["backing"], contentType="text/plain; charset=utf-8",
         expires=taskcluster.fromNow("30 minutes"), data="".join(f"{line}\n" for line in LINES).encode(),
@@ -36,7 +36,7 @@ async def in_async_code(options: dict[str, Any], task_id: str) -> None:
 
 
 def main() -> None:
-    """Follow a task while it runs, and read its log once more when it has ended."""
+    """Follow a running task, and read its log again after it is resolved."""
     options = taskcluster.optionsFromEnvironment()
     with taskcluster.Queue(options) as queue:
         task_id, own = worker.start(queue, {**worker.definition("task_logs"), "payload": PAYLOAD})

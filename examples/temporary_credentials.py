@@ -1,4 +1,4 @@
-"""Credentials that end by themselves: made without asking anybody, for some of one's own scopes."""
+"""Create temporary credentials for some scopes, without a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import taskcluster.aio
 
 
 def main() -> None:
-    """Make some, unnamed and named, and see what the deployment says of them."""
+    """Create unnamed and named credentials, and use them."""
     root_url = os.environ["TASKCLUSTER_ROOT_URL"]
     client_id = os.environ["TASKCLUSTER_CLIENT_ID"]
     access_token = os.environ["TASKCLUSTER_ACCESS_TOKEN"]
@@ -22,7 +22,7 @@ def main() -> None:
     print("unnamed:", unnamed["clientId"], "may", *scopes)
     assert set(scopes) <= set(current["scopes"])
 
-    # A name of one's own needs the scope auth:create-client:<name>.
+    # A name needs the scope auth:create-client:<name>.
     named = taskcluster.createTemporaryCredentials(
         client_id, access_token, start, expiry, scopes, name="examples/borrower"
     )

@@ -1,4 +1,4 @@
-"""Dates relative to now, in words, as Taskcluster reads them."""
+"""Compute dates relative to now."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import taskcluster
 
 
 def main() -> None:
-    """Show what is understood, counted from one date so that the results stay the same."""
+    """Print dates relative to a fixed date, so that the output is always the same."""
     new_year = datetime(2030, 1, 1, tzinfo=timezone.utc)
     for offset in ("2 days 3 hours 1 minute", "-1 hour", "+1 week", "1y2mo3w4d5h6m7s", "3 DAYS", ""):
         print(f"{offset!r}: {taskcluster.fromNowJSON(offset, dateObj=new_year)}")
 
     expires = taskcluster.fromNow("1 day")
-    print("fromNow is a datetime, in UTC:", type(expires).__name__, expires.tzinfo)
-    print("it is written for the API as:", taskcluster.stringDate(new_year))
+    print("fromNow returns a datetime in UTC:", type(expires).__name__, expires.tzinfo)
+    print("formatted for the API:", taskcluster.stringDate(new_year))
     try:
         taskcluster.fromNow("a fortnight")
-    except ValueError as refusal:
-        print("not understood:", refusal)
+    except ValueError as error:
+        print("invalid:", error)
 
 
 if __name__ == "__main__":

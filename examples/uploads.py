@@ -1,4 +1,4 @@
-"""Uploads: objects from memory, from a file and from a reader, and artifacts of a task; sync and async."""
+"""Upload objects from memory, files and readers, and artifacts of a task, sync and async."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PROJECT = "examples"
 
 
 def objects(service: taskcluster.Object, file: BinaryIO) -> None:
-    """Upload three objects. Little data goes in the call itself, more of it to a URL; hashes are sent either way."""
+    """Upload three objects. Small ones are part of the request, larger ones are sent to a URL."""
     common: dict[str, Any] = {"projectId": PROJECT, "expires": taskcluster.fromNow("1 day"), "objectService": service}
     name = f"examples/{taskcluster.slugId()}"
 
     taskcluster.upload.uploadFromBuf(name=f"{name}/buf", contentType="text/plain", data=b"hello", **common)
     taskcluster.upload.uploadFromFile(name=f"{name}/file", contentType="application/zip", file=file, **common)
 
-    # A factory gives a reader at the first byte, once for each attempt. The module is called here, as its function
-    # `upload` would be, which type checkers know instead.
+    # The factory returns a reader at the first byte, once per attempt. Type checkers know the function
+    # `upload.upload`, but not that the module is callable.
     taskcluster.upload(  # type: ignore[operator]
         name=f"{name}/reader",
         contentType="application/octet-stream",
@@ -40,18 +40,18 @@ def objects(service: taskcluster.Object, file: BinaryIO) -> None:
 
 
 class Countdown:
-    """A reader of async code: gives its bytes as they come to be."""
+    """An async reader that generates its content."""
 
     def __init__(self) -> None:
         self._left = list(range(3, 0, -1))
 
     async def read(self, max_size: int = -1) -> bytes:
-        """Return 1 to max_size bytes, or none at the end."""
+        """Return 1 to max_size bytes, or an empty value at the end."""
         return b"%d\n" % self._left.pop(0) if self._left else b""
 
 
 async def objects_async(options: dict[str, Any], file: BinaryIO) -> None:
-    """Do the same in async code; readers may be async or not."""
+    """Do the same in async code. Readers may be sync or async."""
     common: dict[str, Any] = {"projectId": PROJECT, "expires": taskcluster.fromNow("1 day")}
     name = f"examples/{taskcluster.slugId()}"
     async with taskcluster.aio.Object(options) as service:
@@ -71,7 +71,7 @@ async def objects_async(options: dict[str, Any], file: BinaryIO) -> None:
 
 
 def artifacts(queue: taskcluster.Queue, file: BinaryIO) -> None:
-    """Create artifacts of a running task, in one call each, as its worker or the task itself does."""
+    """Upload artifacts of a running task, like its worker."""
     task_id, own = worker.start(queue, worker.definition("uploads"))
     common: dict[str, Any] = {"taskId": task_id, "runId": 0, "expires": taskcluster.fromNow("30 minutes")}
     storage = taskcluster.upload.uploadArtifactFromBuf(
@@ -86,7 +86,7 @@ def artifacts(queue: taskcluster.Queue, file: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Upload a file of one MiB, and some that are smaller."""
+    """Upload objects and artifacts of various sizes."""
     options = taskcluster.optionsFromEnvironment()
     with tempfile.TemporaryFile() as file, taskcluster.Object(options) as service, taskcluster.Queue(options) as queue:
         file.write(os.urandom(1 << 20))

@@ -1,4 +1,4 @@
-"""URLs of methods for those who have no client: plain ones, and signed ones that hold for a limited time."""
+"""Build URLs of methods, plain ones and signed ones."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ NAME = "project/examples/urls"
 
 
 def fetch(url: str) -> Any:
-    """GET a URL with nothing but the standard library."""
+    """GET a URL with the standard library."""
     with urllib.request.urlopen(url) as response:
         return json.load(response)
 
 
 def plain(options: dict[str, Any]) -> None:
-    """A URL is built without calling the method, by position or by name."""
+    """Build URLs with positional or keyword arguments, without calling the method."""
     index = taskcluster.Index(options)
     print("buildUrl:", index.buildUrl("findTask", "builds.v1.latest"))
-    print("the same by name:", index.buildUrl("findTask", indexPath="builds.v1.latest"))
-    print("one that is open to all:", fetch(taskcluster.Auth(options).buildUrl("ping"))["alive"])
+    print("by name:", index.buildUrl("findTask", indexPath="builds.v1.latest"))
+    print("a public URL:", fetch(taskcluster.Auth(options).buildUrl("ping"))["alive"])
 
 
 def signed(options: dict[str, Any]) -> None:
-    """A signed URL carries the right to call one method; `expiration`, in seconds, says for how long."""
+    """Build URLs that grant access to one method for `expiration` seconds."""
     secrets = taskcluster.Secrets({**options, "signedUrlExpiration": 60})
     for url in (secrets.buildSignedUrl("get", NAME), secrets.buildSignedUrl("get", NAME, expiration=10)):
-        # Whoever has it may use it, so it is kept out of logs.
+        # Anyone who has the URL can use it, so do not print its query.
         print("buildSignedUrl:", url.partition("?")[0], "gives", fetch(url)["secret"])
 
 
 async def signed_async(options: dict[str, Any]) -> None:
-    """Nothing is sent to build a URL, so async clients build theirs without `await`."""
+    """Build a URL with an async client, without `await`, because no request is sent."""
     async with taskcluster.aio.Secrets(options) as secrets:
         url = secrets.buildSignedUrl("get", NAME, expiration=10)
-    answer = await asyncio.to_thread(fetch, url)
-    print("an async client's:", answer["secret"])
+    body = await asyncio.to_thread(fetch, url)
+    print("from an async client:", body["secret"])
 
 
 def main() -> None:
-    """Run it all with a secret of its own."""
+    """Run all with a temporary secret."""
     options = taskcluster.optionsFromEnvironment()
     secrets = taskcluster.Secrets(options)
     secrets.set(NAME, {"secret": {"colour": "green"}, "expires": taskcluster.fromNow("1 hour")})

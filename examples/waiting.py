@@ -1,4 +1,4 @@
-"""Waiting, sync and async: for tasks, task groups, the index and artifacts; and a task created once more."""
+"""Wait for tasks, task groups, index entries and artifacts, and create a task again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARTIFACT = "public/result.txt"
 
 
 def work(options: dict[str, Any], task_id: str) -> None:
-    """Do the task, as a worker elsewhere would."""
+    """Run the task, like a worker."""
     own = worker.claim(taskcluster.Queue(options), task_id)
     taskcluster.upload.uploadArtifactFromBuf(
         taskId=task_id, runId=0, name=ARTIFACT, contentType="text/plain", data=b"done\n",
@@ -35,8 +35,8 @@ def work(options: dict[str, Any], task_id: str) -> None:
     own.reportCompleted(task_id, "0")
 
 
-def at_first_look(action: Callable[[], None], seen: list[Any]) -> Callable[[Any], None]:
-    """Return an `on_change` that notes what it is told, and has the action done elsewhere once it is told anything."""
+def on_first_call(action: Callable[[], None], seen: list[Any]) -> Callable[[Any], None]:
+    """Return an `on_change` that records its arguments and starts the action in a thread on the first call."""
 
     def on_change(found: Any) -> None:
         seen.append(found)
@@ -47,16 +47,16 @@ def at_first_look(action: Callable[[], None], seen: list[Any]) -> Callable[[Any]
 
 
 def sync(options: dict[str, Any], task_id: str) -> None:
-    """Wait for all that comes of a task."""
+    """Wait for a task, its group, its index entry and its artifact."""
     queue, index = taskcluster.Queue(options), taskcluster.Index(options)
     try:
         wait_for_task(queue, task_id, timeout=0)
     except WaitTimeoutError as error:
-        print("out of time:", error.last["state"])
+        print("timeout:", error.last["state"])
 
-    # Looks are `delay` seconds apart, and ever further while nothing changes. Here somebody does the task meanwhile.
+    # The interval between polls starts at `delay` seconds. A thread runs the task meanwhile.
     seen: list[dict[str, Any]] = []
-    on_change = at_first_look(lambda: work(options, task_id), seen)
+    on_change = on_first_call(lambda: work(options, task_id), seen)
     status = wait_for_task(queue, task_id, timeout=60, on_change=on_change, delay=0.1)
     print("wait_for_task:", status["state"], "from", seen[0]["state"])
     print("wait_for_task_group:", dict(wait_for_task_group(queue, task_id, timeout=60)))
@@ -65,10 +65,10 @@ def sync(options: dict[str, Any], task_id: str) -> None:
 
 
 async def in_async_code(options: dict[str, Any], task_id: str) -> None:
-    """Wait for several things at once."""
+    """Wait for several things concurrently."""
     helper = taskcluster.aio.helper
     seen: list[Any] = []
-    on_change = at_first_look(lambda: work(options, task_id), seen)
+    on_change = on_first_call(lambda: work(options, task_id), seen)
     async with taskcluster.aio.Queue(options) as queue:
         status, states, artifact = await asyncio.gather(
             helper.wait_for_task(queue, task_id, timeout=60, on_change=on_change, delay=0.1),
@@ -79,14 +79,14 @@ async def in_async_code(options: dict[str, Any], task_id: str) -> None:
 
 
 def main() -> None:
-    """Wait for a task, and then for the same task created once more."""
+    """Wait for a task, and then for a copy of it."""
     options = taskcluster.optionsFromEnvironment()
     queue = taskcluster.Queue(options)
     first, again = taskcluster.slugId(), taskcluster.slugId()
     queue.createTask(first, {**worker.definition("waiting"), "taskGroupId": first, "routes": [f"index.{PATH}"]})
     sync(options, first)
 
-    # Its dates move so that it is created now; all else stays, so the group is for us to change.
+    # resubmittable moves the dates to now and keeps the group, which this replaces.
     queue.createTask(again, {**resubmittable(queue.task(first)), "taskGroupId": again})
     asyncio.run(in_async_code(options, again))
 

@@ -1,4 +1,4 @@
-"""What the other examples need of a worker: a task that is created, claimed and resolved, with artifacts if need be."""
+"""Create and claim tasks for the other examples."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def definition(name: str) -> CreateTaskRequest:
 
 
 def start(queue: taskcluster.Queue, task: CreateTaskRequest) -> tuple[str, taskcluster.Queue]:
-    """Create a task and claim it; return its taskId, and a client with the credentials that its worker gets."""
+    """Create a task and claim it; return its taskId and a client with the credentials of the claim."""
     task_id = taskcluster.slugId()
     queue.createTask(task_id, task)
     return task_id, claim(queue, task_id)
 
 
 def claim(queue: taskcluster.Queue, task_id: str) -> taskcluster.Queue:
-    """Claim the first run of a task, and return a client with the credentials that its worker gets."""
+    """Claim the first run of a task, and return a client with the credentials of the claim."""
     claimed = queue.claimTask(task_id, "0", {"workerGroup": "examples", "workerId": "worker-1"})
     return taskcluster.Queue({"rootUrl": queue.options["rootUrl"], "credentials": claimed["credentials"]})

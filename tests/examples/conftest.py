@@ -1,4 +1,4 @@
-"""One deployment for all examples, which run as a user would run them: each in a process of its own."""
+"""Run each example in a separate process against one local deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskcluster_local import LocalTaskcluster
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = sorted({path.stem for path in EXAMPLES.glob("*.py")} - {"demo", "worker"})
-"""All but the demo, which has a deployment of its own, and the module that the others share."""
+"""All examples except the demo, which starts its own deployment, and the shared module."""
 
 Run = Callable[[str], list[str]]
 
@@ -28,7 +28,7 @@ def deployment() -> Iterator[LocalTaskcluster]:
 
 @pytest.fixture(scope="session")
 def output_of(deployment: LocalTaskcluster) -> Iterator[Run]:
-    """Return the lines that an example prints. All are started at once, as many at a time as there are cores."""
+    """Return a function that returns the lines an example prints. Examples run concurrently, one per core."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TASKCLUSTER_", "TASK_ID"))},
         "TASKCLUSTER_ROOT_URL": deployment.root_url,

@@ -1,4 +1,4 @@
-"""Each example does what it says: what it prints is right, and what it did is there."""
+"""Test the output and the effects of each example."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def queue(deployment: LocalTaskcluster) -> taskcluster.Queue:
     return taskcluster.Queue(deployment.options())
 
 
-def test_the_readme_names_each_example_by_what_it_shows() -> None:
+def test_readme_lists_every_example() -> None:
     readme = (EXAMPLES / "README.md").read_text("utf-8")
     assert sorted(set(re.findall(r"\]\((\w+)\.py\)", readme))) == sorted([*PROGRAMS, "demo", "worker"])
     for name in PROGRAMS:
         assert ast.get_docstring(ast.parse((EXAMPLES / f"{name}.py").read_text("utf-8"))), name
-        assert globals().get(f"test_{name}"), f"there is no test of {name}"
+        assert globals().get(f"test_{name}"), f"no test for {name}"
 
 
 def test_clients(output_of: Run, deployment: LocalTaskcluster) -> None:
@@ -38,15 +38,15 @@ def test_clients(output_of: Run, deployment: LocalTaskcluster) -> None:
         "auth.ping: True",
         "auth.currentScopes: ['*']",
         f"secrets.options: {deployment.root_url} 3",
-        "TASKCLUSTER_PROXY_URL: not set, so this is no task with a proxy",
+        "TASKCLUSTER_PROXY_URL is not set: not in a task with a proxy",
         "auth.ping and queue.ping, gathered: [True, True]",
     ]
 
 
 def test_authorized_scopes(output_of: Run, deployment: LocalTaskcluster) -> None:
     limited = [
-        "it may read: {'answer': 42}",
-        "it may not remove: 403 ['secrets:set:project/examples/authorized-scopes']",
+        "may read: {'colour': 'green'}",
+        "may not remove: 403 ['secrets:set:project/examples/authorized-scopes']",
     ]
     assert output_of("authorized_scopes") == [*limited, *limited, "with all scopes: removed"]
     with pytest.raises(taskcluster.TaskclusterRestFailure, match="not found"):
@@ -54,23 +54,23 @@ def test_authorized_scopes(output_of: Run, deployment: LocalTaskcluster) -> None
 
 
 def test_calling(output_of: Run, queue: taskcluster.Queue) -> None:
-    *ways, query, refused, gathered = output_of("calling")
+    *ways, query, unknown, gathered = output_of("calling")
     names = ["positions", "names", "apart", "mixed"]
     assert [line.partition(":")[0] for line in ways] == names
     for task_ids in ([task_id for line in ways for task_id in ids_in(line)], ids_in(gathered)):
         assert [queue.task(task_id)["metadata"]["name"] for task_id in task_ids] == names
     assert query == "query: 1 task and then 1"
-    assert refused.startswith("refused: listTaskGroup takes no argument 'limitt'; did you mean 'limit'?")
+    assert unknown.startswith("unknown argument: listTaskGroup takes no argument 'limitt'; did you mean 'limit'?")
 
 
 def test_urls(output_of: Run, deployment: LocalTaskcluster) -> None:
     url = f"{deployment.root_url}/api/secrets/v1/secret/project%2Fexamples%2Furls"
     assert output_of("urls") == [
         f"buildUrl: {deployment.root_url}/api/index/v1/task/builds.v1.latest",
-        f"the same by name: {deployment.root_url}/api/index/v1/task/builds.v1.latest",
-        "one that is open to all: True",
+        f"by name: {deployment.root_url}/api/index/v1/task/builds.v1.latest",
+        "a public URL: True",
         *[f"buildSignedUrl: {url} gives {{'colour': 'green'}}"] * 2,
-        "an async client's: {'colour': 'green'}",
+        "from an async client: {'colour': 'green'}",
     ]
 
 
@@ -89,9 +89,9 @@ def test_timestamps(output_of: Run) -> None:
         "'1y2mo3w4d5h6m7s': 2031-03-27T05:06:07Z",
         "'3 DAYS': 2030-01-04T00:00:00Z",
         "'': 2030-01-01T00:00:00Z",
-        "fromNow is a datetime, in UTC: datetime UTC",
-        "it is written for the API as: 2030-01-01T00:00:00Z",
-        "not understood: offset string 'a fortnight' does not parse: write units from years to seconds, "
+        "fromNow returns a datetime in UTC: datetime UTC",
+        "formatted for the API: 2030-01-01T00:00:00Z",
+        "invalid: offset string 'a fortnight' does not parse: write units from years to seconds, "
         "such as '2 days 3 hours'",
     ]
 
@@ -100,8 +100,8 @@ def test_slugids(output_of: Run) -> None:
     first, *rest = output_of("slugids")
     assert len(set(ids_in(first))) == 2
     assert rest == [
-        "the same name, the same slugId: True",
-        "another one has others: True",
+        "same name, same slugId: True",
+        "another mapping, other slugIds: True",
         "test waits for build: unscheduled",
     ]
 
@@ -110,7 +110,7 @@ def test_scopes(output_of: Run) -> None:
     assert output_of("scopes") == [
         "by the second way: True",
         "by none: False",
-        "under its other name: True",
+        "as scopesMatch: True",
         "with these credentials: True",
     ]
 
@@ -191,23 +191,23 @@ def test_shared_configuration(output_of: Run) -> None:
         "purgeCache: PurgeCache True",
         "worker_manager: WorkerManager True",
         "hooks, async: True",
-        "refused: Invalid Taskcluster service queu; did you mean 'queue'?",
+        "unknown service: Invalid Taskcluster service queu; did you mean 'queue'?",
     ]
 
 
 def test_program_secrets(output_of: Run) -> None:
-    loaded, environment, shown, *rest, refused = output_of("program_secrets")
+    loaded, environment, shown, *rest, missing = output_of("program_secrets")
     assert loaded == "loaded: cache database_password environment log_level"
     assert environment == "environment: production"
     assert "database_password" in shown
     assert "horse" not in shown
     assert rest == ["by TaskclusterConfig: True", "async: True", "local: development"]
-    assert refused.startswith("refused: Missing value database_password in secrets")
+    assert missing.startswith("missing: Missing value database_password in secrets")
 
 
 def test_waiting(output_of: Run) -> None:
     assert output_of("waiting") == [
-        "out of time: pending",
+        "timeout: pending",
         "wait_for_task: completed from pending",
         "wait_for_task_group: {'completed': 1}",
         "wait_for_indexed_task: True",
