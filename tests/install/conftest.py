@@ -10,13 +10,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from .environments import Environment, clean, pip
+from .environments import Environment, pip
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,6 +28,9 @@ FOLDERS = {
     for path in sorted([*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("packages/services/*/pyproject.toml")])
 }
 """The folder of each distribution by its name, the folder's."""
+
+[VERSION] = re.findall('VERSION = "(.+)"', (FOLDERS["core"] / "src/taskcluster/version.py").read_text("utf-8"))
+"""The version of all distributions."""
 
 PREBUILT = "TASKCLUSTER_TESTS_DIST"
 """Names a folder with wheels and sdists that are there already."""
@@ -98,14 +100,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     prebuilt = os.environ.get(PREBUILT)
     target = Path(prebuilt) if prebuilt else tmp_path_factory.mktemp("dist")
     if not prebuilt:
-
-        def build(folder: Path) -> None:
-            command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(folder)]
-            done = subprocess.run(command, env=clean(), capture_output=True, encoding="utf-8")
-            assert done.returncode == 0, done.stdout + done.stderr
-
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(build, FOLDERS.values()))
+        subprocess.run([sys.executable, str(ROOT / "tools" / "family.py"), "build", str(target)], check=True)
     return {name: _found(folder, target) for name, folder in FOLDERS.items()}
 
 
@@ -128,14 +123,26 @@ def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFacto
     needed = {
         # An extra is fetched like the rest.
         re.sub(r"\s*;\s*extra\s*==.*", "", requirement)
-        for name in ("core", "meta", "local", "codegen")
-        for requirement in family[name].metadata().get_all("Requires-Dist", [])
+        for built in family.values()
+        for requirement in built.metadata().get_all("Requires-Dist", [])
         if not re.match(r"taskcluster-(?!urls)", requirement)
     }
     folder = tmp_path_factory.mktemp("third-party")
     builds = tomllib.loads((FOLDERS["core"] / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
     pip("download", "--quiet", "--only-binary", ":all:", "--dest", folder, *sorted(needed), *builds)
     return folder
+
+
+@pytest.fixture(scope="session")
+def index(wheels: Path, third_party: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a package index that has the distributions and what they require, and nothing else."""
+    folder = tmp_path_factory.mktemp("index")
+    for file in [*wheels.iterdir(), *third_party.iterdir()]:
+        project = folder / re.sub(r"[-_.]+", "-", file.name.partition("-")[0]).lower()
+        project.mkdir(exist_ok=True)
+        with (project / "index.html").open("a", encoding="utf-8") as page:
+            page.write(f'<a href="{file.as_uri()}">{file.name}</a>\n')
+    return folder.as_uri()
 
 
 class Workshop:

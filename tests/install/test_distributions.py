@@ -8,9 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .conftest import ROOT, Built
-
-VERSION = "113.2.0"
+from .conftest import ROOT, VERSION, Built
 
 
 def test_the_wheel_holds_exactly_its_own_files(family: dict[str, Built], folder_name: str) -> None:
