@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.version import VERSION
 
 from .drive import CREDENTIALS, Drive
 from .server import Answer, Received, Server, respond
@@ -224,8 +225,8 @@ def test_options_changed_between_calls_count_for_the_next(drive: Drive, server: 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, "taskcluster-client-py/113.2.0"),
-        ({"userAgentSuffix": "shipit/3"}, "taskcluster-client-py/113.2.0 shipit/3"),
+        ({}, f"taskcluster-client-py/{VERSION}"),
+        ({"userAgentSuffix": "shipit/3"}, f"taskcluster-client-py/{VERSION} shipit/3"),
     ],
     ids=["plain", "with a suffix"],
 )

@@ -19,10 +19,6 @@ def files_of(text):
     return render.service(parse(text, "specs/widgets.json"), "the licence")
 
 
-def test_the_version_is_that_of_the_family():
-    assert render.VERSION == VERSION
-
-
 def test_a_service_without_exchanges_has_these_files():
     assert sorted(files_of(a_spec())) == [
         "LICENSE",

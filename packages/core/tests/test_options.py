@@ -24,6 +24,7 @@ from taskcluster.options import (
     user_agent_of,
 )
 from taskcluster.redacted import ClientOptions
+from taskcluster.version import VERSION
 
 ROOT = "https://tc.example.com"
 SECRETS = {"clientId": "tester", "accessToken": "no-secret", "certificate": '{"version":1}'}
@@ -293,7 +294,7 @@ def test_a_user_agent_suffix_that_no_header_can_hold_raises(suffix: Any) -> None
 
 @pytest.mark.parametrize("suffix", [None, "", "robot/1.0 (+https://example.com)"])
 def test_a_user_agent_suffix_is_printable_or_left_out(suffix: Any) -> None:
-    assert user_agent_of({"userAgentSuffix": suffix}).endswith(suffix or "113.2.0")
+    assert user_agent_of({"userAgentSuffix": suffix}).endswith(suffix or VERSION)
 
 
 def test_a_copy_of_a_mapping_of_credentials_is_as_it_was_and_shows_no_secret() -> None:
