@@ -1,1 +1,1 @@
-"""Measurements of this client beside the published one and beside bare HTTP libraries; README.md says more."""
+"""Benchmarks against the published client and against plain HTTP libraries. See README.md."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table, save it if asked to."""
+"""`python -m benchmarks`: run the benchmarks and print a table."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _HERE = Path(__file__).parent
 _HTTP_LIBRARIES = {"requests", "urllib3", "aiohttp"}
 
 _LIVES = 3
-"""How many processes each contender has, one after another."""
+"""The number of processes per contender, one after another."""
 
 Once = Callable[[], float]
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", help="names of rows; without any, all", metavar="ROW")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of which the median is taken (default 15)")
+    parser.add_argument("rows", nargs="*", help="names of rows (default: all)", metavar="ROW")
+    parser.add_argument("--rounds", type=int, default=15, help="number of rounds; results are medians (default: 15)")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results.md and results.json")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     arguments = parser.parse_args()
@@ -45,7 +45,7 @@ def main() -> None:
         sys.exit(arguments.check and not (met and little))
     for name in arguments.rows:
         if name not in known:
-            parser.error(f"no row {name!r}; there are {', '.join(known)}")
+            parser.error(f"unknown row {name!r}; rows are {', '.join(known)}")
 
     results = _measure(published_python(), arguments.rows or known, arguments.rounds)
     modules = modules_loaded_by(sys.executable, BUILD_COLD)
@@ -56,10 +56,10 @@ def main() -> None:
     text = "\n\n".join(
         [
             table(results),
-            f"HTTP libraries that our client loads to build a client and a URL: {', '.join(loaded) or 'none'}.",
-            f"Modules of types that it loads for that: {', '.join(types) or 'none'}; those of auth, queue and "
-            f"worker-manager together would take {spared * 1e3:.1f} ms.",
-            f"Medians of {arguments.rounds} rounds beside {PUBLISHED}, Python {platform.python_version()}; "
+            f"HTTP libraries loaded to build a client and a URL: {', '.join(loaded) or 'none'}.",
+            f"Type modules loaded: {', '.join(types) or 'none'}. Those of auth, queue and worker-manager together "
+            f"would take {spared * 1e3:.1f} ms.",
+            f"Medians of {arguments.rounds} rounds, compared with {PUBLISHED}, Python {platform.python_version()}; "
             f"both clients with {versions}.",
         ]
     )
@@ -77,7 +77,7 @@ def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
         _rounds(Measured(row), _starts(code, published), rounds) for row, code in STARTS.items() if row.name in names
     ]
     worked = [Measured(row) for row in ROWS if row.name in names]
-    # Where a process's memory happens to lie makes it a tenth faster or slower for all its life.
+    # The memory layout of a process makes it up to a tenth faster or slower.
     lives = min(_LIVES, rounds)
     for life in range(lives if worked else 0):
         with contextlib.ExitStack() as stack:
@@ -97,7 +97,7 @@ def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
 
 
 def _workers(stack: contextlib.ExitStack, published: str) -> dict[str, Child]:
-    """Start a server, and a worker for each contender that speaks to it."""
+    """Start a server, and a worker process for each contender."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
@@ -121,7 +121,7 @@ def _starts(code: str, published: str) -> dict[str, Once]:
 
 
 def _added(python: str, code: str) -> float:
-    """Return the seconds that code adds to the start of an interpreter of its own."""
+    """Return the seconds that code adds to the startup of a new interpreter."""
     bare = seconds_to_run(python, "pass")
     return seconds_to_run(python, code) - bare
 
@@ -131,7 +131,7 @@ def _repeated(worker: Child, row: Row) -> Once:
 
 
 def _rounds(measured: Measured, contenders: dict[str, Once], rounds: int) -> Measured:
-    """Measure the contenders in turn, another one first in each round; the first round only warms up."""
+    """Measure the contenders in rotating order. The first round is a warm-up."""
     order = list(contenders.items())
     for count in range(rounds + 1):
         for name, once in order:

@@ -1,4 +1,4 @@
-"""Who is measured: interpreters with our client, with the published one, and workers that run in them."""
+"""The contenders: interpreters with this client and with the published one, and their worker processes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["PUBLISHED", "Child", "libraries", "modules_loaded_by", "published_py
 
 PUBLISHED = "taskcluster==113.2.0"
 _SHARED = ("aiohttp", "mohawk", "multidict", "requests", "slugid", "taskcluster-urls", "urllib3", "yarl")
-"""What both clients are built on; both get the same versions of it."""
+"""Dependencies of both clients, installed in the same versions."""
 _ROOT = Path(__file__).parent.parent
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that both clients are built on."""
+    """Return the versions of the shared dependencies."""
     return {name: importlib.metadata.version(name) for name in _SHARED}
 
 
 def published_python() -> str:
-    """Return the interpreter of a virtual environment with the published client, made inside ours if need be."""
+    """Return the interpreter of a virtual environment with the published client; create it if it is missing."""
     if sys.prefix == sys.base_prefix:
-        sys.exit("run the benchmarks in a virtual environment that has our distributions: tox run -e bench")
+        sys.exit("run the benchmarks in a virtual environment with this repository's packages: tox run -e bench")
     home = Path(sys.prefix) / "published-client"
     python = str(home / "bin" / "python")
     wanted = [PUBLISHED, *(f"{name}=={version}" for name, version in libraries().items())]
@@ -40,7 +40,7 @@ def published_python() -> str:
 
 
 def _environment(**more: str) -> dict[str, str]:
-    # Nothing of the caller's that one contender could read and another not.
+    # Remove variables that only some contenders read.
     foreign = ("PYTHON", "TASKCLUSTER_", "DEBUG_TASKCLUSTER")
     kept = {
         name: value
@@ -51,7 +51,7 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 class Child:
-    """A process of this package that is written a line and answers with a line, until it is left."""
+    """A process of this package that reads and writes lines. Leaving the context kills it."""
 
     def __init__(self, python: str, module: str, *arguments: str, trusting: str | None = None) -> None:
         more = {} if trusting is None else {"REQUESTS_CA_BUNDLE": trusting}
@@ -78,11 +78,11 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self._process.args))} ended: see its error above")  # type: ignore[arg-type]
+            raise SystemExit(f"{' '.join(map(str, self._process.args))} exited: see its error above")  # type: ignore[arg-type]
         return line.strip()
 
     def seconds(self, row: str, number: int) -> float:
-        """Return the seconds that a worker takes to do a row so often."""
+        """Return the seconds a worker takes to repeat a row `number` times."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{row} {number}\n")
         self._process.stdin.flush()
@@ -90,16 +90,16 @@ class Child:
 
 
 def seconds_to_run(python: str, code: str) -> float:
-    """Return the seconds that a new interpreter takes to start, run `code` and end."""
+    """Return the seconds a new interpreter takes to start, run `code` and exit."""
     started = time.perf_counter()
     subprocess.run([python, "-c", code], env=_environment(), check=True)
     return time.perf_counter() - started
 
 
 def modules_loaded_by(python: str, code: str) -> set[str]:
-    """Return the modules that are loaded after `code` in a new interpreter."""
+    """Return the modules that `code` loads in a new interpreter."""
     show = "import sys; print(*sys.modules)"
-    answer = subprocess.run(
+    result = subprocess.run(
         [python, "-c", f"{code}; {show}"], env=_environment(), check=True, capture_output=True, text=True
     )
-    return set(answer.stdout.split())
+    return set(result.stdout.split())

@@ -1,8 +1,8 @@
-"""The local deployment beside a bare aiohttp.web handler: two servers, and one client that does as little as it can.
+"""Compare the local deployment with a plain aiohttp.web handler, using a minimal client.
 
-Run as `python -m benchmarks.local deployment|bare`, which prints its root URL and an access token, or as
-`python -m benchmarks.local client URL TOKEN`; each line `ROW NUMBER` that comes in is answered with the seconds that it
-took to do the row that often. All requests are signed before the time is taken.
+`python -m benchmarks.local deployment|bare` starts a server and prints its root URL and an access token.
+`python -m benchmarks.local client URL TOKEN` reads lines `ROW NUMBER` and prints the seconds it took to repeat the row.
+Requests are signed before the measurement.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ LOCAL = (
 _CONNECTIONS = 4
 _TASK = "fN1SbArXTPSVFNUvaOlinQ"
 _SIZE = 900
-"""Of what the deployment answers to both calls, in bytes, about."""
+"""The approximate size of the deployment's responses in bytes."""
 
 
 @contextmanager
 def contenders() -> Iterator[Callable[[Row], dict[str, Callable[[], float]]]]:
-    """Start the servers and their clients; yields what measures a row, by the name of the contender."""
+    """Start servers and clients; yield a function that returns the measurement of a row for each contender."""
     with ExitStack() as stack:
         clients: dict[str, Child] = {}
         for name, kind in (("ours", "deployment"), ("bare", "bare")):
@@ -91,11 +91,11 @@ class _Client:
 
     async def connect(self) -> None:
         self._connections = [await asyncio.open_connection(self._host, self._port) for _ in range(_CONNECTIONS)]
-        # The task that the rows ask for.
+        # The task of local-status.
         await self._send(*self._connections[0], self._create(_TASK))
 
     def requests(self, row: str, number: int) -> list[bytes]:
-        """Return the requests of a row, signed."""
+        """Return the signed requests of a row."""
         if row == "local-create":
             return [self._create(slugId()) for _ in range(number)]
         return [self._signed("GET", f"/api/queue/v1/task/{_TASK}/status", b"", "") for _ in range(number)]
@@ -117,7 +117,7 @@ class _Client:
         return head.encode() + body
 
     async def seconds(self, requests: list[bytes]) -> float:
-        """Return how long it takes to have all of them answered, over all connections at once."""
+        """Return the seconds to send all requests and receive the responses over all connections."""
         waiting = iter(requests)
 
         async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,7 +148,7 @@ def _definition() -> dict[str, Any]:
     }
 
 
-def _answer_lines(root_url: str, token: str) -> None:
+def _run_client(root_url: str, token: str) -> None:
     loop = asyncio.new_event_loop()
     client = _Client(root_url, token)
     loop.run_until_complete(client.connect())
@@ -159,14 +159,14 @@ def _answer_lines(root_url: str, token: str) -> None:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command."""
     kind, *arguments = sys.argv[1:]
     if kind == "deployment":
         _serve_deployment()
     elif kind == "bare":
         asyncio.run(_serve_bare())
     else:
-        _answer_lines(*arguments)
+        _run_client(*arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table that is printed and saved."""
+"""Format the results as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Measured", "table"]
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one row: seconds for doing it once, one number for each round."""
+    """The results of a row: the seconds per repetition in each round."""
 
     row: Row
     seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -24,18 +24,18 @@ class Measured:
         return statistics.median(self.seconds[contender])
 
     def times_as_fast_as(self, contender: str) -> float:
-        """Return how many times as fast as another contender we are."""
+        """Return how many times as fast as another contender this client is."""
         return self.median(contender) / self.median("ours")
 
     def targets(self) -> Iterator[tuple[str, float]]:
-        """Yield whom we have to outrun and by what factor."""
+        """Yield each contender with a target, and the required factor."""
         if self.row.over_published is not None:
             yield "published", self.row.over_published
         if self.row.over_bare is not None:
             yield "bare", self.row.over_bare
 
     def met(self) -> bool:
-        """Whether every target of the row is met."""
+        """Return whether every target of the row is met."""
         return all(self.times_as_fast_as(contender) >= factor for contender, factor in self.targets())
 
 

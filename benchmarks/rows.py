@@ -1,4 +1,4 @@
-"""What is measured, and what it has to reach."""
+"""The rows of the table and their targets."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ __all__ = ["BUILD_COLD", "LOAD_TYPES", "ROWS", "STARTS", "Row"]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; the targets say how many times as fast as the other we have to be."""
+    """A row of the table. Targets are factors: this client must be at least that many times as fast."""
 
     name: str
     title: str
     number: int
-    """How often a worker does it in one round."""
+    """Repetitions per round."""
     over_published: float | None
     over_bare: float | None = None
     bare: str | None = None
-    """What the bare library does, where there is such a thing."""
+    """The equivalent call of the plain library, if there is one."""
 
 
 BUILD_COLD = "import taskcluster; taskcluster.Queue({'rootUrl': 'https://tc.example.com'}).buildUrl('status', 'abc')"
 LOAD_TYPES = "import taskcluster_auth.types, taskcluster_queue.types, taskcluster_worker_manager.types"
-"""The three largest, which nobody loads who does not ask for them."""
+"""The three largest type modules, which clients do not import."""
 
 STARTS = {
     Row("import", "`import taskcluster`, time added over bare python", 1, 4.0): "import taskcluster",
     Row("cold", "import, build a Queue client and a URL, time added over bare python", 1, None): BUILD_COLD,
 }
-"""What a new interpreter runs."""
+"""Code that runs in a new interpreter."""
 
 ROWS = (
     Row("build", "build a Queue client and a URL", 500, 2.5),
@@ -40,4 +40,4 @@ ROWS = (
     Row("create", "createTask, 1 MB payload by keyword", 4, 2.0, None, "requests.Session.put"),
     Row("sign", "signed URLs", 1000, 3.0),
 )
-"""What the workers do, each again and again in one interpreter."""
+"""Rows that workers repeat in one process."""

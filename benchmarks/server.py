@@ -1,6 +1,6 @@
-"""A server that answers every request with the same JSON and does little else, over HTTP and over TLS.
+"""A server that returns the same JSON for every request, over HTTP and TLS.
 
-Run as `python -m benchmarks.server CERTIFICATE`; prints its two ports.
+`python -m benchmarks.server CERTIFICATE` prints its two ports.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _STATUS = (
     b'"scheduled":"2030-01-01T00:00:00.000Z","started":"2030-01-01T00:00:01.000Z"}]}}'
 )
 _HEADERS = b"\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
-_ANSWER = b"HTTP/1.1 200 OK" + _HEADERS % (len(_STATUS), _STATUS)
+_OK = b"HTTP/1.1 200 OK" + _HEADERS % (len(_STATUS), _STATUS)
 _UNSIGNED = b"HTTP/1.1 401 Unauthorized" + _HEADERS % (2, b"{}")
 
 
 class _Canned(asyncio.Protocol):
-    """Answers when a request has come to its end; below `/api/`, one that is not signed is refused."""
+    """Responds to complete requests. Unsigned requests below `/api/` are rejected."""
 
     def __init__(self) -> None:
         self._head = b""
-        self._answer = b""
+        self._response = b""
         self._body_left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,12 +44,12 @@ class _Canned(asyncio.Protocol):
             self._head = b""
             head = head.lower()
             signed = b"\r\nauthorization: hawk " in head or b" /api/" not in head
-            self._answer = _ANSWER if signed else _UNSIGNED
+            self._response = _OK if signed else _UNSIGNED
             self._body_left = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
-        # No contender sends a request before the one ahead of it is answered, so nothing follows a body.
+        # Contenders do not pipeline requests, so no data follows a body.
         self._body_left -= len(data)
         if not self._body_left:
-            self._transport.write(self._answer)
+            self._transport.write(self._response)
 
 
 async def _serve(certificate: str) -> None:

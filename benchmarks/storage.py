@@ -1,7 +1,7 @@
-"""A queue, an object service and storage, in threads over plain sockets, which cost next to nothing beside a client.
+"""A minimal queue, object service and storage, in threads over plain sockets.
 
-Run as `python -m benchmarks.storage FILE`; prints its port. Every object is the beginning of FILE, as long as its name
-says, and goes from the page cache to the socket within the kernel; what is uploaded is counted and thrown away.
+`python -m benchmarks.storage FILE` prints its port. An object is the start of FILE; its name is its size. It is sent
+from the page cache with sendfile. Uploads are counted and discarded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["MANY", "SMALL"]
 SMALL, MANY = 64 * 1024, 200
 _EXPIRES = "2099-01-01T00:00:00.000Z"
 _DISCARD = socket.MSG_TRUNC if sys.platform == "linux" else 0
-"""With this flag Linux drops what has arrived without copying it."""
+"""On Linux, received data is discarded without being copied."""
 
 
 class _Server:
@@ -59,7 +59,7 @@ class _Server:
                 while len(received) < length:
                     received += connection.recv(65536)
                 body, received = received[:length], received[length:]
-                text = json.dumps(self._answer(path, body)).encode()
+                text = json.dumps(self._response(path, body)).encode()
                 connection.sendall(_head(len(text), "application/json") + text)
         except ConnectionError:
             pass
@@ -72,7 +72,7 @@ class _Server:
         while sent < size:
             sent += os.sendfile(connection.fileno(), self._file, sent, size - sent)
 
-    def _answer(self, path: str, body: bytes) -> Any:
+    def _response(self, path: str, body: bytes) -> Any:
         name = path.rpartition("/")[2]
         url = f"http://127.0.0.1:{self.port}/storage/{name}"
         if "/start-download/" in path:
@@ -82,8 +82,8 @@ class _Server:
         if "/finish-upload/" in path:
             return {}
         if "/upload/" in path:
-            asked = json.loads(body)["proposedUploadMethods"]["putUrl"]
-            headers = {"Content-Type": asked["contentType"], "Content-Length": str(asked["contentLength"])}
+            proposed = json.loads(body)["proposedUploadMethods"]["putUrl"]
+            headers = {"Content-Type": proposed["contentType"], "Content-Length": str(proposed["contentLength"])}
             return {"uploadMethod": {"putUrl": {"url": url, "expires": _EXPIRES, "headers": headers}}}
         if "/artifact-content/" in path:
             return {"storageType": "s3", "url": f"http://127.0.0.1:{self.port}/storage/{SMALL}"}

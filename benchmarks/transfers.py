@@ -1,7 +1,7 @@
-"""Uploads and downloads beside the published client: 512 MiB over loopback, files on disk, and many small artifacts.
+"""Compare uploads and downloads with the published client: files of 512 MiB over loopback, and many small artifacts.
 
-Run by `python -m benchmarks transfers`, as a table of its own. `python -m benchmarks.transfers ROOT FOLDER` is a
-contender, in a process of its own; both run the same lines. The server is storage.py.
+`python -m benchmarks transfers` prints a separate table. `python -m benchmarks.transfers ROOT FOLDER` is the process of
+a contender; both run the same code. The server is storage.py.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _ROWS = (
     ("many", f"{MANY} artifacts of 64 KiB", 4.0),
 )
 _HASH = "sha512"
-"""The slower of the two; a stream has to be hashed from its first byte to its last by one core."""
+"""The slower of the two hashes. One core has to hash a stream from start to end."""
 _MEMORY = ("memory-download", "memory-upload")
 _MEMORY_SIZE, _MEMORY_TARGET = 4 * 2**30, 80
 
 
 def _peak() -> int:
-    """Return the most memory this process has had, in MiB."""
+    """Return the peak memory of this process in MiB."""
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
 
 
@@ -59,7 +59,7 @@ def _work(root: str, folder: str) -> None:
     expires = taskcluster.fromNow("1 day")
 
     def download(module: Any, service: Any, size: int) -> Any:
-        file = open(target, "wb")  # noqa: SIM115 - closed after what may be a coroutine
+        file = open(target, "wb")  # noqa: SIM115 - closed after the coroutine
         return file, module.downloadToFile(file=file, name=str(size), objectService=service)
 
     def upload(module: Any, service: Any, size: int) -> Any:
@@ -117,27 +117,27 @@ def _work(root: str, folder: str) -> None:
         before, started = _peak(), time.perf_counter()
         rows[name]()
         seconds = time.perf_counter() - started
-        # Whoever comes next shall neither cut off what is there nor compete with its way to the disk.
+        # The next contender must not spend time on truncating or flushing this file.
         target.unlink(missing_ok=True)
         shutil.rmtree(Path(folder, "many"), ignore_errors=True)
         print(_peak() - before if name in _MEMORY else seconds, flush=True)
 
 
 def _serve(stack: contextlib.ExitStack, source: Path) -> str:
-    """Start a server of the source's bytes; return its root URL."""
+    """Start the storage server and return its root URL."""
     return f"http://127.0.0.1:{stack.enter_context(Child(sys.executable, 'storage', str(source))).read()}"
 
 
 def measure(published: str, rounds: int) -> tuple[str, bool]:
-    """Return a table of how long transfers take, and whether every target is met.
+    """Return a table of transfer times, and whether every target is met.
 
     Args:
         published: The interpreter of the published client.
-        rounds: How often each is done; the median counts.
+        rounds: The number of rounds; results are medians.
     """
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source")
-        # Piece by piece: a child's peak of memory begins with that of its parent.
+        # In blocks: a child's peak memory starts with that of its parent.
         with open(source, "wb") as file:
             for _ in range(_SIZE // len(_BLOCK)):
                 file.write(_BLOCK)
@@ -170,7 +170,7 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
 
 
 def memory(size: int = _MEMORY_SIZE) -> tuple[str, bool]:
-    """Return how much memory a large file takes above an idle client, and whether the target is met."""
+    """Return the memory a large file takes above an idle client, and whether the target is met."""
     lines: list[str] = []
     met = True
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:

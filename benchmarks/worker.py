@@ -1,7 +1,7 @@
-"""One contender, in an interpreter of its own.
+"""The worker process of a contender.
 
-Run as `python -m benchmarks.worker client|bare HTTP HTTPS`; each line `ROW NUMBER` that comes in is answered with the
-seconds that it took to do the row that often. Ours and the published client run the same lines of this file.
+`python -m benchmarks.worker client|bare HTTP HTTPS` reads lines `ROW NUMBER` and prints the seconds it took to repeat
+the row. This client and the published one run the same code.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def _client(http: str, https: str, loop: asyncio.AbstractEventLoop) -> dict[str,
     queue = taskcluster.Queue(options)
     secure = taskcluster.Queue({"rootUrl": https, "credentials": _CREDENTIALS})
 
-    async def twin() -> Any:
+    async def open_client() -> Any:
         return taskcluster.aio.Queue(options, session=taskcluster.aio.createSession())
 
-    async_queue = loop.run_until_complete(twin())
+    async_queue = loop.run_until_complete(open_client())
     return {
         "build": _timed(lambda: taskcluster.Queue(options).buildUrl("status", _TASK)),
         "sync": _timed(lambda: queue.status(_TASK)),
@@ -99,7 +99,7 @@ def _timed_gathered(loop: asyncio.AbstractEventLoop, once: Callable[[], Awaitabl
 
 @functools.cache
 def _large_task() -> dict[str, Any]:
-    """Return a task of about 1 MB, made as such tasks are: long lists of small objects."""
+    """Return a realistic task of about 1 MB, with long lists of small objects."""
     tests = [
         {
             "path": f"dom/tests/group-{number % 97}/test_{number}.html",
@@ -128,7 +128,7 @@ def _large_task() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer the lines of standard input until it ends."""
+    """Process the lines of standard input."""
     kind, http, https = sys.argv[1:]
     rows = {"client": _client, "bare": _bare}[kind](http, https, asyncio.new_event_loop())
     for line in sys.stdin:
