@@ -1,1 +1,1 @@
-"""The services' classes against the specs they were made of, read here without the generator's help."""
+"""Test the services' classes against the specs, which are read here without the generator."""

@@ -1,4 +1,4 @@
-"""The specs as JSON, and what this suite reads from them."""
+"""Read the specs as JSON, without the generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPECS: dict[str, dict[str, Any]] = {
 
 
 class Entry(NamedTuple):
-    """A method or an exchange, and the spec that has it."""
+    """A method or exchange with its spec."""
 
     spec: dict[str, Any]
     entry: dict[str, Any]
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
         return f"{self.spec['serviceName']}.{self.entry['name']}"
 
     def reference(self, key: str) -> str | None:
-        """Return the name of a type in the form that clients tell it: without the service, with a `#`."""
+        """Return the name of a type as clients have it: without the service, with a `#`."""
         name = self.entry.get(key)
         return name and name.removeprefix(f"{self.spec['serviceName']}/") + "#"
 
@@ -39,7 +39,7 @@ def filled(route: str, values: dict[str, str]) -> str:
 
 
 def resolved(spec: dict[str, Any], file: str, schema: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Follow a schema's `$ref`; return what it leads to and the file that is in."""
+    """Follow a schema's `$ref`; return the file and the schema it refers to."""
     while "$ref" in schema:
         target, _, path = schema["$ref"].partition("#")
         file = f"{file.rpartition('/')[0]}/{target}" if target else file

@@ -1,4 +1,4 @@
-"""What core says of the services: the types of its names, the modules programs import, the registry."""
+"""Test core's names, re-exporting modules and registry against the specs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_names_of_classes_are_typed_as_the_specs_say(module, suffix):
         expected.add((package + suffix, spec["className"], spec["className"]))
         if "eventsClassName" in spec:
             expected.add((package, spec["eventsClassName"], spec["eventsClassName"]))
-    # The doors to the distributions that are no services are typed there too.
+    # Re-exports of other distributions are typed there too.
     others = {"taskcluster_objects", "taskcluster_helper"}
     assert {item for item in imports(module) if item[0].partition(".")[0] not in others} == expected
 

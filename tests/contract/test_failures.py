@@ -1,4 +1,4 @@
-"""Failures that are raised without a response: none has status 500, which would say that a server failed."""
+"""Test that no failure without a response has the default status 500, which means a server failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGES = Path(__file__).parents[2] / "packages"
 WITH_STATUS = {"TaskclusterRestFailure", "TaskclusterAuthFailure", "ServerFailure", "settings.failure"}
-"""Classes, and names that stand for one, whose status is 500 unless it is given."""
+"""Classes, and names bound to them, with the default status 500."""
 
 
 def test_every_failure_is_raised_with_its_status() -> None:

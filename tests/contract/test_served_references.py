@@ -1,4 +1,4 @@
-"""`taskcluster-codegen --check` against what the local deployment says of itself, and against changed copies."""
+"""Test `taskcluster-codegen --check` against the local deployment's references and changed copies of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def root_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def served(root_url: str) -> dict[str, Any]:
-    """All documents of the queue, by their paths."""
+    """The queue's documents by path."""
     found: dict[str, Any] = {}
     with Deployment(root_url) as deployment:
 
@@ -57,7 +57,7 @@ def entry(documents: dict[str, Any], path: str, name: str) -> dict[str, Any]:
 
 
 def reworded(value: Any, names: bool = False) -> Any:
-    """Return a document with other titles, descriptions, categories and summaries."""
+    """Return a document with changed titles, descriptions, categories and summaries."""
     if isinstance(value, list):
         return [reworded(each) for each in value]
     if not isinstance(value, dict):
@@ -130,7 +130,7 @@ def set_type(documents: dict[str, Any]) -> None:
 
 
 def add_property(documents: dict[str, Any]) -> None:
-    # A name that is also one of the words that are passed over.
+    # `description` is also one of the ignored keywords.
     some_schema(documents)["properties"]["description"] = {"type": "string"}
 
 

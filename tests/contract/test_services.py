@@ -1,4 +1,4 @@
-"""Every method and exchange of the specs is there, in both modes, as the specs say."""
+"""Test the methods and exchanges of all clients, sync and async, against the specs."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_calling_what_is_gone_warns_where_it_is_called_and_nothing_else_does(met
 
 
 class Unusable:
-    """A session that fails as soon as it is used, so that nothing is sent."""
+    """A session that raises when it is used, so that no request is sent."""
 
     class Touched(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Every code block of the documentation does what the page says, in the order in which a reader meets them."""
+"""Run the code blocks of each documentation page in order, and compare their output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCK = re.compile(
     r"(?:^<!-- (?P<reason>not run: [^>]+) -->\n)?^```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S
 )
 NOT_RUN = 10
-"""So many blocks cannot run where a test runs; each says why."""
+"""The number of blocks that tests cannot run. Each has a comment with the reason."""
 
 
 class Block(NamedTuple):
@@ -48,7 +48,7 @@ def deployment() -> Iterator[LocalTaskcluster]:
 
 @pytest.fixture
 def reader(deployment: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A clean deployment that the environment names, and a folder to work in."""
+    """A clean deployment, named by the environment, and a working directory."""
     deployment.reset()
     for name in [name for name in os.environ if name.startswith("TASKCLUSTER_")]:
         monkeypatch.delenv(name)
@@ -71,7 +71,7 @@ def test_its_blocks_do_what_it_says(page: Path) -> None:
             printed = None
         elif block.reason is None:
             assert block.language == "python", f"{where}: nothing runs {block.language}; say `<!-- not run: why -->`"
-            # Padded, so that a traceback names the page's line.
+            # Padded, so that tracebacks have the line number of the page.
             code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 exec(code, names)

@@ -1,4 +1,4 @@
-"""The pages of the services, made of the specs."""
+"""Test the generated pages of services and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hawk's original implementation, fetched from npm and run by node."""
+"""Run Hawk's reference implementation, installed with npm, in node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside the source tree with the receiver and what it needs; made once and kept in pytest's cache."""
+    """A folder with the receiver and its dependencies, kept in pytest's cache."""
     for command in ("node", "npm"):
         if shutil.which(command) is None:
             _unavailable(f"{command} is not installed")
@@ -33,7 +33,7 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     above = cache.mkdir("hawk") if cache else tmp_path_factory.mktemp("hawk")
     folder = above / digest
     if not folder.exists():
-        # It appears whole, as another process may be at it too.
+        # Renamed when complete, because another process may do the same.
         begun = Path(tempfile.mkdtemp(dir=above))
         for path in files:
             shutil.copy(path, begun)
@@ -50,8 +50,8 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def _unavailable(reason: str) -> None:
     if os.environ.get("CI"):
-        pytest.fail(f"the foreign receiver must run here: {reason}")
-    pytest.skip(f"no foreign receiver of Hawk: {reason}")
+        pytest.fail(f"the Hawk receiver must run in CI: {reason}")
+    pytest.skip(f"no Hawk receiver: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 'use strict';
 
-// Receives requests as Taskcluster's services do: Hawk's original implementation checks the header (payload included)
-// or the bewit, after the key has been found, which for temporary credentials is worked out from the certificate.
-// Answers 200 with what it made of the request, or 401 with the reason.
+// Verifies requests like Taskcluster's services: Hawk's reference implementation checks the header (with payload hash) or
+// the bewit. The key of temporary credentials is computed from the certificate.
+// Responds with 200 and the verified request, or 401 and the reason.
 
 const Crypto = require('crypto');
 const Http = require('http');
@@ -68,5 +68,5 @@ const server = Http.createServer(async (request, response) => {
 });
 
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
-// The test closes standard input when it has done.
+// The test closes standard input at the end.
 process.stdin.resume().on('end', () => process.exit(0));

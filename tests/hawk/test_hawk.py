@@ -1,4 +1,4 @@
-"""Our signatures before a receiver that is not ours: the right ones are accepted, and every tampering is noticed."""
+"""Test signatures against Hawk's reference implementation: valid ones are accepted, changed ones rejected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def async_call(service: str, method: str, options: dict[str, Any], *args: Any, *
 
 @pytest.fixture(params=[sync_call, async_call], ids=["sync", "async"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """Makes a call, by a sync and by an async client."""
+    """A function that calls a method, sync or async."""
     found: Call = request.param
     return found
 
@@ -60,7 +60,7 @@ def call(request: pytest.FixtureRequest) -> Call:
 def fetch(
     root_url: str, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[int, dict[str, Any]]:
-    """Send a request as it stands, by plain HTTP."""
+    """Send a request unchanged, with http.client."""
     connection = http.client.HTTPConnection(urlsplit(root_url).netloc, timeout=10)
     try:
         connection.request(method, target, body, headers or {})
@@ -155,7 +155,7 @@ def test_temporary_credentials_with_a_changed_certificate_are_rejected(receiver:
 
 @pytest.fixture
 def signed(receiver: str, call: Call) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Repeats a call that was accepted, changed in one place or in none."""
+    """A function that repeats an accepted call, optionally with one change."""
     options = {"rootUrl": receiver, "credentials": TESTER, "authorizedScopes": ["a"]}
     body = taskcluster.dumpJson(PAYLOAD).encode()
     received = call("Queue", "createTask", options, "task", PAYLOAD)["received"]
@@ -222,7 +222,7 @@ def test_a_call_that_is_an_hour_old_is_rejected(receiver: str, call: Call, monke
 
 @pytest.fixture(params=[taskcluster.Secrets, taskcluster.aio.Secrets], ids=["sync", "async"])
 def secrets(request: pytest.FixtureRequest) -> Any:
-    """The class whose clients sign URLs."""
+    """The client class that signs URLs."""
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""Programs that type checkers accept, and the types that they see."""
+"""Code that type checkers must accept, with the types they must infer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ task: CreateTaskRequest = {
 
 
 def calling(queue: taskcluster.Queue) -> None:
-    """The four ways to call, and those between them."""
+    """Calling conventions."""
     assert_type(queue.createTask("T", task), TaskStatusResponse)
     assert_type(queue.createTask("T", payload=task), TaskStatusResponse)
     assert_type(queue.createTask(task, taskId="T"), TaskStatusResponse)
@@ -57,7 +57,7 @@ def calling(queue: taskcluster.Queue) -> None:
 
 
 def listings(queue: taskcluster.Queue) -> None:
-    """Pages and items."""
+    """Pagination."""
     assert_type(queue.paginate(queue.listTaskGroup, "G"), Iterator[ListTaskGroupResponse])
     assert_type(queue.paginate(queue.listTaskGroup, "G", query={"limit": 1}), Iterator[ListTaskGroupResponse])
     assert_type(queue.paginate_items(queue.listTaskGroup, "G"), Iterator[TaskDefinitionAndStatus])
@@ -73,14 +73,14 @@ def listings(queue: taskcluster.Queue) -> None:
 
 
 def exchanges(events: taskcluster.QueueEvents) -> None:
-    """Routing keys in the three ways."""
+    """Routing keys."""
     assert_type(events.taskCompleted(taskId="T"), dict[str, str])
     events.taskCompleted({"taskId": "T", "runId": 0})
     events.taskCompleted("route.index.#")
 
 
 async def in_async_code() -> None:
-    """The same, awaited."""
+    """Async clients."""
     async with taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}) as queue:
         assert_type(await queue.createTask("T", task), TaskStatusResponse)
         assert_type(await queue.createTask(task, taskId="T"), TaskStatusResponse)
@@ -99,49 +99,49 @@ async def in_async_code() -> None:
 
 
 class Reader:
-    """A program's own."""
+    """A custom reader."""
 
     def read(self, max_size: int = -1) -> bytes:
         return b""
 
 
 class Writer:
-    """A program's own."""
+    """A custom writer."""
 
     def write(self, data: bytes) -> None:
         return None
 
 
 class AsyncReader:
-    """A program's own, in async code."""
+    """A custom async reader."""
 
     async def read(self, max_size: int = -1) -> bytes:
         return b""
 
 
 class AsyncWriter:
-    """A program's own, in async code."""
+    """A custom async writer."""
 
     async def write(self, data: bytes) -> None:
         return None
 
 
 async def reader() -> AsyncReader:
-    """An async factory."""
+    """An async reader factory."""
     return AsyncReader()
 
 
 async def writer() -> AsyncWriter:
-    """An async factory."""
+    """An async writer factory."""
     return AsyncWriter()
 
 
 def progress(done: int, total: int | None) -> None:
-    """Be told of bytes."""
+    """A progress callback."""
 
 
 async def async_progress(done: int, total: int | None) -> None:
-    """Be told of bytes, in async code."""
+    """An async progress callback."""
 
 
 def transfers(queue: taskcluster.Queue, service: taskcluster.Object, index: taskcluster.Index) -> None:
@@ -198,7 +198,7 @@ def transfers(queue: taskcluster.Queue, service: taskcluster.Object, index: task
 
 
 async def transfers_in_async_code(queue: taskcluster.aio.Queue, service: taskcluster.Object) -> None:
-    """The same, awaited; with readers and writers of both kinds, and clients of either mode."""
+    """Async transfers, with sync and async readers, writers and clients."""
     upload = taskcluster.aio.upload
     download = taskcluster.aio.download
     for factory in (Reader, AsyncReader, io.BytesIO):
@@ -248,7 +248,7 @@ async def transfers_in_async_code(queue: taskcluster.aio.Queue, service: taskclu
 
 
 def helpers(queue: taskcluster.Queue, index: taskcluster.Index, secrets: taskcluster.Secrets) -> None:
-    """Programs' own configuration, waiting, logs."""
+    """Configuration, secrets, waiting and logs."""
     helper = taskcluster.helper
     tc = helper.TaskclusterConfig("https://tc.example.com")
     tc.auth(client_id="c", access_token="t", max_retries=3, certificate="{}")
@@ -289,7 +289,7 @@ def helpers(queue: taskcluster.Queue, index: taskcluster.Index, secrets: taskclu
 async def helpers_in_async_code(
     queue: taskcluster.aio.Queue, index: taskcluster.aio.Index, secrets: taskcluster.aio.Secrets
 ) -> None:
-    """The same, awaited; what is called may be a coroutine function."""
+    """Async helper functions; callbacks may be coroutine functions."""
     helper = taskcluster.aio.helper
 
     async def change(seen: dict[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""Programs that type checkers refuse: each line that ends in the word `error` must be one, and no other may be."""
+"""Code that type checkers must reject: every line that ends in `# error`, and no other line."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ get = taskcluster.download
 
 
 class AsyncReader:
-    """For async code."""
+    """An async reader."""
 
     async def read(self, max_size: int = -1) -> bytes:
         return b""
 
 
 class TextWriter:
-    """For text."""
+    """A writer for strings."""
 
     def write(self, data: str) -> None:
         return None
@@ -115,7 +115,7 @@ for line in taskcluster.helper.task_log_lines(queue, "T"):
 
 
 async def in_async_code() -> None:
-    """What belongs to the other mode."""
+    """Mixed sync and async code."""
     async with taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}) as async_queue:
         await queue.status("T")  # error
         async_queue.status("T")["status"]  # error
