@@ -45,8 +45,7 @@ def by_mypy(packages: list[str]) -> Iterator[Finding]:
     packages_named = [option for name in packages for option in ("-p", name)]
     for targets in (packages_named, programs, [str(PLUGIN / "src"), str(PLUGIN / "tests")]):
         result = subprocess.run([*command, *targets], stdout=subprocess.PIPE, encoding="utf-8")
-        summary = result.stdout.splitlines()[-1:]
-        print("mypy:", *summary)
+        print("mypy:", *re.findall(r"\d+ source files", result.stdout))
         if result.returncode > 1:
             sys.exit(result.stdout)
         for found in re.finditer(r"^(.+?):(\d+): error: (.*)$", result.stdout, re.MULTILINE):
@@ -94,8 +93,7 @@ def main() -> None:
     problems = [
         f"{check.__name__}: {line}" for check in (by_mypy, by_pyright) for line in unexpected(list(check(packages)))
     ]
-    print(*problems, sep="\n")
-    sys.exit(bool(problems))
+    sys.exit("\n".join(problems) if problems else None)
 
 
 if __name__ == "__main__":
