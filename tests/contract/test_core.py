@@ -44,7 +44,7 @@ def imports(module: object) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("module", "suffix"), [(taskcluster, ""), (taskcluster.aio, ".aio")], ids=["sync", "async"])
-def test_the_names_of_classes_are_typed_as_the_specs_say(module, suffix):
+def test_class_names_are_typed(module, suffix):
     expected = set()
     for service, spec in SPECS.items():
         package = f"taskcluster_{service.replace('-', '_')}"
@@ -57,14 +57,14 @@ def test_the_names_of_classes_are_typed_as_the_specs_say(module, suffix):
 
 
 @pytest.mark.parametrize(("name", "kind", "package"), CLASSES, ids=[f"{c[2].__name__}.{c[0]}" for c in CLASSES])
-def test_the_module_programs_import_a_class_from_has_that_class(name, kind, package):
+def test_module_re_exports_class(name, kind, package):
     module = importlib.import_module(f"{package.__name__}.{name.lower()}")
     assert name in module.__all__
     assert getattr(module, name) is getattr(package, name) is registry.find(kind, name)
 
 
 @pytest.mark.parametrize(("name", "kind", "package"), CLASSES, ids=[f"{c[2].__name__}.{c[0]}" for c in CLASSES])
-def test_such_a_module_says_what_to_install_where_the_service_is_not(name, kind, package, monkeypatch):
+def test_module_names_missing_distribution(name, kind, package, monkeypatch):
     module = f"{package.__name__}.{name.lower()}"
 
     def find(kind, name):
@@ -76,12 +76,12 @@ def test_such_a_module_says_what_to_install_where_the_service_is_not(name, kind,
         importlib.import_module(module)
 
 
-def test_modules_named_as_those_of_the_standard_library_hide_none_of_them():
+def test_modules_do_not_shadow_the_standard_library():
     code = "import taskcluster.queue, taskcluster.secrets, queue, secrets; queue.Queue; secrets.token_hex"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
-def test_the_registry_finds_every_service_by_every_spelling():
+def test_registry_accepts_every_spelling():
     services = registry.services()
     assert SPECS.keys() <= services.keys()
     for name, spec in SPECS.items():
@@ -90,7 +90,7 @@ def test_the_registry_finds_every_service_by_every_spelling():
 
 
 @pytest.mark.parametrize("service", SPECS)
-def test_the_spec_comes_with_the_service_byte_for_byte(service):
+def test_service_contains_its_spec(service):
     found = registry.service(service)
     package, _, file = found.spec.partition(":")
     module = importlib.import_module(package)
@@ -100,7 +100,7 @@ def test_the_spec_comes_with_the_service_byte_for_byte(service):
 
 
 @pytest.mark.parametrize("service", SPECS)
-def test_naming_a_class_loads_its_service_only_and_no_http_library(service):
+def test_accessing_a_class_loads_only_its_service(service):
     code = f"""
 import sys, taskcluster
 assert taskcluster.{SPECS[service]["className"]}
@@ -115,7 +115,7 @@ assert ours + ".aio" not in loaded
 
 
 @pytest.mark.parametrize("distribution", OURS)
-def test_a_service_is_a_distribution_like_core(distribution):
+def test_metadata_matches_core(distribution):
     core, ours = metadata.metadata("taskcluster-core"), metadata.metadata(distribution)
     assert ours["Version"] == VERSION
     assert ours.get_all("Classifier") == core.get_all("Classifier")
@@ -128,7 +128,7 @@ def test_a_service_is_a_distribution_like_core(distribution):
     assert [(point.group, point.name) for point in points] == [("taskcluster", service)]
 
 
-def test_the_meta_package_brings_every_service_and_what_programs_import_unasked():
+def test_meta_package_requirements():
     requires = {requirement for requirement in metadata.requires("taskcluster") if ";" not in requirement}
     ours = {requirement for requirement in requires if requirement.endswith(f"=={VERSION}")}
     assert {f"{name}=={VERSION}" for name in ("taskcluster-core", *OURS)} <= ours

@@ -10,7 +10,7 @@ WITH_STATUS = {"TaskclusterRestFailure", "TaskclusterAuthFailure", "ServerFailur
 """Classes, and names bound to them, with the default status 500."""
 
 
-def test_every_failure_is_raised_with_its_status() -> None:
+def test_failures_have_explicit_statuses() -> None:
     without, seen = [], 0
     for path in sorted(PACKAGES.glob("**/src/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

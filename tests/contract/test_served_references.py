@@ -46,7 +46,7 @@ def queue() -> Spec:
     return spec
 
 
-def test_the_local_deployment_serves_the_specs(root_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_local_deployment_serves_the_specs(root_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", "--root", str(ROOT), "--root-url", root_url]) == 0
     assert capsys.readouterr().out == ""
 
@@ -70,7 +70,7 @@ def reworded(value: Any, names: bool = False) -> Any:
     }
 
 
-def test_wording_makes_no_difference(served: dict[str, Any], queue: Spec) -> None:
+def test_wording_is_ignored(served: dict[str, Any], queue: Spec) -> None:
     documents = {path: reworded(document) for path, document in served.items()}
     assert documents != served
     assert references.api_differences(queue, documents.get) == []
@@ -158,7 +158,7 @@ def set_required(documents: dict[str, Any]) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_a_changed_api_is_named(
+def test_api_change_is_listed(
     served: dict[str, Any], queue: Spec, change: Callable[[dict[str, Any]], None], named: str
 ) -> None:
     documents = copy.deepcopy(served)
@@ -167,7 +167,7 @@ def test_a_changed_api_is_named(
     assert any(line.startswith(named) for line in lines), lines
 
 
-def test_the_same_schema_in_other_words_is_the_same(served: dict[str, Any], queue: Spec) -> None:
+def test_equivalent_schemas_are_equal(served: dict[str, Any], queue: Spec) -> None:
     documents = copy.deepcopy(served)
     schema = some_schema(documents)
     schema["required"].reverse()

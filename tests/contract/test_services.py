@@ -36,13 +36,13 @@ def words(docstring: str | None) -> str:
     return " ".join(docstring.split())
 
 
-def test_there_are_as_many_as_the_api_has():
+def test_number_of_methods_and_exchanges():
     assert (len(SPECS), len(METHODS), len(EXCHANGES)) == (11, 196, 37)
 
 
 @each_mode
 @each_service
-def test_a_class_has_the_methods_of_its_service_and_no_others(spec, mode):
+def test_client_has_exactly_the_spec_methods(spec, mode):
     client, base = class_of(spec, mode), MODES[mode][1]
     assert issubclass(client, base)
     assert client.__name__ == spec["className"]
@@ -55,7 +55,7 @@ def test_a_class_has_the_methods_of_its_service_and_no_others(spec, mode):
 
 
 @each_service
-def test_class_options_are_each_class_s_own(spec):
+def test_class_options_are_not_shared(spec):
     classes = [class_of(spec, mode) for mode in MODES]
     for client in classes:
         assert vars(client)["classOptions"] == {}
@@ -68,7 +68,7 @@ def test_class_options_are_each_class_s_own(spec):
 
 @each_mode
 @each_method
-def test_a_method_is_told_as_published(method, mode):
+def test_funcinfo_matches_spec(method, mode):
     client, entry = class_of(method.spec, mode), method.entry
     told = {
         "args": entry["args"],
@@ -87,7 +87,7 @@ def test_a_method_is_told_as_published(method, mode):
 
 @each_mode
 @each_method
-def test_a_method_is_a_plain_function_of_args_and_kwargs(method, mode):
+def test_method_signature_is_args_and_kwargs(method, mode):
     function = inspect.getattr_static(class_of(method.spec, mode), method.entry["name"])
     assert inspect.isfunction(function)
     assert inspect.iscoroutinefunction(function) == (mode == "async")
@@ -97,7 +97,7 @@ def test_a_method_is_a_plain_function_of_args_and_kwargs(method, mode):
 
 @each_mode
 @each_method
-def test_a_docstring_says_what_there_is_to_know(method, mode):
+def test_method_docstring_is_complete(method, mode):
     entry = method.entry
     said = words(getattr(class_of(method.spec, mode), entry["name"]).__doc__)
     assert said.startswith(entry["title"])
@@ -133,7 +133,7 @@ def scopes_in(expression: Any) -> list[str]:
 
 
 @each_service
-def test_both_modes_have_the_same_docstrings(spec):
+def test_docstrings_are_equal_in_both_modes(spec):
     sync_client, async_client = (class_of(spec, mode) for mode in MODES)
     for method in spec["methods"]:
         assert getattr(sync_client, method["name"]).__doc__ == getattr(async_client, method["name"]).__doc__
@@ -141,7 +141,7 @@ def test_both_modes_have_the_same_docstrings(spec):
 
 @each_mode
 @each_method
-def test_a_url_is_the_route_with_its_parameters(method, mode):
+def test_build_url_fills_the_route(method, mode):
     spec, entry = method.spec, method.entry
     client = class_of(spec, mode)(OPTIONS)
     prefix = f"https://tc.example.com/api/{spec['serviceName']}/{spec['apiVersion']}"
@@ -157,7 +157,7 @@ def test_a_url_is_the_route_with_its_parameters(method, mode):
 
 
 @pytest.mark.parametrize("method", PAGINATED, ids=str)
-def test_a_page_holds_one_list_beside_the_token(method: Entry):
+def test_page_schema_has_one_list(method: Entry):
     spec, file = method.spec, method.entry["output"]
     file, schema = resolved(spec, file, spec["types"][file])
     kinds = {name: resolved(spec, file, part)[1].get("type") for name, part in schema["properties"].items()}
@@ -167,7 +167,7 @@ def test_a_page_holds_one_list_beside_the_token(method: Entry):
 
 
 @each_service
-def test_events_have_the_exchanges_of_their_service(spec):
+def test_events_class_has_exactly_the_spec_exchanges(spec):
     name = spec.get("eventsClassName")
     if name is None:
         package = importlib.import_module(f"taskcluster_{spec['serviceName'].replace('-', '_')}")
@@ -184,7 +184,7 @@ def test_events_have_the_exchanges_of_their_service(spec):
 
 
 @each_exchange
-def test_an_exchange_is_told_as_published(exchange):
+def test_exchange_data_matches_spec(exchange):
     events, entry = getattr(taskcluster, exchange.spec["eventsClassName"]), exchange.entry
     told = {
         "exchange": entry["exchange"],
@@ -205,7 +205,7 @@ def test_an_exchange_is_told_as_published(exchange):
 
 
 @each_exchange
-def test_an_exchange_gives_its_name_and_a_pattern(exchange):
+def test_exchange_returns_routing_key_pattern(exchange):
     events = getattr(taskcluster, exchange.spec["eventsClassName"])(OPTIONS)
     entry = exchange.entry
     pattern = ".".join(word.get("constant") or ("#" if word["multipleWords"] else "*") for word in entry["routingKey"])
@@ -220,7 +220,7 @@ def test_an_exchange_gives_its_name_and_a_pattern(exchange):
 
 @each_mode
 @each_method
-def test_calling_what_is_gone_warns_where_it_is_called_and_nothing_else_does(method, mode):
+def test_only_removed_methods_warn(method, mode):
     entry = method.entry
     client = class_of(method.spec, mode)(OPTIONS, session=Unusable())
     arguments = [*entry["args"], *([{}] if "input" in entry else [])]

@@ -32,7 +32,7 @@ def camel(stem: str) -> str:
 
 
 @each_service
-def test_each_object_is_a_typed_dict_with_its_keys(spec):
+def test_objects_are_typed_dicts(spec):
     types = importlib.import_module(f"{package_of(spec).__name__}.types")
     for key, schema in spec["types"].items():
         if not (schema or {}).get("properties"):
@@ -44,21 +44,21 @@ def test_each_object_is_a_typed_dict_with_its_keys(spec):
 
 
 @each_service
-def test_everything_that_is_offered_is_there(spec):
+def test_all_names_exist(spec):
     types = importlib.import_module(f"{package_of(spec).__name__}.types")
     assert all(hasattr(types, name) for name in types.__all__)
 
 
 @pytest.mark.parametrize(("module", "kind"), [("client", ast.FunctionDef), ("aio", ast.AsyncFunctionDef)])
 @each_service
-def test_the_stub_of_a_client_has_each_method_in_its_mode(spec, module, kind):
+def test_client_stub_has_every_method(spec, module, kind):
     names = [node.name for node in stub_of(spec, module).body if isinstance(node, kind)]
     wanted = [method["name"] for method in spec["methods"]]
     assert [name for name in dict.fromkeys(names) if name != "paginate_items"] == wanted
 
 
 @each_service
-def test_the_stub_of_an_events_class_has_each_exchange(spec):
+def test_events_stub_has_every_exchange(spec):
     if not spec.get("exchanges"):
         pytest.skip("no exchanges")
     body = stub_of(spec, "events").body
@@ -67,7 +67,7 @@ def test_the_stub_of_an_events_class_has_each_exchange(spec):
 
 
 @each_service
-def test_clients_do_not_load_the_types(spec):
+def test_clients_do_not_import_types(spec):
     package = package_of(spec).__name__
     code = f"import sys, {package}.client, {package}.aio; sys.exit('{package}.types' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

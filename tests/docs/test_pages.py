@@ -61,7 +61,7 @@ def reader(deployment: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_its_blocks_do_what_it_says(page: Path) -> None:
+def test_blocks_print_what_the_page_shows(page: Path) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     printed: str | None = None
     for block in blocks(page):
@@ -78,5 +78,5 @@ def test_its_blocks_do_what_it_says(page: Path) -> None:
             printed = output.getvalue()
 
 
-def test_few_blocks_are_not_run() -> None:
+def test_number_of_skipped_blocks() -> None:
     assert sum(block.reason is not None for page in PAGES for block in blocks(page)) == NOT_RUN

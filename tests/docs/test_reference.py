@@ -27,7 +27,7 @@ def pages() -> Any:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.serviceName)
-def test_a_page_has_every_method_and_exchange_and_no_link_that_leads_nowhere(pages: Any, spec: Any) -> None:
+def test_service_page_is_complete_without_broken_links(pages: Any, spec: Any) -> None:
     text = pages.page(spec)
     headings = re.findall(r"^### (.+)$", text, re.MULTILINE)
     assert [heading for heading in headings if heading[0].islower()] == [
@@ -39,11 +39,11 @@ def test_a_page_has_every_method_and_exchange_and_no_link_that_leads_nowhere(pag
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.serviceName)
-def test_a_page_is_in_the_navigation(pages: Any, spec: Any) -> None:
+def test_service_page_is_in_the_navigation(pages: Any, spec: Any) -> None:
     assert f"- {pages.path(spec)}\n" in (ROOT / "mkdocs.yml").read_text("utf-8")
 
 
-def test_each_command_that_is_installed_says_what_it_takes(pages: Any) -> None:
+def test_commands_page_lists_every_command(pages: Any) -> None:
     projects = [tomllib.loads(path.read_text("utf-8"))["project"] for path in ROOT.glob("packages/*/pyproject.toml")]
     installed = {name for project in projects for name in project.get("scripts", {})}
     assert {command.partition(" ")[0] for command in pages.COMMANDS} == installed

@@ -38,14 +38,14 @@ Call = Callable[..., dict[str, Any]]
 
 def sync_call(service: str, method: str, options: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
     with getattr(taskcluster, service)(options) as client:
-        answer: dict[str, Any] = getattr(client, method)(*args, **kwargs)
-    return answer
+        result: dict[str, Any] = getattr(client, method)(*args, **kwargs)
+    return result
 
 
 def async_call(service: str, method: str, options: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
     async def main() -> dict[str, Any]:
-        answer: dict[str, Any] = await getattr(getattr(taskcluster.aio, service)(options), method)(*args, **kwargs)
-        return answer
+        result: dict[str, Any] = await getattr(getattr(taskcluster.aio, service)(options), method)(*args, **kwargs)
+        return result
 
     return asyncio.run(main())
 
@@ -88,63 +88,63 @@ def temporary(name: str | None, *, minutes: float = 10) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("credentials", [TESTER, PUNCTUATED], ids=["plain", "punctuated"])
-def test_calls_without_payload_are_accepted(receiver: str, call: Call, credentials: dict[str, str]) -> None:
+def test_call_without_payload(receiver: str, call: Call, credentials: dict[str, str]) -> None:
     options = {"rootUrl": receiver, "credentials": credentials}
-    answer = call("Queue", "status", options, "fN1SbArXTPSVFNUvaOlinQ")
-    assert (answer["id"], answer["ext"]) == (credentials["clientId"], {})
+    result = call("Queue", "status", options, "fN1SbArXTPSVFNUvaOlinQ")
+    assert (result["id"], result["ext"]) == (credentials["clientId"], {})
 
 
 @pytest.mark.parametrize(("method", "verb"), [("cancelTask", "POST"), ("quarantineWorker", "PUT"), ("ping", "GET")])
-def test_calls_are_accepted_whatever_their_verb(receiver: str, call: Call, method: str, verb: str) -> None:
+def test_call_with_each_verb(receiver: str, call: Call, method: str, verb: str) -> None:
     arguments: dict[str, list[Any]] = {"cancelTask": ["a"], "quarantineWorker": ["a", "b", "c", "d", {}], "ping": []}
-    answer = call("Queue", method, {"rootUrl": receiver, "credentials": TESTER}, *arguments[method])
-    assert (answer["received"]["method"], answer["id"]) == (verb, "tester")
+    result = call("Queue", method, {"rootUrl": receiver, "credentials": TESTER}, *arguments[method])
+    assert (result["received"]["method"], result["id"]) == (verb, "tester")
 
 
-def test_calls_with_a_payload_are_accepted(receiver: str, call: Call) -> None:
-    answer = call("Queue", "createTask", {"rootUrl": receiver, "credentials": TESTER}, "task", PAYLOAD)
-    assert answer["received"]["headers"]["content-type"] == "application/json"
-    assert answer["id"] == "tester"
+def test_call_with_payload(receiver: str, call: Call) -> None:
+    result = call("Queue", "createTask", {"rootUrl": receiver, "credentials": TESTER}, "task", PAYLOAD)
+    assert result["received"]["headers"]["content-type"] == "application/json"
+    assert result["id"] == "tester"
 
 
-def test_a_delete_without_payload_is_accepted(receiver: str, call: Call) -> None:
-    answer = call("Secrets", "remove", {"rootUrl": receiver, "credentials": TESTER}, "name")
-    assert answer["received"]["method"] == "DELETE"
+def test_delete_without_payload(receiver: str, call: Call) -> None:
+    result = call("Secrets", "remove", {"rootUrl": receiver, "credentials": TESTER}, "name")
+    assert result["received"]["method"] == "DELETE"
 
 
 @pytest.mark.parametrize("name", HARD, ids=ascii)
-def test_calls_with_hard_paths_are_accepted(receiver: str, call: Call, name: str) -> None:
+def test_call_with_special_characters_in_path(receiver: str, call: Call, name: str) -> None:
     assert call("Secrets", "get", {"rootUrl": receiver, "credentials": TESTER}, name)["id"] == "tester"
 
 
 @pytest.mark.parametrize("token", HARD, ids=ascii)
-def test_calls_with_hard_queries_are_accepted(receiver: str, call: Call, token: str) -> None:
+def test_call_with_special_characters_in_query(receiver: str, call: Call, token: str) -> None:
     query = {"continuationToken": token, "limit": 1}
     options = {"rootUrl": receiver, "credentials": TESTER}
     assert call("Queue", "listTaskGroup", options, token, query=query)["id"] == "tester"
 
 
 @pytest.mark.parametrize("name", [None, "garbage/named"], ids=["unnamed", "named"])
-def test_temporary_credentials_are_accepted(receiver: str, call: Call, name: str | None) -> None:
+def test_temporary_credentials(receiver: str, call: Call, name: str | None) -> None:
     options = {"rootUrl": receiver, "credentials": temporary(name), "authorizedScopes": ["secrets:get:a"]}
-    answer = call("Secrets", "set", options, "a", {"secret": {}, "expires": "2030"})
-    assert answer["id"] == (name or "tester")
-    assert answer["ext"]["authorizedScopes"] == ["secrets:get:a"]
-    assert answer["ext"]["certificate"]["scopes"] == ["secrets:get:*", "queue:create-task:a b"]
+    result = call("Secrets", "set", options, "a", {"secret": {}, "expires": "2030"})
+    assert result["id"] == (name or "tester")
+    assert result["ext"]["authorizedScopes"] == ["secrets:get:a"]
+    assert result["ext"]["certificate"]["scopes"] == ["secrets:get:*", "queue:create-task:a b"]
 
 
-def test_authorized_scopes_are_accepted(receiver: str, call: Call) -> None:
+def test_authorized_scopes(receiver: str, call: Call) -> None:
     options = {"rootUrl": receiver, "credentials": TESTER, "authorizedScopes": ["a b", "green~*", '"\\']}
     assert call("Secrets", "get", options, "a")["ext"] == {"authorizedScopes": ["a b", "green~*", '"\\']}
 
 
-def test_a_wrong_key_is_an_auth_failure_with_the_receivers_reason(receiver: str, call: Call) -> None:
+def test_wrong_key_raises_auth_failure(receiver: str, call: Call) -> None:
     credentials = {"clientId": "tester", "accessToken": "wrong"}
     with pytest.raises(taskcluster.TaskclusterAuthFailure, match="Bad mac"):
         call("Queue", "ping", {"rootUrl": receiver, "credentials": credentials})
 
 
-def test_temporary_credentials_with_a_changed_certificate_are_rejected(receiver: str, call: Call) -> None:
+def test_changed_certificate_is_rejected(receiver: str, call: Call) -> None:
     credentials = temporary("garbage/named")
     certificate = json.loads(credentials["certificate"])
     certificate["scopes"] = ["*"]
@@ -180,9 +180,9 @@ def signed(receiver: str, call: Call) -> Callable[..., tuple[int, dict[str, Any]
     return again
 
 
-def test_a_repeated_call_is_accepted(signed: Callable[..., tuple[int, dict[str, Any]]]) -> None:
-    status, answer = signed()
-    assert (status, answer["id"]) == (200, "tester")
+def test_unchanged_call_is_accepted(signed: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+    status, result = signed()
+    assert (status, result["id"]) == (200, "tester")
 
 
 OTHER_EXT = urlsafe_b64encode(b'{"authorizedScopes":["*"]}').decode()
@@ -207,14 +207,14 @@ OTHER_EXT = urlsafe_b64encode(b'{"authorizedScopes":["*"]}').decode()
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
 )
-def test_a_call_changed_on_its_way_is_rejected(
+def test_changed_call_is_rejected(
     signed: Callable[..., tuple[int, dict[str, Any]]], change: dict[str, Any], reason: str
 ) -> None:
-    status, answer = signed(**change)
-    assert (status, answer["message"]) == (401, reason)
+    status, result = signed(**change)
+    assert (status, result["message"]) == (401, reason)
 
 
-def test_a_call_that_is_an_hour_old_is_rejected(receiver: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stale_timestamp_is_rejected(receiver: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: datetime.datetime.now().timestamp() - 3600)
     with pytest.raises(taskcluster.TaskclusterAuthFailure, match="Stale timestamp"):
         call("Queue", "ping", {"rootUrl": receiver, "credentials": TESTER})
@@ -227,22 +227,22 @@ def secrets(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("name", HARD, ids=ascii)
-def test_signed_urls_are_accepted(receiver: str, secrets: Any, name: str) -> None:
+def test_signed_url(receiver: str, secrets: Any, name: str) -> None:
     url = secrets({"rootUrl": receiver, "credentials": TESTER}).buildSignedUrl("get", name)
-    status, answer = fetch(receiver, target_of(url))
-    assert (status, answer["id"], answer["ext"]) == (200, "tester", {})
+    status, result = fetch(receiver, target_of(url))
+    assert (status, result["id"], result["ext"]) == (200, "tester", {})
 
 
 @pytest.mark.parametrize("name", [None, "garbage/named"], ids=["unnamed", "named"])
-def test_signed_urls_of_temporary_credentials_are_accepted(receiver: str, secrets: Any, name: str | None) -> None:
+def test_signed_url_of_temporary_credentials(receiver: str, secrets: Any, name: str | None) -> None:
     options = {"rootUrl": receiver, "credentials": temporary(name), "authorizedScopes": ["secrets:get:a"]}
     url = secrets(options).buildSignedUrl("list", query={"limit": 5, "continuationToken": "a b+/="})
-    status, answer = fetch(receiver, target_of(url))
-    assert (status, answer["id"]) == (200, name or "tester")
-    assert answer["ext"]["authorizedScopes"] == ["secrets:get:a"]
+    status, result = fetch(receiver, target_of(url))
+    assert (status, result["id"]) == (200, name or "tester")
+    assert result["ext"]["authorizedScopes"] == ["secrets:get:a"]
 
 
-def test_signed_urls_changed_on_their_way_are_rejected(receiver: str, secrets: Any) -> None:
+def test_changed_signed_url_is_rejected(receiver: str, secrets: Any) -> None:
     target = target_of(secrets({"rootUrl": receiver, "credentials": TESTER}).buildSignedUrl("get", "a"))
     route, _, bewit = target.partition("?bewit=")
     text = urlsafe_b64decode(bewit + "=" * (-len(bewit) % 4)).decode()
@@ -257,29 +257,29 @@ def test_signed_urls_changed_on_their_way_are_rejected(receiver: str, secrets: A
         for name, part in parts.items()
     }
     for target_ in (target.replace("/secret/a", "/secret/b"), target.replace("?", "?x=y&"), *forged.values()):
-        status, answer = fetch(receiver, target_)
-        assert (status, answer["message"]) == (401, "Bad mac"), target_
-    status, answer = fetch(receiver, target, headers={"host": "127.0.0.1:1"})
-    assert (status, answer["message"]) == (401, "Bad mac")
-    status, answer = fetch(receiver, target, "POST")
-    assert (status, answer["message"]) == (401, "Invalid method")
+        status, result = fetch(receiver, target_)
+        assert (status, result["message"]) == (401, "Bad mac"), target_
+    status, result = fetch(receiver, target, headers={"host": "127.0.0.1:1"})
+    assert (status, result["message"]) == (401, "Bad mac")
+    status, result = fetch(receiver, target, "POST")
+    assert (status, result["message"]) == (401, "Invalid method")
 
 
-def test_signed_urls_end_when_they_were_said_to(receiver: str, secrets: Any) -> None:
+def test_expired_signed_url_is_rejected(receiver: str, secrets: Any) -> None:
     client = secrets({"rootUrl": receiver, "credentials": TESTER})
-    status, answer = fetch(receiver, target_of(client.buildSignedUrl("get", "a", expiration=-1)))
-    assert (status, answer["message"]) == (401, "Access expired")
+    status, result = fetch(receiver, target_of(client.buildSignedUrl("get", "a", expiration=-1)))
+    assert (status, result["message"]) == (401, "Access expired")
     client.options["signedUrlExpiration"] = 60
     status, _ = fetch(receiver, target_of(client.buildSignedUrl("get", "a")))
     assert status == 200
 
 
-def test_signed_urls_of_a_wrong_key_are_rejected(receiver: str, secrets: Any) -> None:
+def test_signed_url_with_wrong_key_is_rejected(receiver: str, secrets: Any) -> None:
     credentials = {"clientId": "tester", "accessToken": "wrong"}
     url = secrets({"rootUrl": receiver, "credentials": credentials}).buildSignedUrl("get", "a")
     assert fetch(receiver, target_of(url))[1]["message"] == "Bad mac"
 
 
-def test_the_lock_file_names_no_registry() -> None:
+def test_lock_file_has_no_registry_urls() -> None:
     lock = (Path(__file__).parent / "package-lock.json").read_text(encoding="utf-8")
     assert "://" not in lock

@@ -44,11 +44,11 @@ def check(root, capsys):
     return status, capsys.readouterr().out.splitlines()
 
 
-def test_what_was_written_passes_the_check(root, capsys):
+def test_check_passes_after_writing(root, capsys):
     assert check(root, capsys) == (0, [])
 
 
-def test_the_block_is_written_between_its_marks_and_the_rest_left_alone(root):
+def test_only_the_marked_block_is_replaced(root):
     assert (root / CORE / "__init__.py").read_text("utf-8") == (
         f"if TYPE_CHECKING:\n    {tree.BEGINNING}\n"
         "    from taskcluster_widgets import Widgets as Widgets\n"
@@ -72,7 +72,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("path", "what"), CHANGES.items(), ids=CHANGES)
-def test_a_changed_or_surplus_file_is_named_and_then_put_right(root, capsys, path, what):
+def test_changed_and_surplus_files_are_fixed(root, capsys, path, what):
     before = contents(root)
     write(root, path, before.get(path, b"").decode() + "more\n")
     assert check(root, capsys) == (1, [f"{what}: {path}"])
@@ -82,7 +82,7 @@ def test_a_changed_or_surplus_file_is_named_and_then_put_right(root, capsys, pat
 
 
 @pytest.mark.parametrize("path", [path for path, what in CHANGES.items() if what == "differs"])
-def test_a_missing_file_is_named_and_then_put_right(root, capsys, path):
+def test_missing_file_is_written(root, capsys, path):
     before = contents(root)
     (root / path).unlink()
     assert check(root, capsys) == (1, [f"missing: {path}"])
@@ -90,7 +90,7 @@ def test_a_missing_file_is_named_and_then_put_right(root, capsys, path):
     assert contents(root) == before
 
 
-def test_a_changed_block_is_named_and_then_put_right(root, capsys):
+def test_changed_block_is_fixed(root, capsys):
     before = contents(root)
     path = f"{CORE}/aio/__init__.py"
     write(root, path, before[path].decode().replace("Widgets as Widgets", "Widgets as Other"))
@@ -99,13 +99,13 @@ def test_a_changed_block_is_named_and_then_put_right(root, capsys):
     assert contents(root) == before
 
 
-def test_line_ends_count(root, capsys):
+def test_check_compares_line_endings(root, capsys):
     path = f"{SERVICE}/pyproject.toml"
     write(root, path, (root / path).read_text("utf-8").replace("\n", "\r\n"))
     assert check(root, capsys) == (1, [f"differs: {path}"])
 
 
-def test_a_service_that_lost_its_spec_is_surplus_also_in_core(root, capsys):
+def test_removed_spec_removes_the_service(root, capsys):
     write(root, "specs/gadgets.json", a_spec(serviceName="gadgets", className="Gadgets", types={}))
     before = contents(root).keys() - {"specs/gadgets.json"}
     assert main(["--root", str(root)]) == 0
@@ -118,13 +118,13 @@ def test_a_service_that_lost_its_spec_is_surplus_also_in_core(root, capsys):
     assert not (root / "packages/services/gadgets").exists()
 
 
-def test_what_tools_leave_behind_is_passed_over(root, capsys):
+def test_build_products_are_ignored(root, capsys):
     for path in ("src/taskcluster_widgets/__pycache__/a.pyc", "dist/a.whl", "src/x.egg-info/PKG-INFO"):
         write(root, f"{SERVICE}/{path}", "x")
     assert check(root, capsys) == (0, [])
 
 
-def test_hand_written_modules_of_core_are_no_concern(root, capsys):
+def test_hand_written_modules_are_ignored(root, capsys):
     write(root, f"{CORE}/widget_tools.py", "# Written by hand.\n")
     assert check(root, capsys) == (0, [])
 
@@ -137,7 +137,7 @@ def test_hand_written_modules_of_core_are_no_concern(root, capsys):
         (f"{CORE}/__init__.py", f"{tree.BEGINNING}\n{tree.END}\n" * 2, "__init__.py: the lines"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_written(root, capsys, path, text, message):
+def test_errors_leave_files_unchanged(root, capsys, path, text, message):
     write(root, path, text)
     write(root, f"{SERVICE}/README.md", "changed")
     before = contents(root)
@@ -146,7 +146,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(root, capsys,
     assert contents(root) == before
 
 
-def test_specs_may_lie_elsewhere(root, capsys):
+def test_specs_option(root, capsys):
     (root / "specs").rename(root / "other")
     assert main(["--check", "--root", str(root), "--specs", str(root / "other")]) == 1
     assert f"differs: {SERVICE}/README.md" in capsys.readouterr().out.splitlines()

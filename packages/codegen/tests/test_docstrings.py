@@ -25,7 +25,7 @@ from .examples import a_method, a_spec, an_exchange
     ],
 )
 @pytest.mark.parametrize("indent", [0, 4, 8])
-def test_any_text_survives_as_a_docstring(text, indent):
+def test_docstring_preserves_any_text(text, indent):
     source = "".join(" " * 4 * depth + "if True:\n" for depth in range(indent // 4))
     tree = ast.parse(source + docstrings.docstring(text, indent) + "\n")
     [constant] = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is not True]
@@ -53,7 +53,7 @@ def test_any_text_survives_as_a_docstring(text, indent):
         ({"AllOf": ["a", {"if": "light", "then": "b"}]}, "`a` and (`b` if `light`)"),
     ],
 )
-def test_scopes_are_said_readably(expression, said):
+def test_scope_expressions(expression, said):
     assert docstrings.scopes(expression) == said
 
 
@@ -75,7 +75,7 @@ FULL = {
 }
 
 
-def test_a_method_is_described_in_full():
+def test_method_with_everything():
     spec = parse(a_spec(methods=[FULL]), "w.json")
     assert docstrings.method(spec, spec.methods[0]) == (
         "Set Widget.\n\n"
@@ -90,13 +90,13 @@ def test_a_method_is_described_in_full():
     assert docstrings.signature(spec.methods[0]) == "setWidget(name, part, payload, limit=…, continuationToken=…)"
 
 
-def test_what_a_method_lacks_is_not_mentioned():
+def test_method_without_optional_parts():
     spec = parse(a_spec(methods=[a_method("ping", "/ping")]), "w.json")
     assert docstrings.method(spec, spec.methods[0]) == "Ping.\n\nDoes ping.\n\n``GET /ping`` · stable · no scopes"
     assert docstrings.signature(spec.methods[0]) == "ping()"
 
 
-def test_an_exchange_is_described_with_the_parts_of_its_keys():
+def test_exchange_lists_routing_key_fields():
     spec = parse(a_spec(exchanges=[an_exchange()]), "w.json")
     assert docstrings.exchange(spec, spec.exchanges[0]) == (
         "Widget Made.\n\n"
@@ -118,5 +118,5 @@ def test_an_exchange_is_described_with_the_parts_of_its_keys():
         ("unbreakable-name/<of-a-route>", ["unbreakable-name/<of-a-route>"]),
     ],
 )
-def test_only_lines_that_are_too_long_are_wrapped(text, lines):
+def test_only_long_lines_are_wrapped(text, lines):
     assert docstrings.wrapped(text, 12).split("\n") == lines

@@ -172,7 +172,7 @@ def check_toml(file):
     assert project["project"]["name"] == "widgets-client"
 
 
-def test_the_documents_are_accepted_as_they_are():
+def test_unchanged_documents_are_accepted():
     assert check(documents())
 
 
@@ -180,7 +180,7 @@ def test_the_documents_are_accepted_as_they_are():
 @settings(max_examples=100, deadline=None, derandomize=True, database=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 @given(place=st.sampled_from(PLACES), nasty=st.sampled_from(NASTY))
-def test_nasty_values_are_data_or_refused(capsys, place, nasty):
+def test_hostile_values_are_data_or_rejected(capsys, place, nasty):
     check(changed(documents(), *place, nasty))
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -202,14 +202,14 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: "/".join(map(str, place[1:])))
-def test_code_in_texts_stays_text(place):
+def test_code_in_strings_stays_data(place):
     half = [] if place[0].startswith("references") else ["\ud800"]
     for nasty in [*NASTY[:2], *half]:
         assert check(changed(documents(), place, False, nasty))
 
 
 @pytest.mark.parametrize("title", ['x"""; __import__("os"); """y', 'ends with a quote"', "back\\slash"])
-def test_titles_are_written_as_they_are(tmp_path, title):
+def test_titles_are_preserved(tmp_path, title):
     found = changed(documents(), TEXTS[0], False, title)
     for path, document in found.items():
         file = tmp_path / "from" / path
@@ -237,7 +237,7 @@ def test_titles_are_written_as_they_are(tmp_path, title):
         ),
     ],
 )
-def test_names_that_python_cannot_have_are_refused(more, message):
+def test_invalid_python_names_are_rejected(more, message):
     with pytest.raises(SpecError, match=r"specs/widgets\.json") as caught:
         parse(a_spec(**more), "specs/widgets.json")
     assert message in str(caught.value)
@@ -254,7 +254,7 @@ def test_names_that_python_cannot_have_are_refused(more, message):
         ({"widgets/v1/a-b.json": {"type": "string"}, "widgets/v1/aB.json": {"type": "string"}}, "AB"),
     ],
 )
-def test_types_that_cannot_be_named_are_refused(types, name):
+def test_invalid_type_names_are_rejected(types, name):
     with pytest.raises(SpecError, match="named") as caught:
         typed.of_spec(parse(a_spec(types={"widgets/v1/widget.json": {}, **types}), "specs/widgets.json"))
     assert name in str(caught.value)
@@ -272,7 +272,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("schema", BAD, ids=json.dumps)
-def test_what_is_no_schema_is_refused(schema):
+def test_invalid_schemas_are_rejected(schema):
     inside = {"type": "object", "properties": {"deep": {"type": "array", "items": schema}}}
     # At the top, null stands for a schema that is not known.
     for each in [inside] if schema is None else [inside, schema]:
@@ -294,7 +294,7 @@ def nested(levels, schema):
     return schema
 
 
-def test_schemas_are_not_followed_forever():
+def test_recursive_schemas_terminate():
     definitions = {str(n): {"anyOf": [nested(1, ref(n + 1)), values(ref(n + 1))]} for n in range(40)}
     endless = {
         "itself": {"$ref": "#"},
@@ -318,7 +318,7 @@ def values(schema):
 
 
 @pytest.mark.parametrize("levels", [60, 500, 100_000])
-def test_deep_nesting_is_refused(levels):
+def test_deep_nesting_is_rejected(levels):
     text = a_spec(types={"widgets/v1/widget.json": "HERE"})
     deep = '{"items":' * levels + "{}" + "}" * levels
     if levels == 60:
@@ -328,7 +328,7 @@ def test_deep_nesting_is_refused(levels):
         parse(text.replace('"HERE"', deep), "specs/widgets.json")
 
 
-def test_literals_keep_what_looks_like_code():
+def test_literals_keep_code_like_strings():
     schema = {
         "type": "object",
         "properties": {

@@ -5,11 +5,11 @@ from taskcluster_codegen.layout import split, typed
 WORDS = [f"'{letter * 20}'".replace("'", '"') for letter in "abcdef"]
 
 
-def test_what_fits_stays_on_its_line():
+def test_short_type_stays_on_one_line():
     assert typed("x: ", "list[str]", ",", 4) == "    x: list[str],"
 
 
-def test_arguments_go_on_a_line_of_their_own_and_then_each():
+def test_long_arguments_are_split():
     assert typed("state: ", f"Literal[{', '.join(WORDS[:4])}]", indent=30) == "\n".join(
         [" " * 30 + "state: Literal[", *(" " * 34 + f"{word}," for word in WORDS[:4]), " " * 30 + "]"]
     )
@@ -18,7 +18,7 @@ def test_arguments_go_on_a_line_of_their_own_and_then_each():
     )
 
 
-def test_a_single_argument_has_no_comma_behind_it():
+def test_single_argument_has_no_trailing_comma():
     inner = f"Literal[{', '.join(WORDS[:4])}]"
     assert typed("a" * 30 + ": ", f"NotRequired[{inner}]").splitlines() == [
         "a" * 30 + ": NotRequired[",
@@ -27,7 +27,7 @@ def test_a_single_argument_has_no_comma_behind_it():
     ]
 
 
-def test_unions_are_put_in_brackets():
+def test_long_union_is_parenthesised():
     names = [f"Alternative{number}" for number in range(12)]
     line = " | ".join(names[:7])
     assert typed("LongerName: TypeAlias = ", line) == f"LongerName: TypeAlias = (\n    {line}\n)"
@@ -38,6 +38,6 @@ def test_unions_are_put_in_brackets():
     ]
 
 
-def test_what_stands_in_brackets_or_quotes_is_no_separator():
+def test_separators_in_brackets_and_quotes_are_ignored():
     text = 'Literal["a | [b", "\\"| c"] | dict[str, int | None] | None'
     assert split(text, " | ") == ['Literal["a | [b", "\\"| c"]', "dict[str, int | None]", "None"]

@@ -27,7 +27,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_literals_mean_what_they_were_made_of(value):
+def test_literal_evaluates_to_the_value(value):
     assert ast.literal_eval(literal(value)) == value
 
 
@@ -42,7 +42,7 @@ def test_literals_mean_what_they_were_made_of(value):
         ("…", '"…"'),
     ],
 )
-def test_the_quotes_are_those_that_need_fewer_escapes(value, written):
+def test_quotes_with_fewer_escapes(value, written):
     assert text(value) == written
 
 
@@ -54,12 +54,12 @@ def test_the_quotes_are_those_that_need_fewer_escapes(value, written):
         ({"a": [{"b": True}]}, '{\n    "a": [\n        {\n            "b": True,\n        },\n    ],\n}'),
     ],
 )
-def test_dicts_are_one_key_a_line_and_lists_are_not(value, written):
+def test_dicts_have_one_key_per_line(value, written):
     assert literal(value) == written
 
 
 @pytest.mark.parametrize(("spare", "lines"), [(0, 3), (-1, 6)])
-def test_a_list_that_does_not_fit_is_one_item_a_line(spare, lines):
+def test_long_list_has_one_item_per_line(spare, lines):
     room = WIDTH - len('    "k": ["", ""],') - spare
     written = literal({"k": ["x" * (room - 1), "x"]})
     assert len(written.splitlines()) == lines

@@ -14,7 +14,7 @@ from taskcluster_codegen import naming
         ("object", "taskcluster-object", "taskcluster_object", "object_service"),
     ],
 )
-def test_names_of_a_service(service, distribution, package, variable):
+def test_service_names(service, distribution, package, variable):
     assert naming.distribution(service) == distribution
     assert naming.package(service) == package
     assert naming.variable(service) == variable
@@ -24,7 +24,7 @@ def test_names_of_a_service(service, distribution, package, variable):
     ("class_name", "module"),
     [("Queue", "queue"), ("PurgeCache", "purgecache"), ("WorkerManagerEvents", "workermanagerevents")],
 )
-def test_compat_modules_are_named_as_published(class_name, module):
+def test_compat_module_names(class_name, module):
     assert naming.compat_module(class_name) == module
 
 
@@ -37,5 +37,5 @@ def test_compat_modules_are_named_as_published(class_name, module):
         ("queue", None, None),
     ],
 )
-def test_type_references_are_as_in_funcinfo(service, name, reference):
+def test_type_references(service, name, reference):
     assert naming.type_reference(service, name) == reference

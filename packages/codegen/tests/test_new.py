@@ -37,14 +37,14 @@ def contents(root):
     }
 
 
-def test_the_example_is_what_it_begins(here):
+def test_example_is_the_output_of_new(here):
     assert main(["new", "widgets"]) == 0
     assert contents(here / "widgets-client") == contents(EXAMPLE)
     assert [path.name for path in here.iterdir()] == ["widgets-client"]
 
 
 @pytest.mark.parametrize("more", [[], ["--distribution", "acme-gadget.store"]])
-def test_it_says_what_to_do_next_and_passes_the_check(here, capsys, more):
+def test_new_distribution_passes_the_check(here, capsys, more):
     assert main(["new", "gadget-store", *more, "--directory", "made"]) == 0
     assert "pip install -e '.[test]' && pytest" in capsys.readouterr().out
     assert main(["--check", "--root", "made"]) == 0
@@ -58,7 +58,7 @@ def test_it_says_what_to_do_next_and_passes_the_check(here, capsys, more):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
-def test_names_and_versions_are_the_authors_own(here):
+def test_metadata_of_new_distribution(here):
     import tomllib
 
     main(["new", "gadget-store", "--distribution", "acme-gadgets", "--directory", "made"])
@@ -73,7 +73,7 @@ def test_names_and_versions_are_the_authors_own(here):
     assert tables["tool"]["taskcluster-codegen"] == {"service": "gadget-store", "package": "acme_gadgets"}
 
 
-def test_a_service_that_is_deployed(here, documents):
+def test_new_from_references(here, documents):
     assert main(["new", "widget-store", "--references", str(documents), "--directory", "made"]) == 0
     spec = json.loads((here / "made/specs/widget-store.json").read_text("utf-8"))
     assert (spec["className"], spec["methods"][0]["name"]) == ("WidgetStore", "set")
@@ -81,7 +81,7 @@ def test_a_service_that_is_deployed(here, documents):
     assert main(["--check", "--root", "made", "--references", str(documents)]) == 0
 
 
-def test_a_changed_spec_changes_what_is_generated_and_nothing_else(here, capsys):
+def test_changed_spec_updates_only_generated_files(here, capsys):
     main(["new", "widgets", "--directory", "made"])
     for name in ("README.md", "src/widgets_client/local.py", "tests/test_widgets.py"):
         (here / "made" / name).write_text("mine\n", "utf-8")
@@ -100,7 +100,7 @@ def test_a_changed_spec_changes_what_is_generated_and_nothing_else(here, capsys)
     assert (here / "made/src/widgets_client/local.py").read_text("utf-8") == "mine\n"
 
 
-def test_the_spec_is_brought_up_to_what_is_served(here, documents, capsys):
+def test_spec_is_updated_from_references(here, documents, capsys):
     main(["new", "widget-store", "--references", str(documents), "--directory", "made"])
     before = contents(here / "made")
     file = documents / "references/widget-store/v1/api.json"
@@ -137,7 +137,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("arguments", REFUSED)
-def test_what_cannot_be_is_refused_and_nothing_is_written(here, documents, capsys, arguments):
+def test_invalid_arguments_write_nothing(here, documents, capsys, arguments):
     before = contents(here)
     assert main(["new", *arguments.split()]) == 2
     assert REFUSED[arguments] in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(here, documents, capsy
 
 
 @pytest.mark.parametrize("option", ["--check", "--root here", "--specs here"])
-def test_options_for_what_is_there_do_not_go_with_new(here, capsys, option):
+def test_options_rejected_by_new(here, capsys, option):
     with pytest.raises(SystemExit) as caught:
         main([*option.split(), "new", "widgets"])
     assert caught.value.code == 2
@@ -154,12 +154,12 @@ def test_options_for_what_is_there_do_not_go_with_new(here, capsys, option):
     assert list(here.iterdir()) == []
 
 
-def test_a_source_may_stand_before_new(here, documents):
+def test_source_option_before_new(here, documents):
     assert main(["--references", str(documents), "new", "widget-store", "--directory", "made"]) == 0
     assert main(["--check", "--root", "made", "--references", str(documents)]) == 0
 
 
-def test_a_malformed_reference_leaves_nothing_behind(here, documents, capsys):
+def test_invalid_reference_writes_nothing(here, documents, capsys):
     file = documents / "references/widget-store/v1/api.json"
     file.write_text(file.read_text("utf-8").replace('"stable"', '"solid"'), "utf-8")
     assert main(["new", "widget-store", "--references", str(documents)]) == 2
@@ -181,7 +181,7 @@ def test_a_malformed_reference_leaves_nothing_behind(here, documents, capsys):
         ("[tool.taskcluster-codegen]\nservice = 'a'\npackage = 'a'", "a.json: cannot be read"),
     ],
 )
-def test_where_there_is_nothing_to_generate(here, capsys, table, message):
+def test_invalid_project_table(here, capsys, table, message):
     (here / "pyproject.toml").write_text(table, "utf-8")
     assert main([]) == 2
     assert message in capsys.readouterr().err

@@ -27,7 +27,7 @@ API = {
             "category": "Widgets",
             "description": "\tSets it.  \n",
             "input": "v1/widget.json#",
-            "output": "v1/answer.json#",
+            "output": "v1/result.json#",
             "scopes": "widgets:set:<name>",
             "added by a newer deployment": True,
         }
@@ -61,7 +61,7 @@ DOCUMENTS = {
         "properties": {"parts": {"items": {"$ref": "parts/part.json#/definitions/x"}}, "self": {"$ref": "#"}},
     },
     "/schemas/widget-store/v1/parts/part.json": {"definitions": {"x": {"$ref": "../widget.json#"}}},
-    "/schemas/widget-store/v1/answer.json": {"$id": "x", "$schema": "y"},
+    "/schemas/widget-store/v1/result.json": {"$id": "x", "$schema": "y"},
     "/schemas/widget-store/v1/unused.json": {"type": "null"},
 }
 
@@ -80,7 +80,7 @@ def entry(**more):
     return changed("/references/widget-store/v1/api.json", entries=[{**API["entries"][0], **more}])
 
 
-def test_served_documents_become_a_spec():
+def test_references_to_spec():
     data = served(read_from(DOCUMENTS), "widget-store", "v1")
     spec = parse(text(data), "w.json")
     assert (spec.className, spec.eventsClassName, spec.exchangePrefix) == (
@@ -95,18 +95,18 @@ def test_served_documents_become_a_spec():
     assert (exchange.description, exchange.schema, exchange.routingKey[0].summary) == ("Widget Made", None, "Its name")
 
 
-def test_types_are_those_that_are_used_without_what_says_where_they_were():
+def test_only_used_types_without_ids():
     types = served(read_from(DOCUMENTS), "widget-store", "v1")["types"]
     assert list(types) == [
-        "widget-store/v1/answer.json",
         "widget-store/v1/parts/part.json",
+        "widget-store/v1/result.json",
         "widget-store/v1/widget.json",
     ]
-    assert types["widget-store/v1/answer.json"] is None
+    assert types["widget-store/v1/result.json"] is None
     assert types["widget-store/v1/widget.json"].keys() == {"type", "properties"}
 
 
-def test_what_references_cannot_say_is_kept():
+def test_facts_missing_in_references_are_kept():
     data = served(read_from(DOCUMENTS), "widget-store", "v1")
     data["className"], data["methods"][0]["title"] = "Store", "Another Title"
     data["methods"][0] |= {"emptyArgs": ["name"], "addedAfter": "72.0.1"}
@@ -122,7 +122,7 @@ def test_what_references_cannot_say_is_kept():
     assert spec.types["widget-store/v1/unused.json"] == {"type": "null"}
 
 
-def test_a_spec_that_says_the_same_stays_as_it_is_laid_out():
+def test_equal_spec_keeps_its_formatting():
     spec = parse(json.dumps(served(read_from(DOCUMENTS), "widget-store", "v1")), "w.json")
     assert updated(spec, read_from(DOCUMENTS)) is spec
 
@@ -130,7 +130,7 @@ def test_a_spec_that_says_the_same_stays_as_it_is_laid_out():
 @pytest.mark.parametrize(
     ("service", "name"), [("queue", "Queue"), ("web-server", "WebServer"), ("purge-cache", "PurgeCache")]
 )
-def test_classes_are_named_after_services(service, name):
+def test_class_names(service, name):
     assert class_name(service) == name
 
 
@@ -153,8 +153,8 @@ REFUSED = {
     "a schema above": (entry(input="v1/../../../x.json#"), f"{PLACE}/api.json: set: refers to '/x.json'"),
     "no such schema": (entry(input="v1/x.json#"), "/schemas/widget-store/v1/x.json: not found, but referenced"),
     "a reference elsewhere": (
-        changed("/schemas/widget-store/v1/answer.json", items={"$ref": "file:///etc/passwd"}),
-        "/schemas/widget-store/v1/answer.json: refers to 'file:///etc/passwd', which is not a schema of this service",
+        changed("/schemas/widget-store/v1/result.json", items={"$ref": "file:///etc/passwd"}),
+        "/schemas/widget-store/v1/result.json: refers to 'file:///etc/passwd', which is not a schema of this service",
     ),
     "an odd routing key": (
         changed(f"{PLACE}/exchanges.json", entries=[{**EXCHANGES["entries"][0], "routingKey": ["x"]}]),
@@ -164,14 +164,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_makes_no_sense_is_refused(what):
+def test_invalid_references_are_rejected(what):
     documents, message = REFUSED[what]
     with pytest.raises(SpecError) as caught:
         served(read_from(documents), "widget-store", "v1")
     assert str(caught.value).startswith(message)
 
 
-def test_schemas_without_end_are_refused():
+def test_too_many_schemas_are_rejected():
     def read(path):
         if path.startswith("/schemas/"):
             return {"$ref": f"x{path}".rpartition("/")[2].replace(".json", "x.json")}

@@ -17,18 +17,18 @@ def ways(method, **more):
     return [(each.parameters, each.result) for each in stubs_of(method, **more).methods[method["name"]]]
 
 
-def test_a_method_that_takes_nothing_is_called_in_one_way():
+def test_method_without_parameters():
     assert ways(a_method("ping", "/ping")) == [(("*", ANY_QUERY), "Any")]
 
 
-def test_path_parameters_come_in_order_or_in_a_dict():
+def test_path_parameters():
     assert ways(a_method("get", "/w/<a>/<b>")) == [
         (("a: types.PathValue", "b: types.PathValue", "*", ANY_QUERY), "Any"),
         (("*", "params: types.GetParams", ANY_QUERY), "Any"),
     ]
 
 
-def test_a_payload_comes_last_or_first():
+def test_payload_last_or_first():
     widget = "payload: types.Widget"
     method = a_method("put", method="put", input="widgets/v1/widget.json", output="widgets/v1/widget.json")
     assert ways(method) == [
@@ -38,7 +38,7 @@ def test_a_payload_comes_last_or_first():
     ]
 
 
-def test_a_listing_with_a_handler_of_pages_returns_nothing():
+def test_pagination_handler_returns_none():
     method = a_method("list", "/list", query=["continuationToken", "limit"], output="widgets/v1/widget.json")
     query = ("query: types.ListQuery | None = ...", *(f"{name}: types.QueryValue = ..." for name in method["query"]))
     limit = "paginationLimit: types.QueryValue = ..."
@@ -48,13 +48,13 @@ def test_a_listing_with_a_handler_of_pages_returns_nothing():
     ]
 
 
-def test_routing_keys_are_bound_in_two_ways():
+def test_routing_key_signatures():
     pattern, parts = stubs_of(a_method(), exchanges=[an_exchange()]).exchanges["widgetMade"]
     assert pattern.parameters == ("routingKeyPattern: str | Mapping[str, str | int | None]", "/")
     assert parts.parameters == ("*", "kind: str | int | None = ...", "rest: str | int | None = ...")
 
 
-def test_a_signature_is_written_one_parameter_a_line():
+def test_one_parameter_per_line():
     assert signatures.Signature((), "Any").text("def", "ping") == "    def ping(self) -> Any: ..."
     assert signatures.Signature(("a: int",), "Any").text("async def", "get") == (
         "    async def get(\n        self,\n        a: int,\n    ) -> Any: ..."

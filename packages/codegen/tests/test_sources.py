@@ -10,15 +10,15 @@ from taskcluster_codegen.spec import SpecError
 
 
 @pytest.fixture
-def answers(monkeypatch):
-    """A server and what it answers: status and body by path."""
+def server(monkeypatch):
+    """A server's root URL, its responses (status and body by path), and the requests it received."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     known = {}
-    asked = []
+    requests = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self)
+            requests.append(self)
             status, body = known.get(self.path, (404, b""))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
@@ -28,30 +28,30 @@ def answers(monkeypatch):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", known, asked
-        server.shutdown()
+        yield f"http://127.0.0.1:{running.server_port}", known, requests
+        running.shutdown()
         thread.join()
 
 
-def test_a_deployments_documents(answers):
-    root_url, known, asked = answers
+def test_deployment(server):
+    root_url, known, requests = server
     known["/references/x/v1/api.json"] = (200, b'{"a": "\xc3\xa9"}')
     with Deployment(f"{root_url}/") as read:
         assert read("/references/x/v1/api.json") == {"a": "é"}
         assert read("/references/y/v1/api.json") is None
-    assert all("Authorization" not in handler.headers for handler in asked)
+    assert all("Authorization" not in handler.headers for handler in requests)
 
 
-def test_nothing_of_a_netrc_is_sent(answers, tmp_path, monkeypatch):
-    root_url, _, asked = answers
+def test_netrc_is_ignored(server, tmp_path, monkeypatch):
+    root_url, _, requests = server
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     with Deployment(root_url) as read:
         read("/x")
-    assert "Authorization" not in asked[0].headers
+    assert "Authorization" not in requests[0].headers
 
 
 @pytest.mark.parametrize(
@@ -64,26 +64,26 @@ def test_nothing_of_a_netrc_is_sent(answers, tmp_path, monkeypatch):
         (200, b" " * (10 * 1024 * 1024 + 1), "/x: larger than 10485760 bytes"),
     ],
 )
-def test_answers_that_are_no_documents(answers, status, body, message):
-    root_url, known, _ = answers
+def test_invalid_response(server, status, body, message):
+    root_url, known, _ = server
     known["/x"] = (status, body)
     with Deployment(root_url) as read, pytest.raises(SpecError, match=message):
         read("/x")
 
 
-def test_a_deployment_that_is_not_there(answers):
+def test_unreachable_deployment(server):
     with Deployment("http://127.0.0.1:1") as read, pytest.raises(SpecError, match="/x: cannot be fetched"):
         read("/x")
 
 
 @pytest.mark.parametrize("root_url", ["tc.example.com", "ftp://tc.example.com", "https://", "https://a:b@example.com"])
-def test_what_is_no_root_url(root_url):
+def test_invalid_root_url(root_url):
     with pytest.raises(SpecError, match="the root URL must be like") as caught:
         Deployment(root_url)
     assert "a:b" not in str(caught.value)
 
 
-def test_a_folders_documents(tmp_path):
+def test_folder(tmp_path):
     (tmp_path / "references").mkdir()
     (tmp_path / "references" / "x.json").write_bytes('{"a": "é"}'.encode())
     (tmp_path / "references" / "y.json").write_bytes(b"{")
@@ -96,6 +96,6 @@ def test_a_folders_documents(tmp_path):
         read("/references")
 
 
-def test_a_folder_without_references(tmp_path):
+def test_folder_without_references(tmp_path):
     with pytest.raises(SpecError, match="must contain a folder `references`"):
         Folder(tmp_path)

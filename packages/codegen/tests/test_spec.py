@@ -7,7 +7,7 @@ from taskcluster_codegen.spec import SpecError, load_all, parse
 from .examples import a_method, a_spec, an_exchange
 
 
-def test_a_spec_is_read_with_everything_it_says():
+def test_spec_with_everything():
     text = a_spec(methods=[a_method(query=["limit"], scopes={"AllOf": []})], exchanges=[an_exchange()])
     spec = parse(text, "specs/widgets.json")
     assert (spec.file, spec.text, spec.className) == ("specs/widgets.json", text, "Widgets")
@@ -23,7 +23,7 @@ def test_a_spec_is_read_with_everything_it_says():
     ]
 
 
-def test_null_is_as_good_as_absent():
+def test_null_counts_as_missing():
     assert parse(a_spec(exchanges=[an_exchange(schema=None)]), "w.json").exchanges[0].schema is None
 
 
@@ -113,7 +113,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.items(), ids=REFUSED.values())
-def test_what_is_wrong_is_refused(text, message):
+def test_invalid_spec_is_rejected(text, message):
     with pytest.raises(SpecError) as caught:
         parse(text, "w.json")
     assert str(caught.value).startswith(message)
@@ -130,7 +130,7 @@ def test_what_is_wrong_is_refused(text, message):
         ),
     ],
 )
-def test_specs_that_do_not_go_together_are_refused(tmp_path, files, message):
+def test_conflicting_specs_are_rejected(tmp_path, files, message):
     (tmp_path / "specs").mkdir()
     for name, text in files.items():
         (tmp_path / "specs" / name).write_text(text, "utf-8")
@@ -139,7 +139,7 @@ def test_specs_that_do_not_go_together_are_refused(tmp_path, files, message):
     assert str(caught.value).endswith(message)
 
 
-def test_a_spec_that_is_not_utf8_is_refused(tmp_path):
+def test_spec_must_be_utf8(tmp_path):
     (tmp_path / "widgets.json").write_bytes(b"\xff")
     with pytest.raises(SpecError, match=r"widgets\.json: cannot be read"):
         load_all(tmp_path, tmp_path)

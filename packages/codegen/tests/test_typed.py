@@ -58,7 +58,7 @@ DATE = {"type": "string", "format": "date-time"}
     ],
     ids=json.dumps,
 )
-def test_a_schema_that_is_no_record_is_another_name_of_a_type(schema, wanted):
+def test_aliases(schema, wanted):
     found = types_of({"some-thing": schema})
     if wanted == "Any" and schema in ({}, True):
         assert found.results["widgets/v1/some-thing.json"] == "Any"
@@ -66,7 +66,7 @@ def test_a_schema_that_is_no_record_is_another_name_of_a_type(schema, wanted):
         assert {each.name: each.type for each in found.definitions if each.is_alias}["SomeThing"] == wanted
 
 
-def test_objects_with_properties_are_records_and_those_within_are_named_after_their_place():
+def test_nested_records():
     inner = an_object(["deep"], deep={"type": "array", "items": an_object(x=NUMBER)})
     found = definitions({"list-things.v2": an_object(["one"], one=TEXT, two=inner, three={"enum": ["a"]})})
     assert found["ListThingsV2"] == {
@@ -84,7 +84,7 @@ def test_alternatives_are_numbered():
     assert found["Either2"] == {"b": "NotRequired[str]"}
 
 
-def test_references_lead_to_files_and_into_them():
+def test_references():
     found = definitions(
         {
             "a": an_object(
@@ -110,17 +110,17 @@ def test_references_lead_to_files_and_into_them():
 
 
 @pytest.mark.parametrize("ref", ["other.json#", "a.json#/properties/none", "../v2/a.json"])
-def test_a_reference_that_leads_nowhere_is_told(ref):
+def test_unresolved_reference_is_rejected(ref):
     with pytest.raises(SpecError, match=r"specs/widgets.json: widgets/v1/a.json"):
         types_of({"a": an_object(b={"$ref": ref})})
 
 
-def test_two_types_cannot_have_one_name():
+def test_duplicate_type_name_is_rejected():
     with pytest.raises(SpecError, match="AB"):
         types_of({"a-b": an_object(x=TEXT), "a": an_object(b=an_object(y=TEXT))})
 
 
-def test_each_stands_after_those_it_uses():
+def test_definitions_follow_those_they_use():
     found = types_of(
         {"a": an_object(c={"$ref": "c.json"}), "b": TEXT, "c": {"type": "array", "items": {"$ref": "b.json"}}}
     )
@@ -128,12 +128,12 @@ def test_each_stands_after_those_it_uses():
     assert names == ["B", "C", "A"]
 
 
-def test_what_leads_back_to_itself_is_quoted():
+def test_recursive_types_are_quoted():
     found = definitions({"tree": an_object(["next"], next={"type": "array", "items": {"$ref": "#"}})})
     assert found["Tree"] == {"next": '"list[Tree]"'}
 
 
-def test_dates_may_be_given_as_such_and_come_back_as_text():
+def test_dates_in_payloads_and_results():
     put = a_method("put", method="put", input="widgets/v1/only-taken.json")
     both = a_method("change", method="post", input="widgets/v1/both.json", output="widgets/v1/both.json")
     found = types_of(
@@ -147,13 +147,13 @@ def test_dates_may_be_given_as_such_and_come_back_as_text():
     assert found.payloads["widgets/v1/both-undated.json"] == "BothUndated"
 
 
-def test_methods_have_types_of_their_path_and_their_query():
+def test_params_and_query_types():
     found = definitions({}, [a_method("listThings", "/things/<a>/<b>", query=["limit"])])
     assert found["ListThingsParams"] == {"a": "PathValue", "b": "PathValue"}
     assert found["ListThingsQuery"] == {"limit": "NotRequired[QueryValue]"}
 
 
-def test_the_items_of_a_page_are_those_of_the_one_list_in_it():
+def test_page_items():
     listing = {"query": ["continuationToken"], "output": "widgets/v1/page.json"}
     page = an_object(["things"], things={"$ref": "things.json"}, continuationToken=TEXT)
     things = {"type": "array", "items": an_object(a=TEXT)}
@@ -163,7 +163,7 @@ def test_the_items_of_a_page_are_those_of_the_one_list_in_it():
     assert types_of({"page": page, "things": things}, [a_method("list", "/list", **listing)]).items == {}
 
 
-def test_what_a_schema_says_beyond_the_type_stands_under_the_key():
+def test_key_docstrings():
     keys = {
         "text": {"type": "string", "minLength": 1, "maxLength": 10, "description": "A text.\nOf two lines."},
         "exact": {"type": "string", "minLength": 4, "maxLength": 4},
@@ -185,7 +185,7 @@ def test_what_a_schema_says_beyond_the_type_stands_under_the_key():
     }
 
 
-def test_a_type_says_what_it_is_for():
+def test_type_docstrings():
     schema = "widgets/v1/widget.json"
     put = a_method("put", method="put", input=schema, output=schema)
     found = types_of({"widget": an_object(x=an_object(y=TEXT))}, [put], exchanges=[an_exchange()])
