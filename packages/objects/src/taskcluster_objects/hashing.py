@@ -18,7 +18,7 @@ ACCEPTABLE_HASHES = ("sha256", "sha512")
 
 _BATCH = 1024 * 1024
 """Bytes handed to a thread at a time: to wake it takes as long as to hash a tenth of that."""
-_AHEAD = 4
+_AHEAD = 2
 """Batches that may wait for the slowest hash; how far reading and writing may run ahead of it."""
 
 

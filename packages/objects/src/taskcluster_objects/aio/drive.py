@@ -51,8 +51,13 @@ __all__ = ["async_settings", "run"]
 
 T = TypeVar("T")
 
-_BUFFER = 4 * 1024 * 1024
-"""Bytes that aiohttp reads ahead, and that are written at a time, if so many are there: each time wakes a thread."""
+_BUFFER = 512 * 1024
+"""Bytes that aiohttp reads ahead, at least; it stops at twice as many. With 4 MiB, the allocator returns what is freed
+to the system and pages it in again, which takes 40 % of a download."""
+_BATCH = 1024 * 1024
+"""Bytes that are written at a time, if so many have arrived: each time wakes a thread."""
+_MANY = 16
+"""Pieces of a batch, above which they are joined: each is written by itself, and servers may send small chunks."""
 _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: what it does not take at once is copied, and copied again."""
 _LITTLE = 64 * 1024
@@ -163,24 +168,27 @@ class _Driver:
         return Opened(response.status, response.headers, response)
 
     async def _pump(self, response: aiohttp.ClientResponse, sink: Sink, report: Report) -> None:
-        while data := await _read(response):
+        read = 0
+        while pieces := await _read(response.content, read):
+            read += sum(map(len, pieces))
             try:
-                await self._write(sink, data)
+                await self._write(sink, pieces)
                 await _awaited(report(sink.received, sink.total))
             except Exception as exc:
                 sink.failure = exc
                 raise
         response.release()
 
-    async def _write(self, sink: Sink, data: bytes) -> None:
-        if isinstance(sink.writer, BufferWriter) and sink.received + len(data) <= _LITTLE and not sink.encoding:
-            _write_all(sink, data, self.lanes)
+    async def _write(self, sink: Sink, pieces: list[bytes]) -> None:
+        is_little = sink.received + sum(map(len, pieces)) <= _LITTLE
+        if is_little and isinstance(sink.writer, BufferWriter) and not sink.encoding:
+            _write_all(sink, pieces, self.lanes)
         elif inspect.iscoroutinefunction(sink.writer.write):
-            pieces = sink.pieces(data, self.lanes)
-            while (piece := await self.off_the_loop(next, pieces, None)) is not None:
+            decoded = sink.pieces(b"".join(pieces), self.lanes)
+            while (piece := await self.off_the_loop(next, decoded, None)) is not None:
                 await sink.writer.write(piece)
         else:
-            for result in await self.off_the_loop(_write_all, sink, data, self.lanes):
+            for result in await self.off_the_loop(_write_all, sink, pieces, self.lanes):
                 await result
 
     async def _send(self, effect: Send) -> Answer:
@@ -392,9 +400,20 @@ async def _settled(*running: asyncio.Future[Any]) -> None:
         raise cancelled
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
+    """Return the bytes that follow the first `read`, as they arrived, once there are any; an empty list at the end."""
+    pieces: list[bytes] = []
+    size = 0
     try:
-        return await response.content.read(_BUFFER)
+        while size < _BATCH and (not pieces or content.total_bytes > read + size):
+            # Not read(): it joins what arrived, and a copy of bytes that have left the cache takes a tenth of the time.
+            piece, ends_chunk = await content.readchunk()
+            if piece:
+                pieces.append(piece)
+                size += len(piece)
+            elif not ends_chunk:
+                break
+        return pieces if len(pieces) <= _MANY else [b"".join(pieces)]
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
         failure = _broken(exc)
     raise failure from failure.superExc
@@ -406,9 +425,9 @@ def _broken(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
     return kind(f"the answer of storage {what}: {describe(exc)}", safe_cause(exc))
 
 
-def _write_all(sink: Sink, data: bytes, lanes: Lanes) -> list[Any]:
+def _write_all(sink: Sink, pieces: list[bytes], lanes: Lanes) -> list[Any]:
     """Write; return what is to be awaited, where the writer is of a kind that only its results tell."""
-    results = [sink.writer.write(piece) for piece in sink.pieces(data, lanes)]
+    results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, lanes)]
     return [result for result in results if inspect.isawaitable(result)]
 
 
