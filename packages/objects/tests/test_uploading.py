@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -22,9 +23,9 @@ def located() -> Procedure[Location | None]:
     yield Sleep(0)
 
 
-def hashes_of(taken: int) -> Any:
+def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
     """Do an upload to storage that answers 200 when it has taken so many bytes."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), sync_settings(None, 0, None))
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, sync_settings(None, 0, None))
     answer: Any = None
     while True:
         try:
@@ -57,7 +58,7 @@ def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
 
 def sleeps(answered: Answer) -> list[float]:
     """Do an upload to storage that always answers the same, and return how long was waited."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), sync_settings(None, 2, None))
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], sync_settings(None, 2, None))
     slept: list[float] = []
     answer: Any = None
     while True:
@@ -81,3 +82,8 @@ def test_waits_as_long_as_storage_requests() -> None:
     first, second = sleeps(Answer(500, {}))
     assert first < second < 1
     assert sleeps(Answer(400, {"Retry-After": "17"})) == []
+
+
+@pytest.mark.parametrize("algorithms", [["sha256", "sha512"], []], ids=["objects", "s3"])
+def test_computes_only_the_hashes_that_are_needed(algorithms: list[str]) -> None:
+    assert list(hashes_of(len(DATA) + 10, algorithms)) == algorithms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
@@ -67,7 +67,7 @@ def upload_object(
     data: bytes | None = None
     hashes: dict[str, str] = {}
     if upload.contentLength <= methods.DATA_INLINE_MAX_SIZE:
-        source = yield from _source(reader_factory, upload.contentLength)
+        source = yield from _source(reader_factory, upload.contentLength, ACCEPTABLE_HASHES)
         data = little = yield Take(source)
         hashes = source.digests.hexdigests()
         reader_factory = _reading(little)
@@ -84,7 +84,7 @@ def upload_object(
         answer = yield Call(service.createUpload, (upload.name, created))
         return methods.destination(offered, upload.name, answer)
 
-    sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, settings)
+    sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, ACCEPTABLE_HASHES, settings)
     yield Call(service.finishUpload, (upload.name, {**ours, "hashes": sent or hashes}))
     yield Tell(settings.report, upload.contentLength, upload.contentLength)
 
@@ -94,6 +94,7 @@ def put(
     name: str,
     reader_factory: Callable[[], Any],
     length: int,
+    algorithms: Iterable[str],
     settings: Settings,
 ) -> Procedure[dict[str, str] | None]:
     """Send data to a location; return its hashes, or None where there is no need to send it.
@@ -103,13 +104,14 @@ def put(
         name: Of what is sent, for errors.
         reader_factory: Asked for a reader, and for a fresh one for each attempt.
         length: Bytes.
+        algorithms: The hashes to compute.
         settings: The rest.
     """
     retries = Retries(settings)
     location = yield from locate()
     renewed = False
     while location is not None:
-        source = yield from _source(reader_factory, length)
+        source = yield from _source(reader_factory, length, algorithms)
         failure: TaskclusterFailure
         answer: Answer | None = None
         is_expired = False
@@ -151,9 +153,9 @@ def _failure(name: str, status: int, settings: Settings) -> TaskclusterRestFailu
     return settings.failure(text, None, status_code=status)
 
 
-def _source(reader_factory: Callable[[], Any], length: int) -> Procedure[Source]:
+def _source(reader_factory: Callable[[], Any], length: int, algorithms: Iterable[str]) -> Procedure[Source]:
     reader = yield Call(reader_factory)
-    return Source(reader, length, Digests(ACCEPTABLE_HASHES))
+    return Source(reader, length, Digests(algorithms))
 
 
 def _reading(data: bytes) -> Callable[[], BufferReader]:
