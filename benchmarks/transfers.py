@@ -38,7 +38,7 @@ _ROWS = (
 _HASH = "sha512"
 """The slower of the two hashes. One core has to hash a stream from start to end."""
 _MEMORY = ("memory-download", "memory-upload")
-_MEMORY_SIZE, _MEMORY_TARGET = 4 * 2**30, 80
+_MEMORY_SIZE, _MEMORY_TARGET = 4 * 2**30, 40
 
 
 def _peak() -> int:
