@@ -1,1 +1,1 @@
-"""Tests of the generator: its rules as tables, and the command on a small repository."""
+"""Test the generator: its rules, and the command on a small repository."""

@@ -1,4 +1,4 @@
-"""A small spec, to be varied by tests."""
+"""Small specs for tests."""
 
 import json
 
@@ -25,7 +25,7 @@ def an_exchange(**more):
 
 
 def a_spec(**more):
-    """Return a spec's text; with exchanges it gets what they need."""
+    """Return the text of a spec, with the keys that exchanges require if it has any."""
     facts = {
         "serviceName": "widgets",
         "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""The command, on a small repository: it writes what the specs say, and its check finds whatever is not so."""
+"""Test the command on a small repository: writing files, and `--check`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What docstrings say, and that no text can break out of them."""
+"""Test the content of docstrings, and that no string can terminate them."""
 
 import ast
 

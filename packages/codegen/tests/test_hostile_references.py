@@ -1,4 +1,4 @@
-"""References that say odd things: text is data wherever it is written, and names that Python lacks are refused."""
+"""Test hostile references: strings stay data everywhere, and invalid Python names are rejected."""
 
 import ast
 import json
@@ -70,7 +70,7 @@ NASTY = [
 
 
 def documents():
-    """Return references and schemas of a service that uses everything."""
+    """Return references and schemas that use every feature."""
     method = {
         "type": "function", "name": "get", "title": "Get", "description": "Gets.", "method": "get", "route": "/w/<id>",
         "args": ["id"], "query": ["continuationToken", "limit"], "stability": "stable", "category": "c",
@@ -108,7 +108,7 @@ def documents():
 
 
 def places(value, place=()):
-    """Yield the place of every value, and of every key of an object."""
+    """Yield the path of every value and every key."""
     yield place, False
     for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         if isinstance(value, dict):
@@ -132,7 +132,7 @@ def changed(found, place, is_key, nasty):
 
 
 def check(found):
-    """Begin a distribution of documents, and check what has been written unless they were refused."""
+    """Create a distribution from documents. If they are accepted, check the written files. Return whether they are."""
     with tempfile.TemporaryDirectory() as folder:
         for path, document in found.items():
             file = Path(folder, "from", path)

@@ -1,4 +1,4 @@
-"""Types on lines that are not too long."""
+"""Test line breaks in types."""
 
 from taskcluster_codegen.layout import split, typed
 

@@ -1,4 +1,4 @@
-"""Literals mean what they were made of, and are laid out as ruff would."""
+"""Test that literals evaluate to their values and are formatted like ruff's."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""Every name that is made of what a spec names."""
+"""Test names derived from specs."""
 
 import pytest
 

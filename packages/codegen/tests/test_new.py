@@ -1,4 +1,4 @@
-"""`taskcluster-codegen new`, and what goes on in the distribution that it has begun."""
+"""Test `taskcluster-codegen new`, and regenerating the new distribution."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Specs made of served documents: what is taken over, what is kept, and what is refused by a text that names it."""
+"""Test the conversion of references to specs, and errors for invalid ones."""
 
 import copy
 import json
@@ -71,7 +71,7 @@ def read_from(documents):
 
 
 def changed(path, **more):
-    """Return the documents with one of them changed; what is … is left out."""
+    """Return the documents with one of them changed; keys with the value `...` are removed."""
     document = {key: value for key, value in {**DOCUMENTS[path], **more}.items() if value is not ...}
     return {**DOCUMENTS, path: document}
 

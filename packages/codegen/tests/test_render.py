@@ -1,4 +1,4 @@
-"""The distribution made of a spec: which files, and that hostile text stays text."""
+"""Test the files of a distribution, and that hostile strings stay data."""
 
 import ast
 import json

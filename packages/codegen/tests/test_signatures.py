@@ -1,4 +1,4 @@
-"""The ways to call a method, as stubs tell them."""
+"""Test the signatures of stubs."""
 
 from taskcluster_codegen import signatures, typed
 from taskcluster_codegen.spec import parse

@@ -1,4 +1,4 @@
-"""Documents read from a folder and over HTTP: what is not there is None, and what cannot be is told."""
+"""Test reading documents from a folder and over HTTP."""
 
 import http.server
 import threading

@@ -1,4 +1,4 @@
-"""What a spec is read as, and what is refused, by a text that names the file and the entry."""
+"""Test reading specs, and errors for invalid ones, which name the file and the entry."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The types that schemas become."""
+"""Test the conversion of schemas to types."""
 
 import json
 
@@ -17,7 +17,7 @@ def types_of(types, methods=(), **more):
 
 
 def definitions(types, methods=(), **more):
-    """Return aliases' types, and records' keys with theirs, by name."""
+    """Return the type of each alias, and the keys and types of each record, by name."""
     found = types_of(types, methods, **more)
     return {
         each.name: each.type if each.is_alias else {key.name: key.annotation for key in each.keys}
