@@ -447,6 +447,29 @@ print(sorted({"requests", "aiohttp", "urllib3", "yarl"} & set(sys.modules)))
     assert python(program) == "[]"
 
 
+def test_building_a_sync_url_loads_only_what_it_needs(python: Callable[..., str]) -> None:
+    """Entry points need importlib.metadata, which loads different modules in each version of Python."""
+    program = """
+import importlib.metadata, sys
+importlib.metadata.entry_points(group="taskcluster")
+before = set(sys.modules)
+import taskcluster
+taskcluster.Queue({"rootUrl": "https://tc.example.com"}).buildUrl("task", "x")
+slow = {"dataclasses", "encodings.idna", "hashlib", "inspect", "logging", "mohawk", "pickle", "pluggy", "yaml"}
+print(sorted(slow & (set(sys.modules) - before)))
+"""
+    assert python(program) == "[]"
+
+
+def test_importing_the_registry_reads_no_entry_points(python: Callable[..., str]) -> None:
+    program = """
+import sys
+import taskcluster.registry
+print(sorted({"importlib.metadata", "pluggy"} & set(sys.modules)))
+"""
+    assert python(program) == "[]"
+
+
 def test_naming_one_service_loads_no_other(python: Callable[..., str]) -> None:
     program = """
 import sys

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import random
 import sys
@@ -14,28 +13,31 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from . import exceptions, plain_http, utils
+from . import exceptions
 from .arguments import Bound, bind
-from .call import Call, Effect, Procedure, Settings, Surroundings, build, paginate, perform
 from .callers import warn_caller
-from .credentials import createTemporaryCredentials, signer, unknown_credentials
-from .effects import Request, Sleep
 from .exchanges import bind_exchange
 from .options import Credentials, Options, normal_root_url, number_option, user_agent_of
 from .pages import continuation, items_of, with_continuation
 from .redacted import without_user_info
-from .runner import run
 from .shapes import is_array, is_function_of, is_mapping
 from .spec import Exchange, Method
 from .suggestions import did_you_mean
 from .urls import Endpoint, endpoint
 
 if TYPE_CHECKING:
+    import logging
+
     import requests
     from typing_extensions import Self
 
+    from . import utils as utils
+    from .call import Call, Effect, Procedure, Settings, Surroundings
+    from .credentials import createTemporaryCredentials as createTemporaryCredentials
     from .transport.requests import RequestsTransport
     from .validation import Schemas
+
+    log: logging.Logger
 
 __all__ = [
     "BaseClient",
@@ -49,8 +51,6 @@ __all__ = [
     "log",
     "utils",
 ]
-
-log = logging.getLogger(__name__)
 
 config: dict[str, Any] = {
     "credentials": {"clientId": None, "accessToken": None, "certificate": None},
@@ -261,6 +261,9 @@ class ServiceClient:
         current = {**self.options, **limits(self.options)} if limits else self.options
         if known is not None and known[0] == current and known[1] is given:
             return known[2]
+        from .call import Settings
+        from .credentials import signer, unknown_credentials
+
         options = {name: _copied(value) for name, value in current.items()}
         credentials = options.get("credentials")
         signs = signer(credentials, options.get("authorizedScopes"))
@@ -293,6 +296,8 @@ class ServiceClient:
 
     def _procedure(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Procedure:
         """Return the procedure of a call, which is wrong or right before anything of it is done."""
+        from .call import paginate, perform
+
         method = self._method(name)
         bound = bind(method, args, kwargs)
         if method.removed_before is not None:
@@ -313,9 +318,12 @@ class ServiceClient:
         """Return a call ready to be performed, from the page that the continuation token names."""
         if token is not None:
             bound.query["continuationToken"] = token
+        from .call import build
+
         return build(self.serviceName, method, bound, self._current_settings())
 
     def _look_around(self) -> Surroundings:
+        from .call import Surroundings
         from .hawk import new_nonce
         from .registry import registry
 
@@ -439,6 +447,9 @@ class BaseClient(ServiceClient):
             yield from items_of(page)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        from . import plain_http, utils
+        from .runner import run
+
         transport, given = self._transport, self._given_session()
         if transport is None or transport.given is not given:
             from .transport.requests import RequestsTransport
@@ -451,6 +462,8 @@ class BaseClient(ServiceClient):
 
 
 def _perform(transport: RequestsTransport, effect: Effect) -> Any:
+    from .effects import Request, Sleep
+
     if isinstance(effect, Request):
         return transport.send(effect)
     if isinstance(effect, Sleep):
@@ -540,6 +553,19 @@ def _made_method(
 
 
 def __getattr__(name: str) -> Any:
+    # Building a client and a URL needs none of these, and they take longer to import than everything it needs.
+    if name == "createTemporaryCredentials":
+        from .credentials import createTemporaryCredentials
+
+        return createTemporaryCredentials
+    if name == "log":
+        import logging
+
+        return logging.getLogger(__name__)
+    if name == "utils":
+        from . import utils
+
+        return utils
     # The documentation reaches the events classes here too (`taskcluster.client.QueueEvents`).
     from .facade import class_named
 

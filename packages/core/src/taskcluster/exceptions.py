@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +45,8 @@ def _restore(cls: type[TaskclusterFailure], args: tuple[Any, ...], state: dict[s
 
 def _picklable(exc: BaseException) -> BaseException:
     """Return `exc`, or what it says where an HTTP library's exception holds sockets or fails to come back."""
+    import pickle
+
     try:
         pickle.loads(pickle.dumps(exc))
     except Exception:
@@ -92,6 +92,8 @@ class _Answered(TaskclusterFailure):
         expression = fenced.strip()
         if not expression.startswith("{"):
             return expression
+        import json
+
         try:
             return json.loads(expression)
         except ValueError:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Exchange", "Method", "Word"]
 
 _PARAMETER = re.compile(r"<([^>]+)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """One API method.
 
     `template` is the route with `%s` in the place of each of the `parameters`. `plain` is how many arguments a call has
@@ -52,8 +50,7 @@ class Method:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One part of a routing key."""
 
     name: str
@@ -61,8 +58,7 @@ class Word:
     multiple_words: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One exchange and the layout of its routing keys."""
 
     name: str
