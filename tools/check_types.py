@@ -1,4 +1,4 @@
-"""Checks types, strictly: mypy and pyright over the distributions as installed, and over programs that use them."""
+"""Check types with mypy and pyright, both strict: the installed distributions, and programs that use them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ EXAMPLES = ROOT / "examples"
 PLUGIN = EXAMPLES / "plugin-widgets"
 PROGRAMS = ROOT / "tests" / "typing"
 WRONG = PROGRAMS / "wrong.py"
-"""Each of its lines that ends in `# error` must be one, and no other may be."""
+"""The checkers must report an error for each line that ends in `# error`, and for no other."""
 
 
 class Finding(NamedTuple):
-    """An error that a checker tells of."""
+    """An error that a checker reports."""
 
     file: Path
     line: int
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
 
 
 def by_mypy(packages: list[str]) -> Iterator[Finding]:
-    """Yield what mypy finds."""
+    """Yield the errors that mypy reports."""
     command = [
         sys.executable,
         "-m",
@@ -53,13 +53,13 @@ def by_mypy(packages: list[str]) -> Iterator[Finding]:
 
 
 def by_pyright(packages: list[str]) -> Iterator[Finding]:
-    """Yield what pyright finds."""
+    """Yield the errors that pyright reports."""
     site_packages = sysconfig.get_path("purelib")
     with tempfile.TemporaryDirectory() as directory:
-        # Only by a configuration does pyright look into site-packages; paths in there must be relative.
+        # pyright checks files in site-packages only if a configuration includes them, by relative paths.
         include = [os.path.relpath(path, directory) for path in (EXAMPLES, PROGRAMS)]
         include += [os.path.relpath(Path(site_packages, name), directory) for name in packages]
-        # Examples import each other by what is beside them; the plugin's package is not installed.
+        # Examples import modules beside them; the package of the plugin is not installed.
         paths = [os.path.relpath(path, directory) for path in (EXAMPLES, PLUGIN / "src")]
         settings = {"typeCheckingMode": "strict", "include": include, "exclude": [], "extraPaths": paths}
         config = Path(directory, "pyrightconfig.json")
@@ -76,18 +76,18 @@ def by_pyright(packages: list[str]) -> Iterator[Finding]:
 
 
 def unexpected(found: list[Finding]) -> Iterator[str]:
-    """Yield what is not as it should be: errors where none should be, and lines that lack one."""
+    """Yield unexpected errors, and the lines of wrong.py without the expected one."""
     lines = WRONG.read_text("utf-8").splitlines()
     marked = {number for number, line in enumerate(lines, start=1) if line.endswith("# error")}
     for each in found:
         if each.file != WRONG or each.line not in marked:
             yield f"{each.file}:{each.line}: {each.text}"
     for line in sorted(marked - {each.line for each in found if each.file == WRONG}):
-        yield f"{WRONG}:{line}: is no error: {lines[line - 1]}"
+        yield f"{WRONG}:{line}: expected an error: {lines[line - 1]}"
 
 
 def main() -> None:
-    """Run both, and fail if either finds what it should not, or does not find what it should."""
+    """Run both checkers, and fail if the errors differ from the expected ones."""
     installed = set(packages_distributions()) - {"taskcluster_urls"}
     packages = sorted(name for name in installed if name.startswith("taskcluster"))
     problems = [

@@ -1,4 +1,4 @@
-"""Write the environments of tox.ini into the files that tell CI services which jobs to run.
+"""Write the environments of tox.ini into the files that define the jobs of CI services.
 
     python tools/ci.py           write them
     python tools/ci.py --check   fail if a file differs

@@ -62,7 +62,7 @@ def install(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         wheels = [str(wheel(known[name], Path(directory))) for name in names or known]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # The version stays the same between two changes, so pip must be forced to replace what is installed.
+        # The version stays the same between two changes, so pip must be forced to replace an installed one.
         subprocess.run([*pip, "--no-deps", "--force-reinstall", *wheels], check=True)
         subprocess.run([*pip, *wheels], check=True)
 

@@ -1,7 +1,6 @@
-"""The pages of the documentation that tell of each service's methods, exchanges and types, made of the specs, and the
-page of the commands, made of what they say of themselves.
+"""Generate the reference pages: one for each service, from its spec, and one for the commands, from their `--help`.
 
-A hook of MkDocs: the pages are made when the site is built, and are in no folder.
+This is a hook of MkDocs. The pages exist only in the built site.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def commands() -> str:
-    """Return the page of the commands, as Markdown."""
-    parts = ["# Commands", "What each says when it is asked for `--help`."]
+    """Return the commands' page as Markdown."""
+    parts = ["# Commands", "What each command prints for `--help`."]
     for command in COMMANDS:
         help_text = subprocess.run(
             [*command.split(), "--help"],
@@ -54,13 +53,13 @@ def commands() -> str:
 
 
 def path(spec: Spec) -> str:
-    """Return the name of a service's page."""
-    # A page named index would be that of the folder.
+    """Return the path of a service's page."""
+    # index.md is the page of the folder.
     return f"reference/{'index-service' if spec.serviceName == 'index' else spec.serviceName}.md"
 
 
 def page(spec: Spec) -> str:
-    """Return the page of a service, as Markdown."""
+    """Return the page of a service as Markdown."""
     types = typed.of_spec(spec)
     names = frozenset(types.names)
     name, variable = spec.className, naming.variable(spec.serviceName)
@@ -121,7 +120,7 @@ def _exchange(spec: Spec, exchange: Exchange, types: typed.Types, names: frozens
 
 def _keys(record: typed.Record, names: frozenset[str]) -> str:
     if not record.keys:
-        return "It has no keys."
+        return "No keys."
     rows = [
         f"| `{key.name}` | {_type(key.type, names)} | {'' if key.required else 'optional'} | {_cell(key.summary)} |"
         for key in record.keys
@@ -130,7 +129,7 @@ def _keys(record: typed.Record, names: frozenset[str]) -> str:
 
 
 def _type(text: str, names: frozenset[str]) -> str:
-    """Return a type as code, in which the names of other types are links."""
+    """Return a type as code, with links to the other types that it names."""
     pieces = re.split(r"(\w+)", text)
     if '"' in text or not names.intersection(pieces):
         return f"`{text}`"
@@ -145,5 +144,5 @@ def _cell(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Return prose in which nothing is taken for HTML."""
+    """Return prose with everything that looks like HTML escaped."""
     return re.sub(r"<(?=[A-Za-z/])(?![^`]*`(?:[^`]*`[^`]*`)*[^`]*$)", "&lt;", text)
