@@ -1,4 +1,4 @@
-"""Every distribution built once, and environments made of the results."""
+"""Fixtures that build every distribution once, and create environments from the results."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ FOLDERS = {
     path.parent.name: path.parent
     for path in sorted([*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("packages/services/*/pyproject.toml")])
 }
-"""The folder of each distribution by its name, the folder's."""
+"""The folder of each distribution, by the folder's name."""
 
 [VERSION] = re.findall('VERSION = "(.+)"', (FOLDERS["core"] / "src/taskcluster/version.py").read_text("utf-8"))
 """The version of all distributions."""
 
 PREBUILT = "TASKCLUSTER_TESTS_DIST"
-"""Names a folder with wheels and sdists that are there already."""
+"""The environment variable that names a folder with wheels and sdists built before."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "plugins(*names): the distributions that are installed beside core")
+    config.addinivalue_line("markers", "plugins(*names): the plugins to install with core")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,7 +61,7 @@ class Built:
 
     @property
     def project(self) -> dict[str, object]:
-        """The table `project` of its pyproject."""
+        """The table `project` of its pyproject.toml."""
         project: dict[str, object] = tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))["project"]
         return project
 
@@ -85,7 +85,7 @@ class Built:
             return {member.name.partition("/")[2] for member in archive if member.isfile()}
 
     def source_files(self) -> set[str]:
-        """The files below `src`, by their paths from there."""
+        """The files in `src`, as paths relative to it."""
         source = self.folder / "src"
         return {
             path.relative_to(source).as_posix()
@@ -96,7 +96,7 @@ class Built:
 
 @pytest.fixture(scope="session")
 def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    """Every distribution, built: the sdist from the checkout, and the wheel from the sdist."""
+    """Every distribution, with its sdist and the wheel built from that."""
     prebuilt = os.environ.get(PREBUILT)
     target = Path(prebuilt) if prebuilt else tmp_path_factory.mktemp("dist")
     if not prebuilt:
@@ -119,9 +119,9 @@ def wheels(family: dict[str, Built]) -> Path:
 
 @pytest.fixture(scope="session")
 def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what distributions and their builds need of others, fetched once for all environments."""
+    """A folder with all third-party requirements, downloaded once for all environments."""
     needed = {
-        # An extra is fetched like the rest.
+        # Extras are downloaded too.
         re.sub(r"\s*;\s*extra\s*==.*", "", requirement)
         for built in family.values()
         for requirement in built.metadata().get_all("Requires-Dist", [])
@@ -135,7 +135,7 @@ def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def index(wheels: Path, third_party: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a package index that has the distributions and what they require, and nothing else."""
+    """The URL of a package index that has the distributions and their requirements, and nothing else."""
     folder = tmp_path_factory.mktemp("index")
     for file in [*wheels.iterdir(), *third_party.iterdir()]:
         project = folder / re.sub(r"[-_.]+", "-", file.name.partition("-")[0]).lower()
@@ -146,7 +146,7 @@ def index(wheels: Path, third_party: Path, tmp_path_factory: pytest.TempPathFact
 
 
 class Workshop:
-    """Makes environments with distributions of ours, from wheels, without the index."""
+    """Creates environments with our distributions, from wheels and without a package index."""
 
     def __init__(self, folder: Path, wheels: Path, third_party: Path) -> None:
         self._folder = folder
@@ -159,30 +159,30 @@ class Workshop:
         return environment
 
     def plain(self, name: str) -> Environment:
-        """Return an empty environment with a pip of its own, whose index is what was fetched for all of them."""
+        """Return an empty environment with its own pip, which finds third-party requirements offline."""
         index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self._third_party.as_uri()}
         return Environment(self._folder / name, own_pip=True, **index)
 
 
 @pytest.fixture(scope="session")
 def workshop(wheels: Path, third_party: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Makes environments."""
+    """Creates environments."""
     return Workshop(tmp_path_factory.mktemp("environments"), wheels, third_party)
 
 
 @pytest.fixture(scope="session")
 def core_alone(workshop: Workshop) -> Environment:
-    """An environment with core and no service."""
+    """An environment with core alone."""
     return workshop.environment("core", "taskcluster-core")
 
 
 @pytest.fixture(scope="session")
 def subset(workshop: Workshop) -> Environment:
-    """An environment with one service, which brings core."""
+    """An environment with one service and core, which it requires."""
     return workshop.environment("subset", "taskcluster-queue")
 
 
 @pytest.fixture(scope="session")
 def everything(workshop: Workshop) -> Environment:
-    """An environment with the meta-package, its extras named."""
+    """An environment with the meta-package and its extras."""
     return workshop.environment("everything", "taskcluster[async,test]")

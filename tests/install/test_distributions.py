@@ -1,4 +1,4 @@
-"""What each wheel and sdist holds: its own files, all of them and no others, and metadata that is true."""
+"""Test the files and the metadata of each wheel and sdist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from .conftest import ROOT, VERSION, Built
 
 
-def test_the_wheel_holds_exactly_its_own_files(family: dict[str, Built], folder_name: str) -> None:
+def test_wheel_contains_exactly_the_source_files(family: dict[str, Built], folder_name: str) -> None:
     built = family[folder_name]
     expected = {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
     if built.project.get("entry-points") or built.project.get("scripts"):
@@ -22,14 +22,14 @@ def test_the_wheel_holds_exactly_its_own_files(family: dict[str, Built], folder_
         assert built.source_files() == set()
 
 
-def test_the_sdist_holds_exactly_what_the_wheel_is_built_from(family: dict[str, Built], folder_name: str) -> None:
+def test_sdist_contains_exactly_the_wheels_sources(family: dict[str, Built], folder_name: str) -> None:
     built = family[folder_name]
     around = {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO"}
-    # hatchling adds the repository's own.
+    # hatchling adds the repository's .gitignore.
     assert built.sdist_files() - {".gitignore"} == {f"src/{name}" for name in built.source_files()} | around
 
 
-def test_the_package_is_marked_as_typed(family: dict[str, Built], folder_name: str) -> None:
+def test_package_is_marked_as_typed(family: dict[str, Built], folder_name: str) -> None:
     packages = {name.split("/")[0] for name in family[folder_name].source_files()}
     if folder_name == "meta":
         assert packages == set()
@@ -39,7 +39,7 @@ def test_the_package_is_marked_as_typed(family: dict[str, Built], folder_name: s
     assert f"{package}/py.typed" in family[folder_name].wheel_files()
 
 
-def test_metadata_says_what_a_user_must_know(family: dict[str, Built], folder_name: str) -> None:
+def test_metadata_is_complete(family: dict[str, Built], folder_name: str) -> None:
     metadata = family[folder_name].metadata()
     assert metadata["Version"] == VERSION
     assert metadata["License-Expression"] == "MPL-2.0"
@@ -52,26 +52,24 @@ def test_metadata_says_what_a_user_must_know(family: dict[str, Built], folder_na
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)} <= set(classifiers)
 
 
-def test_the_licence_is_the_repositorys(family: dict[str, Built], folder_name: str) -> None:
+def test_licence_is_the_repositorys(family: dict[str, Built], folder_name: str) -> None:
     built = family[folder_name]
     assert built.read(f"{built.dist_info}/licenses/LICENSE") == (ROOT / "LICENSE").read_text("utf-8")
 
 
-def test_requirements_are_those_of_the_pyproject_and_unbounded_above(
-    family: dict[str, Built], folder_name: str
-) -> None:
+def test_requirements_equal_pyproject_and_have_no_upper_bound(family: dict[str, Built], folder_name: str) -> None:
     built = family[folder_name]
     required = [item for item in built.metadata().get_all("Requires-Dist", []) if "extra ==" not in item]
     declared: Any = built.project["dependencies"]
     assert sorted(required) == sorted(declared)
     for requirement in required:
-        # Behind the semicolon it says where it is required, not what.
+        # The part after the semicolon is a marker.
         assert not re.search(r"<|~=", requirement.partition(";")[0])
         if not re.match(r"taskcluster-(?!urls)", requirement):
             assert "==" not in requirement
 
 
-def test_services_require_core_and_register_one_plugin_named_after_them(family: dict[str, Built]) -> None:
+def test_service_requires_core_and_registers_one_plugin(family: dict[str, Built]) -> None:
     services = [name for name, built in family.items() if built.folder.parent.name == "services"]
     assert len(services) == 11
     for name in services:
@@ -86,7 +84,7 @@ def test_services_require_core_and_register_one_plugin_named_after_them(family: 
         }
 
 
-def test_the_meta_package_requires_core_and_every_service_at_its_own_version(family: dict[str, Built]) -> None:
+def test_meta_package_pins_core_and_every_service(family: dict[str, Built]) -> None:
     services = [name for name, built in family.items() if built.folder.parent.name == "services"]
     metadata = family["meta"].metadata()
     assert metadata["Name"] == "taskcluster"
@@ -98,12 +96,12 @@ def test_the_meta_package_requires_core_and_every_service_at_its_own_version(fam
     assert set(metadata.get_all("Provides-Extra", [])) >= {"async", "test"}
 
 
-def test_no_two_distributions_own_one_file(family: dict[str, Built]) -> None:
+def test_no_file_is_in_two_distributions(family: dict[str, Built]) -> None:
     owners = Counter(name for built in family.values() for name in built.wheel_files())
     assert [name for name, count in owners.items() if count > 1] == []
 
 
-def test_nothing_in_the_wheels_tells_where_they_were_built(family: dict[str, Built]) -> None:
+def test_wheels_do_not_contain_the_build_path(family: dict[str, Built]) -> None:
     for built in family.values():
         for name in built.wheel_files():
             if Path(name).suffix in (".py", ".json", ".txt", ".md", ""):

@@ -1,4 +1,4 @@
-"""What users find in fresh environments: core alone, some services, everything; from wheels and from the checkout."""
+"""Test fresh environments with core alone, one service, and everything, from wheels and from the checkout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def assert_queue_works(environment: Environment) -> None:
     assert exchange == "exchange/taskcluster-queue/v1/task-pending"
 
 
-def test_core_alone_has_everything_but_services(core_alone: Environment) -> None:
+def test_core_works_without_services(core_alone: Environment) -> None:
     core_alone.run(
         """
         import taskcluster
@@ -82,29 +82,29 @@ def test_core_alone_has_everything_but_services(core_alone: Environment) -> None
         ("taskcluster.aio.helper", "taskcluster-helper"),
     ],
 )
-def test_an_absent_service_says_what_to_install(core_alone: Environment, expression: str, distribution: str) -> None:
+def test_missing_service_names_the_distribution(core_alone: Environment, expression: str, distribution: str) -> None:
     said = core_alone.failure(f"import taskcluster, taskcluster.aio; {expression}")
     assert said.startswith("ModuleNotFoundError: ")
     assert f"pip install {distribution}" in said
 
 
-def test_an_absent_service_says_what_to_install_when_imported_from(core_alone: Environment) -> None:
+def test_missing_service_names_the_distribution_on_import(core_alone: Environment) -> None:
     said = core_alone.failure("from taskcluster import WorkerManager")
     assert said == "ModuleNotFoundError: WorkerManager is not installed: pip install taskcluster-worker-manager"
 
 
-def test_importing_loads_no_library(core_alone: Environment) -> None:
+def test_import_loads_no_library(core_alone: Environment) -> None:
     loaded = core_alone.run("import sys, taskcluster, taskcluster.aio; print(*sys.modules)").split()
     assert not {"requests", "aiohttp", "mohawk", "pluggy", "slugid", "yaml"} & set(loaded)
 
 
-def test_a_subset_works_and_names_the_rest(subset: Environment) -> None:
+def test_subset_works_and_names_missing_distributions(subset: Environment) -> None:
     assert_queue_works(subset)
     assert "pip install taskcluster-auth" in subset.failure("import taskcluster; taskcluster.Auth")
     subset.run("from taskcluster import *; Queue; QueueEvents")
 
 
-def test_everything_is_everything(everything: Environment) -> None:
+def test_meta_package_has_every_service(everything: Environment) -> None:
     assert_queue_works(everything)
     printed = everything.run(
         """
@@ -122,7 +122,7 @@ def test_everything_is_everything(everything: Environment) -> None:
     assert everything.pip("check").strip() == "No broken requirements found."
 
 
-def test_everything_can_be_imported_at_once(everything: Environment) -> None:
+def test_star_import_has_every_class(everything: Environment) -> None:
     everything.run(
         f"""
         from taskcluster import *
@@ -134,11 +134,11 @@ def test_everything_can_be_imported_at_once(everything: Environment) -> None:
     )
 
 
-def test_everything_brings_what_programs_import_without_declaring_it(everything: Environment) -> None:
+def test_meta_package_installs_undeclared_dependencies(everything: Environment) -> None:
     everything.run("import aiohttp, async_timeout, dateutil.parser, mohawk, requests, slugid, taskcluster_urls")
 
 
-def test_everything_has_the_helper(everything: Environment) -> None:
+def test_meta_package_has_the_helper(everything: Environment) -> None:
     everything.run(
         """
         import taskcluster, taskcluster.aio
@@ -152,7 +152,7 @@ def test_everything_has_the_helper(everything: Environment) -> None:
     )
 
 
-def test_modules_of_the_published_client_are_where_programs_look(everything: Environment) -> None:
+def test_modules_of_the_published_client_exist(everything: Environment) -> None:
     everything.run(
         """
         import taskcluster
@@ -165,7 +165,7 @@ def test_modules_of_the_published_client_are_where_programs_look(everything: Env
     )
 
 
-def test_plain_pip_installs_a_subset_from_the_checkout(workshop: Workshop) -> None:
+def test_pip_installs_a_subset_from_the_checkout(workshop: Workshop) -> None:
     environment = workshop.plain("checkout")
     environment.pip("install", "--quiet", "./packages/core", "./packages/services/queue", cwd=ROOT)
     assert_queue_works(environment)

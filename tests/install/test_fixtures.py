@@ -1,4 +1,4 @@
-"""A user's own test file, as the README of the local deployment shows it, passes where only that was installed."""
+"""Test that the test file in the local deployment's README passes with taskcluster-local alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from .conftest import FOLDERS, Workshop
 
 
-def test_the_readmes_test_file_passes_in_a_fresh_environment(workshop: Workshop, tmp_path: Path) -> None:
+def test_readmes_test_file_passes_in_a_fresh_environment(workshop: Workshop, tmp_path: Path) -> None:
     readme = (FOLDERS["local"] / "README.md").read_text("utf-8")
     shown = re.search(r"<!-- test file -->\n```python\n(.*?)```\n<!-- /test file -->", readme, re.DOTALL)
     assert shown is not None

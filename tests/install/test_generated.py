@@ -1,4 +1,4 @@
-"""A third party's service, made by the generator: built, installed and called as a stranger would."""
+"""Test a third party's service from `taskcluster-codegen new`: build it, install it, call it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build(tree: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def widgets(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with the example and what its tests need."""
+    """An environment with the example and the requirements of its tests."""
     wheel = build(EXAMPLE, tmp_path_factory.mktemp("widgets"))
     return workshop.environment("widgets", f"widgets-client[test] @ {wheel.as_uri()}")
 
@@ -54,7 +54,7 @@ def called(options):
 EXPECTED = ["red", ["a", "b"], [400, "InputValidationError"], "primary.a.#"]
 
 
-def test_it_is_called_in_a_local_deployment(widgets: Environment) -> None:
+def test_calls_work_in_a_local_deployment(widgets: Environment) -> None:
     program = CALLS + (
         "from taskcluster_local import LocalTaskcluster\n"
         "with LocalTaskcluster() as local:\n"
@@ -63,7 +63,7 @@ def test_it_is_called_in_a_local_deployment(widgets: Environment) -> None:
     assert json.loads(widgets.run(program, NO_PROXY="127.0.0.1")) == EXPECTED
 
 
-def test_it_is_called_where_the_command_serves(widgets: Environment) -> None:
+def test_calls_work_in_taskcluster_local_serve(widgets: Environment) -> None:
     command = [str(widgets.folder / "bin" / "taskcluster-local"), "serve"]
     with subprocess.Popen(command, env=clean(), stdout=subprocess.PIPE, encoding="utf-8") as server:
         try:
@@ -82,7 +82,7 @@ def test_it_is_called_where_the_command_serves(widgets: Environment) -> None:
     assert server.returncode == 0
 
 
-def test_its_own_tests_pass(widgets: Environment, tmp_path: Path) -> None:
+def test_generated_tests_pass(widgets: Environment, tmp_path: Path) -> None:
     (tmp_path / "test_widgets.py").write_bytes((EXAMPLE / "tests" / "test_widgets.py").read_bytes())
     run_tests(widgets, tmp_path)
     assert widgets.pip("check").strip() == "No broken requirements found."
@@ -99,10 +99,8 @@ def run_tests(environment: Environment, folder: Path) -> None:
     )
 
 
-def test_a_deployed_service_gets_a_client_by_the_installed_command(
-    workshop: Workshop, widgets: Environment, tmp_path: Path
-) -> None:
-    """The command, installed, fetches the example's reference from a deployment and makes another client of it."""
+def test_installed_command_generates_a_client(workshop: Workshop, widgets: Environment, tmp_path: Path) -> None:
+    """It fetches the example's reference from a deployment."""
     environment = workshop.environment("generator", "taskcluster-codegen", "taskcluster-local[pytest]")
     program = """
         import subprocess, sys

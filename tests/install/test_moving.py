@@ -1,4 +1,4 @@
-"""Moving an environment from the published client, which lives under the same module name."""
+"""Test moving an environment from the published client, which has the same module name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel
 
 
-def test_the_recipe_leaves_a_working_environment(published: Path, workshop: Workshop) -> None:
+def test_readmes_commands_leave_a_working_environment(published: Path, workshop: Workshop) -> None:
     environment = workshop.plain("moved")
     environment.pip("install", "--quiet", published)
     environment.run("import taskcluster; assert not hasattr(taskcluster, 'plugins')")
@@ -34,10 +34,10 @@ def test_the_recipe_leaves_a_working_environment(published: Path, workshop: Work
     assert environment.pip("check").strip() == "No broken requirements found."
 
 
-def test_an_upgrade_in_place_breaks_and_the_recipe_mends_it(published: Path, workshop: Workshop) -> None:
+def test_upgrade_in_place_breaks_until_the_readmes_commands(published: Path, workshop: Workshop) -> None:
     environment = workshop.environment("in-place", published)
     environment.pip("install", *workshop.offline, "--force-reinstall", "taskcluster")
-    # Where this comes to work, the README need not warn of it any more.
+    # If this ever works, remove the warning from the README.
     assert "Error: " in environment.failure("import taskcluster; taskcluster.Queue({'rootUrl': 'https://tc'}).ping")
 
     environment.pip("uninstall", "--quiet", "-y", "taskcluster")

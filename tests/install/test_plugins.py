@@ -1,4 +1,4 @@
-"""Distributions of third parties, built from the trees under `plugins` and installed beside core."""
+"""Test third-party plugins: distributions built from the folders in `plugins` and installed with core."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def plugin_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(workshop: Workshop) -> Environment:
-    """A fresh environment, for the plugins of one test after the other."""
+    """A fresh environment that the tests share, one after the other."""
     return workshop.environment("plugins", "taskcluster-secrets")
 
 
 @pytest.fixture
 def with_plugins(request: pytest.FixtureRequest, environment: Environment, plugin_wheels: Path) -> Iterator[Run]:
-    """Runs programs where the distributions named by the test's mark `plugins` are installed, and no other plugin."""
+    """Runs programs with the plugins that the test's mark `plugins` names, and no others."""
     names = [name.replace("-", "_") for name in request.node.get_closest_marker("plugins").args]
     wheels = [next(plugin_wheels.glob(f"{name}-*.whl")) for name in names]
     environment.pip("install", "--quiet", "--no-index", "--no-deps", *wheels)
@@ -76,7 +76,7 @@ SIGNED = {**OPTIONS, "credentials": {"clientId": "tester", "accessToken": "hidde
 
 @pytest.fixture(scope="module")
 def root_url() -> Iterator[str]:
-    """A server that tells what it was asked."""
+    """A server that responds with the request's path."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -98,7 +98,7 @@ def root_url() -> Iterator[str]:
 
 
 @pytest.mark.plugins("example-widgets")
-def test_a_service_of_a_third_party_is_called_like_ours(with_plugins: Run, root_url: str) -> None:
+def test_calls_a_third_partys_service(with_plugins: Run, root_url: str) -> None:
     found = with_plugins(
         """
 from taskcluster import Widgets
@@ -117,7 +117,7 @@ print(json.dumps([sync, awaited, events]))
 
 
 @pytest.mark.plugins("example-widgets")
-def test_a_service_of_a_third_party_is_listed_like_ours(with_plugins: Run) -> None:
+def test_lists_a_third_partys_service(with_plugins: Run) -> None:
     names, spec, described = with_plugins(
         """
 from taskcluster.registry import services
@@ -135,9 +135,7 @@ print(json.dumps([
 
 
 @pytest.mark.plugins("example-widgets", "example-broken")
-def test_a_plugin_that_fails_to_load_is_named_in_a_warning_and_takes_no_other_down(
-    with_plugins: Run, root_url: str
-) -> None:
+def test_warns_when_a_plugin_fails_to_load(with_plugins: Run, root_url: str) -> None:
     warned, answers = with_plugins(
         """
 answers = []
@@ -156,7 +154,7 @@ print(json.dumps([first, answers]))
 
 
 @pytest.mark.plugins("example-broken")
-def test_naming_a_service_whose_plugin_fails_to_load_is_an_error_that_says_why(with_plugins: Run) -> None:
+def test_raises_with_the_cause_when_the_named_plugin_fails(with_plugins: Run) -> None:
     category, text = with_plugins("print(json.dumps(said(lambda: taskcluster.Gadgets)))")
     assert category == "PluginError"
     for part in ("Gadgets", "example-broken", "a_module_that_is_not_there"):
@@ -164,12 +162,12 @@ def test_naming_a_service_whose_plugin_fails_to_load_is_an_error_that_says_why(w
 
 
 @pytest.mark.plugins("example-broken")
-def test_naming_a_service_loads_no_other_plugin(with_plugins: Run) -> None:
+def test_loads_only_the_named_plugin(with_plugins: Run) -> None:
     assert with_plugins("print(json.dumps(warned(lambda: taskcluster.Secrets)))") == []
 
 
 @pytest.mark.plugins("example-widgets", "example-rival-widgets")
-def test_two_plugins_of_one_name_are_an_error_that_names_both(with_plugins: Run, root_url: str) -> None:
+def test_raises_when_two_distributions_claim_one_name(with_plugins: Run, root_url: str) -> None:
     error, warned = with_plugins(
         """
 warned_of = warned(lambda: taskcluster.Secrets(OPTIONS).ping())
@@ -185,7 +183,7 @@ print(json.dumps([said(lambda: taskcluster.Widgets), warned_of]))
 
 
 @pytest.mark.plugins("example-widgets", "example-broken", "example-raising")
-def test_plugins_are_disabled_by_the_environment(with_plugins: Run, root_url: str) -> None:
+def test_environment_variable_disables_plugins(with_plugins: Run, root_url: str) -> None:
     error, warned, answers = with_plugins(
         """
 answers = []
@@ -202,7 +200,7 @@ print(json.dumps([said(lambda: taskcluster.Widgets), warned_of, answers]))
 
 
 @pytest.mark.plugins("example-raising", "example-recorder")
-def test_an_observer_that_raises_is_logged_and_the_call_succeeds(with_plugins: Run, root_url: str) -> None:
+def test_logs_an_observer_that_raises(with_plugins: Run, root_url: str) -> None:
     answers, logged, recorded = with_plugins(
         """
 import example_recorder
@@ -226,7 +224,7 @@ print(json.dumps([answers, records, len(example_recorder.EVENTS)]))
 
 
 @pytest.mark.plugins("example-recorder")
-def test_an_observer_is_told_of_each_attempt_and_of_no_secret(with_plugins: Run, root_url: str) -> None:
+def test_observer_gets_each_attempt_without_secrets(with_plugins: Run, root_url: str) -> None:
     events, shown = with_plugins(
         """
 import dataclasses, example_recorder
@@ -251,7 +249,7 @@ print(json.dumps([list(map(dataclasses.asdict, example_recorder.EVENTS)), repr(e
 
 
 @pytest.mark.plugins("example-vault")
-def test_a_credentials_source_is_asked_where_none_are_given_or_found(with_plugins: Run, tmp_path: Path) -> None:
+def test_credentials_come_from_a_plugin_as_a_last_resort(with_plugins: Run, tmp_path: Path) -> None:
     found, asked = with_plugins(
         """
 import example_vault
@@ -274,7 +272,7 @@ print(json.dumps([found, example_vault.ASKED]))
 
 
 @pytest.mark.plugins("example-vault")
-def test_a_credentials_source_comes_after_the_environment(with_plugins: Run, tmp_path: Path) -> None:
+def test_credentials_of_the_environment_come_first(with_plugins: Run, tmp_path: Path) -> None:
     source, asked = with_plugins(
         """
 import example_vault
@@ -291,7 +289,7 @@ print(json.dumps([resolved.credentials_source, example_vault.ASKED]))
 
 
 @pytest.mark.plugins("example-unknown-hook", "example-widgets")
-def test_a_plugin_with_an_unknown_hook_is_left_out_with_a_warning(with_plugins: Run, root_url: str) -> None:
+def test_warns_about_and_skips_a_plugin_with_an_unknown_hook(with_plugins: Run, root_url: str) -> None:
     warned, answers = with_plugins(
         """
 answers = []
