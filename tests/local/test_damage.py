@@ -45,7 +45,7 @@ def test_a_full_disk_loses_nothing_and_is_told(tmp_path: Path) -> None:
         with pytest.raises(TaskclusterRestFailure) as caught:
             fill(served.options, 2000, written)
         assert (caught.value.status_code, caught.value.code) == (500, "InternalServerError")
-        assert "Nothing of this request was kept: cannot write to" in str(caught.value)
+        assert "Nothing of this request was stored: cannot write to" in str(caught.value)
         assert len(written) > 20
         # It goes on serving what it has.
         assert_has(served, written)
@@ -82,7 +82,7 @@ def flip(content: bytes) -> bytes:
         (lambda content: content[:100], "is damaged"),
         (lambda content: b"", "is damaged (it is empty)"),
         (lambda content: b"no database " * 1000, "is damaged (file is not a database)"),
-        (lambda content: content[:60] + b"\0\0\0\7" + content[64:], "was not made by this version"),
+        (lambda content: content[:60] + b"\0\0\0\7" + content[64:], "was not created by this version"),
     ],
     ids=["bytes flipped", "half", "a hundred bytes", "empty", "text", "another version"],
 )

@@ -171,13 +171,13 @@ def test_adding_to_a_running_deployment(
     ("arguments", "status", "told"),
     [
         ("serve --data x --memory", 2, "not allowed with argument"),
-        ("serve --port 70000", 2, "'70000' is no port: a number from 0 to 65535"),
-        ("serve --data .", 1, "holds other files"),
+        ("serve --port 70000", 2, "port must be between 0 and 65535, not '70000'"),
+        ("serve --data .", 1, "contains other files"),
         ("serve --data thesis.txt", 1, "cannot use"),
-        ("serve --load bad.yml", 1, "bad.yml:1: secrets: it must be a mapping"),
+        ("serve --load bad.yml", 1, "bad.yml:1: secrets: must be a mapping"),
         ("serve --load missing.yml", 1, "No such file"),
         ("serve --export-to missing/x", 1, "cannot write"),
-        ("load bad.yml", 1, "bad.yml:1: secrets: it must be a mapping"),
+        ("load bad.yml", 1, "bad.yml:1: secrets: must be a mapping"),
         ("load", 2, "FILE"),
     ],
 )

@@ -227,8 +227,8 @@ def test_a_wrong_configuration_is_told_without_a_deployment() -> None:
     for wrong, message in [
         (Configuration(clients=[client, client]), "two clients"),
         (Configuration(roles={"a": ["assume:a"]}), "depend on themselves"),
-        (Configuration(roles={"": []}), "no roleId"),
-        (Configuration(clients=[Client(ROOT_CLIENT, "t", (), NEVER)]), "a client of the services"),
+        (Configuration(roles={"": []}), "not a roleId"),
+        (Configuration(clients=[Client(ROOT_CLIENT, "t", (), NEVER)]), "the services use these clientIds"),
     ]:
         with pytest.raises(ApiError, match=f"InputError: .*{message}"):
             wrong.check()

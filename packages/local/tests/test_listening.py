@@ -163,10 +163,10 @@ def test_a_loop_that_ended_is_no_trouble_to_the_server(local: LocalTaskcluster, 
 @pytest.mark.parametrize(
     ("bindings", "error", "told"),
     [
-        ([], TypeError, "listen to what"),
-        (["exchange/taskcluster-queue/v1/task-pending"], TypeError, "is no binding"),
-        ([{"exchange": "exchange/taskcluster-queue/v1/task-pending"}], TypeError, "is no binding"),
-        ([{"exchange": "exchange/x", "routingKeyPattern": "#"}], ValueError, "no exchange 'exchange/x'"),
+        ([], TypeError, "no bindings"),
+        (["exchange/taskcluster-queue/v1/task-pending"], TypeError, "is not a binding"),
+        ([{"exchange": "exchange/taskcluster-queue/v1/task-pending"}], TypeError, "is not a binding"),
+        ([{"exchange": "exchange/x", "routingKeyPattern": "#"}], ValueError, "unknown exchange 'exchange/x'"),
     ],
 )
 def test_bindings_that_are_none(

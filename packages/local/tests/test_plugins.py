@@ -209,8 +209,8 @@ def broken() -> dict[str, tuple[dict[str, Any], str]]:
         "no service": ({"services": [3]}, "AttributeError"),
         "no reference": ({"services": [LocalService({}, handlers)]}, "KeyError: 'serviceName'"),
         "a wrong reference": ({"services": [LocalService(no_verb, handlers)]}, "KeyError: 'method'"),
-        "one of ours": ({"services": [LocalService(a_reference("queue"), handlers)]}, "service 'queue' already"),
-        "twice": ({"services": [good, good]}, "service 'gadgets' already"),
+        "one of ours": ({"services": [LocalService(a_reference("queue"), handlers)]}, "service 'queue' is already"),
+        "twice": ({"services": [good, good]}, "service 'gadgets' is already"),
     }
 
 
@@ -219,7 +219,7 @@ def test_a_broken_plugin_is_named_once_and_the_others_are_there(install: Install
     more, said = broken()[what]
     install("gadgets", *more.pop("services", ()), **more)
     install("widgets", LocalService(a_reference(), handlers))
-    with pytest.warns(PluginWarning, match="the plugin 'gadgets' of an unknown distribution adds nothing") as caught:
+    with pytest.warns(PluginWarning, match="the plugin 'gadgets' of an unknown distribution adds no service") as caught:
         local = LocalTaskcluster()
     assert said in str(caught[0].message)
     with local:

@@ -226,7 +226,7 @@ def test_it_can_be_started_again_and_is_empty_then() -> None:
 
 
 def test_it_cannot_be_started_twice(local: LocalTaskcluster) -> None:
-    with pytest.raises(RuntimeError, match="running already"), local:
+    with pytest.raises(RuntimeError, match="already running"), local:
         pass
 
 

@@ -344,7 +344,7 @@ def test_more_than_was_announced_is_refused(storage: Storage, tmp_path: Path) ->
         yield b"abc"
         yield b"de"
 
-    with pytest.raises(Exception, match="4 bytes were announced and more came"):
+    with pytest.raises(Exception, match="expected 4 bytes but received more"):
         asyncio.run(storage.receive("a", chunks(), 4, {}))
     assert contents(tmp_path) == []
 

@@ -92,7 +92,7 @@ def test_a_file_of_another_program_or_version(tmp_path: Path, pragma: str) -> No
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA {pragma}")
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="was not made by this version of taskcluster-local"):
+    with pytest.raises(StoreError, match="was not created by this version of taskcluster-local"):
         Store(path)
     assert path.read_bytes() == before
 
@@ -122,7 +122,7 @@ def test_an_empty_directory_becomes_its_owners_alone(tmp_path: Path) -> None:
 def test_a_directory_for_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     tmp_path.chmod(0o755)
-    with pytest.raises(StoreError, match="holds other files: choose a new or an empty directory"):
+    with pytest.raises(StoreError, match="contains other files: choose a new or empty directory"):
         data_directory(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
@@ -130,5 +130,5 @@ def test_a_directory_for_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
-        with pytest.raises(StoreError, match=r"cannot use .* as a directory for data"):
+        with pytest.raises(StoreError, match=r"cannot use .* as a directory"):
             data_directory(path)

@@ -108,9 +108,9 @@ def test_documents_are_those_of_js_yaml(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\na: 2", "'a' is repeated"),
-        ("a: {b: 1, b: 2}", "'b' is repeated"),
-        ("1: a\n'1': b", "'1' is repeated"),
+        ("a: 1\na: 2", "duplicate key 'a'"),
+        ("a: {b: 1, b: 2}", "duplicate key 'b'"),
+        ("1: a\n'1': b", "duplicate key '1'"),
         ("a: {<<: 1}", "only mappings can be merged"),
         ("a: {<<: [1]}", "only mappings can be merged"),
         ("a: {<<: ~}", "only mappings can be merged"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Type checkers know the name.
+# Known to type checkers.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ __all__ = ["LoadError", "LocalTaskcluster", "Message", "Notification", "StoreErr
 
 
 if not TYPE_CHECKING:
-    # The pytest plugin is loaded by every run of pytest; only those that use a fixture of it pay for the server.
+    # Every run of pytest loads the pytest plugin; only tests that use its fixtures should pay for importing the server.
     from taskcluster.facade import lazily
 
     __getattr__ = lazily(

@@ -1,7 +1,7 @@
-"""One request, from its bytes to the response's: the order in which an API checks things. No sockets in here.
+"""Handle one request from its bytes to the response's bytes, without sockets.
 
-Routing, then the body's JSON, then the scopes that the URL alone asks for, then URL parameters, query and payload, then
-the service's own code, which asks for the other scopes as soon as it knows them.
+The order of checks: route, JSON of the body, scopes that depend on the URL alone, URL parameters, query, payload. Then
+the service's handler runs, which checks the other scopes as soon as it knows their values.
 """
 
 from __future__ import annotations
@@ -76,41 +76,41 @@ _HEADERS = {
 }
 _COMPRESS_FROM = 1024
 _AT_ONCE = 8 * 1024
-"""The longest body, in bytes, that is read and checked, or made, on the event loop; longer ones are in a thread."""
+"""The longest body, in bytes, that is parsed or serialized on the event loop; longer ones are handled in a thread."""
 _BYTES_PER_VALUE = 16
-"""About as many as take the time of a value."""
+"""Handling one JSON value takes about as long as handling this many bytes."""
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_CHARSETS = {
     "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
-    # It can hold halves of surrogate pairs.
+    # Its result can contain unpaired surrogates.
     "utf_7",
 }  # fmt: skip
 _CHARSETS = frozenset(name for pair in aliases.items() if pair[1] not in _NO_CHARSETS for name in pair)
-"""The names of charsets in Python's spelling. Others are not looked up: Python would remember each."""
+"""The names of charsets in Python's spelling. No others are looked up, because Python would cache each of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came over the wire."""
+    """A request received from a client."""
 
     method: str
     target: str
-    """Path and query, not decoded."""
+    """Path and query, still percent-encoded."""
     headers: Mapping[str, str]
-    """Found by names in any case."""
+    """Looked up case-insensitively."""
     body: bytes | None = b""
-    """As it was sent; None where it is larger than LARGEST_BODY."""
+    """Not decoded; None if it is larger than LARGEST_BODY."""
 
     @property
     def has_json(self) -> bool:
-        """Whether the body is declared to be JSON; no other kind is looked at."""
+        """Whether the content type is JSON; bodies of other types are ignored."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What goes back over the wire."""
+    """The response to send."""
 
     status: int
     headers: Mapping[str, str]
@@ -127,11 +127,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler returns when there is more to say than 200 and a JSON value."""
+    """What a handler returns for a status other than 200, extra headers, or a body that is not JSON."""
 
     status: int
     body: Any = None
-    """To be sent as JSON, unless it is Text; None for no body."""
+    """Sent as JSON, unless it is Text; None for no body."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -139,7 +139,7 @@ Result: TypeAlias = Reply | dict[str, Any] | list[Any]
 
 
 class HandlerCall:
-    """One call of an API method, as handlers see it."""
+    """One call of an API method, as its handler sees it."""
 
     def __init__(
         self,
@@ -156,16 +156,16 @@ class HandlerCall:
         self.query: dict[str, str] = {}
         self.payload: Any = {}
         self.payload_text = ""
-        """The JSON text of the body, empty for a body of another kind."""
+        """The JSON of the body; empty if the body is not JSON."""
         self.now = now
-        """The present of the deployment."""
+        """The deployment's time."""
         self.received = received
-        """When the request came in by the clock that clients have."""
+        """The time of the request by the clients' clock."""
         self._directory = directory
 
     @property
     def begun(self) -> datetime:
-        """When credentials begin that are issued in answer: by the clock that is behind, as both are asked about it."""
+        """The start of credentials issued for this call: the earlier of both clocks, because either may check it."""
         return min(self.now, self.received)
 
     @cached_property
@@ -179,14 +179,14 @@ class HandlerCall:
 
     @cached_property
     def identity(self) -> Identity:
-        """Who is calling; found out when first asked for, so that other methods do not look at credentials at all."""
+        """The caller, authenticated on first use: methods that need no scopes never look at credentials."""
         return self.authenticate(self._directory)
 
     def authenticate(self, directory: Directory) -> Identity:
-        """Return who is calling by what `directory` knows.
+        """Return the caller, authenticated with the clients in `directory`.
 
         Raises:
-            ApiError: The credentials are not valid (AuthenticationFailed).
+            ApiError: The credentials are invalid (AuthenticationFailed).
         """
         identity = authentication.authenticate(self.signed, directory, self.now, self.received)
         if identity.hash is not None:
@@ -195,10 +195,10 @@ class HandlerCall:
         return identity
 
     def authorize(self, **values: Any) -> None:
-        """Raise ApiError (InsufficientScopes) unless the caller has the scopes that the method asks for.
+        """Raise ApiError (InsufficientScopes) unless the caller has the scopes that the method requires.
 
         Args:
-            **values: Of the variables in the method's scope expression that are not parameters of the URL.
+            **values: The variables of the method's scope expression that are not URL parameters.
         """
         if self.endpoint.scopes is not None:
             require(instantiate(self.endpoint.scopes, {**self.params, **values}), self.identity)
@@ -229,7 +229,7 @@ def _shown(expression: Expression) -> str:
 
 
 Handler: TypeAlias = Callable[[HandlerCall], Coroutine[Any, Any, Result]]
-"""A service's code for one method. It returns JSON to be sent with status 200, or a Reply."""
+"""A service's code for one method. It returns a Reply, or JSON to send with status 200."""
 
 
 Invoke: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitable[Result]]
@@ -237,16 +237,16 @@ Invoke: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitabl
 
 
 UnlistedHandler: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
-"""A service's code for a path that no API lists. It does everything itself."""
+"""A service's code for a path that is in no API reference. It does all checks itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A handler that does less than a deployment would."""
+    """A handler that does less than that of a real deployment."""
 
     handler: Handler
     missing: str
-    """What it does not do."""
+    """What it does not do, for COVERAGE.md."""
 
     async def __call__(self, call: HandlerCall) -> Result:
         return await self.handler(call)
@@ -254,22 +254,22 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The handler of a method that cannot mean anything here."""
+    """The handler of a method that a local deployment cannot provide."""
 
     reason: str
 
     async def __call__(self, call: HandlerCall) -> Result:
         if not call.endpoint.automatic and call.endpoint.scopes is not None:
-            # The scopes are beyond reach without the service's own code; wrong credentials are wrong all the same.
+            # Only the service's own code could check the scopes; invalid credentials must be rejected anyway.
             _ = call.identity
         raise ApiError("NotInLocalDeployment", f"This is a local deployment: {self.reason}.")
 
 
 class Interface:
-    """What the APIs say; the same for every deployment.
+    """The API references of all services, parsed; shared by all deployments.
 
     Args:
-        references: The APIs as data, by the service's name.
+        references: The API references, by service name.
     """
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
@@ -287,16 +287,16 @@ class Interface:
 
 
 class Api:
-    """Answers requests to all services.
+    """Responds to requests for all services.
 
     Args:
-        interface: What the APIs say.
-        handlers: By service and method; each method must have one.
+        interface: The API references.
+        handlers: By service and method name; every method must have one.
         directory: Clients and roles.
-        clock: Tells the present of the deployment.
-        clients_clock: Tells the time that clients sign their requests with.
-        root_url: Of this deployment.
-        unlisted: Handlers of paths that no API lists, by verb and path.
+        clock: The deployment's time.
+        clients_clock: The time by which clients sign their requests.
+        root_url: The root URL of the deployment.
+        unlisted: Handlers of paths that are in no API reference, by verb and path.
     """
 
     def __init__(
@@ -314,7 +314,7 @@ class Api:
         self.handlers = {(service, name): code for service, named in handlers.items() for name, code in named.items()}
         different = self.handlers.keys() ^ self.table.named.keys()
         if different:
-            raise ValueError(f"only one of handlers and APIs has the methods {sorted(different)}")
+            raise ValueError(f"these methods have no handler, or these handlers no method: {sorted(different)}")
         self._directory = directory
         self._clock = clock
         self._clients_clock = clients_clock
@@ -323,7 +323,7 @@ class Api:
         self._documents = Documents(interface.references, root_url)
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Return the response to `request`, whatever happens."""
+        """Return the response to `request`; never raises."""
         path = request.target.partition("?")[0]
         verb = "GET" if request.method == "HEAD" else request.method
         if (verb, path) in self._unlisted:
@@ -343,12 +343,12 @@ class Api:
             await _beside(_has_long_body(request), self._read_payload, call)
             result = await self._result(call)
         except ApiError as error:
-            # It holds the payload.
+            # The response contains the payload.
             is_long = _has_long_body(request) or len(error.message) > _AT_ONCE
             return await _beside(is_long, self._refusal, call, error)
         except StoreFull as error:
             _log.error("%s.%s: %s", endpoint.service, endpoint.name, error)
-            return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was kept: {error}."))
+            return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was stored: {error}."))
         except Exception:
             incident = uuid.uuid4()
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
@@ -360,18 +360,18 @@ class Api:
     async def invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str = ""
     ) -> Result:
-        """Call a method from within the deployment, with every check that a request would meet but the signature.
+        """Call a method from within the deployment, with every check of a request except the signature.
 
         Args:
             service: The service's name.
             method: The method's name.
-            params: Parameters of the URL, not encoded.
-            payload: The payload, a JSON value of its own that may be changed.
-            by: Who calls.
-            query: The query string, encoded.
+            params: The URL parameters, not percent-encoded.
+            payload: The payload. Defaults of the schema are added to it.
+            by: The caller.
+            query: The query string, percent-encoded.
 
         Raises:
-            ApiError: As the caller of a request would be told.
+            ApiError: What the response to a request would report.
         """
         endpoint = self.table.named[service, method]
         request = HttpRequest(endpoint.verb, f"?{query}", {"content-type": "application/json"})
@@ -403,7 +403,7 @@ class Api:
             return
         call.payload = text
         if has_more_values(text, MOST_VALUES):
-            raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer at a time.")
+            raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer per request.")
         try:
             payload = loads(text)
             if _HALF.search(text):
@@ -438,7 +438,7 @@ class Api:
         payload = call.payload
         if endpoint.hide is not None:
             if isinstance(payload, str) and endpoint.name == "set":
-                # A secret that is not JSON cannot be taken out, so a deployment breaks off here; so do we.
+                # The invalid body may contain the secret, so it is not shown. Real deployments fail in this way.
                 return _html(500, "Internal Server Error")
             payload = endpoint.hide(payload)
         body = error_body(error, endpoint.name, call.params, payload, call.now)
@@ -458,7 +458,7 @@ class Api:
         return _html(404, "Not Found")
 
     def _elsewhere(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
-        """Return the response to a request that is for no API method."""
+        """Return the response for a path that is not an API method."""
         if verb != "GET" or f"{path}/".startswith("/api/"):
             return self._not_found(request, path)
         document = self._documents.find(path)
@@ -468,14 +468,14 @@ class Api:
             return _response(request, Reply(200, Text("User-Agent: *\nDisallow: /\n")))
         if path.startswith(("/references/", "/schemas/")):
             return _html(404, "Not Found")
-        # A deployment's web interface answers any path, and finds out in the browser what is there.
+        # The web interface of a real deployment returns 200 for any path and reports unknown ones in the browser.
         return _html(200, "This is a local Taskcluster. It has no web interface")
 
 
 async def _beside(
     is_long: bool, function: Callable[_Arguments, _T], *given: _Arguments.args, **named: _Arguments.kwargs
 ) -> _T:
-    """Return what a function that handles a body returns, without blocking the event loop if the body is long."""
+    """Call a function that handles a body, in a thread if the body is long enough to block the event loop."""
     if not is_long:
         return function(*given, **named)
     return await asyncio.to_thread(function, *given, **named)
@@ -486,7 +486,7 @@ def _has_long_body(request: HttpRequest) -> bool:
 
 
 def _is_long(value: Any) -> bool:
-    """Return whether a JSON value is long as text, as far as it takes to know."""
+    """Return whether a JSON value is long when serialized, looking at no more of it than necessary."""
     room, left = _AT_ONCE, [value]
     while left and room > 0:
         value = left.pop()
@@ -502,26 +502,26 @@ def _is_long(value: Any) -> bool:
 
 def _inflated(body: bytes | None, encoding: str) -> bytes:
     if encoding not in ("identity", "gzip", "deflate"):
-        raise ApiError("InternalServerError", f"Bodies with the content-encoding {encoding} are not understood.")
+        raise ApiError("InternalServerError", f"Unsupported content-encoding: {encoding}; use gzip or deflate.")
     if body and encoding != "identity":
-        # 15 for the largest window there is, 32 to tell gzip and zlib apart by their first bytes.
+        # wbits: 15 is the largest window; adding 32 detects gzip or zlib from the header.
         inflater = zlib.decompressobj(wbits=15 + 32)
         try:
             body = inflater.decompress(body, LARGEST_BODY + 1)
         except zlib.error:
             raise ApiError("MalformedPayload", f"Failed to decompress the body as {encoding}.") from None
         if len(body) <= LARGEST_BODY and not inflater.eof:
-            raise ApiError("MalformedPayload", f"The body ends before its {encoding} data does.")
+            raise ApiError("MalformedPayload", f"The body ends before the end of its {encoding} data.")
     if body is None or len(body) > LARGEST_BODY:
         raise ApiError("InternalServerError", f"The body is larger than {LARGEST_BODY} bytes.")
     return body
 
 
 def _decoded(body: bytes, charset: str) -> str:
-    """Return the text of a body."""
+    """Decode a body."""
     if charset != "utf_8":
         return body.decode(charset, "replace")
-    # In pieces, because nothing else runs while one is decoded, and replacing invalid bytes takes long.
+    # In pieces, because the decoder holds the GIL, and replacing invalid bytes is slow.
     decoder = codecs.getincrementaldecoder(charset)("replace")
     pieces = [decoder.decode(body[first : first + _AT_ONCE]) for first in range(0, len(body), _AT_ONCE)]
     return "".join([*pieces, decoder.decode(b"", True)])
@@ -579,12 +579,12 @@ def _response(request: HttpRequest, reply: Reply) -> HttpResponse:
 
 
 def _identifier() -> str:
-    """Return a random UUID; no secret, hence without asking the system for randomness each time."""
+    """Return a random UUID. It is not secret, so it does not need the system's randomness."""
     return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def _is_fresh(headers: Mapping[str, str], etag: str) -> bool:
-    """Whether the client says that it has this version already."""
+    """Return whether the client has this version of the response already."""
     known = headers.get("if-none-match")
     if known is None or "no-cache" in headers.get("cache-control", ""):
         return False

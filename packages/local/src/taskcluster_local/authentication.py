@@ -1,7 +1,7 @@
-"""Who sent a request: Hawk's receiving side, signed URLs, temporary credentials, authorizedScopes. No HTTP in here.
+"""Authenticate requests: Hawk headers, signed URLs (bewits), temporary credentials, authorizedScopes. No HTTP in here.
 
-mohawk states the scheme (the normalised string, content types); its Receiver is passed by, because it reads the clock
-itself, parses URLs again where the exact bytes count, and does not tell the failures apart that Taskcluster does.
+Hawk's normalised string and content types come from mohawk. Its Receiver is not used: it reads the clock itself, parses
+URLs again although the exact bytes count, and does not distinguish the failures that Taskcluster distinguishes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 ANONYMOUS = "assume:anonymous"
-"""What every caller has, with and without credentials."""
+"""The role that every caller has, with and without credentials."""
 
 _SKEW_SECONDS = 15 * 60
 _CERTIFICATE_DRIFT_MS = 5 * 60 * 1000
@@ -56,7 +56,7 @@ _BEWIT = re.compile(r"[?&]bewit=")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Permanent credentials, and what they may do."""
+    """Permanent credentials, with their scopes."""
 
     clientId: str
     accessToken: str = field(repr=False)
@@ -66,18 +66,18 @@ class Client:
 
 
 class Directory(Protocol):
-    """Where clients are looked up and scopes expanded."""
+    """Looks up clients and expands scopes."""
 
     def client(self, clientId: str) -> Client | None:
-        """Return the client of that id, also a disabled or expired one."""
+        """Return the client with this clientId, even if it is disabled or expired."""
         ...
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
-        """Return `scopes` with everything that roles add."""
+        """Return `scopes` with everything that roles add to them."""
         ...
 
     def used(self, clientId: str, now: datetime) -> None:
-        """Take note that someone proved to have the access token of a client."""
+        """Note that someone used the access token of a client."""
         ...
 
 
@@ -87,7 +87,7 @@ class SignedRequest:
 
     method: str
     resource: str
-    """Path and query exactly as they came over the wire."""
+    """Path and query, exactly as received."""
     host: str
     port: str
     authorization: str | None
@@ -95,20 +95,20 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling, and with which rights."""
+    """An authenticated caller and its scopes."""
 
     clientId: str
     granted: tuple[str, ...]
-    """The scopes of the client, the certificate or authorizedScopes, before any role is expanded."""
+    """The scopes of the client, certificate or authorizedScopes, without those that roles add."""
     scopes: ScopeSet
     expires: datetime
     hash: str | None = None
-    """The payload hash that was signed. Whoever has the payload must compare it (`check_payload_hash`)."""
+    """The payload hash in the signature, to be compared with the payload by `check_payload_hash`."""
     has_credentials: bool = True
 
 
 def address(host: str, forwarded_port: str | None, forwarded_proto: str | None) -> tuple[str, str]:
-    """Return host and port as the client signed them, from the headers Host, X-Forwarded-Port and X-Forwarded-Proto."""
+    """Return the host and port that the client signed: from Host, X-Forwarded-Port and X-Forwarded-Proto."""
     match = _HOST.fullmatch(host.strip())
     name, port = match.groups() if match else (host, None)
     if forwarded_port:
@@ -119,16 +119,16 @@ def address(host: str, forwarded_port: str | None, forwarded_proto: str | None) 
 
 
 def authenticate(request: SignedRequest, directory: Directory, now: datetime, received: datetime) -> Identity:
-    """Return who sent `request`.
+    """Authenticate the sender of `request`.
 
     Args:
-        request: What was signed.
-        directory: Where clients are looked up.
-        now: The present of the deployment, which credentials expire by.
-        received: When the request came in by the clock that clients have, which may not be the deployment's.
+        request: The signed parts of the request.
+        directory: Looks up clients.
+        now: The deployment's time, which decides whether credentials have expired.
+        received: The time of the request by the clients' clock, which decides whether the signature is too old.
 
     Raises:
-        ApiError: The credentials are not valid (AuthenticationFailed).
+        ApiError: The credentials are invalid (AuthenticationFailed).
     """
     bewit = _find_bewit(request.resource)
     if bewit is not None and request.authorization:
@@ -142,27 +142,27 @@ def authenticate(request: SignedRequest, directory: Directory, now: datetime, re
 
 
 def check_payload_hash(expected: str, payload: str, content_type: str) -> None:
-    """Raise ApiError unless `payload` has the hash that its sender signed.
+    """Raise ApiError unless `payload` matches the hash that its sender signed.
 
     Args:
-        expected: The hash of the Authorization header.
-        payload: The JSON text of the body; empty for a body of another kind.
-        content_type: The header's value, empty for none.
+        expected: The hash in the Authorization header.
+        payload: The JSON of the body; empty if the body is not JSON.
+        content_type: The Content-Type header; empty if there is none.
     """
     digest = hashlib.sha256(f"hawk.1.payload\n{parse_content_type(content_type)}\n{payload}\n".encode()).digest()
     computed = b64encode(digest).decode("ascii")
     if len(expected) != len(computed):
-        raise ApiError("InternalServerError", "The payload hash of the Authorization header has a wrong length.")
+        raise ApiError("InternalServerError", "The payload hash in the Authorization header has the wrong length.")
     if not hmac.compare_digest(expected, computed):
         _fail(
-            "Invalid payload hash: the Authorization header was made for another payload\n"
+            "Invalid payload hash: the Authorization header was computed for another payload\n"
             f"Computed payload hash: {computed}\n"
             "The hash covers the content type, in lower case and without parameters, and the bytes of the body."
         )
 
 
 class _Signed(NamedTuple):
-    """What mohawk's normalize_string reads."""
+    """The attributes that mohawk's normalize_string reads."""
 
     timestamp: str
     nonce: str
@@ -176,11 +176,11 @@ class _Signed(NamedTuple):
 
 
 class _Credentials(NamedTuple):
-    """What a Hawk id and its ext come to; not yet proven to be the sender's."""
+    """The credentials that a Hawk id and its ext describe; not yet verified."""
 
     key: str
     owner: str
-    """The permanent client whose access token they were made with."""
+    """The permanent client that issued them."""
     granted: tuple[str, ...]
     scopes: ScopeSet
     expires: datetime
@@ -204,7 +204,7 @@ def _authenticate_header(
         given.get("dlg"),
     )
     _check_mac(given["mac"], _mac(credentials.key, "header", signed, given.get("hash", "")))
-    # Compared as text first: what is no number, or too long for one, is as stale as any other wrong time.
+    # Compared as strings first: anything that is not a number, or is too long for one, counts as a stale timestamp.
     seconds = int(given["ts"]) if re.fullmatch(r"\d{1,15}", given["ts"], re.ASCII) else 0
     if abs(seconds - received.timestamp()) > _SKEW_SECONDS:
         _fail("Unauthorized: Stale timestamp")
@@ -230,7 +230,7 @@ def _authenticate_bewit(
 
 
 def _find_bewit(resource: str) -> tuple[str, str] | None:
-    """Return the last bewit of a path and query, and the rest without it; None if there is none."""
+    """Return the last bewit of a path and query, and the path and query without it; None if there is no bewit."""
     positions = [found.start() for found in _BEWIT.finditer(resource)]
     if positions and len(resource) > MAX_LENGTH:
         _fail("Bad Request: Resource path exceeds max length")
@@ -243,7 +243,7 @@ def _find_bewit(resource: str) -> tuple[str, str] | None:
 
 
 def _attributes(header: str) -> dict[str, str]:
-    """Return the attributes of an Authorization header; those that Hawk needs are there."""
+    """Return the attributes of an Authorization header, which include all that Hawk requires."""
     if len(header) > MAX_LENGTH:
         _fail("Bad Request: Header length too long")
     match = _HEADER.fullmatch(header)
@@ -256,7 +256,7 @@ def _attributes(header: str) -> dict[str, str]:
         _fail("Bad Request: Invalid header syntax")
     attributes: dict[str, str] = {}
     end = 0
-    # Not finditer, which would look for the next one from every character on.
+    # finditer would search for the next match from every character on, which takes quadratic time.
     while found := _ATTRIBUTE.match(rest, end):
         name, value = found.groups()
         if name not in _ATTRIBUTE_NAMES:
@@ -293,7 +293,7 @@ def _bewit_parts(bewit: str) -> tuple[str, str, str, str]:
 
 
 def _credentials(client_id: str, ext: str, directory: Directory, now: datetime) -> _Credentials:
-    """Return what `client_id` and `ext` come to, once everything about them has been checked but the signature."""
+    """Check everything about `client_id` and `ext` except the signature, and return the credentials."""
     given = _parse_ext(ext)
     certificate = given.get("certificate")
     if certificate is None:
@@ -318,7 +318,7 @@ def _parse_ext(ext: str) -> Mapping[str, Any]:
     if not ext:
         return {}
     try:
-        # Either alphabet, padded or not.
+        # In either base64 alphabet, padded or not.
         standard = ext.translate(str.maketrans("-_", "+/")).rstrip("=")
         parsed = loads(b64decode(standard + "=" * (-len(standard) % 4)).decode())
     except ValueError:
@@ -342,7 +342,7 @@ def _usable(client_id: str, directory: Directory, now: datetime) -> Client:
 def _temporary(
     client_id: str, certificate: object, directory: Directory, now: datetime
 ) -> tuple[str, str, tuple[str, ...], datetime]:
-    """Check a certificate, in the order that the auth service does; return access token, issuer, scopes and end."""
+    """Check a certificate in the order of the real auth service; return access token, issuer, scopes and expiry."""
     if not is_object(certificate):
         _fail("ext.certificate must be a JSON object")
     issuer_id = certificate.get("issuer")
@@ -381,7 +381,7 @@ def _temporary(
     if not held.satisfies_all(scopes):
         _fail(
             f"ext.certificate issuer `{issuer.clientId}` doesn't satisfy all certificate scopes {', '.join(scopes)}. "
-            "The temporary credentials were not made correctly."
+            "The temporary credentials were not created correctly."
         )
     named = [] if issuer_id is None else [f"clientId:{client_id}", f"issuer:{issuer_id}"]
     lines = ["version:1", *named, f"seed:{seed}", f"start:{start}", f"expiry:{expiry}", "scopes:", *scopes]
@@ -391,7 +391,7 @@ def _temporary(
         wrong_name = "" if issuer_id is None else ", or wrong clientId provided"
         _fail(f"ext.certificate.signature is not valid{wrong_name}")
     token = urlsafe_b64encode(_hmac(issuer.accessToken, seed)).rstrip(b"=").decode("ascii")
-    # Neither end is past a date that Python can hold: expiry lies at most 31 days after a start close to now.
+    # Both dates are in Python's range: a certificate expires at most 31 days after its start, which is close to now.
     ends = datetime.fromtimestamp(expiry / 1000, timezone.utc)
     return token, issuer.clientId, scopes, min(issuer.expires, ends)
 

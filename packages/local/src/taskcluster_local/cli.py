@@ -1,4 +1,4 @@
-"""The command `taskcluster-local`."""
+"""The `taskcluster-local` command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WEBHOOK_VARIABLE = "TASKCLUSTER_LOCAL_GITHUB_WEBHOOK_SECRET"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command and return its exit status."""
     given = _parser().parse_args(arguments)
     try:
         if given.command == "load":
@@ -48,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
         help="serve until interrupted",
-        description="Serve until interrupted. Prints the settings that clients need, as shell commands, then a line "
-        f"that says it is ready. The access token is the value of {_TOKEN_VARIABLE}, or else the one that --data has, "
-        f"or a random one. GitHub's webhooks must be signed with the value of {_WEBHOOK_VARIABLE}, if it is set.",
+        description="Serve until interrupted. Prints the settings for clients as shell commands, then a line that says "
+        f"it is ready. The root client's access token is taken from {_TOKEN_VARIABLE}, else from --data, else it is "
+        f"random. If {_WEBHOOK_VARIABLE} is set, GitHub's webhooks must be signed with its value.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
     serve.add_argument("--port", type=_port, default=0, help="where to listen (default: any free port)")
@@ -59,31 +59,31 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="respond to requests with this name in their Host header too, if only this machine can reach it; "
+        help="also accept this name in the Host header of requests, if only this machine can reach the server; "
         "can be given several times",
     )
     where = serve.add_mutually_exclusive_group()
-    where.add_argument("--data", type=Path, metavar="DIR", help="keep everything in this directory")
-    where.add_argument("--memory", action="store_true", help="keep nothing (the default)")
-    serve.add_argument("--load", type=Path, metavar="FILE", help="add what is in a YAML file, as `load` does")
+    where.add_argument("--data", type=Path, metavar="DIR", help="store everything in this directory")
+    where.add_argument("--memory", action="store_true", help="store nothing (the default)")
+    serve.add_argument("--load", type=Path, metavar="FILE", help="add the contents of a YAML file, as `load` does")
     serve.add_argument(
-        "--export-to", type=Path, metavar="FILE", help="write the settings to a file as well, for `source FILE`"
+        "--export-to", type=Path, metavar="FILE", help="also write the settings to this file, for `source FILE`"
     )
     load = commands.add_parser(
         "load",
         help="add clients, roles, secrets, hooks, tasks and repositories",
-        description="Add the clients, roles, secrets, hooks, tasks and repositories of a YAML file to a deployment, "
-        "with the credentials of the environment. The whole file is checked before anything is sent. Prints the "
+        description="Add the clients, roles, secrets, hooks, tasks and repositories in a YAML file to a deployment, "
+        "with the credentials in the environment. The file is checked completely before anything is sent. Prints the "
         "access tokens of new clients.",
     )
-    load.add_argument("file", type=Path, metavar="FILE", help="what to add")
-    load.add_argument("--root-url", help="the deployment (default: TASKCLUSTER_ROOT_URL)")
+    load.add_argument("file", type=Path, metavar="FILE", help="the YAML file")
+    load.add_argument("--root-url", help="the root URL of the deployment (default: TASKCLUSTER_ROOT_URL)")
     return parser
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to {2**16 - 1}")
+        raise argparse.ArgumentTypeError(f"port must be between 0 and {2**16 - 1}, not {text!r}")
     return int(text)
 
 
@@ -134,7 +134,7 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _settings(deployment: LocalTaskcluster) -> str:
-    """Return shell commands that set what clients read."""
+    """Return shell commands that set the environment variables of clients."""
     settings: Mapping[str, str] = {
         "TASKCLUSTER_ROOT_URL": deployment.root_url,
         "TASKCLUSTER_CLIENT_ID": deployment.credentials["clientId"],
@@ -144,7 +144,7 @@ def _settings(deployment: LocalTaskcluster) -> str:
 
 
 def _write_privately(path: Path, text: str) -> None:
-    """Write a file that only its owner can read; whoever looks finds it whole, or as it was before."""
+    """Write a file atomically that only its owner can read."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -158,11 +158,11 @@ def _write_privately(path: Path, text: str) -> None:
 
 
 def _allow_many_connections() -> None:
-    """Let this process have as many files open as it may: many systems start one with 1024."""
+    """Raise the limit of open files as far as possible; many systems start processes with 1024."""
     try:
         import resource
     except ImportError:
-        # Windows, where there is no such limit.
+        # Windows has no such limit.
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):

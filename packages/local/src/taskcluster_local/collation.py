@@ -1,4 +1,4 @@
-"""The order of names in listings: that of a deployment's database (en_US), in which `0 < a < A < b < B`."""
+"""The order of names in listings: that of a real deployment's database (en_US), in which `0 < a < A < b < B`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["collation_key"]
 
 # https://www.unicode.org/charts/collation/: white space, punctuation, symbols, digits, then letters.
 _FIRST = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
-# From 2 on, so that 1 can separate the parts of a key.
+# Starts at 2 because 1 separates the parts of a key.
 _WEIGHTS = {ord(form): weight for weight, character in enumerate(_FIRST, 2) for form in {character, character.upper()}}
 
 
 def collation_key(name: str) -> str:
-    """Return a string that sorts by its characters as `name` sorts in listings. No two names have the same."""
-    # Case decides only between names that are otherwise equal, and so do accents, before it.
+    """Return a key that sorts `name` as listings do. The keys of different names differ."""
+    # Case and accents decide only between names that are otherwise equal; accents come first.
     if name.isascii():
         return f"{name.translate(_WEIGHTS)}\1{name.lower()}\1{name.swapcase()}"
     decomposed = unicodedata.normalize("NFD", name)

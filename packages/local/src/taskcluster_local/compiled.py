@@ -1,4 +1,4 @@
-"""JSON schemas as compiled code, which takes a fraction of the time, and is certain only of what fits."""
+"""Compile JSON schemas to code that is much faster than jsonschema, but only certain about values that are valid."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _SAME = frozenset(
         "minimum", "maximum",
     }
 )  # fmt: skip
-"""The keywords that mean the same to both libraries."""
+"""The keywords that jsonschema and fastjsonschema implement identically."""
 _SILENT = frozenset({"$id", "$schema", "title", "description", "default", "examples", "definitions"})
-"""The keywords that allow and forbid nothing."""
+"""The keywords that have no effect on validation."""
 _UNIQUE = ("string", "object")
-"""The types of which both libraries agree whether two are the same, as they do not about arrays of arrays."""
+"""The types for which both libraries agree on equality; they do not for arrays of arrays."""
 
 _Check = Callable[[Any], bool]
-"""Whether a text passes."""
+"""Returns whether a string is valid."""
 
 
 class _Unsure(Exception):
-    """A schema has something that both libraries may not mean the same by."""
+    """A schema uses something that the libraries may interpret differently."""
 
 
 def compiled(schema: Any) -> Callable[[Any], bool] | None:
-    """Return what tells whether a value fits a schema of draft 6 that holds no references.
+    """Return a function that returns whether a value matches a schema of draft 6 without references.
 
-    It tells what jsonschema does with FORMATS and Pattern, but for values nested so deeply that only False is certain.
-    Returns None for a schema that is beyond it.
+    It agrees with jsonschema with FORMATS and Pattern, except that False is not certain for very deeply nested values.
+    Return None if the schema cannot be compiled.
     """
     checks: dict[str, _Check] = {}
     try:
@@ -46,7 +46,7 @@ def compiled(schema: Any) -> Callable[[Any], bool] | None:
         validate = fastjsonschema.compile(
             {"$schema": _DRAFT, "allOf": [definition]}, formats=checks, use_default=False, detailed_exceptions=False
         )
-    # Python's own limits to how deeply code may be nested give a SyntaxError.
+    # A SyntaxError means that the code would be nested deeper than Python allows.
     except (_Unsure, fastjsonschema.JsonSchemaDefinitionException, SyntaxError, RecursionError):
         return None
 
@@ -61,10 +61,10 @@ def compiled(schema: Any) -> Callable[[Any], bool] | None:
 
 
 def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
-    """Return a schema in which patterns and formats are names of `checks`, to which they are added.
+    """Return a schema with patterns and formats replaced by names in `checks`, to which their checks are added.
 
     Raises:
-        _Unsure: It has a keyword that is not known here.
+        _Unsure: The schema has an unknown keyword.
     """
     if isinstance(schema, bool):
         return schema
@@ -76,7 +76,7 @@ def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
         if keyword in _SAME:
             found[keyword] = value
         elif keyword == "const":
-            # It cannot be compiled without details of exceptions.
+            # fastjsonschema needs the details of exceptions for this keyword.
             found["enum"] = [value]
         elif keyword == "properties":
             found[keyword] = {name: _translated(below, checks) for name, below in value.items()}

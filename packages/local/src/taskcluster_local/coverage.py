@@ -1,4 +1,4 @@
-"""Which methods a local deployment has, told by the handlers: `python -m taskcluster_local.coverage FILE`."""
+"""Write the table of methods that a local deployment provides: `python -m taskcluster_local.coverage FILE`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ scopes and payload have been checked.
 
 
 def table(api: Api) -> str:
-    """Return what the handlers of `api` cover, as Markdown."""
+    """Return a Markdown table of the methods in `api` and how complete their handlers are."""
     rows: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
     for service, method in sorted(api.handlers):
@@ -54,9 +54,9 @@ def _kind(handler: object) -> tuple[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the table, or compare it; return the exit status."""
+    """Write the table or compare it with the file, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m taskcluster_local.coverage", description=__doc__)
-    parser.add_argument("file", type=Path, help="where the table is")
+    parser.add_argument("file", type=Path, help="the Markdown file")
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     given = parser.parse_args(arguments)
     with closing(Store()) as store, tempfile.TemporaryDirectory() as directory:

@@ -1,4 +1,4 @@
-"""All services of one deployment put together: one store, one directory, one clock."""
+"""A deployment: all services with one store, one directory and one clock."""
 
 from __future__ import annotations
 
@@ -56,36 +56,36 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a deployment is told when it is started."""
+    """The configuration of a deployment."""
 
     accessToken: str | None = field(default=None, repr=False)
-    """Of the root client, which may do everything; None for the one that the store has, or else a random one."""
+    """The access token of the root client. None for the stored one, or a random one for a new store."""
     clients: Sequence[Client] = ()
     roles: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
-    """By roleId; what is said of `anonymous` stands in place of the usual."""
+    """The scopes of roles, by roleId; `anonymous` replaces the default scopes of everyone."""
     clock: Clock = system_clock
     claim_timeout: timedelta = timedelta(minutes=20)
     github_webhook_secret: str | None = field(default=None, repr=False)
-    """What GitHub signs its webhooks with; None to take them unsigned."""
+    """The secret that GitHub signs webhooks with; None to accept unsigned webhooks."""
     notification_limit: int | None = None
-    """How many notifications an address gets within a day; None for any number."""
+    """How many notifications an address may get in 24 hours; None for no limit."""
     plugins: tuple[LocalService, ...] = ()
-    """Services that are not ours."""
+    """The services of plugins."""
 
     def interface(self) -> Interface:
-        """Return what the APIs of all services say."""
+        """Return the API references of all services, parsed."""
         return shared_interface(self.plugins)
 
     def check(self) -> None:
-        """Raise ApiError (InputError) unless a deployment can have these clients, roles and secret."""
+        """Raise ApiError (InputError) if the clients, roles or secret are invalid."""
         own = {ROOT_CLIENT, *map(_service_client_id, self.interface().references)}
         taken = sorted(own & {client.clientId for client in self.clients})
         if taken:
-            raise ApiError("InputError", f"{', '.join(taken)} cannot be configured: it is a client of the services")
+            raise ApiError("InputError", f"{', '.join(taken)} cannot be configured: the services use these clientIds")
         check_accounts(self.clients, self.all_roles())
         if self.github_webhook_secret == "":
-            # What signs with it would look safe.
-            raise ApiError("InputError", "the secret of the webhooks is empty: leave it out to take them unsigned")
+            # Signing with an empty secret would look safe.
+            raise ApiError("InputError", "the webhook secret is empty: omit it to accept unsigned webhooks")
 
     def all_roles(self) -> Mapping[str, Collection[str]]:
         """Return the scopes of all roles, by roleId."""
@@ -93,16 +93,16 @@ class Configuration:
 
 
 class Deployment:
-    """The services, ready to answer. Belongs to one thread and its event loop.
+    """A running deployment. It belongs to one thread and its event loop.
 
     Args:
-        configuration: What it is told.
-        store: Where it keeps what it is given; whoever opened it closes it.
-        directory: Where it keeps files.
-        root_url: Under which it is reached.
+        configuration: The configuration.
+        store: The database; whoever opened it closes it.
+        directory: The directory for files.
+        root_url: The root URL.
 
     Raises:
-        ApiError: The clients or roles of the configuration are not possible (InputError).
+        ApiError: The clients, roles or secret of the configuration are invalid (InputError).
     """
 
     def __init__(self, configuration: Configuration, store: Store, directory: Path, root_url: str) -> None:
@@ -113,7 +113,7 @@ class Deployment:
         if configuration.accessToken is not None:
             store.run("INSERT OR REPLACE INTO settings VALUES ('accessToken', ?)", configuration.accessToken)
         self.accessToken = self._setting("accessToken", _token())
-        """Of the root client."""
+        """The access token of the root client."""
         clock = self.clock = MovableClock(configuration.clock)
         interface = configuration.interface()
         self.events = Events(interface.references, interface.schemas, store)
@@ -122,7 +122,7 @@ class Deployment:
         self._jobs: list[Job] = []
         self._background_jobs: list[Callable[[], Awaitable[None]]] = []
         self.shared = self._open_shared_state(interface, directory)
-        """What several services use."""
+        """The state that several services use."""
         handlers = {name: dict(build(self._service_context(name))) for name, build in SERVICES.items()}
         for plugin in configuration.plugins:
             handlers[plugin.name] = self._plugin_handlers(plugin)
@@ -161,7 +161,7 @@ class Deployment:
         return Accounts(self._store, self.events, audit, self.clock(), clients, configuration.all_roles())
 
     def _context(self, service: str) -> Context:
-        """Return what a plugin's service is built from."""
+        """Return the context for a plugin's service."""
         return Context(
             service=service,
             root_url=self._root_url,
@@ -173,7 +173,7 @@ class Deployment:
         )
 
     def _service_context(self, service: str) -> ServiceContext:
-        """Return what one of the deployment's own services is built from."""
+        """Return the context for one of the deployment's own services."""
         return ServiceContext(
             **vars(self._context(service)),
             shared=self.shared,
@@ -184,7 +184,7 @@ class Deployment:
         )
 
     def _plugin_handlers(self, plugin: LocalService) -> dict[str, Handler]:
-        """Return the handlers of a plugin's service, whatever the plugin does."""
+        """Return the handlers of a plugin's service, even if the plugin fails."""
         methods: dict[str, None] = dict.fromkeys(entry["name"] for entry in plugin.reference["methods"])
         lacking = f"its plugin has no handler for {plugin.name}.{{}}"
         jobs = len(self._jobs)
@@ -192,7 +192,7 @@ class Deployment:
             handlers = dict(plugin.handlers(self._context(plugin.name)))
             unknown = sorted(handlers.keys() - methods.keys())
             if unknown:
-                raise ValueError(f"there are handlers for {', '.join(unknown)}, which its reference does not have")
+                raise ValueError(f"there are handlers for {', '.join(unknown)}, which are not methods of its reference")
         except Exception as exc:
             handlers = {}
             del self._jobs[jobs:]
@@ -206,13 +206,13 @@ class Deployment:
         return {**handlers, **{name: Refused(lacking.format(name)) for name in without}}
 
     def _setting(self, name: str, value: str) -> str:
-        """Return what the store has under `name`, once `value` has been put there if it had nothing."""
+        """Return the stored setting `name`, storing `value` first if there is none."""
         self._store.run("INSERT OR IGNORE INTO settings VALUES (?, ?)", name, value)
         row = self._store.one("SELECT value FROM settings WHERE name = ?", name)
         return value if row is None else str(row["value"])
 
     def _derived(self, purpose: str) -> str:
-        """Return a key for one purpose, the same each time that the deployment starts."""
+        """Derive a key for one purpose, the same whenever the deployment starts."""
         digest = hmac.new(self._secret.encode(), purpose.encode(), hashlib.sha256).digest()
         return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
@@ -222,11 +222,11 @@ class Deployment:
         return Client(clientId, self._derived(clientId), ("*",), NEVER)
 
     async def _invoke(self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity) -> Result:
-        """Call a method from within; services are given this, as there is no `api` before there are services."""
+        """Call a method as a given identity. A method, because services are built before `api` exists."""
         return await self.api.invoke(service, method, params, payload, by)
 
     def _invoke_as(self, service: str) -> Invoke:
-        """Return what calls a method as a service."""
+        """Return a function that calls methods as a service."""
         client = self._service_client(service)
         by = Identity(client.clientId, client.scopes, ScopeSet(client.scopes), client.expires)
 
@@ -238,10 +238,10 @@ class Deployment:
         return invoke
 
     def new_client(self, scopes: tuple[str, ...]) -> Client:
-        """Return a new client that has these scopes only, and never expires.
+        """Create a client with these scopes, which never expires.
 
         Raises:
-            ApiError: One of them is no scope (InputError).
+            ApiError: A scope is invalid (InputError).
         """
         check_scopes(scopes)
         client = Client(f"local/{slugId()}", _token(), scopes, NEVER)
@@ -249,42 +249,42 @@ class Deployment:
         return client
 
     async def pass_time(self) -> None:
-        """Do what happens, as time passes, when nobody calls. To be called from time to time."""
+        """Run all periodic jobs. To be called periodically."""
         await self.do_what_is_due()
         await self.fire_hooks()
 
     async def fire_hooks(self) -> None:
-        """Fire the hooks that are due. It may take long, so that the rest of what is due need not wait for it."""
+        """Fire the hooks that are due. This may take long, so it is separate from the other jobs."""
         await _run(self._background_jobs)
 
     async def do_what_is_due(self) -> None:
-        """Do what is due, but for firing hooks."""
+        """Run the periodic jobs except firing hooks."""
         await _run(self._jobs)
 
     def stop_waiting(self) -> None:
-        """Answer those who wait for work, so that the server can stop."""
+        """Let waiting claimWork calls return, so that the server can stop."""
         self.shared.arrivals.close()
 
 
 async def _run(jobs: Iterable[Job]) -> None:
-    """Run jobs one after the other, those that follow a failed one too."""
+    """Run jobs one after the other, even if one fails."""
     for job in jobs:
         try:
             pending = job()
             if pending is not None:
                 await pending
         except Exception:
-            _log.exception("could not do what is due")
+            _log.exception("a periodic job failed")
 
 
 @functools.lru_cache(4)
 def shared_interface(plugins: tuple[LocalService, ...] = ()) -> Interface:
-    """Return what the APIs of our services and of those of plugins say, put together once."""
+    """Return the API references of all services, including those of plugins, parsed and cached."""
     return Interface({**references(), **{service.name: service.reference for service in plugins}})
 
 
 def _only(handlers: Mapping[str, Handler], reference: Mapping[str, Any]) -> dict[str, Handler]:
-    """Return the handlers of methods that a service has."""
+    """Return the handlers of the methods that a service has."""
     return {entry["name"]: handlers[entry["name"]] for entry in reference["methods"] if entry["name"] in handlers}
 
 

@@ -1,4 +1,4 @@
-"""What a deployment says of itself: the references and schemas under `/references/` and `/schemas/`."""
+"""The documents under `/references/` and `/schemas/`, and those that report a service's version and health."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _COMMON: dict[str, dict[str, Any]] = {
 
 
 def version() -> dict[str, str]:
-    """Return which program answers here, as every service says it."""
+    """Return the version document of every service."""
     return {
         "version": version_of("taskcluster-local"),
         "commit": "local",
@@ -111,11 +111,11 @@ def version() -> dict[str, str]:
 
 
 class Documents:
-    """References and schemas, and whether the deployment is up, by the path that they are found at.
+    """References, schemas and health documents by path.
 
     Args:
-        references: The APIs as data, by the service's name.
-        root_url: Of the deployment; it stands in every `$id` and `$schema`.
+        references: The API references, by service name.
+        root_url: The root URL of the deployment, used in `$id` and `$schema`.
     """
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]], root_url: str) -> None:
@@ -123,7 +123,7 @@ class Documents:
         self._root_url = root_url
 
     def find(self, path: str) -> Any:
-        """Return the document at `path`, or None where there is none."""
+        """Return the document at `path`, or None."""
         if path in ("/__lbheartbeat__", "/__heartbeat__"):
             return {}
         if path == "/__version__":
@@ -135,7 +135,7 @@ class Documents:
 
     @functools.cached_property
     def _relative(self) -> dict[str, Any]:
-        """All documents, with the `$id` and `$schema` that they have under any root URL."""
+        """Return all documents, with `$id` and `$schema` relative to the root URL."""
         found = {path: {"$id": f"{path}#", **content} for path, content in _COMMON.items()}
         found["/references/manifest.json"] = {"$schema": "/schemas/common/manifest-v3.json#", "references": []}
         for service, reference in self._references.items():
@@ -151,7 +151,7 @@ class Documents:
 
 
 def _absolute(content: Any, root_url: str) -> Any:
-    """Return a document with the root URL in front of what it is called, what describes it, and what it lists."""
+    """Return a document with the root URL added to its `$id`, `$schema` and list of documents."""
     changed = dict(content)
     for name in ("$id", "$schema"):
         if name in changed and changed[name].startswith("/"):
@@ -191,7 +191,7 @@ def _exchanges(reference: Mapping[str, Any]) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     for exchange in reference["exchanges"]:
         entry = {"type": "topic-exchange", **exchange}
-        # Of some messages the schema is not known.
+        # The schemas of some messages are unknown.
         schema = entry.pop("schema", None)
         entries.append(entry if schema is None else {**entry, "schema": f"{schema.removeprefix(within)}#"})
     return {

@@ -1,4 +1,4 @@
-"""JSON as the services read and write it. They are JavaScript, so numbers behave as JavaScript's do."""
+"""Read and write JSON as the services do. They are written in JavaScript, so numbers behave as JavaScript's do."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_
            "number_text", "pretty", "without_halves"]  # fmt: skip
 
 MOST_VALUES = 20_000
-"""How many values a JSON text of callers may have; each takes more memory and time than its characters."""
+"""The most values that the JSON of a request may have; each takes more memory and time than its characters."""
 
 _DEEPEST = 250
-"""How deeply they may be nested: what reads, checks and writes them recurses, within a limit of Python's."""
+"""The deepest nesting allowed: reading, checking and writing recurse, and Python limits the recursion."""
 _LARGEST_EXACT = 2**53
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([,\[{])', re.DOTALL)
 
 
 def loads(text: str) -> Any:
-    """Return what a JSON text means: `1.0` is the integer 1, integers beyond 2^53 lose digits.
+    """Parse JSON as JavaScript does: `1.0` is the integer 1, and integers beyond 2^53 lose digits.
 
     Raises:
-        ValueError: It is no JSON, is nested too deeply, or has a number beyond what JavaScript can hold.
+        ValueError: It is not JSON, is nested too deeply, or has a number beyond JavaScript's range.
     """
     try:
         value = _DECODER.decode(text)
@@ -36,7 +36,7 @@ def loads(text: str) -> Any:
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
-    """Return whether a JSON value has arrays and objects within each other more than `depth` times."""
+    """Return whether arrays and objects in a JSON value are nested more than `depth` times."""
     level = [value]
     for _ in range(depth):
         level = [
@@ -49,18 +49,18 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def without_halves(value: Any) -> Any:
-    """Return a JSON value with U+FFFD for each half of a surrogate pair in it, which no database takes."""
+    """Return a JSON value with unpaired surrogates replaced by U+FFFD, because databases cannot store them."""
     text = _compact(value)
     halves = [each for each in set(text) if "\ud800" <= each <= "\udfff"]
     for half in halves:
-        # One at a time, because an error handler of a codec is called for each, and nothing else runs meanwhile.
+        # One character at a time: an error handler of the codec would run for each of them and hold the GIL.
         text = text.replace(half, "\ufffd")
     return loads(text) if halves else value
 
 
 def has_more_values(text: str, number: int) -> bool:
-    """Return whether a JSON text has more than so many values; also one that is not valid can be told about."""
-    # Nearly always this is certain without a look at what stands within strings.
+    """Return whether JSON, even if it is invalid, has more than `number` values."""
+    # Nearly always this is certain without looking inside strings.
     if sum(map(text.count, ",[{")) <= number:
         return False
     found = 0
@@ -72,21 +72,21 @@ def has_more_values(text: str, number: int) -> bool:
 
 
 def dumps(value: Any) -> str:
-    """Return `value` as compact JSON, ASCII only."""
+    """Serialize `value` as compact ASCII JSON."""
     return _ascii(value)
 
 
 def pretty(value: Any) -> bytes:
-    """Return `value` as a response's body: indented by two, as `json.dumps` does it, in a third of the time."""
+    """Serialize `value` for a response body, indented by two: like `json.dumps`, in a third of the time."""
     try:
         return _indented(value, "\n").encode()
     except UnicodeEncodeError:
-        # Half of a surrogate pair, which JSON can say (`\ud800`) but UTF-8 cannot.
+        # JSON can escape an unpaired surrogate (`\ud800`), but UTF-8 cannot encode it.
         return json.dumps(value, indent=2).encode()
 
 
 def _indented(value: Any, newline: str) -> str:
-    # Most values are texts, and most names: they are told first, and written without a detour.
+    # Most values and all names are strings, so they are checked first and written directly.
     if type(value) is str:
         return _quoted(value)
     inner = newline + "  "
@@ -102,20 +102,20 @@ def _indented(value: Any, newline: str) -> str:
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a JSON value is an object, told in a way that type checkers follow."""
+    """Return whether a JSON value is an object; narrows the type for type checkers."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array, told in a way that type checkers follow."""
+    """Return whether a JSON value is an array; narrows the type for type checkers."""
     return isinstance(value, list)
 
 
 def exact(number: float) -> int | float:
-    """Return a finite number as the integer that JavaScript writes it as, or unchanged if it has no such form."""
+    """Return a finite number as an int if JavaScript would write it as an integer, else unchanged."""
     if not number.is_integer() or abs(number) >= 1e21:
         return number
-    # JavaScript writes the shortest digits that mean this number, then zeros.
+    # JavaScript writes the shortest digits that identify the number, then zeros.
     return int(number) if abs(number) < _LARGEST_EXACT else int(Decimal(repr(number)))
 
 
@@ -142,7 +142,7 @@ def number_text(number: float) -> str:
 
 
 def as_string(value: Any) -> str:
-    """Return a JSON value as JavaScript's `String` does: `null`, `true`, `1,2` for an array."""
+    """Convert a JSON value to a string as JavaScript's `String` does: `null`, `true`, `1,2` for an array."""
     if value is None:
         return "null"
     if isinstance(value, bool):

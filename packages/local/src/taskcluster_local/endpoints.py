@@ -1,4 +1,4 @@
-"""The API methods of all services as the server needs them, and the table that finds the one a path means."""
+"""The API methods of all services as the server needs them, and the table that finds one by verb and path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SERVICES = (
 )  # fmt: skip
 
 _ALSO_POST = frozenset({("index", "listNamespaces"), ("index", "listTasks")})
-"""Methods that a deployment answers by POST too, though no reference says so."""
+"""Methods that real deployments also accept with POST, although the references do not say so."""
 
 _PARAMETER = re.compile(r"<([^>]+)>")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -30,44 +30,44 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @functools.cache
 def references() -> Mapping[str, Mapping[str, Any]]:
-    """Return the APIs of all services as data, by the service's name.
+    """Return the API references of all services, by service name.
 
     Raises:
-        ModuleNotFoundError: The distribution of one of them is not installed.
+        ModuleNotFoundError: The distribution of a service is not installed.
     """
     return {name: registry.service(name).reference() for name in _SERVICES}
 
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """One API method: where it is found, and what a request to it must have."""
+    """One API method: its route, and what its requests must have."""
 
     service: str
     name: str
     verb: str
     path: re.Pattern[str]
-    """Matches the path behind `/api/<service>/<version>/`, the parameters still percent-encoded in its groups."""
+    """Matches the path behind `/api/<service>/<version>/`; the groups are the parameters, still percent-encoded."""
     parameters: tuple[str, ...]
-    """The names of those groups, in their order."""
+    """The names of the groups, in order."""
     optional: tuple[str, ...]
-    """Those that may be empty; the pattern of one holds only where it is not."""
+    """The parameters that may be empty; their patterns apply only if they are not."""
     patterns: Mapping[str, Pattern]
-    """What parameters must match, by name."""
+    """The patterns of URL parameters, by name."""
     query: Mapping[str, Pattern]
-    """The query parameters it takes, and what they must match."""
+    """The patterns of query parameters, by name."""
     input: str | None
     output: str | None
     scopes: scopes.Template | None
     automatic: bool
-    """Whether the URL alone says which scopes are needed, so that they are checked before anything else."""
+    """Whether the required scopes depend on the URL alone; then they are checked before query and payload."""
     hide: Callable[[Any], Any] | None
-    """Takes the secrets out of a payload, where there can be any."""
+    """Removes the secrets from a payload, if it can have any."""
 
     def decode(self, match: re.Match[str]) -> dict[str, str]:
-        """Return the parameters of a path that `path` matched.
+        """Return the URL parameters in a match of `path`.
 
         Raises:
-            ValueError: One is not properly percent-encoded UTF-8.
+            ValueError: A parameter is not percent-encoded UTF-8.
         """
         found: dict[str, str] = {}
         for name, text in zip(self.parameters, match.groups(default=""), strict=True):
@@ -75,7 +75,7 @@ class ApiEndpoint:
                 found[name] = text
                 continue
             if _BAD_ESCAPE.search(text):
-                raise ValueError(f"{text!r} has a % that begins no escape")
+                raise ValueError(f"{text!r} has a % without two hexadecimal digits")
             found[name] = unquote_to_bytes(text).decode()
         return found
 
@@ -102,7 +102,7 @@ def _endpoint(service: str, entry: Mapping[str, Any]) -> ApiEndpoint:
 
 
 def _path(service: str, entry: Mapping[str, Any]) -> re.Pattern[str]:
-    """Return the pattern of an entry's route. One slash at the end is tolerated; a wildcard keeps it as its own."""
+    """Return the pattern of an entry's route. One trailing slash is optional, unless the route ends with a wildcard."""
     route: str = entry["route"].strip("/")
     may_be_empty = entry.get("emptyArgs", ())
     pieces: list[str] = []
@@ -123,13 +123,13 @@ class Table:
     """Finds endpoints by verb and path.
 
     Args:
-        references: APIs as data, by the service's name. Where two routes match a path, the one listed first counts.
+        references: The API references, by service name. If several routes match a path, the first one counts.
     """
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
         self.endpoints: list[ApiEndpoint] = []
         self.named: dict[tuple[str, str], ApiEndpoint] = {}
-        # By service, version, verb and the first word of the route, empty where that is a parameter.
+        # By service, version, verb and the first segment of the route, which is empty if it is a parameter.
         self._candidates: dict[tuple[str, str, str, str], list[ApiEndpoint]] = {}
         self._services = references.keys()
         for service, reference in references.items():
@@ -146,16 +146,16 @@ class Table:
                     self._candidates.setdefault((service, version, verb, first), []).append(endpoint)
 
     def has_service(self, path: str) -> bool:
-        """Return whether `path` belongs to a service, whatever the version in it."""
+        """Return whether `path` belongs to a service, whatever its version."""
         root, api, service, *rest = [*path.split("/", 3), "", ""]
         return (root, api) == ("", "api") and len(rest) > 2 and service in self._services
 
     def find(self, verb: str, path: str) -> tuple[ApiEndpoint, re.Match[str]] | None:
-        """Return the endpoint that `verb` and `path` mean, and the match of its path."""
+        """Return the endpoint for `verb` and `path`, and the match of its path."""
         parts = path.split("/", 4)
         if len(parts) < 4 or parts[1] != "api" or parts[0]:
             return None
-        # Clients leave the slash of the route `/` out.
+        # Clients omit the slash of the route `/`.
         _, _, service, version, rest = [*parts, ""][:5]
         for first in (rest.partition("/")[0], ""):
             for endpoint in self._candidates.get((service, version, verb, first), ()):
@@ -165,6 +165,6 @@ class Table:
         return None
 
     def verbs(self, path: str) -> list[str]:
-        """Return the verbs for which `path` has an endpoint, sorted; HEAD stands wherever GET does."""
+        """Return the verbs for which `path` has an endpoint, sorted; GET brings HEAD."""
         found: Iterable[str] = (verb for verb in ("DELETE", "GET", "POST", "PUT") if self.find(verb, path))
         return sorted(verb for each in found for verb in (("GET", "HEAD") if each == "GET" else (each,)))

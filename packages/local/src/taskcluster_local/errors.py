@@ -1,4 +1,4 @@
-"""What an API answers when it refuses: codes, statuses and the body that clients read."""
+"""The errors of API methods: codes, statuses and response bodies."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _STATUS = {
 
 
 class ApiError(Exception):
-    """A refusal, with one of Taskcluster's error codes; each code has its status."""
+    """An error response, with one of Taskcluster's error codes, which determines the status."""
 
     def __init__(self, code: str, message: str) -> None:
         if code not in _STATUS:
-            raise ValueError(f"{code!r} is no error code; there are {', '.join(_STATUS)}")
+            raise ValueError(f"unknown error code {code!r}; known codes are {', '.join(_STATUS)}")
         super().__init__(code, message)
         self.code = code
         self.message = message
@@ -45,19 +45,19 @@ class ApiError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that belongs to the code."""
+        """The HTTP status of the code."""
         return _STATUS[self.code]
 
 
 def error_body(error: ApiError, method: str, params: dict[str, str], payload: Any, now: datetime) -> dict[str, Any]:
-    """Return the JSON body that tells a client of `error`.
+    """Return the JSON body of the response for `error`.
 
     Args:
-        error: What went wrong.
-        method: The API method's name.
-        params: The parameters of the URL.
-        payload: The request's body as far as it was understood, without secrets.
-        now: When it happened.
+        error: The error.
+        method: The name of the API method.
+        params: The URL parameters.
+        payload: The parsed body of the request, without secrets.
+        now: The time of the error.
     """
     time = to_wire(now)
     facts = {"method:    ": method, "errorCode: ": error.code, "statusCode:": error.status, "time:      ": time}

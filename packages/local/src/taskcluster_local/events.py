@@ -1,4 +1,4 @@
-"""What services publish: messages on exchanges, as over Pulse. Here they stay in the process."""
+"""Publish messages to exchanges, as over Pulse, but within the process."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _LONGEST_KEY = 255
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, as it was published."""
+    """A published message."""
 
     service: str
     exchange: str
     """The full name, such as `exchange/taskcluster-queue/v1/task-pending`."""
     routingKey: str
     routes: tuple[str, ...]
-    """Further routing keys (`route.<route>`) that it can be found by."""
+    """Further routing keys (`route.<route>`) by which bindings may match it."""
     payload: dict[str, Any]
 
 
 class Binding:
-    """What a subscription is bound to.
+    """Selects messages.
 
     Args:
         exchange: The full name of an exchange.
-        routingKeyPattern: Words with `.` between them; `*` stands for one word, `#` for any number of them.
+        routingKeyPattern: Words separated by `.`; `*` matches one word, `#` any number of words.
     """
 
     def __init__(self, exchange: str, routingKeyPattern: str) -> None:
@@ -41,14 +41,14 @@ class Binding:
         self._pattern = re.compile(_regular_expression(routingKeyPattern), re.DOTALL)
 
     def matches(self, message: Message) -> bool:
-        """Whether it lets a message through."""
+        """Return whether a message matches."""
         if message.exchange != self.exchange:
             return False
         return any(self._pattern.fullmatch(f".{key}") for key in (message.routingKey, *message.routes))
 
 
 def _regular_expression(pattern: str) -> str:
-    """Return what a routing key with a dot before it matches."""
+    """Return a regular expression that matches routing keys with a dot before them."""
     parts = [""]
     for word in pattern.split("."):
         if word == "#":
@@ -58,7 +58,7 @@ def _regular_expression(pattern: str) -> str:
     first, *rest = parts
     if not rest:
         return first
-    # Each part is where it is found first, for good: trying all places of several parts could take forever.
+    # Each part matches at its first place, atomically: trying the places of several parts could take forever.
     settled = "".join(
         rf"(?=((?:\.[^.]*)*?{part}(?![^.])))\{number}" for number, part in enumerate(filter(None, rest[:-1]), start=1)
     )
@@ -67,14 +67,14 @@ def _regular_expression(pattern: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """Where messages of one kind go."""
+    """The destination of messages of one kind."""
 
     name: str
     """The full name."""
     words: Mapping[str, str]
-    """The names of the words of a routing key, each with what it is if it is not given."""
+    """The words of a routing key by name, each with its default."""
     schema: str | None
-    """The key of the schema of its messages; None if it is not known."""
+    """The key of the messages' schema; None if it is unknown."""
 
 
 class Subscription:
@@ -86,17 +86,17 @@ class Subscription:
         self._close = close
 
     def close(self) -> None:
-        """Receive no more. Closing twice is no error."""
+        """Stop receiving. Closing twice does nothing."""
         self._close(self)
 
 
 class Events:
-    """Where all services of a deployment publish.
+    """Publishes the messages of all services of a deployment.
 
     Args:
-        references: The APIs as data, by the service's name.
+        references: The API references, by service name.
         schemas: The schemas of messages.
-        store: Messages published within a transaction of it are delivered when, and only if, it is kept.
+        store: Messages published in one of its transactions are delivered once it is committed.
     """
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]], schemas: ApiSchemas, store: Store) -> None:
@@ -111,7 +111,7 @@ class Events:
             for service, reference in references.items()
             for entry in reference.get("exchanges", ())
         }
-        # By exchange, as most messages are nothing to most of them.
+        # By exchange, because most reactions are to few exchanges.
         self._reactions: dict[str, list[tuple[Binding, Callable[[Message], None]]]] = {}
         self._subscriptions: dict[Subscription, None] = {}
 
@@ -121,15 +121,15 @@ class Events:
         """Publish a message.
 
         Args:
-            service: Who publishes.
-            name: Of the exchange as the API has it, such as `taskPending`.
+            service: The name of the publishing service.
+            name: The name of the exchange in the API reference, such as `taskPending`.
             payload: The message.
-            routes: Of the task that it is about.
-            **words: Of the routing key; one that is left out or None becomes `_`.
+            routes: The routes of the task that the message is about.
+            **words: The words of the routing key; missing ones and None become `_`.
 
         Raises:
-            ValueError: The payload does not match the schema of the exchange, or the routing key is not possible. A
-                handler that lets it through returns 500 (InternalServerError), as a deployment does.
+            ValueError: The payload does not match the schema of the exchange, or the routing key is invalid. If a
+                handler does not catch it, the response is 500 (InternalServerError), as in a real deployment.
         """
         exchange = self._exchanges[service, name]
         if not words.keys() <= exchange.words.keys():
@@ -144,7 +144,7 @@ class Events:
         if errors:
             raise ValueError(f"{service}.{name} does not match {exchange.schema}: {'; '.join(errors)}")
         message = Message(service, exchange.name, key, tuple(f"route.{route}" for route in routes), payload)
-        # Before those of the reactions, which follow from it.
+        # Registered before the messages of the reactions, which follow from this one.
         self._store.after_commit(lambda: self._deliver(message))
         for binding, react in self._reactions.get(exchange.name, ()):
             if binding.matches(message):
@@ -156,11 +156,11 @@ class Events:
                 subscription.receive(message)
 
     def react(self, binding: Binding, reaction: Callable[[Message], None]) -> None:
-        """Let a service do what follows from a message, within the transaction that the message is published in."""
+        """Call `reaction` with each matching message, in the transaction that publishes it."""
         self._reactions.setdefault(binding.exchange, []).append((binding, reaction))
 
     def subscribe(self, bindings: Iterable[Binding], receive: Callable[[Message], None]) -> Subscription:
-        """Let `receive` have every message that one of `bindings` lets through, once, when it has come to stay."""
+        """Call `receive` once with each message that matches one of `bindings`, after the transaction is committed."""
         subscription = Subscription(bindings, receive, lambda closed: self._subscriptions.pop(closed, None))
         self._subscriptions[subscription] = None
         return subscription

@@ -1,4 +1,4 @@
-"""What texts must look like by the schemas of the APIs: patterns as in JavaScript, and formats."""
+"""Check strings as the schemas of the APIs require: with JavaScript's patterns, and formats."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .timestamps import from_wire
 __all__ = ["FORMATS", "Pattern"]
 
 _FASTER = {"^[1-9]*[0-9]+$": "^[0-9]+$"}
-"""Patterns of the APIs that take quadratic time, each with one that matches the same."""
+"""Patterns of the APIs that take quadratic time, and equivalent patterns that do not."""
 
 
 class Pattern(NamedTuple):
-    """A regular expression that means what it means in JavaScript."""
+    """A regular expression with the meaning that it has in JavaScript."""
 
     text: str
     compiled: re.Pattern[str]
@@ -27,17 +27,17 @@ class Pattern(NamedTuple):
     @classmethod
     @functools.cache
     def of(cls, text: str) -> Pattern:
-        """Return the pattern of a text, compiled once."""
-        # In JavaScript `$` is the very end, in Python it may also stand before a newline there.
+        """Return the compiled pattern of a string, cached."""
+        # In JavaScript `$` matches only at the end, in Python also before a trailing newline.
         return cls(text, re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", _FASTER.get(text, text)), re.ASCII))
 
     def matches(self, value: str) -> bool:
-        """Whether it is found in `value`, which is all that schemas ask."""
+        """Return whether `value` contains a match, which is what schemas require."""
         return self.compiled.search(value) is not None
 
 
 FORMATS = FormatChecker(formats=())
-"""The formats that are checked; any other allows everything."""
+"""The formats that are checked; others accept everything."""
 
 _URI_CHARACTERS = r"[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=]"
 _URI = re.compile(
@@ -46,7 +46,7 @@ _URI = re.compile(
 _HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*", re.IGNORECASE | re.ASCII)
 _EMAIL = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+", re.IGNORECASE | re.ASCII)
-# A leap second passes here, and fails where the date is used, as in a deployment.
+# A leap second passes here and fails where the date is parsed, as in a real deployment.
 _LEAP_SECOND = re.compile(r"(?<=[0-9]:[0-9][0-9]:)60")
 
 

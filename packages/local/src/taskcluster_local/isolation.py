@@ -1,10 +1,10 @@
-"""Pure functions that run in a process of their own, which is killed if they take too long.
+"""Run pure functions in a separate process, which is killed if they take too long.
 
-Templates, patterns and YAML come from callers, and can take forever or all memory. Python cannot interrupt them in a
-thread, and while they run, nobody else is served.
+Templates, patterns and YAML come from clients and can take forever, or all memory. Python cannot interrupt them in a
+thread, and while they run, no other request is served.
 
-There is one such process for all deployments in a program. It is started when it is first needed, because a start takes
-as long as hundreds of calls, and ends with the program.
+All deployments of a program share one process. It starts when it is first needed, because starting takes as long as
+hundreds of calls, and ends with the program.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from .errors import ApiError
 __all__ = ["isolated"]
 
 _SECONDS = 3.0
-"""Of computing time, for each call; what others on the machine do does not count."""
+"""The computing time of a call; other processes of the machine do not count."""
 _LONGEST_SECONDS = 60.0
-"""Of time that passes, for systems that cannot limit the computing time."""
+"""The elapsed time of a call, for systems that cannot limit the computing time."""
 _MEMORY = 1 << 30
 _LARGEST_RESULT = 10 * 1024 * 1024
 _LONGEST_MESSAGE = 100_000
@@ -41,7 +41,7 @@ _MOST_WAITING = 100
 _LENGTH_BYTES = 8
 
 _RESULT, _ERROR, _FAULT, _NO_MEMORY = b"r", b"e", b"f", b"m"
-"""What a response begins with."""
+"""The start of a response."""
 
 _MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from taskcluster_local.isolation import main; main()"
 
@@ -55,16 +55,16 @@ _Arguments = ParamSpec("_Arguments")
 
 
 async def isolated(function: Callable[_Arguments, _T], *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _T:
-    """Return what a function returns for some arguments, without keeping the event loop from anything else.
+    """Return what a function returns for these arguments, without blocking the event loop.
 
     Args:
-        function: One of a module of this package, whose result is a JSON value.
-        *arguments: Values that can be pickled.
-        **named: The same, by name.
+        function: A function of a module of this package that returns a JSON value.
+        *arguments: Its arguments, which must be picklable.
+        **named: Its keyword arguments.
 
     Raises:
-        ApiError: The function raises it; or it takes too long or too much memory, its result is too large, or its
-            arguments are nested too deeply (InputError); or too many others wait (TooManyRequests).
+        ApiError: The function raised it; or it took too long or too much memory, its result is too large, or its
+            arguments are nested too deeply (InputError); or too many calls are waiting (TooManyRequests).
     """
     turn = _turns.setdefault(asyncio.get_running_loop(), _Turn())
     if turn.waiting >= _MOST_WAITING:
@@ -73,7 +73,7 @@ async def isolated(function: Callable[_Arguments, _T], *arguments: _Arguments.ar
         request = pickle.dumps((_SECONDS, function.__module__, function.__name__, arguments, named))
     except RecursionError:
         raise ApiError("InputError", "nested too deeply") from None
-    # Whoever gives up does not make room for another one while the process is still busy.
+    # A canceled call makes no room for another while the process is still busy.
     found = await asyncio.shield(turn.call(request))
     if isinstance(found, Exception):
         raise found
@@ -81,14 +81,14 @@ async def isolated(function: Callable[_Arguments, _T], *arguments: _Arguments.ar
 
 
 class _Turn:
-    """Lets the calls of an event loop come one after another, so that at most one of its threads waits."""
+    """Runs the calls of an event loop one after the other, so that at most one of its threads waits."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self._lock = asyncio.Lock()
 
     def call(self, request: bytes) -> asyncio.Task[Any]:
-        """Begin to make a request."""
+        """Start to make a request."""
         self.waiting += 1
         task = asyncio.get_running_loop().create_task(self._call(request))
         task.add_done_callback(self._done)
@@ -103,7 +103,7 @@ class _Turn:
 
 
 def _result(request: bytes) -> Any:
-    """Return the result, or the error to raise: nobody may be left who would see it raised here."""
+    """Return the result, or the error to raise. It does not raise, because nobody may be left to see it."""
     response = _process.call(request)
     kind, text = response[:1], response[1:].decode()
     if kind == _ERROR:
@@ -114,7 +114,7 @@ def _result(request: bytes) -> Any:
 
 
 class _Process:
-    """The process, as long as it lives; for any thread."""
+    """The process, if it is running; used by any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -122,7 +122,7 @@ class _Process:
         self._inherited: list[subprocess.Popen[bytes]] = []
 
     def call(self, request: bytes) -> bytes:
-        """Return the response to a request."""
+        """Send a request and return the response."""
         with self._lock:
             running = self._popen = self._popen or _start()
             watchdog = threading.Timer(_LONGEST_SECONDS, running.kill)
@@ -143,19 +143,19 @@ class _Process:
             return response
 
     def close(self) -> None:
-        """End the process. A call starts another one."""
+        """Kill the process. The next call starts another one."""
         running = self._popen
         if running is not None:
-            # A call that is waiting for it has the lock, and gives up then.
+            # A call that is waiting for the process holds the lock, and fails now.
             running.kill()
         with self._lock:
             self._stop()
 
     def forget(self) -> None:
-        """Leave the process to the program that this one was forked from."""
+        """Forget the process, in a forked child: it belongs to the parent."""
         self._lock = threading.Lock()
         if self._popen is not None:
-            # Kept, because Python warns of processes that nobody has waited for.
+            # Kept, because Python warns of processes that were never waited for.
             self._inherited.append(self._popen)
             self._popen = None
 
@@ -175,7 +175,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # Not multiprocessing: it would import the program's main module again, which may have no guard against that.
+    # multiprocessing would import the program's main module again, which may lack the `__name__` guard.
     paths = json.dumps([os.path.abspath(path) for path in sys.path])
     return subprocess.Popen(
         [sys.executable, "-I", "-c", _MAIN, paths],
@@ -204,12 +204,12 @@ def _error(code: str, message: str) -> bytes:
 
 
 def main() -> None:
-    """Respond to requests from standard input until it ends. This is what the process runs."""
+    """Respond to requests on standard input until it ends. This is what the process runs."""
     # Ctrl-C is for the program, which ends this process when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
     requests, responses = sys.stdin.buffer, sys.stdout.buffer
-    # What is printed does not get between the responses.
+    # Keeps printed output out of the responses.
     sys.stdout = sys.stderr
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
@@ -249,7 +249,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time(seconds: float) -> None:
-    """Let the system kill this process after so many seconds of computing; 0 for no limit."""
+    """Let the system kill this process after `seconds` of computing; 0 for no limit."""
     if sys.platform != "win32":
-        # Nothing handles its signal, so even a loop within C code ends.
+        # The signal is not handled, so even a loop in C code ends.
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,4 +1,4 @@
-"""Messages that a program listens to: how they come from the server's thread to where it waits for them."""
+"""Listen to messages: pass them from the server's thread to the program."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["AsyncMessages", "Inbox", "Messages", "bindings_of"]
 
 
 def bindings_of(given: tuple[object, ...], known: Collection[str]) -> tuple[Binding, ...]:
-    """Return what the methods of events classes return as bindings.
+    """Check bindings from the methods of events classes, and return them.
 
     Args:
-        given: What they return.
+        given: The bindings.
         known: The full names of all exchanges.
 
     Raises:
-        TypeError: One is no mapping with `exchange` and `routingKeyPattern`, or there is none.
-        ValueError: There is no such exchange, so that nothing would ever come.
+        TypeError: There are no bindings, or one is not a mapping with `exchange` and `routingKeyPattern`.
+        ValueError: An exchange does not exist.
     """
     if not given:
-        raise TypeError("listen to what? Give bindings, such as taskcluster.QueueEvents(options).taskCompleted()")
+        raise TypeError("no bindings: pass some, such as taskcluster.QueueEvents(options).taskCompleted()")
     return tuple(_binding(each, known) for each in given)
 
 
@@ -37,20 +37,20 @@ def _binding(given: object, known: Collection[str]) -> Binding:
     exchange, pattern = found.get("exchange"), found.get("routingKeyPattern")
     if not isinstance(exchange, str) or not isinstance(pattern, str):
         raise TypeError(
-            f"{given!r} is no binding: it needs exchange and routingKeyPattern, as the methods of events classes give "
-            "them (taskcluster.QueueEvents(options).taskCompleted())"
+            f"{given!r} is not a binding: it must have exchange and routingKeyPattern, as the methods of events "
+            "classes return them (taskcluster.QueueEvents(options).taskCompleted())"
         )
     if exchange not in known:
-        raise ValueError(f"there is no exchange {exchange!r}")
+        raise ValueError(f"unknown exchange {exchange!r}")
     return Binding(exchange, pattern)
 
 
 class Inbox:
-    """Where messages lie until they are taken. The server's thread fills it.
+    """Holds messages until the program takes them. The server's thread fills it.
 
     Args:
-        bindings: Which messages it is for.
-        wake: Called, on the server's thread, when something has changed.
+        bindings: The bindings of the messages.
+        wake: Called in the server's thread when a message arrives, or when no more will.
     """
 
     def __init__(self, bindings: tuple[Binding, ...], wake: Callable[[], None]) -> None:
@@ -60,19 +60,19 @@ class Inbox:
         self._wake = wake
 
     def receive(self, message: Message) -> None:
-        """Add a message, as a copy that the program may change."""
+        """Add a copy of a message, which the program may change."""
         payload = json.loads(dumps(message.payload))
         own = Message(message.service, message.exchange, message.routingKey, message.routes, payload)
         self.messages.append(own)
         self._wake()
 
     def end(self) -> None:
-        """Let nobody wait for more."""
+        """Add no more messages, and wake the program."""
         self.ended = True
         self._wake()
 
     def drain(self) -> list[Message]:
-        """Return the messages that are there, without waiting, and remove them."""
+        """Remove and return the messages received so far, without waiting."""
         found: list[Message] = []
         while self.messages:
             found.append(self.messages.popleft())
@@ -88,7 +88,7 @@ def _has_ended() -> EOFError:
 
 
 class Messages:
-    """Messages as they come. Iterating over them waits for each, and ends when the server stops."""
+    """Messages from a deployment. Iterating waits for each message, and ends when the server stops."""
 
     def __init__(self, bindings: tuple[Binding, ...]) -> None:
         self._changed = threading.Condition()
@@ -99,14 +99,14 @@ class Messages:
             self._changed.notify_all()
 
     def get(self, timeout: float | None = None) -> Message:
-        """Return the next message, and wait for it if need be.
+        """Return the next message, waiting if necessary.
 
         Args:
-            timeout: How long to wait, in seconds; None for as long as it takes.
+            timeout: How many seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: None came in that time.
-            EOFError: No more will come.
+            TimeoutError: No message was received in that time.
+            EOFError: The server has stopped.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self.inbox.messages or self.inbox.ended, timeout):
@@ -116,9 +116,9 @@ class Messages:
             return self.inbox.messages.popleft()
 
     def drain(self) -> list[Message]:
-        """Return the messages that are there, without waiting.
+        """Return the messages received so far, without waiting.
 
-        When a call is answered, the messages that follow from it are there.
+        Once a call has returned, the messages that it caused have been received.
         """
         return self.inbox.drain()
 
@@ -132,7 +132,7 @@ class Messages:
 
 
 class AsyncMessages:
-    """Messages as they come, for async code. Belongs to the event loop that it was made on."""
+    """Messages from a deployment, for async code. It belongs to the event loop in which it was created."""
 
     def __init__(self, bindings: tuple[Binding, ...]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -143,18 +143,18 @@ class AsyncMessages:
         try:
             self._loop.call_soon_threadsafe(self._changed.set)
         except RuntimeError:
-            # The loop is closed, and whoever waited is gone with it.
+            # The loop is closed, and its waiting tasks with it.
             pass
 
     async def get(self, timeout: float | None = None) -> Message:
-        """Return the next message, and wait for it if need be.
+        """Return the next message, waiting if necessary.
 
         Args:
-            timeout: How long to wait, in seconds; None for as long as it takes.
+            timeout: How many seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: None came in that time.
-            EOFError: No more will come.
+            TimeoutError: No message was received in that time.
+            EOFError: The server has stopped.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while not self.inbox.messages:
@@ -168,9 +168,9 @@ class AsyncMessages:
         return self.inbox.messages.popleft()
 
     def drain(self) -> list[Message]:
-        """Return the messages that are there, without waiting.
+        """Return the messages received so far, without waiting.
 
-        When a call is answered, the messages that follow from it are there.
+        Once a call has returned, the messages that it caused have been received.
         """
         return self.inbox.drain()
 

@@ -1,7 +1,7 @@
-"""Files that say what is to be in a deployment: clients, roles, secrets, hooks, tasks and repositories, added
-through its API.
+"""Load files that describe clients, roles, secrets, hooks, tasks and repositories, and add them to a deployment through
+its API.
 
-Everything is checked, by the schemas of the API, before anything is sent.
+The entire file is checked against the schemas of the API before anything is sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "LoadError", "load", "read", "send"]
 
 _PathTo = tuple["str | int", ...]
-"""Where a value is: the keys and positions that lead to it."""
+"""The location of a value: the keys and indexes that lead to it."""
 
 _SLUG = re.compile(r"[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]")
 
@@ -50,19 +50,19 @@ _TAGS_OF_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class LoadError(Exception):
-    """The file cannot be loaded, or the deployment refused something of it."""
+    """The file is invalid, or the deployment rejected an entry."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What stands under one of the file's headings."""
+    """How the entries of one section of the file are added."""
 
     service: str
     method: str
     parameters: tuple[str, ...]
     defaults: Mapping[str, Any]
     dates: tuple[str, ...] = ()
-    """The fields that may say when in words, such as `2 days`."""
+    """The fields that accept relative dates, such as `2 days`."""
 
 
 _KINDS = {
@@ -81,16 +81,16 @@ _KINDS = {
     ),
     "repositories": _Kind("local", "addRepository", ("organization", "repository"), {}),
 }
-"""In the order in which they are added: what comes later may build on what came before."""
+"""In the order in which the sections are added: later ones may depend on earlier ones."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One thing that is to be there."""
+    """One entry of the file."""
 
     kind: str
     key: str
-    # As the schemas want them, which the checks that made this saw to.
+    # Checked against the schemas, which type checkers do not know.
     params: Any
     payload: Any
 
@@ -100,25 +100,25 @@ class _Item:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is to be added, checked and in order."""
+    """The entries to add, checked and in order."""
 
     items: list[_Item]
 
     def summary(self) -> str:
-        """Return how many there are of each kind."""
+        """Return how many entries there are of each kind."""
         counts = Counter(item.kind for item in self.items)
         return ", ".join(f"{number} {kind}" for kind, number in counts.items()) or "nothing to add"
 
 
 @dataclass
 class _Source:
-    """A file, or a mapping, and where in it everything is."""
+    """A file or mapping, and the lines of its values."""
 
     name: str
     lines: dict[_PathTo, int] = field(default_factory=dict[_PathTo, int])
 
     def error(self, path: _PathTo, what: str) -> LoadError:
-        """Return an error about the value at a path, which tells its line where there is one."""
+        """Return an error about the value at a path, with its line if that is known."""
         known = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in self.lines), None)
         line = "" if known is None else f":{self.lines[known]}"
         where = ".".join(map(str, path))
@@ -128,28 +128,28 @@ class _Source:
 def load(
     source: str | os.PathLike[str] | Mapping[str, Any], options: Mapping[str, Any], now: dates.datetime
 ) -> dict[str, str]:
-    """Add what a file says to a deployment.
+    """Add the entries of a file to a deployment.
 
     Args:
-        source: A YAML file, or what would be in it.
-        options: Of clients for the deployment.
-        now: The present of the deployment, from which dates in words are counted.
+        source: A YAML file, or its contents.
+        options: Options for clients of the deployment.
+        now: The deployment's time, which relative dates are added to.
 
     Returns:
-        The access tokens of the clients that were not there before, by clientId.
+        The access tokens of the clients that were created, by clientId.
 
     Raises:
-        LoadError: The file cannot be read, or something in it cannot be; nothing has been added then. Or the deployment
-            refused something: what comes before it in the file has been added, and is left alone the next time.
+        LoadError: The file is invalid; nothing has been added then. Or the deployment rejected an entry: the entries
+            before it have been added, and loading the file again skips or updates them.
     """
     return send(read(source, now), options)
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, Any], now: dates.datetime) -> Contents:
-    """Return what a file says, checked.
+    """Read and check a file.
 
     Raises:
-        LoadError: It cannot be read, or something in it cannot be.
+        LoadError: The file cannot be read, or is invalid.
     """
     if isinstance(source, Mapping):
         return _checked(_Source("the mapping"), dict(source), now)
@@ -164,7 +164,7 @@ def _parsed(path: Path) -> tuple[_Source, Any]:
     except OSError as error:
         raise LoadError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise LoadError(f"{path}: it is not UTF-8") from error
+        raise LoadError(f"{path}: not UTF-8") from error
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -183,20 +183,20 @@ def _parsed(path: Path) -> tuple[_Source, Any]:
 def _note_lines(source: _Source, node: yaml.Node, path: _PathTo, around: tuple[yaml.Node, ...]) -> None:
     source.lines.setdefault(path, node.start_mark.line + 1)
     if node in around:
-        raise source.error(path, "it contains itself")
+        raise source.error(path, "must not contain itself")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise source.error(path, "a key must be text")
+                raise source.error(path, "keys must be strings")
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 source.lines[path] = key.start_mark.line + 1
-                raise source.error(path, f"the key {key.value!r} is there twice")
+                raise source.error(path, f"duplicate key {key.value!r}")
             seen.add(key.value)
             source.lines[(*path, key.value)] = key.start_mark.line + 1
             if key.tag not in _TAGS_OF_KEYS:
-                # To YAML 1.1 also `on` and `no` are none.
-                raise source.error((*path, key.value), f"the key must be text: put {key.value} in quotes")
+                # In YAML 1.1 even `on` and `no` are not strings.
+                raise source.error((*path, key.value), f"keys must be strings: put {key.value} in quotes")
             _note_lines(source, value, (*path, key.value), (*around, node))
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
@@ -207,16 +207,16 @@ def _checked(source: _Source, document: Any, now: dates.datetime) -> Contents:
     if document is None:
         document = {}
     if not is_object(document):
-        raise source.error((), f"it must hold a mapping with some of {', '.join(_KINDS)}")
+        raise source.error((), f"must be a mapping with some of the keys {', '.join(_KINDS)}")
     for heading in document:
         if heading not in _KINDS:
             near = did_you_mean(str(heading), _KINDS)
-            raise source.error((str(heading),), f"there is no such kind of thing; there are {', '.join(_KINDS)}{near}")
+            raise source.error((str(heading),), f"unknown section; the sections are {', '.join(_KINDS)}{near}")
     items: list[_Item] = []
     for heading, kind in _KINDS.items():
         given: Any = document.get(heading) or {}
         if not is_object(given):
-            raise source.error((heading,), "it must be a mapping")
+            raise source.error((heading,), "must be a mapping")
         found = [_item(source, heading, kind, key, value, given, now) for key, value in given.items()]
         items += _in_order(source, found) if heading == "tasks" else found
     return Contents(items)
@@ -227,9 +227,9 @@ def _item(
 ) -> _Item:
     path: _PathTo = (heading, str(key))
     if not isinstance(key, str):
-        raise source.error(path, f"the key must be text: put {key!r} in quotes")
+        raise source.error(path, f"keys must be strings: put {key!r} in quotes")
     if not is_object(value):
-        raise source.error(path, "it must be a mapping")
+        raise source.error(path, "must be a mapping")
     payload = {**kind.defaults, **value}
     for name in kind.dates:
         if name in payload:
@@ -241,14 +241,14 @@ def _item(
     if heading == "repositories":
         payload |= params
         if is_object(payload.get("taskclusterYml")):
-            # JSON is YAML.
+            # JSON is valid YAML.
             payload["taskclusterYml"] = json.dumps(payload["taskclusterYml"])
     interface = _interface(kind)
     endpoint = interface.table.named[kind.service, kind.method]
     for name, pattern in endpoint.patterns.items():
         if not pattern.matches(params[name]):
-            raise source.error(path, f"{params[name]!r} is no {name}: it must match {pattern.text}")
-    # A copy: defaults of the schema are the deployment's to add.
+            raise source.error(path, f"{params[name]!r} is not a valid {name}: it must match {pattern.text}")
+    # Checks a copy, because the deployment adds the schema's defaults.
     errors = [] if endpoint.input is None else interface.schemas.schema(endpoint.input).errors(payload)
     if errors:
         raise _first(source, path, payload, errors[0])
@@ -267,22 +267,22 @@ def _interface(kind: _Kind) -> Interface:
 def _params(kind: _Kind, key: str) -> dict[str, str]:
     if kind.parameters == ("taskId",):
         return {"taskId": _task_id(key)}
-    # A hookId may have slashes in it, a hookGroupId not.
+    # A hookId may contain slashes, a hookGroupId may not.
     parts = key.split("/", len(kind.parameters) - 1)
     return dict(zip(kind.parameters, [*parts, ""], strict=False))
 
 
 def _task_id(name: str) -> str:
-    """Return the taskId of a task: its key if that is one, or one that is made from it."""
+    """Return the taskId of a task: its key if that is a slugId, or one derived from it."""
     if _SLUG.fullmatch(name):
         return name
     made = uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16], version=4).bytes
-    # As slugIds are made: the first bit is 0, so that none begins with a dash.
+    # Like slugIds with the first bit 0, so that none starts with a dash.
     return urlsafe_b64encode(bytes([made[0] & 0x7F]) + made[1:]).rstrip(b"=").decode("ascii")
 
 
 def _name_tasks(payload: dict[str, Any], given: Mapping[Any, Any]) -> None:
-    """Let a task name others of the file by their keys."""
+    """Replace keys of other tasks of the file by their taskIds."""
     needed = payload.get("dependencies")
     if is_array(needed):
         payload["dependencies"] = [_task_id(each) if each in given else each for each in map(_text, needed)]
@@ -292,12 +292,12 @@ def _name_tasks(payload: dict[str, Any], given: Mapping[Any, Any]) -> None:
 
 
 def _text(value: Any) -> Any:
-    # What is no text is found by the schema.
+    # The schema reports values that are not strings.
     return value if isinstance(value, str) else repr(value)
 
 
 def _in_order(source: _Source, tasks: list[_Item]) -> list[_Item]:
-    """Return tasks with those that others depend on before these."""
+    """Sort tasks so that each comes after its dependencies."""
     by_id = {task.params["taskId"]: task for task in tasks}
     graph = {
         task_id: [each for each in task.payload.get("dependencies", ()) if each in by_id and each != task_id]
@@ -307,7 +307,7 @@ def _in_order(source: _Source, tasks: list[_Item]) -> list[_Item]:
         return [by_id[task_id] for task_id in graphlib.TopologicalSorter(graph).static_order()]
     except graphlib.CycleError as error:
         names = [by_id[task_id].key for task_id in error.args[1]]
-        raise source.error(("tasks", names[0]), f"tasks that depend on each other: {' -> '.join(names)}") from None
+        raise source.error(("tasks", names[0]), f"circular dependencies: {' -> '.join(names)}") from None
 
 
 def _date(source: _Source, path: _PathTo, value: Any, now: dates.datetime) -> str:
@@ -320,31 +320,31 @@ def _date(source: _Source, path: _PathTo, value: Any, now: dates.datetime) -> st
             return to_wire(from_wire(value))
         with suppress(ValueError, OverflowError):
             return to_wire(fromNow(value, now))
-    raise source.error(path, f"{value!r} is neither a date nor a span of time from now, such as `2 days`")
+    raise source.error(path, f"{value!r} must be a date or a span of time from now, such as `2 days`")
 
 
 def _check_json(source: _Source, path: _PathTo, value: Any) -> None:
-    """Raise LoadError where YAML has something that JSON has not."""
+    """Raise LoadError for YAML values that JSON does not have."""
     if isinstance(value, Mapping):
         below: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
         for key, each in below.items():
             if not isinstance(key, str):
-                raise source.error((*path, str(key)), f"the key must be text: put {key!r} in quotes")
+                raise source.error((*path, str(key)), f"keys must be strings: put {key!r} in quotes")
             _check_json(source, (*path, key), each)
     elif is_array(value):
         for position, each in enumerate(value):
             _check_json(source, (*path, position), each)
     elif isinstance(value, dates.date):
-        raise source.error(path, "a date can stand here as text only: put it in quotes")
+        raise source.error(path, "dates must be strings here: put it in quotes")
     else:
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            raise source.error(path, f"{type(value).__name__} is nothing that JSON has") from None
+            raise source.error(path, f"{type(value).__name__} is not a JSON type") from None
 
 
 def _first(source: _Source, path: _PathTo, payload: Any, error: str) -> LoadError:
-    """Return an error for one that validation has found: `data/metadata/name must be string`."""
+    """Return the error for an error message of the validation: `data/metadata/name must be string`."""
     below, value, rest = list(path), payload, error.removeprefix("data")
     while rest.startswith("/"):
         step = next((each for each in _steps(value) if re.match(rf"/{re.escape(_escaped(each))}[/ ]", rest)), None)
@@ -365,10 +365,10 @@ def _escaped(step: str | int) -> str:
 
 
 def send(contents: Contents, options: Mapping[str, Any]) -> dict[str, str]:
-    """Add what is not there yet and update what is; return the access tokens of new clients, by clientId.
+    """Create or update entries; return the access tokens of the clients that were created, by clientId.
 
     Raises:
-        LoadError: The deployment refused something, or could not be reached.
+        LoadError: The deployment rejected an entry or could not be reached.
     """
     import taskcluster
 
@@ -410,7 +410,7 @@ def _adders(
         change(item.payload, params=item.params)
 
     def task(item: _Item) -> None:
-        # A definition cannot be changed, and the dates of this one would be other ones than last time.
+        # Definitions cannot be changed, and relative dates differ from those of last time.
         if not _is_there(queue.status, item):
             queue.createTask(item.payload, params=item.params)
 

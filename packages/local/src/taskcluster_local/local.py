@@ -1,4 +1,4 @@
-"""A local Taskcluster as programs and tests use it."""
+"""The local Taskcluster as programs and tests use it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ __all__ = ["LocalTaskcluster"]
 
 
 class LocalTaskcluster:
-    """A local Taskcluster, for development and tests, that runs as long as the `with` block.
+    """A local Taskcluster for development and tests, running for the duration of a `with` block.
 
-    Use it with `with` or `async with`. Either way it serves from a thread of its own, so that blocking clients may be
-    used in the block. The same object can be entered again; without `data` it then starts empty.
+    Use it with `with` or `async with`. It serves from its own thread, so the block may use blocking clients. It can be
+    entered again; without `data` it then starts empty.
 
     Args:
-        data: A directory where everything is kept, and found again the next time. Without it all state is in memory
-            and gone at the end.
-        host: Where to listen; only this machine unless told otherwise.
-        port: Where to listen; 0 for any port that is free.
-        allow_hosts: Names that requests may have in their Host header, besides `host`, localhost and the addresses of
-            this machine. If `host` is reached by other machines, any name is accepted.
-        accessToken: Of the root client; if not given the one that `data` has, or else a random one.
-        clients: Further clients: mappings with clientId, accessToken, scopes and perhaps expires.
-        roles: Scopes of roles, by roleId; `anonymous` in place of the usual read-only one.
-        clock: Tells the time, as an aware datetime in UTC.
-        claim_timeout: Seconds that a claimed task stays with its worker unless the claim is renewed.
-        github_webhook_secret: What GitHub signs its webhooks with; without, they are taken unsigned.
-        notification_limit: How many notifications an address gets within a day; without, any number.
+        data: A directory where the state is stored, and found again next time. Without it the state is in memory and
+            lost at the end.
+        host: The address to listen on; by default only this machine can connect.
+        port: The port to listen on; 0 for any free port.
+        allow_hosts: Names to accept in the Host header of requests, besides `host`, localhost and the addresses of this
+            machine. If other machines can connect to `host`, any name is accepted.
+        accessToken: Of the root client. Defaults to the one stored in `data`, else to a random one.
+        clients: Further clients: mappings with clientId, accessToken, scopes and optionally expires.
+        roles: The scopes of roles, by roleId; `anonymous` replaces the default read-only role.
+        clock: Returns the time, as an aware datetime in UTC.
+        claim_timeout: How many seconds a claim lasts unless the worker renews it.
+        github_webhook_secret: The secret that GitHub signs webhooks with. Without it, unsigned webhooks are accepted.
+        notification_limit: How many notifications an address may get in 24 hours. Defaults to no limit.
 
     Raises:
-        ApiError: The clients, the roles or the secret are not possible (InputError).
-        StoreError: When it is entered: `data` cannot be used.
+        ApiError: The clients, roles or secret are invalid (InputError).
+        StoreError: On entering: `data` cannot be used.
     """
 
     def __init__(
@@ -86,91 +86,92 @@ class LocalTaskcluster:
             github_webhook_secret=github_webhook_secret,
             notification_limit=notification_limit,
         )
-        # What is wrong with them is told here, not where it is entered.
+        # Invalid configuration raises here, not on entering.
         self._configuration.check()
         self._started: LocalServer | None = None
 
-    # Where it is, and who may do what
+    # Root URL and credentials
 
     @property
     def root_url(self) -> str:
-        """The root URL; known while the server runs."""
+        """The root URL, while the server is running."""
         return self._server.root_url
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The credentials of the root client, which may do everything (scope `*`)."""
+        """The credentials of the root client, which has the scope `*`."""
         token = self._configuration.accessToken
         return Credentials.copy_of(
             {"clientId": ROOT_CLIENT, "accessToken": self._server.accessToken if token is None else token}
         )
 
     def options(self, scopes: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return options for a client: where this deployment is, and credentials for it, which their repr hides.
+        """Return options for a client: the root URL, and credentials that their repr hides.
 
         Args:
-            scopes: For the credentials of a new client that has these only; without, those of the root client.
+            scopes: Create a new client with these scopes. Defaults to the credentials of the root client.
 
         Raises:
-            ApiError: One of them is no scope (InputError).
+            ApiError: A scope is invalid (InputError).
         """
         if scopes is None:
             return ClientOptions(rootUrl=self.root_url, credentials=self.credentials)
         if isinstance(scopes, str):
-            raise TypeError(f"scopes must be a list of scopes, not the text {scopes!r}")
+            raise TypeError(f"scopes must be a list of scopes, not the string {scopes!r}")
         client: Client = self._server.submit(self._server.new_client(tuple(scopes))).result()
         credentials = {"clientId": client.clientId, "accessToken": client.accessToken}
         return ClientOptions(rootUrl=self.root_url, credentials=Credentials.copy_of(credentials))
 
-    # While it runs
+    # While it is running
 
     @property
     def aio(self) -> AsyncLocalTaskcluster:
-        """What takes a while, to be awaited: `await local.aio.advance(hours=1)`."""
+        """The async versions of the methods that may take a while: `await local.aio.advance(hours=1)`."""
         return AsyncLocalTaskcluster(self)
 
     def now(self) -> datetime:
-        """Return the present of the deployment, an aware datetime in UTC."""
+        """Return the deployment's time, an aware datetime in UTC."""
         return self._server.now()
 
     def advance(self, span: timedelta | None = None, **units: float) -> None:
-        """Move the deployment's time forward, and do everything that is due then: expire claims, fire hooks, ….
+        """Move the deployment's time forward, and do what is due by then: expire claims, fire hooks and so on.
 
-        It is the time that deadlines and expiry dates are compared with. Clients need not know of it: requests are
-        signed with the real time.
+        Deadlines and expiry dates are compared with this time. Clients need not know it: requests are signed with the
+        real time.
 
         Args:
             span: How far.
-            **units: The same as the arguments of `timedelta`: `hours=1, minutes=30`.
+            **units: Arguments of `timedelta` instead: `hours=1, minutes=30`.
 
         Raises:
-            ValueError: It is negative, or leads beyond the year 2900; nothing has changed then. Time cannot be moved
-                back, but by `reset`.
+            ValueError: It is negative, or leads beyond the year 2900; nothing has changed then. Only `reset` moves the
+                time back.
         """
         self._server.submit(self._server.advance(_span(span, units))).result()
 
     def reset(self) -> None:
-        """Forget everything, as if the server had just started, without stopping it.
+        """Delete everything, as if the server had been restarted, without stopping it.
 
-        Time is the real one again, those who wait for work are told that there is none, and those who listen go on
-        listening, without what they have not taken yet. Clients of `options(scopes)` are gone as well.
+        The time is the real one again, and waiting claimWork calls return no tasks. Listeners keep listening, without
+        the messages that they have not taken yet. The clients of `options(scopes)` are deleted too.
 
         Raises:
-            RuntimeError: There is a directory that everything is kept in.
+            RuntimeError: The state is stored in a directory.
         """
         self._server.submit(self._server.reset()).result()
 
     @contextlib.contextmanager
     def listen(self, *bindings: Mapping[str, str]) -> Generator[Messages, None, None]:
-        """Listen to messages for as long as the block lasts.
+        """Listen to messages for the duration of the block.
 
         Args:
-            *bindings: Which, as the methods of events classes give them:
-                `taskcluster.QueueEvents(local.options()).taskCompleted(taskId=…)`. What several let through comes once.
+            *bindings: The bindings, as the methods of events classes return them:
+                `taskcluster.QueueEvents(local.options()).taskCompleted(taskId=…)`. A message that matches several is
+                received once.
 
         Raises:
-            TypeError: One is no binding.
-            ValueError: There is no such exchange.
+            TypeError: One is not a binding.
+            ValueError: An exchange does not exist.
         """
         messages = Messages(self._bindings(bindings))
         server = self._server
@@ -184,21 +185,20 @@ class LocalTaskcluster:
         return bindings_of(given, self._configuration.interface().exchanges)
 
     def outbox(self) -> list[Notification]:
-        """Return the notifications of the last day, the oldest first: what a deployment would have sent."""
+        """Return the notifications of the last 24 hours that a real deployment would have sent, oldest first."""
         return self._server.submit(self._server.outbox()).result()
 
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
-        """Add clients, roles, secrets, hooks, tasks and repositories. The same again changes nothing but dates.
+        """Add clients, roles, secrets, hooks, tasks and repositories. Repeating it changes nothing but dates.
 
         Args:
-            source: A YAML file, or what would be in it.
+            source: A YAML file, or its contents.
 
         Returns:
-            The access tokens of the clients that were not there before, by clientId.
+            The access tokens of the clients that were created, by clientId.
 
         Raises:
-            LoadError: The file cannot be read, or something in it cannot be; nothing has been added then. Or the
-                deployment refused something.
+            LoadError: The file is invalid; nothing has been added then. Or the deployment rejected an entry.
         """
         return loading.load(source, self.options(), self.now())
 
@@ -232,7 +232,7 @@ class LocalTaskcluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The caller's loop runs on meanwhile: connections that it still holds can only end there.
+        # The caller's event loop keeps running, so that it can close its connections to the server.
         server = self._stop()
         await asyncio.wrap_future(server.ended)
         server.thread.join()
@@ -245,7 +245,7 @@ class LocalTaskcluster:
 
     def _start(self) -> LocalServer:
         if self._started is not None:
-            raise RuntimeError("this local Taskcluster is running already")
+            raise RuntimeError("this local Taskcluster is already running")
         self._started = LocalServer(self._configuration, self._data, self._host, self._port, self._allow_hosts)
         return self._started
 
@@ -257,7 +257,7 @@ class LocalTaskcluster:
 
 
 class AsyncLocalTaskcluster:
-    """What of a `LocalTaskcluster` takes a while, for async code; its methods are documented there."""
+    """The async versions of methods of `LocalTaskcluster`, which documents them."""
 
     def __init__(self, local: LocalTaskcluster) -> None:
         self._local = local
@@ -267,16 +267,16 @@ class AsyncLocalTaskcluster:
         return self._local._server  # pyright: ignore[reportPrivateUsage]
 
     async def advance(self, span: timedelta | None = None, **units: float) -> None:
-        """Move the deployment's time forward, and do everything that is due then."""
+        """Move the deployment's time forward, and do what is due by then."""
         await asyncio.wrap_future(self._server.submit(self._server.advance(_span(span, units))))
 
     async def reset(self) -> None:
-        """Forget everything, as if the server had just started."""
+        """Delete everything, as if the server had been restarted."""
         await asyncio.wrap_future(self._server.submit(self._server.reset()))
 
     @contextlib.asynccontextmanager
     async def listen(self, *bindings: Mapping[str, str]) -> AsyncGenerator[AsyncMessages, None]:
-        """Listen to messages for as long as the block lasts."""
+        """Listen to messages for the duration of the block."""
         messages = AsyncMessages(self._local._bindings(bindings))  # pyright: ignore[reportPrivateUsage]
         server = self._server
         await asyncio.wrap_future(server.submit(server.listen(messages.inbox)))
@@ -286,7 +286,7 @@ class AsyncLocalTaskcluster:
             server.unlisten(messages.inbox)
 
     async def outbox(self) -> list[Notification]:
-        """Return the notifications of the last day, the oldest first."""
+        """Return the notifications of the last 24 hours, oldest first."""
         return await asyncio.wrap_future(self._server.submit(self._server.outbox()))
 
     async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
@@ -296,7 +296,7 @@ class AsyncLocalTaskcluster:
 
 def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:
     if (span is None) == (not units):
-        raise TypeError("say how far, either by a timedelta or by its arguments, such as hours=1")
+        raise TypeError("pass either a timedelta or its arguments, such as hours=1")
     try:
         return timedelta(**units) if span is None else span
     except OverflowError as error:

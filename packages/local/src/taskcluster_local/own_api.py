@@ -1,7 +1,7 @@
-"""Paths that only a local deployment has: what notifications it keeps, and which repositories it knows of.
+"""The API that only a local deployment has: notifications it would have sent, and repositories it knows.
 
-They are an API like the others (`/api/local/v1/…`, Hawk, scopes, payloads, pages), which no reference lists, so that
-clients that look there see the services of a deployment.
+It is like the other APIs (`/api/local/v1/…`, Hawk, scopes, payloads, pages), but not in the list of references, so that
+clients that read the list find the services of a real deployment.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ REFERENCE: dict[str, Any] = {
 
 @functools.cache
 def interface() -> Interface:
-    """Return what this API says, put together once."""
+    """Return the parsed reference of this API, cached."""
     return Interface({"local": REFERENCE})
 
 
 def paths() -> list[tuple[str, str]]:
-    """Return the verb and the path of each method."""
+    """Return the verb and path of each method."""
     return [(method["method"].upper(), f"/api/local/v1{method['route']}") for method in _METHODS]
 
 

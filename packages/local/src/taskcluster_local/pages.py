@@ -1,6 +1,6 @@
-"""Listings in pages: which rows a request asks for, and the token that asks for the next ones.
+"""Paginated listings: the rows of a page, and the continuation token of the next page.
 
-A token names the last row that was read, so pages stay right while rows are added, and each takes the same time.
+A token encodes the last row of its page, so pages stay correct while rows are added, and each takes the same time.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _Key: TypeAlias = "list[str | int | float]"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The part of a listing that a request asks for."""
+    """A page of a listing, as a request specifies it."""
 
     limit: int
     after: _Key | None = None
-    """The key of the row that the page follows."""
+    """The key of the last row of the previous page."""
 
     @classmethod
     def of(cls, query: Mapping[str, str], largest: int = _LARGEST) -> Page:
-        """Return the page that a query asks for.
+        """Return the page that a query specifies.
 
         Raises:
-            ApiError: The token has characters that no token has (InputError). Any other wrong token means the start.
+            ApiError: The token has invalid characters (InputError). Any other invalid token means the first page.
         """
         limit = query.get("limit", "").lstrip("0") or "0" if "limit" in query else str(largest)
-        # The length first: a number of any length means the largest.
+        # The length first: a number of any length means the largest limit.
         return cls(min(int(limit), largest) if len(limit) < 10 else largest, _key(query.get("continuationToken", "")))
 
     def read(
@@ -51,16 +51,16 @@ class Page:
         key: tuple[str, ...] = (),
         descending: bool = False,
     ) -> Listing:
-        """Return the rows of the page.
+        """Read the rows of the page.
 
         Args:
-            store: Where they are.
+            store: The deployment's database.
             statement: A `SELECT` of all rows of the listing, without order and limit.
-            values: Of the statement's parameters.
-            names: The columns that the listing is ordered by, by the order of names, and that tell its rows apart. With
-                an index on what the statement compares, followed by `by_name(<column>)` of these, a page takes the same
-                time wherever it lies.
-            key: The columns instead of `names` if what they hold is not names but numbers or dates.
+            values: The values of the statement's parameters.
+            names: The columns that sort the listing, as names; together they identify a row. With an index on the
+                columns that the statement compares, followed by `by_name(<column>)` of these, every page takes the same
+                time.
+            key: The columns to sort by instead of `names` if they contain numbers or dates.
             descending: Whether the largest come first.
         """
         columns, form = (names, "by_name({})") if names else (key, "{}")
@@ -81,19 +81,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The rows of a page, and how to get more."""
+    """The rows of a page, and the token of the next page."""
 
     rows: list[Row]
     token: str | None
-    """None where there are no more."""
+    """None for the last page."""
 
     def body(self, name: str, show: Callable[[Row], Any], **others: Any) -> dict[str, Any]:
-        """Return a response's body.
+        """Return the body of a response.
 
         Args:
-            name: Of the property that holds the rows.
-            show: Makes of a row what the response has.
-            **others: Further properties, that come first.
+            name: The property for the rows.
+            show: Converts a row to its JSON value.
+            **others: Further properties, which come first.
         """
         body = {**others, name: [show(row) for row in self.rows]}
         return body if self.token is None else {**body, "continuationToken": self.token}
@@ -110,10 +110,10 @@ def _key(token: str) -> _Key | None:
         found: Any = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, RecursionError):
         return None
-    # Anything that a database column can be compared with, integers of its size included.
+    # Anything that a database column can be compared with, including integers of a column's size.
     if not is_array(found) or not all(isinstance(part, str | int | float) for part in found):
         return None
-    # Half of a surrogate pair, which JSON can say, is nothing that a database can.
+    # JSON can escape unpaired surrogates, but a database cannot store them.
     if any("\ud800" <= character <= "\udfff" for part in found if isinstance(part, str) for character in part):
         return None
     return found if all(not isinstance(part, int) or abs(part) < 2**63 for part in found) else None

@@ -1,4 +1,4 @@
-"""What the specs do not say about the APIs: patterns of URL and query parameters, wildcards, secrets in payloads."""
+"""Facts about the APIs that the specs lack: patterns of URL and query parameters, wildcards, secrets in payloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WILDCARDS: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
 }
-"""By service, the parameters that take the rest of the path, each with the methods where it does not."""
+"""By service, the URL parameters that match the rest of the path, each with the methods where they do not."""
 
 SLUG = r"^[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]$"
 """The pattern of a taskId."""
@@ -59,7 +59,7 @@ _PARAMETERS: dict[str, dict[str, str]] = {
     "web-server": {"taskId": SLUG, "taskGroupId": SLUG},
     "worker-manager": {"workerPoolId": _WORKER_POOL},
 }
-"""By service, the patterns that URL parameters must match."""
+"""By service, the patterns of URL parameters."""
 
 _TRUTH = r"^(true|false)$"
 _GITHUB_NAME = r"^[a-zA-Z0-9-_.%]+$"
@@ -78,29 +78,29 @@ _QUERY: dict[str, dict[str, str]] = {
         "workerState": r"^(requested|running|stopping|stopped|standalone)$",
     },
 }
-"""By service, the patterns that query parameters must match besides `limit`; others only must not be empty."""
+"""By service, the patterns of query parameters besides `limit`; others must only not be empty."""
 
 
 def is_wildcard(service: str, method: str, parameter: str) -> bool:
-    """Whether a URL parameter takes the rest of the path, `/` included."""
+    """Return whether a URL parameter matches the rest of the path, including `/`."""
     excepted = _WILDCARDS.get(service, {}).get(parameter)
     return excepted is not None and method not in excepted
 
 
 def parameter_pattern(service: str, parameter: str) -> str | None:
-    """Return the pattern that a URL parameter must match, or None where any text will do."""
+    """Return the pattern of a URL parameter, or None if any string is valid."""
     return _PARAMETERS.get(service, {}).get(parameter)
 
 
 def query_pattern(service: str, parameter: str) -> str:
-    """Return the pattern that a query parameter must match."""
+    """Return the pattern of a query parameter."""
     if parameter == "limit":
         return r"^[0-9]+$"
     return _QUERY.get(service, {}).get(parameter, "^.+$")
 
 
 def hidden_payload(service: str, method: str) -> Callable[[Any], Any] | None:
-    """Return what takes the secrets out of a method's payload before it is shown, or None where it holds none."""
+    """Return a function that removes the secrets from a method's payload, or None if it has none."""
     return _HIDDEN.get((service, method))
 
 

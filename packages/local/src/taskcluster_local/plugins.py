@@ -1,7 +1,7 @@
-"""How a service of yours gets its server side in the local deployment. This is the page a plugin's author reads.
+"""How to add the server side of a service to the local deployment. This is the page for plugin authors.
 
-A plugin is a module (or object) that implements the function below and is named by an entry point in the group
-`taskcluster_local`::
+A plugin is a module (or object) that implements the function below. An entry point in the group `taskcluster_local`
+names it::
 
     # pyproject.toml
     [project.entry-points.taskcluster_local]
@@ -20,18 +20,18 @@ A plugin is a module (or object) that implements the function below and is named
     def taskcluster_local_services() -> list[LocalService]:
         return [LocalService(reference=…, handlers=handlers)]
 
-The reference is what `taskcluster-codegen` puts into the client's package as `reference.json`. From it the service
-gets, without code of its own: routes, Hawk authentication, scope checks, validation of parameters and payloads with
-defaults filled in, error bodies, the documents under `/references/` and `/schemas/`, exchanges that tests can listen
-to, and the methods `ping`, `lbheartbeat`, `heartbeat` and `version` where it has them. A method without a handler
-answers 400 (NotInLocalDeployment), once all of that has been checked.
+The reference is the file `reference.json` that `taskcluster-codegen` writes into the client's package. The deployment
+provides, from the reference alone: routes, Hawk authentication, scope checks, validation of parameters and payloads
+with defaults, error bodies, the documents under `/references/` and `/schemas/`, exchanges that tests can listen to, and
+the methods `ping`, `lbheartbeat`, `heartbeat` and `version` if the reference has them. A method without a handler
+returns 400 (NotInLocalDeployment) after all these checks.
 
-Scopes that depend on parameters of the URL alone are checked before the handler is called. Where the expression names
-anything else, the handler calls `call.authorize(name=value)` as soon as it knows the value. A handler refuses by
-`raise ApiError("ResourceNotFound", "There is no such widget")`, with one of Taskcluster's error codes.
+If the required scopes depend on URL parameters only, they are checked before the handler is called. Otherwise the
+handler calls `call.authorize(name=value)` as soon as it knows the other values. To return an error, a handler raises
+`ApiError("ResourceNotFound", "There is no such widget")` with one of Taskcluster's error codes.
 
-A plugin that fails is named in a `taskcluster.plugins.PluginWarning`, and the others are there without it.
-`TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` leaves plugins out, by the names of their entry points.
+A plugin that fails is reported as a `taskcluster.plugins.PluginWarning`; the others work without it.
+`TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` disables plugins by the names of their entry points.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ __all__ = [
 ]
 
 Call: TypeAlias = HandlerCall
-"""The name that `HandlerCall` had before; plugins may keep it."""
+"""The earlier name of `HandlerCall`, which plugins may keep using."""
 
 Job: TypeAlias = Callable[[], Awaitable[None] | None]
-"""What a service does from time to time; it may be a coroutine function."""
+"""A periodic job of a service; it may be a coroutine function."""
 
 PROJECT = "taskcluster_local"
-"""The pluggy project name, and the entry-point group."""
+"""The pluggy project name and entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -86,40 +86,40 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Invoke(Protocol):
-    """Calls a method of any service as this service, which may do everything.
+    """Calls a method of any service as this service, which has the scope `*`.
 
-    It meets every check that a request would meet but the signature, and raises ApiError as the caller would be told.
+    Every check of a request applies except the signature. It raises ApiError where a request would get an error.
     """
 
     def __call__(
         self, service: str, method: str, params: dict[str, str], payload: Any = None, query: str = ""
     ) -> Awaitable[Result]:
-        """Call it, with the parameters of the URL as they are and the query string encoded."""
+        """Call the method, with URL parameters that are not percent-encoded and a query string that is."""
         ...
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a service finds in the deployment that it is part of.
+    """What a service gets from the deployment.
 
-    Everything belongs to the deployment's event loop: a handler that blocks keeps all other services waiting.
+    Everything runs on the deployment's event loop: a handler that blocks keeps all other services waiting.
     """
 
     service: str
-    """The service's own name."""
+    """The service's name."""
     root_url: str
     store: Store
-    """The deployment's SQLite database; tables are shared with everyone, so begin their names with the service's."""
+    """The deployment's SQLite database. All services share it, so prefix names of tables with the service's name."""
     clock: Clock
-    """Tells the present, which tests move; a handler has it as `call.now`."""
+    """Returns the deployment's time, which tests can move forward; in a handler it is `call.now`."""
     events: Events
-    """`events.publish(service, exchange, message, **words)` publishes a message, once the open transaction is kept.
+    """`events.publish(service, exchange, message, **words)` publishes a message once the open transaction is committed.
 
     A message that does not match the schema of its exchange raises ValueError.
     """
     invoke: Invoke
     as_time_passes: Callable[[Job], None]
-    """Has something done from time to time and whenever a test moves the clock, such as forgetting what has expired."""
+    """Registers a job to run about every second and whenever a test moves the clock, such as deleting expired rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +127,13 @@ class LocalService:
     """The server side of one service."""
 
     reference: Mapping[str, Any] = field(repr=False)
-    """The API as data, as `taskcluster.plugins.Service.reference` returns it."""
+    """The API reference, as `taskcluster.plugins.Service.reference` returns it."""
     handlers: Callable[[Context], Mapping[str, Handler]]
-    """Returns the code of each method by the method's name. Called once for each deployment, when it starts."""
+    """Returns the handlers by method name. Called once for each deployment, when it starts."""
 
     @property
     def name(self) -> str:
-        """As in URLs, such as `widgets`."""
+        """The service's name in URLs, such as `widgets`."""
         return str(self.reference["serviceName"])
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests of programs that use Taskcluster. pytest finds this plugin by itself where it is installed."""
+"""Fixtures for testing programs that use Taskcluster. pytest loads this plugin if it is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# Every run of pytest loads this module, so that what takes time to import is imported where it is used.
+# Every run of pytest loads this module, so slow imports are inside functions.
 if TYPE_CHECKING:
     from .local import LocalTaskcluster
 
@@ -25,37 +25,37 @@ def _taskcluster_local_server() -> Iterator[LocalTaskcluster]:
 
 @pytest.fixture
 def taskcluster_local(_taskcluster_local_server: LocalTaskcluster) -> LocalTaskcluster:
-    """A local Taskcluster, as if it had just started; one server for all tests of the session."""
+    """A local Taskcluster, reset for each test; one server for the session."""
     _taskcluster_local_server.reset()
     return _taskcluster_local_server
 
 
 @pytest.fixture
 def taskcluster_options(taskcluster_local: LocalTaskcluster) -> dict[str, Any]:
-    """Options for clients of `taskcluster_local`, with credentials that may do everything."""
+    """Options for clients of `taskcluster_local`, with the credentials of the root client."""
     return taskcluster_local.options()
 
 
 @pytest.fixture
 def taskcluster_client(taskcluster_local: LocalTaskcluster) -> Iterator[ClientFactory]:
-    """Make clients of `taskcluster_local`: `taskcluster_client("queue", scopes=["queue:…"])`."""
+    """Create clients of `taskcluster_local`: `taskcluster_client("queue", scopes=["queue:…"])`."""
     with ExitStack() as clients:
         yield ClientFactory(taskcluster_local, clients)
 
 
 class ClientFactory:
-    """What the fixture `taskcluster_client` gives."""
+    """The value of the fixture `taskcluster_client`."""
 
     def __init__(self, local: LocalTaskcluster, clients: ExitStack) -> None:
         self._local = local
         self._clients = clients
 
     def __call__(self, service: str, scopes: Iterable[str] | None = None) -> Any:
-        """Return a client, which is closed when the test is over.
+        """Return a client, which is closed at the end of the test.
 
         Args:
             service: The service's name, such as `queue` or `purge-cache`.
-            scopes: What the client may do; everything if not given.
+            scopes: The scopes of the client. Defaults to `*`.
 
         Raises:
             LookupError: There is no such service.
@@ -65,11 +65,11 @@ class ClientFactory:
         return self._clients.enter_context(getattr(taskcluster, _class_name(service))(self._local.options(scopes)))
 
     def aio(self, service: str, scopes: Iterable[str] | None = None) -> Any:
-        """Return a client for async code. `async with` keeps its connections, and closes them.
+        """Return an async client. Use `async with` to keep its connections open and to close them.
 
         Args:
             service: The service's name, such as `queue` or `purge-cache`.
-            scopes: What the client may do; everything if not given.
+            scopes: The scopes of the client. Defaults to `*`.
 
         Raises:
             LookupError: There is no such service.

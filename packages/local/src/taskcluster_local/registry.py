@@ -1,4 +1,4 @@
-"""The plugins of the local deployment: found by their entry points, loaded, and checked one by one."""
+"""Find the plugins of the local deployment by their entry points, load them and check them one by one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = ["LocalRegistry", "registry"]
 
 
 def entry_points() -> Iterable[importlib.metadata.EntryPoint]:
-    """Return the installed entry points of our group."""
+    """Return the installed entry points of the group `taskcluster_local`."""
     return importlib.metadata.entry_points(group=PROJECT)
 
 
 class LocalRegistry:
-    """The plugins of one set of entry points; each is loaded once.
+    """The plugins of a set of entry points; each is loaded once.
 
     Args:
-        find: Returns the entry points; called once, when first needed.
+        find: Returns the entry points; called once, when they are first needed.
     """
 
     def __init__(self, find: Callable[[], Iterable[importlib.metadata.EntryPoint]] = entry_points) -> None:
@@ -42,12 +42,12 @@ class LocalRegistry:
         self._loaded: dict[tuple[str, str], list[LocalService]] = {}
 
     def services(self) -> tuple[LocalService, ...]:
-        """Return the services of all plugins that work and are not switched off.
+        """Return the services of all enabled plugins that work.
 
-        Those that do not work are named in a PluginWarning, the first time.
+        A plugin that does not work is reported as a PluginWarning, once.
         """
         if self._points is None:
-            # Keyed by what they say, as an editable install may be seen twice.
+            # Keyed by name and value, because an editable install may be found twice.
             self._points = {(point.name, point.value): point for point in self._find()}
         disabled = disabled_plugins()
         enabled = [
@@ -57,13 +57,13 @@ class LocalRegistry:
         ]
         for key in enabled:
             if key not in self._loaded:
-                # Before the warning, which may be an error.
+                # Set before the warning, which may be raised as an error.
                 self._loaded[key] = []
                 try:
                     self._loaded[key] = self._load(self._points[key])
                 except Exception as exc:
                     warnings.warn(
-                        f"the plugin {key[0]!r} of {distribution_of(self._points[key])} adds nothing to the local "
+                        f"the plugin {key[0]!r} of {distribution_of(self._points[key])} adds no service to the local "
                         f"deployment: {type(exc).__name__}: {exc}",
                         PluginWarning,
                         stacklevel=3,
@@ -75,7 +75,7 @@ class LocalRegistry:
         plugin: Any = point.load()
         self._manager.register(plugin, name)
         try:
-            # Here, and not once for all: an unknown hook is the fault of the plugin that has just come.
+            # After each plugin, so that an unknown hook is reported for the plugin that has it.
             self._manager.check_pending()
             found: list[LocalService] = []
             for implementation in self._manager.hook.taskcluster_local_services.get_hookimpls():
@@ -84,9 +84,9 @@ class LocalRegistry:
             taken = {*references(), *(service.name for each in self._loaded.values() for service in each)}
             for service in found:
                 if service.name in taken:
-                    raise ValueError(f"there is a service {service.name!r} already")
+                    raise ValueError(f"a service {service.name!r} is already registered")
                 taken.add(service.name)
-                # What is wrong with it shows here, where only this plugin is left out.
+                # Raises here if the reference is invalid, so that only this plugin is skipped.
                 Interface({service.name: service.reference})
         except Exception:
             self._manager.unregister(name=name)
@@ -95,4 +95,4 @@ class LocalRegistry:
 
 
 registry = LocalRegistry()
-"""The plugins of this environment."""
+"""The installed plugins."""

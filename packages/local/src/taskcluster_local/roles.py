@@ -1,4 +1,4 @@
-"""Roles: what scopes come to when every role they let their holder assume is added, and which roles may exist."""
+"""Expand scopes by roles, and check which roles may exist."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ASSUME = "assume:"
 _PARAMETER = "<..>"
 _CACHED = 1024
 _MOST_FILLED_IN = 5_000
-"""How many scopes parameterised roles may add to one set: roles that lead to two others each double it every time."""
+"""The most scopes that parameterised roles may add to one set. A chain of roles that lead to two others doubles it."""
 _LONGEST_FILLED_IN = 1_000_000
-"""The length of those scopes together, in characters."""
+"""The most characters of these scopes."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class _Role:
 
     @property
     def stem(self) -> str | None:
-        """What a parameterised role's id says before its `*`; None for other roles."""
+        """The part of a parameterised role's id before its `*`; None for other roles."""
         return self.id[:-1] if self.id.endswith("*") else None
 
     @cached_property
     def filled_in(self) -> int:
-        """How many of the scopes the parameter is filled in."""
+        """The number of scopes with the parameter."""
         return 0 if self.stem is None else sum(_PARAMETER in scope for scope in self.scopes)
 
     def grants(self, parameter: str) -> Iterator[str]:
-        """Yield the scopes, the parameter filled in; after one that ends with `*` nothing has a meaning."""
+        """Yield the scopes with the parameter replaced. What follows a parameter that ends with `*` is dropped."""
         for scope in self.scopes:
             before, found, after = scope.partition(_PARAMETER)
             if not found:
@@ -46,14 +46,14 @@ class _Role:
                 yield before + parameter + ("" if parameter.endswith("*") else after)
 
     def dependencies(self) -> Iterator[str]:
-        """Yield the `assume:` scopes that this role gives, a parameter being taken for anything.
+        """Yield the `assume:` scopes among this role's scopes, with any parameter.
 
-        A star that stands in the role itself (`*`, `a*`) gives every role's power, but is no dependency.
+        A scope that assumes every role by its star alone (`*`, `a*`) is not a dependency.
         """
         for scope in self.scopes:
             before, found, _ = scope.partition(_PARAMETER)
             if found and self.stem is not None:
-                # A parameter can also complete what stands before it to `assume:...`.
+                # A parameter may also complete the text before it to `assume:...`.
                 if before.startswith(_ASSUME) or _ASSUME.startswith(before):
                     yield f"{before}*"
             elif scope.startswith(_ASSUME):
@@ -61,13 +61,13 @@ class _Role:
 
 
 class Roles:
-    """A set of roles. It never changes, so what it has expanded once it remembers.
+    """A set of roles. It is immutable, so expanded scopes are cached.
 
     Args:
         scopes: The scopes of each role, by roleId.
 
     Raises:
-        ApiError: A role is malformed, or its scopes lead back to itself (InputError).
+        ApiError: A role is malformed, or leads back to itself (InputError).
     """
 
     def __init__(self, scopes: Mapping[str, Collection[str]]) -> None:
@@ -81,10 +81,10 @@ class Roles:
         self._check(roles)
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
-        """Return `scopes` and everything that the roles among them add.
+        """Return `scopes` and all scopes that their roles add.
 
         Raises:
-            ApiError: Parameterised roles add more scopes than a deployment could handle (InputError).
+            ApiError: Parameterised roles add too many scopes (InputError).
         """
         key = frozenset(scopes)
         known = self._expanded.get(key)
@@ -100,7 +100,7 @@ class Roles:
         assumed: set[tuple[str, str]] = set()
         filled_in: set[str] = set()
         number = length = 0
-        # Nothing adds to `*`. Whoever has it can also delete roles that lead to too many scopes.
+        # Nothing adds to `*`. Its holder can also delete roles that lead to too many scopes.
         while unseen and "*" not in found:
             for role, parameter in self._assumed(unseen.pop()):
                 if (role.id, parameter) in assumed:
@@ -110,7 +110,7 @@ class Roles:
                 if length > _LONGEST_FILLED_IN:
                     raise _too_many(role)
                 new = set(role.scopes if role.stem is None else role.grants(parameter)) - found
-                # The first time it adds as many as it has, like a role without a parameter.
+                # The first expansion of a role adds no more scopes than it has, like a role without a parameter.
                 if role.stem is not None and role.id in filled_in:
                     number, length = number + len(new), length + sum(map(len, new))
                     if number > _MOST_FILLED_IN or length > _LONGEST_FILLED_IN:
@@ -121,7 +121,7 @@ class Roles:
         return found
 
     def _assumed(self, scope: str) -> Iterator[tuple[_Role, str]]:
-        """Yield the roles that `scope` lets its holder assume, each with the parameter it then has."""
+        """Yield the roles that `scope` assumes, each with its parameter."""
         if scope.endswith("*"):
             prefix = _ASSUME if assumes_everything(scope) else scope[:-1]
             if prefix.startswith(_ASSUME):
@@ -133,18 +133,18 @@ class Roles:
             yield from self._with_stem_of(name)
 
     def _beginning(self, prefix: str) -> Iterator[tuple[_Role, str]]:
-        """Yield the roles that `assume:<prefix>*` means."""
+        """Yield the roles that `assume:<prefix>*` assumes."""
         for name in _starting(self._names, prefix):
             yield self._plain[name], ""
         for role, parameter in self._with_stem_of(prefix):
             yield role, f"{parameter}*"
         for stem in _starting(self._stems, prefix):
-            # What equals the prefix has been yielded.
+            # A stem that equals the prefix has been yielded already.
             if stem != prefix:
                 yield self._parameterised[stem], "*"
 
     def _with_stem_of(self, name: str) -> Iterator[tuple[_Role, str]]:
-        """Yield the parameterised roles whose stem `name` starts with, each with the rest of it."""
+        """Yield the parameterised roles for which `name` starts with their stem, each with the rest of `name`."""
         for length in self._stem_lengths:
             if length > len(name):
                 return
@@ -165,7 +165,7 @@ class Roles:
         self._check_cycles(roles)
 
     def _check_cycles(self, roles: list[_Role]) -> None:
-        # Without recursion: a chain of roles may be longer than Python's stack.
+        # Not recursive, because a chain of roles may be longer than Python's stack.
         finished: set[str] = set()
         for first in roles:
             path: dict[str, Iterator[_Role]] = {first.id: self._needed(first)} if first.id not in finished else {}
@@ -182,7 +182,7 @@ class Roles:
                     path[following.id] = self._needed(following)
 
     def _needed(self, role: _Role) -> Iterator[_Role]:
-        """Yield the roles that one leads to directly."""
+        """Yield the roles that a role assumes directly."""
         for scope in role.dependencies():
             for other, _ in self._assumed(scope):
                 yield other
@@ -192,12 +192,12 @@ def _too_many(role: _Role) -> ApiError:
     return ApiError(
         "InputError",
         f"the scopes expand to more than {_MOST_FILLED_IN} scopes, or {_LONGEST_FILLED_IN} characters, of "
-        f"parameterised roles such as '{role.id}': make these roles lead to fewer",
+        f"parameterised roles such as '{role.id}': let these roles lead to fewer scopes",
     )
 
 
 def _starting(names: Sequence[str], prefix: str) -> Iterator[str]:
-    """Yield those of sorted `names` that start with `prefix`."""
+    """Yield the items of a sorted sequence that start with `prefix`."""
     for position in range(bisect_left(names, prefix), len(names)):
         if not names[position].startswith(prefix):
             return
@@ -205,20 +205,20 @@ def _starting(names: Sequence[str], prefix: str) -> Iterator[str]:
 
 
 def assumes_everything(scope: str) -> bool:
-    """Return whether a scope lets its holder assume every role: `*`, `a*` and so on to `assume:*`."""
+    """Return whether a scope assumes every role: `*`, `a*` and so on to `assume:*`."""
     return scope.endswith("*") and _ASSUME.startswith(scope[:-1])
 
 
 def dependency_cycle(roleIds: Iterable[str]) -> ApiError:
-    """Return the error for roles each of which needs the next one, the last of which is the first (InputError)."""
+    """Return the error for a cycle of roles, whose last item equals the first (InputError)."""
     shown = " -> ".join(f"'{_ASSUME}{roleId}'" for roleId in roleIds)
-    return ApiError("InputError", f"roles may not depend on themselves, but these do: {shown}")
+    return ApiError("InputError", f"roles must not depend on themselves, but these do: {shown}")
 
 
 def check_scopes(scopes: Iterable[object]) -> None:
-    """Raise ApiError (InputError) unless all of `scopes` may stand in a client, role or task."""
+    """Raise ApiError (InputError) unless all `scopes` are valid in clients, roles and tasks."""
     for scope in scopes:
         if not valid_scope(scope):
-            raise ApiError("InputError", f"{scope!r} is not a scope: only printable ASCII characters can be in one")
+            raise ApiError("InputError", f"{scope!r} is not a scope: scopes consist of printable ASCII characters")
         if str(scope).endswith("**"):
-            raise ApiError("InputError", f"scopes must not end with `**`, but {scope!r} does")
+            raise ApiError("InputError", f"scopes must not end with `**`: {scope!r}")

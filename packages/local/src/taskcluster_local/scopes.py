@@ -1,4 +1,4 @@
-"""Scope sets that answer fast, and scope expressions: which scopes a method asks for, and which of them are missing."""
+"""Sets of scopes that are fast to check, and scope expressions: what a method requires, and what is missing."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _VARIABLE = re.compile(r"<([^>]+)>")
 
 
 def valid_scope(scope: object) -> bool:
-    """Whether `scope` is a text of printable ASCII characters."""
+    """Return whether `scope` is a string of printable ASCII characters."""
     return isinstance(scope, str) and _VALID.fullmatch(scope) is not None
 
 
 def in_order(scopes: Iterable[str]) -> list[str]:
-    """Return scopes as deployments sort them: by bytes, but `P*` before everything else that begins with `P`."""
+    """Sort scopes as real deployments do: by bytes, but `P*` before everything else that starts with `P`."""
     return sorted(scopes, key=lambda scope: scope[:-1] if scope.endswith("*") else f"{scope}\0")
 
 
 class ScopeSet:
-    """The scopes that someone holds, roles already expanded.
+    """A set of scopes, with roles already expanded.
 
-    They are in normal form, except that a scope `P` stays beside the `P*` that gives it, as deployments show them.
+    They are normalised, except that a scope `P` is kept beside `P*`, as real deployments show them.
     """
 
     __slots__ = ("_exact", "_prefixes", "scopes")
@@ -39,7 +39,7 @@ class ScopeSet:
     def __init__(self, scopes: Iterable[str]) -> None:
         given = frozenset(scopes)
         kept = normalize(given)
-        # None starts with another one, so only the last one before a text can be what it starts with.
+        # None of these is a prefix of another, so only the last one before a string can be a prefix of it.
         self._prefixes = sorted(scope[:-1] for scope in kept if scope.endswith("*"))
         kept += [prefix for prefix in self._prefixes if prefix in given]
         self.scopes: tuple[str, ...] = tuple(in_order(kept))
@@ -49,34 +49,34 @@ class ScopeSet:
         return f"ScopeSet({list(self.scopes)!r})"
 
     def satisfies(self, required: str) -> bool:
-        """Whether one of these scopes gives `required`."""
+        """Return whether these scopes satisfy `required`."""
         if required in self._exact:
             return True
         position = bisect_right(self._prefixes, required)
         return position > 0 and required.startswith(self._prefixes[position - 1])
 
     def satisfies_all(self, required: Iterable[str]) -> bool:
-        """Whether these scopes give every one of `required`."""
+        """Return whether these scopes satisfy all of `required`."""
         return all(map(self.satisfies, required))
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Satisfied when every part is; with no parts, always."""
+    """Satisfied if every part is; without parts, always."""
 
     parts: tuple[Template, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Satisfied when some part is; with no parts, never."""
+    """Satisfied if any part is; without parts, never."""
 
     parts: tuple[Template, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ForEach:
-    """Stands for one `each` per value that the parameter `source` has; only in templates."""
+    """Repeats `each` for every value of the parameter `source`; only in templates."""
 
     variable: str
     source: str
@@ -85,7 +85,7 @@ class ForEach:
 
 @dataclass(frozen=True, slots=True)
 class If:
-    """Stands for `then` or `otherwise`, as the parameter `condition` says; only in templates."""
+    """Stands for `then` or `otherwise`, depending on the parameter `condition`; only in templates."""
 
     condition: str
     then: Template
@@ -93,14 +93,14 @@ class If:
 
 
 Template: TypeAlias = str | AllOf | AnyOf | ForEach | If
-"""A scope expression with variables (`<taskId>`), as an API's description has it."""
+"""A scope expression with variables (`<taskId>`), as in an API reference."""
 
 Expression: TypeAlias = Template
 """A scope expression without variables, hence without ForEach and If."""
 
 
 def parse(template: Any) -> Template:
-    """Return the template that a spec writes as JSON."""
+    """Parse the template in an API reference."""
     if isinstance(template, str):
         return template
     if "AllOf" in template:
@@ -114,7 +114,7 @@ def parse(template: Any) -> Template:
 
 
 def variables(template: Template) -> set[str]:
-    """Return the names that must be known before `template` can be instantiated."""
+    """Return the names of the variables in `template`."""
     if isinstance(template, str):
         return set(_VARIABLE.findall(template))
     if isinstance(template, AllOf | AnyOf):
@@ -126,7 +126,7 @@ def variables(template: Template) -> set[str]:
 
 
 def instantiate(template: Template, values: Mapping[str, Any]) -> Expression:
-    """Return the expression that `template` stands for when its variables have `values`."""
+    """Return the expression for `template` with these `values` of its variables."""
     expressions = _instances(template, values)
     return expressions[0] if len(expressions) == 1 else AllOf(tuple(expressions))
 
@@ -152,13 +152,13 @@ def _instances(template: Template, values: Mapping[str, Any]) -> list[Expression
 
 @functools.cache
 def _filler(template: str) -> Callable[[Mapping[str, Any]], str]:
-    """Return what puts values in the place of the variables of a template's text, which are as few as the APIs have."""
+    """Return a function that replaces the variables of a template string. Cached: the APIs have few of them."""
     escaped = template.replace("{", "{{").replace("}", "}}")
     return _VARIABLE.sub(r"{\1!s}", escaped).format_map
 
 
 def missing(expression: Expression, satisfied: Callable[[str], bool]) -> Expression | None:
-    """Return what of `expression` is not satisfied, as small as it can be said, or None when nothing is missing."""
+    """Return the part of `expression` that is not satisfied, as small as possible, or None if it is satisfied."""
     if isinstance(expression, str):
         return None if satisfied(expression) else expression
     if not isinstance(expression, AllOf | AnyOf):
@@ -176,7 +176,7 @@ def missing(expression: Expression, satisfied: Callable[[str], bool]) -> Express
 
 
 def as_json(expression: Expression) -> Any:
-    """Return an expression as APIs write it."""
+    """Return an expression in its JSON form."""
     if isinstance(expression, AllOf | AnyOf):
         return {type(expression).__name__: [as_json(part) for part in expression.parts]}
     return expression

@@ -1,4 +1,4 @@
-"""The deployment on a socket, in a thread with an event loop of its own, for programs that do something else."""
+"""Serve a deployment on a socket, from a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ __all__ = ["LocalServer", "host_name", "is_loopback"]
 
 _PASS_TIME_SECONDS = 1.0
 _LONGEST_LINE = 16 * 1024
-"""Of a request's first line and of a header, in bytes."""
+"""The longest first line, and header, of a request in bytes."""
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 5.0
 _MISDIRECTED = 421
 _BACKLOG = 4096
-"""Connections that may wait to be accepted: a thousand clients may well start at once."""
+"""The longest queue of connections to accept: a thousand clients may start at once."""
 
 _T = TypeVar("_T")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is reached from this machine only."""
+    """Return whether `host` can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -50,13 +50,13 @@ def is_loopback(host: str) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, in lower case and without its port."""
+    """Return the name in a Host header, in lower case and without the port."""
     name, colon, port = host.strip().lower().rpartition(":")
     return name if colon and (port.isdecimal() or not port) and not name.endswith(":") else host.strip().lower()
 
 
 def _is_local(name: str) -> bool:
-    """Whether a name in a Host header can only mean this machine."""
+    """Return whether a name in a Host header can only mean this machine."""
     try:
         address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -65,7 +65,7 @@ def _is_local(name: str) -> bool:
 
 
 class _State:
-    """A deployment and all that it keeps. `with` keeps it open, also where it is no longer the server's."""
+    """A deployment with its store and files. `with` keeps it open, even after it has been replaced."""
 
     def __init__(self, configuration: Configuration, data: Path | None, root_url: str) -> None:
         self._temporary = None
@@ -97,7 +97,7 @@ class _State:
         self._close_if_unused()
 
     def retire(self) -> None:
-        """Answer those who wait, and close everything when nobody uses it any more."""
+        """Finish waiting requests, and close everything once it is unused."""
         self._retired = True
         self.deployment.stop_waiting()
         self._close_if_unused()
@@ -113,19 +113,19 @@ class _State:
 
 
 class LocalServer:
-    """A running server. `started` is done when it answers, or failed to, `ended` when nothing is left of it.
+    """A running server. `started` is done once it responds or has failed to start, `ended` once everything is closed.
 
-    Its coroutines are for its own event loop; `submit` runs them there.
+    Its coroutines run on its own event loop; `submit` runs them there.
 
     Args:
-        configuration: Of the deployment.
-        data: Where it keeps its state; None for memory.
-        host: Where to listen.
-        port: Where to listen; 0 for any port that is free.
-        allow_hosts: Further names that requests may have in their Host header if only this machine can reach it.
+        configuration: The configuration of the deployment.
+        data: The directory for its state; None for memory.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free port.
+        allow_hosts: Further names to accept in the Host header of requests, if only this machine can connect.
 
     Raises:
-        OSError: It cannot listen there.
+        OSError: The address cannot be used.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class LocalServer:
     ) -> None:
         listening = _listen(host, port)
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
-        # None if other machines can reach it: they know it by names that are not known here.
+        # None if other machines can connect: they may use names that are not known here.
         self._names = frozenset(map(host_name, (host, *allow_hosts))) if loopback else None
         self.root_url = _root_url(host, listening.getsockname()[1])
         self.started: Future[None] = Future()
@@ -151,31 +151,31 @@ class LocalServer:
 
     @property
     def accessToken(self) -> str:
-        """Of the root client."""
+        """The access token of the root client."""
         return self._state.deployment.accessToken
 
     def now(self) -> datetime:
-        """Return the present of the deployment."""
+        """Return the deployment's time."""
         return self._state.deployment.clock()
 
     def stop(self) -> None:
-        """Ask the server to end."""
+        """Request the server to stop."""
         self._to_stop.set_result(None)
 
     def submit(self, procedure: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Run a coroutine of this server on its event loop."""
+        """Run a coroutine of this server on its event loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(procedure, self._loop)
 
     async def advance(self, span: timedelta) -> None:
-        """Move time forward and do what is due then."""
+        """Move the deployment's time forward and do what is due by then."""
         self._state.deployment.clock.advance(span)
         await self._do_what_is_due()
         await self._fire_hooks()
 
     async def reset(self) -> None:
-        """Put a new deployment in the place of the present one."""
+        """Replace the deployment by a new one."""
         if self._data is not None:
-            raise RuntimeError(f"reset() would throw away what is kept in {self._data}: use it without `data`")
+            raise RuntimeError(f"reset() would delete the contents of {self._data}: use it without `data`")
         old, self._state = self._state, _State(self._configuration, None, self.root_url)
         for inbox in self._inboxes:
             inbox.messages.clear()
@@ -183,19 +183,19 @@ class LocalServer:
         old.retire()
 
     async def outbox(self) -> list[Notification]:
-        """Return the notifications that would have been sent."""
+        """Return the notifications that a real deployment would have sent."""
         return self._state.deployment.shared.outbox.messages()
 
     async def new_client(self, scopes: tuple[str, ...]) -> Client:
-        """Return a client that is made for the caller and has these scopes only."""
+        """Create a client with these scopes only."""
         return self._state.deployment.new_client(scopes)
 
     async def listen(self, inbox: Inbox) -> None:
-        """Put messages into an inbox from now on."""
+        """Start to put messages into an inbox."""
         self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
 
     def unlisten(self, inbox: Inbox) -> None:
-        """Put no more messages into an inbox. For other threads; a server that has stopped did so already."""
+        """Stop putting messages into an inbox; called by other threads. If the server has stopped, it has done so."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._end_inbox, inbox)
 
@@ -217,7 +217,7 @@ class LocalServer:
         self._loop = asyncio.get_running_loop()
         self._one_at_a_time = asyncio.Lock()
         self._one_firing = asyncio.Lock()
-        # Closed also where nothing comes of the server.
+        # Also closes the socket if the server fails to start.
         with listening:
             self._state = _State(self._configuration, self._data, self.root_url)
             try:
@@ -266,8 +266,8 @@ class LocalServer:
     def _foreign_host(self, request: web.BaseRequest) -> str | None:
         """Return the Host header if it names another machine.
 
-        A page of any site can have its own name lead to this machine (DNS rebinding). The browser then lets it read
-        the responses, and sends the site's name here.
+        The host name of any site can resolve to this machine (DNS rebinding). The browser then sends that name here,
+        and would let the site's pages read the responses.
         """
         if self._names is None:
             return None
@@ -279,7 +279,7 @@ class LocalServer:
 
 
 def _misdirected(host: str) -> web.Response:
-    # As it came it may be bytes that are not UTF-8.
+    # It may contain bytes that are not UTF-8.
     shown = ascii(host)
     message = (
         f"This local deployment listens to this machine only and does not respond to requests for the host {shown}. "
@@ -292,7 +292,7 @@ def _misdirected(host: str) -> web.Response:
 async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[None, None]:
     server = web.Server(
         respond,
-        # A worker that goes away does not get the task it has been waiting for.
+        # A worker that disconnects must not get the task that it was waiting for.
         handler_cancellation=True,
         access_log=None,
         auto_decompress=False,
@@ -312,7 +312,7 @@ async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[N
 async def _received(request: web.BaseRequest) -> HttpRequest:
     method, target = request.method, request.raw_path
     received = HttpRequest(method, target, request.headers)
-    # Bodies of other kinds are not looked at, however large they are.
+    # Bodies of other types are not read, however large they are.
     if not request.body_exists or not received.has_json:
         return received
     if request.headers.get("expect", "").lower() == "100-continue":
@@ -326,12 +326,12 @@ async def _received(request: web.BaseRequest) -> HttpRequest:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return one bound socket. (A name may mean several addresses; with a free port each would get another.)"""
+    """Return one bound socket. A name may have several addresses, which would get different free ports."""
     family, _, _, _, bind_to = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(bind_to[:2], family=family, backlog=_BACKLOG)
 
 
 def _root_url(host: str, port: int) -> str:
-    """Return how to reach a server that listens at `host`: from here, if it listens everywhere."""
+    """Return the root URL of a server that listens on `host`: on this machine, if it listens on all addresses."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

@@ -1,4 +1,4 @@
-"""Files that clients put and get by URLs, as they do with S3: what the storage of artifacts and objects stands on."""
+"""Store files that clients upload to and download from signed URLs, like S3; artifacts and objects use it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .timestamps import Clock, milliseconds
 __all__ = ["PREFIX", "Refusal", "Storage", "StoredFile"]
 
 PREFIX = "/storage/"
-"""Where the paths of all files begin."""
+"""The prefix of the paths of all files."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
@@ -31,12 +31,12 @@ CREATE TABLE IF NOT EXISTS files (
 """
 _PUBLIC_LENGTH = 32
 _OURS = re.compile(r"[0-9a-f]{32}(\.part)?", re.ASCII)
-"""The names of the files that a storage makes."""
+"""The names of stored files."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refusal(Exception):
-    """A file may not be put or got by this URL."""
+    """The request for a file is rejected."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -46,12 +46,12 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that can be got."""
+    """A stored file."""
 
     path: Path
-    """What is there never changes; when the file is replaced, it is removed."""
+    """Its contents never change; if the file is replaced, this path is removed."""
     etag: str
-    """Tells contents apart, without the quotes that it has in a header."""
+    """Identifies the contents; without the quotes of the header."""
     content_type: str
     content_encoding: str | None
 
@@ -60,11 +60,11 @@ class Storage:
     """All files of a deployment.
 
     Args:
-        directory: Where their contents are.
-        store: Where the rest is kept.
-        root_url: Of the deployment.
-        key: Signs the URLs.
-        clock: Tells when they expire.
+        directory: The directory of the files' contents.
+        store: The database, for everything else.
+        root_url: The root URL of the deployment.
+        key: The key that signs the URLs.
+        clock: The time that decides whether a URL has expired.
     """
 
     def __init__(self, directory: Path, store: Store, root_url: str, key: bytes, clock: Clock) -> None:
@@ -78,26 +78,26 @@ class Storage:
         self._remove_unknown()
 
     def _remove_unknown(self) -> None:
-        """Remove the files that a killed process received without recording them, or replaced without removing them."""
+        """Remove files that a killed process received but did not record, or replaced but did not remove."""
         known = {row["content"] for row in self._store.all("SELECT content FROM files")}
         for path in self._directory.iterdir():
             if path.name not in known and _OURS.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def put_url(self, name: str, expires: datetime, headers: Mapping[str, str] | None = None) -> str:
-        """Return the URL by which a file can be put, until `expires`.
+        """Return a URL for uploading a file, valid until `expires`.
 
         Args:
-            name: Of the file; it may hold anything.
-            expires: When the URL ends.
-            headers: Those that the request must have, exactly so.
+            name: The name of the file, any string.
+            expires: When the URL expires.
+            headers: Headers that the request must have, with exactly these values.
         """
         return self._url("PUT", name, expires, headers or {})
 
     def get_url(self, name: str, expires: datetime | None) -> str:
-        """Return the URL by which a file can be got, until `expires`; None for one that is always the same.
+        """Return a URL for downloading a file, valid until `expires`; None for a URL that never expires.
 
-        Whoever has such a URL of a file cannot tell that of another.
+        The URL of one file reveals nothing about those of others.
         """
         if expires is None:
             return f"{self._root_url}{PREFIX}public/{self._public(name)}/{quote(name, safe='')}"
@@ -112,25 +112,25 @@ class Storage:
         return f"{self._root_url}{PREFIX}signed/{quote(name, safe='')}?{urlencode(query)}"
 
     def _signature(self, *parts: str) -> str:
-        # As JSON, so that no part can be taken for another.
+        # As JSON, so that the parts cannot be confused.
         return hmac.new(self._key, dumps(parts).encode(), hashlib.sha256).hexdigest()
 
     def _public(self, name: str) -> str:
         return self._signature("public", name)[:_PUBLIC_LENGTH]
 
     def allowed(self, verb: str, target: str, headers: Mapping[str, str]) -> str:
-        """Return the name of the file that a request may put or get.
+        """Return the name of the file that a request may upload or download.
 
         Args:
             verb: `PUT`, `GET` or `HEAD`.
-            target: Path and query, not decoded.
-            headers: Of the request, found by names in any case.
+            target: Path and query, percent-encoded.
+            headers: The headers of the request, looked up case-insensitively.
 
         Raises:
-            Refusal: It may not.
+            Refusal: The request is rejected.
         """
         if "authorization" in headers:
-            raise Refusal(400, "a signed URL is all the authentication there may be: send no Authorization header")
+            raise Refusal(400, "do not send an Authorization header with a signed URL")
         path, _, query = target.partition("?")
         kind, _, rest = path.removeprefix(PREFIX).partition("/")
         verb = "GET" if verb == "HEAD" else verb
@@ -152,21 +152,21 @@ class Storage:
         for line in needed.split("\n")[:-1]:
             header, _, value = line.partition(":")
             if headers.get(header) != value:
-                raise Refusal(403, f"the URL was signed for a request with another {header}")
+                raise Refusal(403, f"the URL was signed for a request with a different {header} header")
         return name
 
     async def receive(self, name: str, content: AsyncIterator[bytes], size: int, headers: Mapping[str, str]) -> str:
-        """Keep a file in place of any of that name; return its entity tag.
+        """Store a file, replacing any of that name, and return its entity tag.
 
         Args:
-            name: Of the file.
-            content: Its bytes.
-            size: How many there must be.
-            headers: Of the request.
+            name: The name of the file.
+            content: Its contents, in chunks.
+            size: Its size in bytes.
+            headers: The headers of the request.
 
         Raises:
-            Refusal: There are fewer bytes, or more, or a header that is kept with the file is not UTF-8.
-            StoreFull: There is no room for it.
+            Refusal: The size is wrong, or a header to store is not UTF-8.
+            StoreFull: The disk is full.
         """
         content_type, encoding = (_utf8(headers, name) for name in ("Content-Type", "Content-Encoding"))
         digest = hashlib.md5(usedforsecurity=False)
@@ -180,15 +180,15 @@ class Storage:
                     file.write(chunk)
                     digest.update(chunk)
             if received != size:
-                raise Refusal(400, f"{size} bytes were announced and {'more' if received > size else received} came")
+                raise Refusal(400, f"expected {size} bytes but received {'more' if received > size else received}")
             self._keep(name, part, digest.hexdigest(), content_type, encoding)
         return digest.hexdigest()
 
     def write(self, name: str, content: bytes, content_type: str) -> None:
-        """Keep a file in place of any of that name.
+        """Store a file, replacing any of that name.
 
         Raises:
-            StoreFull: There is no room for it.
+            StoreFull: The disk is full.
         """
         with self._part() as part:
             part.write_bytes(content)
@@ -196,7 +196,7 @@ class Storage:
 
     @contextlib.contextmanager
     def _part(self) -> Generator[Path, None, None]:
-        """Lend a path to write to; what is there in the end is removed, unless it has been moved."""
+        """Provide a temporary path; it is removed at the end, unless the file was moved."""
         path = self._directory / f"{uuid.uuid4().hex}.part"
         try:
             yield path
@@ -210,7 +210,7 @@ class Storage:
     def _keep(self, name: str, part: Path, etag: str, content_type: str | None, encoding: str | None) -> None:
         kept = part.with_suffix("")
         encoding = None if encoding in (None, "", "identity") else encoding
-        # Another path each time: what was kept before stays whole until this is written for good.
+        # A new path each time: the previous contents stay intact until these are written completely.
         with self._store.transaction():
             self._store.after_rollback(lambda: kept.unlink(missing_ok=True))
             part.replace(kept)
@@ -225,7 +225,7 @@ class Storage:
             )
 
     def find(self, name: str) -> StoredFile | None:
-        """Return a file, or None where there is none of that name."""
+        """Return a file, or None."""
         row = self._store.one("SELECT * FROM files WHERE name = ?", name)
         if row is None:
             return None
@@ -233,7 +233,7 @@ class Storage:
         return StoredFile(path, row["etag"], row["contentType"], row["contentEncoding"])
 
     def delete(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Delete a file, if it exists."""
         found = self.find(name)
         if found is not None:
             self._store.run("DELETE FROM files WHERE name = ?", name)
@@ -241,10 +241,10 @@ class Storage:
 
 
 def _utf8(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header to keep, or None; raise Refusal if it cannot be sent back as it came."""
+    """Return a header to store, or None; raise Refusal if it is not UTF-8."""
     value = headers.get(name)
     try:
-        # Bytes that are not UTF-8 arrive as lone surrogates.
+        # Bytes that are not UTF-8 are received as lone surrogates.
         (value or "").encode()
     except UnicodeEncodeError:
         raise Refusal(400, f"the header {name} must be UTF-8") from None

@@ -1,7 +1,7 @@
-"""Files over HTTP, answered as S3 does.
+"""Serve files over HTTP as S3 does.
 
-aiohttp's own FileResponse tags a file by its date, so that two contents can have one tag, and sends a part of a file
-also where `If-Range` names another version of it.
+aiohttp's FileResponse is not used: its entity tags depend on the date only, so different contents can have the same
+tag, and it sends partial contents even if `If-Range` names another version of the file.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _log = logging.getLogger("taskcluster.local")
 
 
 async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamResponse:
-    """Put or get the file that a request is for."""
+    """Respond to an upload or a download."""
     try:
         if request.method not in ("PUT", "GET", "HEAD"):
-            raise Refusal(405, "files are put with PUT and got with GET or HEAD")
+            raise Refusal(405, "upload files with PUT and download them with GET or HEAD")
         name = storage.allowed(request.method, request.raw_path, request.headers)
         if request.method == "PUT":
             return await _put(request, storage, name)
         found = storage.find(name)
         if found is None:
             raise Refusal(404, "there is no such file")
-        # Opened before anything is awaited: what replaces the file meanwhile does not change the answer.
+        # Opened before the first await, so that replacing the file does not change the response.
         with found.path.open("rb") as file:
             return await _get(request, found, file)
     except Refusal as refusal:
@@ -47,7 +47,7 @@ async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamRespo
 
 async def _put(request: web.BaseRequest, storage: Storage, name: str) -> web.StreamResponse:
     if request.content_length is None:
-        raise Refusal(411, "a file is sent with a Content-Length, not in chunks")
+        raise Refusal(411, "send a Content-Length header: chunked uploads are not supported")
     tag = await storage.receive(name, _content(request), request.content_length, request.headers)
     return web.Response(headers={"ETag": f'"{tag}"'})
 
@@ -91,13 +91,13 @@ async def _get(request: web.BaseRequest, found: StoredFile, file: BinaryIO) -> w
 
 
 def _names(header: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags has this one, or `*`."""
+    """Return whether a list of entity tags contains this one, or `*`."""
     tags = [tag.strip() for tag in header.split(",")]
     return "*" in tags or any((tag.removeprefix("W/") if weak else tag) == f'"{etag}"' for tag in tags)
 
 
 def _range(request: web.BaseRequest, found: StoredFile, size: int) -> range | None:
-    """Return the bytes that a request asks for; None for all. Several ranges at once are not served, as in S3."""
+    """Return the requested range of bytes; None for all. As in S3, several ranges at once are not supported."""
     condition = request.headers.get("if-range")
     if condition is not None and condition.strip() != f'"{found.etag}"':
         return None
@@ -107,6 +107,6 @@ def _range(request: web.BaseRequest, found: StoredFile, size: int) -> range | No
         return None
     if wanted.start is None:
         return None
-    # The last so many bytes have a negative start.
+    # A suffix range has a negative start.
     first = wanted.start if wanted.start >= 0 else max(0, size + wanted.start)
     return range(first, size if wanted.stop is None else min(wanted.stop, size))

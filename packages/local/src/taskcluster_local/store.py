@@ -1,4 +1,4 @@
-"""The one SQLite connection that all state is kept in. Which tables there are is the services' own matter."""
+"""The SQLite connection that stores all state. Each service creates its own tables."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["DATABASE", "Row", "Store", "StoreError", "StoreFull", "data_director
 Row = dict[str, Any]
 
 DATABASE = "taskcluster.sqlite"
-"""The name of the database in a directory for data."""
+"""The file name of the database."""
 
 _APPLICATION_ID = 0x54434C4F
-"""Written into every file of ours, so that another program's database is told from a damaged one."""
+"""Written into every database file, to tell other programs' databases from damaged ones."""
 _FORMAT = 1
 _FOR_FILES = """
 PRAGMA locking_mode = EXCLUSIVE; -- One server a file; and a killed one leaves no lock behind.
@@ -35,21 +35,21 @@ class StoreError(Exception):
 
 
 class StoreFull(StoreError):
-    """There is no room to write. What was written before is all there."""
+    """The disk is full. Everything written before is intact."""
 
 
 class Store:
-    """A database. It belongs to the thread that made it.
+    """A database. It belongs to the thread that created it.
 
-    Statements and indexes can call `by_name(<column>)`, which sorts as listings sort names.
+    Statements and indexes can use `by_name(<column>)`, which sorts as listings sort names.
 
-    What a finished transaction wrote is there after the process was killed.
+    A committed transaction survives the death of the process.
 
     Args:
-        path: A file, made if it is not there; None for a database in memory, that ends with its connection.
+        path: The file, created if it does not exist; None for a database in memory.
 
     Raises:
-        StoreError: The file is no database of ours, is damaged, is of another version, or is in use.
+        StoreError: The file is another program's database, is damaged, has another version, or is in use.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -72,16 +72,16 @@ class Store:
         self._connection.row_factory = _as_dict
 
     def close(self) -> None:
-        """Close the connection; what was in memory is gone."""
+        """Close the connection; a database in memory is lost."""
         self._connection.close()
 
     def create(self, tables: str) -> None:
-        """Create tables and indexes that are not there yet (`CREATE ... IF NOT EXISTS`)."""
+        """Create tables and indexes that do not exist yet (`CREATE ... IF NOT EXISTS`)."""
         with self._telling():
             self._connection.executescript(tables)
 
     def one(self, statement: str, *values: Any) -> Row | None:
-        """Return the first row, or None where there is none."""
+        """Return the first row, or None."""
         row: Row | None = self._execute(statement, values).fetchone()
         return row
 
@@ -90,12 +90,12 @@ class Store:
         return self._execute(statement, values).fetchall()
 
     def run(self, statement: str, *values: Any) -> int:
-        """Run a statement that returns nothing; return how many rows it changed."""
+        """Run a statement without results; return the number of changed rows."""
         return self._execute(statement, values).rowcount
 
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
-        """Keep all statements in the block, or, where it raises, none. There can be one within another.
+        """Commit the statements in the block, or, if it raises, none of them. Transactions can be nested.
 
         The block must not await anything: other calls use the same connection.
         """
@@ -107,7 +107,7 @@ class Store:
             self._execute("RELEASE inner" if nested else "COMMIT")
         except BaseException:
             del self._after_commit[mark:]
-            # A full disk may have ended the transaction already.
+            # A full disk may have rolled back already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK TO inner" if nested else "ROLLBACK")
                 if nested:
@@ -124,18 +124,18 @@ class Store:
                 action()
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Do `action` when the transaction that is open has been kept; at once if none is open."""
+        """Call `action` once the open transaction is committed; immediately if none is open."""
         if self._connection.in_transaction:
             self._after_commit.append(action)
         else:
             action()
 
     def after_rollback(self, action: Callable[[], None]) -> None:
-        """Do `action` if the transaction that is open is not kept."""
+        """Call `action` if the open transaction is rolled back."""
         self._after_rollback.append(action)
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        # Without a context manager, which would take as long as many a statement.
+        # A context manager would take as long as many statements do.
         try:
             return self._connection.execute(statement, values)
         except sqlite3.OperationalError as error:
@@ -149,38 +149,38 @@ class Store:
             raise self._told(error) from error
 
     def _told(self, error: sqlite3.OperationalError) -> Exception:
-        # SQLite's own words; Python 3.10 does not give its codes.
+        # Compared by message, because Python 3.10 does not provide SQLite's error codes.
         if "disk is full" in str(error) or "disk I/O error" in str(error):
             return StoreFull(f"cannot write to {self._name}: {error}")
         return error
 
 
 def data_directory(path: Path) -> Path:
-    """Return a directory for a store and files, made if it is not there, that no other user can look into.
+    """Return a directory for a store and files, created if necessary and private to this user.
 
     Raises:
-        StoreError: It cannot be made or used, or it holds something else.
+        StoreError: It cannot be created or used, or it contains something else.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {each.name for each in path.iterdir()}
-        # Of a directory that serves another purpose the permissions are not ours to take.
+        # The permissions of a directory that serves another purpose are left alone.
         if names and DATABASE not in names:
-            raise StoreError(f"{path} holds other files: choose a new or an empty directory")
+            raise StoreError(f"{path} contains other files: choose a new or empty directory")
         path.chmod(0o700)
         if not os.access(path, os.W_OK | os.X_OK):
             raise StoreError(f"cannot write to {path}: choose another directory, or change its permissions")
     except OSError as error:
-        raise StoreError(f"cannot use {path} as a directory for data: {error.strerror or error}") from error
+        raise StoreError(f"cannot use {path} as a directory: {error.strerror or error}") from error
     return path
 
 
 def _connect(name: str, **options: Any) -> sqlite3.Connection:
-    # No implicit transactions: a statement stands alone unless it is inside `transaction`.
+    # No implicit transactions: a statement is one by itself, unless it is inside `transaction`.
     connection: sqlite3.Connection = sqlite3.connect(
         name, isolation_level=None, cached_statements=512, timeout=1.0, **options
     )
-    # A function instead of a collation: it is called once a row that is written, not once a comparison.
+    # A function instead of a collation: called once per written row, not once per comparison.
     connection.create_function("by_name", 1, _by_name, deterministic=True)
     return connection
 
@@ -190,14 +190,14 @@ def _by_name(value: Any) -> Any:
 
 
 def _make(path: Path) -> None:
-    """Make an empty database. It appears whole, so that an empty file never is one that was just begun."""
+    """Create an empty database atomically, so that an empty file is never one being created."""
     handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     os.close(handle)
     try:
         with closing(_connect(name)) as connection:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        # Where another process was faster, that one's stays.
+        # If another process was faster, its file is kept.
         with suppress(FileExistsError):
             os.link(name, path)
     finally:
@@ -205,7 +205,7 @@ def _make(path: Path) -> None:
 
 
 def _examine(path: Path) -> None:
-    """Raise StoreError unless a file is a sound database of ours. Nothing is written, not even when it is closed."""
+    """Raise StoreError unless a file is an intact database of this version. Nothing is written, even on closing."""
     if path.stat().st_size == 0:
         raise StoreError(_damaged(path, "it is empty"))
     with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
@@ -214,7 +214,7 @@ def _examine(path: Path) -> None:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
         if (value("application_id"), value("user_version")) != (_APPLICATION_ID, _FORMAT):
-            raise StoreError(f"{path} was not made by this version of taskcluster-local: choose another directory")
+            raise StoreError(f"{path} was not created by this version of taskcluster-local: choose another directory")
         damage = value("quick_check(1)")
         if damage != "ok":
             raise StoreError(_damaged(path, damage))
@@ -222,7 +222,7 @@ def _examine(path: Path) -> None:
 
 @contextmanager
 def _failures(path: Path) -> Generator[None, None, None]:
-    """Tell of what is wrong with a file in words that help."""
+    """Raise StoreError for SQLite's errors, with messages that help."""
     try:
         yield
     except sqlite3.OperationalError as error:

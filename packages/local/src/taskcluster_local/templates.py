@@ -1,7 +1,7 @@
-"""JSON-e as deployments evaluate it: with JavaScript's numbers, which are one type.
+"""Render JSON-e as real deployments do, with JavaScript's numbers, which have one type.
 
-`json-e` for Python computes with Python's numbers: there `10/5` is `2.0`, `true == 1` holds, and `9**9**9` takes
-forever. Here every number is a float while a template is rendered, and is written as JavaScript writes it.
+The `json-e` package uses Python's numbers: `10/5` is `2.0`, `true == 1` holds, and `9**9**9` takes forever. Here every
+number is a float while a template is rendered, and is written as JavaScript writes it.
 """
 
 # json-e has no types.
@@ -36,7 +36,7 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", 
 _PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)", re.ASCII)
 _INFINITE = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 _HALF = re.compile("[\ud800-\udfff]")
-# What String.prototype.trim removes.
+# The characters that String.prototype.trim removes.
 _SPACE = "\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 
@@ -45,12 +45,12 @@ class TemplateError(Exception):
 
 
 def render(template: Any, context: dict[str, Any], *, slugids: bool = False) -> Any:
-    """Return what a JSON-e template renders to, as JSON; None if it renders to nothing.
+    """Render a JSON-e template to JSON; return None if it renders to nothing.
 
     Args:
         template: A JSON value.
-        context: JSON values by the names that the template refers to.
-        slugids: Whether the template can call `as_slugid(label)`, which returns one new slugid per label.
+        context: The values that the template may refer to, by name.
+        slugids: Whether the template may call `as_slugid(label)`, which returns one new slugid per label.
 
     Raises:
         TemplateError: The template or the context is invalid, evaluation fails, or a value is nested too deeply.
@@ -71,13 +71,13 @@ def render(template: Any, context: dict[str, Any], *, slugids: bool = False) -> 
         raise TemplateError("nested too deeply") from None
     except MemoryError:
         raise TemplateError("the result is too large") from None
-    # json-e passes some wrong arguments on to Python's operators and functions.
+    # json-e passes some invalid arguments on to Python's operators and functions.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateError(f"{type(error).__name__}: {error}") from None
 
 
 class _Number(float):
-    """A number of JavaScript; an index of a list or string if it has no fraction."""
+    """A JavaScript number; if it has no fraction, it can index lists and strings."""
 
     def __str__(self) -> str:
         return number_text(self)
@@ -96,7 +96,7 @@ def _number(value: float) -> _Number:
 
 
 def _numbered(value: Any) -> Any:
-    """Return a JSON value with JavaScript's numbers."""
+    """Convert the numbers in a JSON value to JavaScript numbers."""
     if isinstance(value, (int, float)):
         return value if isinstance(value, bool) else _number(value)
     if is_object(value):
@@ -107,7 +107,7 @@ def _numbered(value: Any) -> Any:
 
 
 def _as_json(value: Any) -> Any:
-    """Return a rendered value as `JSON.stringify` writes it."""
+    """Convert a rendered value to what `JSON.stringify` would write."""
     if isinstance(value, float):
         return exact(float(value)) if math.isfinite(value) else None
     if is_object(value):
@@ -118,7 +118,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _stringify(value: Any, **_: Any) -> str:
-    """Return what `$json` makes of a value: compact, with sorted keys."""
+    """Serialize a value as `$json` does: compact, with sorted keys."""
     if isinstance(value, float):
         return number_text(value) if math.isfinite(value) else "null"
     if is_object(value):
@@ -148,14 +148,14 @@ def _power(base: float, exponent: float) -> float:
 
 
 class _Interpreter(_interpreter.Interpreter):  # type: ignore[misc]  # pyright: ignore[reportUntypedBaseClass]
-    """Evaluates expressions of JSON-e with JavaScript's numbers and equality."""
+    """Evaluates JSON-e expressions with JavaScript's numbers and equality."""
 
     def visit(self, node: Any) -> Any:
         value = super().visit(node)
         return _number(value) if type(value) in (int, float) else value
 
     def visit_ASTNode(self, node: Any) -> Any:
-        # Not int(), which refuses more than 4300 digits.
+        # int() refuses more than 4300 digits.
         return float(node.token.value) if node.token.kind == "number" else super().visit_ASTNode(node)
 
     def visit_BinOp(self, node: Any) -> Any:
@@ -163,7 +163,7 @@ class _Interpreter(_interpreter.Interpreter):  # type: ignore[misc]  # pyright: 
         if kind in ("==", "!="):
             return _equal(self.visit(node.left), self.visit(node.right)) is (kind == "==")
         if kind == "**":
-            # The parser swaps the operands of this one.
+            # The parser swaps the operands of this operator.
             exponent, base = self.visit(node.left), self.visit(node.right)
             for operand in (exponent, base):
                 if not isinstance(operand, _Number):
@@ -199,7 +199,7 @@ def _to_number(text: Any) -> float:
 
 
 def _numeric(name: str, function: Callable[..., float]) -> Callable[..., float]:
-    """Return a built-in function of numbers that is NaN if one of its arguments is."""
+    """Return a built-in function of numbers that returns NaN if an argument is NaN."""
 
     def call(*numbers: Any) -> float:
         _check(bool(numbers) and all(isinstance(number, _Number) for number in numbers), name)
@@ -241,7 +241,7 @@ def _join(items: Any, separator: Any) -> str:
 
 
 def _from_now(offset: str, reference: Any = None) -> str:
-    """Return the date-time at an offset from another one, which may have any form that JavaScript reads."""
+    """Return the date-time at an offset from another one, in any format that JavaScript parses."""
     if isinstance(reference, str):
         reference = from_wire(f"{reference}T00:00:00Z" if _DATE.fullmatch(reference) else reference)
     elif not isinstance(reference, datetime):
@@ -292,7 +292,7 @@ _BUILTINS: dict[str, Any] = {
 
 
 def _private_engine() -> Any:
-    """Return a second instance of `jsone.render`, because changing the imported one would affect the program."""
+    """Return a second instance of `jsone.render`, because patching the imported one would affect the program."""
     spec = importlib.util.find_spec("jsone.render")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""Dates on the wire, and the clock everything here is told the time by. Nothing else in this package reads the time."""
+"""Dates on the wire, and the clock. Nothing else in this package reads the time."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from datetime import datetime, timedelta, timezone
 __all__ = ["Clock", "MovableClock", "from_wire", "later", "milliseconds", "normal", "system_clock", "to_wire"]
 
 Clock = Callable[[], datetime]
-"""Returns the present as an aware datetime in UTC."""
+"""Returns the time as an aware datetime in UTC."""
 
 _DATE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LATEST = datetime(2900, 1, 1, tzinfo=timezone.utc)
-"""How far a deployment's time can be moved. Its own clients expire in the year 3000."""
+"""The latest time that a deployment can be moved to. Its own clients expire in the year 3000."""
 
 
 def system_clock() -> datetime:
-    """Return the present by the system's clock."""
+    """Return the time of the system's clock."""
     return datetime.now(timezone.utc)
 
 
 class MovableClock:
-    """The present of a deployment: that of another clock, and what it has been moved forward by.
+    """A deployment's time: that of another clock plus the spans it was advanced by.
 
     Args:
-        source: The clock that it is moved against.
+        source: The other clock.
     """
 
     def __init__(self, source: Clock) -> None:
@@ -37,17 +37,17 @@ class MovableClock:
         self._ahead = timedelta()
 
     def __call__(self) -> datetime:
-        """Return the present."""
+        """Return the time."""
         return self._source() + self._ahead
 
     def advance(self, span: timedelta) -> None:
-        """Move the present forward.
+        """Move the time forward.
 
         Raises:
             ValueError: `span` is negative, or leads beyond the year 2900; then nothing has changed.
         """
         if span < timedelta():
-            raise ValueError("time can be moved forward only")
+            raise ValueError("time can only be moved forward")
         present = self()
         if span > _LATEST - present:
             raise ValueError(
@@ -58,12 +58,12 @@ class MovableClock:
 
 @functools.lru_cache(maxsize=256)
 def from_wire(text: str) -> datetime:
-    """Return the date that a client wrote, in UTC and cut to milliseconds; one without a zone is in UTC.
+    """Parse a date from a client, in UTC and truncated to milliseconds; one without a zone is in UTC.
 
     Raises:
-        ValueError: It is no date-time, or does not exist.
+        ValueError: It is not a date-time, or does not exist.
     """
-    # Remembered: one call reads the same dates where they are validated, and again where they are used.
+    # Cached: a call parses the same dates for validation and for use.
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a date-time")
@@ -83,21 +83,21 @@ def from_wire(text: str) -> datetime:
 
 
 def to_wire(date: datetime) -> str:
-    """Return a date in UTC as the services write it. Such texts sort as their dates do."""
+    """Format a date in UTC as the services do. These strings sort like their dates."""
     return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def normal(text: str) -> str:
-    """Return a client's date in the form the services write."""
+    """Convert a client's date to the format of the services."""
     return to_wire(from_wire(text))
 
 
 def later(date: datetime, span: timedelta) -> datetime:
-    """Return the date that lies `span` after another, or the last there is."""
+    """Return a date plus `span`, or the latest possible date."""
     last = datetime.max.replace(tzinfo=timezone.utc)
     return date + span if span < last - date else last
 
 
 def milliseconds(date: datetime) -> int:
-    """Return the unix time of a date, in milliseconds."""
+    """Return the unix time of a date in milliseconds."""
     return (date - _EPOCH) // timedelta(milliseconds=1)

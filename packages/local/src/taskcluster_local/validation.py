@@ -1,4 +1,4 @@
-"""Payloads against the JSON schemas of the APIs: defaults filled in, then everything wrong with them listed."""
+"""Validate payloads against the JSON schemas of the APIs: add defaults, then list all errors."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = ["WORTH_COMPILING", "ApiSchemas", "Schema"]
 
 _MOST_ERRORS = 1000
 _BASE = "https://taskcluster.invalid/schemas/"
-"""Only names the schemas to each other; nothing is fetched."""
+"""Identifies the schemas to each other; nothing is fetched."""
 
 WORTH_COMPILING = 20
-"""How many payloads a schema is used for before it is compiled, which takes as long as so many validations."""
+"""After this many payloads a schema is compiled, which takes as long as this many validations."""
 _AS_LARGE = 100
-"""How many values a payload has that counts as another one."""
+"""A payload with this many values counts as a further one."""
 
 
 class ApiSchemas:
     """The schemas of some APIs.
 
     Args:
-        types: JSON schemas by their key, such as `queue/v1/task.json`; None for one that is not known, which
-            then is an object of any kind. A `$ref` is relative to the key of its schema.
+        types: JSON schemas by key, such as `queue/v1/task.json`; None for an unknown one, which then accepts any
+            object. A `$ref` is relative to the key of its schema.
     """
 
     def __init__(self, types: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class ApiSchemas:
         self._schemas: dict[str, Schema] = {}
 
     def schema(self, key: str) -> Schema:
-        """Return the schema of a key, made ready for use once."""
+        """Return the schema for a key, prepared once."""
         if key not in self._schemas:
             whole: Any = {"$ref": _BASE + key}
             # A schema that contains itself keeps its references, and has no defaults below them.
@@ -60,13 +60,13 @@ class ApiSchemas:
 
 
 class Schema:
-    """One schema, made ready for use.
+    """A schema prepared for use.
 
     Args:
         key: Its key.
-        validator: Tells what is wrong.
-        defaults: What is filled in.
-        whole: The schema with all that it refers to, to be compiled when it is used often; None not to compile it.
+        validator: Lists the errors of a value.
+        defaults: The default values.
+        whole: The schema with its references replaced, to be compiled if it is used often; None never to compile it.
     """
 
     def __init__(self, key: str, validator: Validator, defaults: _Defaults | None = None, whole: Any = None) -> None:
@@ -79,10 +79,10 @@ class Schema:
 
     @classmethod
     def given(cls, schema: dict[str, Any]) -> Schema:
-        """Return a schema that a client has made up; it refers to nothing but itself, and fills in no defaults.
+        """Return a schema from a client. It may only refer to itself, and adds no defaults.
 
         Raises:
-            ValueError: It is no JSON schema of draft 7 or older.
+            ValueError: It is not a JSON schema of draft 7 or older.
         """
         try:
             Draft7Validator.check_schema(schema, format_checker=FORMATS)
@@ -90,22 +90,22 @@ class Schema:
             raise ValueError("; ".join(_lines(error))) from None
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        # With a registry of its own nothing is fetched, whatever it refers to.
+        # A separate registry, so that references are never fetched.
         return cls("", _GivenValidator(schema, registry=Registry[Any](), format_checker=FORMATS))
 
     def fill(self, payload: Any) -> None:
-        """Add to `payload` the values that the schema has for what is not given."""
+        """Add the schema's defaults for missing properties to `payload`."""
         if self._defaults is not None:
             self._defaults.fill(payload)
 
     def errors(self, payload: Any) -> list[str]:
-        """Return what is wrong with `payload`, a line each, unless it is far too much."""
-        # Nothing is, nearly always, which compiled code finds out in a fraction of the time.
+        """Return the errors of `payload`, one per line, limited in number."""
+        # Nearly always there are none, which compiled code finds out much faster.
         if self._accepts is not None and self._accepts(payload):
             return []
         used, self._used = self._used, self._used + 1 + _number_of_values(payload) // _AS_LARGE
         if used < WORTH_COMPILING <= self._used and self.whole is not None:
-            # Loaded only by deployments that work enough to need it.
+            # Imported here, for deployments that are used enough to need it.
             from .compiled import compiled
 
             self._accepts = compiled(self.whole)
@@ -116,7 +116,7 @@ class Schema:
 
 
 def _number_of_values(payload: Any) -> int:
-    """Return how many values there are in a JSON value."""
+    """Return the number of values in a JSON value."""
     number, left = 0, [payload]
     while left:
         value = left.pop()
@@ -128,7 +128,7 @@ def _number_of_values(payload: Any) -> int:
 
 @dataclass
 class _Defaults:
-    """The values that a schema has for properties not given, in an object and below it."""
+    """The defaults of the missing properties of an object, and below it."""
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     properties: dict[str, _Defaults] = field(default_factory=dict[str, Any])
@@ -151,7 +151,7 @@ class _Defaults:
 
 
 def _defaults(schema: Any) -> _Defaults | None:
-    """Return the defaults of a schema; those below oneOf and its like do not count: which one would apply?"""
+    """Return the defaults of a schema, without those below oneOf and the like, which may not apply."""
     if not is_object(schema):
         return None
     found = _Defaults()
@@ -166,13 +166,13 @@ def _defaults(schema: Any) -> _Defaults | None:
 
 
 _NAMED = ("properties", "patternProperties", "definitions")
-"""Keywords that hold schemas by names of any kind."""
+"""Keywords whose values are schemas by name."""
 _VALUES = ("const", "default", "enum", "examples")
-"""Keywords that hold no schemas."""
+"""Keywords whose values are not schemas."""
 
 
 def _inlined(schema: Any, resolver: Any) -> Any:
-    """Return a schema with what its references lead to in their place: to look them up takes most of a validation.
+    """Return a schema with its references replaced: looking them up takes most of a validation's time.
 
     Raises:
         RecursionError: It contains itself.
@@ -184,7 +184,7 @@ def _inlined(schema: Any, resolver: Any) -> Any:
     if isinstance(schema.get("$ref"), str):
         resolved = resolver.lookup(schema["$ref"])
         inlined = _inlined(resolved.contents, resolved.resolver)
-        # The one thing that counts beside a reference.
+        # A `$ref` makes its siblings ineffective, except this one.
         return {**inlined, "default": schema["default"]} if "default" in schema else inlined
     found: dict[str, Any] = {}
     for keyword, value in schema.items():
@@ -248,7 +248,7 @@ def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iter
 
 
 def _unique(_validator: Any, unique: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    # jsonschema compares each with each if they cannot be sorted.
+    # jsonschema compares every pair of items if they cannot be sorted.
     if unique and is_array(instance) and len({json.dumps(each, sort_keys=True) for each in instance}) < len(instance):
         yield ValidationError("not unique")
 

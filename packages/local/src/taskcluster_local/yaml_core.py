@@ -1,6 +1,6 @@
-"""YAML as deployments read it: the core schema of YAML 1.2, with merge keys and `0b` integers, as js-yaml has it.
+"""Load YAML as real deployments do (js-yaml): the core schema of YAML 1.2, with merge keys and `0b` integers.
 
-PyYAML's own loaders follow YAML 1.1, in which `yes` is true, `22:22` is a number and `1e3` is a string.
+PyYAML's loaders follow YAML 1.1, in which `yes` is true, `22:22` is a number and `1e3` is a string.
 """
 
 # PyYAML's types are incomplete.
@@ -33,17 +33,17 @@ _SCALARS = {kind: re.compile(pattern, re.ASCII) for kind, pattern in _PATTERNS.i
 
 
 class YamlError(ValueError):
-    """A text cannot be read as YAML."""
+    """A string is not valid YAML."""
 
 
 def load(text: str) -> Any:
-    """Return the only document in a string; None if there is none.
+    """Load the only document in a string; return None if there is none.
 
-    The result is JSON but for infinities and NaN. Timestamps are strings. Keys are strings, as JavaScript writes them.
+    The result is JSON, except for infinities and NaN. Timestamps and keys are strings.
 
     Raises:
-        YamlError: The text is not YAML, or its document has a key twice, has a tag without a meaning in JSON, contains
-            itself, or has more than a million values after aliases are replaced.
+        YamlError: The string is not YAML, or the document has a duplicate key, has a tag without a meaning in JSON,
+            contains itself, or has more than a million values after aliases are replaced.
     """
     try:
         node: Any = yaml.compose(text, _Loader)  # pyright: ignore[reportUnknownMemberType]
@@ -55,21 +55,21 @@ def load(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes the nodes of a document, with the tags of the core schema. It constructs nothing."""
+    """Composes the nodes of a document with the tags of the core schema. It constructs nothing."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         None: [(_TAG + kind, re.compile(f"(?:{pattern})\\Z", re.ASCII)) for kind, pattern in _PATTERNS.items()]
     }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Return the next node. Its anchor may be one that an earlier node has, which PyYAML does not allow."""
+        """Compose the next node. It may reuse an anchor, which PyYAML does not allow."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if not isinstance(event, yaml.AliasEvent):
             self.anchors.pop(event.anchor, None)
         return super().compose_node(parent, index)
 
     def scan_to_next_token(self) -> None:
-        """Skip to the next token, over tabs as well if they follow something on their line."""
+        """Skip to the next token, including tabs before something else on the same line."""
         super().scan_to_next_token()
         while self.peek() == "\t" and self.buffer[self.pointer - self.column : self.pointer].strip(" "):
             self.forward()
@@ -77,7 +77,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Builder:
-    """Builds the values of nodes, once for each node: aliases share theirs."""
+    """Constructs the value of each node once, because aliases share it."""
 
     def __init__(self) -> None:
         self._built: dict[yaml.Node, tuple[Any, int]] = {}
@@ -88,7 +88,7 @@ class _Builder:
         return self._sized(node)[0]
 
     def _sized(self, node: yaml.Node) -> tuple[Any, int]:
-        """Return the value of a node, and how many values it has in it."""
+        """Return the value of a node, and the number of values in it."""
         if node in self._built:
             return self._built[node]
         if node in self._around:
@@ -126,7 +126,7 @@ class _Builder:
                 continue
             name = as_string(self.build(key))
             if name in own:
-                raise _error(key, f"the key {name!r} is repeated")
+                raise _error(key, f"duplicate key {name!r}")
             own[name] = value
         return {**merged, **own}, total
 
@@ -145,7 +145,7 @@ def _scalar(node: yaml.ScalarNode, kind: str) -> Any:
 
 
 def _number(text: str) -> Any:
-    """Return the number that a scalar writes. JavaScript's parser leaves those beyond its range strings."""
+    """Return the number in a scalar. As in JavaScript, numbers out of range stay strings."""
     unsigned = text.lstrip("+-")
     sign = -1 if text.startswith("-") else 1
     special = {".inf": math.inf, ".nan": math.nan}.get(unsigned.lower())
