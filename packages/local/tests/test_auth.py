@@ -155,7 +155,7 @@ def test_when_configured_clients_expire(expires: Any, expected: datetime) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"clientId": "a b"}, "no clientId"),
+        ({"clientId": "a b"}, "not a clientId"),
         ({"scopes": ["a**"]}, "must not end"),
         ({"scopes": ["\n"]}, "not a scope"),
         ({"secret": "x"}, "unknown"),

@@ -106,7 +106,7 @@ def test_the_definition_comes_back_whole_and_in_order(site: Any, slug: Make, cre
     [
         ({"taskQueueId": "p/w", "provisionerId": "q"}, "must match"),
         ({"taskQueueId": "p/w", "provisionerId": "p", "workerType": "x"}, "must match"),
-        ({"taskQueueId": ..., "provisionerId": "p"}, "must be given"),
+        ({"taskQueueId": ..., "provisionerId": "p"}, "are required"),
         ({"created": {"minutes": -15.1}}, "`created` cannot be in the past"),
         ({"created": {"minutes": 15.1}}, "`created` cannot be in the future"),
         ({"created": {"minutes": 10}, "deadline": {"minutes": 5}}, "`deadline` cannot be before `created`"),

@@ -144,7 +144,7 @@ def test_impossible_pools(site: Any, verb: str, fields: dict[str, Any], code: st
 def test_a_cloud_is_told_to_be_missing(site: Any) -> None:
     message = site.call("PUT", POOL, pool(providerId="gcp")).message
     assert message.startswith("Invalid Provider")
-    assert "not in a local deployment" in message
+    assert "not available in a local deployment" in message
 
 
 def test_a_deleted_pool_vanishes_with_its_last_worker(site: Any) -> None:

@@ -1,1 +1,1 @@
-"""The services: in each package `state` has the rules and knows no HTTP, `routes` has the methods and no rules."""
+"""The services. In each package `state` has the rules and no HTTP; `routes` has the methods and no rules."""

@@ -1,6 +1,6 @@
-"""What the deployment hands to each of its own services when it starts: what plugins get, and state shared by services.
+"""What each of the deployment's own services is built from: the context that plugins get, and state shared by services.
 
-A service that needs the state of another finds it in `SharedState`; all other state belongs to one service only.
+A service that uses the state of another finds it in `SharedState`; all other state belongs to one service.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = ["Build", "ServiceContext", "SharedState"]
 
 @dataclass(frozen=True)
 class SharedState:
-    """State of a deployment that several of its services, or its server, use. It exists before any service is built."""
+    """The state that several services, or the server, use. It exists before any service is built."""
 
     interface: Interface
     storage: Storage
     audit: Audit
-    """Who did what, in all services."""
+    """The audit history of all services."""
     accounts: Accounts
     github: Github
     outbox: Outbox
-    """The notifications sent so far; the deployment does not send them anywhere else."""
+    """The notifications sent so far; a local deployment does not deliver them."""
     notifier: Notifier
     objects: Objects
     arrivals: Arrivals
-    """The workers waiting for tasks."""
+    """The workers that wait for tasks."""
     queue: Queue
 
 
 @dataclass(frozen=True)
 class ServiceContext(Context):
-    """What the deployment hands to one of its own services."""
+    """The context for one of the deployment's own services."""
 
     shared: SharedState
     client: Client
@@ -54,12 +54,12 @@ class ServiceContext(Context):
     invoke_by: Invoke
     """Calls a method of any service as a given identity."""
     in_background: Callable[[Callable[[], Awaitable[None]]], None]
-    """Like `as_time_passes`, for a job that may take long: the other jobs do not wait for it."""
+    """Like `as_time_passes`, but the other jobs do not wait for this one."""
     github_webhook_secret: str | None
 
 
 Build: TypeAlias = Callable[[ServiceContext], Mapping[str, Handler]]
-"""Builds a service: registers its periodic jobs and reactions to messages, and returns its handlers by method.
+"""Builds a service: registers its periodic jobs and its reactions to messages, and returns its handlers by method.
 
 Plugins have the same function in `LocalService.handlers`.
 """

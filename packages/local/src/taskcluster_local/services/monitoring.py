@@ -1,4 +1,4 @@
-"""The methods that every service has, by which it is seen to be up."""
+"""The health methods that every service has."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..documents import version
 __all__ = ["METHODS", "handlers"]
 
 METHODS = frozenset({"ping", "lbheartbeat", "heartbeat", "version"})
-"""Their names."""
+"""The names of these methods."""
 
 
 def handlers(started: datetime) -> dict[str, Handler]:
     """Return the handlers.
 
     Args:
-        started: When this deployment started.
+        started: When the deployment started.
     """
 
     async def ping(call: HandlerCall) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The services of a deployment."""
+"""The table of a deployment's own services."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["SERVICES"]
 SERVICES: Mapping[str, Build] = {
     "auth": auth.build,
     "queue": queue.build,
-    # After the queue: a claim that has expired must be resolved as such before its worker is removed.
+    # After the queue: an expired claim must be resolved as such before its worker is removed.
     "worker-manager": worker_manager.build,
     "object": object_.build,
-    # Hooks see a message before the services that publish further messages because of it.
+    # Before the services that publish further messages in reaction to a message.
     "hooks": hooks.build,
     "index": index.build,
     "notify": notify.build,
@@ -34,4 +34,4 @@ SERVICES: Mapping[str, Build] = {
     "secrets": secrets.build,
     "web-server": web_server.build,
 }
-"""How to build each service, in the order in which services are built, react to a message and run their jobs."""
+"""How to build each service, in the order in which they are built, react to messages and run their jobs."""

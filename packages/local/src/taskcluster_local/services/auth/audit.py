@@ -1,4 +1,4 @@
-"""Who did what to clients, roles, secrets, hooks and worker pools."""
+"""The audit history: who did what to clients, roles, secrets, hooks and worker pools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS audit_by_client ON audit (clientId, id);
 
 
 class Audit:
-    """The records of all services. The oldest come first."""
+    """The audit history of all services, oldest first."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -35,17 +35,17 @@ class Audit:
         store.create(_TABLES)
 
     def record(self, identity: Identity, entityType: str, entityId: str, actionType: str) -> None:
-        """Keep that someone did something. To be called in the transaction that does it.
+        """Record an action. To be called in the transaction that performs it.
 
         Args:
-            identity: Who did it.
+            identity: Who performed it.
             entityType: One of ENTITY_TYPES.
-            entityId: What it was done to, such as the name of a secret or `<hookGroupId>/<hookId>`.
-            actionType: What was done: `created`, `updated`, `deleted`, `client disabled`, `client enabled` or
+            entityId: The entity, such as the name of a secret or `<hookGroupId>/<hookId>`.
+            actionType: The action: `created`, `updated`, `deleted`, `client disabled`, `client enabled` or
                 `access token reset`.
         """
         if entityType not in ENTITY_TYPES:
-            raise ValueError(f"{entityType!r} is none of {ENTITY_TYPES}")
+            raise ValueError(f"{entityType!r} is not one of {ENTITY_TYPES}")
         self._store.run(
             "INSERT INTO audit (clientId, entityType, entityId, actionType, created) VALUES (?, ?, ?, ?, ?)",
             identity.clientId,
@@ -58,13 +58,13 @@ class Audit:
     def recorded(
         self, handler: Handler, entityType: str, actionType: str | Callable[[HandlerCall], str], *parameters: str
     ) -> Handler:
-        """Return a handler that keeps who did what, in the transaction that does it.
+        """Return a handler that records its action, in the transaction that performs it.
 
         Args:
-            handler: What does it. It must not wait for anything.
+            handler: The handler that performs it. It must not await anything.
             entityType: One of ENTITY_TYPES.
-            actionType: What is done, or a function that returns it, called before it is done.
-            *parameters: Those of the URL that name the thing, joined by `/`.
+            actionType: The action, or a function that returns it and is called before the handler.
+            *parameters: The URL parameters that identify the entity, joined by `/`.
         """
 
         async def recording(call: HandlerCall) -> Result:
@@ -77,10 +77,10 @@ class Audit:
         return recording
 
     def of_entity(self, entityType: str, entityId: str, page: Page) -> dict[str, Any]:
-        """Return what was done to one thing, whoever did it, as APIs show it.
+        """Return the history of an entity in the form of the API.
 
         Raises:
-            ApiError: There are no things of that type (InputError).
+            ApiError: There is no such entityType (InputError).
         """
         if entityType not in ENTITY_TYPES:
             raise ApiError("InputError", f"entityType must be one of {', '.join(ENTITY_TYPES)}, not {entityType!r}")
@@ -89,19 +89,19 @@ class Audit:
         return found.body("auditHistory", _shown)
 
     def of_client(self, clientId: str, page: Page) -> dict[str, Any]:
-        """Return what one client did, as APIs show it."""
+        """Return the actions of a client in the form of the API."""
         statement = "SELECT * FROM audit WHERE clientId = ?"
         return page.read(self._store, statement, clientId, key=("id",)).body("auditHistory", _shown)
 
 
 def _at_once(running: Coroutine[Any, Any, Result]) -> Result:
-    """Return what a coroutine that waits for nothing returns: other calls would write into a transaction that waits."""
+    """Return the result of a coroutine that must not wait, because other calls would write into its transaction."""
     try:
         running.send(None)
     except StopIteration as finished:
         return cast("Result", finished.value)
     running.close()
-    raise RuntimeError("what is recorded must not wait")
+    raise RuntimeError("a recorded handler must not wait")
 
 
 def _shown(row: Row) -> dict[str, Any]:

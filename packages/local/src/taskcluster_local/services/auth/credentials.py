@@ -1,4 +1,4 @@
-"""Credentials of other systems. A local deployment has none to give, and says what to do instead."""
+"""The methods for credentials of other systems. A local deployment has none and suggests an alternative."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LEVELS = ("read-only", "read-write")
 
 
 class _Checked(Refused):
-    """Refuses once the scopes have been checked that only the service's own code can tell."""
+    """Checks the scopes that depend on more than the URL, then refuses."""
 
     __slots__ = ()
 
@@ -33,22 +33,20 @@ class _Checked(Refused):
 
 
 _S3 = _Checked(
-    "there is no AWS account behind it to make credentials of; give your program credentials of a bucket of your own, "
-    "or keep files as artifacts or objects"
+    "it has no AWS account to create credentials of; give your program credentials for your own bucket, or keep files "
+    "as artifacts or objects"
 )
 _AZURE_REASON = (
     "there is no Azure account behind it; give your program a shared access signature of an account of your own"
 )
 _AZURE = Refused(_AZURE_REASON)
 _AZURE_BY_LEVEL = _Checked(_AZURE_REASON)
-_GCP = Refused(
-    "there is no Google Cloud project behind it; let your program use application default credentials of your own"
-)
-_SENTRY = Refused("there is no Sentry behind it; give your program the DSN of a project of your own")
+_GCP = Refused("it has no Google Cloud project; let your program use your own application default credentials")
+_SENTRY = Refused("it has no Sentry; give your program the DSN of your own project")
 _WEBSOCKTUNNEL = Refused(
-    "it shares no secret with a websocktunnel, so no token of its would be accepted; sign one with your tunnel's secret"
+    "it shares no secret with a websocktunnel, which would reject its tokens; sign one with your tunnel's secret"
 )
-_GITHUB = _Checked("it is no GitHub app; give your program a personal access token of your own")
+_GITHUB = _Checked("it is not a GitHub app; give your program your own personal access token")
 
 
 def handlers() -> dict[str, Handler]:

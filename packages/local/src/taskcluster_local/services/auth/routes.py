@@ -157,6 +157,6 @@ def _tested(call: HandlerCall, client_scopes: Any, required: list[str]) -> dict[
 
 
 def _page_or_all(call: HandlerCall) -> Page:
-    """Return the page that is asked for; of roles it is all of them unless there is a limit."""
+    """Return the requested page; without a limit, all roles."""
     page = Page.of(call.query)
     return page if "limit" in call.query and page.limit > 0 else Page(_EVERYTHING)

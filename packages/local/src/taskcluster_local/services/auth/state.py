@@ -1,4 +1,4 @@
-"""The clients and roles of a deployment, and the fixed client that the test methods know."""
+"""The clients and roles of a deployment, and the fixed client of the test methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .audit import Audit
 __all__ = ["ANONYMOUS_SCOPES", "NEVER", "Accounts", "FixedAccounts", "check_accounts", "client_of", "merged"]
 
 NEVER = datetime(3000, 1, 1, tzinfo=timezone.utc)
-"""When the clients of a deployment's configuration expire."""
+"""The expiry of configured clients."""
 
 ANONYMOUS_SCOPES = (
     "auth:current-scopes",
@@ -55,7 +55,7 @@ ANONYMOUS_SCOPES = (
     "queue:claimed-count:*",
     "queue:status:*",
 )
-"""What the role `anonymous`, hence everyone, may do unless configured otherwise: read what holds no secrets."""
+"""The default scopes of the role `anonymous`, which everyone has: reading what holds no secrets."""
 
 _STATIC = "static/"
 _REPEATABLE = timedelta(minutes=15)
@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS roles (
     created TEXT NOT NULL, lastModified TEXT NOT NULL
 ) WITHOUT ROWID;
 """
-# Descriptions are kept as JSON, as that can hold any text (half of a surrogate pair, for one).
+# Descriptions are stored as JSON, which can represent any string, even with unpaired surrogates.
 _CONFIGURED = dumps("From the configuration")
 _COLUMNS = (
     "clientId, accessToken, description, scopes, expires, created, lastModified, lastDateUsed, lastRotated,"
@@ -86,21 +86,21 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9!@/:.+|_-]+")
 
 
 def client_of(given: Mapping[str, Any]) -> Client:
-    """Return the client that a mapping with clientId, accessToken, scopes and perhaps expires describes.
+    """Return the client that a mapping with clientId, accessToken, scopes and optionally expires describes.
 
     Raises:
-        ApiError: It cannot be one (InputError).
+        ApiError: The mapping is invalid (InputError).
     """
     unknown = given.keys() - {"clientId", "accessToken", "scopes", "expires"}
     lacking = {"clientId", "accessToken", "scopes"} - given.keys()
     if unknown or lacking:
         raise ApiError(
             "InputError",
-            "a client needs clientId, accessToken and scopes and may have expires, "
+            "a client must have clientId, accessToken and scopes and may have expires, "
             f"but here {sorted(lacking) or 'nothing'} is missing and {sorted(unknown) or 'nothing'} is unknown",
         )
     if not _CLIENT_ID.fullmatch(given["clientId"]):
-        raise ApiError("InputError", f"{given['clientId']!r} is no clientId: only A-Z a-z 0-9 !@/:.+|_- can be in one")
+        raise ApiError("InputError", f"{given['clientId']!r} is not a clientId: use A-Z a-z 0-9 !@/:.+|_- only")
     check_scopes(given["scopes"])
     expires = given.get("expires")
     if isinstance(expires, datetime):
@@ -111,21 +111,21 @@ def client_of(given: Mapping[str, Any]) -> Client:
 
 
 class Accounts:
-    """Clients and roles; the directory that requests are authenticated by.
+    """Clients and roles; the directory that authenticates requests.
 
-    What is configured stands as configured whenever the deployment starts, whatever was made of it since. Clients
-    called `static/...` are never changed otherwise.
+    Configured clients and roles are reset whenever the deployment starts. Clients called `static/...` cannot be changed
+    through the API.
 
     Args:
-        store: Where they are kept.
-        events: Where changes are published.
-        audit: Where is kept who made them.
+        store: The deployment's database.
+        events: Publishes changes.
+        audit: Records who made them.
         now: When the deployment starts.
-        clients: The clients that it is configured with, its own among them.
-        roles: The scopes of the roles it is configured with, by roleId.
+        clients: The configured clients, including those of the services.
+        roles: The scopes of the configured roles, by roleId.
 
     Raises:
-        ApiError: A role is not possible, or two clients have one clientId (InputError).
+        ApiError: A role is invalid, or two clients have the same clientId (InputError).
     """
 
     def __init__(
@@ -186,10 +186,10 @@ class Accounts:
     def _stored_roles(self) -> dict[str, list[str]]:
         return {row["roleId"]: json.loads(row["scopes"]) for row in self._store.all("SELECT * FROM roles")}
 
-    # The directory. Everything is looked up here, with every request.
+    # The directory, used by every request
 
     def client(self, clientId: str) -> Client | None:
-        """Return the client of that id, also a disabled or expired one."""
+        """Return the client with this clientId, even if it is disabled or expired."""
         known = self._known.get(clientId)
         if known is None:
             row = self._store.one("SELECT * FROM clients WHERE clientId = ?", clientId)
@@ -207,18 +207,18 @@ class Accounts:
         return known
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
-        """Return `scopes` with everything that roles add."""
+        """Return `scopes` with everything that roles add to them."""
         return self._roles.expand(scopes)
 
     def used(self, clientId: str, now: datetime) -> None:
-        """Take note that a client was used, if that was not done in the last hours."""
+        """Record that a client was used, at most once every few hours."""
         until = self._unused_until.get(clientId)
         if until is not None and now < until:
             return
         if len(self._unused_until) >= _MOST_KNOWN:
             self._unused_until.clear()
         self._unused_until[clientId] = later(now, _USED_SPAN)
-        # Whoever only reads need not hear of a full disk.
+        # A request that only reads need not fail because the disk is full.
         with contextlib.suppress(StoreFull):
             self._store.run(
                 "UPDATE clients SET lastDateUsed = ? WHERE clientId = ? AND lastDateUsed <= ?",
@@ -230,35 +230,35 @@ class Accounts:
     # Clients
 
     def show_client(self, clientId: str) -> dict[str, Any]:
-        """Return a client as APIs show it, without its access token.
+        """Return a client in the form of the API, without its access token.
 
         Raises:
-            ApiError: There is none (ResourceNotFound).
+            ApiError: There is no such client (ResourceNotFound).
         """
         return self._shown(self._client_row(clientId))
 
     def clients(self, prefix: str, page: Page) -> dict[str, Any]:
-        """Return the clients whose ids start with `prefix`, as APIs show them."""
+        """Return the clients with this prefix in the form of the API."""
         statement = "SELECT * FROM clients WHERE clientId >= ? AND clientId < ?"
         found = page.read(self._store, statement, prefix, f"{prefix}\U0010ffff", names=("clientId",))
         return found.body("clients", self._shown)
 
     def add(self, client: Client, now: datetime) -> None:
-        """Add a client that the deployment makes itself, or change it, like those of the configuration."""
+        """Add or change a client that the deployment itself creates, like a configured one."""
         with self._changing(client.clientId):
             self._configure_client(client, now)
 
     def create_client(self, clientId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
-        """Make a client; return it with its access token. Within 15 minutes the same may be said again.
+        """Create a client and return it with its access token. The call can be repeated within 15 minutes.
 
         Args:
-            clientId: Its id.
+            clientId: The clientId.
             given: expires, description, scopes and deleteOnExpiration.
-            by: Who makes it.
-            now: The present.
+            by: Who creates it.
+            now: The deployment's time.
 
         Raises:
-            ApiError: It cannot be (InputError), or there is another of that id (RequestConflict).
+            ApiError: It is invalid (InputError), or another client has this clientId (RequestConflict).
         """
         _check_not_static(clientId)
         scopes, expires, description = given.get("scopes", []), _date(given["expires"]), dumps(given["description"])
@@ -282,7 +282,7 @@ class Accounts:
         return {**self._shown(row), "accessToken": row["accessToken"]}
 
     def scopes_added(self, clientId: str, scopes: Iterable[str]) -> list[str]:
-        """Return those of `scopes` that a client does not have.
+        """Return the items of `scopes` that a client does not have.
 
         Raises:
             ApiError: There is no such client (ResourceNotFound), or it cannot be changed (InputError).
@@ -292,10 +292,10 @@ class Accounts:
         return [scope for scope in scopes if scope not in held]
 
     def update_client(self, clientId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
-        """Change a client, its scopes only if there are any in `given`; return it.
+        """Change a client and return it. Without scopes in `given` its scopes stay.
 
         Raises:
-            ApiError: There is none (ResourceNotFound), or it cannot be changed in this way (InputError).
+            ApiError: There is no such client (ResourceNotFound), or the change is invalid (InputError).
         """
         values = {
             "description": dumps(given["description"]),
@@ -308,19 +308,19 @@ class Accounts:
         return self._shown(self._change_client(clientId, "updated", by, now, **values))
 
     def reset_client(self, clientId: str, by: Identity, now: datetime) -> dict[str, Any]:
-        """Give a client a new access token; return it with that."""
+        """Reset the access token of a client; return the client with the new one."""
         row = self._change_client(
             clientId, "access token reset", by, now, accessToken=_token(), lastRotated=to_wire(now)
         )
         return {**self._shown(row), "accessToken": row["accessToken"]}
 
     def disable_client(self, clientId: str, disabled: bool, by: Identity, now: datetime) -> dict[str, Any]:
-        """Let a client authenticate no more, or again; return it."""
+        """Disable or enable a client, and return it."""
         action = "client disabled" if disabled else "client enabled"
         return self._shown(self._change_client(clientId, action, by, now, disabled=disabled))
 
     def delete_client(self, clientId: str, by: Identity) -> None:
-        """Forget a client, if there is one."""
+        """Delete a client, if it exists."""
         _check_not_static(clientId)
         with self._changing(clientId):
             if self._store.run("DELETE FROM clients WHERE clientId = ?", clientId):
@@ -328,7 +328,7 @@ class Accounts:
             self._publish_client("clientDeleted", clientId)
 
     def delete_expired(self, now: datetime) -> None:
-        """Forget the clients that have expired, if they were made for that."""
+        """Delete the expired clients that have deleteOnExpiration."""
         statement = "SELECT clientId FROM clients WHERE deleteOnExpiration = 1 AND expires < ?"
         for row in self._store.all(statement, to_wire(now)):
             with self._changing(row["clientId"]):
@@ -352,7 +352,7 @@ class Accounts:
 
     @contextlib.contextmanager
     def _changing(self, clientId: str) -> Generator[None, None, None]:
-        """A transaction that changes a client, who is then looked up anew."""
+        """Open a transaction that changes a client, and drop the client from the cache when it is committed."""
         with self._store.transaction():
             yield
             self._store.after_commit(lambda: self._forget(clientId))
@@ -386,10 +386,10 @@ class Accounts:
     # Roles
 
     def show_role(self, roleId: str) -> dict[str, Any]:
-        """Return a role as APIs show it.
+        """Return a role in the form of the API.
 
         Raises:
-            ApiError: There is none (ResourceNotFound).
+            ApiError: There is no such role (ResourceNotFound).
         """
         row = self._store.one("SELECT * FROM roles WHERE roleId = ?", roleId)
         if row is None:
@@ -397,26 +397,26 @@ class Accounts:
         return self._shown_role(row)
 
     def all_roles(self) -> list[dict[str, Any]]:
-        """Return all roles as APIs show them."""
+        """Return all roles in the form of the API."""
         return [self._shown_role(row) for row in self._store.all("SELECT * FROM roles ORDER BY by_name(roleId)")]
 
     def roles(self, page: Page) -> dict[str, Any]:
-        """Return a page of the roles, as APIs show them."""
+        """Return a page of roles in the form of the API."""
         found = page.read(self._store, "SELECT * FROM roles", names=("roleId",))
         return found.body("roles", self._shown_role)
 
     def role_ids(self, page: Page) -> dict[str, Any]:
-        """Return a page of the roles' ids."""
+        """Return a page of roleIds."""
         return page.read(self._store, "SELECT roleId FROM roles", names=("roleId",)).body(
             "roleIds", lambda row: row["roleId"]
         )
 
     def create_role(self, roleId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
-        """Make a role; return it. The same may be said again.
+        """Create a role and return it. The call can be repeated.
 
         Raises:
-            ApiError: It is malformed, or roles would lead back to themselves (InputError); or there is another of that
-                id (RequestConflict).
+            ApiError: It is malformed or leads back to itself (InputError); or another role has this roleId
+                (RequestConflict).
         """
         scopes, description = dumps(in_order(given["scopes"])), dumps(given["description"])
         changed = self._with_role(roleId, given["scopes"])
@@ -433,7 +433,7 @@ class Accounts:
         return self.show_role(roleId)
 
     def role_scopes_added(self, roleId: str, scopes: Iterable[str]) -> list[str]:
-        """Return those of `scopes` that do not come with a role already.
+        """Return the items of `scopes` that a role does not give already.
 
         Raises:
             ApiError: There is no such role (ResourceNotFound).
@@ -443,11 +443,10 @@ class Accounts:
         return [scope for scope in scopes if not held.satisfies(scope)]
 
     def update_role(self, roleId: str, given: Mapping[str, Any], by: Identity, now: datetime) -> dict[str, Any]:
-        """Change a role; return it.
+        """Change a role and return it.
 
         Raises:
-            ApiError: There is none (ResourceNotFound); or it is malformed, or roles would lead back to themselves
-                (InputError).
+            ApiError: There is no such role (ResourceNotFound); or it is malformed or leads back to itself (InputError).
         """
         self._check_role(roleId)
         changed = self._with_role(roleId, given["scopes"])
@@ -465,7 +464,7 @@ class Accounts:
         return self.show_role(roleId)
 
     def delete_role(self, roleId: str, by: Identity) -> None:
-        """Forget a role, if there is one."""
+        """Delete a role, if it exists."""
         changed = Roles({name: scopes for name, scopes in self._roles.scopes.items() if name != roleId})
         with self._store.transaction():
             if self._store.run("DELETE FROM roles WHERE roleId = ?", roleId):
@@ -474,7 +473,7 @@ class Accounts:
             self._store.after_commit(lambda: self._take_effect(changed))
 
     def _with_role(self, roleId: str, scopes: Sequence[str]) -> Roles:
-        # A role of the configuration may have all scopes; one that is made through the API would assume itself.
+        # Only a configured role may have all scopes; one from the API would assume itself.
         if any(map(assumes_everything, scopes)):
             raise dependency_cycle([roleId, roleId])
         return Roles({**self._roles.scopes, roleId: scopes})
@@ -501,12 +500,12 @@ class Accounts:
 
 
 def check_accounts(clients: Sequence[Client], roles: Mapping[str, Collection[str]]) -> None:
-    """Raise ApiError (InputError) unless a deployment can have these clients and roles."""
+    """Raise ApiError (InputError) unless these clients and roles are valid."""
     if len({client.clientId for client in clients}) < len(clients):
-        raise ApiError("InputError", "there are two clients of one clientId")
+        raise ApiError("InputError", "two clients have the same clientId")
     for roleId in roles:
         if not roleId or not valid_scope(roleId):
-            raise ApiError("InputError", f"{roleId!r} is no roleId: only printable ASCII characters can be in one")
+            raise ApiError("InputError", f"{roleId!r} is not a roleId: it must consist of printable ASCII characters")
     Roles(roles)
 
 
@@ -537,21 +536,21 @@ class FixedAccounts:
         self._tester = Client("tester", "no-secret", tuple(scopes), NEVER)
 
     def client(self, clientId: str) -> Client | None:
-        """Return the tester, if it is meant."""
+        """Return the client `tester`, or None."""
         return self._tester if clientId == self._tester.clientId else None
 
     def expand(self, scopes: Iterable[str]) -> ScopeSet:
-        """Return `scopes` as they are."""
+        """Return `scopes` unchanged."""
         return ScopeSet(scopes)
 
     def used(self, clientId: str, now: datetime) -> None:
-        """Do nothing: nobody asks when the tester was used."""
+        """Do nothing."""
 
 
 def merged(scopes: Sequence[str]) -> list[str]:
-    """Return `scopes` with what everyone has, put in as if they were sorted, which they need not be.
+    """Return `scopes` with `assume:anonymous`, inserted as if they were sorted, which they may not be.
 
-    That is how the test methods put it: it decides where `assume:anonymous` is found in their answers.
+    The test methods of the real service insert it in the same place.
     """
     if any(satisfies(scope, ANONYMOUS) for scope in scopes):
         return list(scopes)

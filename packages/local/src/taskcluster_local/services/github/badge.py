@@ -1,4 +1,4 @@
-"""The picture that tells how the latest build went."""
+"""The badge that shows the state of the latest build."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHARACTER, _PADDING, _HEIGHT = 7, 6, 20
 
 
 def svg(state: str | None) -> str:
-    """Return the picture for the state of a build; None for no build."""
+    """Return the badge as SVG for the state of a build; None for no build."""
     shown = "no builds" if state is None else state
     left, right = (_CHARACTER * len(text) + 2 * _PADDING for text in (_LABEL, shown))
     colour = _UNKNOWN if state is None else _COLOURS[state]

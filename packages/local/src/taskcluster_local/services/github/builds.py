@@ -1,4 +1,4 @@
-"""What the events of GitHub make: tasks by the repository's `.taskcluster.yml`, and builds that follow them."""
+"""Create tasks for GitHub events from `.taskcluster.yml`, and update the builds as the tasks are resolved."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _log = logging.getLogger("taskcluster.local")
 
 
 def watch(events: Events, github: Github, all_completed: Callable[[str], bool], clock: Clock) -> None:
-    """Let builds follow their task groups from now on.
+    """Update builds when their task groups change.
 
     Args:
-        events: Where the queue tells of tasks.
-        github: Has the builds.
-        all_completed: Says whether all tasks of a group are completed.
-        clock: Tells the present.
+        events: Delivers the queue's messages.
+        github: The builds.
+        all_completed: Returns whether all tasks of a group are completed.
+        clock: The deployment's time.
     """
 
     def resolved(message: Message) -> None:
@@ -44,7 +44,7 @@ def watch(events: Events, github: Github, all_completed: Callable[[str], bool], 
 
     def changed(message: Message) -> None:
         status = message.payload["status"]
-        # What is tried again, or rerun, is pending; what has failed is told before the others of the group have ended.
+        # Retried and rerun tasks are pending. A failure is reported before the other tasks of the group are resolved.
         state = "pending" if status["state"] == "pending" else "failure"
         github.follow(status["taskGroupId"], state, clock())
 
@@ -55,16 +55,16 @@ def watch(events: Events, github: Github, all_completed: Callable[[str], bool], 
 
 
 class Builder:
-    """Makes the tasks of events.
+    """Creates tasks for events.
 
     Args:
-        github: The repositories, their files and their builds.
-        events: Where it is told that tasks were made.
+        github: The repositories with their files and builds.
+        events: Publishes that tasks were created.
         invoke: Calls methods of other services.
-        directory: Says which scopes the roles of repositories have.
-        client: What the service itself acts as.
-        clock: Tells the present.
-        root_url: Of the deployment.
+        directory: Expands the roles of repositories.
+        client: The client of the github service.
+        clock: The deployment's time.
+        root_url: The root URL of the deployment.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Builder:
         self._root_url = root_url
 
     async def build(self, publication: Publication) -> None:
-        """Create the tasks, and trigger the hooks, that a repository's file has for an event.
+        """Create the tasks and trigger the hooks that a repository's file specifies for an event.
 
-        An invalid file, or a pull request whose author may not have tasks, is reported as a deployment reports it at
-        GitHub: by the status of the commit, and by a comment on the pull request.
+        If the file is invalid, or the author of a pull request is not allowed to create tasks, this is reported as real
+        deployments report it to GitHub: as a status of the commit, and as a comment on the pull request.
 
         Args:
             publication: The message about the event.
@@ -142,7 +142,7 @@ class Builder:
             self._events.publish("github", "taskGroupCreationRequested", message, **names)
 
     async def _trigger(self, hooks: list[dict[str, Any]], by: Identity) -> None:
-        """Trigger every hook, and then raise the first error if there is one."""
+        """Trigger all hooks, then raise the first error, if any."""
         failure: ApiError | None = None
         for hook in hooks:
             params = {name: hook[name] for name in ("hookGroupId", "hookId")}
@@ -188,12 +188,12 @@ class Builder:
 
 
 def _sha(payload: dict[str, Any]) -> str:
-    # Where a release has no commit of its own, GitHub says 0.
+    # The event of a release has no commit. GitHub's null commit stands for it.
     return str(payload["details"].get("event.head.sha", "0" * 40))
 
 
 def _allowed(rule: str, event: dict[str, Any]) -> str | None:
-    """Return what the file is asked for by a pull request, None where it is not to have tasks."""
+    """Return the `tasks_for` of a pull request, or None if it must not create tasks."""
     trusted = event["pull_request"].get("author_association") in _COLLABORATORS
     if rule == "public" or trusted:
         return "github-pull-request"

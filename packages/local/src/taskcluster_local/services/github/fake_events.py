@@ -1,4 +1,4 @@
-"""Events that never happened, with the keys that GitHub sends: to show what a `.taskcluster.yml` does about them."""
+"""Fake events with the keys that GitHub sends, to show what a `.taskcluster.yml` creates for them."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def fake_event(given: dict[str, Any], organization: str, repository: str, now: d
     """Return the kind and the body of an event, as GitHub would deliver it.
 
     Args:
-        given: The `fakeEvent` of the API: `type`, `action` for all but pushes, and `overrides`, which replace values of
-            the event. What depends on the branch, tag, commit or number of the event follows those in `overrides`.
+        given: The `fakeEvent` of the API: `type`, `action` unless it is a push, and `overrides`, which replace values
+            of the event. Values that depend on its branch, tag, commit or number follow the `overrides`.
         organization: The owner's name.
         repository: The repository's name.
         now: The time of the event.
@@ -117,7 +117,7 @@ def fake_event(given: dict[str, Any], organization: str, repository: str, now: d
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What an event is about."""
+    """The names and numbers in an event."""
 
     overrides: dict[str, Any]
     organization: str
@@ -126,7 +126,7 @@ class _Wanted:
     seconds: int
 
     def get(self, path: str, default: Any) -> Any:
-        """Return the value of `overrides` at a path if it is of the default's type, otherwise the default."""
+        """Return the value of `overrides` at a path if it has the default's type, otherwise the default."""
         found: Any = self.overrides
         for name in path.split("."):
             found = found.get(name) if is_object(found) else None
@@ -145,7 +145,7 @@ class _Wanted:
         return f"{_API}/repos/{self.organization}/{self.name}"
 
     def repository(self, owner: str, *, fork: bool = False) -> dict[str, Any]:
-        """Return the repository, or somebody's fork of it."""
+        """Return the repository, or a fork of it."""
         full_name = f"{owner}/{self.name}"
         html, api = f"https://github.com/{full_name}", f"{_API}/repos/{full_name}"
         return {
@@ -245,7 +245,7 @@ def _push(wanted: _Wanted, repo: dict[str, Any]) -> dict[str, Any]:
         "modified": ["README.md"],
     }
     owner = {"name": wanted.organization, "email": f"{wanted.organization}@example.com", **repo["owner"]}
-    # In pushes, and nowhere else, the repository has these.
+    # Only the repository of a push has these.
     own = {"url": wanted.url, "created_at": wanted.seconds, "pushed_at": wanted.seconds, "owner": owner}
     more = {"stargazers": 0, "master_branch": wanted.default_branch, "organization": wanted.organization}
     return {
@@ -274,7 +274,7 @@ def _number(wanted: _Wanted, key: str) -> int:
 
 
 def _issue(wanted: _Wanted, number: int, state: str) -> dict[str, Any]:
-    """Return what issues and pull requests have in common."""
+    """Return the common properties of issues and pull requests."""
     return {
         "number": number,
         "state": state,
@@ -469,7 +469,7 @@ def _comment_event(wanted: _Wanted, action: str) -> dict[str, Any]:
 
 
 def _merged(event: Any, overrides: Any) -> Any:
-    """Return an event with values replaced, object by object."""
+    """Return an event with values replaced recursively."""
     if not is_object(event) or not is_object(overrides):
         return overrides
     changed = {name: _merged(event[name], value) if name in event else value for name, value in overrides.items()}

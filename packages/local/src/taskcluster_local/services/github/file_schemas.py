@@ -8,7 +8,7 @@ __all__ = ["POLICIES", "SCHEMAS"]
 
 POLICIES = ("public", "public_restricted", "collaborators", "collaborators_quiet")
 
-# Properties below the first level of version 1 are JSON-e, which can render to anything.
+# Below the first level, version 1 is JSON-e, which can render to anything.
 _TEMPLATE: dict[str, Any] = {"type": "object"}
 _METADATA: dict[str, Any] = {
     "type": "object",

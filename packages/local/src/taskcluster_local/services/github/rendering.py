@@ -1,4 +1,4 @@
-"""Rendering `.taskcluster.yml` for an event. Pure functions: what happens with the result is up to the caller."""
+"""Render `.taskcluster.yml` for an event. Pure functions."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _VERSION_0_WORKERS = {
 def render(
     text: str, payload: dict[str, Any], organization: str, repository: str, root_url: str, now: datetime
 ) -> dict[str, Any]:
-    """Return what a file creates for an event.
+    """Return the tasks and hooks in a file for an event.
 
     Args:
         text: The file, of version 0 or 1.
         payload: The message about the event (github-push-message and so on).
         organization: The owner's name, as GitHub has it.
         repository: The repository's name, as GitHub has it.
-        root_url: Of the deployment.
-        now: The time at which tasks are created.
+        root_url: The root URL of the deployment.
+        now: The deployment's time.
 
     Returns:
         `tasks`, each with `taskId` and `task`, `hooks`, each with `hookGroupId`, `hookId` and `payload`, and the
@@ -84,7 +84,7 @@ def render(
 
 
 def policy(text: str) -> str:
-    """Return whose pull requests have tasks: one of POLICIES, by default `collaborators`.
+    """Return the policy for pull requests: one of POLICIES, by default `collaborators`.
 
     Raises:
         ApiError: The file is not YAML, or has another version or policy (InputError).
@@ -143,8 +143,8 @@ def _hook(given: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(tasks: list[dict[str, Any]], route: str) -> list[dict[str, Any]]:
-    """Return tasks with ids and what the service adds to them, those that others depend on first."""
-    # The only task of a file is the one that its group is named after.
+    """Return tasks with ids and defaults, sorted so that each comes after its dependencies."""
+    # The group of a single task has the taskId of the task.
     alone = len(tasks) == 1
     group = (tasks[0].get("taskId") if alone else None) or slugId()
     completed: dict[Any, dict[str, Any]] = {}
@@ -171,7 +171,7 @@ def _ordered(tasks: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             for taskId, each in waiting.items()
             if not any(other in waiting for other in _dependencies(each["task"]) if other != taskId)
         ]
-        # In a circle the queue reports what does not exist.
+        # If dependencies are circular, the queue reports the missing task.
         for taskId in ready or list(waiting):
             ordered[taskId] = waiting.pop(taskId)
     return list(ordered.values())
@@ -199,7 +199,7 @@ def _role(version: int, payload: dict[str, Any], organization: str, repository: 
 
 
 def _chosen(template: dict[str, Any], payload: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tasks that a file of version 0 has for an event, with what it leaves out."""
+    """Return the tasks of a version 0 file for an event, with defaults."""
     details = payload["details"]
     return [
         {**_VERSION_0_DATES, **({} if "taskQueueId" in task else _VERSION_0_QUEUE), **_with_environment(task, details)}
@@ -209,7 +209,7 @@ def _chosen(template: dict[str, Any], payload: dict[str, Any]) -> list[dict[str,
 
 
 def _concerns(wanted: dict[str, Any], details: dict[str, Any]) -> bool:
-    """Return whether a task, by its `extra.github`, is one for an event."""
+    """Return whether a task is for an event, by its `extra.github`."""
     if "branches" in wanted and "excludeBranches" in wanted:
         raise ApiError("InputError", "a task cannot have both `branches` and `excludeBranches`: remove one")
     event, branch = details["event.type"], details.get("event.base.repo.branch")
@@ -244,7 +244,7 @@ def _parameters(payload: dict[str, Any], organization: str, repository: str, now
 
 
 def _substituted(value: Any, parameters: dict[str, Any]) -> Any:
-    """Return a value with the parameters in its strings and keys replaced; unknown ones stay."""
+    """Return a value with the parameters in its strings and keys replaced; unknown parameters are kept."""
     if is_object(value):
         return {str(_substituted(name, parameters)): _substituted(member, parameters) for name, member in value.items()}
     if is_array(value):

@@ -50,13 +50,13 @@ def handlers(
     """Return the handlers, by method.
 
     Args:
-        github: What is known of GitHub.
-        events: Where webhooks are published.
-        schemas: Of messages.
-        builder: Makes the tasks of events.
+        github: The repositories and builds.
+        events: Publishes webhooks.
+        schemas: The schemas of messages.
+        builder: Creates the tasks of events.
         invoke: Calls a method (service, name, parameters) as this service.
-        root_url: Of the deployment.
-        webhook_secret: What webhooks are signed with; None to take them unsigned.
+        root_url: The root URL of the deployment.
+        webhook_secret: The secret that webhooks are signed with; None to accept unsigned ones.
     """
 
     def at(call: HandlerCall) -> tuple[str, str]:
@@ -152,7 +152,7 @@ def handlers(
         "renderTaskclusterYml": renderTaskclusterYml,
         "githubWebHookConsumer": Partial(
             githubWebHookConsumer,
-            "tasks are created from the file that a repository was added with; comments are ignored, check runs are not"
+            "tasks are created from the file added with the repository; comments are ignored, check runs are not"
             " repeated, and earlier builds of a branch are not cancelled",
         ),
     }

@@ -1,4 +1,4 @@
-"""Repositories, their builds, and what has been said about commits and issues. GitHub itself is never asked."""
+"""Repositories and their builds, and the statuses and comments for GitHub, which is never contacted."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ CREATE TABLE IF NOT EXISTS github_comments (
 
 
 def sanitized(name: str) -> str:
-    """Return the name of an organization or repository as builds and messages have it, where `.` has a meaning."""
+    """Return a name in the form of builds and messages, in which `.` is replaced."""
     return name.replace(".", "%")
 
 
 class Github:
-    """What a deployment knows of GitHub.
+    """The GitHub repositories of a deployment.
 
-    It knows the repositories that were added (`add_repository`) and their builds (`add_build`), and keeps the statuses
-    and comments that were meant for GitHub, to be looked at (`statuses`, `comments`).
+    They are those added by `add_repository`, with the builds added by `add_build`. The statuses and comments that a
+    real deployment would send to GitHub are stored (`statuses`, `comments`).
     """
 
     def __init__(self, store: Store, events: Events, clock: Clock) -> None:
@@ -79,24 +79,24 @@ class Github:
     def add_repository(
         self, organization: str, repository: str, *, installed: bool = True, taskclusterYml: str | None = None
     ) -> None:
-        """Add a repository, or change it.
+        """Add or change a repository.
 
         Args:
             organization: The owner's name.
             repository: The repository's name.
             installed: Whether the deployment's GitHub app is installed for it.
-            taskclusterYml: Its file `.taskcluster.yml`, of all branches; None if it has none. What is wrong with it
-                shows when an event comes.
+            taskclusterYml: Its file `.taskcluster.yml`, for all branches; None if it has none. An invalid file is
+                reported when an event is received.
 
         Raises:
-            ApiError: A name is none that GitHub has (InputError).
+            ApiError: A name is invalid (InputError).
         """
         _check_names(organization, repository)
         names = {"organization": sanitized(organization), "repository": sanitized(repository)}
         known = tuple(names.values())
         with self._store.transaction():
             self._store.run("INSERT OR REPLACE INTO github_repositories VALUES (?, ?, ?)", *known, installed)
-            # As JSON, which can hold any text that a payload can.
+            # Stored as JSON, which can represent any string in a payload.
             text = None if taskclusterYml is None else dumps(taskclusterYml)
             row = self._store.one(
                 "SELECT taskclusterYml FROM github_files WHERE organization = ? AND repository = ?", *known
@@ -109,7 +109,7 @@ class Github:
             self._events.publish("github", "taskclusterYmlUpdate", names, **names)
 
     def taskcluster_yml(self, organization: str, repository: str) -> str | None:
-        """Return the file of a repository that the app is installed for, None where there is none."""
+        """Return the file of a repository, or None if it has none or the app is not installed for it."""
         row = self._store.one(
             "SELECT taskclusterYml FROM github_files JOIN github_repositories USING (organization, repository)"
             " WHERE organization = ? AND repository = ? AND installed",
@@ -133,23 +133,23 @@ class Github:
         created: str | None = None,
         updated: str | None = None,
     ) -> None:
-        """Add the build of a repository, which is added too if it is not there, or change it.
+        """Add or change a build, and add its repository if it does not exist.
 
         Args:
             organization: The owner's name.
             repository: The repository's name.
             sha: The commit, 40 hexadecimal digits.
-            taskGroupId: The task group that was made for it. It need not be there.
-            branch: Where it is shown as a branch's latest.
+            taskGroupId: The task group of the build. It need not exist.
+            branch: The branch.
             state: One of STATES.
-            eventType: What it was made for, such as `push` or `pull_request.opened`.
-            eventId: The id of the event, a UUID; a random one if not given.
-            pullRequestNumber: The pull request, if it was made for one.
-            created: When it was made, as a date-time; now if not given.
-            updated: When it changed last; the same if not given.
+            eventType: The kind of event, such as `push` or `pull_request.opened`.
+            eventId: The id of the event, a UUID. Defaults to a random one.
+            pullRequestNumber: The number of the pull request, if it is a build of one.
+            created: When it was created, as a date-time. Defaults to now.
+            updated: When it was last updated. Defaults to `created`.
 
         Raises:
-            ApiError: One of these cannot be (InputError).
+            ApiError: An argument is invalid (InputError).
         """
         _check_names(organization, repository)
         _check(_SHA.fullmatch(sha) is not None, f"{sha!r} is no sha: 40 hexadecimal digits")
@@ -179,10 +179,10 @@ class Github:
 
     @property
     def statuses(self) -> list[dict[str, Any]]:
-        """The statuses that were set on commits, the oldest first.
+        """The statuses of commits, oldest first.
 
-        Each has organization, repository, sha, state and created, and context, description and target_url, which are
-        None where they were not given.
+        Each has organization, repository, sha, state and created, and context, description and target_url, which may be
+        None.
         """
         return [
             {**_said(row), **json.loads(row["given"])}
@@ -191,14 +191,14 @@ class Github:
 
     @property
     def comments(self) -> list[dict[str, Any]]:
-        """The comments that were made, the oldest first, each with organization, repository, number, body, created."""
+        """The comments, oldest first, each with organization, repository, number, body, created."""
         return [
             {**_said(row), "number": row["number"], "body": json.loads(row["body"])}
             for row in self._store.all("SELECT * FROM github_comments ORDER BY id")
         ]
 
     def installed(self, organization: str, repository: str) -> bool:
-        """Whether the deployment's GitHub app is installed for a repository."""
+        """Return whether the deployment's GitHub app is installed for a repository."""
         row = self._store.one(
             "SELECT installed FROM github_repositories WHERE organization = ? AND repository = ?",
             sanitized(organization),
@@ -207,11 +207,11 @@ class Github:
         return row is not None and bool(row["installed"])
 
     def builds(self, page: Page, **wanted: str | int | None) -> dict[str, Any]:
-        """Return builds as APIs show them, the newest first.
+        """Return builds in the form of the API, newest first.
 
         Args:
-            page: Which of them.
-            **wanted: What they must have: organization, repository, sha or pullRequestNumber; None for any.
+            page: The page to return.
+            **wanted: Their organization, repository, sha or pullRequestNumber; None for any.
         """
         given = {name: value for name, value in wanted.items() if value is not None}
         condition = " AND ".join(f"{name} = ?" for name in given) or "1"
@@ -228,7 +228,7 @@ class Github:
         """Return the task groups of the builds of a repository that can be cancelled.
 
         Raises:
-            ApiError: There are none (ResourceNotFound).
+            ApiError: There are no such builds (ResourceNotFound).
         """
         given = {name: value for name, value in wanted.items() if value is not None}
         conditions = "".join(f" AND {name} = ?" for name in given)
@@ -244,7 +244,7 @@ class Github:
         return [row["taskGroupId"] for row in rows]
 
     def cancelled(self, taskGroupId: str, now: datetime) -> dict[str, Any]:
-        """Note that a build was cancelled; return it as APIs show it."""
+        """Mark a build as cancelled, and return it in the form of the API."""
         with self._store.transaction():
             self._store.run(
                 "UPDATE github_builds SET state = 'cancelled', updated = ? WHERE taskGroupId = ?",
@@ -255,7 +255,7 @@ class Github:
         return _build(rows[0])
 
     def follow(self, taskGroupId: str, state: str, now: datetime) -> None:
-        """Give the build of a task group, if it is one, the state that its tasks have come to."""
+        """Set the state of the build of a task group, if there is one."""
         self._store.run(
             "UPDATE github_builds SET state = ?, updated = ? WHERE taskGroupId = ? AND state NOT IN (?, 'cancelled')",
             state,
@@ -265,11 +265,11 @@ class Github:
         )
 
     def is_build(self, taskGroupId: str) -> bool:
-        """Whether there is a build with this task group."""
+        """Return whether a task group belongs to a build."""
         return self._store.one("SELECT 1 FROM github_builds WHERE taskGroupId = ?", taskGroupId) is not None
 
     def latest(self, organization: str, repository: str, branch: str) -> Row | None:
-        """Return the newest build of a branch, if there is one."""
+        """Return the newest build of a branch, or None."""
         return self._store.one(
             "SELECT * FROM github_builds WHERE organization = ? AND repository = ? AND branch = ?"
             " ORDER BY created DESC, taskGroupId DESC LIMIT 1",
@@ -279,7 +279,7 @@ class Github:
         )
 
     def add_status(self, organization: str, repository: str, sha: str, given: dict[str, Any]) -> None:
-        """Keep a status that is set on a commit.
+        """Store a status of a commit.
 
         Raises:
             ApiError: The app is not installed for the repository (ResourceNotFound).
@@ -295,7 +295,7 @@ class Github:
         )
 
     def add_comment(self, organization: str, repository: str, number: int, body: str) -> None:
-        """Keep a comment on an issue or pull request.
+        """Store a comment on an issue or pull request.
 
         Raises:
             ApiError: The app is not installed for the repository (ResourceNotFound).
@@ -312,9 +312,7 @@ class Github:
 
     def _check_installed(self, organization: str, repository: str) -> None:
         if not self.installed(organization, repository):
-            raise ApiError(
-                "ResourceNotFound", f"Repository {organization}/{repository} not found: it has not been added here"
-            )
+            raise ApiError("ResourceNotFound", f"Repository {organization}/{repository} not found: add it first")
 
 
 def _said(row: Row) -> dict[str, Any]:
@@ -344,7 +342,7 @@ def _event_id(given: str | None) -> str:
     try:
         return str(uuid.UUID(given))
     except ValueError:
-        raise ApiError("InputError", f"the eventId {given!r} is no UUID") from None
+        raise ApiError("InputError", f"the eventId {given!r} is not a UUID") from None
 
 
 def _date(text: str) -> str:

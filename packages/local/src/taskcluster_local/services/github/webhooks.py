@@ -1,4 +1,4 @@
-"""What GitHub delivers: checked, and turned into the messages that are published of it."""
+"""Check GitHub's webhooks, and convert their events to messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGESTS = {"x-hub-signature-256": "sha256", "x-hub-signature": "sha1"}
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The message about an event, and the repository by the names that GitHub has."""
+    """The message about an event, and the names of the repository at GitHub."""
 
     exchange: str
     schema: str
@@ -39,9 +39,9 @@ def check_signature(secret: str, headers: Mapping[str, str], body: bytes) -> Non
     """Raise ApiError (InputError) unless a body was signed with a secret.
 
     Args:
-        secret: What GitHub was told to sign with.
-        headers: Of the request; of the two signatures the stronger one counts.
-        body: As it was sent.
+        secret: The secret of the webhook.
+        headers: The headers of the request. If there are two signatures, the stronger one is checked.
+        body: The body of the request.
     """
     for name, algorithm in _DIGESTS.items():
         given = headers.get(name)
@@ -49,34 +49,34 @@ def check_signature(secret: str, headers: Mapping[str, str], body: bytes) -> Non
             digest = hmac.new(secret.encode(), body, getattr(hashlib, algorithm)).hexdigest()
             if hmac.compare_digest(given.encode(errors="replace"), f"{algorithm}={digest}".encode()):
                 return
-            raise ApiError("InputError", f"{name} does not match: is this deployment told the webhook's secret?")
+            raise ApiError("InputError", f"{name} does not match: does this deployment have the webhook's secret?")
     raise ApiError("InputError", "the webhook is not signed: set its secret at GitHub")
 
 
 def publication(headers: Mapping[str, str], body: dict[str, Any]) -> Publication | None:
-    """Return what to publish of a delivery, or None if there is nothing to build.
+    """Return the message about a delivery, or None if there is nothing to build.
 
     Args:
-        headers: Of the request.
+        headers: The headers of the request.
         body: The event.
 
     Raises:
-        ApiError: A header is missing (MalformedPayload), or a key of the event is (InputError).
+        ApiError: A header is missing (MalformedPayload), or a key of the event is missing (InputError).
     """
     kind, delivery = headers.get("x-github-event"), headers.get("x-github-delivery")
     if not kind or not delivery:
         raise ApiError("MalformedPayload", "Request missing X-GitHub-Event or X-GitHub-Delivery header")
-    # GitHub reports deliveries that are not accepted as failures to the owners of the repository.
+    # GitHub reports rejected deliveries as failures to the owners of the repository.
     if kind not in _PUBLISHED or _is_skipped(kind, body):
         return None
     return described(kind, delivery, body)
 
 
 def described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
-    """Return an event as a message.
+    """Return the message about an event.
 
     Args:
-        kind: What GitHub calls the event: `push`, `pull_request`, `release`, `issue_comment` or `check_run`.
+        kind: GitHub's name for the event: `push`, `pull_request`, `release`, `issue_comment` or `check_run`.
         delivery: The id of its delivery, a UUID.
         body: The event.
 
@@ -91,7 +91,7 @@ def described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
 
 def _is_skipped(kind: str, body: dict[str, Any]) -> bool:
     if kind == "push":
-        # Nothing can be built of a branch or tag that was deleted.
+        # There is nothing to build after a branch or tag was deleted.
         return body.get("deleted") is True or _says_skip(_found(body, ("head_commit", "message")))
     if kind == "pull_request":
         return _says_skip(_found(body, ("pull_request", "title")))
@@ -235,7 +235,7 @@ def _email(body: dict[str, Any], login: str) -> str:
 
 
 class _Lacking(Exception):
-    """Where in an event something is missing."""
+    """The path of a missing value in an event."""
 
 
 def _found(body: Any, path: tuple[str, ...]) -> Any:

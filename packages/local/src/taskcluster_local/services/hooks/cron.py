@@ -1,6 +1,6 @@
-"""Cron expressions as deployments read them, with cron-parser 5: up to six fields, seconds first, in UTC.
+"""Cron expressions as in cron-parser 5: up to six fields, seconds first, in UTC.
 
-https://github.com/harrisiirak/cron-parser describes them.
+See https://github.com/harrisiirak/cron-parser.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAMED = {
 }
 _OMITTED = ("0", "*", "*", "*", "*", "*")
 _HASHED = re.compile(r"H(?:\((\d{1,9})-(\d{1,9})\))?(?:/(\d{1,9}))?", re.ASCII)
-# The 29th of February can be 12 years away, and be a certain weekday for 40.
+# The next 29th of February can be 8 years away, and one on a certain weekday 40 years.
 _MOST_YEARS = 50
 
 
@@ -39,9 +39,9 @@ class _Field:
     low: int
     high: int
     special: str = ""
-    """The letters that may stand in it."""
+    """The letters that may occur in it."""
     aliases: str = ""
-    """Names of its values from `low` on."""
+    """The names of its values, starting at `low`."""
 
 
 _SECOND, _MINUTE, _HOUR = _Field("second", 0, 59), _Field("minute", 0, 59), _Field("hour", 0, 23)
@@ -52,25 +52,25 @@ _FIELDS = (_SECOND, _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 
 
 class Cron:
-    """One cron expression.
+    """A cron expression.
 
     Args:
-        expression: One of the names such as `@daily`, or six fields: second, minute, hour, day of month, month and day
-            of week. Of fewer than six the first ones are omitted.
+        expression: A name such as `@daily`, or six fields: second, minute, hour, day of month, month and day of week.
+            The first fields may be omitted.
 
     Raises:
-        ValueError: It is no such expression, or means no date.
+        ValueError: It is invalid, or matches no date.
     """
 
     def __init__(self, expression: str) -> None:
-        # JavaScript's white space, which is about Python's.
+        # JavaScript's white space, which is nearly Python's.
         given = re.split(r"\s+", _NAMED.get(expression, expression).strip())
         if len(given) > len(_FIELDS):
             raise ValueError("Invalid cron expression, too many fields")
         texts = [*_OMITTED[: len(_FIELDS) - len(given)], *given]
         self._occurrence, texts[5] = _occurrence(texts[5])
         found = [_values(field, text) for field, text in zip(_FIELDS, texts, strict=True)]
-        # The same order whatever order the expression has, and the same dates for `H` every time.
+        # Seeded, so that the values of `H` are the same every time, and drawn in a fixed order of fields.
         self._seconds, self._minutes, self._hours, days, self._months, weekdays = map(sorted, map(_numbers, found))
         self._days, self._on_last_day = frozenset(days), "L" in found[3]
         self._weekdays = frozenset(weekdays)
@@ -78,13 +78,13 @@ class Cron:
         self._any_day = texts[3] in ("*", "?")
         self._any_weekday = texts[5] in ("*", "?") and not self._occurrence
         if self._any_weekday and not self._on_last_day:
-            # That of a leap year.
+            # The length in a leap year.
             longest = max(monthrange(2000, month)[1] for month in self._months)
             if min(self._days) > longest:
                 raise ValueError("Invalid explicit day of month definition")
 
     def after(self, date: datetime) -> datetime | None:
-        """Return the first date that is meant after another one, or None if there is none in the next decades."""
+        """Return the first matching date after another one, or None if there is none in the next decades."""
         start = date.replace(microsecond=0)
         try:
             start += timedelta(seconds=1)
@@ -104,7 +104,7 @@ class Cron:
         return None
 
     def _days_from(self, start: datetime) -> Iterator[datetime]:
-        """Yield the days that are meant, from that of `start` on."""
+        """Yield the matching days, from that of `start` on."""
         for year in range(start.year, min(start.year + _MOST_YEARS, datetime.max.year + 1)):
             for month in self._months:
                 if (year, month) < (start.year, start.month):
@@ -126,7 +126,7 @@ class Cron:
 
 
 def _occurrence(text: str) -> tuple[int, str]:
-    """Return which of a month's weekdays a field means (`1#2` the second Monday), 0 for all, and the rest of it."""
+    """Return which weekday of a month a field means (`1#2` is the second Monday), 0 for all, and the rest of it."""
     weekday, found, number = text.partition("#")
     if not found:
         return 0, text
@@ -138,7 +138,7 @@ def _occurrence(text: str) -> tuple[int, str]:
 
 
 def _values(field: _Field, text: str) -> list[int | str]:
-    """Return the numbers that a field means, and what ends with `L` as it is."""
+    """Return the numbers in a field, and items that end with `L` unchanged."""
     aliases = field.aliases.split()
 
     def number_of(match: re.Match[str]) -> str:
@@ -159,11 +159,11 @@ def _values(field: _Field, text: str) -> list[int | str]:
 
 
 def _hashed(field: _Field, match: re.Match[str]) -> str:
-    """Return what `H` stands for: some value in a range, always the same one for the same field."""
+    """Return the value of `H`: any value in a range, but always the same for the same field."""
     low, high = (int(match[1]), min(int(match[2]), field.high)) if match[1] else (field.low, field.high)
     if low > high:
         raise ValueError(f"Invalid range: {low}-{high}, min > max")
-    # No day of the month that not every month has.
+    # No day that some months lack.
     most = min(high - low + 1, 28, max(1, int(match[3] or 28)))
     value = low + zlib.crc32(field.name.encode()) % most
     return f"{value}-{high}/{match[3]}" if match[3] else str(value)

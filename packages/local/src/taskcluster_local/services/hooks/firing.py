@@ -1,4 +1,4 @@
-"""Firing hooks: rendering their templates and having the queue create the tasks."""
+"""Fire hooks: render their templates and create the tasks."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Firing:
     Args:
         hooks: The hooks.
         invoke: Calls methods of other services.
-        directory: Says which scopes the roles of hooks have.
-        client: What the service itself acts as.
-        clock: Tells the present.
+        directory: Expands the roles of hooks.
+        client: The client of the hooks service.
+        clock: The deployment's time.
     """
 
     def __init__(self, hooks: Hooks, invoke: Invoke, directory: Directory, client: Client, clock: Clock) -> None:
@@ -46,20 +46,20 @@ class Firing:
     async def fire(
         self, hook: Hook, firedBy: str, payload: Any, taskId: str | None = None, **context: str
     ) -> str | None:
-        """Fire a hook, and record how it went.
+        """Fire a hook, and record the result.
 
         Args:
-            hook: What to fire.
-            firedBy: Why, in the API's words.
-            payload: What comes with it.
-            taskId: Of the task; None for a new one.
-            **context: What else the template can refer to.
+            hook: The hook.
+            firedBy: The reason, in the API's words.
+            payload: The payload for the template.
+            taskId: The taskId to use; None for a new one.
+            **context: Further values for the template.
 
         Returns:
-            The taskId, or None where the template says that there is to be no task.
+            The taskId, or None if the template renders to no task.
 
         Raises:
-            ApiError: There is no task (InputError, InsufficientScopes).
+            ApiError: The task cannot be created (InputError, InsufficientScopes).
         """
         now = self._clock()
         taskId = taskId or slugId()
@@ -89,10 +89,10 @@ class Firing:
             raise ApiError("InputError", f"While calling createTask: {error.code}\n\n{error.message}") from None
 
     async def fire_due(self) -> None:
-        """Fire what is due: hooks whose scheduled date has come, and those that messages have come for.
+        """Fire the hooks whose scheduled date has come, and those bound to messages received since last time.
 
-        A message that does not match the triggerSchema of a hook does not fire it.
-        A hook whose dates have passed several times meanwhile is fired once, as by a scheduler that was down.
+        A message that does not match the triggerSchema of a hook does not fire it. If several scheduled dates of a hook
+        have passed, it is fired once, as after a downtime of the scheduler.
         """
         for hook in self._hooks.due(self._clock()):
             await self._fire_unattended(hook, "schedule", {})
@@ -100,7 +100,7 @@ class Firing:
             try:
                 await check_payload(hook.definition["triggerSchema"], payload)
             except ApiError as error:
-                _log.info("a message does not fire the hook %s, by its triggerSchema: %s", hook.name, error)
+                _log.info("a message does not match the triggerSchema of the hook %s: %s", hook.name, error)
             else:
                 await self._fire_unattended(hook, "pulseMessage", payload)
 
@@ -111,7 +111,7 @@ class Firing:
             if hook.definition["metadata"]["emailOnError"]:
                 await self._tell_owner(hook, error)
         except Exception:
-            # The other hooks are to be fired all the same.
+            # The other hooks must be fired anyway.
             _log.exception("could not fire the hook %s", hook.name)
 
     async def _tell_owner(self, hook: Hook, error: ApiError) -> None:
@@ -124,7 +124,7 @@ class Firing:
         try:
             await self._invoke("notify", "email", {}, payload, self._own)
         except ApiError as refusal:
-            _log.warning("the owner of the hook %s was not told that it failed: %s", hook.name, refusal)
+            _log.warning("could not notify the owner of the hook %s of its failure: %s", hook.name, refusal)
 
     @property
     def _own(self) -> Identity:
@@ -132,7 +132,7 @@ class Firing:
         return Identity(self._client.clientId, scopes, ScopeSet(scopes), self._client.expires)
 
     async def task_state(self, taskId: str) -> str:
-        """Return the state of a task, or `unknown` where there is none (any more)."""
+        """Return the state of a task, or `unknown` if it does not exist (any more)."""
         try:
             found: Any = await self._invoke("queue", "status", {"taskId": taskId}, {}, self._own)
         except ApiError:

@@ -22,7 +22,7 @@ _FIELDS = ("metadata", "task", "schedule", "triggerSchema", "bindings")
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:
-    """Build the service. The audit history has which hooks were created, updated and deleted."""
+    """Build the service. Changes of hooks are recorded in the audit history."""
     shared = context.shared
     hooks = Hooks(context.store, context.events, shared.interface.exchanges)
     firing = Firing(hooks, context.invoke_by, shared.accounts, context.client, context.clock)
@@ -35,7 +35,7 @@ def build(context: ServiceContext) -> dict[str, Handler]:
 
     return {
         **named,
-        # Checked before the transaction of the audit history, because the check waits for another process.
+        # The check waits for another process, so it must come before the transaction of the audit history.
         "createHook": _checked(recorded("createHook", "created")),
         "updateHook": _checked(recorded("updateHook", "updated")),
         "removeHook": recorded("removeHook", "deleted"),
@@ -111,7 +111,7 @@ def handlers(hooks: Hooks, firing: Firing) -> dict[str, Handler]:
 
 
 def _checked(handler: Handler) -> Handler:
-    """Return the handler of a method that is given a hook, with its triggerSchema checked before."""
+    """Return a handler that checks the triggerSchema of its payload before it runs `handler`."""
 
     async def checking(call: HandlerCall) -> Result:
         await check_schema(call.payload["triggerSchema"])
@@ -125,7 +125,7 @@ def _ids(call: HandlerCall) -> tuple[str, str]:
 
 
 def _definition(call: HandlerCall) -> dict[str, Any]:
-    """Return the complete definition that a payload gives, or raise ApiError if it is another hook's (InputError)."""
+    """Return the complete definition in a payload, or raise ApiError if its ids differ from the URL's (InputError)."""
     given, ids = call.payload, {"hookGroupId": call.params["hookGroupId"], "hookId": call.params["hookId"]}
     if {**ids, **given} != {**given, **ids}:
         raise ApiError("InputError", "Hook Ids do not match those of the URL")

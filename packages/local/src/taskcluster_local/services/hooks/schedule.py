@@ -1,4 +1,4 @@
-"""When hooks fire on their own."""
+"""The schedules of hooks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .cron import Cron
 __all__ = ["next_date"]
 
 _MOST_EXPRESSIONS = 100
-"""Of one hook. Each takes up to half a millisecond, in which no other request is served."""
+"""Limit for one hook: each expression takes up to half a millisecond, during which no request is served."""
 _LONGEST_EXPRESSION = 1000
 """In characters; six fields that name each of their values have about 400."""
 
 
 def next_date(schedule: Sequence[str], now: datetime) -> datetime | None:
-    """Return the first date after `now` that any of some cron expressions means, or None if there is none.
+    """Return the first date after `now` that matches one of the cron expressions, or None.
 
     Raises:
-        ApiError: One is no cron expression or too long, or there are too many (InputError).
+        ApiError: An expression is invalid or too long, or there are too many (InputError).
     """
     if len(schedule) > _MOST_EXPRESSIONS:
         raise ApiError("InputError", f"a schedule can have at most {_MOST_EXPRESSIONS} cron expressions")

@@ -1,4 +1,4 @@
-"""Hooks, what is known of their firings, and the messages that they have yet to be fired for."""
+"""Hooks, the history of their firings, and the messages for which they are still to be fired."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Hook", "Hooks"]
 _FIRES_KEPT = timedelta(days=365)
 _MESSAGES_AT_ONCE = 1000
 _DENYLIST = frozenset({"exchange/taskcluster-queue/v1/task-created"})
-"""The exchanges that deployments let no hook be bound to."""
+"""The exchanges that hooks must not be bound to, as in real deployments."""
 _MOST_BINDINGS = 100
-"""Of one hook. Each message of the exchange is compared with all of them."""
+"""Limit for one hook: each message of an exchange is compared with all of them."""
 _LONGEST_PATTERN = 255
-"""In bytes, as the protocol of Pulse has it."""
+"""In bytes, as limited by AMQP."""
 _KNOWN_BINDINGS = 10_000
 
 _TABLES = """
@@ -58,18 +58,18 @@ CREATE INDEX IF NOT EXISTS last_fires_by_time ON last_fires (taskCreateTime);
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A hook as it is now."""
+    """A hook."""
 
     hookGroupId: str
     hookId: str
     definition: dict[str, Any]
-    """As APIs show it."""
+    """The definition in the form of the API."""
     token: str
     nextScheduledDate: str | None
 
     @property
     def name(self) -> str:
-        """How scopes and people call it."""
+        """The name in scopes and messages."""
         return f"{self.hookGroupId}/{self.hookId}"
 
 
@@ -77,9 +77,9 @@ class Hooks:
     """All hooks of a deployment.
 
     Args:
-        store: Where they are kept.
-        events: Where changes of them are published, and what they are bound to.
-        exchanges: The full names of the exchanges that they can be bound to.
+        store: The deployment's database.
+        events: Publishes changes of hooks, and the messages that they are bound to.
+        exchanges: The full names of the exchanges that hooks may be bound to.
     """
 
     def __init__(self, store: Store, events: Events, exchanges: Iterable[str]) -> None:
@@ -92,12 +92,12 @@ class Hooks:
     # Definitions
 
     def groups(self) -> list[str]:
-        """Return the ids of the groups that have hooks."""
+        """Return the ids of all hook groups."""
         rows = self._store.all("SELECT DISTINCT hookGroupId FROM hooks ORDER BY by_name(hookGroupId)")
         return [row["hookGroupId"] for row in rows]
 
     def group(self, hookGroupId: str) -> list[dict[str, Any]]:
-        """Return the definitions of a group's hooks, or raise ApiError where it has none (ResourceNotFound)."""
+        """Return the definitions of a group's hooks, or raise ApiError if there are none (ResourceNotFound)."""
         rows = self._store.all(
             "SELECT definition FROM hooks WHERE hookGroupId = ? ORDER BY by_name(hookId)", hookGroupId
         )
@@ -117,16 +117,15 @@ class Hooks:
         return None if row is None else _hook_of(row)
 
     def create(self, definition: dict[str, Any], now: datetime, *, repeatable: bool) -> Hook:
-        """Add a hook from its complete definition.
+        """Create a hook from its complete definition.
 
         Args:
             definition: The definition.
-            now: The present.
-            repeatable: Whether the same again is no error.
+            now: The deployment's time.
+            repeatable: Whether the call may be repeated.
 
         Raises:
-            ApiError: Its schedule or a binding is wrong (InputError), or there is another
-                (RequestConflict).
+            ApiError: The schedule or a binding is invalid (InputError), or the hook exists (RequestConflict).
         """
         hook = _checked(definition, slugId(), now)
         existing = self._find(hook.hookGroupId, hook.hookId)
@@ -138,11 +137,10 @@ class Hooks:
         return hook
 
     def update(self, definition: dict[str, Any], now: datetime) -> Hook:
-        """Replace the definition of a hook. Its schedule starts anew.
+        """Replace the definition of a hook, and restart its schedule.
 
         Raises:
-            ApiError: Its schedule or a binding is wrong (InputError), or there is no hook
-                (ResourceNotFound).
+            ApiError: The schedule or a binding is invalid (InputError), or the hook does not exist (ResourceNotFound).
         """
         existing = self.hook(definition["hookGroupId"], definition["hookId"])
         hook = _checked(definition, existing.token, now)
@@ -161,7 +159,7 @@ class Hooks:
             )
             self._store.run("DELETE FROM hook_bindings WHERE hookGroupId = ? AND hookId = ?", *ids)
             for binding in hook.definition["bindings"]:
-                # As JSON, which can hold any text that a payload can.
+                # Stored as JSON, which can represent any string in a payload.
                 exchange, pattern = dumps(binding["exchange"]), dumps(binding["routingKeyPattern"])
                 self._store.run("INSERT INTO hook_bindings VALUES (?, ?, ?, ?)", exchange, pattern, *ids)
             self._publish(change, *ids)
@@ -170,7 +168,7 @@ class Hooks:
         self._events.publish("hooks", change, {"hookGroupId": hookGroupId, "hookId": hookId})
 
     def remove(self, hookGroupId: str, hookId: str) -> None:
-        """Forget a hook and its firings, if there is one."""
+        """Delete a hook and the history of its firings, if it exists."""
         with self._store.transaction():
             ids = hookGroupId, hookId
             existed = self._store.run("DELETE FROM hooks WHERE hookGroupId = ? AND hookId = ?", *ids)
@@ -183,14 +181,14 @@ class Hooks:
     # Tokens
 
     def reset_token(self, hookGroupId: str, hookId: str) -> str:
-        """Give a hook a new token; return it."""
+        """Reset the token of a hook, and return the new one."""
         self.hook(hookGroupId, hookId)
         token = slugId()
         self._store.run("UPDATE hooks SET token = ? WHERE hookGroupId = ? AND hookId = ?", token, hookGroupId, hookId)
         return token
 
     def by_token(self, hookGroupId: str, hookId: str, token: str) -> Hook:
-        """Return the hook that a token belongs to, or raise ApiError (ResourceNotFound, AuthenticationFailed)."""
+        """Return a hook if the token is its own, or raise ApiError (ResourceNotFound, AuthenticationFailed)."""
         found = self.hook(hookGroupId, hookId)
         if not hmac.compare_digest(found.token.encode(), token.encode()):
             raise ApiError("AuthenticationFailed", "invalid hook token")
@@ -199,9 +197,9 @@ class Hooks:
     # Schedules and messages
 
     def due(self, now: datetime) -> list[Hook]:
-        """Return the hooks whose scheduled date has come, and set each its next one.
+        """Return the hooks whose scheduled date has come, and set their next dates.
 
-        However many dates have passed meanwhile, each hook is in the list once.
+        A hook for which several dates have passed is returned once.
         """
         with self._store.transaction():
             rows = self._store.all("SELECT * FROM hooks WHERE nextScheduledDate <= ?", to_wire(now))
@@ -216,7 +214,7 @@ class Hooks:
         return found
 
     def _heard(self, message: Message) -> None:
-        """Note which hooks are to be fired for a message. That happens later, so the publisher never sees it fail."""
+        """Queue the hooks that a message fires. They are fired later, so that the publisher does not see errors."""
         rows = self._store.all("SELECT * FROM hook_bindings WHERE exchange = ?", dumps(message.exchange))
         bound = {
             (row["hookGroupId"], row["hookId"]): None
@@ -227,7 +225,7 @@ class Hooks:
             self._store.run("INSERT INTO hook_messages VALUES (NULL, ?, ?, ?)", *ids, dumps(message.payload))
 
     def take_messages(self) -> list[tuple[Hook, dict[str, Any]]]:
-        """Return hooks with the messages that they are to be fired for, in their order, and forget those."""
+        """Return the queued hooks with their messages, in order, and empty the queue."""
         with self._store.transaction():
             rows = self._store.all("SELECT * FROM hook_messages ORDER BY id LIMIT ?", _MESSAGES_AT_ONCE)
             if not rows:
@@ -239,7 +237,7 @@ class Hooks:
     # Firings
 
     def record(self, hook: Hook, taskId: str, firedBy: str, now: datetime, error: str | None) -> None:
-        """Keep how a firing went; `error` is None where it went well."""
+        """Record a firing; `error` is None if it succeeded."""
         self._store.run(
             "INSERT INTO last_fires VALUES (NULL, ?, ?, ?, ?, ?, ?)",
             hook.hookGroupId,
@@ -256,7 +254,7 @@ class Hooks:
         return found[0] if found else None
 
     def last_fires(self, hookGroupId: str, hookId: str, page: Page) -> Listing:
-        """Return the firings of a hook, the newest first, or raise ApiError where there are none (ResourceNotFound)."""
+        """Return the firings of a hook, newest first, or raise ApiError if there are none (ResourceNotFound)."""
         hook = self._find(hookGroupId, hookId)
         if hook is None or self.last_fire(hook) is None:
             raise ApiError("ResourceNotFound", "No such hook or never fired")
@@ -270,7 +268,7 @@ class Hooks:
         return listing
 
     def expire(self, now: datetime) -> None:
-        """Forget the firings of long ago."""
+        """Delete old records of firings."""
         self._store.run("DELETE FROM last_fires WHERE taskCreateTime < ?", to_wire(now - _FIRES_KEPT))
 
 

@@ -1,4 +1,4 @@
-"""From a hook's template to the definition of a task: JSON-e, then what the template leaves out."""
+"""Render a hook's template to a task definition, with defaults."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _EXPIRES = timedelta(days=30)
 
 
 def render(template: dict[str, Any], context: dict[str, Any], taskId: str, now: datetime) -> dict[str, Any] | None:
-    """Return the definition of the task that a firing creates, or None where the template says that there is none.
+    """Return the definition of the task for a firing, or None if the template renders to nothing.
 
     Args:
-        template: The hook's.
-        context: What the template can refer to, besides `taskId` and `now`.
-        taskId: Of the task.
-        now: The present.
+        template: The template of the hook.
+        context: The values that the template may refer to, besides `taskId` and `now`.
+        taskId: The taskId of the task.
+        now: The deployment's time.
 
     Raises:
-        ApiError: The template cannot be rendered, or not to a task (InputError).
+        ApiError: The template cannot be rendered, or the result is not a task (InputError).
     """
     try:
         task = templates.render(template, {**context, "taskId": taskId, "now": to_wire(now)})
@@ -35,7 +35,7 @@ def render(template: dict[str, Any], context: dict[str, Any], taskId: str, now: 
     if task is None:
         return None
     if not is_object(task):
-        raise ApiError("InputError", f"While firing hook:\n\nthe template renders to no object but {task!s:.80}")
+        raise ApiError("InputError", f"While firing hook:\n\nthe template must render to an object, not {task!s:.80}")
     created = _date(task.get("created"), now)
     return {
         "taskGroupId": taskId,

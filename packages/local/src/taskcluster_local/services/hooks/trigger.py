@@ -1,4 +1,4 @@
-"""What may be sent to fire a hook: its triggerSchema."""
+"""Check triggerSchemas, and payloads against them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["check_payload", "check_payload_here", "check_schema", "check_schema_
 
 
 async def check_schema(schema: dict[str, Any]) -> None:
-    """Raise ApiError unless a triggerSchema is a JSON schema (InputError)."""
+    """Raise ApiError (InputError) unless a triggerSchema is a JSON schema."""
     await isolated(check_schema_here, schema)
 
 
 async def check_payload(schema: dict[str, Any], payload: Any) -> None:
-    """Raise ApiError unless `payload` is what a triggerSchema asks for (InputError)."""
+    """Raise ApiError (InputError) unless `payload` matches a triggerSchema."""
     await isolated(check_payload_here, schema, payload)
 
 
@@ -40,8 +40,8 @@ def check_payload_here(schema: dict[str, Any], payload: Any) -> None:
     """Do what `check_payload` does, in this process."""
     try:
         errors = _schema(schema).errors(payload)
-    # Of references and patterns only their use tells whether they are right.
+    # Invalid references and patterns are only found when they are used.
     except (Unresolvable, RecursionError, re.error) as error:
-        raise ApiError("InputError", f"the hook's triggerSchema cannot be used: {error}") from None
+        raise ApiError("InputError", f"the hook's triggerSchema is invalid: {error}") from None
     if errors:
         raise ApiError("InputError", "\n".join(errors))

@@ -1,4 +1,4 @@
-"""Where the artifact of an indexed task is found: what findArtifactFromTask redirects to."""
+"""Find the URLs of indexed tasks' artifacts, for findArtifactFromTask."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _URL_HOLDS = timedelta(minutes=15)
 
 
 class IndexedArtifacts:
-    """The artifacts of the queue, as the index leads to them.
+    """The artifacts of the queue, as the index redirects to them.
 
     Args:
         invoke: Calls methods of the queue.
-        directory: Says what everyone may read.
-        client: What the index signs URLs as.
-        root_url: Of the deployment.
+        directory: Expands the role `anonymous`.
+        client: The client that signs URLs.
+        root_url: The root URL of the deployment.
     """
 
     def __init__(self, invoke: Invoke, directory: Directory, client: Client, root_url: str) -> None:
@@ -34,9 +34,9 @@ class IndexedArtifacts:
         self._root_url = root_url
 
     async def url(self, taskId: str, name: str, now: datetime) -> str:
-        """Return where an artifact of a task's latest run is: its data if everyone may read it, or else the queue.
+        """Return the URL of an artifact of a task's latest run: its data if it is public, else the queue's method.
 
-        The queue's URL is signed, for a quarter of an hour, unless everyone may read the artifact.
+        Unless the artifact is public, the URL is signed for 15 minutes.
         """
         everyone = self._directory.expand((ANONYMOUS,))
         identity = Identity("auth-failed:no-auth", (), everyone, now + _URL_HOLDS, has_credentials=False)
@@ -46,7 +46,7 @@ class IndexedArtifacts:
         try:
             found: Any = await self._invoke("queue", "latestArtifact", {"taskId": taskId, "name": name}, {}, identity)
         except ApiError as error:
-            # The artifact may be a link to one that not everyone may read.
+            # The artifact may be a link to one that is not public.
             return self._signed(path, now) if error.code == "InsufficientScopes" else self._root_url + path
         return str(found["url"]) if found["storageType"] in ("s3", "reference") else self._root_url + path
 

@@ -1,4 +1,4 @@
-"""Indexed tasks: names, dot-separated like paths, that lead to a taskId."""
+"""The index: paths of dot-separated names that point to tasks."""
 
 from __future__ import annotations
 
@@ -37,17 +37,19 @@ CREATE INDEX IF NOT EXISTS namespaces_by_expiry ON namespaces (expires);
 
 
 class Index:
-    """All indexed tasks of a deployment, and the namespaces that they are in."""
+    """All indexed tasks of a deployment, and their namespaces."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         store.create(_TABLES)
 
     def insert(self, path: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Let `path` lead to a task and return its entry, or the present one if that is of higher rank and valid."""
+        """Index a task at `path` unless the entry there has a higher rank and is not expired; return the entry."""
         rank = payload["rank"]
         if not isinstance(rank, int) or abs(rank) > _LARGEST_RANK:
-            raise ApiError("InputError", f"The rank {rank} is no integer between -{_LARGEST_RANK} and {_LARGEST_RANK}.")
+            raise ApiError(
+                "InputError", f"The rank must be an integer from -{_LARGEST_RANK} to {_LARGEST_RANK}, not {rank}."
+            )
         if len(path) > _LONGEST_PATH:
             raise ApiError("InputError", f"The namespace is longer than {_LONGEST_PATH} characters.")
         namespace, name = _split(path)
@@ -69,7 +71,7 @@ class Index:
         return self._read(path)
 
     def _keep_namespaces(self, namespace: str, expires: str) -> None:
-        """Let a namespace and those above it live until the midnight that follows `expires`."""
+        """Keep a namespace and its parents until the midnight after `expires`."""
         midnight = from_wire(expires).replace(hour=0, minute=0, second=0, microsecond=0)
         until = expires if to_wire(midnight) == expires else to_wire(later(midnight, timedelta(days=1)))
         while namespace:
@@ -90,14 +92,14 @@ class Index:
         return task_of(row)
 
     def find(self, path: str, now: datetime) -> dict[str, Any]:
-        """Return what `path` leads to; an expired entry is as absent as a missing one (ResourceNotFound)."""
+        """Return the entry at `path`, or raise ApiError if it does not exist or has expired (ResourceNotFound)."""
         task = self._read(path)
         if task["expires"] <= to_wire(now):
             raise ApiError("ResourceNotFound", "Indexed task not found")
         return task
 
     def find_all(self, paths: list[str], page: Page) -> Listing:
-        """Return what `paths` lead to in their order, expired entries too, without those that have no dot."""
+        """Return the entries at `paths` in that order, even expired ones. Paths without a dot are ignored."""
         wanted = dumps([path for path in dict.fromkeys(paths) if "." in path and len(path) <= _LONGEST_PATH])
         return page.read(
             self._store,
@@ -108,21 +110,21 @@ class Index:
         )
 
     def delete(self, path: str) -> None:
-        """Let `path` lead nowhere."""
+        """Delete the entry at `path`, if it exists."""
         self._store.run("DELETE FROM indexed_tasks WHERE namespace = ? AND name = ?", *_split(path))
 
     def tasks(self, namespace: str, page: Page, now: datetime) -> Listing:
-        """Return the tasks right in a namespace, not expired."""
+        """Return the entries directly in a namespace that have not expired."""
         statement = "SELECT * FROM indexed_tasks WHERE namespace = ? AND expires > ?"
         return page.read(self._store, statement, namespace, to_wire(now), names=("name",))
 
     def namespaces(self, parent: str, page: Page, now: datetime) -> Listing:
-        """Return the namespaces right in another, not expired."""
+        """Return the namespaces directly in another one that have not expired."""
         statement = "SELECT * FROM namespaces WHERE parent = ? AND expires > ?"
         return page.read(self._store, statement, parent, to_wire(now), names=("name",))
 
     def expire(self, now: datetime) -> None:
-        """Forget what expired a day ago; until then `find_all` finds it."""
+        """Delete the entries that expired a day ago or earlier; until then `find_all` returns them."""
         for table in ("indexed_tasks", "namespaces"):
             self._store.run(f"DELETE FROM {table} WHERE expires < ?", to_wire(now - _KEPT_EXPIRED))
 
@@ -137,12 +139,12 @@ def _join(namespace: str, name: str) -> str:
 
 
 def namespace_of(row: Row) -> dict[str, Any]:
-    """Return a namespace as APIs show it."""
+    """Return a namespace in the form of the API."""
     return {"namespace": _join(row["parent"], row["name"]), "name": row["name"], "expires": row["expires"]}
 
 
 def task_of(row: Row) -> dict[str, Any]:
-    """Return an indexed task as APIs show it."""
+    """Return an indexed task in the form of the API."""
     return {
         "namespace": _join(row["namespace"], row["name"]),
         "taskId": row["taskId"],

@@ -1,4 +1,4 @@
-"""Completed tasks that are indexed by their routes: `index.<path>`."""
+"""Index completed tasks by their routes `index.<path>`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _log = logging.getLogger("taskcluster.local")
 
 
 def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str, Any]], clock: Clock) -> None:
-    """Index the tasks that complete from now on.
+    """Index tasks when they complete.
 
     Args:
-        events: Where the queue tells of tasks.
-        index: Where they go.
-        definition: Returns the definition of the task of a taskId.
-        clock: Tells which entries have expired.
+        events: Delivers the queue's messages.
+        index: The index.
+        definition: Returns the definition of a task by its taskId.
+        clock: The deployment's time.
     """
 
     def react(message: Message) -> None:
@@ -40,7 +40,7 @@ def watch(events: Events, index: Index, definition: Callable[[str], Mapping[str,
         for route in message.routes:
             if not route.startswith(_PREFIX):
                 continue
-            # What is wrong with the entry is no reason for the task not to complete.
+            # An invalid entry must not prevent the task from completing.
             try:
                 _insert(index, route.removeprefix(_PREFIX), payload, clock())
             except ApiError as error:

@@ -1,4 +1,4 @@
-"""Where the notifications end that a deployment would send: mails, chat messages, Pulse messages."""
+"""The notifications that a real deployment would send: emails, chat messages, Pulse messages."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ CREATE INDEX IF NOT EXISTS outbox_by_address
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something that would have been sent."""
+    """A notification."""
 
     notificationType: str
     """`email`, `pulse`, `matrix-room` or `slack-channel`."""
     notificationAddress: str
     payload: dict[str, Any]
-    """As the method that sends such notifications takes it."""
+    """In the form of the method that sends such notifications."""
 
     def shown(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as a JSON object."""
         return asdict(self)
 
 
 class Outbox:
-    """All notifications of a deployment. Each is kept for a day, in which the same again is a duplicate.
+    """The notifications of the last 24 hours. An identical one within that time is a duplicate.
 
     Args:
-        store: Where they are kept.
-        limit: How many an address gets within a day; None for any number.
+        store: The deployment's database.
+        limit: How many an address may get in 24 hours; None for no limit.
     """
 
     def __init__(self, store: Store, limit: int | None = None) -> None:
@@ -56,7 +56,7 @@ class Outbox:
         store.create(_TABLES)
 
     def add(self, notification: Notification, now: datetime) -> bool:
-        """Keep a notification; return False if it is a duplicate or one too many, which is not kept."""
+        """Store a notification; return False if it is a duplicate or exceeds the limit, and is not stored."""
         self.expire(now)
         if self._limit is not None and self._number(notification) >= self._limit:
             return False
@@ -65,15 +65,15 @@ class Outbox:
         return self._store.run("INSERT OR IGNORE INTO outbox VALUES (NULL, ?, ?, ?)", digest, kept, to_wire(now)) > 0
 
     def messages(self) -> list[Notification]:
-        """Return the notifications, the oldest first."""
+        """Return all notifications, oldest first."""
         return [*map(notification_of, self._store.all("SELECT notification FROM outbox ORDER BY id"))]
 
     def page(self, page: Page) -> Listing:
-        """Return the notifications, the oldest first."""
+        """Return a page of notifications, oldest first."""
         return page.read(self._store, "SELECT id, notification FROM outbox", key=("id",))
 
     def _number(self, notification: Notification) -> int:
-        # Compared as the table has them, whatever characters there are in an address.
+        # Compared as stored, in JSON, because an address may contain any character.
         address = dumps([notification.notificationType, notification.notificationAddress])
         row = self._store.one(
             "SELECT count(*) AS number FROM outbox WHERE json_extract(notification, '$[0]') = json_extract(?, '$[0]')"
@@ -84,10 +84,10 @@ class Outbox:
         return 0 if row is None else int(row["number"])
 
     def expire(self, now: datetime) -> None:
-        """Forget the notifications of more than a day ago."""
+        """Delete the notifications that are older than 24 hours."""
         self._store.run("DELETE FROM outbox WHERE sent <= ?", to_wire(now - _KEPT))
 
 
 def notification_of(row: Row) -> Notification:
-    """Return the notification that a row of the outbox holds."""
+    """Return the notification in a row."""
     return Notification(*json.loads(row["notification"]))

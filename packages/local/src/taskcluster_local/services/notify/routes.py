@@ -19,11 +19,11 @@ _KINDS = {
     "matrix": ("matrix-room", "roomId"),
     "slack": ("slack-channel", "channelId"),
 }
-"""By method, the type of its notifications and the property of the payload that is their address."""
+"""By method: the type of its notifications, and the property of the payload that is the address."""
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:
-    """Build the service. It also sends the notifications that the routes of tasks ask for."""
+    """Build the service. It also sends the notifications in the routes of tasks."""
     outbox, notifier = context.shared.outbox, context.shared.notifier
     task_routes.watch(context.events, notifier, context.root_url, context.clock)
     context.as_time_passes(lambda: outbox.expire(context.clock()))

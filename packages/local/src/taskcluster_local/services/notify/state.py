@@ -1,4 +1,4 @@
-"""Notifications: which are sent, and which addresses get none."""
+"""Send notifications, and keep the denylist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Notifier", "address_of"]
 
 _LONGEST_ROUTING_KEY = 255
 
-# Addresses are kept as JSON, which can hold any text that a payload can.
+# Addresses are stored as JSON, which can represent any string in a payload.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS denylist (type TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (type, address))
 WITHOUT ROWID;
@@ -24,12 +24,12 @@ WITHOUT ROWID;
 
 
 class Notifier:
-    """Sends notifications, as far as that goes here.
+    """Sends notifications to the outbox.
 
     Args:
-        store: Where the denylist is kept.
-        outbox: Where notifications go.
-        events: Where those by Pulse are published as well.
+        store: The deployment's database.
+        outbox: Stores the notifications.
+        events: Publishes the Pulse messages among them.
     """
 
     def __init__(self, store: Store, outbox: Outbox, events: Events) -> None:
@@ -39,11 +39,10 @@ class Notifier:
         store.create(_TABLES)
 
     def send(self, notification: Notification, now: datetime) -> bool:
-        """Send a notification; return False if it was sent already, or its address has had enough for today.
+        """Send a notification; return False if it is a duplicate or exceeds the limit of its address.
 
         Raises:
-            ApiError: The address is on the denylist (DenylistedAddress), or is a routing key that cannot be used
-                (InputError).
+            ApiError: The address is on the denylist (DenylistedAddress), or is an invalid routing key (InputError).
         """
         kind, address = notification.notificationType, notification.notificationAddress
         if self._store.one("SELECT 1 FROM denylist WHERE type = ? AND address = ?", kind, dumps(address)) is not None:
@@ -58,22 +57,22 @@ class Notifier:
         return is_new
 
     def deny(self, kind: str, address: str) -> None:
-        """Let an address get no notifications any more."""
+        """Add an address to the denylist."""
         self._store.run("INSERT OR IGNORE INTO denylist VALUES (?, ?)", kind, dumps(address))
 
     def allow(self, kind: str, address: str) -> None:
-        """Let an address get notifications again."""
+        """Remove an address from the denylist."""
         self._store.run("DELETE FROM denylist WHERE type = ? AND address = ?", kind, dumps(address))
 
     def denylist(self, page: Page) -> Listing:
-        """Return the addresses that get no notifications."""
-        # The quotes of JSON are not part of the address that is sorted by.
+        """Return the denylist."""
+        # Sorted without the quotes of JSON.
         statement = """SELECT *, trim(address, '"') AS unquoted FROM denylist"""
         return page.read(self._store, statement, names=("type", "unquoted"))
 
 
 def address_of(row: Row) -> dict[str, str]:
-    """Return an address of the denylist as APIs show it."""
+    """Return an address on the denylist in the form of the API."""
     return {"notificationType": row["type"], "notificationAddress": json.loads(row["address"])}
 
 
@@ -83,4 +82,4 @@ def _check_routing_key(topic: str) -> None:
             "InputError", f"The routing key `primary.<routingKey>` is longer than {_LONGEST_ROUTING_KEY} bytes."
         )
     if any("\ud800" <= character <= "\udfff" for character in topic):
-        raise ApiError("InputError", "The routing key holds half of a surrogate pair.")
+        raise ApiError("InputError", "The routing key contains an unpaired surrogate.")

@@ -1,4 +1,4 @@
-"""Notifications that tasks ask for by their routes: `notify.<type>.<address>.on-<event>`."""
+"""Send the notifications in the routes of tasks: `notify.<type>.<address>.on-<event>`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EXCHANGE = "exchange/taskcluster-queue/v1/task-"
 _ENDS = ("completed", "failed", "exception")
 _STATES = ("defined", "pending", "running", *_ENDS)
 _MEANING = {"resolved": _ENDS, "any": _ENDS, "transition": _STATES, **{state: (state,) for state in _STATES}}
-"""The states of a task that each `on-<event>` stands for; `any` is an older word for `resolved`."""
+"""The task states of each `on-<event>`; `any` is an older word for `resolved`."""
 
 _KINDS = "email|pulse|matrix-room|slack-channel"
 _ROUTE = re.compile(rf"route\.notify\.({_KINDS})\.(.+)\.on-({'|'.join(_MEANING)})", re.DOTALL)
@@ -28,13 +28,13 @@ _log = logging.getLogger("taskcluster.local")
 
 
 def watch(events: Events, notifier: Notifier, root_url: str, clock: Clock) -> None:
-    """Send what tasks ask for from now on.
+    """Send notifications when the states of tasks change.
 
     Args:
-        events: Where the queue tells of tasks.
-        notifier: Sends.
-        root_url: Of the deployment, for links.
-        clock: Tells the present.
+        events: Delivers the queue's messages.
+        notifier: Sends the notifications.
+        root_url: The root URL of the deployment, for links.
+        clock: The deployment's time.
     """
     for state in _STATES:
         events.react(Binding(f"{_EXCHANGE}{state}", "route.notify.#"), _reaction(notifier, state, root_url, clock))

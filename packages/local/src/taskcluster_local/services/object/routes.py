@@ -25,7 +25,7 @@ def handlers(objects: Objects) -> dict[str, Handler]:
         given = call.payload
         call.authorize(projectId=given["projectId"])
         method = objects.create(call.params["name"], given, call.now)
-        # The date as it was sent, not as it is kept.
+        # The date as it was sent, not as it is stored.
         return {**{key: given[key] for key in ("projectId", "uploadId", "expires")}, "uploadMethod": method}
 
     async def finishUpload(call: HandlerCall) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Objects: data under a name, with the hashes that its uploader told. They do not change once they are finished."""
+"""Objects: named data, with the hashes that its uploader sent. Finished objects do not change."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Objects:
         store.create(_TABLES)
 
     def create(self, name: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Begin or continue an upload, and return the method it is to be done by; the same again renews its URL.
+        """Start or continue an upload, and return its method. Repeating the call renews its URL.
 
         Raises:
-            ApiError: The name or uploadId is taken, or a hash is another than before (RequestConflict); a proposal
-                cannot be done (InputError).
+            ApiError: The name or uploadId is in use, or a hash has changed (RequestConflict); a proposed method is
+                invalid (InputError).
         """
         proposed: dict[str, Any] = payload["proposedUploadMethods"]
         for proposal in proposed.values():
@@ -63,7 +63,7 @@ class Objects:
             elif len(rows) > 1 or rows[0]["finished"] or wanted != _identity(rows[0]):
                 raise ApiError("RequestConflict", f'Object already exists: "{name}", or an upload of the same uploadId')
             self._merge_hashes(name, payload.get("hashes", {}))
-            # Never before its URL ends.
+            # Not before its URL expires.
             self._store.run("UPDATE objects SET purge = max(purge, ?) WHERE name = ?", to_wire(until), name)
             if "dataInline" in proposed:
                 data = proposed["dataInline"]
@@ -87,10 +87,10 @@ class Objects:
         self._store.run("UPDATE objects SET hashes = ? WHERE name = ?", dumps({**known, **hashes}), name)
 
     def finish(self, name: str, payload: dict[str, Any]) -> None:
-        """Let an object be read from now on. The hashes are taken as they are told.
+        """Finish an upload, so that the object can be downloaded. The hashes are not verified.
 
         Raises:
-            ApiError: There is no such upload (ResourceNotFound), it is of another project (InputError), or has
+            ApiError: There is no such upload (ResourceNotFound), or it belongs to another project (InputError), or has
                 another uploadId or other hashes (RequestConflict).
         """
         hashes: dict[str, Any] = payload.get("hashes", {})
@@ -107,11 +107,11 @@ class Objects:
             self._store.run("UPDATE objects SET finished = TRUE, purge = expires WHERE name = ?", name)
 
     def is_finished(self, name: str) -> bool:
-        """Whether an object is there and can be read."""
+        """Return whether an object exists and is finished."""
         return self._finished(name) is not None
 
     def download_url(self, name: str, expires: datetime) -> str | None:
-        """Return a URL that gets an object's data until `expires`, or None where it cannot be read."""
+        """Return a URL to download an object, valid until `expires`, or None if it cannot be downloaded."""
         return None if self._finished(name) is None else self._storage.get_url(_file(name), expires)
 
     def metadata(self, name: str) -> dict[str, Any]:
@@ -122,10 +122,10 @@ class Objects:
         return {"projectId": row["projectId"], "expires": row["expires"], "hashes": _hashes(row)}
 
     def start_download(self, name: str, accepted: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Return how to get an object's data, by the best of the methods accepted.
+        """Return how to download an object, by the best of the accepted methods.
 
         Raises:
-            ApiError: It cannot be read (ResourceNotFound), or by none of the methods (NoMatchingMethod).
+            ApiError: It cannot be downloaded (ResourceNotFound), or by none of these methods (NoMatchingMethod).
         """
         hashes = self.metadata(name)["hashes"]
         if "getUrl" in accepted:
@@ -136,14 +136,14 @@ class Objects:
         raise ApiError("NoMatchingMethod", "Object supports methods simple, getUrl")
 
     def simple_url(self, name: str, now: datetime) -> str:
-        """Return a URL that gets an object's data, for half an hour."""
+        """Return a URL to download an object, valid for half an hour."""
         url = self.download_url(name, now + _SIMPLE_URL)
         if url is None:
             raise _not_found(name)
         return url
 
     def purge(self, now: datetime) -> None:
-        """Remove what has expired, and what was begun and not finished, with the data."""
+        """Delete expired objects and abandoned uploads, with their data."""
         with self._store.transaction():
             for row in self._store.all("SELECT name FROM objects WHERE purge <= ? LIMIT 1000", to_wire(now)):
                 self._storage.delete(_file(row["name"]))
@@ -178,7 +178,7 @@ def _not_found(name: str) -> ApiError:
 
 def _check_proposal(proposal: dict[str, Any]) -> None:
     if not _CONTENT_TYPE.fullmatch(proposal["contentType"]):
-        raise ApiError("InputError", f"{proposal['contentType']!r} is no content type such as text/plain")
+        raise ApiError("InputError", f"{proposal['contentType']!r} is not a content type such as text/plain")
     if proposal.get("contentLength", 0) < 0:
         raise ApiError("InputError", "contentLength must not be negative")
 
@@ -197,7 +197,7 @@ def _check_finished(name: str, known: dict[str, Any], hashes: dict[str, Any]) ->
 
 
 def _from_base64(text: str) -> bytes:
-    """Return what a text means to JavaScript, for which none is invalid: it passes over what does not belong."""
+    """Decode base64 as JavaScript does, which ignores invalid characters."""
     digits = _NOT_BASE64.sub("", text.partition("=")[0].replace("-", "+").replace("_", "/"))
     digits = digits[:-1] if len(digits) % 4 == 1 else digits
     return b64decode(digits + "=" * (-len(digits) % 4))

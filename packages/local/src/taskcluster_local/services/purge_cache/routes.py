@@ -15,7 +15,7 @@ from .state import PurgeRequests, request_of
 __all__ = ["build", "handlers"]
 
 _LONGEST_NAME = 1000
-"""Everybody may list the names, which takes time for each character."""
+"""Everyone may list the names, and sorting takes time for each character."""
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:

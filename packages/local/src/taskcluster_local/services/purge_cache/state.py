@@ -1,4 +1,4 @@
-"""Requests to purge caches: which cache of which worker pool, and up to when."""
+"""Requests to purge the caches of worker pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PurgeRequests", "request_of"]
 
 _KEPT = timedelta(days=1)
 
-# Names of caches are kept as JSON, which can hold any text that a payload can.
+# Names of caches are stored as JSON, which can represent any string in a payload.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS purge_requests (
     workerPoolId TEXT NOT NULL, cacheName TEXT NOT NULL, before TEXT NOT NULL,
@@ -23,25 +23,25 @@ CREATE TABLE IF NOT EXISTS purge_requests (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS purge_requests_by_time ON purge_requests (before);
 """
-# The quotes of JSON are not part of the name that is sorted by.
+# Sorted without the quotes of JSON.
 _UNQUOTED = """trim(cacheName, '"') AS unquoted"""
 
 
 class PurgeRequests:
-    """All purge requests of a deployment. Each holds for a day."""
+    """All purge requests of a deployment, kept for a day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         store.create(_TABLES)
 
     def add(self, workerPoolId: str, cacheName: str, now: datetime) -> None:
-        """Ask the workers of a pool to purge a cache that is from before `now`."""
+        """Request the workers of a pool to purge a cache that was created before `now`."""
         self._store.run(
             "INSERT OR REPLACE INTO purge_requests VALUES (?, ?, ?)", workerPoolId, dumps(cacheName), to_wire(now)
         )
 
     def of_pool(self, workerPoolId: str, since: datetime | None, now: datetime) -> list[dict[str, Any]]:
-        """Return the requests for a pool, not those of before `since`."""
+        """Return the requests for a pool since a date."""
         rows = self._store.all(
             f"SELECT *, {_UNQUOTED} FROM purge_requests WHERE workerPoolId = ? AND before > ? AND before >= ?"
             " ORDER BY by_name(unquoted)",
@@ -57,12 +57,12 @@ class PurgeRequests:
         return page.read(self._store, statement, to_wire(now - _KEPT), names=("workerPoolId", "unquoted"))
 
     def expire(self, now: datetime) -> None:
-        """Forget the requests that hold no more."""
+        """Delete the requests that are older than a day."""
         self._store.run("DELETE FROM purge_requests WHERE before <= ?", to_wire(now - _KEPT))
 
 
 def request_of(row: Row) -> dict[str, Any]:
-    """Return a purge request as APIs show it."""
+    """Return a purge request in the form of the API."""
     provisionerId, _, workerType = row["workerPoolId"].partition("/")
     return {
         "provisionerId": provisionerId,

@@ -1,4 +1,4 @@
-"""The methods of the queue service that have to do with artifacts."""
+"""The methods of the queue service for artifacts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
     Args:
         queue: The tasks.
         artifacts: Their artifacts.
-        issuer: The client that issues credentials for the data of artifacts.
+        issuer: The client that issues credentials for artifacts.
     """
 
     async def createArtifact(call: HandlerCall) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def handlers(queue: Queue, artifacts: Artifacts, issuer: Client) -> dict[str, Ha
 
 
 def _latest(task: Task | None) -> int:
-    """Return the number of the latest run; earlier ones do not count."""
+    """Return the number of the latest run; earlier runs are ignored."""
     if task is None:
         raise ApiError("ResourceNotFound", "Task not found")
     if not task.runs:

@@ -1,4 +1,4 @@
-"""Artifacts of runs: what may be created when, where the data is, and where links lead."""
+"""Artifacts of runs: creating them, finding their data, and following links between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Artifact", "Artifacts", "Chain", "ObjectStore", "artifact_of", "run_
 
 _DRIFT = timedelta(minutes=15)
 _GRACE = timedelta(minutes=25)
-"""How long artifacts may still be added to a run that ended with an exception."""
+"""How long artifacts can be added to a run after it ended as an exception."""
 _URL_HOLDS = timedelta(minutes=30)
 _LONGEST_NAME = 1024
 _BATCH = 100
@@ -41,14 +41,14 @@ CREATE INDEX IF NOT EXISTS artifacts_by_expiry ON artifacts (expires);
 
 
 class ObjectStore(Protocol):
-    """What the queue asks the object service."""
+    """The object service as the queue uses it."""
 
     def is_finished(self, name: str) -> bool:
-        """Whether there is an object of that name whose upload was finished."""
+        """Return whether a finished object of that name exists."""
         ...
 
     def download_url(self, name: str, expires: datetime) -> str | None:
-        """Return a URL by which the data of an object can be got, until `expires`; None where there is no such."""
+        """Return a URL to download an object, valid until `expires`, or None if it cannot be downloaded."""
         ...
 
 
@@ -62,13 +62,13 @@ class Artifact:
     storageType: str
     expires: str
     present: bool
-    """Whether it can be read; objects must be finished first."""
+    """Whether it can be downloaded; objects must be finished first."""
     contentType: str
     details: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What only artifacts of its storage type have."""
+    """The properties that only artifacts of its storage type have."""
 
     def info(self) -> dict[str, Any]:
-        """Return what APIs tell of it."""
+        """Return the artifact in the form of the API."""
         found = {name: getattr(self, name) for name in ("storageType", "name", "expires", "contentType")}
         return (
             found if "contentLength" not in self.details else {**found, "contentLength": self.details["contentLength"]}
@@ -76,30 +76,30 @@ class Artifact:
 
     @property
     def is_public(self) -> bool:
-        """Whether its data has a URL that is open to everyone."""
+        """Whether everyone may download it."""
         return self.name.startswith("public/")
 
     @property
     def file(self) -> str:
-        """The name that the data of an `s3` artifact is stored by."""
+        """The name of the file of an `s3` artifact."""
         return f"{'public' if self.is_public else 'private'}/artifacts/{self.taskId}/{self.runId}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Where a name leads."""
+    """The links from a name to an artifact."""
 
     names: list[str]
-    """The names on the way; whoever reads the artifact needs the scope of each."""
+    """The names on the way; reading the artifact requires the scope of each."""
     found: Artifact | ApiError
-    """What is at the end, or why there is nothing."""
+    """The artifact at the end, or the error if there is none."""
 
     def end(self) -> Artifact:
-        """Return the artifact at the end, which is no link.
+        """Return the artifact at the end, which is not a link.
 
         Raises:
-            ApiError: There is none (ResourceNotFound), it has expired (ResourceExpired), or the links go round in a
-                circle (InputError).
+            ApiError: There is none (ResourceNotFound), it has expired (ResourceExpired), or the links are circular
+                (InputError).
         """
         if isinstance(self.found, ApiError):
             raise self.found
@@ -110,11 +110,11 @@ class Artifacts:
     """All artifacts of a deployment.
 
     Args:
-        store: Where they are kept.
-        storage: Where the data of `s3` artifacts is.
-        objects: Where that of `object` artifacts is.
+        store: The deployment's database.
+        storage: The files of `s3` artifacts.
+        objects: The objects of `object` artifacts.
         queue: The tasks.
-        messages: Tells of new artifacts.
+        messages: Publishes that artifacts were created.
     """
 
     def __init__(
@@ -130,11 +130,11 @@ class Artifacts:
     # Writing
 
     def create(self, taskId: str, runId: str, name: str, given: dict[str, Any], now: datetime) -> Artifact:
-        """Add an artifact to a run, or change one as far as that is allowed."""
+        """Create an artifact of a run, or change it in one of the allowed ways."""
         expires = from_wire(given["expires"])
         if len(name) > _LONGEST_NAME:
             raise ApiError(
-                "InputError", f"The name of an artifact can have {_LONGEST_NAME} characters, not {len(name)}"
+                "InputError", f"The name of an artifact can have at most {_LONGEST_NAME} characters, not {len(name)}"
             )
         if expires < now - _DRIFT:
             raise ApiError("InputError", "Expires must be in the future")
@@ -161,7 +161,7 @@ class Artifacts:
         return artifact
 
     def _run(self, taskId: str, runId: str) -> tuple[Task, dict[str, Any]]:
-        # Elsewhere these are not found; for a new artifact they are wrong input.
+        # Other methods return 404 for these; this one, as in real deployments, 400.
         task = self._queue.find(taskId)
         if task is None:
             raise ApiError("InputError", "Task not found")
@@ -171,7 +171,7 @@ class Artifacts:
         return task, task.runs[number]
 
     def finish(self, taskId: str, runId: str, name: str, uploadId: str) -> None:
-        """Let the data of an `object` artifact be read. Doing so again is no error."""
+        """Finish the upload of an `object` artifact. The call can be repeated."""
         number = run_number(runId)
         artifact = self.find(taskId, number, name)
         if artifact is None:
@@ -186,7 +186,7 @@ class Artifacts:
             raise ApiError("InputError", "given uploadId does not match that for the artifact")
         if not self._objects.is_finished(artifact.details["name"]):
             raise ApiError(
-                "InputError", "Object storing artifact data does not exist: upload it, and finish the upload, before"
+                "InputError", "Object storing artifact data does not exist: upload it and finish the upload first"
             )
         task = self._queue.task(taskId)
         with self._store.transaction():
@@ -202,12 +202,12 @@ class Artifacts:
             artifact.storageType,
             artifact.expires,
             artifact.present,
-            # Not in columns, because these may hold what a column cannot: halves of surrogate pairs, large integers.
+            # As JSON, because columns cannot store unpaired surrogates and large integers.
             dumps({**artifact.details, "contentType": artifact.contentType}),
         )
 
     def expire(self, now: datetime) -> None:
-        """Delete the artifacts that have expired, and their data."""
+        """Delete expired artifacts and their data."""
         before = to_wire(now - EXPIRED_FOR)
         while rows := self._store.all(f"SELECT * FROM artifacts WHERE expires < ? LIMIT {_BATCH}", before):
             with self._store.transaction():
@@ -224,8 +224,8 @@ class Artifacts:
     # Reading
 
     def find(self, taskId: str, runId: int, name: str) -> Artifact | None:
-        """Return an artifact, or None where there is none."""
-        # A link can hold any text; names are printable ASCII.
+        """Return an artifact, or None."""
+        # A link can contain any string; names are printable ASCII.
         if not name.isascii():
             return None
         row = self._store.one(
@@ -234,12 +234,12 @@ class Artifacts:
         return None if row is None else artifact_of(row)
 
     def of_run(self, taskId: str, runId: int, page: Page) -> Listing:
-        """Return the artifacts of a run by name, those included that are not finished or have expired."""
+        """Return the artifacts of a run by name, even if they are unfinished or have expired."""
         statement = "SELECT * FROM artifacts WHERE taskId = ? AND runId = ?"
         return page.read(self._store, statement, taskId, runId, names=("name",))
 
     def follow(self, taskId: str, runId: int, name: str, now: datetime) -> Chain:
-        """Return where a name leads, links followed."""
+        """Follow links from a name."""
         names: list[str] = []
         while name not in names:
             names.append(name)
@@ -254,10 +254,10 @@ class Artifacts:
         return Chain(names, ApiError("InputError", "Artifact leads to a link cycle"))
 
     def url(self, artifact: Artifact, now: datetime) -> str:
-        """Return where the data of an `s3`, `reference` or `object` artifact can be got; open to all if it is public.
+        """Return the URL of an `s3`, `reference` or `object` artifact; everyone can use it if the artifact is public.
 
         Raises:
-            ApiError: There is no data (ResourceNotFound).
+            ApiError: The data does not exist (ResourceNotFound).
         """
         if artifact.storageType == "reference":
             return str(artifact.details["url"])
@@ -270,20 +270,20 @@ class Artifacts:
         return url
 
     def put_url(self, artifact: Artifact, until: datetime) -> str:
-        """Return where the data of an `s3` artifact can be put, until then."""
+        """Return a URL to upload an `s3` artifact, valid until then."""
         return self._storage.put_url(artifact.file, until)
 
 
 def _given(
     task: Task, runId: int, name: str, given: dict[str, Any], expires: str, existing: Artifact | None
 ) -> Artifact:
-    """Return the artifact that a client describes."""
+    """Return the artifact that a payload describes."""
     kind = given["storageType"]
     common = ("storageType", "expires", "contentType")
     details = {key: value for key, value in given.items() if key not in common}
     if kind == "object":
         known = existing.details if existing is not None else {}
-        # Asked again, the upload goes on that was begun.
+        # Repeating the call continues the same upload.
         details |= {
             "projectId": task.projectId,
             "name": f"t/{task.taskId}/{runId}/{name}",
@@ -294,7 +294,7 @@ def _given(
 
 
 def _changed(existing: Artifact, new: Artifact) -> Artifact:
-    """Return what becomes of an artifact that is created once more, or raise ApiError (RequestConflict)."""
+    """Return an existing artifact after it is created again, or raise ApiError (RequestConflict)."""
     before, after = existing.storageType, new.storageType
     kept = before == after and (existing.details == new.details or after == "reference")
     turned = before == "reference" and after == "link"
@@ -309,7 +309,7 @@ def _changed(existing: Artifact, new: Artifact) -> Artifact:
 
 
 def artifact_of(row: Row) -> Artifact:
-    """Return an artifact as it was read."""
+    """Return the artifact in a row."""
     details = json.loads(row["details"])
     content_type = details.pop("contentType")
     return Artifact(
@@ -325,5 +325,5 @@ def artifact_of(row: Row) -> Artifact:
 
 
 def run_number(runId: str) -> int:
-    """Return the number of a run in a URL; any that is longer than a run's can be means one that is not there."""
+    """Return the number of a run in a URL. Numbers too long to exist become one that does not exist."""
     return int(runId) if len(runId) < 9 else 10**9

@@ -1,4 +1,4 @@
-"""The workers that a deployment has built in: each resolves the tasks of its queue without doing anything."""
+"""The built-in workers, which resolve the tasks of their queues without running them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["resolve_tasks"]
 
 _OUTCOMES = {"succeed": "completed", "fail": "failed"}
 _BATCH = 32
-"""How many tasks are resolved before requests have their turn."""
+"""How many tasks are resolved before other requests are served."""
 
 
 async def resolve_tasks(queue: Queue, clock: Clock) -> None:
-    """Resolve the pending tasks of `built-in/succeed` and `built-in/fail`; these take an empty payload only."""
+    """Resolve the pending tasks of `built-in/succeed` and `built-in/fail`, whose payload must be empty."""
     for name, outcome in _OUTCOMES.items():
         while claims := queue.claims.claim_work(f"built-in/{name}", ("built-in", name), _BATCH, clock()):
             for claim in claims:

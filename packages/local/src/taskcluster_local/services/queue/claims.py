@@ -74,7 +74,7 @@ class Claims:
             return claims
 
     def claim(self, task: Task, runId: str, worker: Worker, now: datetime) -> Claim:
-        """Claim a certain run for a worker. The worker may repeat the call, but not for a run from `claim_work`.
+        """Claim one run for a worker. The worker may repeat the call, but not for a run from `claim_work`.
 
         Raises:
             ApiError: There is no such run (ResourceNotFound), or the run is claimed by another worker, resolved, or

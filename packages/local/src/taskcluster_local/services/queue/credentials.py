@@ -1,4 +1,4 @@
-"""The credentials that the queue gives to the workers of its tasks, and to those who move the data of artifacts."""
+"""The temporary credentials of workers, for tasks and for the data of artifacts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from .task import Claim, Worker
 __all__ = ["for_claim", "for_download", "for_upload"]
 
 _LONGEST = timedelta(days=31)
-"""How long temporary credentials can hold."""
+"""The longest that temporary credentials can last."""
 _DOWNLOAD_HOLDS = timedelta(hours=1)
 
 
 def for_claim(issuer: Client, claim: Claim, begun: datetime) -> dict[str, str]:
-    """Return temporary credentials for a claimed run: to keep, resolve and add to it, and with the task's own scopes.
+    """Return temporary credentials for a claimed run, to reclaim and resolve it and to create artifacts.
+
+    They also have the scopes of the task.
 
     Args:
-        issuer: The queue's own client.
-        claim: What they are for; they end with it.
-        begun: When they begin.
+        issuer: The client of the queue service.
+        claim: The claim; they expire with it.
+        begun: When they start.
     """
     taskId, runId = claim.task.taskId, claim.runId
     until = f"{milliseconds(claim.takenUntil) / 1000:.3f}".rstrip("0").rstrip(".")
@@ -36,14 +38,14 @@ def for_claim(issuer: Client, claim: Claim, begun: datetime) -> dict[str, str]:
 
 
 def for_upload(issuer: Client, artifact: Artifact, worker: Worker, begun: datetime, until: datetime) -> dict[str, str]:
-    """Return temporary credentials to upload the data of an `object` artifact, until then."""
+    """Return temporary credentials to upload an `object` artifact."""
     name = f"artifact-upload/{artifact.taskId}/{artifact.runId}/on/{'/'.join(worker)}"
     scope = f"object:upload:{artifact.details['projectId']}:{artifact.details['name']}"
     return _temporary(issuer, name, [scope], begun, until)
 
 
 def for_download(issuer: Client, artifact: Artifact, begun: datetime, now: datetime) -> dict[str, str]:
-    """Return temporary credentials to download the data of an `object` artifact, for an hour."""
+    """Return temporary credentials to download an `object` artifact, valid for an hour."""
     name = f"artifact-download/{artifact.taskId}/{artifact.runId}/{artifact.name}"
     scope = f"object:download:{artifact.details['name']}"
     return _temporary(issuer, name, [scope], begun, later(now, _DOWNLOAD_HOLDS))
@@ -53,7 +55,7 @@ def _temporary(issuer: Client, name: str, scopes: Sequence[str], start: datetime
     made = createTemporaryCredentials(
         issuer.clientId,
         issuer.accessToken,
-        # What ends in the past, as far as clocks may differ, must have begun before; and no certificate holds longer.
+        # An expiry in the past (clocks may differ) needs an earlier start, and certificates must not last longer.
         start=max(min(start, expiry), expiry - _LONGEST),
         expiry=expiry,
         scopes=scopes,

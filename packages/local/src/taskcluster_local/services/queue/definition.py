@@ -1,4 +1,4 @@
-"""A task's definition: what createTask makes of what a client sends, and what it refuses. No state in here."""
+"""Task definitions: complete and check what clients send to createTask. No state in here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...timestamps import from_wire, to_wire
 __all__ = ["PRIORITIES", "check", "complete", "with_queue"]
 
 PRIORITIES = ("highest", "very-high", "high", "medium", "low", "very-low", "lowest")
-"""From the one whose tasks are handed out first."""
+"""From highest to lowest."""
 
 _DRIFT = timedelta(minutes=15)
 _LONGEST = timedelta(days=5)
@@ -25,16 +25,16 @@ _FREE_FIELDS = ("payload", "metadata", "tags", "extra")
 
 
 def with_queue(given: dict[str, Any]) -> dict[str, Any]:
-    """Return `given` with all of provisionerId, workerType and taskQueueId, of which clients may leave out some.
+    """Return `given` with all of provisionerId, workerType and taskQueueId, some of which clients may omit.
 
     Raises:
-        ApiError: They contradict each other, or say nothing (InputError).
+        ApiError: They contradict each other, or too many are missing (InputError).
     """
     queue = given.get("taskQueueId")
     provisioner, worker_type = given.get("provisionerId"), given.get("workerType")
     pair = None if provisioner is None or worker_type is None else f"{provisioner}/{worker_type}"
     if queue is None and pair is None:
-        raise ApiError("InputError", "either a taskQueueId, or both a provisionerId and a workerType must be given")
+        raise ApiError("InputError", "either taskQueueId, or both provisionerId and workerType are required")
     name = str(queue or pair)
     first, _, second = name.partition("/")
     if provisioner not in (None, first) or worker_type not in (None, second):
@@ -43,7 +43,7 @@ def with_queue(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def complete(taskId: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition of a task as it is kept: nothing left out, dates in one form, fields in their order."""
+    """Return the stored form of a definition: complete, with dates in one format and properties in a fixed order."""
     deadline = from_wire(given["deadline"])
     expires = from_wire(given["expires"]) if "expires" in given else _year_after(deadline)
     found = {
@@ -58,7 +58,7 @@ def complete(taskId: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(definition: dict[str, Any], now: datetime) -> None:
-    """Raise ApiError unless a complete definition may be created now (InputError)."""
+    """Raise ApiError (InputError) unless a complete definition is valid at this time."""
     created, deadline = definition["created"], definition["deadline"]
     wrong = None
     if created < to_wire(now - _DRIFT):
@@ -85,7 +85,7 @@ def _year_after(date: datetime) -> datetime:
 
 
 def _as_stored(value: Any) -> Any:
-    """Return a JSON value as it comes back from the database of a deployment: keys by their length, then by bytes."""
+    """Return a JSON value as a real deployment's database returns it: keys sorted by length, then bytes."""
     if is_object(value):
         keys = sorted(value, key=lambda key: (len(encoded := key.encode(errors="surrogatepass")), encoded))
         return {key: _as_stored(value[key]) for key in keys}

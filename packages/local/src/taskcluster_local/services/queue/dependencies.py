@@ -69,7 +69,7 @@ class Dependencies:
 
     def dependents(self, taskId: str, page: Page) -> Listing:
         """Return the tasks that depend on one, by taskId."""
-        # The taskId of the dependencies, as these are in that order already.
+        # The column of the dependencies, because their index has the right order.
         columns = COLUMNS.replace("tasks.taskId", "dependencies.taskId")
         statement = f"SELECT {columns} FROM dependencies JOIN tasks USING (taskId) WHERE requiredTaskId = ?"
         return page.read(self._store, statement, taskId, names=("taskId",))

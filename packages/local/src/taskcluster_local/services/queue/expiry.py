@@ -1,4 +1,4 @@
-"""What happens as time passes: expired claims end, deadlines resolve tasks, expired tasks and groups are deleted."""
+"""What happens as time passes: claims expire, deadlines resolve tasks, expired tasks and groups are deleted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ EXPIRED_FOR = timedelta(days=1)
 
 _DEADLINE_LAG = timedelta(minutes=1)
 _BATCH = 100
-"""How many tasks are changed before requests have their turn."""
+"""How many tasks are changed before other requests are served."""
 
 
 class Expiry:
-    """Ends claims, resolves tasks and deletes tasks when their time has come.
+    """Expires claims, resolves overdue tasks and deletes expired ones.
 
     Args:
         store: The deployment's database.
@@ -62,7 +62,7 @@ class Expiry:
             await asyncio.sleep(0)
 
     async def delete_expired(self, now: datetime) -> None:
-        """Delete the tasks and groups that expired long enough ago."""
+        """Delete the tasks and groups that have been expired for EXPIRED_FOR."""
         before = to_wire(now - EXPIRED_FOR)
         expired = f"SELECT taskId, definition FROM tasks WHERE expires < ? LIMIT {_BATCH}"
         while rows := self._store.all(expired, before):

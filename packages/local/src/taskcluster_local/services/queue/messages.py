@@ -1,4 +1,4 @@
-"""What the queue publishes."""
+"""The messages of the queue."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ __all__ = ["QueueMessages"]
 
 
 class QueueMessages:
-    """Publishes the queue's messages, each within the transaction of the change that it tells of."""
+    """Publishes the queue's messages, each within the transaction of the change it is about."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
 
     def defined(self, task: Task, status: dict[str, Any]) -> None:
-        """Tell of a task that was created; its status is that before it was scheduled."""
+        """Publish that a task was created; `status` is that before it was scheduled."""
         self._about_task("taskDefined", task, status, task={"tags": task.definition["tags"]})
 
     def pending(self, task: Task) -> None:
-        """Tell of the latest run, which waits for a worker."""
+        """Publish that the latest run is pending."""
         self._about_run("taskPending", task, task.runs[-1], with_worker=False)
 
     def running(self, task: Task) -> None:
-        """Tell of the latest run, which a worker has claimed."""
+        """Publish that the latest run was claimed."""
         run = task.runs[-1]
-        # Another form of date than everywhere else, as in a deployment.
+        # Only here and in claimWork dates have this format, as in real deployments.
         self._about_run("taskRunning", task, run, takenUntil=run["takenUntil"].replace("Z", "+00:00"))
 
     def resolved(self, task: Task, run: dict[str, Any]) -> None:
-        """Tell of a run that has ended."""
+        """Publish that a run has ended."""
         name = {"completed": "taskCompleted", "failed": "taskFailed", "exception": "taskException"}[run["state"]]
         self._about_run(name, task, run)
 
     def priority_changed(self, task: Task, before: str) -> None:
-        """Tell of a task whose priority is no longer `before`."""
+        """Publish that the priority of a task has changed from `before`."""
         self._about_task("taskPriorityChanged", task, task.status(), oldPriority=before, newPriority=task.priority)
 
     def artifact_created(self, task: Task, run: dict[str, Any], artifact: dict[str, Any]) -> None:
-        """Tell of an artifact of a run."""
+        """Publish that an artifact of a run was created."""
         worker = {name: run[name] for name in ("workerGroup", "workerId")}
         self._about_task(
             "artifactCreated", task, task.status(), run=run, runId=run["runId"], **worker, artifact=artifact
         )
 
     def group_resolved(self, group: dict[str, Any]) -> None:
-        """Tell of a group that has no active task any more."""
+        """Publish that a group has no active tasks left."""
         self._about_group("taskGroupResolved", group)
 
     def group_sealed(self, group: dict[str, Any]) -> None:
-        """Tell of a group that takes no more tasks."""
+        """Publish that a group was sealed."""
         self._about_group("taskGroupSealed", group)
 
     def group_priority_changed(self, group: dict[str, Any], priority: str, affected: int) -> None:
-        """Tell of a group whose tasks have another priority now."""
+        """Publish that the priority of a group's tasks was changed."""
         known = {name: group[name] for name in ("taskGroupId", "schedulerId")}
         self._about_group("taskGroupPriorityChanged", {**known, "newPriority": priority, "tasksAffected": affected})
 

@@ -1,4 +1,4 @@
-"""The records of tasks in the store, and the order in which pending tasks are handed out."""
+"""The stored tasks, and the order in which pending tasks are claimed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TaskRecords"]
 
 
 class TaskRecords:
-    """The stored tasks. Whoever changes one opens the transaction.
+    """The stored tasks. Changes must be made in a transaction.
 
     Args:
         store: The deployment's database.
@@ -76,7 +76,7 @@ class TaskRecords:
         )
 
     def _line_up(self, task: Task) -> None:
-        """Put a task that has just become pending behind the pending ones."""
+        """Put a task that has become pending behind those that are pending already."""
         if task.state != "pending":
             task.pendingSince = None
         elif task.pendingSince is None:

@@ -50,8 +50,8 @@ def handlers(
         queue: The tasks.
         artifacts: Their artifacts.
         arrivals: Where workers wait for tasks.
-        issuer: The client that issues the credentials of workers, and for the data of artifacts.
-        clock: Tells the time to those who have waited.
+        issuer: The client that issues the credentials of workers, and those for artifacts.
+        clock: The deployment's time.
     """
 
     async def createTask(call: HandlerCall) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def handlers(
         }
 
     def handed_out(call: HandlerCall, claim: Claim) -> dict[str, Any]:
-        # Another form of date than everywhere else, as in a deployment.
+        # Only here and in taskRunning messages dates have this format, as in real deployments.
         until = to_wire(claim.takenUntil).replace("Z", "+00:00")
         return {**kept(call, claim), "takenUntil": until, "task": claim.task.definition}
 
@@ -166,7 +166,7 @@ def handlers(
         return kept(call, queue.claims.reclaim(call.params["taskId"], call.params["runId"], call.now))
 
     async def reportCompleted(call: HandlerCall) -> dict[str, Any]:
-        # An older way to say what reportFailed says.
+        # An older form of reportFailed.
         outcome = "failed" if call.payload == {"success": False} else "completed"
         return _status(queue.claims.report(call.params["taskId"], call.params["runId"], outcome, call.now))
 

@@ -1,6 +1,6 @@
 """Tasks: reading, creating, scheduling, rerunning, canceling, and changing their priority.
 
-`groups` has what concerns a task group, `claims` what workers do, `expiry` what happens as time passes.
+`groups` is about task groups, `claims` about what workers do, `expiry` about what happens as time passes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Queue:
         store: The deployment's database.
         claim_timeout: How long a claim lasts unless it is renewed.
         messages: Publishes changes.
-        workers: What is known of the workers.
+        workers: The records of workers.
         on_pending: Called with the taskQueueId once a task of that queue is pending.
     """
 
@@ -86,7 +86,7 @@ class Queue:
         row = self._store.one("SELECT pending, claimed FROM queue_counts WHERE taskQueueId = ?", taskQueueId)
         if row is None:
             return (0, 0)
-        # Found by their deadline (the + keeps other indexes out): they are few, as they are resolved soon.
+        # Found by deadline (the + disables other indexes): they are few, because they are resolved soon.
         late = self._store.one(
             f"SELECT count(*) AS number FROM tasks WHERE {ACTIVE} AND deadline < ? AND +state = 'pending'"
             " AND +taskQueueId = ?",
@@ -117,7 +117,7 @@ class Queue:
         definitions.check(definition, now)
         with self._store.transaction():
             task, refusal = self._create(taskId, definition, now)
-        # Raised outside the transaction because the group stays even if the task is refused.
+        # Outside the transaction, because the group stays even if the task is refused.
         if refusal is not None:
             raise refusal
         return task

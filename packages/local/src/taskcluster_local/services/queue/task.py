@@ -1,4 +1,4 @@
-"""One task and its runs: what it looks like, and the steps of its life. No store and no HTTP in here."""
+"""A task and its runs, and how they change. No store and no HTTP in here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MOST_RUNS", "RETRY_REASONS", "Claim", "Task", "Worker"]
 MOST_RUNS = 50
 
 RETRY_REASONS = {"claim-expired": "retry", "worker-shutdown": "retry", "intermittent-task": "task-retry"}
-"""Why a run can end that its task survives, and why the next run then is created."""
+"""The reasons for which a task is retried after a run has ended, and the reasonCreated of the next run."""
 
 Worker = tuple[str, str]
 """A workerGroup and a workerId."""
@@ -29,7 +29,7 @@ _RUN_FIELDS = (
 
 @dataclass(slots=True)
 class Task:
-    """A task as it is now."""
+    """A task."""
 
     taskId: str
     taskGroupId: str
@@ -37,21 +37,21 @@ class Task:
     schedulerId: str
     projectId: str
     urgency: int
-    """The place of its priority among PRIORITIES."""
+    """The index of its priority in PRIORITIES."""
     deadline: str
     expires: str
     retriesLeft: int
     defined: str
-    """The definition that it was created with, as JSON."""
+    """Its definition as created, in JSON."""
     runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     pendingSince: int | None = None
-    """Its place among the pending tasks, the lowest first."""
+    """Its position among the pending tasks, lowest first."""
     _definition: dict[str, Any] | None = None
 
     @property
     def definition(self) -> dict[str, Any]:
-        """The definition, with the priority that it has now. It must not be changed."""
-        # Parsed only where it is needed: definitions can be large.
+        """The definition with the present priority. It must not be changed."""
+        # Parsed on first use: definitions can be large.
         found: dict[str, Any] = json.loads(self.defined) if self._definition is None else self._definition
         found["priority"] = self.priority
         self._definition = found
@@ -59,7 +59,7 @@ class Task:
 
     @property
     def priority(self) -> str:
-        """The priority by its name."""
+        """The name of its priority."""
         return PRIORITIES[self.urgency]
 
     @property
@@ -69,18 +69,18 @@ class Task:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has yet to be resolved."""
+        """Whether it is not resolved."""
         return self.state in ("unscheduled", "pending", "running")
 
     @property
     def worker(self) -> Worker | None:
-        """Who is working on it."""
+        """The worker of the running run."""
         if self.state != "running":
             return None
         return self.runs[-1]["workerGroup"], self.runs[-1]["workerId"]
 
     def status(self) -> dict[str, Any]:
-        """Return what APIs call the status of a task."""
+        """Return the status of the task in the form of the API."""
         provisionerId, _, workerType = self.taskQueueId.partition("/")
         return {
             "taskId": self.taskId,
@@ -100,7 +100,7 @@ class Task:
 
     def run(self, runId: str) -> dict[str, Any]:
         """Return a run by its number in a URL, or raise ApiError (ResourceNotFound)."""
-        # The length first: no run has a number that long.
+        # The length first: run numbers are never that long.
         if len(runId) < 9 and int(runId) < len(self.runs):
             return self.runs[int(runId)]
         raise ApiError("ResourceNotFound", f"Run {runId} not found on task `{self.taskId}`.")
@@ -119,13 +119,13 @@ class Task:
         )
 
     def take(self, worker: Worker, until: datetime, now: datetime, *, named: bool) -> None:
-        """Let a worker have the latest run.
+        """Start the latest run.
 
         Args:
             worker: The worker.
-            until: When the claim ends.
-            now: The present.
-            named: Whether the worker asked for this run (claimTask), rather than for any (claimWork).
+            until: When the claim expires.
+            now: The deployment's time.
+            named: Whether the worker claimed this run by its number (claimTask), not any run (claimWork).
         """
         group, worker_id = worker
         self.runs[-1].update(
@@ -142,7 +142,7 @@ class Task:
         self.runs[-1].update(state=state, reasonResolved=reason, resolved=to_wire(now))
 
     def retry(self, reason: str, now: datetime) -> bool:
-        """Add a run in place of one that ended for `reason`; return False where there is none to be."""
+        """Add a run after one that ended for `reason`; return False if the task is not retried."""
         if reason not in RETRY_REASONS or self.retriesLeft <= 0 or len(self.runs) >= MOST_RUNS:
             return False
         self.retriesLeft -= 1
@@ -152,7 +152,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run in the hands of a worker."""
+    """A run claimed by a worker."""
 
     task: Task
     runId: int

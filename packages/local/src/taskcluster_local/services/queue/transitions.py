@@ -56,7 +56,7 @@ class Transitions:
         self.resolve(task, now)
 
     def resolve(self, task: Task, now: datetime) -> None:
-        """Save a task whose last run has ended for good, and schedule the tasks that were waiting for it."""
+        """Save a task after its last run, and schedule the tasks that were waiting for it."""
         self._records.save(task)
         self._messages.resolved(task, task.runs[-1])
         for dependent in self._dependencies.satisfy(task):

@@ -1,4 +1,4 @@
-"""The methods of the queue service that have to do with workers, task queues and provisioners."""
+"""The methods of the queue service for workers, task queues and provisioners."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .workers import never_quarantined, worker_of
 
 __all__ = ["WorkerRecords", "handlers"]
 
-_DROPPED = Refused("current deployments do not have this method any more, and what it took is not known")
-_UNKNOWN = Refused("what this method takes and returns is not known: call taskQueueCounts for each task queue")
+_DROPPED = Refused("this method was removed from the API, and its payload is unknown")
+_UNKNOWN = Refused("the payload and result of this method are unknown: call taskQueueCounts for each task queue")
 
 
 def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
-        queue: The tasks, and what is known of workers.
-        on_release: Told the taskQueueId when a worker's quarantine was changed.
+        queue: The tasks and the records of workers.
+        on_release: Called with the taskQueueId when a worker's quarantine was changed.
     """
     workers = queue.workers
 
@@ -110,11 +110,11 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
 
 
 class WorkerRecords:
-    """What the worker manager asks the queue for, and tells it.
+    """The records of workers for the worker manager.
 
     Args:
-        queue: The tasks, and what is known of workers.
-        clock: Tells which records have expired.
+        queue: The tasks and the records of workers.
+        clock: The deployment's time.
     """
 
     def __init__(self, queue: Queue, clock: Clock) -> None:
@@ -122,19 +122,19 @@ class WorkerRecords:
         self._clock = clock
 
     def worker(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any] | None:
-        """Return a worker as getWorker shows it, with its quarantineDetails, or None for one that is not known."""
+        """Return a worker as getWorker does, with its quarantineDetails, or None."""
         now = self._clock()
         found = self._queue.workers.find(taskQueueId, (workerGroup, workerId), now)
         return None if found is None else {**_as_worker(found, now), "quarantineDetails": found["quarantineDetails"]}
 
     def workers(self, taskQueueId: str, page: Page, now: datetime, *, quarantined: bool | None) -> Listing:
-        """Return workers of a queue; each row is what listWorkers shows, always with quarantineUntil."""
+        """Return workers of a queue as listWorkers does, always with quarantineUntil."""
         found = self._queue.workers.workers(taskQueueId, quarantined, page, now)
         never = never_quarantined(now)
         return Listing([{"quarantineUntil": never, **_as_item(row)} for row in found.rows], found.token)
 
     def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
-        """End the runs of a worker that is gone."""
+        """End the runs of a worker that was removed."""
         self._queue.claims.end_runs(workerPoolId, (workerGroup, workerId), now)
 
 
@@ -156,14 +156,14 @@ def _as_queue(row: Row) -> dict[str, Any]:
 
 
 def _as_item(row: Row) -> dict[str, Any]:
-    """Return what a listing has of a worker."""
+    """Return a worker in the form of listWorkers."""
     worker = worker_of(row)
     shown = ("workerGroup", "workerId", "firstClaim", "lastDateActive", "latestTask", "quarantineUntil")
     return {name: worker[name] for name in shown if name in worker}
 
 
 def _as_worker(worker: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Return a worker's record as getWorker has it."""
+    """Return a worker in the form of getWorker."""
     shown = ("workerGroup", "workerId", "recentTasks", "expires", "firstClaim", "lastDateActive")
     return {
         **_named(worker["taskQueueId"]),

@@ -1,5 +1,5 @@
-"""What is known of workers, and of the task queues and provisioners that they make known. Nothing is scheduled by it,
-but a worker in quarantine gets no tasks.
+"""The records of workers, and of the task queues and provisioners that they use. A worker in quarantine gets no tasks;
+nothing else depends on them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .task import Claim, Worker
 __all__ = ["QueueWorkers", "never_quarantined", "worker_of"]
 
 _KEPT = timedelta(days=1)
-"""How long a record outlives the last activity."""
+"""How long a record is kept after the last activity."""
 _MOST_RECENT_TASKS = 20
 _NO_QUARANTINE = timedelta(days=10 * 365)
-"""How long ago a quarantine is said to have ended that there never was."""
+"""How long ago the quarantine of a worker that was never quarantined is said to have ended."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS provisioners (
@@ -53,7 +53,7 @@ _PROPERTIES = (
 
 
 class QueueWorkers:
-    """The records of all workers, task queues and provisioners. A record that has expired is not there."""
+    """The records of all workers, task queues and provisioners. Expired records are ignored."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -62,11 +62,11 @@ class QueueWorkers:
     # Writing
 
     def see(self, taskQueueId: str, worker: Worker, now: datetime) -> None:
-        """Note that a worker asks for tasks."""
+        """Record that a worker has asked for tasks."""
         self._keep(taskQueueId, worker, later(now, _KEPT), now)
 
     def note_claims(self, taskQueueId: str, worker: Worker, claims: list[Claim]) -> None:
-        """Note which tasks a worker has been given; it must have been seen."""
+        """Record the tasks that a known worker has claimed."""
         row = self._store.one(f"SELECT recentTasks FROM queue_workers {_THIS}", taskQueueId, *worker)
         before: list[Any] = [] if row is None else json.loads(row["recentTasks"])
         recent = [*before, *({"taskId": claim.task.taskId, "runId": claim.runId} for claim in claims)]
@@ -78,7 +78,7 @@ class QueueWorkers:
         )
 
     def declare(self, taskQueueId: str, worker: Worker, expires: str, now: datetime) -> dict[str, Any]:
-        """Let the record of a worker be kept until `expires`, and return it, even where that is past."""
+        """Keep the record of a worker until `expires`, and return it, even if that date is past."""
         with self._store.transaction():
             self._keep(taskQueueId, worker, later(now, _KEPT), now)
             self._store.run(f"UPDATE queue_workers SET expires = ? {_THIS}", normal(expires), taskQueueId, *worker)
@@ -87,24 +87,24 @@ class QueueWorkers:
     def quarantine(
         self, taskQueueId: str, worker: Worker, until: str, info: str, by: str, now: datetime
     ) -> dict[str, Any]:
-        """Keep a worker from getting tasks until `until`, and return its record.
+        """Quarantine a worker until a date, and return its record.
 
         Args:
-            taskQueueId: Where it works.
-            worker: Which it is.
-            until: A date; one that is past ends the quarantine.
-            info: Why.
-            by: The clientId of who wants it so.
-            now: The present.
+            taskQueueId: The task queue of the worker.
+            worker: The worker.
+            until: The end of the quarantine; a date in the past ends it now.
+            info: The reason.
+            by: The clientId of the caller.
+            now: The deployment's time.
 
         Raises:
-            ApiError: It is not known (ResourceNotFound).
+            ApiError: The worker is unknown (ResourceNotFound).
         """
         ends = from_wire(until)
         detail = {"clientId": by, "updatedAt": to_wire(now), "quarantineUntil": to_wire(ends), "quarantineInfo": info}
         with self._store.transaction():
             details = [*self.known(taskQueueId, worker, now)["quarantineDetails"], detail]
-            # The record must not end before the quarantine does.
+            # The record must be kept until the quarantine ends.
             self._store.run(
                 "UPDATE queue_workers SET quarantineUntil = ?, quarantineDetails = ?, expires = max(expires, ?)"
                 f" {_THIS}",
@@ -143,23 +143,23 @@ class QueueWorkers:
             )
 
     def expire(self, now: datetime) -> None:
-        """Forget what has expired."""
+        """Delete expired records."""
         for table in ("provisioners", "task_queues", "queue_workers"):
             self._store.run(f"DELETE FROM {table} WHERE expires <= ?", to_wire(now))
 
     # Reading
 
     def is_quarantined(self, taskQueueId: str, worker: Worker, now: datetime) -> bool:
-        """Whether a worker must not get tasks."""
+        """Return whether a worker is in quarantine."""
         row = self._store.one(f"SELECT quarantineUntil FROM queue_workers {_THIS}", taskQueueId, *worker)
         until = None if row is None else row["quarantineUntil"]
         return until is not None and until > to_wire(now)
 
     def find(self, taskQueueId: str, worker: Worker, now: datetime) -> dict[str, Any] | None:
-        """Return the record of a worker, or None where there is none.
+        """Return the record of a worker, or None.
 
-        It has taskQueueId, workerGroup, workerId, expires, firstClaim, lastDateActive, recentTasks (at most 20, the
-        newest last), quarantineDetails, and quarantineUntil and latestTask if there are such.
+        It has taskQueueId, workerGroup, workerId, expires, firstClaim, lastDateActive, recentTasks (at most 20, newest
+        last), quarantineDetails, and optionally quarantineUntil and latestTask.
         """
         row = self._store.one(
             f"SELECT * FROM queue_workers {_THIS} AND expires > ?", taskQueueId, *worker, to_wire(now)
@@ -182,7 +182,7 @@ class QueueWorkers:
         return worker_of(row)
 
     def workers(self, taskQueueId: str, quarantined: bool | None, page: Page, now: datetime) -> Listing:
-        """Return the workers of a queue (`worker_of` makes their records), or those that are in quarantine, or not."""
+        """Return the rows of a queue's workers, for `worker_of`: all, those in quarantine, or the others."""
         condition = {
             None: "",
             True: " AND coalesce(quarantineUntil, '') > ?",
@@ -199,7 +199,7 @@ class QueueWorkers:
         )
 
     def task_queue(self, taskQueueId: str, now: datetime) -> Row:
-        """Return the record of a task queue, or raise ApiError (ResourceNotFound)."""
+        """Return a task queue, or raise ApiError (ResourceNotFound)."""
         row = self._store.one(
             f"SELECT {_PROPERTIES} FROM task_queues WHERE taskQueueId = ? AND expires > ?", taskQueueId, to_wire(now)
         )
@@ -211,13 +211,13 @@ class QueueWorkers:
         return row
 
     def task_queues(self, page: Page, now: datetime, provisionerId: str | None = None) -> Listing:
-        """Return the records of all task queues, or of a provisioner's."""
+        """Return all task queues, or those of a provisioner."""
         those, values = ("", ()) if provisionerId is None else (" AND provisionerId = ?", (provisionerId,))
         statement = f"SELECT {_PROPERTIES} FROM task_queues WHERE expires > ?{those}"
         return page.read(self._store, statement, to_wire(now), *values, names=("taskQueueId",))
 
     def provisioner(self, provisionerId: str, now: datetime) -> Row:
-        """Return the record of a provisioner, or raise ApiError (ResourceNotFound)."""
+        """Return a provisioner, or raise ApiError (ResourceNotFound)."""
         row = self._store.one(
             "SELECT *, '' AS description, 'experimental' AS stability FROM provisioners"
             " WHERE provisionerId = ? AND expires > ?",
@@ -229,7 +229,7 @@ class QueueWorkers:
         return row
 
     def provisioners(self, page: Page, now: datetime) -> Listing:
-        """Return the records of all provisioners."""
+        """Return all provisioners."""
         return page.read(
             self._store,
             "SELECT *, '' AS description, 'experimental' AS stability FROM provisioners WHERE expires > ?",
@@ -239,7 +239,7 @@ class QueueWorkers:
 
 
 def worker_of(row: Row) -> dict[str, Any]:
-    """Return the record of a worker as it was read."""
+    """Return the record of the worker in a row."""
     recent = json.loads(row["recentTasks"])
     record = {
         **{name: value for name, value in row.items() if value is not None},
@@ -250,5 +250,5 @@ def worker_of(row: Row) -> dict[str, Any]:
 
 
 def never_quarantined(now: datetime) -> str:
-    """Return the date that stands for a quarantine that there never was."""
+    """Return the quarantineUntil of a worker that was never quarantined."""
     return to_wire(now - _NO_QUARANTINE)

@@ -13,7 +13,7 @@ __all__ = ["build", "handlers"]
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:
-    """Build the service. The audit history has which secrets were created, updated and deleted."""
+    """Build the service. Changes of secrets are recorded in the audit history."""
     secrets = Secrets(context.store)
     context.as_time_passes(lambda: secrets.expire(context.clock()))
     named, recorded = handlers(secrets), context.shared.audit.recorded

@@ -1,4 +1,4 @@
-"""Secrets, kept as long as they are not removed or expired."""
+"""Secrets, stored until they are removed or expire."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Secrets:
         store.create(_TABLES)
 
     def set(self, name: str, secret: dict[str, Any], expires: str) -> None:
-        """Keep a secret under a name, in place of any there was."""
+        """Store a secret, replacing any of that name."""
         self._store.run("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", name, dumps(secret), normal(expires))
 
     def get(self, name: str, now: datetime) -> dict[str, Any]:
-        """Return secret and expiry; an expired one is as absent as a missing one (ResourceNotFound)."""
+        """Return a secret and its expiry, or raise ApiError if it does not exist or has expired (ResourceNotFound)."""
         row = self._store.one("SELECT secret, expires FROM secrets WHERE name = ? AND expires > ?", name, to_wire(now))
         if row is None:
             raise ApiError("ResourceNotFound", "Secret not found")
         return {"secret": json.loads(row["secret"]), "expires": row["expires"]}
 
     def is_set(self, name: str) -> bool:
-        """Return whether there is a secret of that name, expired or not."""
+        """Return whether a secret exists, expired or not."""
         return self._store.one("SELECT 1 FROM secrets WHERE name = ?", name) is not None
 
     def remove(self, name: str) -> None:
-        """Forget a secret, if there is one."""
+        """Delete a secret, if it exists."""
         self._store.run("DELETE FROM secrets WHERE name = ?", name)
 
     def names(self, page: Page, now: datetime) -> Listing:
@@ -52,5 +52,5 @@ class Secrets:
         return page.read(self._store, "SELECT name FROM secrets WHERE expires > ?", to_wire(now), names=("name",))
 
     def expire(self, now: datetime) -> None:
-        """Forget the secrets that have expired."""
+        """Delete the secrets that have expired."""
         self._store.run("DELETE FROM secrets WHERE expires <= ?", to_wire(now))

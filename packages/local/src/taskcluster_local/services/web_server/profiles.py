@@ -1,4 +1,4 @@
-"""Tasks as a profile that the Firefox Profiler can load, in its processed format: a track for each task queue."""
+"""Show tasks as a profile for the Firefox Profiler, in its processed format, with a track for each task queue."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def profile(name: str, tasks: Iterable[dict[str, Any]], root_url: str, now: date
     """Return a profile.
 
     Args:
-        name: Of the profile.
-        tasks: Each with `status` and `task`, as the queue shows the members of a task group.
-        root_url: Of the deployment.
-        now: When what has not ended is cut off.
+        name: The name of the profile.
+        tasks: The tasks, each with `status` and `task`, as the queue returns the members of a task group.
+        root_url: The root URL of the deployment.
+        now: The end of unfinished runs.
     """
     members = list(tasks)
     began = [from_wire(run["scheduled"]) for member in members for run in member["status"].get("runs", [])]
@@ -92,7 +92,7 @@ class _Thread:
         self._rows: list[tuple[dict[str, Any], int, int, int, int]] = []
 
     def add(self, member: dict[str, Any], root_url: str, start: int, now: int) -> None:
-        """Add a task: for each run the time it waited and the time it took."""
+        """Add a task: for each run the time it was pending and the time it was running."""
         label = member["task"]["metadata"]["name"]
         taskId = member["status"]["taskId"]
         for run in member["status"].get("runs", []):
@@ -115,7 +115,7 @@ class _Thread:
         self._rows.append((data, name, start, max(start, end), _CATEGORIES.index(category)))
 
     def shown(self) -> dict[str, Any]:
-        """Return the track as a profile has it: markers only, nothing that was sampled."""
+        """Return the track in the profile's format; it has markers but no samples."""
         rows = self._rows
         return {
             "processType": "default",

@@ -23,13 +23,13 @@ def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
 
     Args:
         invoke: Calls a method as this service.
-        root_url: Of the deployment.
+        root_url: The root URL of the deployment.
     """
 
     async def read(method: str, params: dict[str, str], query: str = "") -> dict[str, Any]:
         result = await invoke("queue", method, params, query=query)
         if not isinstance(result, dict):
-            raise TypeError(f"queue.{method} returned no object")
+            raise TypeError(f"queue.{method} did not return an object")
         return result
 
     async def taskGroupProfile(call: HandlerCall) -> dict[str, Any]:
@@ -51,5 +51,5 @@ def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
 
     return {
         "taskGroupProfile": taskGroupProfile,
-        "taskProfile": Partial(taskProfile, "only the runs are in it: what the task's log tells is not"),
+        "taskProfile": Partial(taskProfile, "it contains the runs only, without the details in the task's log"),
     }

@@ -1,4 +1,4 @@
-"""The credentials that worker-manager gives to workers that have proved who they are."""
+"""The credentials of registered workers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LONGEST = timedelta(days=31)
 
 
 def for_worker(issuer: Client, worker: Row, begun: datetime, expires: datetime) -> dict[str, str]:
-    """Return temporary credentials for a worker: to claim tasks of its pool and to say what becomes of itself.
+    """Return temporary credentials for a worker: to claim tasks of its pool, and to report about itself.
 
     Args:
-        issuer: The service's own client.
-        worker: Whom they are for.
-        begun: When they begin, apart from what its clock may be behind.
-        expires: When they end.
+        issuer: The client of the worker-manager service.
+        worker: The worker.
+        begun: When they start.
+        expires: When they expire.
     """
     pool, worker_id = worker["workerPoolId"], f"{worker['workerGroup']}/{worker['workerId']}"
     made = createTemporaryCredentials(
         issuer.clientId,
         issuer.accessToken,
-        # No certificate holds longer.
+        # Certificates must not last longer.
         start=max(begun - _DRIFT, expires - _LONGEST),
         expiry=expires,
         scopes=[

@@ -1,4 +1,4 @@
-"""Worker pools: who provides their workers, what their workers are told, and what went wrong in them."""
+"""Worker pools: their providers, configurations and errors."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Pools:
     """All worker pools of a deployment.
 
     Args:
-        store: Where they are kept.
-        events: Where it is told what happens to them.
+        store: The deployment's database.
+        events: Publishes changes and errors.
     """
 
     def __init__(self, store: Store, events: Events) -> None:
@@ -70,11 +70,11 @@ class Pools:
         store.create(WORKER_TABLES + _TABLES)
 
     def create(self, workerPoolId: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Make a pool; one that is there exactly so already is no error.
+        """Create a pool. The call can be repeated.
 
         Raises:
-            ApiError: It is there otherwise (RequestConflict); the provider or its configuration is not possible
-                (InputError, InputValidationError).
+            ApiError: The pool exists with another definition (RequestConflict); or its provider or configuration is
+                invalid (InputError, InputValidationError).
         """
         wanted = _wanted(payload)
         with self._store.transaction():
@@ -102,12 +102,12 @@ class Pools:
         """Change a pool.
 
         Raises:
-            ApiError: There is none (ResourceNotFound); the payload is of another pool, or the provider or its
-                configuration is not possible (InputError, InputValidationError).
+            ApiError: There is no such pool (ResourceNotFound); the payload is for another pool, or its provider or
+                configuration is invalid (InputError, InputValidationError).
         """
         wanted = _wanted(payload)
         if payload.get("workerPoolId", workerPoolId) != workerPoolId:
-            raise ApiError("InputError", "The workerPoolId of the payload is not that of the URL")
+            raise ApiError("InputError", "The workerPoolId of the payload differs from that of the URL")
         with self._store.transaction():
             previous = self._existing(workerPoolId)["providerId"]
             self._store.run(
@@ -126,10 +126,10 @@ class Pools:
         return self.pool(workerPoolId)
 
     def delete(self, workerPoolId: str, now: datetime) -> dict[str, Any]:
-        """Let a pool have no provider any more, so that it vanishes when the last of its workers is gone.
+        """Remove the provider of a pool, so that the pool is deleted once it has no workers left.
 
         Raises:
-            ApiError: There is none (ResourceNotFound).
+            ApiError: There is no such pool (ResourceNotFound).
         """
         with self._store.transaction():
             previous = self._existing(workerPoolId)["providerId"]
@@ -143,7 +143,7 @@ class Pools:
         return self.pool(workerPoolId)
 
     def pool(self, workerPoolId: str) -> dict[str, Any]:
-        """Return a pool as APIs show it, or raise ApiError (ResourceNotFound)."""
+        """Return a pool in the form of the API, or raise ApiError (ResourceNotFound)."""
         return self.shown(self._existing(workerPoolId))
 
     def check(self, workerPoolId: str) -> None:
@@ -156,23 +156,23 @@ class Pools:
         return config
 
     def providerId(self, workerPoolId: str) -> str:
-        """Return who provides the workers of a pool, or raise ApiError (ResourceNotFound)."""
+        """Return the providerId of a pool, or raise ApiError (ResourceNotFound)."""
         return str(self._existing(workerPoolId)["providerId"])
 
     def pools(self, page: Page) -> Listing:
-        """Return pools."""
+        """Return a page of pools."""
         return page.read(self._store, "SELECT * FROM worker_pools", names=("workerPoolId",))
 
     def shown(self, row: Row) -> dict[str, Any]:
-        """Return a pool as APIs show it."""
+        """Return a pool in the form of the API."""
         return {**_stored(row), **self._counts(row["workerPoolId"])}
 
     def shown_stats(self, row: Row) -> dict[str, Any]:
-        """Return the numbers of a pool's workers."""
+        """Return the numbers of a pool's workers by state."""
         return {"workerPoolId": row["workerPoolId"], **self._counts(row["workerPoolId"])}
 
     def launch_configs(self, workerPoolId: str, page: Page, *, archived: bool) -> Listing:
-        """Return the launch configurations of a pool; those that it has no more, only if asked for.
+        """Return the launch configurations of a pool, the archived ones only if `archived`.
 
         Raises:
             ApiError: There is no such pool (ResourceNotFound).
@@ -182,7 +182,7 @@ class Pools:
         return page.read(self._store, statement, workerPoolId, archived, names=("launchConfigId",))
 
     def launch_config_stats(self, workerPoolId: str) -> list[dict[str, Any]]:
-        """Return the numbers of a pool's workers, for each of its launch configurations.
+        """Return the numbers of a pool's workers by launch configuration and state.
 
         Raises:
             ApiError: There is no such pool (ResourceNotFound).
@@ -198,7 +198,7 @@ class Pools:
         ]
 
     def report(self, workerPoolId: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Keep what a worker of a pool reports to have gone wrong, and return it as APIs show it.
+        """Store an error that a worker of a pool reports, and return it in the form of the API.
 
         Raises:
             ApiError: There is no such pool (ResourceNotFound).
@@ -244,7 +244,7 @@ class Pools:
         return error_of(row)
 
     def errors(self, workerPoolId: str, page: Page, launchConfigId: str | None, errorId: str | None) -> Listing:
-        """Return what went wrong in a pool, the newest first."""
+        """Return the errors of a pool, newest first."""
         statement = (
             "SELECT * FROM worker_pool_errors WHERE workerPoolId = ?"
             " AND (? IS NULL OR launchConfigId = ?) AND (? IS NULL OR errorId = ?)"
@@ -253,7 +253,7 @@ class Pools:
         return page.read(self._store, statement, *values, key=("reported", "errorId"), descending=True)
 
     def error_totals(self, workerPoolId: str | None, now: datetime) -> dict[str, Any]:
-        """Count what went wrong in the last seven days in a pool, or in all of them."""
+        """Count the errors of the last seven days in a pool, or in all pools."""
         rows = self._store.all(
             "SELECT workerPoolId, reported, title, extra, launchConfigId FROM worker_pool_errors"
             " WHERE (? IS NULL OR workerPoolId = ?) AND reported > ?",
@@ -276,7 +276,7 @@ class Pools:
         }
 
     def purge(self, now: datetime) -> None:
-        """Remove the pools that have been deleted and whose workers are gone, and old errors."""
+        """Delete the pools that were deleted and have no workers left, and old errors."""
         with self._store.transaction():
             gone = self._store.all(
                 "SELECT workerPoolId FROM worker_pools AS pool WHERE providerId = ? AND NOT EXISTS"
@@ -314,7 +314,7 @@ class Pools:
         }
 
     def _keep_launch_configs(self, workerPoolId: str, pool: dict[str, Any], now: datetime) -> None:
-        """Make those that the pool has now, change those that are other than before, archive the rest."""
+        """Store the present launch configurations of a pool, and archive the others."""
         wanted = launch_configs(pool["config"])
         rows = self._store.all("SELECT * FROM launch_configs WHERE workerPoolId = ?", workerPoolId)
         known = {row["launchConfigId"]: row for row in rows}
@@ -371,10 +371,10 @@ def _stored(row: Row) -> dict[str, Any]:
 
 
 def launch_config_of(row: Row) -> dict[str, Any]:
-    """Return a launch configuration as APIs show it."""
+    """Return a launch configuration in the form of the API."""
     return {**row, "isArchived": bool(row["isArchived"]), "configuration": json.loads(row["configuration"])}
 
 
 def error_of(row: Row) -> dict[str, Any]:
-    """Return an error as APIs show it."""
+    """Return an error in the form of the API."""
     return {name: value for name, value in row.items() if value is not None} | {"extra": json.loads(row["extra"])}

@@ -1,4 +1,4 @@
-"""What provides the workers of a pool. Here that is the user: there is no cloud to ask for machines."""
+"""The providers of workers. In a local deployment that is the user: there is no cloud to start machines in."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["NULL", "PROVIDERS", "STATIC", "launch_configs", "reregistration_seco
 NULL = "null-provider"
 """The provider of pools that are being deleted."""
 STATIC = "static"
-"""The provider of pools whose workers are created by `createWorker`."""
+"""The provider of pools with workers that `createWorker` creates."""
 
 PROVIDERS = {NULL: "null", STATIC: "static"}
-"""Their types, by providerId."""
+"""The types of providers, by providerId."""
 
 _PROPERTIES = frozenset({"workerConfig", "lifecycle", "launchConfigs"})
-"""What the configuration of a static pool can have. (Deployments have launch configurations with other providers.)"""
+"""The configuration of a static pool. In real deployments only other providers have launch configurations."""
 _TIMEOUTS = frozenset({"registrationTimeout", "reregistrationTimeout", "queueInactivityTimeout"})
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 _LONGEST_REGISTRATION = 30 * 24 * 3600
@@ -29,17 +29,17 @@ _USUAL_REGISTRATION = 96 * 3600
 
 
 def with_launch_config_ids(providerId: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return a pool's configuration with an id for each launch configuration, made of what is in it if none is given.
+    """Return a pool's configuration with an id for each launch configuration, derived from it if it has none.
 
     Raises:
-        ApiError: There is no such provider, or one id is given twice (InputError); the configuration is not one of
-            the provider's (InputValidationError).
+        ApiError: There is no such provider, or two ids are equal (InputError); or the configuration is invalid for the
+            provider (InputValidationError).
     """
     if providerId not in PROVIDERS:
         known = " and ".join(PROVIDERS)
         raise ApiError(
             "InputError",
-            f"Invalid Provider: {providerId} is not in a local deployment, which has no clouds but only {known}",
+            f"Invalid Provider: {providerId} is not available in a local deployment, only {known}",
         )
     errors = list(_errors(providerId, config))
     if errors:
@@ -54,7 +54,7 @@ def with_launch_config_ids(providerId: str, config: dict[str, Any]) -> dict[str,
 
 
 def launch_configs(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the launch configurations in a pool's configuration, by their ids."""
+    """Return the launch configurations in a pool's configuration, by id."""
     return {each["workerManager"]["launchConfigId"]: each for each in config.get("launchConfigs", ())}
 
 
@@ -65,7 +65,7 @@ def reregistration_seconds(config: dict[str, Any]) -> int:
 
 
 def _errors(providerId: str, config: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with a configuration."""
+    """Yield the errors of a configuration."""
     if providerId == STATIC:
         yield from (f"  * config must NOT have the property {key!r}" for key in sorted(config.keys() - _PROPERTIES))
     if not is_object(config.get("workerConfig", {})):

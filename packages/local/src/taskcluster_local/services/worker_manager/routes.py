@@ -25,7 +25,7 @@ _log = logging.getLogger("taskcluster.local")
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:
-    """Build the service. The audit history has which worker pools were created, updated and deleted."""
+    """Build the service. Changes of worker pools are recorded in the audit history."""
     shared, clock = context.shared, context.clock
     pools = Pools(context.store, context.events)
     workers = PoolWorkers(context.store, pools, WorkerRecords(shared.queue, clock))
@@ -46,7 +46,7 @@ def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notif
         pools: The worker pools.
         workers: Their workers.
         issuer: The client that issues the credentials of workers.
-        notifier: Sends the mails about errors.
+        notifier: Sends the emails about errors.
     """
 
     async def listProviders(call: HandlerCall) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notif
             try:
                 notifier.send(_mail(pool["owner"], error), call.now)
             except ApiError as refusal:
-                _log.warning("the owner of the worker pool %s was not told of an error: %s", workerPoolId, refusal)
+                _log.warning("could not notify the owner of the worker pool %s of an error: %s", workerPoolId, refusal)
         return error
 
     async def listWorkerPoolErrors(call: HandlerCall) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notif
 
     async def workerPoolErrorStats(call: HandlerCall) -> dict[str, Any]:
         workerPoolId = call.query.get("workerPoolId")
-        # Whoever asks about all pools needs the scope for all.
+        # Statistics of all pools require the scope for all pools.
         call.authorize(workerPoolId=workerPoolId or "*")
         return {"workerPoolId": workerPoolId or "", "totals": pools.error_totals(workerPoolId, call.now)}
 

@@ -1,4 +1,4 @@
-"""Workers of pools: created, registered when they start, and stopped. What they do is the queue's matter."""
+"""Workers of pools: created, registered when they start, and stopped. The queue knows which tasks they run."""
 
 from __future__ import annotations
 
@@ -31,49 +31,49 @@ _JOINED = ("workerPoolId", "providerId", "state", "capacity", "launchConfigId")
 
 
 class WorkerQueue(Protocol):
-    """What the queue knows of workers, and must be told of them. A pool's workers work for the queue of its name."""
+    """The queue's records of workers. The workers of a pool use the task queue of its name."""
 
     def worker(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any] | None:
-        """Return a worker as the queue's getWorker shows it, or None for one that it does not know."""
+        """Return a worker as the queue's getWorker does, or None."""
         ...
 
     def workers(self, taskQueueId: str, page: Page, now: datetime, *, quarantined: bool | None) -> Listing:
-        """Return workers of a queue; each row is what the queue's listWorkers shows.
+        """Return workers of a queue as the queue's listWorkers does.
 
         Args:
-            taskQueueId: The queue.
-            page: Which of them.
-            now: The present.
-            quarantined: Whether those in quarantine or the others; None for both.
+            taskQueueId: The task queue.
+            page: The page to return.
+            now: The deployment's time.
+            quarantined: Whether to return only those in quarantine, or only the others; None for both.
         """
         ...
 
     def worker_removed(self, workerPoolId: str, workerGroup: str, workerId: str, now: datetime) -> None:
-        """End the runs of a worker that is gone, within the transaction that is open."""
+        """End the runs of a worker that was removed, within the open transaction."""
         ...
 
 
 class Registration(NamedTuple):
-    """What a worker gets that has proved who it is."""
+    """The result of registering a worker."""
 
     worker: Row
     expires: datetime
-    """When it must have registered again."""
+    """When the worker must have registered again."""
     secret: str
-    """Which it can do once with this."""
+    """The secret for registering again, valid once."""
     config: dict[str, Any]
-    """Of its pool."""
+    """The configuration of the pool."""
 
 
 class PoolWorkers:
-    """All workers of pools in a deployment.
+    """All workers of the pools of a deployment.
 
-    They are static: they run from their creation on, and no messages are published about them.
+    They are static: they are running once they are created, and no messages are published about them.
 
     Args:
-        store: Where they are kept.
-        pools: Their pools.
-        queue: What they work for.
+        store: The deployment's database.
+        pools: The pools.
+        queue: The queue's records of workers.
     """
 
     def __init__(self, store: Store, pools: Pools, queue: WorkerQueue) -> None:
@@ -83,20 +83,20 @@ class PoolWorkers:
         store.create(WORKER_TABLES)
 
     def create(self, key: tuple[str, str, str], payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Let there be a worker, that can register; one that is there exactly so already is no error.
+        """Create a worker, which can then register. The call can be repeated.
 
         Args:
             key: workerPoolId, workerGroup and workerId.
-            payload: Of createWorker.
-            now: The present.
+            payload: The payload of createWorker.
+            now: The deployment's time.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound), its workers are not created so, or the payload makes
-                no sense (InputError); there is such a worker that differs (RequestConflict).
+            ApiError: There is no such pool (ResourceNotFound), its provider does not create workers in this way, or the
+                payload is invalid (InputError); or the worker exists with other properties (RequestConflict).
         """
         providerId = self._pools.providerId(key[0])
         if not all(_ID.fullmatch(part) for part in key[1:]):
-            raise ApiError("InputError", "workerGroup and workerId are 1 to 38 letters, digits, - or _")
+            raise ApiError("InputError", "workerGroup and workerId must be 1 to 38 letters, digits, - or _")
         expires, capacity, proof = _given(providerId, payload, now)
         capacity = 1 if capacity is None else capacity
         with self._store.transaction():
@@ -120,10 +120,10 @@ class PoolWorkers:
         return self.worker(key)
 
     def update(self, key: tuple[str, str, str], payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Change a worker; without a capacity in the payload it keeps the one it has.
+        """Change a worker. Without a capacity in the payload its capacity stays.
 
         Raises:
-            ApiError: There is none (ResourceNotFound), or the payload makes no sense (InputError).
+            ApiError: There is no such worker (ResourceNotFound), or the payload is invalid (InputError).
         """
         expires, capacity, proof = _given(self.row(key)["providerId"], payload, now)
         self._store.run(
@@ -138,7 +138,7 @@ class PoolWorkers:
         return self.worker(key)
 
     def remove(self, key: tuple[str, str, str], now: datetime) -> None:
-        """Stop a worker if it has not stopped, or raise ApiError if there is none (ResourceNotFound)."""
+        """Stop a worker, if it is running, or raise ApiError (ResourceNotFound)."""
         with self._store.transaction():
             self._stop(self.row(key), now)
 
@@ -150,7 +150,7 @@ class PoolWorkers:
         self._queue.worker_removed(*key, now)
 
     def expire(self, now: datetime) -> None:
-        """Stop and remove the workers that have expired."""
+        """Stop and remove the expired workers."""
         with self._store.transaction():
             for row in self._store.all("SELECT * FROM workers WHERE expires <= ? LIMIT 1000", to_wire(now)):
                 self._stop(row, now)
@@ -159,11 +159,11 @@ class PoolWorkers:
                 )
 
     def register(self, payload: dict[str, Any], now: datetime) -> Registration:
-        """Register a worker that proves who it is by its secret; it may do so again.
+        """Register a worker that identifies itself by its secret. It may register again.
 
         Raises:
-            ApiError: There is no such pool, provider or worker (ResourceNotFound); the worker is of another provider,
-                has been removed, or proves nothing (InputError).
+            ApiError: There is no such pool, provider or worker (ResourceNotFound); or the worker has another provider,
+                was removed, or has the wrong secret (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
@@ -180,10 +180,10 @@ class PoolWorkers:
             return Registration(row, _registered_until(config, now), self._new_secret(key, now), config)
 
     def reregister(self, payload: dict[str, Any], now: datetime) -> Registration:
-        """Renew the registration of a worker that has the secret of the last one.
+        """Renew the registration of a worker with the secret of its last registration.
 
         Raises:
-            ApiError: There is no such worker, or that is not its secret (InputError).
+            ApiError: There is no such worker, or the secret is wrong (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
@@ -210,19 +210,19 @@ class PoolWorkers:
         )
 
     def should_terminate(self, key: tuple[str, str, str]) -> dict[str, Any]:
-        """Return that a static worker need not end itself, or raise ApiError if there is none (ResourceNotFound)."""
+        """Return that a static worker need not terminate, or raise ApiError (ResourceNotFound)."""
         self.row(key)
         return {"terminate": False, "reason": "none"}
 
     def row(self, key: tuple[str, str, str]) -> Row:
-        """Return all that is kept of a worker, or raise ApiError (ResourceNotFound)."""
+        """Return the row of a worker, or raise ApiError (ResourceNotFound)."""
         row = self._row(key)
         if row is None:
             raise ApiError("ResourceNotFound", "Worker not found")
         return row
 
     def worker(self, key: tuple[str, str, str]) -> dict[str, Any]:
-        """Return a worker as APIs show it, or raise ApiError (ResourceNotFound)."""
+        """Return a worker in the form of the API, or raise ApiError (ResourceNotFound)."""
         return worker_of(self.row(key))
 
     def workers(
@@ -243,12 +243,12 @@ class PoolWorkers:
         )
 
     def workers_of_group(self, workerPoolId: str, workerGroup: str, page: Page) -> Listing:
-        """Return workers of a pool that are in one group, by id."""
+        """Return the workers of a pool in one group, by id."""
         statement = "SELECT * FROM workers WHERE workerPoolId = ? AND workerGroup = ?"
         return page.read(self._store, statement, workerPoolId, workerGroup, names=("workerId",))
 
     def joined(self, taskQueueId: str, workerGroup: str, workerId: str) -> dict[str, Any]:
-        """Return what the queue knows of a worker, and what is known here; or raise ApiError (ResourceNotFound)."""
+        """Return the queue's record of a worker joined with the one here, or raise ApiError (ResourceNotFound)."""
         found = self._queue.worker(taskQueueId, workerGroup, workerId)
         if found is None:
             raise ApiError("ResourceNotFound", "Worker not found")
@@ -264,9 +264,9 @@ class PoolWorkers:
         state: str | None,
         launchConfigId: str | None,
     ) -> Listing:
-        """Return the workers that the queue knows, with what is known here.
+        """Return the queue's records of workers joined with those here.
 
-        State and launch configuration narrow a page after it is read, so one can be short before the end.
+        State and launch configuration are compared after a page was read, so pages before the last may be short.
         """
         found = self._queue.workers(taskQueueId, page, now, quarantined=quarantined)
         rows = [self._join(taskQueueId, row) for row in found.rows]
@@ -280,7 +280,7 @@ class PoolWorkers:
         shown = {name: found[name] for name in _OF_QUEUE if found.get(name) is not None}
         row = self._row((taskQueueId, found["workerGroup"], found["workerId"]))
         if row is None:
-            # The pattern of workerPoolId is narrower than that of queues.
+            # The pattern of workerPoolId is narrower than that of taskQueueId.
             return {**shown, "state": _STANDALONE}
         return shown | {name: row[name] for name in _JOINED if row[name] is not None}
 
@@ -294,9 +294,9 @@ def _key(row: Row) -> tuple[str, str, str]:
 
 
 def _given(providerId: str, payload: dict[str, Any], now: datetime) -> tuple[str, int | None, str]:
-    """Return what a payload says of a worker: expires, capacity, and its secret as it is kept."""
+    """Return the expiry, capacity and secret of a worker from a payload, as they are stored."""
     if providerId != STATIC:
-        raise ApiError("InputError", f"Workers are created only in pools of the provider {STATIC}, not of {providerId}")
+        raise ApiError("InputError", f"Workers can only be created in pools of the provider {STATIC}, not {providerId}")
     expires, capacity = normal(payload["expires"]), payload.get("capacity")
     if expires <= to_wire(now):
         raise ApiError("InputError", "expires must be in the future")
@@ -321,6 +321,6 @@ def _proves(secret: str, digest: str) -> bool:
 
 
 def worker_of(row: Row) -> dict[str, Any]:
-    """Return a worker as APIs show it."""
+    """Return a worker in the form of the API."""
     hidden = ("staticSecret", "secret")
     return {name: value for name, value in row.items() if name not in hidden and value is not None}
