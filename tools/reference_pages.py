@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from taskcluster_codegen import docstrings, naming, typed
-from taskcluster_codegen.spec import Exchange, Method, Spec, load_all
+from taskcluster_codegen.spec import ExchangeSpec, MethodSpec, Spec, load_all
 
 __all__ = ["COMMANDS", "COMMANDS_PAGE", "commands", "on_files", "page", "path"]
 
@@ -88,7 +88,7 @@ def page(spec: Spec) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _method(method: Method, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
+def _method(method: MethodSpec, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
     yield f"### {method.name}"
     yield f"**{method.title}.** {_text(method.description)}"
     if method.removedBefore:
@@ -109,7 +109,7 @@ def _method(method: Method, types: typed.Types, names: frozenset[str]) -> Iterat
     yield "\n".join(f"- {line}" for line in lines)
 
 
-def _exchange(spec: Spec, exchange: Exchange, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
+def _exchange(spec: Spec, exchange: ExchangeSpec, types: typed.Types, names: frozenset[str]) -> Iterator[str]:
     yield f"### {exchange.name}"
     yield f"**{exchange.title}.** {_text(exchange.description)}"
     message = _type(types.results[exchange.schema], names) if exchange.schema else "any object"

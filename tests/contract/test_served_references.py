@@ -12,7 +12,7 @@ import pytest
 
 from taskcluster_codegen import references
 from taskcluster_codegen.cli import main
-from taskcluster_codegen.sources import Deployment
+from taskcluster_codegen.sources import DeploymentSource
 from taskcluster_codegen.spec import Spec, load_all
 from taskcluster_local import LocalTaskcluster
 
@@ -30,7 +30,7 @@ def root_url() -> Iterator[str]:
 def served(root_url: str) -> dict[str, Any]:
     """The queue's documents by path."""
     found: dict[str, Any] = {}
-    with Deployment(root_url) as deployment:
+    with DeploymentSource(root_url) as deployment:
 
         def read(path: str) -> Any:
             found[path] = deployment(path)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from taskcluster_codegen.sources import Deployment, Folder
+from taskcluster_codegen.sources import DeploymentSource, FolderSource
 from taskcluster_codegen.spec import SpecError
 
 
@@ -39,7 +39,7 @@ def server(monkeypatch):
 def test_deployment(server):
     root_url, known, requests = server
     known["/references/x/v1/api.json"] = (200, b'{"a": "\xc3\xa9"}')
-    with Deployment(f"{root_url}/") as read:
+    with DeploymentSource(f"{root_url}/") as read:
         assert read("/references/x/v1/api.json") == {"a": "é"}
         assert read("/references/y/v1/api.json") is None
     assert all("Authorization" not in handler.headers for handler in requests)
@@ -49,7 +49,7 @@ def test_netrc_is_ignored(server, tmp_path, monkeypatch):
     root_url, _, requests = server
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    with Deployment(root_url) as read:
+    with DeploymentSource(root_url) as read:
         read("/x")
     assert "Authorization" not in requests[0].headers
 
@@ -67,19 +67,19 @@ def test_netrc_is_ignored(server, tmp_path, monkeypatch):
 def test_invalid_response(server, status, body, message):
     root_url, known, _ = server
     known["/x"] = (status, body)
-    with Deployment(root_url) as read, pytest.raises(SpecError, match=message):
+    with DeploymentSource(root_url) as read, pytest.raises(SpecError, match=message):
         read("/x")
 
 
 def test_unreachable_deployment(server):
-    with Deployment("http://127.0.0.1:1") as read, pytest.raises(SpecError, match="/x: cannot be fetched"):
+    with DeploymentSource("http://127.0.0.1:1") as read, pytest.raises(SpecError, match="/x: cannot be fetched"):
         read("/x")
 
 
 @pytest.mark.parametrize("root_url", ["tc.example.com", "ftp://tc.example.com", "https://", "https://a:b@example.com"])
 def test_invalid_root_url(root_url):
     with pytest.raises(SpecError, match="the root URL must be like") as caught:
-        Deployment(root_url)
+        DeploymentSource(root_url)
     assert "a:b" not in str(caught.value)
 
 
@@ -87,7 +87,7 @@ def test_folder(tmp_path):
     (tmp_path / "references").mkdir()
     (tmp_path / "references" / "x.json").write_bytes('{"a": "é"}'.encode())
     (tmp_path / "references" / "y.json").write_bytes(b"{")
-    read = Folder(tmp_path)
+    read = FolderSource(tmp_path)
     assert read("/references/x.json") == {"a": "é"}
     assert read("/schemas/x.json") is None
     with pytest.raises(SpecError, match=r"y\.json: not JSON"):
@@ -98,4 +98,4 @@ def test_folder(tmp_path):
 
 def test_folder_without_references(tmp_path):
     with pytest.raises(SpecError, match="must contain a folder `references`"):
-        Folder(tmp_path)
+        FolderSource(tmp_path)

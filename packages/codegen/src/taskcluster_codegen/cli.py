@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from . import project, references, repository, tree
-from .sources import Deployment, Folder
+from .sources import DeploymentSource, FolderSource
 from .spec import SpecError, load_all
 
 __all__ = ["main"]
@@ -18,12 +18,12 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.command == "new" and (given.check or given.specs or given.root != Path()):
+    options = parser.parse_args(arguments)
+    if options.command == "new" and (options.check or options.specs or options.root != Path()):
         parser.error("new creates a distribution: --check, --root and --specs apply only to existing ones")
     try:
-        with _source(given) as read:
-            return _new(given, read) if given.command == "new" else _generate(given, read)
+        with _source(options) as read:
+            return _new(options, read) if options.command == "new" else _generate(options, read)
     except (SpecError, OSError, ValueError) as exc:
         print(f"taskcluster-codegen: {exc}", file=sys.stderr)
         return 2
@@ -73,46 +73,46 @@ def _add_sources(
 
 
 @contextlib.contextmanager
-def _source(given: argparse.Namespace) -> Generator[references.Read | None, None, None]:
-    if given.references is not None:
-        yield Folder(given.references)
-    elif given.root_url is not None:
-        with Deployment(given.root_url) as deployment:
+def _source(options: argparse.Namespace) -> Generator[references.Read | None, None, None]:
+    if options.references is not None:
+        yield FolderSource(options.references)
+    elif options.root_url is not None:
+        with DeploymentSource(options.root_url) as deployment:
             yield deployment
     else:
         yield None
 
 
-def _generate(given: argparse.Namespace, read: references.Read | None) -> int:
-    root: Path = given.root
+def _generate(options: argparse.Namespace, read: references.Read | None) -> int:
+    root: Path = options.root
     found = project.find(root)
     if found is None and not (root / repository.CORE).is_dir():
         raise SpecError(
             f"{root.resolve()}: no pyproject.toml with a table [tool.taskcluster-codegen]; "
             "`taskcluster-codegen new SERVICE` creates a distribution with one"
         )
-    specs = load_all(given.specs or root / "specs", root) if found is None else [found.spec()]
+    specs = load_all(options.specs or root / "specs", root) if found is None else [found.spec()]
     changed: list[str] = []
-    if read is not None and given.check:
+    if read is not None and options.check:
         changed = [f"{spec.file}: {line}" for spec in specs for line in references.api_differences(spec, read)]
     elif read is not None:
         specs = [references.updated(spec, read) for spec in specs]
     wanted = repository.wanted(root, specs) if found is None else found.wanted(specs[0])
-    if read is not None and not given.check:
+    if read is not None and not options.check:
         wanted.update((spec.file, spec.text) for spec in specs)
     differences = tree.differences(root, wanted, repository.owned(root) if found is None else found.owned())
     for difference in (*differences, *changed):
         print(difference)
-    if given.check:
+    if options.check:
         return 1 if differences or changed else 0
     tree.apply(root, wanted, differences)
     return 0
 
 
-def _new(given: argparse.Namespace, read: references.Read | None) -> int:
-    distribution: str = given.distribution or f"{given.service}-client"
-    directory: Path = given.directory or Path(distribution)
-    spec = project.begin(given.service, distribution, directory, read, given.api_version)
+def _new(options: argparse.Namespace, read: references.Read | None) -> int:
+    distribution: str = options.distribution or f"{options.service}-client"
+    directory: Path = options.directory or Path(distribution)
+    spec = project.create(options.service, distribution, directory, read, options.api_version)
     print(
         f"{directory}: created the distribution {distribution} with the package {spec.package}. Try it:\n\n"
         f"    cd {directory}\n"

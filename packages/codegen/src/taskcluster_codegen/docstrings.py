@@ -9,7 +9,7 @@ from typing import Any
 
 from .literals import WIDTH, printable
 from .naming import type_reference
-from .spec import Exchange, Method, Spec, Word
+from .spec import ExchangeSpec, MethodSpec, RoutingKeyField, Spec
 
 __all__ = ["client", "docstring", "events", "exchange", "method", "package", "scopes", "signature", "wrapped"]
 
@@ -69,13 +69,13 @@ def events(spec: Spec) -> str:
     return f"Exchanges of the {spec.title} service.\n\n{wrapped(spec.eventsDescription or '', WIDTH - 4)}"
 
 
-def signature(entry: Method) -> str:
+def signature(entry: MethodSpec) -> str:
     """Return a method's signature: `createTask(taskId, payload)`, `listTaskGroup(taskGroupId, limit=…)`."""
     parts = [*entry.args, *(["payload"] if entry.input else []), *(f"{name}=…" for name in entry.query)]
     return f"{entry.name}({', '.join(parts)})"
 
 
-def method(spec: Spec, entry: Method) -> str:
+def method(spec: Spec, entry: MethodSpec) -> str:
     """Return the docstring of a method.
 
     Parameters are a list instead of an `Args:` section, because the signature is `*args, **kwargs`.
@@ -105,11 +105,11 @@ def method(spec: Spec, entry: Method) -> str:
     )
 
 
-def _path_parameter(entry: Method, name: str) -> str:
+def _path_parameter(entry: MethodSpec, name: str) -> str:
     return f"`{name}` (may be empty)" if name in entry.emptyArgs else f"`{name}`"
 
 
-def exchange(spec: Spec, entry: Exchange) -> str:
+def exchange(spec: Spec, entry: ExchangeSpec) -> str:
     """Return the docstring of an events class's method."""
     message = type_reference(spec.serviceName, entry.schema)
     facts = [f"``{spec.exchangePrefix}{entry.exchange}``"]
@@ -123,7 +123,7 @@ def exchange(spec: Spec, entry: Exchange) -> str:
     )
 
 
-def _word(word: Word) -> str:
+def _word(word: RoutingKeyField) -> str:
     return f"{word.summary} (one or more words)" if word.multipleWords else word.summary
 
 

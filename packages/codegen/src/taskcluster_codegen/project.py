@@ -26,7 +26,7 @@ else:
 from . import references, render, tree
 from .spec import Spec, SpecError, load, parse
 
-__all__ = ["Project", "begin", "find"]
+__all__ = ["Project", "create", "find"]
 
 _TABLE = "tool.taskcluster-codegen"
 _DISTRIBUTION = re.compile(r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*")
@@ -92,7 +92,7 @@ def find(root: Path) -> Project | None:
     return Project(root, service, package)
 
 
-def begin(
+def create(
     service: str, distribution: str, directory: Path, read: references.Read | None = None, version: str = "v1"
 ) -> Spec:
     """Write a new distribution, completely or not at all, and return its spec.
@@ -119,7 +119,7 @@ def begin(
     spec = dataclasses.replace(parse(references.text(data), file), package=package)
     files = {
         file: spec.text,
-        **render.beginning(spec, distribution, is_sample=read is None),
+        **render.new_files(spec, distribution, is_sample=read is None),
         **_generated(spec),
     }
     # On the same file system, so that the rename is atomic.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import typed
-from .spec import Exchange, Method, Spec
+from .spec import ExchangeSpec, MethodSpec, Spec
 from .typed import NO_QUERY, PATH_VALUE, QUERY_VALUE, Types
 
 __all__ = ["Signature", "Stubs", "of_exchange", "of_method", "of_spec"]
@@ -76,7 +76,7 @@ def of_spec(spec: Spec, types: Types) -> Stubs:
     )
 
 
-def of_method(method: Method, types: Types) -> list[Signature]:
+def of_method(method: MethodSpec, types: Types) -> list[Signature]:
     """Return the signatures of a method, the most common one first.
 
     Path parameters and payload are in order or by name, the payload comes before path parameters by name, or path
@@ -105,7 +105,7 @@ def of_method(method: Method, types: Types) -> list[Signature]:
     return signatures
 
 
-def of_exchange(exchange: Exchange) -> list[Signature]:
+def of_exchange(exchange: ExchangeSpec) -> list[Signature]:
     """Return the signatures of an exchange's method: with a pattern or a dict, or with routing key fields."""
     given = "routingKeyPattern: str | Mapping[str, str | int | None]"
     parts = [f"{word.name}: str | int | None{_OMITTED}" for word in exchange.routingKey]
@@ -117,7 +117,7 @@ def _signature(positional: list[str], named: list[str], result: str) -> Signatur
     return Signature((*positional, *(["*", *named] if named else [])), result)
 
 
-def _query(method: Method) -> list[str]:
+def _query(method: MethodSpec) -> list[str]:
     if not method.query:
         return [f"query: types.{NO_QUERY} | None{_OMITTED}"]
     values = [f"{name}: types.{QUERY_VALUE}{_OMITTED}" for name in method.query]

@@ -11,14 +11,14 @@ import requests
 
 from .spec import SpecError
 
-__all__ = ["Deployment", "Folder"]
+__all__ = ["DeploymentSource", "FolderSource"]
 
 _LARGEST = 10 * 1024 * 1024
 _TIMEOUT_SECONDS = (10.0, 30.0)
 _CHUNK = 64 * 1024
 
 
-class Folder:
+class FolderSource:
     """Reads documents from the folders `references` and `schemas` in `root`."""
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +42,7 @@ class Folder:
         return _parsed(content, str(file))
 
 
-class Deployment:
+class DeploymentSource:
     """Reads documents from a deployment. They are public, so no credentials are sent."""
 
     def __init__(self, root_url: str) -> None:
@@ -54,7 +54,7 @@ class Deployment:
         # Ignore ~/.netrc, but not proxies.
         self._session.auth = lambda request: request
 
-    def __enter__(self) -> Deployment:
+    def __enter__(self) -> DeploymentSource:
         return self
 
     def __exit__(self, *_: object) -> None:

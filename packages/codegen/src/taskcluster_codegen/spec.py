@@ -17,7 +17,18 @@ from taskcluster.client import BaseClient
 
 from . import naming, schemas
 
-__all__ = ["Exchange", "Method", "Scopes", "Spec", "SpecError", "Word", "load", "load_all", "nested_deeper", "parse"]
+__all__ = [
+    "ExchangeSpec",
+    "MethodSpec",
+    "RoutingKeyField",
+    "Scopes",
+    "Spec",
+    "SpecError",
+    "load",
+    "load_all",
+    "nested_deeper",
+    "parse",
+]
 
 Scopes = str | dict[str, Any]
 """A scope expression: a scope, or a dict with AllOf, AnyOf, each/for/in, or if/then/else."""
@@ -48,7 +59,7 @@ class SpecError(Exception):
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodSpec:
     """An API method."""
 
     name: str
@@ -69,7 +80,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Word:
+class RoutingKeyField:
     """A routing key field."""
 
     name: str
@@ -80,14 +91,14 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ExchangeSpec:
     """An exchange to which a service publishes."""
 
     name: str
     title: str
     description: str
     exchange: str
-    routingKey: tuple[Word, ...]
+    routingKey: tuple[RoutingKeyField, ...]
     schema: str | None = None
 
 
@@ -103,12 +114,12 @@ class Spec:
     className: str
     title: str
     description: str
-    methods: tuple[Method, ...]
+    methods: tuple[MethodSpec, ...]
     types: Mapping[str, Any] = field(repr=False)
     eventsClassName: str | None = None
     eventsDescription: str | None = None
     exchangePrefix: str | None = None
-    exchanges: tuple[Exchange, ...] = ()
+    exchanges: tuple[ExchangeSpec, ...] = ()
     package: str = ""
     """The import name of the generated package."""
 
@@ -205,8 +216,8 @@ def parse(text: str, file: str) -> Spec:
     return spec
 
 
-def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
-    method = Method(
+def _method(entry: _Entry, types: Mapping[str, Any]) -> MethodSpec:
+    method = MethodSpec(
         name=_attribute(entry),
         title=entry.line("title"),
         description=entry.prose("description"),
@@ -239,11 +250,11 @@ def _method(entry: _Entry, types: Mapping[str, Any]) -> Method:
     return method
 
 
-def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
-    words: list[Word] = []
+def _exchange(entry: _Entry, types: Mapping[str, Any]) -> ExchangeSpec:
+    words: list[RoutingKeyField] = []
     for word in entry.entries("routingKey", "field"):
         words.append(
-            Word(
+            RoutingKeyField(
                 name=word.matching(_PART, "name"),
                 summary=word.line("summary"),
                 constant=word.maybe(word.line, "constant"),
@@ -253,7 +264,7 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> Exchange:
         )
         _check_argument(word, words[-1].name, "routing key field", _RESERVED_WORDS)
         word.finish()
-    exchange = Exchange(
+    exchange = ExchangeSpec(
         name=_attribute(entry),
         title=entry.line("title"),
         description=entry.prose("description"),

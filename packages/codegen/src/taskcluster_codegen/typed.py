@@ -14,7 +14,7 @@ from taskcluster.shapes import is_array, is_mapping
 
 from .layout import split
 from .literals import printable
-from .spec import Method, Spec, SpecError
+from .spec import MethodSpec, Spec, SpecError
 
 __all__ = [
     "NO_QUERY",
@@ -151,12 +151,12 @@ def of_spec(spec: Spec) -> Types:
     return _Schemas(spec).types()
 
 
-def params_name(method: Method) -> str:
+def params_name(method: MethodSpec) -> str:
     """Return the name of the type of a method's `params`."""
     return f"{_camel(method.name)}Params"
 
 
-def query_name(method: Method) -> str:
+def query_name(method: MethodSpec) -> str:
     """Return the name of the type of a method's `query`."""
     return f"{_camel(method.name)}Query"
 
@@ -172,17 +172,17 @@ class _Schemas:
         self._spec = spec
         self._types = spec.types
         self._named_by_refs = {self._resolve(key, ref) for key, ref in _refs(spec.types)}
-        leads_to: dict[str, set[str]] = {key: set() for key in spec.types}
+        references: dict[str, set[str]] = {key: set() for key in spec.types}
         for key, ref in _refs(spec.types):
-            leads_to[key].add(self._resolve(key, ref)[0])
-        taken = _closure(leads_to, (method.input for method in spec.methods))
-        given = _closure(leads_to, [method.output for method in spec.methods])
-        given |= _closure(leads_to, [exchange.schema for exchange in spec.exchanges])
-        self._only_taken = taken - given
-        self._twofold = {
+            references[key].add(self._resolve(key, ref)[0])
+        in_payloads = _closure(references, (method.input for method in spec.methods))
+        in_results = _closure(references, [method.output for method in spec.methods])
+        in_results |= _closure(references, [exchange.schema for exchange in spec.exchanges])
+        self._only_in_payloads = in_payloads - in_results
+        self._with_two_types = {
             key
-            for key in taken & given
-            if any('"date-time"' in json.dumps(spec.types[each]) for each in _closure(leads_to, [key]))
+            for key in in_payloads & in_results
+            if any('"date-time"' in json.dumps(spec.types[each]) for each in _closure(references, [key]))
         }
         self._definitions: dict[str, Definition] = {}
         self._places: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -193,9 +193,9 @@ class _Schemas:
         for value in _VALUES:
             self._define(Alias(*value))
         self._define(Record(NO_QUERY, "The `query` of methods without query parameters.", ()))
-        keys = [key for key in self._types if not self._is_drawer(key)]
-        results = {key: self._type(key, (), key in self._only_taken) for key in keys}
-        payloads = {key: self._type(key, (), True) if key in self._twofold else results[key] for key in keys}
+        keys = [key for key in self._types if not self._has_only_definitions(key)]
+        results = {key: self._type(key, (), key in self._only_in_payloads) for key in keys}
+        payloads = {key: self._type(key, (), True) if key in self._with_two_types else results[key] for key in keys}
         for method in self._spec.methods:
             if method.args:
                 path = [Key(name, PATH_VALUE) for name in method.args]
@@ -207,7 +207,7 @@ class _Schemas:
         items = {page: item for page in sorted(pages) if (item := self._item(page)) is not None}
         return Types(tuple(_in_order(self._definitions)), payloads, results, items)
 
-    def _is_drawer(self, key: str) -> bool:
+    def _has_only_definitions(self, key: str) -> bool:
         """Return whether a file contains only definitions."""
         schema = self._types[key]
         return is_mapping(schema) and schema.keys() <= {"definitions"} and bool(schema)
@@ -217,14 +217,14 @@ class _Schemas:
         definition = self._definitions.get(page)
         if not isinstance(definition, Record):
             return None
-        texts = [self._plain(key.type) for key in definition.keys]
+        texts = [self._resolve_alias(key.type) for key in definition.keys]
         lists = [text for text in texts if text.startswith("list[") and len(_alternatives(text)) == 1]
         return lists[0].removeprefix("list[").removesuffix("]") if len(lists) == 1 else None
 
-    def _plain(self, text: str) -> str:
+    def _resolve_alias(self, text: str) -> str:
         """Return the type of an alias."""
         definition = self._definitions.get(text)
-        return self._plain(definition.type) if isinstance(definition, Alias) else text
+        return self._resolve_alias(definition.type) if isinstance(definition, Alias) else text
 
     def _define(self, definition: Definition) -> None:
         self._check_name(definition.name)
@@ -258,37 +258,39 @@ class _Schemas:
 
     # Types.
 
-    def _type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+    def _type(self, key: str, steps: tuple[str, ...], in_payload: bool) -> str:
         """Return the type of the schema at a place, and define the names it uses."""
-        place = (key, steps, taken)
+        place = (key, steps, in_payload)
         if place in self._open:
             # A recursive type without a record, which would have a name, cannot be written.
             return "Any"
         if place not in self._found:
             self._open.add(place)
-            found = self._new_type(key, steps, taken)
+            found = self._new_type(key, steps, in_payload)
             self._open.remove(place)
             self._found[place] = found if len(found) <= _LONGEST else "Any"
         return self._found[place]
 
-    def _new_type(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+    def _new_type(self, key: str, steps: tuple[str, ...], in_payload: bool) -> str:
         schema = self._at(key, steps)
         if schema is None:
-            return self._alias(key, steps, taken, "dict[str, Any]", "Any object; its schema is unknown.")
+            return self._alias(key, steps, in_payload, "dict[str, Any]", "Any object; its schema is unknown.")
         if isinstance(schema, bool) or not schema:
             return "Any"
         if "$ref" in schema:
             target, further = self._resolve(key, schema["$ref"])
-            found = self._type(target, further, target in self._only_taken or (taken and target in self._twofold))
+            found = self._type(
+                target, further, target in self._only_in_payloads or (in_payload and target in self._with_two_types)
+            )
             # Each file has its own name.
-            return found if steps else self._alias(key, steps, taken, found)
+            return found if steps else self._alias(key, steps, in_payload, found)
         if _is_record(schema):
-            return self._record(key, steps, taken, schema)
-        found = self._other(key, steps, taken, schema)
+            return self._record(key, steps, in_payload, schema)
+        found = self._other(key, steps, in_payload, schema)
         is_choice = "enum" in schema and (key, steps) in self._named_by_refs
-        return self._alias(key, steps, taken, found) if not steps or is_choice else found
+        return self._alias(key, steps, in_payload, found) if not steps or is_choice else found
 
-    def _other(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
+    def _other(self, key: str, steps: tuple[str, ...], in_payload: bool, schema: Mapping[str, Any]) -> str:
         if "const" in schema:
             return _literal([schema["const"]])
         if "enum" in schema:
@@ -299,25 +301,25 @@ class _Schemas:
             for word in ("oneOf", "anyOf"):
                 if word in schema:
                     places = [(*steps, word, str(number)) for number in range(len(schema[word]))]
-                    return _union(self._type(key, place, taken) for place in places)
+                    return _union(self._type(key, place, in_payload) for place in places)
         if is_array(kinds):
-            return _union(self._of_kind(str(kind), key, steps, taken, schema) for kind in kinds)
-        return "Any" if kinds is None else self._of_kind(str(kinds), key, steps, taken, schema)
+            return _union(self._of_kind(str(kind), key, steps, in_payload, schema) for kind in kinds)
+        return "Any" if kinds is None else self._of_kind(str(kinds), key, steps, in_payload, schema)
 
-    def _of_kind(self, kind: str, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
+    def _of_kind(self, kind: str, key: str, steps: tuple[str, ...], in_payload: bool, schema: Mapping[str, Any]) -> str:
         if kind == "array":
-            items = self._type(key, (*steps, "items"), taken) if is_mapping(schema.get("items")) else "Any"
+            items = self._type(key, (*steps, "items"), in_payload) if is_mapping(schema.get("items")) else "Any"
             return f"list[{items}]"
         if kind == "object":
             others = schema.get("additionalProperties")
-            values = self._type(key, (*steps, "additionalProperties"), taken) if is_mapping(others) else "Any"
+            values = self._type(key, (*steps, "additionalProperties"), in_payload) if is_mapping(others) else "Any"
             return f"dict[str, {values}]"
-        if kind == "string" and taken and schema.get("format") == "date-time":
+        if kind == "string" and in_payload and schema.get("format") == "date-time":
             return "str | datetime"
         return _PLAIN.get(kind, "Any")
 
-    def _record(self, key: str, steps: tuple[str, ...], taken: bool, schema: Mapping[str, Any]) -> str:
-        name = self._claimed_name(key, steps, taken)
+    def _record(self, key: str, steps: tuple[str, ...], in_payload: bool, schema: Mapping[str, Any]) -> str:
+        name = self._claimed_name(key, steps, in_payload)
         if name not in self._definitions:
             # Defined before its keys, which may refer to it.
             self._definitions[name] = Record(name, "", ())
@@ -326,7 +328,7 @@ class _Schemas:
             keys = [
                 Key(
                     each,
-                    self._type(key, (*steps, "properties", each), taken),
+                    self._type(key, (*steps, "properties", each), in_payload),
                     required=each in required,
                     summary=_summary(self._followed(key, (*steps, "properties", each))),
                 )
@@ -345,9 +347,9 @@ class _Schemas:
             schema = self._at(key, steps)
         return schema
 
-    def _claimed_name(self, key: str, steps: tuple[str, ...], taken: bool) -> str:
+    def _claimed_name(self, key: str, steps: tuple[str, ...], in_payload: bool) -> str:
         """Return the unique name of the type at a place."""
-        name = _name(key, steps) + ("Input" if taken and key in self._twofold else "")
+        name = _name(key, steps) + ("Input" if in_payload and key in self._with_two_types else "")
         if name not in self._places and name in self._definitions:
             raise SpecError(f"{self._spec.file}: two types would be named {name}")
         self._check_name(name)
@@ -356,24 +358,24 @@ class _Schemas:
             raise SpecError(f"{self._spec.file}: {key} and {place[0]} both have a type named {name}")
         return name
 
-    def _alias(self, key: str, steps: tuple[str, ...], taken: bool, found: str, summary: str = "") -> str:
-        name = self._claimed_name(key, steps, taken)
+    def _alias(self, key: str, steps: tuple[str, ...], in_payload: bool, found: str, summary: str = "") -> str:
+        name = self._claimed_name(key, steps, in_payload)
         if name not in self._definitions:
             self._define(Alias(name, summary or self._purpose(key, steps, self._at(key, steps)), found))
         return name
 
     def _purpose(self, key: str, steps: tuple[str, ...], schema: Any) -> str:
-        told = schema.get("description") if is_mapping(schema) else None
-        if isinstance(told, str) and told.strip():
-            return told.strip()
+        description = schema.get("description") if is_mapping(schema) else None
+        if isinstance(description, str) and description.strip():
+            return description.strip()
         if steps:
             return f"Part of `{_name(key, ())}`."
-        takes = [method.name for method in self._spec.methods if method.input == key]
-        gives = [method.name for method in self._spec.methods if method.output == key]
+        inputs = [method.name for method in self._spec.methods if method.input == key]
+        outputs = [method.name for method in self._spec.methods if method.output == key]
         messages = [exchange.name for exchange in self._spec.exchanges if exchange.schema == key]
         uses = [
             f"{what} {_listed(names)}"
-            for what, names in (("payload of", takes), ("result of", gives), ("message of", messages))
+            for what, names in (("payload of", inputs), ("result of", outputs), ("message of", messages))
             if names
         ]
         return f"{'; '.join(uses).capitalize()[:1] + '; '.join(uses)[1:]}." if uses else f"`{key}`."
@@ -396,7 +398,7 @@ def _refs(types: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from below(key, schema)
 
 
-def _closure(leads_to: Mapping[str, set[str]], keys: Iterable[str | None]) -> set[str]:
+def _closure(references: Mapping[str, set[str]], keys: Iterable[str | None]) -> set[str]:
     """Return keys and everything reachable from them."""
     found: set[str] = set()
     left = [key for key in keys if key is not None]
@@ -404,7 +406,7 @@ def _closure(leads_to: Mapping[str, set[str]], keys: Iterable[str | None]) -> se
         key = left.pop()
         if key not in found:
             found.add(key)
-            left += leads_to[key]
+            left += references[key]
     return found
 
 
@@ -412,7 +414,7 @@ def _is_record(schema: Mapping[str, Any]) -> bool:
     return schema.get("type", "object") == "object" and bool(schema.get("properties"))
 
 
-def _is_listing(method: Method) -> bool:
+def _is_listing(method: MethodSpec) -> bool:
     return "continuationToken" in method.query
 
 
@@ -499,17 +501,17 @@ def _in_order(definitions: Mapping[str, Definition]) -> Iterator[Definition]:
     """Yield definitions sorted by name, each after those it uses; recursive ones are quoted."""
     done: set[str] = set()
 
-    def with_needs(name: str, way: tuple[str, ...]) -> Iterator[Definition]:
+    def with_dependencies(name: str, way: tuple[str, ...]) -> Iterator[Definition]:
         if name in done or name in way:
             return
         for text in definitions[name].used:
             for need in sorted(_names_in(text) & definitions.keys()):
-                yield from with_needs(need, (*way, name))
+                yield from with_dependencies(need, (*way, name))
         yield definitions[name].map(lambda text: _quoted(text) if _names_in(text) & definitions.keys() - done else text)
         done.add(name)
 
     for name in sorted(definitions):
-        yield from with_needs(name, ())
+        yield from with_dependencies(name, ())
 
 
 def _quoted(text: str) -> str:
