@@ -9,7 +9,8 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import trustme
@@ -74,7 +75,7 @@ def main() -> None:
 
 def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
     starts = [
-        _rounds(Measured(row), _starts(code, published), rounds) for row, code in STARTS.items() if row.name in names
+        _rounds(Measured(row), _starts(codes, published), rounds) for row, codes in STARTS.items() if row.name in names
     ]
     worked = [Measured(row) for row in ROWS if row.name in names]
     # The memory layout of a process makes it up to a tenth faster or slower.
@@ -116,8 +117,9 @@ def _workers(stack: contextlib.ExitStack, published: str) -> dict[str, Child]:
     }
 
 
-def _starts(code: str, published: str) -> dict[str, Once]:
-    return {"ours": lambda: _added(sys.executable, code), "published": lambda: _added(published, code)}
+def _starts(codes: Mapping[str, str], published: str) -> dict[str, Once]:
+    pythons = {"ours": sys.executable, "published": published, "bare": sys.executable}
+    return {name: partial(_added, pythons[name], code) for name, code in codes.items()}
 
 
 def _added(python: str, code: str) -> float:
