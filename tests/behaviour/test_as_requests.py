@@ -35,14 +35,14 @@ def cause(session: requests.Session | None, root_url: str) -> Any:
 
 
 @pytest.mark.parametrize("answer", [*NO_WHOLE_ANSWER.values(), Answer(then="stall")], ids=[*NO_WHOLE_ANSWER, "stall"])
-def test_a_failure_has_the_cause_that_it_has_over_a_session(server: Server, answer: Answer) -> None:
+def test_failure_has_the_same_cause_as_with_a_session(server: Server, answer: Answer) -> None:
     server.script(answer, answer)
     with requests.Session() as session:
         expected = cause(session, server.root_url)
     assert type(cause(None, server.root_url)) is type(expected)
 
 
-def test_failures_before_there_is_an_answer_have_the_same_causes_too(tls_server: Server) -> None:
+def test_failure_without_response_has_the_same_cause(tls_server: Server) -> None:
     nobody = f"http://127.0.0.1:{closed_port()}"
     for root_url in (nobody, tls_server.root_url, "http://no-such-host.invalid"):
         with requests.Session() as session:
@@ -50,7 +50,7 @@ def test_failures_before_there_is_an_answer_have_the_same_causes_too(tls_server:
         assert type(cause(None, root_url)) is type(expected)
 
 
-def test_a_tracer_in_the_place_of_requests_sees_each_call(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracer_that_replaces_requests_sees_each_call(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     original = HTTPAdapter.send
 
@@ -93,7 +93,7 @@ class Wrapper:
     ("owner", "name"), [(requests.Session, "request"), (requests.Session, "send"), (HTTPAdapter, "send")]
 )
 @pytest.mark.parametrize("has_session", [False, True])
-def test_a_wrapper_in_any_place_where_requests_sends_sees_each_call(
+def test_wrapper_of_any_requests_function_sees_each_call(
     server: Server, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, has_session: bool
 ) -> None:
     seen: list[str] = []
@@ -114,7 +114,7 @@ def test_a_wrapper_in_any_place_where_requests_sends_sees_each_call(
     assert created.headers["user-agent"].startswith("taskcluster-client-py/")
 
 
-def test_a_netrc_file_neither_replaces_nor_adds_credentials_under_a_wrapper(
+def test_wrapper_does_not_add_netrc_credentials(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -130,7 +130,7 @@ def test_a_netrc_file_neither_replaces_nor_adds_credentials_under_a_wrapper(
 
 
 @pytest.mark.parametrize("pieces", [[b"01234", b"56789"], []])
-def test_a_body_in_pieces_has_its_length_under_a_wrapper_too(
+def test_wrapper_keeps_the_length_of_a_streamed_body(
     server: Server, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
 ) -> None:
     monkeypatch.setattr(requests.Session, "request", Wrapper(requests.Session.request, []))
@@ -144,9 +144,7 @@ def test_a_body_in_pieces_has_its_length_under_a_wrapper_too(
 
 
 @pytest.mark.parametrize("has_session", [False, True])
-def test_what_urllib3_logs_of_our_requests_has_no_address_in_it(
-    server: Server, caplog: pytest.LogCaptureFixture, has_session: bool
-) -> None:
+def test_urllib3_logs_no_urls(server: Server, caplog: pytest.LogCaptureFixture, has_session: bool) -> None:
     caplog.set_level(logging.DEBUG)
     with requests.Session() as session:
         given = session if has_session else None
@@ -164,7 +162,7 @@ def test_what_urllib3_logs_of_our_requests_has_no_address_in_it(
     assert "/of-others" in caplog.text
 
 
-def test_a_warning_of_urllib3_has_no_address_in_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_urllib3_warnings_contain_no_urls(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     odd = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnonsense\r\n\r\n{}")
     server.script(odd)
     transport = RequestsTransport(None, "ours")
@@ -175,9 +173,7 @@ def test_a_warning_of_urllib3_has_no_address_in_it(server: Server, caplog: pytes
     assert "secret" not in caplog.text
 
 
-def test_a_request_made_while_another_is_sent_leaves_that_one_unlogged_too(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nested_request_is_not_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     transport, other = RequestsTransport(None, "ours"), RequestsTransport(None, "ours")
 
     def body() -> Iterator[bytes]:
@@ -193,7 +189,7 @@ def test_a_request_made_while_another_is_sent_leaves_that_one_unlogged_too(
     assert "secret" not in caplog.text
 
 
-def test_what_is_no_json_comes_as_a_response_of_requests(server: Server) -> None:
+def test_returns_a_requests_response_when_it_is_not_json(server: Server) -> None:
     server.script(respond(303, b"elsewhere", {"Location": "http://[broken", "Set-Cookie": "a=b"}))
     with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
         kept: Any = queue.task(TASK)
@@ -205,7 +201,7 @@ def test_what_is_no_json_comes_as_a_response_of_requests(server: Server) -> None
     assert "cookie" not in {name.lower() for name in server.last.headers}
 
 
-def test_threads_that_speak_to_two_deployments_get_each_its_own(server: Server) -> None:
+def test_threads_can_call_two_deployments(server: Server) -> None:
     other = Server()
     transport = RequestsTransport(None, "ours")
     interval = sys.getswitchinterval()

@@ -49,7 +49,7 @@ def pieces(body: Body, size: int) -> list[bytes]:
     ids=["of a length", "of a failure", "of no length", "none", "in chunks", "to the end of the connection", "encoded"],
 )
 @pytest.mark.parametrize("size", [3, 5, 10, 1000])
-def test_a_body_is_read_in_pieces_as_it_is_on_the_wire(
+def test_reads_a_body_in_pieces_without_decoding(
     transport: RequestsTransport, server: Server, answer: Answer, expected: bytes, size: int
 ) -> None:
     server.script(answer)
@@ -60,9 +60,7 @@ def test_a_body_is_read_in_pieces_as_it_is_on_the_wire(
     assert all(0 < len(piece) <= size for piece in found)
 
 
-def test_a_connection_serves_the_next_request_when_a_body_was_read_to_its_end(
-    transport: RequestsTransport, server: Server
-) -> None:
+def test_connection_is_reused_after_a_complete_body(transport: RequestsTransport, server: Server) -> None:
     for answer in (
         respond(200, b"0123456789"),
         Answer(CHUNKED + b"1\r\n9\r\n0\r\n\r\n"),
@@ -75,7 +73,7 @@ def test_a_connection_serves_the_next_request_when_a_body_was_read_to_its_end(
     assert server.connections == 1
 
 
-def test_a_connection_is_given_up_with_a_body_that_was_not_read(transport: RequestsTransport, server: Server) -> None:
+def test_connection_is_closed_with_an_unread_body(transport: RequestsTransport, server: Server) -> None:
     server.script(respond(200, b"0123456789"))
     opened(transport, server).close()
     server.wait_until(lambda: server.open == 0)
@@ -83,7 +81,7 @@ def test_a_connection_is_given_up_with_a_body_that_was_not_read(transport: Reque
     assert server.connections == 2
 
 
-def test_what_came_before_the_silence_is_not_lost(server: Server) -> None:
+def test_bytes_before_a_read_timeout_are_not_lost(server: Server) -> None:
     transport = RequestsTransport(None, "ours")
     for head, piece in ((PROMISED, b"0123"), (CHUNKED, b"4\r\n0123\r\n")):
         server.script(Answer(head + piece, then="stall"))
@@ -94,7 +92,7 @@ def test_what_came_before_the_silence_is_not_lost(server: Server) -> None:
     transport.close()
 
 
-def test_a_pool_of_one_connection_serves_on_after_a_body_that_was_not_read(server: Server) -> None:
+def test_pool_of_one_works_after_an_unread_body(server: Server) -> None:
     with requests.Session() as session:
         session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=1, pool_block=True))
         transport = RequestsTransport(session, "ours")
@@ -114,7 +112,7 @@ def test_a_pool_of_one_connection_serves_on_after_a_body_that_was_not_read(serve
     ],
     ids=["reset", "a cut chunk", "a chunk of no size", "silence"],
 )
-def test_a_body_that_breaks_off_is_a_connection_error_that_says_no_address(
+def test_truncated_body_raises_without_the_url(
     transport: RequestsTransport, server: Server, answer: Answer, says: str
 ) -> None:
     server.script(answer)

@@ -22,7 +22,7 @@ from .server import PATIENCE, Answer, Server, respond
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
-def test_calls_after_one_another_share_a_connection(drive: Drive, server: Server) -> None:
+def test_sequential_calls_share_a_connection(drive: Drive, server: Server) -> None:
     client = drive.client()
     for number in range(20):
         server.script(respond(200 if number % 3 else 404, {"number": number}))
@@ -31,7 +31,7 @@ def test_calls_after_one_another_share_a_connection(drive: Drive, server: Server
     assert (len(server.received), server.connections) == (20, 1)
 
 
-def test_what_is_no_json_leaves_the_connection_to_the_next_call(drive: Drive, server: Server) -> None:
+def test_connection_is_reused_after_a_non_json_response(drive: Drive, server: Server) -> None:
     client = drive.client()
     server.script(respond(200, b"\xff" * 100_000), respond(204))
     kept = client.task(TASK)
@@ -41,7 +41,7 @@ def test_what_is_no_json_leaves_the_connection_to_the_next_call(drive: Drive, se
     assert len(drive.body_of(kept["response"])) == 100_000
 
 
-def test_a_connection_the_server_closed_meanwhile_is_replaced(drive: Drive, server: Server) -> None:
+def test_replaces_a_connection_that_the_server_closed(drive: Drive, server: Server) -> None:
     client = drive.client()
     for expected in (1, 2, 3):
         server.script(respond(200, {"call": expected}, then="close"))
@@ -51,7 +51,7 @@ def test_a_connection_the_server_closed_meanwhile_is_replaced(drive: Drive, serv
     assert server.last.connection == server.connections
 
 
-def test_closing_closes_the_connection_and_the_client_stays_usable(drive: Drive, server: Server) -> None:
+def test_client_is_usable_after_close(drive: Drive, server: Server) -> None:
     client = drive.client()
     client.task(TASK)
     assert server.open == 1
@@ -60,7 +60,7 @@ def test_closing_closes_the_connection_and_the_client_stays_usable(drive: Drive,
     assert client.task(TASK) == {}
 
 
-def test_closing_closes_the_connection_although_an_answer_is_kept(drive: Drive, server: Server) -> None:
+def test_close_closes_connections_of_kept_responses(drive: Drive, server: Server) -> None:
     client = drive.client()
     server.script(respond(200, b"no JSON"))
     kept = client.task(TASK)
@@ -85,7 +85,7 @@ def test_with_closes_the_connection(server: Server) -> None:
     server.wait_until(lambda: server.open == 0)
 
 
-def test_a_client_serves_many_threads_at_once(server: Server) -> None:
+def test_threads_can_share_a_client(server: Server) -> None:
     threads = 12
     barrier = threading.Barrier(threads)
     with taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}) as queue:
@@ -104,7 +104,7 @@ def test_a_client_serves_many_threads_at_once(server: Server) -> None:
         assert request.body == b'{"number":%s,"call":%s}' % (number.encode(), call.encode())
 
 
-def test_a_fork_opens_connections_of_its_own(server: Server, program: Callable[..., str]) -> None:
+def test_fork_opens_new_connections(server: Server, program: Callable[..., str]) -> None:
     program(
         """
         import os, sys
@@ -134,7 +134,7 @@ def test_a_fork_opens_connections_of_its_own(server: Server, program: Callable[.
     assert len(set(nonces)) == 4
 
 
-def test_bare_async_clients_leave_nothing_open_on_any_event_loop(server: Server, program: Callable[..., str]) -> None:
+def test_bare_async_clients_leave_nothing_open(server: Server, program: Callable[..., str]) -> None:
     server.otherwise = respond(200, {"good": True})
     printed = program(
         """
@@ -161,9 +161,7 @@ def test_bare_async_clients_leave_nothing_open_on_any_event_loop(server: Server,
     server.wait_until(lambda: server.open == 0)
 
 
-def test_a_client_outside_async_with_may_be_made_before_any_event_loop(
-    server: Server, program: Callable[..., str]
-) -> None:
+def test_bare_async_client_can_be_created_without_a_loop(server: Server, program: Callable[..., str]) -> None:
     program(
         """
         import asyncio, sys
@@ -199,7 +197,7 @@ def test_gathered_bare_calls_share_connections(server: Server) -> None:
     server.wait_until(lambda: server.open == 0)
 
 
-def test_gathered_calls_beyond_the_pool_wait_for_a_free_connection(server: Server) -> None:
+def test_gathered_calls_wait_for_a_free_connection(server: Server) -> None:
     async def main() -> None:
         async with taskcluster.aio.Queue({"rootUrl": server.root_url, "timeout": PATIENCE, "maxRetries": 0}) as queue:
             results = await asyncio.gather(*(queue.task(str(number)) for number in range(300)))
@@ -212,7 +210,7 @@ def test_gathered_calls_beyond_the_pool_wait_for_a_free_connection(server: Serve
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], ids=["waiting", "reading"])
 @pytest.mark.parametrize("bare", [True, False], ids=["bare", "entered"])
-def test_a_cancelled_async_call_leaves_nothing_open(server: Server, sent: bytes, bare: bool) -> None:
+def test_cancelled_call_leaves_nothing_open(server: Server, sent: bytes, bare: bool) -> None:
     server.otherwise = Answer(sent, then="stall")
 
     async def main() -> None:
@@ -230,7 +228,7 @@ def test_a_cancelled_async_call_leaves_nothing_open(server: Server, sent: bytes,
     assert len(server.received) == 1
 
 
-def test_a_cancelled_call_is_not_tried_again_and_harms_no_other(server: Server) -> None:
+def test_cancelled_call_is_not_retried(server: Server) -> None:
     gate = threading.Event()
     queue = taskcluster.aio.Queue({"rootUrl": server.root_url})
 
@@ -252,7 +250,7 @@ def test_a_cancelled_call_is_not_tried_again_and_harms_no_other(server: Server) 
     server.wait_until(lambda: server.open == 0)
 
 
-def test_a_cancelled_wait_between_attempts_ends_the_call(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_during_a_retry_delay_ends_the_call(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.otherwise = respond(500)
     waiting = asyncio.Event()
 
@@ -278,7 +276,7 @@ _INTERRUPTIBLE = ("/queue.py", "/threading.py", "/urllib3/", "/taskcluster/trans
 
 # A connection that was just taken out of the pool is left to garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_client_stays_usable_after_an_interrupt_at_any_point(server: Server) -> None:
+def test_client_is_usable_after_an_interrupt_at_any_line(server: Server) -> None:
     queue = taskcluster.Queue({"rootUrl": server.root_url, "timeout": PATIENCE, "maxRetries": 0})
 
     def interrupt_after(steps: int) -> bool:

@@ -57,7 +57,7 @@ def failure_of(client: Client, method: str, *args: Any, **kwargs: Any) -> Any:
 @pytest.mark.parametrize(
     "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
 )
-def test_an_answer_that_is_not_whole_is_a_connection_error_after_all_retries(
+def test_incomplete_response_raises_after_all_retries(
     drive: Drive, server: Server, waits: list[float], answer: Answer
 ) -> None:
     server.script(*[answer] * 3)
@@ -74,12 +74,12 @@ def test_an_answer_that_is_not_whole_is_a_connection_error_after_all_retries(
 @pytest.mark.parametrize(
     "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
 )
-def test_an_answer_that_is_not_whole_is_made_good_by_the_next(drive: Drive, server: Server, answer: Answer) -> None:
+def test_incomplete_response_is_retried(drive: Drive, server: Server, answer: Answer) -> None:
     server.script(answer, respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}
 
 
-def test_a_refused_connection_is_a_connection_error_after_all_retries(drive: Drive, waits: list[float]) -> None:
+def test_refused_connection_raises_after_all_retries(drive: Drive, waits: list[float]) -> None:
     client = drive.client(rootUrl=f"http://127.0.0.1:{closed_port()}", maxRetries=3)
     failure = failure_of(client, "task", TASK)
     assert isinstance(failure, TaskclusterConnectionError)
@@ -94,9 +94,7 @@ def test_a_refused_connection_is_a_connection_error_after_all_retries(drive: Dri
     [Answer(then="stall"), Answer(PROMISED[:30], then="stall"), Answer(PROMISED + b'{"a":', then="stall")],
     ids=["before the answer", "within the headers", "within the body"],
 )
-def test_a_server_that_falls_silent_is_a_time_out_and_retried(
-    drive: Drive, server: Server, waits: list[float], answer: Answer
-) -> None:
+def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float], answer: Answer) -> None:
     server.script(answer, answer)
     failure = failure_of(drive.client(timeout=0.2, maxRetries=1), "task", TASK)
     assert isinstance(failure, TaskclusterConnectionError)
@@ -105,13 +103,13 @@ def test_a_server_that_falls_silent_is_a_time_out_and_retried(
     assert (len(server.received), len(waits)) == (2, 1)
 
 
-def test_a_connection_reset_while_the_payload_is_sent_is_a_connection_error(drive: Drive, server: Server) -> None:
+def test_reset_while_sending_raises_connection_error(drive: Drive, server: Server) -> None:
     server.script(Answer(then="reset", when="head"))
     failure = failure_of(drive.client(maxRetries=0), "createTask", TASK, {"payload": "x" * 20_000_000})
     assert isinstance(failure, TaskclusterConnectionError)
 
 
-def test_failures_can_be_pickled_with_all_they_say(drive: Drive, server: Server) -> None:
+def test_failures_can_be_pickled(drive: Drive, server: Server) -> None:
     server.script(respond(503, {"code": "Busy", "message": "later"}), Answer(then="reset"))
     client = drive.client(maxRetries=0)
     for failure in (failure_of(client, "task", TASK), failure_of(client, "task", TASK)):
@@ -120,7 +118,7 @@ def test_failures_can_be_pickled_with_all_they_say(drive: Drive, server: Server)
         assert getattr(again, "body", None) == getattr(failure, "body", None)
 
 
-def test_an_aborting_connection_leaves_the_next_call_unharmed(drive: Drive, server: Server) -> None:
+def test_call_after_an_aborted_connection(drive: Drive, server: Server) -> None:
     client = drive.client(maxRetries=0)
     server.script(respond(200, {"call": 1}), Answer(PROMISED + b"{", then="reset"), respond(200, {"call": 3}))
     assert client.task(TASK) == {"call": 1}
@@ -129,9 +127,7 @@ def test_an_aborting_connection_leaves_the_next_call_unharmed(drive: Drive, serv
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
-def test_a_server_failure_that_lasts_is_a_rest_failure_after_all_retries(
-    drive: Drive, server: Server, waits: list[float], status: int
-) -> None:
+def test_server_failure_raises_after_all_retries(drive: Drive, server: Server, waits: list[float], status: int) -> None:
     server.otherwise = respond(
         status, {"code": "InternalServerError", "message": "incident 7", "requestInfo": {"a": 1}}
     )
@@ -143,24 +139,20 @@ def test_a_server_failure_that_lasts_is_a_rest_failure_after_all_retries(
     assert (len(server.received), len(waits)) == (3, 2)
 
 
-def test_a_server_failure_is_made_good_by_the_next_answer(drive: Drive, server: Server, waits: list[float]) -> None:
+def test_server_failure_is_retried(drive: Drive, server: Server, waits: list[float]) -> None:
     server.script(respond(500), respond(502, "<h1>Bad gateway</h1>"), respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}
     assert (len(server.received), len(waits)) == (3, 2)
 
 
-def test_delays_double_from_delay_factor_and_stop_at_max_delay(
-    drive: Drive, server: Server, waits: list[float]
-) -> None:
+def test_delays_double_up_to_max_delay(drive: Drive, server: Server, waits: list[float]) -> None:
     server.otherwise = respond(500)
     client = drive.client(maxRetries=4, delayFactor=2, maxDelay=10, randomizationFactor=0)
     failure_of(client, "task", TASK)
     assert waits == [2, 4, 8, 10]
 
 
-def test_without_options_delays_begin_at_100_ms_and_vary_by_a_quarter(
-    drive: Drive, server: Server, waits: list[float]
-) -> None:
+def test_default_delays(drive: Drive, server: Server, waits: list[float]) -> None:
     server.otherwise = respond(500)
     failure_of(drive.client(), "task", TASK)
     assert len(waits) == 5
@@ -168,13 +160,13 @@ def test_without_options_delays_begin_at_100_ms_and_vary_by_a_quarter(
         assert 0.75 <= delay / (0.1 * 2**retry) <= 1.25
 
 
-def test_a_server_that_asks_to_slow_down_is_obeyed_in_seconds(drive: Drive, server: Server, waits: list[float]) -> None:
+def test_waits_for_retry_after_seconds(drive: Drive, server: Server, waits: list[float]) -> None:
     server.script(respond(429, {}, {"Retry-After": "7"}), respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}
     assert waits == [7]
 
 
-def test_a_server_that_asks_to_slow_down_is_obeyed_until_a_date(
+def test_waits_for_retry_after_date(
     drive: Drive, server: Server, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 784111777.0)
@@ -187,20 +179,20 @@ def test_a_server_that_asks_to_slow_down_is_obeyed_until_a_date(
     assert [wait for wait in waits if wait > 0] == [20]
 
 
-def test_a_server_cannot_ask_for_more_than_max_delay(drive: Drive, server: Server, waits: list[float]) -> None:
+def test_retry_after_is_limited_to_max_delay(drive: Drive, server: Server, waits: list[float]) -> None:
     server.script(respond(429, {}, {"Retry-After": "86400"}))
     drive.client(maxDelay=11).task(TASK)
     assert waits == [11]
 
 
-def test_a_server_that_keeps_asking_to_slow_down_is_a_rest_failure(drive: Drive, server: Server) -> None:
+def test_status_429_raises_after_all_retries(drive: Drive, server: Server) -> None:
     server.otherwise = respond(429, {"code": "TooManyRequests", "message": "slower"}, {"Retry-After": "1"})
     failure = failure_of(drive.client(maxRetries=1), "task", TASK)
     assert isinstance(failure, TaskclusterRestFailure)
     assert (failure.status_code, str(failure), len(server.received)) == (429, "slower", 2)
 
 
-def test_credentials_that_are_refused_are_an_auth_failure_and_not_tried_again(drive: Drive, server: Server) -> None:
+def test_status_401_raises_auth_failure_without_retry(drive: Drive, server: Server) -> None:
     server.script(respond(401, {"code": "AuthenticationFailed", "message": "Unauthorized: Bad mac"}))
     failure = failure_of(drive.client(), "task", TASK)
     assert type(failure) is TaskclusterAuthFailure
@@ -208,7 +200,7 @@ def test_credentials_that_are_refused_are_an_auth_failure_and_not_tried_again(dr
     assert len(server.received) == 1
 
 
-def test_missing_scopes_are_told_as_data(drive: Drive, server: Server) -> None:
+def test_status_403_has_missing_scopes(drive: Drive, server: Server) -> None:
     message = (
         "Client ID tester does not have sufficient scopes and is missing the following scopes:\n\n"
         '```\n{\n  "AllOf": [\n    "queue:get-task:x",\n    "queue:b"\n  ]\n}\n```\n\n'
@@ -222,7 +214,7 @@ def test_missing_scopes_are_told_as_data(drive: Drive, server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 413, 424])
-def test_other_refusals_are_rest_failures_and_not_tried_again(
+def test_status_4xx_raises_rest_failure_without_retry(
     drive: Drive, server: Server, waits: list[float], status: int
 ) -> None:
     server.otherwise = respond(status, {"code": "Whatever", "message": "no"})
@@ -232,7 +224,7 @@ def test_other_refusals_are_rest_failures_and_not_tried_again(
     assert (len(server.received), waits) == (1, [])
 
 
-def test_a_refusal_in_html_names_the_call_and_keeps_what_it_said(drive: Drive, server: Server) -> None:
+def test_html_error_names_the_call_and_keeps_the_message(drive: Drive, server: Server) -> None:
     server.script(respond(404, "<html><body>No such page</body></html>", {"Content-Type": "text/html"}))
     failure = failure_of(drive.client(), "task", TASK)
     assert type(failure) is TaskclusterRestFailure
@@ -255,7 +247,7 @@ def test_a_refusal_in_html_names_the_call_and_keeps_what_it_said(drive: Drive, s
     ],
     ids=["cut off", "no text", "html", "gzip cut off"],
 )
-def test_json_that_is_broken_is_a_rest_failure(drive: Drive, server: Server, answer: Answer) -> None:
+def test_invalid_json_raises_rest_failure(drive: Drive, server: Server, answer: Answer) -> None:
     server.script(answer)
     failure = failure_of(drive.client(), "task", TASK)
     assert type(failure) is TaskclusterRestFailure
@@ -263,7 +255,7 @@ def test_json_that_is_broken_is_a_rest_failure(drive: Drive, server: Server, ans
     assert len(server.received) == 1
 
 
-def test_a_wrong_call_sends_nothing(drive: Drive, server: Server) -> None:
+def test_invalid_arguments_send_nothing(drive: Drive, server: Server) -> None:
     client = drive.client()
     for args in ((), ("..",), ("",), (TASK, "surplus"), (TASK, {"surplus": True})):
         assert type(failure_of(client, "task", *args)) is TaskclusterFailure

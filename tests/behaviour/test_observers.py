@@ -63,7 +63,7 @@ def test_observers_see_each_attempt(drive: Drive, server: Server, monkeypatch: p
     assert all(0 <= event.duration < 5 for event in watching.events)
 
 
-def test_observers_see_failures_too(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_observers_see_failures(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     watching = Watching()
     install(monkeypatch, watching=watching)
     server.script(respond(404, {"message": "no"}))
@@ -72,7 +72,7 @@ def test_observers_see_failures_too(drive: Drive, server: Server, monkeypatch: p
     assert [event.status for event in watching.events] == [404]
 
 
-def test_events_name_the_same_failure_in_both_modes(
+def test_events_have_the_same_failure_in_both_modes(
     drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watching = Watching()
@@ -82,7 +82,7 @@ def test_events_name_the_same_failure_in_both_modes(
     assert watching.events[0].failure == "TaskclusterConnectionError"
 
 
-def test_an_observer_that_raises_is_logged_and_breaks_neither_call_nor_other_observers(
+def test_observer_that_raises_is_logged(
     drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, working = Watching(RuntimeError("no room for events")), Watching()
@@ -94,7 +94,7 @@ def test_an_observer_that_raises_is_logged_and_breaks_neither_call_nor_other_obs
     assert "'broken'" in caplog.text
 
 
-def test_events_hold_no_secret(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_contain_no_secrets(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     watching = Watching()
     install(monkeypatch, watching=watching)
     drive.client("Secrets").set("name", {"secret": {"key": "hidden-value"}, "expires": "2030"})

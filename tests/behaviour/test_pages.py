@@ -33,7 +33,7 @@ def asked(requests: list[Received], name: str) -> list[str | None]:
     return [parse_qs(request.target.partition("?")[2]).get(name, [None])[0] for request in requests]
 
 
-def test_by_hand_with_the_continuation_token_in_result_and_query(drive: Drive, server: Server) -> None:
+def test_continuation_token_in_query(drive: Drive, server: Server) -> None:
     pages(server, [1, 2], [3])
     client = drive.client()
     first = client.listTaskGroup(GROUP)
@@ -43,12 +43,12 @@ def test_by_hand_with_the_continuation_token_in_result_and_query(drive: Drive, s
     assert asked(server.received, "continuationToken") == [None, "after/1+="]
 
 
-def test_a_token_given_as_a_keyword_is_taken_as_query(drive: Drive, server: Server) -> None:
+def test_continuation_token_as_keyword(drive: Drive, server: Server) -> None:
     drive.client().listTaskGroup(GROUP, continuationToken="after", limit=5)
     assert server.last.target.endswith("/list?continuationToken=after&limit=5")
 
 
-def test_a_handler_is_called_with_each_page_in_turn(drive: Drive, server: Server) -> None:
+def test_handler_is_called_with_each_page(drive: Drive, server: Server) -> None:
     expected = pages(server, [1, 2], [], [3])
     seen: list[dict[str, Any]] = []
     returned = drive.client().listTaskGroup(GROUP, paginationHandler=seen.append, paginationLimit=2)
@@ -58,13 +58,13 @@ def test_a_handler_is_called_with_each_page_in_turn(drive: Drive, server: Server
     assert asked(server.received, "limit") == ["2", "2", "2"]
 
 
-def test_each_page_is_signed_for_its_own_url(drive: Drive, server: Server) -> None:
+def test_each_page_request_is_signed(drive: Drive, server: Server) -> None:
     pages(server, [1], [2])
     drive.client().listTaskGroup(GROUP, paginationHandler=lambda page: None)
     assert len({request.authorization["mac"] for request in server.received}) == 2
 
 
-def test_a_handler_that_raises_ends_the_call(drive: Drive, server: Server) -> None:
+def test_handler_that_raises_ends_the_call(drive: Drive, server: Server) -> None:
     pages(server, [1], [2])
 
     def refuse(page: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_handler_that_raises_ends_the_call(drive: Drive, server: Server) -> No
     assert len(server.received) == 1
 
 
-def test_an_async_handler_may_be_a_coroutine(server: Server) -> None:
+def test_handler_can_be_a_coroutine_function(server: Server) -> None:
     pages(server, [1], [2])
     seen: list[list[int]] = []
 
@@ -88,7 +88,7 @@ def test_an_async_handler_may_be_a_coroutine(server: Server) -> None:
     assert seen == [[1], [2]]
 
 
-def test_a_page_that_fails_is_tried_again_by_itself(drive: Drive, server: Server) -> None:
+def test_failed_page_is_retried(drive: Drive, server: Server) -> None:
     server.script(respond(200, {"tasks": [1], "continuationToken": "t"}), respond(500), respond(200, {"tasks": [2]}))
     seen: list[list[int]] = []
     drive.client().listTaskGroup(GROUP, paginationHandler=lambda page: seen.append(page["tasks"]))
@@ -96,7 +96,7 @@ def test_a_page_that_fails_is_tried_again_by_itself(drive: Drive, server: Server
     assert asked(server.received, "continuationToken") == [None, "t", "t"]
 
 
-def test_pages_are_fetched_when_they_are_asked_for(drive: Drive, server: Server) -> None:
+def test_pages_are_requested_lazily(drive: Drive, server: Server) -> None:
     expected = pages(server, [1, 2], [3], [4])
     client = drive.client()
     assert drive.take(client, 2, "paginate", "listTaskGroup", GROUP, query={"limit": 2}) == expected[:2]
@@ -104,31 +104,31 @@ def test_pages_are_fetched_when_they_are_asked_for(drive: Drive, server: Server)
     assert asked(server.received, "limit") == ["2", "2"]
 
 
-def test_pages_end_with_the_last(drive: Drive, server: Server) -> None:
+def test_pages_end_without_a_token(drive: Drive, server: Server) -> None:
     expected = pages(server, [1], [2])
     assert drive.take(drive.client(), 100, "paginate", "listTaskGroup", GROUP) == expected
     assert len(server.received) == 2
 
 
-def test_items_come_across_pages_and_none_is_fetched_ahead(drive: Drive, server: Server) -> None:
+def test_items_are_requested_lazily(drive: Drive, server: Server) -> None:
     pages(server, [1, 2], [], [3, 4], [5])
     assert drive.take(drive.client(), 3, "paginate_items", "listTaskGroup", GROUP) == [1, 2, 3]
     assert len(server.received) == 3
 
 
-def test_items_of_a_listing_with_a_payload_send_it_with_each_page(drive: Drive, server: Server) -> None:
+def test_payload_is_sent_with_each_page(drive: Drive, server: Server) -> None:
     pages(server, [1], [2])
     assert drive.take(drive.client(), 9, "paginate_items", "tasks", {"taskIds": [GROUP]}) == [1, 2]
     assert {request.body for request in server.received} == {b'{"taskIds":["%s"]}' % GROUP.encode()}
 
 
-def test_items_of_what_is_no_listing_are_refused(drive: Drive, server: Server) -> None:
+def test_items_raise_when_the_method_is_not_a_listing(drive: Drive, server: Server) -> None:
     server.script(respond(200, {"a": [], "b": []}))
     with pytest.raises(taskcluster.TaskclusterFailure, match="paginate"):
         drive.take(drive.client(), 1, "paginate_items", "listTaskGroup", GROUP)
 
 
-def test_iterating_twice_fetches_twice(server: Server) -> None:
+def test_iterating_twice_requests_twice(server: Server) -> None:
     with taskcluster.Queue({"rootUrl": server.root_url}) as queue:
         for _ in range(2):
             pages(server, [1], [2])

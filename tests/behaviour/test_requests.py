@@ -67,9 +67,7 @@ def assert_signed(server: Server, request: Received) -> None:
 
 
 @pytest.mark.parametrize("name", HARD, ids=ascii)
-def test_a_path_parameter_is_one_segment_and_reaches_the_wire_as_signed(
-    drive: Drive, server: Server, name: str
-) -> None:
+def test_path_parameter_is_sent_as_signed(drive: Drive, server: Server, name: str) -> None:
     drive.client("Secrets").get(name)
     before, _, segment = server.last.target.rpartition("/")
     assert before == "/api/secrets/v1/secret"
@@ -80,14 +78,14 @@ def test_a_path_parameter_is_one_segment_and_reaches_the_wire_as_signed(
 
 
 @pytest.mark.parametrize("name", [".", "..", ""])
-def test_a_path_parameter_that_would_reach_another_route_is_never_sent(drive: Drive, server: Server, name: str) -> None:
+def test_path_parameter_of_another_route_raises(drive: Drive, server: Server, name: str) -> None:
     with pytest.raises(TaskclusterFailure, match="another route"):
         drive.client("Secrets").get(name)
     assert server.connections == 0
 
 
 @pytest.mark.parametrize("token", HARD, ids=ascii)
-def test_a_query_value_reaches_the_wire_as_signed(drive: Drive, server: Server, token: str) -> None:
+def test_query_value_is_sent_as_signed(drive: Drive, server: Server, token: str) -> None:
     drive.client().listTaskGroup(TASK, query={"continuationToken": token, "limit": 10})
     path, _, query = server.last.target.partition("?")
     assert path == f"/api/queue/v1/task-group/{TASK}/list"
@@ -98,7 +96,7 @@ def test_a_query_value_reaches_the_wire_as_signed(drive: Drive, server: Server, 
     assert_signed(server, server.last)
 
 
-def test_the_given_session_changes_no_target(drive: Drive, server: Server) -> None:
+def test_session_does_not_change_the_target(drive: Drive, server: Server) -> None:
     client = drive.bare("Secrets", session=drive.session())
     for name in HARD:
         client.get(name)
@@ -117,7 +115,7 @@ def test_the_given_session_changes_no_target(drive: Drive, server: Server) -> No
         ("Secrets", "get", ("a/",), {}, "/api/secrets/v1/secret/a%2F"),
     ],
 )
-def test_sends_no_slash_at_the_end(
+def test_sends_no_trailing_slash(
     drive: Drive,
     server: Server,
     given: bool,
@@ -136,14 +134,14 @@ def test_sends_no_slash_at_the_end(
         assert built.partition("bewit=")[0].rstrip("?&") == server.root_url + path
 
 
-def test_build_url_is_the_url_that_is_called(drive: Drive, server: Server) -> None:
+def test_build_url_is_the_requested_url(drive: Drive, server: Server) -> None:
     client = drive.client("Secrets")
     for name in HARD:
         client.get(name)
         assert client.buildUrl("get", name) == server.root_url + server.last.target
 
 
-def test_a_payload_is_compact_json_that_the_signature_covers(drive: Drive, server: Server) -> None:
+def test_payload_is_compact_json_and_signed(drive: Drive, server: Server) -> None:
     created = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
     drive.client().createTask(TASK, {"created": created, "extra": {"name": "grün", "blob": b"text"}, "list": [1, 2.5]})
     request = server.last
@@ -156,20 +154,20 @@ def test_a_payload_is_compact_json_that_the_signature_covers(drive: Drive, serve
     assert_signed(server, request)
 
 
-def test_a_payload_of_many_megabytes_is_sent_whole_and_warns_of_nothing(drive: Drive, server: Server) -> None:
+def test_large_payload_is_sent_completely(drive: Drive, server: Server) -> None:
     payload = {"payload": "x" * 5_000_000}
     drive.client().createTask(TASK, payload)
     assert json.loads(server.last.body) == payload
     assert_signed(server, server.last)
 
 
-def test_an_empty_payload_is_a_body_too(drive: Drive, server: Server) -> None:
+def test_empty_payload_is_sent(drive: Drive, server: Server) -> None:
     drive.client().createTask(TASK, {})
     assert server.last.body == b"{}"
     assert_signed(server, server.last)
 
 
-def test_requests_without_payload_have_an_empty_body(drive: Drive, server: Server) -> None:
+def test_no_body_without_payload(drive: Drive, server: Server) -> None:
     client = drive.client()
     client.task(TASK)
     assert not {"content-type", "content-length"} & server.last.headers.keys()
@@ -181,7 +179,7 @@ def test_requests_without_payload_have_an_empty_body(drive: Drive, server: Serve
 
 @pytest.mark.parametrize("failing", [respond(500), respond(429), Answer(then="close")], ids=["500", "429", "no answer"])
 @pytest.mark.parametrize("method", ["createTask", "cancelTask", "task"])
-def test_each_attempt_is_signed_afresh(drive: Drive, server: Server, failing: Answer, method: str) -> None:
+def test_each_attempt_has_a_new_signature(drive: Drive, server: Server, failing: Answer, method: str) -> None:
     server.script(failing, failing, failing)
     getattr(drive.client(), method)(TASK, *([{"a": 1}] if method == "createTask" else []))
     assert len(server.received) == 4
@@ -192,9 +190,7 @@ def test_each_attempt_is_signed_afresh(drive: Drive, server: Server, failing: An
         assert_signed(server, request)
 
 
-def test_a_retry_long_after_has_the_time_of_the_retry(
-    drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_is_signed_with_the_current_time(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(2_000_000_000, 2_000_010_000, 100))
     monkeypatch.setattr("time.time", lambda: next(clock))
     server.script(respond(500))
@@ -203,12 +199,12 @@ def test_a_retry_long_after_has_the_time_of_the_retry(
     assert second >= first + 100
 
 
-def test_without_credentials_nothing_is_signed(drive: Drive, server: Server) -> None:
+def test_no_signature_without_credentials(drive: Drive, server: Server) -> None:
     drive.client(credentials=None).task(TASK)
     assert "authorization" not in server.last.headers
 
 
-def test_options_changed_between_calls_count_for_the_next(drive: Drive, server: Server) -> None:
+def test_changed_options_apply_to_the_next_call(drive: Drive, server: Server) -> None:
     client = drive.client()
     client.task(TASK)
     client.native.options["credentials"] = {"clientId": "other", "accessToken": "other-secret"}
@@ -231,20 +227,18 @@ def test_options_changed_between_calls_count_for_the_next(drive: Drive, server: 
     ids=["plain", "with a suffix"],
 )
 @pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
-def test_the_user_agent_names_the_client(
-    drive: Drive, server: Server, options: dict[str, str], expected: str, given: bool
-) -> None:
+def test_user_agent(drive: Drive, server: Server, options: dict[str, str], expected: str, given: bool) -> None:
     drive.client(session=drive.session() if given else None, **options).task(TASK)
     assert server.last.headers["user-agent"] == expected
 
 
-def test_the_user_agent_of_a_given_session_stays(drive: Drive, server: Server) -> None:
+def test_user_agent_of_a_session_is_kept(drive: Drive, server: Server) -> None:
     session = drive.session({"User-Agent": "mine/1"})
     drive.client(session=session, userAgentSuffix="suffix").task(TASK)
     assert server.last.headers["user-agent"] == "mine/1"
 
 
-def test_no_secret_is_logged(drive: Drive, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_secrets(drive: Drive, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.script(respond(500, {"message": "no"}), Answer(then="reset"))
     with caplog.at_level(logging.DEBUG, logger="taskcluster"):
         drive.client("Secrets").set("name", {"secret": {"key": "hidden-value"}, "expires": "2030"})
@@ -255,7 +249,7 @@ def test_no_secret_is_logged(drive: Drive, server: Server, caplog: pytest.LogCap
             assert secret not in caplog.text
 
 
-def test_a_signed_url_can_be_fetched_by_anyone(drive: Drive, server: Server) -> None:
+def test_signed_url_needs_no_client(drive: Drive, server: Server) -> None:
     for name in HARD:
         url = drive.client("Secrets").buildSignedUrl("get", name)
         # requests and browsers may write a URL anew, and the signature must survive it.
@@ -263,7 +257,7 @@ def test_a_signed_url_can_be_fetched_by_anyone(drive: Drive, server: Server) -> 
         assert server.root_url + server.last.target == url
 
 
-def test_arguments_are_left_as_they_were(drive: Drive, server: Server) -> None:
+def test_arguments_are_not_changed(drive: Drive, server: Server) -> None:
     options: dict[str, Any] = {"rootUrl": server.root_url, "credentials": dict(CREDENTIALS)}
     payload = {"list": [datetime.datetime(2030, 1, 1)], "nested": {"bytes": b"b"}}
     query = {"limit": 1}
@@ -276,7 +270,7 @@ def test_arguments_are_left_as_they_were(drive: Drive, server: Server) -> None:
 
 
 @pytest.mark.parametrize("user_info", ["user:marker@", "marker@", ":marker@", "@"])
-def test_a_root_url_with_user_info_raises(drive: Drive, server: Server, user_info: str) -> None:
+def test_root_url_with_user_info_raises(drive: Drive, server: Server, user_info: str) -> None:
     client = drive.client(rootUrl=f"http://{user_info}127.0.0.1:{server.port}", maxRetries=0)
     for call in (client.ping, lambda: client.native.buildUrl("ping"), lambda: client.native.buildSignedUrl("ping")):
         with pytest.raises(TaskclusterFailure, match="rootUrl must not contain a user name or password") as caught:
@@ -287,7 +281,7 @@ def test_a_root_url_with_user_info_raises(drive: Drive, server: Server, user_inf
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a/\udfff"])
-def test_a_lone_surrogate_raises(drive: Drive, server: Server, name: str) -> None:
+def test_lone_surrogate_raises(drive: Drive, server: Server, name: str) -> None:
     client = drive.client(maxRetries=0)
     for call in (
         lambda: client.task(name),

@@ -385,7 +385,7 @@ def test_no_secret_shows_when_a_server_fails(mode: Mode, server: Server, log: Lo
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("failure", PLACES)
-def test_no_secret_shows_when_a_request_goes_nowhere(
+def test_no_secret_shows_when_a_request_is_not_sent(
     mode: Mode, server: Server, tls_server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
     nobody = f"127.0.0.1:{closed_port()}"
@@ -437,7 +437,7 @@ def test_no_secret_shows_when_plain_async_requests_fail(server: Server, log: Log
             request(url)
 
 
-def test_every_function_for_transfers_is_tried(mode: Mode) -> None:
+def test_every_transfer_function_is_covered(mode: Mode) -> None:
     modules = (mode.package.download, mode.package.upload, mode.package.helper)
     functions = {
         name for module in modules for name in module.__all__ if inspect.isfunction(getattr(module, name, None))

@@ -22,7 +22,7 @@ from .server import Answer, Server, respond
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
-def test_a_given_session_carries_the_calls_and_is_not_closed(drive: Drive, server: Server) -> None:
+def test_session_is_used_and_not_closed(drive: Drive, server: Server) -> None:
     session = drive.session({"X-Mine": "yes"})
     first = drive.client(session=session)
     second = drive.client("Secrets", session=session)
@@ -36,14 +36,14 @@ def test_a_given_session_carries_the_calls_and_is_not_closed(drive: Drive, serve
     assert server.connections == 1
 
 
-def test_a_session_may_be_given_by_position(drive: Drive, server: Server) -> None:
+def test_session_can_be_positional(drive: Drive, server: Server) -> None:
     session = drive.session({"X-Mine": "yes"})
     module: Any = taskcluster if drive.mode == "sync" else taskcluster.aio
     drive.finish(module.Queue({"rootUrl": server.root_url}, session).ping())
     assert server.last.headers["x-mine"] == "yes"
 
 
-def test_a_session_of_the_other_library_is_refused_and_what_to_do_is_said() -> None:
+def test_session_of_the_other_library_raises() -> None:
     async def session_of_aiohttp() -> None:
         async with aiohttp.ClientSession() as session:
             queue = taskcluster.Queue({"rootUrl": "https://tc.example.com"}, session=session)
@@ -59,20 +59,20 @@ def test_a_session_of_the_other_library_is_refused_and_what_to_do_is_said() -> N
             asyncio.run(queue.ping())
 
 
-def test_a_session_may_be_given_while_the_other_library_is_mocked(drive: Drive, server: Server) -> None:
+def test_session_while_the_other_library_is_mocked(drive: Drive, server: Server) -> None:
     session = drive.session()
     with patch("aiohttp.ClientSession"), patch("requests.Session"):
         client = drive.bare(session=session)
     assert client.native.session is session
 
 
-def test_a_given_session_cannot_replace_the_signature(drive: Drive, server: Server) -> None:
+def test_session_cannot_replace_the_signature(drive: Drive, server: Server) -> None:
     session = drive.session({"Authorization": "Basic bWluZTptaW5l"})
     drive.client(session=session).task(TASK)
     assert server.last.headers["authorization"].startswith("Hawk ")
 
 
-def test_retries_go_over_the_given_session(drive: Drive, server: Server) -> None:
+def test_retries_use_the_session(drive: Drive, server: Server) -> None:
     server.script(respond(500), Answer(then="close"))
     assert drive.client(session=drive.session({"X-Mine": "yes"})).cancelTask(TASK) == {}
     assert [request.headers["x-mine"] for request in server.received] == ["yes"] * 3
@@ -87,7 +87,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_neither_replaces_a_signature_nor_stands_in_for_one(drive: Drive, server: Server) -> None:
+def test_netrc_is_ignored(drive: Drive, server: Server) -> None:
     drive.client().task(TASK)
     assert server.last.headers["authorization"].startswith("Hawk ")
     drive.client(credentials=None).task(TASK)
@@ -95,14 +95,14 @@ def test_netrc_neither_replaces_a_signature_nor_stands_in_for_one(drive: Drive, 
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_does_not_replace_the_signature_in_a_requests_session(server: Server) -> None:
+def test_netrc_is_ignored_in_a_requests_session(server: Server) -> None:
     with taskcluster.createSession() as session:
         taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session).ping()
     assert server.last.headers["authorization"].startswith("Hawk ")
 
 
 @pytest.mark.usefixtures("netrc")
-def test_an_aiohttp_session_with_other_credentials_is_told_and_sends_nothing(server: Server) -> None:
+def test_aiohttp_session_with_credentials_raises(server: Server) -> None:
     async def main() -> None:
         async with taskcluster.aio.createSession(trust_env=True) as session:
             queue = taskcluster.aio.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session)
@@ -113,7 +113,7 @@ def test_an_aiohttp_session_with_other_credentials_is_told_and_sends_nothing(ser
     assert server.received == []
 
 
-def test_the_time_outs_of_a_given_session_hold(server: Server) -> None:
+def test_session_timeouts_apply(server: Server) -> None:
     async def main() -> None:
         async with taskcluster.aio.createSession(timeout=aiohttp.ClientTimeout(total=0.1)) as session:
             server.script(Answer(then="stall"))
@@ -124,14 +124,14 @@ def test_the_time_outs_of_a_given_session_hold(server: Server) -> None:
     asyncio.run(main())
 
 
-def test_the_option_timeout_goes_over_that_of_a_given_session(drive: Drive, server: Server) -> None:
+def test_timeout_option_overrides_the_session(drive: Drive, server: Server) -> None:
     server.script(Answer(then="stall"))
     client = drive.bare(session=drive.session(), timeout=0.1, maxRetries=0)
     with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
         client.task(TASK)
 
 
-def test_a_requests_session_keeps_its_cookies_hooks_and_auth(server: Server) -> None:
+def test_requests_session_keeps_cookies_hooks_and_auth(server: Server) -> None:
     seen: list[int] = []
 
     class Signed(AuthBase):
@@ -149,14 +149,14 @@ def test_a_requests_session_keeps_its_cookies_hooks_and_auth(server: Server) -> 
     assert seen == [200]
 
 
-def test_the_auth_of_a_requests_session_does_not_replace_the_signature(server: Server) -> None:
+def test_requests_session_auth_keeps_the_signature(server: Server) -> None:
     with requests.Session() as session:
         session.auth = ("mine", "mine")
         taskcluster.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS}, session).ping()
     assert server.last.headers["authorization"].startswith("Hawk ")
 
 
-def test_an_aiohttp_session_that_raises_for_status_changes_no_exception(server: Server) -> None:
+def test_aiohttp_session_with_raise_for_status(server: Server) -> None:
     async def main() -> None:
         async with taskcluster.aio.createSession(raise_for_status=True) as session:
             queue = taskcluster.aio.Queue({"rootUrl": server.root_url}, session)
@@ -168,7 +168,7 @@ def test_an_aiohttp_session_that_raises_for_status_changes_no_exception(server: 
     assert len(server.received) == 1
 
 
-def test_an_aiohttp_session_keeps_its_cookies(server: Server) -> None:
+def test_aiohttp_session_keeps_cookies(server: Server) -> None:
     async def main() -> None:
         jar = aiohttp.CookieJar(unsafe=True)
         async with taskcluster.aio.createSession(cookie_jar=jar, cookies={"mine": "cookie"}) as session:
@@ -178,14 +178,14 @@ def test_an_aiohttp_session_keeps_its_cookies(server: Server) -> None:
     assert server.last.headers["cookie"] == "mine=cookie"
 
 
-def test_create_session_makes_a_session_for_many_clients(server: Server) -> None:
+def test_clients_can_share_a_created_session(server: Server) -> None:
     with taskcluster.createSession() as session:
         for service in (taskcluster.Queue, taskcluster.Secrets, taskcluster.Index):
             service({"rootUrl": server.root_url}, session).ping()
     assert server.connections == 1
 
 
-def test_the_session_of_a_client_leaves_nothing_open(server: Server, program: Callable[..., str]) -> None:
+def test_client_session_leaves_nothing_open(server: Server, program: Callable[..., str]) -> None:
     done = program(
         """
         import asyncio, gc, sys, taskcluster, taskcluster.aio

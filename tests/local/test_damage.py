@@ -39,7 +39,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
 
 
-def test_a_full_disk_loses_nothing_and_is_told(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     written: dict[str, str] = {}
     with Served(tmp_path, before=limit_files) as served, taskcluster.Secrets(served.options) as secrets:
         with pytest.raises(TaskclusterRestFailure) as caught:
@@ -56,7 +56,7 @@ def test_a_full_disk_loses_nothing_and_is_told(tmp_path: Path) -> None:
         fill(served.options, 1)
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
+def test_disk_full_at_startup(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         written = fill(served.options, 300)
         assert served.stop() == 0
@@ -86,7 +86,7 @@ def flip(content: bytes) -> bytes:
     ],
     ids=["bytes flipped", "half", "a hundred bytes", "empty", "text", "another version"],
 )
-def test_a_damaged_file_is_told_and_left_alone(tmp_path: Path, damage: object, told: str) -> None:
+def test_damaged_file_is_reported_and_unchanged(tmp_path: Path, damage: object, told: str) -> None:
     with Served(tmp_path) as served:
         fill(served.options, 100)
         assert served.stop() == 0
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_told_and_left_alone(tmp_path: Path, damage: object, t
     assert after[DATABASE] == before[DATABASE]
 
 
-def test_a_damaged_file_keeps_what_a_killed_server_left_beside_it(tmp_path: Path) -> None:
+def test_damaged_file_keeps_its_write_ahead_log(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         fill(served.options, 100)
         assert served.stop() == 0
@@ -117,7 +117,7 @@ def test_a_damaged_file_keeps_what_a_killed_server_left_beside_it(tmp_path: Path
         assert after[name] == before[name]
 
 
-def test_two_servers_cannot_have_one_directory(tmp_path: Path) -> None:
+def test_two_servers_cannot_share_a_directory(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         written = fill(served.options, 3)
         assert refusal(tmp_path) == (

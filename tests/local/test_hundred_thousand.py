@@ -100,7 +100,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowded]:
     made.store.close()
 
 
-def test_all_tasks_are_listed_once_and_pages_deep_in_cost_what_the_second_does(crowded: Crowded) -> None:
+def test_listing_costs_the_same_for_every_page(crowded: Crowded) -> None:
     seen: set[str] = set()
     costs: list[int] = []
     query = "limit=1000"
@@ -118,7 +118,7 @@ def test_all_tasks_are_listed_once_and_pages_deep_in_cost_what_the_second_does(c
     assert costs[0] <= costs[1] * 1.1
 
 
-def test_claiming_and_creating_cost_no_more_than_with_few(crowded: Crowded, tmp_path: Path) -> None:
+def test_claiming_and_creating_cost_the_same(crowded: Crowded, tmp_path: Path) -> None:
     def costs(deployment: Crowded) -> list[int]:
         found: list[int] = []
         for method, params, payload in (
@@ -148,7 +148,7 @@ class Few(Crowded):
         self.invoke("createTask", {"taskId": seed}, self.task())
 
 
-def test_opening_it_again_is_quick_enough_to_wait_for(crowded: Crowded, tmp_path: Path) -> None:
+def test_reopening_takes_seconds(crowded: Crowded, tmp_path: Path) -> None:
     """Everything is read once, to see that it is sound: some seconds at most."""
     copy = tmp_path / "taskcluster.sqlite"
     crowded.store.run("VACUUM INTO ?", str(copy))

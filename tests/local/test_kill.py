@@ -60,7 +60,7 @@ def keep_secrets(options: dict[str, Any], done: Acknowledged) -> None:
             done.secrets[name] = number
 
 
-def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
+def test_acknowledged_data_survives_kill(tmp_path: Path) -> None:
     done = Acknowledged()
     failures: list[BaseException] = []
 

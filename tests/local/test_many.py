@@ -46,7 +46,7 @@ def new_task(local: LocalTaskcluster, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_no_two_claimers_get_one_task(local: LocalTaskcluster, count: int) -> None:
+def test_claimers_never_get_the_same_task(local: LocalTaskcluster, count: int) -> None:
     created = [taskcluster.slugId() for _ in range(TASKS)]
     claimed: list[list[str]] = [[] for _ in range(CLAIMERS)]
     all_ready = threading.Barrier(CLAIMERS + 1)
@@ -82,7 +82,7 @@ def test_no_two_claimers_get_one_task(local: LocalTaskcluster, count: int) -> No
 
 
 @pytest.mark.usefixtures("_enough_files")
-def test_a_thousand_clients_at_once(local: LocalTaskcluster) -> None:
+def test_thousand_concurrent_clients(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:

@@ -40,7 +40,7 @@ def forget(spec: dict[str, Any]) -> dict[str, Any]:
     return {**named, "title": "Forgotten", "description": "Forgotten.", "methods": methods[::-1], "types": {}}
 
 
-def test_the_repository_is_what_is_made_of_the_served_references(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_served_references_regenerate_the_repository(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widgets")
     before = contents(copy)
@@ -55,7 +55,7 @@ def test_the_repository_is_what_is_made_of_the_served_references(copy: Path, mon
     assert contents(copy) == before
 
 
-def test_a_check_against_a_deployment_names_changes_of_the_api(
+def test_check_against_a_deployment_lists_api_changes(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

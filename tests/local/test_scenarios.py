@@ -56,10 +56,10 @@ EXPECTED = [scenario.__name__ for scenario in scenarios.SCENARIOS]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_through_our_clients(mode: str, environment: dict[str, str]) -> None:
+def test_with_this_client(mode: str, environment: dict[str, str]) -> None:
     assert run(sys.executable, mode, environment) == EXPECTED
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_through_the_published_client(mode: str, environment: dict[str, str], published: str) -> None:
+def test_with_the_published_client(mode: str, environment: dict[str, str], published: str) -> None:
     assert run(published, mode, environment) == EXPECTED

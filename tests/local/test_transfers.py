@@ -123,7 +123,7 @@ UPLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
         pytest.param("__call__", LITTLE, id="module"),
     ],
 )
-def test_objects_come_back_as_they_were_uploaded(
+def test_downloaded_objects_equal_the_uploads(
     mode: CallMode, local: LocalTaskcluster, function: str, data: bytes, tmp_path: Path
 ) -> None:
     name = put_object(mode, local, function, **UPLOADS[function](data))
@@ -149,7 +149,7 @@ def test_objects_come_back_as_they_were_uploaded(
     assert [writer.getvalue() for writer in writers] == [data] * 2
 
 
-def test_an_upload_url_that_the_deployment_no_longer_takes_is_renewed(mode: CallMode, local: LocalTaskcluster) -> None:
+def test_expired_upload_url_is_renewed(mode: CallMode, local: LocalTaskcluster) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -164,9 +164,7 @@ def test_an_upload_url_that_the_deployment_no_longer_takes_is_renewed(mode: Call
     assert mode.run(mode.download.downloadToBuf(name=name, objectService=service))[0] == LARGE
 
 
-def test_other_bytes_than_were_uploaded_are_an_error_and_leave_no_file(
-    mode: CallMode, local: LocalTaskcluster, tmp_path: Path
-) -> None:
+def test_hash_mismatch_raises_and_leaves_no_file(mode: CallMode, local: LocalTaskcluster, tmp_path: Path) -> None:
     service, name = taskcluster.Object(local.options()), f"transfers/{taskcluster.slugId()}"
     upload = {"projectId": "transfers", "uploadId": taskcluster.slugId()}
     inline = {"dataInline": {"contentType": "text/plain", "objectData": "b3RoZXI="}}
@@ -203,7 +201,7 @@ def every_type(task: TransferTask) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("run", [None, 0])
-def test_artifacts_of_every_storage_type_come_the_same(
+def test_downloads_artifacts_of_every_storage_type(
     mode: CallMode, task: TransferTask, every_type: dict[str, bytes], run: int | None, tmp_path: Path
 ) -> None:
     for name, data in every_type.items():
@@ -217,7 +215,7 @@ def test_artifacts_of_every_storage_type_come_the_same(
         assert (tmp_path / "path").read_bytes() == data, name
 
 
-def test_an_error_artifact_raises_with_its_reason(mode: CallMode, task: TransferTask) -> None:
+def test_error_artifact_raises_with_its_reason(mode: CallMode, task: TransferTask) -> None:
     task.create("public/error", "error", reason="file-missing-on-worker", message="no such file")
     call = {"taskId": task.id, "name": "public/error", "queueService": mode.client("Queue", task.options)}
     with pytest.raises(taskcluster.TaskclusterArtifactError, match="no such file") as caught:
@@ -225,7 +223,7 @@ def test_an_error_artifact_raises_with_its_reason(mode: CallMode, task: Transfer
     assert caught.value.reason == "file-missing-on-worker"
 
 
-def test_without_a_run_the_latest_counts(mode: CallMode, local: LocalTaskcluster, task: TransferTask) -> None:
+def test_run_defaults_to_the_latest(mode: CallMode, local: LocalTaskcluster, task: TransferTask) -> None:
     queue = taskcluster.Queue(local.options())
     task.put("public/x", b"first")
     task.queue.reportException(task.id, "0", {"reason": "worker-shutdown"})
@@ -243,9 +241,7 @@ def test_without_a_run_the_latest_counts(mode: CallMode, local: LocalTaskcluster
 
 @pytest.mark.parametrize("data", [b"", LITTLE, LARGE], ids=["empty", "little", "large"])
 @pytest.mark.parametrize("source", ["Buf", "File"])
-def test_artifacts_are_created_uploaded_and_finished(
-    mode: CallMode, task: TransferTask, source: str, data: bytes
-) -> None:
+def test_uploads_artifacts(mode: CallMode, task: TransferTask, source: str, data: bytes) -> None:
     given: Any = {"data": data} if source == "Buf" else {"file": io.BytesIO(data)}
     upload = getattr(mode.upload, f"uploadArtifactFrom{source}")
     stored = upload(
@@ -259,7 +255,7 @@ def test_artifacts_are_created_uploaded_and_finished(
     assert mode.run(mode.download.downloadArtifactToBuf(**call))[0] == data
 
 
-def test_content_of_a_public_artifact_needs_no_credentials(
+def test_public_artifact_needs_no_credentials(
     mode: CallMode, local: LocalTaskcluster, task: TransferTask, every_type: dict[str, bytes]
 ) -> None:
     anonymous = {"rootUrl": local.root_url}
@@ -276,7 +272,7 @@ def test_content_of_a_public_artifact_needs_no_credentials(
 
 
 @pytest.mark.parametrize("name", ["public/s3 little", "private/s3", "private/object", "public/link"])
-def test_content_comes_by_task_and_by_index_path_with_the_scope_of_its_name(
+def test_content_by_task_and_by_index_path(
     mode: CallMode, local: LocalTaskcluster, task: TransferTask, every_type: dict[str, bytes], name: str
 ) -> None:
     task.resolve()
@@ -289,7 +285,7 @@ def test_content_comes_by_task_and_by_index_path_with_the_scope_of_its_name(
     assert content.content_type == "text/plain"
 
 
-def test_many_artifacts_come_into_a_directory(
+def test_downloads_artifacts_to_a_directory(
     mode: CallMode, task: TransferTask, every_type: dict[str, bytes], tmp_path: Path
 ) -> None:
     queue = mode.client("Queue", task.reader)

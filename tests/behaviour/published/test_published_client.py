@@ -171,12 +171,12 @@ def test_clients_differ_only_where_listed(table: str, published: Path, responder
     assert set(listed.values()) == DIFFERENCES[table].keys()
 
 
-def test_the_tables_are_as_large_as_they_should_be() -> None:
+def test_size_of_the_tables() -> None:
     assert (len(STATUSES), len(BODIES), len(VERBS)) == (25, 14, 4)
     assert (len(ARGUMENTS) >= 70, len(OPTIONS) >= 30) == (True, True)
 
 
-def test_every_other_name_of_the_published_client_is_there(published: Path) -> None:
+def test_all_other_public_names_exist(published: Path) -> None:
     names = outcomes(published, "names", "")
     missing = [f"{module}.{name}" for module, there in names.items() for name in there if not _has(module, name)]
     reasons = {name: {why for why, pattern in ABSENT.items() if re.fullmatch(pattern, name)} for name in missing}

@@ -19,12 +19,12 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
 @pytest.mark.parametrize("value", [{"a": [1, None, "grün"]}, [1, 2], {}, []], ids=repr)
-def test_json_is_returned_as_its_value(drive: Drive, server: Server, value: Any) -> None:
+def test_returns_the_json_value(drive: Drive, server: Server, value: Any) -> None:
     server.script(respond(200, value))
     assert drive.client().task(TASK) == value
 
 
-def test_json_is_read_whatever_its_type_says(drive: Drive, server: Server) -> None:
+def test_parses_json_of_any_content_type(drive: Drive, server: Server) -> None:
     server.script(respond(200, b'{"a": 1}'), respond(201, b'{"a": 2}', {"Content-Type": "text/plain"}))
     client = drive.client()
     assert (client.task(TASK), client.task(TASK)) == ({"a": 1}, {"a": 2})
@@ -70,7 +70,7 @@ def test_returns_the_response_when_its_body_is_empty(drive: Drive, server: Serve
     ids=["svg", "text", "binary", "unknown charset"],
 )
 @pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
-def test_what_is_no_json_is_the_response_with_its_body_readable(
+def test_returns_the_response_when_it_is_not_json(
     drive: Drive, server: Server, body: bytes, media_type: str, given: bool
 ) -> None:
     server.script(respond(200, body, {"Content-Type": media_type}))
@@ -81,7 +81,7 @@ def test_what_is_no_json_is_the_response_with_its_body_readable(
     assert drive.body_of(response) == body
 
 
-def test_packed_and_chunked_answers_are_unpacked(drive: Drive, server: Server) -> None:
+def test_decodes_compressed_and_chunked_responses(drive: Drive, server: Server) -> None:
     packed = gzip.compress(b'{"packed": true}')
     server.script(
         respond(200, packed, {"Content-Encoding": "gzip"}),
@@ -97,9 +97,7 @@ def test_packed_and_chunked_answers_are_unpacked(drive: Drive, server: Server) -
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
-def test_a_redirect_is_its_json_and_is_not_followed(
-    drive: Drive, server: Server, location: str, status: int, given: bool
-) -> None:
+def test_returns_the_json_of_a_redirect(drive: Drive, server: Server, location: str, status: int, given: bool) -> None:
     headers = {"Location": location.format(root=server.root_url)}
     server.script(respond(status, {"url": "https://elsewhere"}, headers))
     client = drive.client(session=drive.session() if given else None)
@@ -120,17 +118,17 @@ def test_raises_when_a_write_is_redirected(drive: Drive, server: Server, status:
     assert len(server.received) == 1
 
 
-def test_headers_of_many_kilobytes_are_accepted(drive: Drive, server: Server) -> None:
+def test_accepts_large_headers(drive: Drive, server: Server) -> None:
     server.script(respond(200, {"a": 1}, {f"X-Trace-{number}": "x" * 500 for number in range(12)}))
     assert drive.client().task(TASK) == {"a": 1}
 
 
-def test_an_informational_answer_before_the_real_one_is_passed_by(drive: Drive, server: Server) -> None:
+def test_skips_interim_responses(drive: Drive, server: Server) -> None:
     server.script(Answer(b"HTTP/1.1 100 Continue\r\n\r\n" + respond(200, {"a": 1}).raw))
     assert drive.client().task(TASK) == {"a": 1}
 
 
-def test_cookies_of_the_server_are_not_sent_back_by_own_sessions(drive: Drive, server: Server) -> None:
+def test_own_sessions_do_not_send_cookies(drive: Drive, server: Server) -> None:
     server.script(respond(200, {}, {"Set-Cookie": "a=b; Path=/"}))
     client = drive.client()
     client.task(TASK)

@@ -27,7 +27,7 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 Authority = tuple[trustme.CA, Path]
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(drive: Drive, tls_server: Server) -> None:
+def test_unknown_authority_raises(drive: Drive, tls_server: Server) -> None:
     client = drive.client(rootUrl=tls_server.root_url, maxRetries=0)
     with pytest.raises(taskcluster.TaskclusterConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         client.task(TASK)
@@ -53,7 +53,7 @@ def variables_of(authority: Authority, tmp_path: Path) -> dict[str, dict[str, st
 @pytest.mark.parametrize(
     "way", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "a directory"]
 )
-def test_authorities_of_the_environment_are_trusted(
+def test_authorities_from_the_environment_are_trusted(
     drive: Drive, tls_server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
     client = drive.client(rootUrl=tls_server.root_url, maxRetries=0)
@@ -90,13 +90,13 @@ def test_unusable_certificates_raise_before_connecting(
     assert tls_server.connections == 0
 
 
-def test_unusable_certificates_do_not_matter_to_http(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_certificates_are_ignored_for_http(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     assert drive.client().task(TASK) == {}
 
 
 @pytest.mark.parametrize("how", ["verify", "REQUESTS_CA_BUNDLE"])
-def test_a_session_without_its_bundle_raises(tls_server: Server, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_session_without_its_bundle_raises(tls_server: Server, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     with requests.Session() as session:
         if how == "verify":
             session.verify = "/nowhere"
@@ -108,13 +108,13 @@ def test_a_session_without_its_bundle_raises(tls_server: Server, monkeypatch: py
     assert tls_server.connections == 0
 
 
-def test_a_requests_session_brings_its_own_authorities(tls_server: Server, authority: Authority) -> None:
+def test_requests_session_keeps_its_authorities(tls_server: Server, authority: Authority) -> None:
     with taskcluster.createSession() as session:
         session.verify = str(authority[1])
         assert taskcluster.Queue({"rootUrl": tls_server.root_url}, session).ping() == {}
 
 
-def test_an_aiohttp_session_brings_its_own_authorities(tls_server: Server, authority: Authority) -> None:
+def test_aiohttp_session_keeps_its_authorities(tls_server: Server, authority: Authority) -> None:
     async def main() -> object:
         context = ssl.create_default_context(cafile=authority[1])
         async with taskcluster.aio.createSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
@@ -173,7 +173,7 @@ def test_sync_clients_over_tls_leave_nothing_open(
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_the_proxy_of_the_environment_carries_calls_as_they_were_signed(
+def test_proxy_from_the_environment_is_used(
     drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, proxy.url)
@@ -194,7 +194,7 @@ def test_the_proxy_of_the_environment_carries_calls_as_they_were_signed(
     ],
     ids=["address", "network", "address and port", "name and port", "all"],
 )
-def test_hosts_exempt_from_the_proxy_are_called_directly(
+def test_no_proxy_hosts_are_called_directly(
     drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, host: str, exempt: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -203,7 +203,7 @@ def test_hosts_exempt_from_the_proxy_are_called_directly(
     assert proxy.asked == []
 
 
-def test_hosts_that_are_not_exempt_are_not(drive: Drive, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_hosts_are_called_through_the_proxy(drive: Drive, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.2")
     assert drive.client().task(TASK) == {}
@@ -214,7 +214,7 @@ def test_hosts_that_are_not_exempt_are_not(drive: Drive, proxy: Proxy, monkeypat
 @pytest.mark.parametrize(
     "value", ["ftp://user:marker@127.0.0.1", "http://", "http://user:marker@", "http://127.0.0.1:x", "http://[::1"]
 )
-def test_an_unusable_proxy_raises_before_connecting(
+def test_unusable_proxy_raises_before_connecting(
     drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -227,7 +227,7 @@ def test_an_unusable_proxy_raises_before_connecting(
 
 @pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed")
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4"])
-def test_a_socks_proxy_raises_where_it_is_not_supported(
+def test_socks_proxy_raises_when_not_supported(
     drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:1080")
@@ -238,14 +238,12 @@ def test_a_socks_proxy_raises_where_it_is_not_supported(
     assert server.connections == 0
 
 
-def test_a_blank_proxy_is_none(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blank_proxy_is_ignored(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", " ")
     assert drive.client().task(TASK) == {}
 
 
-def test_a_proxy_without_a_scheme_is_used(
-    drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_without_scheme(drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")
     assert drive.client().task(TASK) == {}
     assert len(proxy.asked) == 1
@@ -258,7 +256,7 @@ def test_cookies_are_not_stored(drive: Drive, server: Server) -> None:
     assert [request.headers.get("cookie") for request in server.received] == [None] * 4
 
 
-def test_a_proxy_set_or_unset_later_counts_from_then_on(
+def test_proxy_changes_apply_to_the_next_call(
     drive: Drive, server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = drive.client()
@@ -271,7 +269,7 @@ def test_a_proxy_set_or_unset_later_counts_from_then_on(
     assert [request.target.rpartition("/")[2] for request in server.received] == ["1", "2", "3"]
 
 
-def test_a_proxy_for_https_is_tunnelled_through(
+def test_https_uses_a_proxy_tunnel(
     tls_server: Server, authority: Authority, proxy: Proxy, program: Callable[..., str]
 ) -> None:
     program(
@@ -294,7 +292,7 @@ def test_a_proxy_for_https_is_tunnelled_through(
     assert [request.target.rpartition("/")[2] for request in tls_server.received] == ["sync", "async"]
 
 
-def test_a_proxy_that_refuses_is_a_connection_error(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_rejects_raises_connection_error(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(taskcluster.TaskclusterConnectionError):
         drive.client(maxRetries=0).task(TASK)
