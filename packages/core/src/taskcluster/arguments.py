@@ -1,8 +1,8 @@
-"""The four calling conventions, bound to a method: positional and keyword arguments in, path and payload out.
+"""Bind the arguments of a method, in any of four calling conventions, to path, query and payload.
 
     m(v1, v2, payload)      m(payload, k1=v1)      m(payload=, query=, params={k1: v1})      m(v1, v2, payload=, query=)
 
-`v` are the route's parameters, named `k`. A keyword that names a query parameter of the method is taken as query.
+`v` are values of the route's parameters, named `k`. A keyword argument that names a query parameter is one.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit
 
 
 class Bound(NamedTuple):
-    """The arguments of one call, in the places where they belong."""
+    """The bound arguments of one call."""
 
     path: str
     """The route with its parameters, percent-encoded; begins with `/`."""
     query: dict[str, Any]
     payload: Any
-    """None where the request has no body."""
+    """None if the request has no body."""
     pagination_handler: Callable[[Any], Any] | None
 
     def __repr__(self) -> str:
         return f"<Bound to {self.path}>"
 
     def target(self, method: Method) -> str:
-        """Return path and query as they stand in a URL."""
+        """Return path and query for a URL."""
         query = encode_query(method.name, self.query) if self.query else ""
         return f"{self.path}?{query}" if query else self.path
 
     def sent_target(self, method: Method) -> str:
-        """Return path and query as calls send them: without a slash at the very end.
+        """Return path and query for a request, without a trailing slash.
 
-        Programs' HTTP mocks expect it without, as the published client sends it.
+        The published client omits it, and programs' HTTP mocks expect that.
         """
         return self.target(method).removesuffix("/")
 
@@ -51,17 +51,17 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
     """Bind a call's arguments.
 
     Args:
-        method: What is called.
-        args: Path parameters in order, those given by keyword left out, and then the payload.
+        method: The API method.
+        args: Path parameters in order, except those given by keyword, and then the payload.
         kwargs: Path parameters, query parameters, `payload`, `query`, `params`, `paginationHandler`,
             `paginationLimit`.
-        needs_payload: False where only the URL matters.
+        needs_payload: False if only the URL is needed.
 
     Raises:
-        TaskclusterFailure: The call is wrong; the text says how to write it.
+        TaskclusterFailure: The arguments are invalid; the message shows the signature.
     """
     if len(args) == method.plain and not kwargs:
-        # What most calls look like: the path parameters and nothing else.
+        # The fast path, for most calls: the path parameters and nothing else.
         return Bound(_path(method, args), {}, None, None)
     params, query = _keywords(method, kwargs)
     payload = kwargs.get("payload")
@@ -84,7 +84,7 @@ def bind(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, ne
 
 
 def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the path parameters and the query that the keywords hold."""
+    """Return the path parameters and the query in the keyword arguments."""
     params = _mapping(method, kwargs, "params")
     for name in params:
         if name not in method.args:
@@ -125,12 +125,12 @@ def _mapping(method: Method, kwargs: Mapping[str, Any], name: str) -> dict[str, 
 
 
 def _path(method: Method, values: tuple[Any, ...]) -> str:
-    """Return the path that has these values in the places of the route's parameters."""
+    """Return the route with these values for its parameters."""
     try:
         if all(map(needs_no_quoting, values)):
             return method.template % values
     except TypeError:
-        # One is no text: a number, or wrong.
+        # One is not a string: it is a number, or invalid.
         pass
     quoted = [
         quote_parameter(method.name, name, value, may_be_empty=name in method.may_be_empty)

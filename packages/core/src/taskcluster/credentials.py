@@ -1,6 +1,6 @@
-"""Credentials: temporary ones made here, given ones checked before anything is sent, and what signs for them.
+"""Credentials: create temporary ones, and check the caller's and make their signer before any request is sent.
 
-The certificate's format and the rules it must keep are the auth service's:
+The auth service defines the format and the rules of certificates:
 https://docs.taskcluster.net/docs/manual/design/apis/hawk/temporary-credentials
 """
 
@@ -28,12 +28,12 @@ __all__ = ["CheckedSigner", "createTemporaryCredentials", "isExpired", "signer",
 
 _LONGEST = datetime.timedelta(days=31)
 _DRIFT = 5 * 60
-"""Seconds by which the auth service lets clocks differ at both ends of a certificate."""
+"""Seconds of clock drift that the auth service allows at both ends of a certificate."""
 _RENEW_BEFORE = 20 * 60
-"""Seconds before its end at which isExpired counts a certificate as expired."""
+"""Seconds before expiry at which isExpired already returns True."""
 _NO_EXT = b64encode(b"{}")
 _LATEST = 253402300799000
-"""The end of the year 9999, in milliseconds: the last that Python can write as a date."""
+"""The end of the year 9999 in milliseconds, the last date of Python."""
 _CERTIFICATE_KEYS = ("version", "seed", "start", "expiry", "scopes", "signature")
 
 
@@ -45,22 +45,22 @@ def createTemporaryCredentials(
     scopes: Iterable[str],
     name: str | bytes | None = None,
 ) -> dict[str, Any]:
-    """Return temporary credentials, made here without a call.
+    """Return temporary credentials, made without a request.
 
     Args:
         clientId: Of the issuing credentials, which must be permanent.
         accessToken: Of the issuing credentials.
-        start: When they begin to hold. The auth service allows for clock drift, so apply none.
-        expiry: When they end, at most 31 days after `start`. Dates without a zone are taken as UTC.
-        scopes: What they may do; the issuer must have it.
-        name: The clientId they act as. The issuer then needs `auth:create-client:<name>`.
+        start: When they become valid. The auth service allows for clock drift, so add none.
+        expiry: When they expire, at most 31 days after `start`. Dates without a time zone are in UTC.
+        scopes: Their scopes, which the issuer must have.
+        name: The clientId of the temporary credentials. The issuer then needs `auth:create-client:<name>`.
 
     Returns:
-        A dict for the option `credentials`: clientId, accessToken (bytes) and certificate (JSON text). Its repr hides
-        both secrets.
+        A dict for the option `credentials`: clientId, accessToken (bytes) and certificate (a JSON string). Its repr
+        hides both secrets.
 
     Raises:
-        TaskclusterFailure: They would not be valid.
+        TaskclusterFailure: The arguments are invalid.
     """
     dates: dict[str, Any] = {"start": start, "expiry": expiry}
     for argument, value in dates.items():
@@ -111,7 +111,7 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 def _unix_time(date: datetime.datetime) -> float:
-    # A date without a zone is taken as UTC, as everywhere in Taskcluster; Python would take it as local time.
+    # Dates without a time zone are in UTC everywhere in Taskcluster, and in local time in Python.
     return (date.replace(tzinfo=datetime.timezone.utc) if date.tzinfo is None else date).timestamp()
 
 
@@ -122,7 +122,7 @@ def _milliseconds(date: datetime.datetime) -> int:
 def _ascii(argument: str, value: Any) -> str:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not isinstance(text, str) or not text or not text.isascii():
-        # It is not shown: it may be the access token.
+        # The value is not shown: it may be the access token.
         raise TaskclusterFailure(
             f"createTemporaryCredentials: {argument} must be text or bytes, of ASCII characters and not empty"
         )
@@ -130,11 +130,11 @@ def _ascii(argument: str, value: Any) -> str:
 
 
 def isExpired(certificate: str | bytes | Mapping[str, Any], now: datetime.datetime | None = None) -> bool:
-    """Whether a certificate has ended, or ends within 20 minutes, so that it should be renewed.
+    """Return whether a certificate has expired, or expires within 20 minutes and should be renewed.
 
     Args:
-        certificate: As JSON text or as a mapping.
-        now: The time to judge by, in UTC where it has no zone; without it the present.
+        certificate: A JSON string or a mapping.
+        now: The time to compare with, in UTC if it has no time zone. Defaults to the current time.
     """
     when = datetime.datetime.now(datetime.timezone.utc) if now is None else now
     return bool(_parsed(certificate)["expiry"] < (_unix_time(when) + _RENEW_BEFORE) * 1000)
@@ -153,7 +153,7 @@ def _parsed(certificate: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class CheckedSigner:
-    """A Signer, and the span in which the credentials it signs for hold (unix time in seconds)."""
+    """A Signer, and the time in which its credentials are valid (Unix time in seconds)."""
 
     __slots__ = ("_expiry", "_signer", "_start")
 
@@ -164,15 +164,15 @@ class CheckedSigner:
 
     @property
     def ext(self) -> bytes:
-        """The certificate and the authorized scopes as JSON, in base64."""
+        """The certificate and the authorized scopes as base64 of JSON."""
         return self._signer.ext.encode("ascii") or _NO_EXT
 
     def content_hash(self, body: bytes | None) -> str:
-        """Return the hash of a JSON body, or of the absence of one, that the Signer's header wants."""
+        """Return the hash of a JSON body, or of no body, for the Signer's header."""
         return self._signer.content_hash(body)
 
     def at(self, now: float) -> Signer:
-        """Return the Signer; raise TaskclusterAuthFailure where the credentials do not hold at `now`."""
+        """Return the Signer; raise TaskclusterAuthFailure if the credentials are not valid at `now`."""
         if self._expiry is not None and now > self._expiry + _DRIFT:
             raise unusable_credentials(f"the temporary credentials expired at {_date(self._expiry)}; get new ones")
         if self._start is not None and now < self._start - _DRIFT:
@@ -185,7 +185,7 @@ def _date(seconds: float) -> str:
 
 
 def unknown_credentials(credentials: Any) -> str | None:
-    """Return what to warn of if credentials have keys but none that is known, or None."""
+    """Return the warning about credentials that have keys but no known one, or None."""
     if not is_mapping(credentials) or not credentials or any(name in credentials for name in CREDENTIALS):
         return None
     return (
@@ -195,11 +195,11 @@ def unknown_credentials(credentials: Any) -> str | None:
 
 
 def signer(credentials: Any, authorized_scopes: Sequence[str] | None) -> CheckedSigner | None:
-    """Return what signs for the credentials of a client's options, or None if there are none.
+    """Return the signer for the credentials in a client's options, or None if there are none.
 
     Raises:
         TaskclusterAuthFailure: They are partial or malformed.
-        TaskclusterFailure: The authorized scopes are no list of scopes.
+        TaskclusterFailure: The authorized scopes are not a list of scopes.
     """
     if not credentials:
         return None
@@ -220,7 +220,7 @@ def signer(credentials: Any, authorized_scopes: Sequence[str] | None) -> Checked
     for name in present:
         value = given[name]
         if not isinstance(value, bytes):
-            # What a mock made of itself.
+            # A mock.
             raise unusable_credentials(f"credentials: {name} must be a string or bytes, not {type(value).__name__}")
         if not value.isascii():
             raise unusable_credentials(f"credentials: {name} contains characters that are not ASCII")

@@ -1,4 +1,4 @@
-"""Options found in the surroundings of a program: environment variables, the task's proxy, the configuration file."""
+"""Options from the environment of a program: variables, the task's proxy, and the configuration file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .shapes import is_mapping
 __all__ = ["CONFIG_FILE", "Resolved", "optionsFromEnvironment", "resolve_options"]
 
 CONFIG_FILE = "~/.config/taskcluster.yml"
-"""Where the `taskcluster` command keeps its configuration."""
+"""The configuration file of the `taskcluster` command."""
 
 _VARIABLES = {
     "clientId": "TASKCLUSTER_CLIENT_ID",
@@ -30,11 +30,11 @@ _VARIABLES = {
 def optionsFromEnvironment(defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return client options from TASKCLUSTER_ROOT_URL, _CLIENT_ID, _ACCESS_TOKEN and _CERTIFICATE.
 
-    They are a dict whose repr hides the secrets. TASKCLUSTER_PROXY_URL is not looked at: inside a task, pass
-    `{'rootUrl': os.environ['TASKCLUSTER_PROXY_URL']}`, or let `resolve_options` find it.
+    The repr of the dict hides the secrets. TASKCLUSTER_PROXY_URL is not used: inside a task, pass
+    `{'rootUrl': os.environ['TASKCLUSTER_PROXY_URL']}`, or use `resolve_options`.
 
     Args:
-        defaults: Options that the environment goes over; not changed.
+        defaults: Options that the environment overrides; not changed.
     """
     options = ClientOptions(defaults or {})
     root_url = os.environ.get("TASKCLUSTER_ROOT_URL")
@@ -53,7 +53,7 @@ def _credentials_from(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Options that were found, and where: `given`, `environment`, `task proxy`, a file's path, `plugin …` or `none`."""
+    """Options and their sources: `given`, `environment`, `task proxy`, a file's path, `plugin …` or `none`."""
 
     options: Options
     """For any client."""
@@ -67,15 +67,15 @@ def resolve_options(
     environ: Mapping[str, str] | None = None,
     config_file: str | os.PathLike[str] = CONFIG_FILE,
 ) -> Resolved:
-    """Return the options to use here, taking the first source that has them.
+    """Return the options for this environment, each from the first source that has it.
 
-    For the root URL: given, TASKCLUSTER_ROOT_URL, the configuration file. For credentials: given; the TASKCLUSTER_
-    variables; the task's proxy (TASKCLUSTER_PROXY_URL, which then is the root URL, unless another deployment was
-    given); the configuration file, if it is for the same deployment; a plugin; none.
+    Sources of the root URL: `options`, TASKCLUSTER_ROOT_URL, the configuration file. Sources of credentials: `options`;
+    the TASKCLUSTER_ variables; the task's proxy (TASKCLUSTER_PROXY_URL, which then is the root URL too, unless
+    `options` name another deployment); the configuration file, if it is for the same deployment; a plugin; none.
 
     Args:
-        options: Options of the caller's, which always win.
-        environ: The environment; `os.environ` where left out.
+        options: The caller's options, which always win.
+        environ: The environment. Defaults to `os.environ`.
         config_file: The configuration file of the `taskcluster` command; it need not exist.
 
     Raises:
@@ -96,7 +96,7 @@ def resolve_options(
         root_url = environ["TASKCLUSTER_PROXY_URL"]
         root_url_source = credentials_source = "task proxy"
     elif root_url is None or credentials is None:
-        # Only now: a file that is not needed may be as broken as it likes.
+        # A file that is not needed may be broken.
         configured, path = _configured(config_file)
         if root_url is None:
             root_url, root_url_source = _first((configured.get("rootUrl"), path))
@@ -116,7 +116,7 @@ def _first(*sources: tuple[Any, str]) -> tuple[Any, str]:
 
 
 def _is_proxied(given: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
-    """Whether the task's proxy speaks for the deployment that is wanted."""
+    """Return whether the task's proxy is for the wanted deployment."""
     wanted, here = given.get("rootUrl"), environ.get("TASKCLUSTER_ROOT_URL")
     if not wanted:
         return True
@@ -128,7 +128,7 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
     try:
         path = Path(config_file).expanduser()
     except RuntimeError:
-        # There is no home directory to look in.
+        # There is no home directory.
         return {}, str(config_file)
     try:
         text = path.read_text("utf-8")
@@ -139,7 +139,7 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
     else:
         content, problem = _parsed(text)
     if problem:
-        # Not chained: the exceptions hold the file, and with it the access token.
+        # Not chained: the exceptions hold the file's content, including the access token.
         raise TaskclusterFailure(f"the configuration file {path} {problem}")
     if content is None:
         return {}, str(path)
@@ -147,7 +147,7 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
         raise TaskclusterFailure(
             f"the configuration file {path} must hold a mapping with rootUrl, clientId, accessToken"
         )
-    # The command files its options under `config`.
+    # The command's options are under `config`.
     section: Any = content.get("config", content)
     found = dict(section) if is_mapping(section) else {}
     if found.get("rootUrl"):
@@ -159,7 +159,7 @@ def _configured(config_file: str | os.PathLike[str]) -> tuple[dict[str, Any], st
 
 
 def _parsed(text: str) -> tuple[Any, str]:
-    """Return the value of a YAML document, and the problem if it is none."""
+    """Return the value of a YAML document, and an error message or an empty string."""
     import yaml
 
     try:
@@ -176,7 +176,7 @@ def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dic
         return None
     found = {name: configured[name] for name in _VARIABLES if configured.get(name)}
     if is_mapping(found.get("certificate")):
-        # JSON without quotes around it is a mapping in YAML.
+        # Unquoted JSON is a mapping in YAML.
         found["certificate"] = json.dumps(found["certificate"])
     return found or None
 

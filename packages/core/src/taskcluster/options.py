@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 DEFAULT_TIMEOUT = (30.0, 60.0)
-"""Connect and read time-outs in seconds. claimWork is answered after up to 20 s of silence."""
+"""Connect and read timeout in seconds. claimWork responds after up to 20 s."""
 
 MAX_RESPONSE_SIZE = 2**30
-"""Bytes that the body of a call's response may have, when decompressed."""
+"""The largest response body of a call, in bytes when decompressed."""
 
 _DEFAULTS: dict[str, Any] = {
     "maxRetries": 5,
@@ -61,16 +61,16 @@ _NO_ROOT_URL = (
     "(optionsFromEnvironment() reads it from TASKCLUSTER_ROOT_URL)"
 )
 _printable = re.compile("[ -~]*").fullmatch
-"""Matches what scopes and headers may hold."""
+"""Matches valid scopes and header values."""
 _LARGEST = sys.float_info.max
-"""Below infinity, and no whole number above it becomes a float."""
+"""Larger integers cannot be converted to float."""
 
 
 class Credentials(Redacted):
     """A copy of credentials in which `clientId`, `accessToken` and `certificate` are bytes, unless empty.
 
     Raises:
-        TaskclusterAuthFailure: One of them is neither a string of ASCII characters nor bytes.
+        TaskclusterAuthFailure: One of them is neither an ASCII string nor bytes.
     """
 
     _shown = frozenset({"clientId"})
@@ -104,14 +104,18 @@ def _as_bytes(name: str, value: Any) -> Any:
 
 
 def _credentials(given: object) -> object:
-    """Return the option `credentials` of a new client; raise if no client can be made with it."""
+    """Return the option `credentials` of a new client.
+
+    Raises:
+        TaskclusterAuthFailure: They are not a mapping.
+    """
     if is_mapping(given):
         return Credentials(given)
     if given and not (hasattr(given, "get") and hasattr(type(given), "__setitem__")):
         raise unusable_credentials(
             f"credentials must be a mapping with clientId and accessToken, not {type(given).__name__}"
         )
-    # Nothing, or a mock, which is an error only if a call is to be signed with it.
+    # None, or a mock, which is an error only for a call that is signed with it.
     return given
 
 
@@ -122,16 +126,16 @@ class Options(ClientOptions):
         given: The caller's options; copied, never changed.
         **more: Options by keyword, which override those of `given`.
 
-    The names: `rootUrl` (required), `credentials`, `authorizedScopes`, `maxRetries`, `signedUrlExpiration` (seconds),
+    Names: `rootUrl` (required), `credentials`, `authorizedScopes`, `maxRetries`, `signedUrlExpiration` (seconds),
     `timeout` (seconds, one number or connect and read), `delayFactor` and `maxDelay` (seconds),
     `randomizationFactor`, `maxResponseSize` (bytes of a response when decompressed), `userAgentSuffix`, `validate`
     (check payloads against the API's schemas before sending; defaults to whether TASKCLUSTER_VALIDATE=1 is set), and
-    for events classes `exchangePrefix`, with which the names of exchanges begin. Any other name emits an
-    `UnknownOptionWarning` and is ignored. Values are checked by the first call that needs them.
+    for events classes `exchangePrefix`, the prefix of exchange names. Any other name is ignored with an
+    `UnknownOptionWarning`. Values are checked by the first call that needs them.
 
     Raises:
         TaskclusterFailure: `rootUrl` is missing or empty, or `baseUrl` is given.
-        TaskclusterAuthFailure: The credentials are no mapping, or hold what is neither an ASCII string nor bytes.
+        TaskclusterAuthFailure: The credentials are not a mapping of ASCII strings or bytes.
     """
 
     def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -140,7 +144,7 @@ class Options(ClientOptions):
 
     @classmethod
     def over(cls, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Options:
-        """Return options that override a class's own, all of whose names are known."""
+        """Return options that override a class's defaults. The names in `defaults` are known options, too."""
         made = cls.__new__(cls)
         made._take(defaults, given, {})
         return made
@@ -169,9 +173,9 @@ class Options(ClientOptions):
         )
         scopes = wanted.get("authorizedScopes")
         if _is_collection(scopes):
-            # A copy, which also survives being read twice if the caller's is an iterator.
+            # A copy, because the caller's may be an iterator.
             self["authorizedScopes"] = list(scopes)
-        # Options that are copied have had their warning.
+        # Copied options have been warned about already.
         if not wanted.keys() <= KNOWN_OPTIONS and not isinstance(given, Options):
             for name in wanted.keys() - KNOWN_OPTIONS - defaults.keys():
                 hint = did_you_mean(str(name), KNOWN_OPTIONS)
@@ -196,13 +200,13 @@ def normal_root_url(root_url: Any) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _is_root_url(text: str) -> bool:
-    # urlsplit takes out some white space by itself, and so would not see it.
+    # urlsplit removes some white space silently.
     if "?" in text or "#" in text or any(character.isspace() or character < " " for character in text):
         return False
     try:
         parts = urlsplit(text)
     except ValueError:
-        # Half of a pair of brackets, or none of an address between them.
+        # Unbalanced brackets, or no IPv6 address in them.
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
@@ -211,7 +215,7 @@ def user_agent_of(options: Mapping[str, Any]) -> str:
     """Return the User-Agent of a client's requests.
 
     Raises:
-        TaskclusterFailure: No header can hold the option userAgentSuffix.
+        TaskclusterFailure: The option userAgentSuffix is not valid in a header.
     """
     suffix = options.get("userAgentSuffix")
     if suffix is not None and not (isinstance(suffix, str) and _printable(suffix)):
@@ -222,7 +226,7 @@ def user_agent_of(options: Mapping[str, Any]) -> str:
 
 
 def timeouts(timeout: Any) -> tuple[float, float]:
-    """Return connect and read time-outs, in seconds, of the option `timeout`; None means the default."""
+    """Return the connect and read timeout of the option `timeout`, in seconds; None means the default."""
     if timeout is None:
         return DEFAULT_TIMEOUT
     match timeout:
@@ -237,20 +241,20 @@ def timeouts(timeout: Any) -> tuple[float, float]:
 
 
 def number_option(options: Mapping[str, Any], name: str) -> Any:
-    """Return the number that an option is, or its default for None.
+    """Return the value of a numeric option, or its default if it is None.
 
     Args:
-        options: The options of a client, or of what a program's tests have in its place.
+        options: The options of a client, or of a mock of one.
         name: The option's name, for example `maxRetries`.
 
     Raises:
-        TaskclusterFailure: It is no number, or out of range.
+        TaskclusterFailure: It is not a number, or out of range.
     """
     value = options.get(name)
     if value is None:
         return _DEFAULTS[name]
     wanted = int if name in ("maxRetries", "maxResponseSize") else (int, float)
-    # Above 1 it would randomize delays to less than none.
+    # Above 1, delays could be negative.
     largest = 1 if name == "randomizationFactor" else _LARGEST
     if not isinstance(value, wanted) or not 0 <= value <= largest:
         whole = "a whole number, not negative"
@@ -262,11 +266,14 @@ def number_option(options: Mapping[str, Any], name: str) -> Any:
 
 
 def listed_scopes(what: str, scopes: Any) -> list[str]:
-    """Return scopes as a list of our own; raise TaskclusterFailure where they are none that a deployment takes.
+    """Return scopes as a new list.
 
     Args:
-        what: What they are, for the error.
-        scopes: Any collection of texts.
+        what: What they are, for the error message.
+        scopes: Any collection of strings.
+
+    Raises:
+        TaskclusterFailure: They are not scopes that a deployment accepts.
     """
     if _is_collection(scopes):
         listed = list(scopes)

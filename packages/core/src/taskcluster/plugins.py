@@ -1,4 +1,4 @@
-"""What a plugin can add to the client. This is the page a plugin's author reads.
+"""What a plugin can add to the client. This page is for authors of plugins.
 
 A plugin is a module (or object) that implements some of the functions below and is registered by an entry point in the
 group `taskcluster`::
@@ -91,24 +91,24 @@ def hookimpl(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 class PluginError(TaskclusterFailure):
-    """A plugin that is asked for by name cannot be used; the text names it and says why."""
+    """A plugin that a program needs cannot be used; the message names it and says why."""
 
 
 class PluginWarning(UserWarning):
-    """A plugin was left out; the text names it and says why."""
+    """A plugin is skipped; the message names it and says why."""
 
 
 class Service(NamedTuple):
     """A service as data: where its classes are, by import strings of the form `module:attribute`."""
 
     name: str
-    """As in URLs, such as `purge-cache`."""
+    """As in URLs, for example `purge-cache`."""
     api_version: str
-    """As in URLs, such as `v1`."""
+    """As in URLs, for example `v1`."""
     client: str
-    """The sync client class; its name is what users find under `taskcluster`."""
+    """The sync client class, which programs import from `taskcluster` by its name."""
     async_client: str
-    """The async client class, of the same name, found under `taskcluster.aio`."""
+    """The async client class, which programs import from `taskcluster.aio` by the name of the sync one."""
     events: str | None = None
     """The events class, if the service has exchanges."""
     spec: str | None = None
@@ -133,7 +133,7 @@ class Service(NamedTuple):
         """Return the API's spec: methods, exchanges, scopes and JSON schemas.
 
         Raises:
-            PluginError: The service's plugin names none.
+            PluginError: The service has no spec.
         """
         if self.spec is None:
             raise PluginError(f"the service {self.name!r} comes without a spec")
@@ -146,77 +146,76 @@ class Service(NamedTuple):
 
 
 class UploadOffer(NamedTuple):
-    """What an upload method is asked to carry."""
+    """The data to upload."""
 
     contentType: str
     contentLength: int
     """Bytes."""
     data: bytes | None
-    """The bytes themselves where they are few (up to 8 KiB)."""
+    """The data itself if it is small (up to 8 KiB)."""
 
 
 class Location(NamedTuple):
-    """Where the bytes of an object are fetched from or sent to, in one HTTP request."""
+    """The HTTP request that downloads or uploads the data of an object."""
 
     url: str
-    """Sent byte for byte; whoever has it may have access, so no log and no repr shows it."""
+    """Sent byte for byte. It may grant access, so no log and no repr shows it."""
     method: str = "GET"
     headers: Mapping[str, str] = MappingProxyType({})
-    """Sent exactly so; an upload's Content-Length is added where it is missing."""
+    """Sent unchanged; an upload without Content-Length gets one."""
     expires: str | None = None
-    """When the URL ceases to hold, in ISO 8601; for attempts after that, the object service is asked for another."""
+    """When the URL expires, in ISO 8601. Later attempts request a new one from the object service."""
     hashes: Mapping[str, str] | None = None
-    """Hexadecimal digests of a download's data by algorithm, sha256 or sha512 among them; None where none are stated,
-    and then nothing is verified."""
+    """Hexadecimal hashes of a download by algorithm, including sha256 or sha512; if None, nothing is verified."""
 
     def __repr__(self) -> str:
         return f"Location(method={self.method!r}, expires={self.expires!r}, hashes={self.hashes!r})"
 
 
 class UploadMethod(Protocol):
-    """A way to bring data to the object service, as negotiated by createUpload."""
+    """A way to upload data to the object service, as negotiated by createUpload."""
 
     @property
     def name(self) -> str:
-        """The method's name in the API, such as `putUrl`."""
+        """The method's name in the API, for example `putUrl`."""
         ...
 
     def propose(self, offer: UploadOffer) -> Any:
-        """Return what createUpload is to be told of the method in `proposedUploadMethods`; None to leave it out."""
+        """Return the value for this method in `proposedUploadMethods` of createUpload; None omits the method."""
         ...
 
     def destination(self, answer: Any) -> Location | None:
-        """Return where the data goes by the object service's answer under `uploadMethod`; None if it is stored."""
+        """Return the request for the value in `uploadMethod` of the response; None if the data is already stored."""
         ...
 
 
 class DownloadMethod(Protocol):
-    """A way to get data from the object service, as negotiated by startDownload."""
+    """A way to download data from the object service, as negotiated by startDownload."""
 
     @property
     def name(self) -> str:
-        """The method's name in the API, such as `getUrl`."""
+        """The method's name in the API, for example `getUrl`."""
         ...
 
     def accept(self) -> Any:
-        """Return what startDownload is to be told of the method in `acceptDownloadMethods`."""
+        """Return the value for this method in `acceptDownloadMethods` of startDownload."""
         ...
 
     def source(self, answer: Mapping[str, Any]) -> Location:
-        """Return where the data comes from by the object service's answer."""
+        """Return the request for the response of startDownload."""
         ...
 
 
 def taskcluster_services() -> Sequence[Service]:
-    """Return the services this plugin adds. Called once, when one of them is first looked for."""
+    """Return the service that this plugin adds, in a list. Called once, when the service is first needed."""
     raise NotImplementedError
 
 
 def taskcluster_credentials(rootUrl: str) -> Mapping[str, Any] | None:
-    """Return credentials for a deployment, such as from a keyring or a vault, or None to pass.
+    """Return credentials for a deployment, for example from a keyring or a vault, or None.
 
     Called by `taskcluster.resolve_options` when credentials were neither given nor found in the environment, by the
-    task's proxy, or in the configuration file. The first answer that is not None wins.
+    task's proxy, or in the configuration file. The first result that is not None wins.
 
     Args:
         rootUrl: The deployment, without a trailing slash.
@@ -230,17 +229,17 @@ def taskcluster_credentials(rootUrl: str) -> Mapping[str, Any] | None:
 def taskcluster_request(event: RequestEvent) -> None:
     """Observe one attempt of a call, for metrics and tracing. Called after each, in the thread of the call.
 
-    What this raises is logged and breaks nothing. In async code it runs on the event loop, so it must not block.
+    Exceptions are logged and do not affect the call. In async code this runs on the event loop, so it must not block.
     """
     raise NotImplementedError
 
 
 def taskcluster_transfer_methods() -> Sequence[UploadMethod | DownloadMethod]:
-    """Return further methods for uploads and downloads of objects, for deployments that know them.
+    """Return more methods for uploads and downloads of objects, for deployments that support them.
 
-    They are offered beside the client's own (`dataInline`, `putUrl`; `getUrl`, `simple`), and the object service
-    chooses. A method only translates between the object service's answers and HTTP requests: the sending, retrying,
-    resuming and verifying is the client's, sync and async alike. One that is named as another replaces it.
+    The client offers them together with its own (`dataInline`, `putUrl`; `getUrl`, `simple`), and the object service
+    chooses one. A method only translates responses of the object service into HTTP requests. The client sends,
+    retries, resumes and verifies, in sync and async code. A method replaces another one of the same name.
     """
     raise NotImplementedError
 
@@ -248,7 +247,7 @@ def taskcluster_transfer_methods() -> Sequence[UploadMethod | DownloadMethod]:
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        # It is a dataclass, whose module takes as long to import as everything else here.
+        # A dataclass: the module dataclasses takes 6 ms to import.
         if name == "RequestEvent":
             from .effects import RequestEvent
 

@@ -63,7 +63,7 @@ class Registry:
 
     @functools.cached_property
     def _manager(self) -> HookManager:
-        # pluggy and what it imports take 8 ms, which a plugin with services only does not need.
+        # pluggy takes 8 ms to import, and plugins that only provide services do not need it.
         from .hook_manager import HookManager
 
         return HookManager()

@@ -1,4 +1,4 @@
-"""What a value of unknown origin is, told in a way that type checkers follow."""
+"""Type checks for values of unknown origin, which type checkers understand."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["is_array", "is_function_of", "is_mapping"]
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether the value is a mapping, as JSON objects and options are."""
+    """Return whether the value is a mapping, for example a JSON object or options."""
     return isinstance(value, Mapping)
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Whether the value is a list, as JSON arrays are."""
+    """Return whether the value is a list, for example a JSON array."""
     return isinstance(value, list)
 
 
 def is_function_of(value: object, namespace: Mapping[str, Any]) -> bool:
-    """Return whether the value is a function that the module with this namespace defines, and no mock or wrapper.
+    """Return whether the value is a function of the module with this namespace, not a mock or a wrapper.
 
     Args:
         value: Any value.
         namespace: The module's variables.
     """
-    # Some wrappers pass for what they wrap in everything but their type.
+    # Some wrappers differ from the wrapped function only in their type.
     return type(value) is FunctionType and value.__globals__ is namespace

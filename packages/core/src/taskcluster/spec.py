@@ -1,4 +1,4 @@
-"""An API's methods and exchanges as the call machinery wants them, made from the entries of a reference."""
+"""The methods and exchanges of an API, made from the entries of a reference."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PARAMETER = re.compile(r"<([^>]+)>")
 class Method(NamedTuple):
     """One API method.
 
-    `template` is the route with `%s` in the place of each of the `parameters`. `plain` is how many arguments a call has
-    that needs nothing but these, in their order; None where there is more to say.
+    `template` is the route with `%s` for each of the `parameters`. `plain` is the number of arguments if these are
+    exactly the parameters in their order and there is no payload, else None.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Method(NamedTuple):
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Method:
-        """Make a Method of a reference's `function` entry (also the published client's `funcinfo` shape)."""
+        """Make a Method from a reference's `function` entry, or from an entry of the published client's `funcinfo`."""
         pieces = _PARAMETER.split(entry["route"])
         args, parameters = tuple(entry["args"]), tuple(pieces[1::2])
         return cls(
@@ -51,7 +51,7 @@ class Method(NamedTuple):
 
 
 class Word(NamedTuple):
-    """One part of a routing key."""
+    """One word of a routing key."""
 
     name: str
     constant: str | None
@@ -67,7 +67,7 @@ class Exchange(NamedTuple):
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Exchange:
-        """Make an Exchange of a reference's `topic-exchange` entry."""
+        """Make an Exchange from a reference's `topic-exchange` entry."""
         return cls(
             name=entry["name"],
             exchange=entry["exchange"],

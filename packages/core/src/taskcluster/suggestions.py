@@ -1,4 +1,4 @@
-"""The nearest known names, for errors and warnings about unknown ones."""
+"""Suggestions of known names, for errors and warnings about unknown ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Payloads against the JSON schemas of an API, for those who ask for it; the one module that needs jsonschema.
+"""Check payloads against the JSON schemas of an API. Optional, and the only module that needs jsonschema.
 
-What is wrong is told by key, rule and what is expected, never by the value that is there: it may be a secret.
+Error messages name the key, the rule and the expected value, never the actual value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .timestamps import parse_date
 __all__ = ["Schemas"]
 
 _BASE = "https://taskcluster.invalid/schemas/"
-"""Only names the schemas to each other; nothing is fetched."""
+"""The prefix of schema names; nothing is fetched."""
 _LINES_TOLD = 10
 
 
@@ -36,8 +36,8 @@ class Schemas:
 
     Args:
         service: The service's name.
-        types: JSON schemas by their key, such as `queue/v1/task.json`; None for one that is not known, which then is
-            an object of any kind. A `$ref` is relative to the key of its schema.
+        types: JSON schemas by their key, for example `queue/v1/task.json`; None for an unknown one, which allows any
+            object. A `$ref` is relative to the key of its schema.
     """
 
     def __init__(self, service: str, types: Mapping[str, Any]) -> None:
@@ -49,7 +49,7 @@ class Schemas:
         )
 
     def check(self, method: Method, body: bytes) -> None:
-        """Check a payload as it would be sent; one whose schema is not known passes.
+        """Check a payload as it would be sent. Without a known schema it passes.
 
         Raises:
             TaskclusterFailure: It does not fit the method's schema, or the schema is broken.
@@ -64,7 +64,7 @@ class Schemas:
             errors: Iterator[ValidationError] = validator.iter_errors(json.loads(body))
             wrong = list(itertools.islice(_lines(errors), _LINES_TOLD + 1))
         except Exception as exc:
-            # Neither its text nor the exception itself, which may hold the payload.
+            # Without the message and the exception itself, which may hold the payload.
             failure = TaskclusterFailure(
                 f"{method.name}: the schema {key} cannot check a payload ({type(exc).__name__}); "
                 "without the option validate nothing is checked"
@@ -82,7 +82,7 @@ class Schemas:
 
 
 def _lines(errors: Iterable[ValidationError]) -> Iterator[str]:
-    """Yield what is wrong, a line each; of alternatives, what keeps the payload from fitting the nearest."""
+    """Yield an error message for each error; for alternatives, those of the nearest one."""
     for error in errors:
         alternatives = itertools.groupby(error.context or (), lambda each: each.schema_path[0])
         branches = [list(group) for _, group in alternatives]
@@ -102,7 +102,7 @@ def _expectation(error: ValidationError) -> str:
 
 
 def _distance(branch: list[ValidationError]) -> tuple[bool, int]:
-    # A wrong constant or type says that another alternative was meant.
+    # A wrong constant or type means that another alternative was intended.
     return (any(error.validator in ("const", "enum", "type") for error in branch), len(branch))
 
 
@@ -143,7 +143,7 @@ _EXPECTATIONS: dict[str, Callable[[Any], str]] = {
 def _required(_validator: Any, required: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
     known = schema.get("properties", {})
     for name in required if is_mapping(instance) else ():
-        # The server puts defaults in before it looks.
+        # The server fills in defaults before it validates.
         if name not in instance and "default" not in known.get(name, ()):
             yield ValidationError("is missing", path=[name])
 
@@ -174,14 +174,14 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: A
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
-        # In JavaScript, whose patterns these are, `$` is the very end; in Python it may stand before a newline there.
+        # These are JavaScript patterns: `$` matches only at the very end, in Python also before a final newline.
         return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), re.ASCII)
     except re.error:
         return None
 
 
 def _finds(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text; one that Python cannot read leaves the question to the server."""
+    """Return whether a pattern is found in a string. A pattern that Python cannot compile is left to the server."""
     compiled = _compiled(pattern)
     return compiled is None or compiled.search(text) is not None
 
@@ -202,7 +202,7 @@ def _is_date_time(value: object) -> bool:
     if not isinstance(value, str):
         return True
     try:
-        # A leap second is a date to the server, and none to Python.
+        # The server accepts leap seconds, and Python does not.
         parse_date(value.replace(":60", ":59"))
     except ValueError:
         return False
@@ -213,7 +213,7 @@ def _matches(pattern: str) -> Callable[[object], bool]:
     return lambda value: not isinstance(value, str) or re.fullmatch(pattern, value) is not None
 
 
-# Looser than the server, so that nothing is refused here which it would accept.
+# Looser than the server, so that nothing is rejected here that it would accept.
 _FORMATS.checks("uri")(_matches(r"[A-Za-z][A-Za-z0-9+.-]*:\S+"))
 _FORMATS.checks("email")(_matches(r"[^@\s]+@[^@\s]+"))
 
