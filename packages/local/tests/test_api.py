@@ -28,25 +28,25 @@ def secret(site: Any) -> dict[str, Any]:
 # Order
 
 
-def test_routing_comes_first(site: Any) -> None:
+def test_route_is_checked_first(site: Any) -> None:
     answer = site.call("DELETE", BAD_TASK, body=b"{", by=None)
     assert (answer.status, answer.json) == (404, {"error": "Not found"})
 
 
-def test_json_comes_before_credentials_scopes_and_parameters(site: Any) -> None:
+def test_json_is_checked_before_credentials(site: Any) -> None:
     for method in ("GET", "PUT"):
         answer = site.call(method, BAD_TASK, body=b"{", by={"clientId": "absent", "accessToken": "x"})
         assert (answer.status, answer.code) == (400, "MalformedPayload")
         assert answer.json["requestInfo"]["payload"] == "{"
 
 
-def test_credentials_come_before_scopes(site: Any) -> None:
+def test_credentials_are_checked_before_scopes(site: Any) -> None:
     answer = site.call("GET", GET_SECRET, by={"clientId": "absent", "accessToken": "x"})
     assert (answer.status, answer.code) == (401, "AuthenticationFailed")
     assert answer.headers["www-authenticate"] == "hawk"
 
 
-def test_scopes_come_before_parameters_query_payload_and_existence(site: Any) -> None:
+def test_scopes_are_checked_before_parameters(site: Any) -> None:
     for method, target in (
         ("GET", "/api/queue/v1/provisioners/!!"),
         ("GET", "/api/secrets/v1/secrets?x=1"),
@@ -59,18 +59,18 @@ def test_scopes_come_before_parameters_query_payload_and_existence(site: Any) ->
             assert "www-authenticate" not in answer.headers
 
 
-def test_parameters_come_before_the_query(site: Any) -> None:
+def test_parameters_are_checked_before_query(site: Any) -> None:
     answer = site.call("GET", f"{BAD_TASK}?x=1")
     assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
     assert answer.message.startswith("Invalid URL patterns:\nURL parameter 'taskId' given as 'xx' must match regular")
 
 
-def test_the_query_comes_before_the_payload(site: Any) -> None:
+def test_query_is_checked_before_payload(site: Any) -> None:
     answer = site.call("PUT", "/api/secrets/v1/secret/x?a=1", {})
     assert (answer.code, answer.message) == ("InvalidRequestArguments", "Query-string parameter: a is not supported!")
 
 
-def test_the_payload_comes_before_deferred_scopes_and_existence(site: Any, slug: Callable[[int], str]) -> None:
+def test_payload_is_checked_before_deferred_scopes(site: Any, slug: Callable[[int], str]) -> None:
     target = f"/api/queue/v1/task/{slug(1)}"
     answer = site.call("PUT", target, {}, by=None)
     assert (answer.status, answer.code) == (400, "InputValidationError")
@@ -80,7 +80,7 @@ def test_the_payload_comes_before_deferred_scopes_and_existence(site: Any, slug:
     assert answer.code == "InputValidationError"
 
 
-def test_empty_lists_need_no_scopes(site: Any) -> None:
+def test_no_scopes_required_for_empty_list(site: Any) -> None:
     assert site.ok("POST", "/api/index/v1/tasks/indexes", {}, by=None) == {"tasks": []}
     answer = site.call(
         "POST", "/api/index/v1/tasks/indexes", {"indexes": ["a.b"]}, by={"clientId": "x", "accessToken": ""}
@@ -88,12 +88,12 @@ def test_empty_lists_need_no_scopes(site: Any) -> None:
     assert answer.status == 401
 
 
-def test_methods_without_scopes_never_look_at_credentials(site: Any) -> None:
+def test_ignores_credentials_if_no_scopes_required(site: Any) -> None:
     for target in ("/api/auth/v1/ping", "/api/queue/v1/__heartbeat__"):
         assert site.call("GET", target, by={"clientId": "absent", "accessToken": "x"}).status == 200
 
 
-def test_bad_credentials_are_refused_where_none_would_do(site: Any, slug: Callable[[int], str]) -> None:
+def test_rejects_bad_credentials_of_public_method(site: Any, slug: Callable[[int], str]) -> None:
     target = f"/api/queue/v1/task/{slug(1)}"
     assert site.call("GET", target, by=None).status == 404
     assert site.call("GET", target, by={"clientId": "absent", "accessToken": "x"}).status == 401
@@ -102,7 +102,7 @@ def test_bad_credentials_are_refused_where_none_would_do(site: Any, slug: Callab
 # Credentials in requests
 
 
-def test_the_payload_must_have_the_hash_that_was_signed(site: Any) -> None:
+def test_rejects_payload_with_other_hash(site: Any) -> None:
     request = site.request("PUT", GET_SECRET, secret(site))
     changed = type(request)(request.method, request.target, request.headers, request.body + b" ")
     assert asyncio.run(site.send(request)).status == 200
@@ -111,14 +111,14 @@ def test_the_payload_must_have_the_hash_that_was_signed(site: Any) -> None:
     assert asyncio.run(site.send(unhashed)).status == 200
 
 
-def test_bodies_that_are_not_json_count_as_empty(site: Any) -> None:
+def test_hashes_other_content_types_as_empty(site: Any) -> None:
     headers = {"Content-Type": "text/plain"}
     assert site.call("GET", "/api/secrets/v1/secrets", headers=headers).status == 200
     answer = site.call("GET", "/api/secrets/v1/secrets", body=b"x", headers=headers)
     assert answer.code == "AuthenticationFailed"
 
 
-def test_a_signed_url(site: Any) -> None:
+def test_accepts_signed_url(site: Any) -> None:
     site.ok("PUT", GET_SECRET, secret(site))
     signer = Signer(ROOT_CLIENT, site.tokens[ROOT_CLIENT].encode(), "")
     expires = int(site.clock.now.timestamp()) + 60
@@ -133,7 +133,7 @@ def test_a_signed_url(site: Any) -> None:
 # Missing scopes
 
 
-def test_what_a_client_lacks(site: Any) -> None:
+def test_error_lists_missing_scopes(site: Any) -> None:
     answer = site.call("PUT", GET_SECRET, secret(site), by="reader")
     assert answer.status == 403
     assert answer.message == (
@@ -144,14 +144,14 @@ def test_what_a_client_lacks(site: Any) -> None:
     )
 
 
-def test_what_an_anonymous_caller_lacks(site: Any) -> None:
+def test_error_lists_scopes_required_of_anonymous(site: Any) -> None:
     assert site.call("GET", GET_SECRET, by=None).message == (
         "This request requires Taskcluster credentials that satisfy the following scope expression:\n\n"
         "```\nsecrets:get:a/b\n```"
     )
 
 
-def test_expressions_are_shown_as_json(site: Any) -> None:
+def test_error_shows_scope_expression_as_json(site: Any) -> None:
     payload = {"workerGroup": "g", "workerId": "i"}
     answer = site.call("POST", "/api/queue/v1/claim-work/p/w", payload, by="nobody")
     expression = {"AllOf": ["queue:claim-work:p/w", "queue:worker-id:g/i"]}
@@ -185,20 +185,20 @@ def test_expressions_are_shown_as_json(site: Any) -> None:
         ("{}".encode("utf-16"), {"Content-Type": "application/json; charset=utf-16"}, "InputValidationError", "scopes"),
     ],
 )
-def test_payloads(site: Any, body: bytes, headers: dict[str, str], code: str, text: str) -> None:
+def test_parses_payload(site: Any, body: bytes, headers: dict[str, str], code: str, text: str) -> None:
     answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
     assert answer.code == code
     assert text in answer.json["message"]
 
 
-def test_a_payload_must_be_declared_as_json(site: Any) -> None:
+def test_rejects_payload_without_json_content_type(site: Any) -> None:
     target = "/api/auth/v1/scopes/expand"
     answer = site.call("POST", target)
     assert (answer.status, answer.code) == (400, "MalformedPayload")
     assert answer.message.endswith("got content-type: null")
 
 
-def test_a_body_can_be_too_large(site: Any) -> None:
+def test_rejects_body_over_limit(site: Any) -> None:
     request = site.request("POST", "/api/auth/v1/scopes/expand", {"scopes": []})
     too_large = type(request)(request.method, request.target, request.headers, None)
     answer = asyncio.run(site.send(too_large))
@@ -225,13 +225,13 @@ def packed(body: bytes, wbits: int) -> bytes:
         ("zip", b'{"scopes": []}', 500),
     ],
 )
-def test_compressed_payloads(site: Any, encoding: str, body: bytes, status: int) -> None:
+def test_decompresses_payload(site: Any, encoding: str, body: bytes, status: int) -> None:
     headers = {"Content-Encoding": encoding}
     answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
     assert answer.status == status
 
 
-def test_all_errors_of_a_payload_are_listed(site: Any, slug: Callable[[int], str]) -> None:
+def test_lists_all_errors_of_payload(site: Any, slug: Callable[[int], str]) -> None:
     answer = site.call("PUT", f"/api/queue/v1/task/{slug(1)}", {"retries": 50, "priority": "normal", "x": None})
     lines = answer.json["message"].splitlines()
     assert lines[:4] == [
@@ -253,7 +253,7 @@ def test_all_errors_of_a_payload_are_listed(site: Any, slug: Callable[[int], str
 # Errors
 
 
-def test_the_body_of_an_error(site: Any) -> None:
+def test_error_response_body(site: Any) -> None:
     answer = site.call("GET", "/api/secrets/v1/secret/a%2Fb")
     time = site.clock.at()
     assert answer.json == {
@@ -278,20 +278,20 @@ def test_the_body_of_an_error(site: Any) -> None:
         ),
     ],
 )
-def test_secrets_are_not_shown(site: Any, method: str, target: str, payload: Any, shown: Any) -> None:
+def test_error_hides_secrets(site: Any, method: str, target: str, payload: Any, shown: Any) -> None:
     answer = site.call(method, target, payload)
     assert answer.code == "InputValidationError"
     assert answer.json["requestInfo"]["payload"] == shown
 
 
-def test_a_secret_that_is_not_json_is_not_shown_at_all(site: Any) -> None:
+def test_error_hides_secret_that_is_not_json(site: Any) -> None:
     answer = site.call("PUT", "/api/secrets/v1/secret/x", body=b'{"secret": hunter2')
     assert answer.status == 500
     assert b"hunter2" not in answer.content
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_a_mistake_of_ours_is_an_internal_error(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_returns_500_when_handler_fails(site: Any, caplog: pytest.LogCaptureFixture) -> None:
     site.store.close()
     answer = site.call("GET", GET_SECRET)
     assert (answer.status, answer.code) == (500, "InternalServerError")
@@ -313,12 +313,12 @@ def test_a_mistake_of_ours_is_an_internal_error(site: Any, caplog: pytest.LogCap
         ("x=1&y=2", "Query-string parameter: x is not supported!\nQuery-string parameter: y is not supported!"),
     ],
 )
-def test_queries(site: Any, query: str, message: str) -> None:
+def test_checks_query(site: Any, query: str, message: str) -> None:
     answer = site.call("GET", f"/api/secrets/v1/secrets?{query}")
     assert (answer.status, answer.code, answer.message) == (400, "InvalidRequestArguments", message)
 
 
-def test_housekeeping_takes_no_query(site: Any) -> None:
+def test_health_methods_reject_query(site: Any) -> None:
     assert site.call("GET", "/api/auth/v1/ping?x=1", by=None).code == "InvalidRequestArguments"
     assert site.call("GET", "/api/auth/v1/ping?bewit=x", by=None).status == 200
 
@@ -326,7 +326,7 @@ def test_housekeeping_takes_no_query(site: Any) -> None:
 # Responses
 
 
-def test_headers_of_every_response(site: Any) -> None:
+def test_response_headers(site: Any) -> None:
     for target in ("/api/auth/v1/ping", GET_SECRET, "/api/auth/v1/unknown"):
         headers = site.call("GET", target, headers={"x-taskcluster-trace-id": "trace"}).headers
         assert headers["content-type"] == "application/json; charset=utf-8"
@@ -338,7 +338,7 @@ def test_headers_of_every_response(site: Any) -> None:
         assert re.fullmatch(r'W/"[0-9a-f]+-[A-Za-z0-9+/]{27}"', headers["etag"])
 
 
-def test_what_a_client_has_is_not_sent_again(site: Any) -> None:
+def test_returns_304_if_client_has_response(site: Any) -> None:
     first = site.call("GET", "/api/auth/v1/__version__", by=None)
     for known in (
         first.headers["etag"],
@@ -352,7 +352,7 @@ def test_what_a_client_has_is_not_sent_again(site: Any) -> None:
     assert site.call("GET", "/api/auth/v1/__version__", by=None, headers=headers).status == 200
 
 
-def test_large_bodies_are_compressed_for_those_who_accept_it(site: Any) -> None:
+def test_compresses_large_response_if_accepted(site: Any) -> None:
     site.ok("PUT", GET_SECRET, {**secret(site), "secret": {"long": "x" * 2000}})
     plain = site.call("GET", GET_SECRET)
     packed = site.call("GET", GET_SECRET, headers={"Accept-Encoding": "gzip, br"})
@@ -363,7 +363,7 @@ def test_large_bodies_are_compressed_for_those_who_accept_it(site: Any) -> None:
     assert "content-encoding" not in small.headers
 
 
-def test_options_list_the_verbs_of_a_path(site: Any) -> None:
+def test_options_lists_verbs(site: Any) -> None:
     answer = site.call("OPTIONS", "/api/secrets/v1/secret/x", by=None)
     assert (answer.status, answer.content) == (200, b"DELETE, GET, HEAD, PUT")
     assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
@@ -371,7 +371,7 @@ def test_options_list_the_verbs_of_a_path(site: Any) -> None:
     assert site.call("OPTIONS", "/api/secrets/v1/unknown", by=None).json == {"error": "Not found"}
 
 
-def test_head_is_answered_wherever_get_is(site: Any) -> None:
+def test_head_is_allowed_wherever_get_is(site: Any) -> None:
     assert site.call("HEAD", "/api/auth/v1/ping", by=None).status == 200
     assert site.call("HEAD", GET_SECRET).status == 404
     assert site.call("HEAD", "/api/queue/v1/claim-work/p/w").json == {"error": "Not found"}
@@ -379,19 +379,19 @@ def test_head_is_answered_wherever_get_is(site: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/api/queue/v9/ping", "/api/auth/v2/clients/", "/api/github/", "/api/index/v1"])
 @pytest.mark.parametrize("verb", ["GET", "POST", "OPTIONS"])
-def test_an_unknown_version_is_not_found_as_json(site: Any, verb: str, path: str) -> None:
+def test_returns_json_404_for_unknown_version(site: Any, verb: str, path: str) -> None:
     answer = site.call(verb, path, by=None)
     assert (answer.status, answer.json) == (404, {"error": "Not found"})
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/queue", "/api/unknown/v1/ping", "/docs/x"])
-def test_outside_of_the_services_answers_are_html(site: Any, path: str) -> None:
+def test_returns_html_outside_services(site: Any, path: str) -> None:
     answer = site.call("GET", path, by=None)
     assert answer.status == (404 if path.startswith("/api") else 200)
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_a_bad_escape_is_refused_in_html(site: Any) -> None:
+def test_returns_html_400_for_bad_escape(site: Any) -> None:
     answer = site.call("GET", "/api/secrets/v1/secret/%zz", by=None)
     assert answer.status == 400
     assert answer.headers["content-type"].startswith("text/html")
@@ -400,13 +400,13 @@ def test_a_bad_escape_is_refused_in_html(site: Any) -> None:
 # Methods that are not provided
 
 
-def test_what_is_not_provided_says_so_and_is_not_worth_a_retry(site: Any) -> None:
+def test_unsupported_method_returns_400(site: Any) -> None:
     answer = site.call("GET", "/api/auth/v1/sentry/project/dsn")
     assert (answer.status, answer.code) == (400, "NotInLocalDeployment")
     assert answer.message.startswith("This is a local deployment: ")
 
 
-def test_what_is_not_provided_is_checked_nevertheless(site: Any) -> None:
+def test_unsupported_method_still_checks_request(site: Any) -> None:
     # Scopes that the URL alone asks for.
     assert site.call("GET", "/api/auth/v1/sentry/project/dsn", by="nobody").status == 403
     # Credentials where the scopes depend on more.
@@ -415,7 +415,7 @@ def test_what_is_not_provided_is_checked_nevertheless(site: Any) -> None:
     assert site.call("GET", target).code == "NotInLocalDeployment"
 
 
-def test_every_method_answers_and_never_with_a_server_error(site: Any) -> None:
+def test_no_method_returns_500(site: Any) -> None:
     for service, reference in references().items():
         for entry in reference["methods"]:
             path = re.sub("<[^>]*>", "x", entry["route"])

@@ -13,7 +13,7 @@ def actions(site: Any, kind: str, name: str) -> list[str]:
     return [each["actionType"] for each in found]
 
 
-def test_secrets(site: Any) -> None:
+def test_records_changes_of_secrets(site: Any) -> None:
     path = "/api/secrets/v1/secret/a"
     for _ in range(2):
         site.ok("PUT", path, {"secret": {}, "expires": site.clock.at(hours=1)})
@@ -22,7 +22,7 @@ def test_secrets(site: Any) -> None:
     assert actions(site, "secret", "a") == ["created", "updated", "deleted"]
 
 
-def test_hooks(site: Any) -> None:
+def test_records_changes_of_hooks(site: Any) -> None:
     metadata = {"name": "n", "description": "d", "owner": "o@example.com", "emailOnError": False}
     site.ok("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": metadata, "task": {}})
     site.ok("POST", "/api/hooks/v1/hooks/g/h", {"metadata": metadata, "task": {}})
@@ -30,7 +30,7 @@ def test_hooks(site: Any) -> None:
     assert actions(site, "hook", "g%2Fh") == ["created", "updated", "deleted"]
 
 
-def test_worker_pools(site: Any) -> None:
+def test_records_changes_of_worker_pools(site: Any) -> None:
     pool = {"providerId": "static", "description": "", "config": {}, "owner": "o@example.com", "emailOnError": False}
     site.ok("PUT", "/api/worker-manager/v1/worker-pool/p%2Fw", pool)
     site.ok("POST", "/api/worker-manager/v1/worker-pool/p%2Fw", {**pool, "description": "d"})

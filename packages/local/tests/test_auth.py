@@ -46,32 +46,32 @@ def test_expand_scopes(new_site: Callable[..., Any]) -> None:
         (["assume:*"], ["assume:*"]),
     ],
 )
-def test_anonymous_is_merged_in(site: Any, scopes: list[str], expected: list[str]) -> None:
+def test_test_methods_add_anonymous(site: Any, scopes: list[str], expected: list[str]) -> None:
     assert merged(scopes) == expected
     body = site.ok("POST", TEST, {"clientScopes": scopes, "requiredScopes": []}, by="tester")
     assert body == {"clientId": "tester", "scopes": expected}
 
 
-def test_required_scopes(site: Any) -> None:
+def test_test_authenticate_checks_required_scopes(site: Any) -> None:
     assert site.call("POST", TEST, {"clientScopes": ["a*"], "requiredScopes": ["ab"]}, by="tester").status == 200
     answer = site.call("POST", TEST, {"clientScopes": ["a*"], "requiredScopes": ["b"]}, by="tester")
     assert (answer.status, answer.code) == (403, "InsufficientScopes")
     assert '"AllOf": [\n    "b"\n  ]' in answer.message
 
 
-def test_the_get_variant(site: Any) -> None:
+def test_test_authenticate_get(site: Any) -> None:
     scopes = ["assume:anonymous", "test:*", "auth:create-client:test:*"]
     assert site.ok("GET", TEST_GET, by="tester") == {"clientId": "tester", "scopes": scopes}
     assert site.ok("GET", TEST_GET.rstrip("/"), by="tester")["clientId"] == "tester"
     assert site.call("GET", TEST_GET, by=None).status == 403
 
 
-def test_without_credentials(site: Any) -> None:
+def test_test_authenticate_without_credentials(site: Any) -> None:
     assert site.ok("POST", TEST, {}, by=None) == {"clientId": "auth-failed:no-auth", "scopes": ["assume:anonymous"]}
     assert site.call("POST", TEST, {"requiredScopes": ["x"]}, by=None).status == 403
 
 
-def test_only_the_fixed_client_is_known_there_and_only_there(site: Any) -> None:
+def test_test_methods_know_fixed_client_only(site: Any) -> None:
     assert site.call("POST", TEST, {}, by={"clientId": "tester", "accessToken": "wrong"}).status == 401
     assert site.call("POST", TEST, {}, by=ROOT_CLIENT).status == 401
     assert site.call("GET", "/api/secrets/v1/secrets", by="tester").status == 401
@@ -83,7 +83,7 @@ def temporary(site: Any, name: str | None, scopes: list[str]) -> dict[str, str]:
     return {**made, "accessToken": made["accessToken"].decode()}
 
 
-def test_temporary_credentials_there(site: Any) -> None:
+def test_test_authenticate_with_temporary_credentials(site: Any) -> None:
     got = site.ok("GET", TEST_GET, by=temporary(site, "test:me", ["test:authenticate-get"]))
     assert got == {"clientId": "test:me", "scopes": ["assume:anonymous", "test:authenticate-get"]}
     assert site.call("GET", TEST_GET, by=temporary(site, "other", ["test:a"])).status == 401
@@ -96,7 +96,7 @@ def test_temporary_credentials_there(site: Any) -> None:
     )
 
 
-def test_authorized_scopes_there(site: Any) -> None:
+def test_test_authenticate_with_authorized_scopes(site: Any) -> None:
     payload = {"clientScopes": ["test:*"], "requiredScopes": ["test:b"]}
     assert site.call("POST", TEST, payload, by="tester", ext={"authorizedScopes": ["test:a"]}).status == 403
     assert site.ok("POST", TEST, payload, by="tester", ext={"authorizedScopes": ["test:b"]})["scopes"][-1] == "test:b"
@@ -119,7 +119,7 @@ def test_authenticate_hawk_knows_clients(site: Any) -> None:
     assert len(body["hash"]) == 44
 
 
-def test_authenticate_hawk_tells_why_not(site: Any) -> None:
+def test_authenticate_hawk_returns_reason_of_failure(site: Any) -> None:
     assert hawk(site, authorization="Basic x") == {"status": "auth-failed", "message": "Unauthorized: Unauthorized"}
 
 
@@ -131,7 +131,7 @@ def test_authenticate_hawk_without_credentials(site: Any) -> None:
 # Configuration
 
 
-def test_clients_can_expire(new_site: Callable[..., Any]) -> None:
+def test_rejects_expired_client(new_site: Callable[..., Any]) -> None:
     given = {"clientId": "c", "accessToken": "c" * 44, "scopes": ["*"], "expires": "2030-03-01T12:30:00Z"}
     with new_site([given]) as site:
         assert site.call("GET", "/api/secrets/v1/secrets", by="c").status == 200
@@ -148,7 +148,7 @@ def test_clients_can_expire(new_site: Callable[..., Any]) -> None:
         (datetime(2031, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), datetime(2031, 1, 1, tzinfo=timezone.utc)),
     ],
 )
-def test_when_configured_clients_expire(expires: Any, expected: datetime) -> None:
+def test_expiry_of_configured_clients(expires: Any, expected: datetime) -> None:
     assert client_of({"clientId": "c", "accessToken": "t", "scopes": [], "expires": expires}).expires == expected
 
 
@@ -161,19 +161,19 @@ def test_when_configured_clients_expire(expires: Any, expected: datetime) -> Non
         ({"secret": "x"}, "unknown"),
     ],
 )
-def test_configured_clients_are_checked(change: dict[str, Any], message: str) -> None:
+def test_rejects_invalid_configured_client(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ApiError, match=f"InputError: .*{message}"):
         client_of({"clientId": "c", "accessToken": "t", "scopes": [], **change})
     with pytest.raises(ApiError, match=r"InputError: .*missing"):
         client_of({"clientId": "c"})
 
 
-def test_clients_are_configured_once(new_site: Callable[..., Any]) -> None:
+def test_rejects_client_configured_twice(new_site: Callable[..., Any]) -> None:
     client = {"clientId": "c", "accessToken": "c", "scopes": []}
     with pytest.raises(ApiError, match=r"InputError: .*two clients"), new_site([client, client]):
         pass
 
 
-def test_anonymous_can_be_configured(new_site: Callable[..., Any]) -> None:
+def test_configures_anonymous_role(new_site: Callable[..., Any]) -> None:
     with new_site(roles={"anonymous": []}) as site:
         assert site.call("GET", "/api/index/v1/task/a.b", by=None).status == 403

@@ -14,7 +14,7 @@ def role(*scopes: str, description: str = "d") -> dict[str, Any]:
     return {"scopes": list(scopes), "description": description}
 
 
-def test_a_role_from_its_making_to_its_end(new_site: Callable[..., Any]) -> None:
+def test_creates_updates_and_deletes_role(new_site: Callable[..., Any]) -> None:
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": ["assume:team:web"]}]) as site:
 
         def allowed() -> bool:
@@ -44,7 +44,7 @@ def test_a_role_from_its_making_to_its_end(new_site: Callable[..., Any]) -> None
         assert site.call("GET", ROLES + "team:*").message == "Role not found"
 
 
-def test_the_same_may_be_said_again(site: Any) -> None:
+def test_create_can_be_repeated(site: Any) -> None:
     made = site.ok("PUT", ROLES + "a", role("y", "x"))
     site.clock.advance(days=1)
     assert site.ok("PUT", ROLES + "a", role("x", "y")) == made
@@ -66,7 +66,7 @@ def test_the_same_may_be_said_again(site: Any) -> None:
         (["x:*<..>"], "ambiguous"),
     ],
 )
-def test_impossible_roles_change_nothing(site: Any, scopes: list[str], message: str) -> None:
+def test_rejects_invalid_role(site: Any, scopes: list[str], message: str) -> None:
     site.ok("PUT", ROLES + "b", role("assume:abc"))
     site.ok("PUT", ROLES + "a*", role("fine"))
     for verb, name in (("POST", "a*"), ("PUT", "ab*")):
@@ -77,7 +77,7 @@ def test_impossible_roles_change_nothing(site: Any, scopes: list[str], message: 
     assert site.call("GET", ROLES + "ab*").status == 404
 
 
-def test_one_can_only_give_what_one_has(new_site: Callable[..., Any]) -> None:
+def test_requires_scopes_that_role_gets(new_site: Callable[..., Any]) -> None:
     scopes = ["auth:create-role:*", "auth:update-role:*", "a:*"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as site:
         assert site.call("PUT", ROLES + "r", role("b"), by="c").status == 403
@@ -88,7 +88,7 @@ def test_one_can_only_give_what_one_has(new_site: Callable[..., Any]) -> None:
         assert site.call("POST", ROLES + "absent", role("other"), by="c").status == 404
 
 
-def test_listings(site: Any) -> None:
+def test_lists_roles(site: Any) -> None:
     for name in ("b", "a", "a:*"):
         site.ok("PUT", ROLES + name, role())
     names = ["a", "a:*", "anonymous", "b"]

@@ -97,7 +97,7 @@ EMPTY_HASH = "B0weSUXsMcb5UhL41FZbrUJCAotzSI3HawE1NPLRUz8="
 BEWIT = "dGVzdGVyXDE3MDAwMDA5MDBcWnhoeXp5WDB4bW50dHViT0pUaUVlRTBWRGlBTzN0QmNna2QwYWdzMFlXOD1c"
 
 
-def test_vector_of_a_header_with_a_payload_hash() -> None:
+def test_vector_of_header_with_payload_hash() -> None:
     header = (
         'Hawk id="tester", ts="1700000000", nonce="abcdef", '
         f'hash="{BODY_HASH}", mac="6HBvOBhMDciRlkXaMAaJqPPill8/NavOAkZOyjErsJw="'
@@ -109,14 +109,14 @@ def test_vector_of_a_header_with_a_payload_hash() -> None:
         check_payload_hash(BODY_HASH, BODY, content_type)
 
 
-def test_vector_of_a_header_without_a_payload_hash() -> None:
+def test_vector_of_header_without_payload_hash() -> None:
     header = 'Hawk id="tester", ts="1700000000", nonce="abcdef", mac="H0CaN/+nkx8pY957h9Yr7qhDCxyETnuHNOWK/im/zuM="'
     found = authenticate(replace(GET, authorization=header), FixedAccounts([]), NOW, NOW)
     assert (found.clientId, found.hash) == ("tester", None)
     check_payload_hash(EMPTY_HASH, "", "")
 
 
-def test_vector_of_a_bewit() -> None:
+def test_vector_of_bewit() -> None:
     request = replace(GET, resource=f"{GET.resource}?bewit={BEWIT}")
     assert authenticate(request, FixedAccounts([]), NOW, NOW).clientId == "tester"
 
@@ -147,14 +147,14 @@ def test_vector_of_temporary_credentials(name: str | None, signature: str) -> No
 
 
 @pytest.mark.parametrize("header", [None, ""])
-def test_without_credentials_one_is_anonymous(header: str | None) -> None:
+def test_is_anonymous_without_credentials(header: str | None) -> None:
     found = identity(replace(GET, authorization=header))
     assert not found.has_credentials
     assert found.scopes.scopes == ("assume:anonymous", "public:read")
     assert found.expires == NOW + timedelta(minutes=15)
 
 
-def test_a_client_has_its_scopes_and_those_of_everyone_expanded() -> None:
+def test_client_has_expanded_scopes() -> None:
     found = identity(signed())
     assert found.clientId == "alice"
     assert found.scopes.scopes == ("assume:anonymous", "auth:create-client:tmp/*", "public:read", "scope:*")
@@ -180,26 +180,26 @@ def test_a_client_has_its_scopes_and_those_of_everyone_expanded() -> None:
         (f'Hawk id="{"a" * 4096}"', "Bad Request: Header length too long"),
     ],
 )
-def test_malformed_headers(header: str, message: str) -> None:
+def test_rejects_malformed_header(header: str, message: str) -> None:
     assert failure(replace(GET, authorization=header)) == message
 
 
 @pytest.mark.parametrize("seconds", [-900, 0, 900])
-def test_clocks_may_differ_by_15_minutes(seconds: int) -> None:
+def test_accepts_clock_15_minutes_off(seconds: int) -> None:
     assert identity(signed(at=1700000000 + seconds)).clientId == "alice"
 
 
 @pytest.mark.parametrize("seconds", [-901, 901])
-def test_clocks_may_not_differ_by_more(seconds: int) -> None:
+def test_rejects_clock_over_15_minutes_off(seconds: int) -> None:
     assert failure(signed(at=1700000000 + seconds)) == "Unauthorized: Stale timestamp"
 
 
-def test_a_header_may_be_sent_twice() -> None:
+def test_accepts_repeated_header() -> None:
     request = signed()
     assert identity(request) == identity(request)
 
 
-def test_the_scheme_is_matched_in_any_case() -> None:
+def test_matches_scheme_case_insensitively() -> None:
     request = signed()
     assert request.authorization is not None
     assert identity(replace(request, authorization=request.authorization.replace("Hawk", "hAWK"))).clientId == "alice"
@@ -214,11 +214,11 @@ def test_the_scheme_is_matched_in_any_case() -> None:
         {"resource": "/api/auth/v1/test-authenticate-get"},
     ],
 )
-def test_a_signature_is_for_one_request_only(change: dict[str, str]) -> None:
+def test_rejects_signature_of_other_request(change: dict[str, str]) -> None:
     assert failure(replace(signed(), **change)) == "Unauthorized: Bad mac"
 
 
-def test_escapes_are_signed_as_they_are() -> None:
+def test_signs_percent_escapes_as_sent() -> None:
     request = replace(GET, resource="/api/secrets/v1/secret/a%2Fb")
     assert identity(signed(request=request)).clientId == "alice"
     for other in ("a%2fb", "a/b"):
@@ -234,38 +234,38 @@ def test_escapes_are_signed_as_they_are() -> None:
         ("expired", "Client with clientId: 'expired' has expired"),
     ],
 )
-def test_unusable_clients_are_told_before_the_mac_is_looked_at(client_id: str, message: str) -> None:
+def test_checks_client_before_mac(client_id: str, message: str) -> None:
     assert failure(signed(client_id)) == message
     assert failure(signed(client_id, key="wrong")) == message
 
 
-def test_a_wrong_key_is_told_before_a_wrong_time() -> None:
+def test_checks_mac_before_timestamp() -> None:
     assert failure(signed(key="wrong", at=1)) == "Unauthorized: Bad mac"
 
 
 @pytest.mark.parametrize("ext", ["", "{}", "[]", "7", '{"unknown": 1}'])
-def test_ext_may_say_nothing(ext: str) -> None:
+def test_accepts_empty_ext(ext: str) -> None:
     encoded = b64encode(ext.encode()).decode()
     for form in (encoded, encoded.rstrip("=")):
         assert identity(signed(raw_ext=form)).clientId == "alice"
 
 
-def test_ext_may_use_either_alphabet() -> None:
+def test_accepts_ext_in_either_base64_alphabet() -> None:
     text = '{"authorizedScopes": ["scope:???>>>"]}'
     for encode in (b64encode, urlsafe_b64encode):
         assert identity(signed(raw_ext=encode(text.encode()).decode())).granted == ("scope:???>>>",)
 
 
 @pytest.mark.parametrize("ext", ["not json", "{", "\xff"])
-def test_ext_must_be_json(ext: str) -> None:
+def test_rejects_ext_that_is_not_json(ext: str) -> None:
     assert failure(signed(raw_ext=b64encode(ext.encode("latin1")).decode())) == "Failed to parse ext"
 
 
-def test_ext_must_not_be_null() -> None:
+def test_rejects_null_ext() -> None:
     assert "null" in failure(signed(raw_ext=b64encode(b"null").decode()))
 
 
-def test_app_and_dlg_are_part_of_the_signature() -> None:
+def test_signature_covers_app_and_dlg() -> None:
     header = 'Hawk id="alice", ts="1700000000", nonce="n", app="b", dlg="c", mac="{mac}"'
     assert failure(replace(GET, authorization=header.format(mac="x"))) == "Unauthorized: Bad mac"
     text = f"hawk.1.header\n1700000000\nn\nGET\n{GET.resource}\n{HOST}\n{PORT}\n\n\nb\nc\n"
@@ -276,13 +276,13 @@ def test_app_and_dlg_are_part_of_the_signature() -> None:
 # Payload hashes
 
 
-def test_a_wrong_payload_hash() -> None:
+def test_rejects_wrong_payload_hash() -> None:
     with pytest.raises(ApiError, match="AuthenticationFailed: Invalid payload hash") as caught:
         check_payload_hash(BODY_HASH, BODY + " ", "application/json")
     assert "\nComputed payload hash: " in caught.value.message
 
 
-def test_a_payload_hash_of_wrong_length_is_an_internal_error() -> None:
+def test_payload_hash_of_wrong_length_returns_500() -> None:
     with pytest.raises(ApiError, match="InternalServerError"):
         check_payload_hash("short", BODY, "application/json")
 
@@ -302,14 +302,14 @@ def minted(name: str | None = None, **changes: Any) -> SignedRequest:
 
 
 @pytest.mark.parametrize("name", [None, "tmp/x"])
-def test_temporary_credentials(name: str | None) -> None:
+def test_accepts_temporary_credentials(name: str | None) -> None:
     found = identity(minted(name))
     assert found.clientId == (name or "alice")
     assert found.granted == ("scope:a",)
     assert found.expires == NOW + timedelta(hours=1)
 
 
-def test_temporary_credentials_without_scopes() -> None:
+def test_accepts_temporary_credentials_without_scopes() -> None:
     assert identity(minted(sign_scopes=[])).granted == ()
 
 
@@ -348,14 +348,14 @@ MINUTE, DAY = 60_000, 86_400_000
         (None, {"expiry": MS + 31 * DAY}, "ext.certificate.signature is not valid"),
     ],
 )
-def test_certificates_are_checked(name: str | None, changes: dict[str, Any], message: str) -> None:
+def test_rejects_invalid_certificate(name: str | None, changes: dict[str, Any], message: str) -> None:
     found = failure(minted(name, **changes))
     assert found.startswith(message)
     if message.endswith("not valid"):
         assert found == message
 
 
-def test_the_checks_of_certificates_have_an_order() -> None:
+def test_checks_certificate_in_order() -> None:
     # Everything is wrong, then the first mistake is put right, and so on.
     wrong: dict[str, Any] = {
         "issuer": 7, "version": 0, "seed": 0, "start": "", "expiry": "", "scopes": "", "signature": "",
@@ -380,25 +380,25 @@ def test_the_checks_of_certificates_have_an_order() -> None:
     assert failure(minted("tmp/x", **wrong)).startswith("ext.certificate.signature")
 
 
-def test_a_certificate_must_be_an_object() -> None:
+def test_rejects_certificate_that_is_not_an_object() -> None:
     assert failure(signed(ext={"certificate": "text"})) == "ext.certificate must be a JSON object"
 
 
-def test_a_valid_certificate_does_not_replace_its_key() -> None:
+def test_rejects_certificate_with_wrong_key() -> None:
     request = minted()
     certificate = json.loads(createTemporaryCredentials("alice", KEYS["alice"], NOW, NOW, ["scope:a"])["certificate"])
     assert failure(signed(ext={"certificate": certificate})) == "Unauthorized: Bad mac"
     assert identity(request).clientId == "alice"
 
 
-def test_credentials_without_their_certificate() -> None:
+def test_rejects_temporary_token_without_certificate() -> None:
     made = createTemporaryCredentials("alice", KEYS["alice"], NOW, NOW + timedelta(hours=1), [], name="tmp/x")
     key = made["accessToken"].decode()
     assert failure(signed("tmp/x", key=key)) == "Client with clientId 'tmp/x' not found"
     assert failure(signed("alice", key=key)) == "Unauthorized: Bad mac"
 
 
-def test_temporary_credentials_cannot_issue_others() -> None:
+def test_rejects_certificate_issued_by_temporary_one() -> None:
     first = createTemporaryCredentials("alice", KEYS["alice"], NOW, NOW + timedelta(hours=1), ["scope:a"], name="tmp/x")
     second = createTemporaryCredentials("tmp/x", first["accessToken"], NOW, NOW + timedelta(hours=1), ["scope:a"])
     ext = {"certificate": json.loads(second["certificate"])}
@@ -408,16 +408,16 @@ def test_temporary_credentials_cannot_issue_others() -> None:
 # authorizedScopes
 
 
-def test_authorized_scopes_restrict() -> None:
+def test_authorized_scopes_restrict_client() -> None:
     found = identity(signed(ext={"authorizedScopes": ["scope:a"]}))
     assert found.scopes.scopes == ("assume:anonymous", "public:read", "scope:a")
 
 
-def test_no_authorized_scopes_leave_what_everyone_has() -> None:
+def test_empty_authorized_scopes_leave_anonymous() -> None:
     assert identity(signed(ext={"authorizedScopes": []})).scopes.scopes == ("assume:anonymous", "public:read")
 
 
-def test_authorized_scopes_may_be_what_everyone_has() -> None:
+def test_authorized_scopes_may_name_anonymous_scopes() -> None:
     assert identity(signed(ext={"authorizedScopes": ["public:read"]})).granted == ("public:read",)
 
 
@@ -429,11 +429,11 @@ def test_authorized_scopes_may_be_what_everyone_has() -> None:
         (["scope:a", "b"], "Supplied credentials do not satisfy authorizedScopes; credentials have scopes:"),
     ],
 )
-def test_authorized_scopes_are_checked(scopes: Any, message: str) -> None:
+def test_rejects_invalid_authorized_scopes(scopes: Any, message: str) -> None:
     assert failure(signed(ext={"authorizedScopes": scopes})).startswith(message)
 
 
-def test_authorized_scopes_restrict_temporary_credentials_further() -> None:
+def test_authorized_scopes_restrict_temporary_credentials() -> None:
     made = createTemporaryCredentials("alice", KEYS["alice"], NOW, NOW + timedelta(hours=1), ["scope:a*"])
     certificate = json.loads(made["certificate"])
     key = made["accessToken"].decode()
@@ -463,20 +463,20 @@ def encoded(text: str) -> str:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("where", ["/api/x?a=1&bewit={}", "/api/x?bewit={}&a=1"])
-def test_a_bewit_may_stand_anywhere(where: str, method: str) -> None:
+def test_accepts_bewit_anywhere_in_query(where: str, method: str) -> None:
     assert identity(url(where.format(with_bewit()), method)).clientId == "alice"
 
 
-def test_a_bewit_may_be_the_whole_query() -> None:
+def test_accepts_bewit_as_only_parameter() -> None:
     assert identity(url(f"/api/x?bewit={with_bewit('/api/x')}")).clientId == "alice"
 
 
-def test_a_bewit_may_carry_ext() -> None:
+def test_accepts_ext_in_bewit() -> None:
     bewit = with_bewit(ext={"authorizedScopes": ["scope:a"]})
     assert identity(url(f"/api/x?a=1&bewit={bewit}")).granted == ("scope:a",)
 
 
-def test_a_bewit_lasts_as_long_as_it_says() -> None:
+def test_rejects_expired_bewit() -> None:
     bewit = with_bewit(expires=4000000000)
     assert identity(url(f"/api/x?a=1&bewit={bewit}"), NOW + timedelta(days=365)).clientId == "alice"
 
@@ -497,21 +497,21 @@ def test_a_bewit_lasts_as_long_as_it_says() -> None:
         (encoded("absent\\1700000900\\mac\\"), "Client with clientId 'absent' not found"),
     ],
 )
-def test_wrong_bewits(bewit: str, message: str) -> None:
+def test_rejects_invalid_bewit(bewit: str, message: str) -> None:
     assert failure(url(f"/api/x?a=1&bewit={bewit}")) == message
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_bewits_are_for_reading_only(method: str) -> None:
+def test_rejects_bewit_for_post(method: str) -> None:
     assert failure(url(f"/api/x?a=1&bewit={with_bewit()}", method)) == "Unauthorized: Invalid method"
 
 
-def test_a_signed_url_has_a_largest_length() -> None:
+def test_rejects_too_long_signed_url() -> None:
     path = "/api/" + "x" * 4096
     assert failure(url(f"{path}?bewit={with_bewit(path)}")) == "Bad Request: Resource path exceeds max length"
 
 
-def test_header_and_bewit_exclude_each_other() -> None:
+def test_rejects_header_with_bewit() -> None:
     request = replace(signed(), resource=f"{GET.resource}?bewit={BEWIT}")
     assert failure(request).startswith("Cannot use two authentication schemes at once")
 
@@ -531,13 +531,11 @@ def test_header_and_bewit_exclude_each_other() -> None:
         ("[::1]:8080", None, None, ("[::1]", "8080")),
     ],
 )
-def test_host_and_port_as_they_were_signed(
-    host: str, port: str | None, proto: str | None, expected: tuple[str, str]
-) -> None:
+def test_host_and_port_from_headers(host: str, port: str | None, proto: str | None, expected: tuple[str, str]) -> None:
     assert address(host, port, proto) == expected
 
 
-def test_use_is_noted_of_the_client_that_the_token_belongs_to() -> None:
+def test_records_use_of_issuing_client() -> None:
     directory = People(CLIENTS, {})
     authenticate(signed(), directory, NOW, NOW)
     authenticate(minted("tmp/x"), directory, NOW, NOW)

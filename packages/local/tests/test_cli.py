@@ -59,12 +59,12 @@ def options(settings: dict[str, str]) -> dict[str, object]:
     return {"rootUrl": settings["TASKCLUSTER_ROOT_URL"], "credentials": credentials}
 
 
-def test_the_token_can_be_given() -> None:
+def test_takes_token_from_environment() -> None:
     with serving(TASKCLUSTER_LOCAL_ACCESS_TOKEN="given") as (_, settings, _):
         assert settings["TASKCLUSTER_ACCESS_TOKEN"] == "given"
 
 
-def test_listening_to_other_machines_is_warned_of() -> None:
+def test_warns_when_other_machines_can_connect() -> None:
     with serving("--host", "0.0.0.0") as (process, settings, _):
         assert settings["TASKCLUSTER_ROOT_URL"].startswith("http://127.0.0.1:")
         assert re.fullmatch(r"[A-Za-z0-9_-]{44}", settings["TASKCLUSTER_ACCESS_TOKEN"])
@@ -83,7 +83,7 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("handlers")
-def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with LocalTaskcluster() as local:
         port = local.root_url.rpartition(":")[2]
         assert main(["serve", "--port", port]) == 1
@@ -92,7 +92,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.out == ""
 
 
-def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_requires_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
     assert "serve" in capsys.readouterr().err
@@ -108,7 +108,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_a_directory_keeps_everything_and_the_token(tmp_path: Path) -> None:
+def test_data_directory_keeps_state_and_token(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     found = []
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_a_directory_keeps_everything_and_the_token(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_settings_in_a_file(tmp_path: Path) -> None:
+def test_writes_settings_to_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.sh"
     file.write_text("export OLD=1\n", "utf-8")
     with serving("--export-to", str(file)) as (_, settings, _):
@@ -133,14 +133,14 @@ def test_settings_in_a_file(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_is_in_a_file_is_added(tmp_path: Path) -> None:
+def test_serve_loads_file(tmp_path: Path) -> None:
     file = tmp_path / "setup.yml"
     file.write_text("secrets: {a: {secret: {b: c}}}", "utf-8")
     with serving("--load", str(file)) as (_, settings, _), taskcluster.Secrets(options(settings)) as secrets:
         assert secrets.get("a")["secret"] == {"b": "c"}
 
 
-def test_adding_to_a_running_deployment(
+def test_loads_file_into_running_deployment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "setup.yml"
@@ -181,7 +181,7 @@ def test_adding_to_a_running_deployment(
         ("load", 2, "FILE"),
     ],
 )
-def test_what_cannot_be(
+def test_reports_invalid_arguments(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -201,7 +201,7 @@ def test_what_cannot_be(
     assert told in printed.err
 
 
-def test_a_deployment_must_be_named(tmp_path: Path) -> None:
+def test_load_requires_root_url(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("secrets: {a: {secret: {}}}", "utf-8")
     done = run("load", str(tmp_path / "a.yml"))
     assert done.returncode == 1

@@ -35,7 +35,7 @@ def published(site: Any) -> list[Any]:
     return seen
 
 
-def test_a_client_from_its_making_to_its_end(site: Any) -> None:
+def test_creates_updates_and_deletes_client(site: Any) -> None:
     seen = published(site)
     made = site.ok("PUT", CLIENTS + "me", given(site))
     assert len(made["accessToken"]) == 44
@@ -52,7 +52,7 @@ def test_a_client_from_its_making_to_its_end(site: Any) -> None:
     assert seen[1] == ("client-deleted", {"clientId": "me", "version": 1})
 
 
-def test_the_same_may_be_said_again_for_15_minutes(site: Any) -> None:
+def test_create_can_be_repeated_for_15_minutes(site: Any) -> None:
     payload = given(site)
     first = site.ok("PUT", CLIENTS + "me", payload)
     site.clock.advance(minutes=15)
@@ -63,7 +63,7 @@ def test_the_same_may_be_said_again_for_15_minutes(site: Any) -> None:
     assert site.call("PUT", CLIENTS + "me", payload).status == 409
 
 
-def test_a_disabled_client_is_not_made_again(site: Any) -> None:
+def test_create_conflicts_with_disabled_client(site: Any) -> None:
     payload = given(site)
     site.tokens["me"] = site.ok("PUT", CLIENTS + "me", payload)["accessToken"]
     assert site.ok("POST", CLIENTS + "me/disable")["disabled"] is True
@@ -74,7 +74,7 @@ def test_a_disabled_client_is_not_made_again(site: Any) -> None:
     assert site.call("GET", "/api/auth/v1/scopes/current", by="me").status == 200
 
 
-def test_a_new_token_ends_the_old_one_and_what_was_made_with_it(site: Any) -> None:
+def test_reset_invalidates_old_token(site: Any) -> None:
     old = site.ok("PUT", CLIENTS + "me", given(site, scopes=["auth:*", "assume:*"]))["accessToken"]
     now = site.clock.now
     temporary = createTemporaryCredentials("me", old, now, now + timedelta(hours=1), ["auth:current-scopes"])
@@ -91,7 +91,7 @@ def test_a_new_token_ends_the_old_one_and_what_was_made_with_it(site: Any) -> No
     assert site.call("GET", "/api/auth/v1/scopes/current", by="me").status == 200
 
 
-def test_an_update_replaces_and_leaves_scopes_that_are_not_mentioned(site: Any) -> None:
+def test_update_keeps_omitted_scopes(site: Any) -> None:
     site.ok("PUT", CLIENTS + "me", given(site))
     site.clock.advance(minutes=1)
     changed = {"expires": site.clock.at(days=-1), "description": "new", "deleteOnExpiration": True}
@@ -101,7 +101,7 @@ def test_an_update_replaces_and_leaves_scopes_that_are_not_mentioned(site: Any) 
     assert site.ok("POST", CLIENTS + "me", {**changed, "scopes": []})["scopes"] == []
 
 
-def test_one_can_only_give_what_one_has(new_site: Callable[..., Any]) -> None:
+def test_requires_scopes_that_client_gets(new_site: Callable[..., Any]) -> None:
     limited = ["auth:create-client:x/*", "auth:update-client:x/*", "a:*"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": limited}]) as site:
         assert site.call("PUT", CLIENTS + "y", given(site, scopes=[]), by="c").status == 403
@@ -120,7 +120,7 @@ def test_one_can_only_give_what_one_has(new_site: Callable[..., Any]) -> None:
     ("verb", "rest"),
     [("PUT", ""), ("POST", ""), ("POST", "/reset"), ("POST", "/enable"), ("POST", "/disable"), ("DELETE", "")],
 )
-def test_static_clients_stay_as_they_are(site: Any, verb: str, rest: str) -> None:
+def test_rejects_changes_of_static_clients(site: Any, verb: str, rest: str) -> None:
     payload = given(site) if not rest and verb != "DELETE" else None
     for name in ("static%2Fx", "static%2Ftaskcluster%2Froot"):
         answer = site.call(verb, f"{CLIENTS}{name}{rest}", payload)
@@ -132,18 +132,18 @@ def test_static_clients_stay_as_they_are(site: Any, verb: str, rest: str) -> Non
 @pytest.mark.parametrize(
     ("verb", "rest"), [("POST", ""), ("POST", "/reset"), ("POST", "/enable"), ("POST", "/disable")]
 )
-def test_what_is_not_there_cannot_be_changed(site: Any, verb: str, rest: str) -> None:
+def test_returns_404_for_unknown_client(site: Any, verb: str, rest: str) -> None:
     answer = site.call(verb, f"{CLIENTS}x{rest}", None if rest else given(site))
     assert (answer.status, answer.code) == (404, "ResourceNotFound")
 
 
 @pytest.mark.parametrize("change", [{"scopes": ["a**"]}, {"expires": "2030-01-01T00:00:60Z"}])
-def test_impossible_clients(site: Any, change: dict[str, Any]) -> None:
+def test_rejects_invalid_client(site: Any, change: dict[str, Any]) -> None:
     assert site.call("PUT", CLIENTS + "x", given(site, **change)).code == "InputError"
     assert site.call("GET", CLIENTS + "x").status == 404
 
 
-def test_a_description_may_be_any_text(site: Any) -> None:
+def test_stores_any_description(site: Any) -> None:
     odd = "half a pair \ud800, nothing \x00, \u00fc"
     kept = odd.replace("\ud800", "\ufffd")
     assert site.ok("PUT", CLIENTS + "x", given(site, description=odd))["description"] == kept
@@ -151,7 +151,7 @@ def test_a_description_may_be_any_text(site: Any) -> None:
     assert site.ok("PUT", "/api/auth/v1/roles/x", {"scopes": [], "description": odd})["description"] == kept
 
 
-def test_clients_of_the_deployment_itself(site: Any) -> None:
+def test_creates_client_of_deployment(site: Any) -> None:
     accounts = Accounts(site.store, site.deployment.events, site.deployment.shared.audit, site.clock.now, [], {})
     accounts.add(Client("local/x", "1" * 44, ("a",), NEVER), site.clock.now)
     assert accounts.client("local/x") == Client("local/x", "1" * 44, ("a",), NEVER)
@@ -160,7 +160,7 @@ def test_clients_of_the_deployment_itself(site: Any) -> None:
     assert accounts.show_client("local/x")["scopes"] == ["b"]
 
 
-def test_listing_by_prefix_in_pages(site: Any) -> None:
+def test_lists_by_prefix_in_pages(site: Any) -> None:
     for name in ("p/a", "p/b", "p|c", "q", "P/a"):
         site.ok("PUT", CLIENTS + name.replace("/", "%2F").replace("|", "%7C"), given(site))
     first = site.ok("GET", CLIENTS + "?prefix=p&limit=2")
@@ -172,7 +172,7 @@ def test_listing_by_prefix_in_pages(site: Any) -> None:
     assert {"p/a", "q", "P/a", "nobody", ROOT_CLIENT} <= set(everyone)
 
 
-def test_use_is_noted_every_six_hours(site: Any) -> None:
+def test_records_use_every_six_hours(site: Any) -> None:
     def last_used() -> str:
         return str(site.ok("GET", CLIENTS + "reader")["lastDateUsed"])
 
@@ -187,7 +187,7 @@ def test_use_is_noted_every_six_hours(site: Any) -> None:
     assert last_used() == site.clock.at()
 
 
-def test_expired_clients_are_deleted_if_they_are_meant_to_be(site: Any) -> None:
+def test_deletes_expired_clients_with_flag(site: Any) -> None:
     for name, delete in (("goes", True), ("stays", False)):
         site.ok("PUT", CLIENTS + name, given(site, deleteOnExpiration=delete))
     for seconds, status in ((24 * 3600, 200), (1, 404)):
@@ -205,7 +205,7 @@ def deployed(store: Store, site: Any, path: Path, *clients: Client, **roles: lis
     return Deployment(configuration, store, path, "http://tc.example.com:8080")
 
 
-def test_the_configuration_stands_at_each_start(site: Any, tmp_path: Path) -> None:
+def test_resets_configured_clients_on_start(site: Any, tmp_path: Path) -> None:
     with closing(Store(tmp_path / "db")) as store:
         static = Client("static/mine", "s" * 44, ("s",), NEVER)
         site.deployment = deployed(store, site, tmp_path, Client("c", "1" * 44, ("one",), NEVER), static, r=["x"])
@@ -222,7 +222,7 @@ def test_the_configuration_stands_at_each_start(site: Any, tmp_path: Path) -> No
         assert site.call("GET", CLIENTS + "static%2Fmine").status == 404
 
 
-def test_a_wrong_configuration_is_told_without_a_deployment() -> None:
+def test_checks_configuration_without_deployment() -> None:
     client = Client("c", "t" * 44, (), NEVER)
     for wrong, message in [
         (Configuration(clients=[client, client]), "two clients"),
@@ -238,7 +238,7 @@ def test_a_wrong_configuration_is_told_without_a_deployment() -> None:
 # Audit history
 
 
-def test_who_did_what(new_site: Callable[..., Any]) -> None:
+def test_records_audit_history(new_site: Callable[..., Any]) -> None:
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": ["*"]}]) as site:
         site.ok("PUT", CLIENTS + "x", given(site), by="c")
         site.ok("PUT", CLIENTS + "x", given(site), by="c")
@@ -292,7 +292,7 @@ def test_who_did_what(new_site: Callable[..., Any]) -> None:
         ("websocktunnel/a/c", "auth:websocktunnel-token:a/c"),
     ],
 )
-def test_other_systems_are_refused_after_the_scopes(new_site: Callable[..., Any], path: str, scope: str) -> None:
+def test_checks_scopes_before_refusing_credentials(new_site: Callable[..., Any], path: str, scope: str) -> None:
     clients = [{"clientId": "c", "accessToken": "c" * 44, "scopes": [scope]}]
     with new_site([*clients, {"clientId": "n", "accessToken": "n" * 44, "scopes": []}]) as site:
         answer = site.call("GET", f"/api/auth/v1/{path}", by="c")
@@ -300,7 +300,7 @@ def test_other_systems_are_refused_after_the_scopes(new_site: Callable[..., Any]
         assert site.call("GET", f"/api/auth/v1/{path}", by="n").status == 403
 
 
-def test_tokens_of_repositories_are_refused_after_the_scopes(new_site: Callable[..., Any]) -> None:
+def test_checks_scopes_before_refusing_repo_token(new_site: Callable[..., Any]) -> None:
     scopes = ["auth:github-repo-token:app/owner/repo:contents:read"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as site:
         path = "/api/auth/v1/github/app/owner/repo-token"

@@ -17,7 +17,7 @@ WORKER_POOL = "/api/worker-manager/v1/worker-pool"
 HOOKS = "/api/hooks/v1/hooks"
 
 
-def test_names_sort_as_by_icu() -> None:
+def test_sorts_names_like_icu() -> None:
     """Sorted by `new Intl.Collator("en-US")` of Node 24."""
     names = [*" _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ"]
     names += ["a b", "a_b", "a-b", "a.b", "a/b", "ab", "aB", "Ab", "AB", "ab/c", "abc", "é", "ée", "É", "f€"]
@@ -180,7 +180,7 @@ def found(body: Any, where: str) -> Iterator[str]:
 
 @pytest.mark.once
 @pytest.mark.parametrize("listing", LISTINGS)
-def test_listings_are_in_the_order_of_names(
+def test_lists_in_order_of_names(
     site: Any, task: Any, slug: Any, listing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)

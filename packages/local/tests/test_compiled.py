@@ -194,7 +194,7 @@ def _with_less(value: Any) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_both_agree(key: str, data: st.DataObject, seed: int) -> None:
+def test_agrees_with_jsonschema(key: str, data: st.DataObject, seed: int) -> None:
     schema = SCHEMAS.schema(key)
     accepts = ACCEPTS.setdefault(key, compiled(schema.whole))
     assert accepts is not None
@@ -249,7 +249,7 @@ ACCEPTS: dict[str, Any] = {}
     ],
     ids=str,
 )
-def test_odd_values_that_are_accepted_fit(schema: Any) -> None:
+def test_agrees_with_jsonschema_on_odd_values(schema: Any) -> None:
     accepts, reference = compiled(schema), ApiSchemas({"s/v1/a.json": schema}).schema("s/v1/a.json")
     assert accepts is not None
     for value in [*ODD, *([value, other] for value in ODD for other in ODD), *({"a": value} for value in ODD)]:
@@ -274,11 +274,11 @@ def test_odd_values_that_are_accepted_fit(schema: Any) -> None:
     ],
     ids=str,
 )
-def test_what_is_not_certainly_the_same_is_not_compiled(schema: Any) -> None:
+def test_does_not_compile_uncertain_keywords(schema: Any) -> None:
     assert compiled(schema) is None
 
 
-def test_what_is_nested_too_deeply_is_left_to_jsonschema() -> None:
+def test_leaves_deep_nesting_to_jsonschema() -> None:
     accepts = compiled({"type": "array", "items": {"type": "object"}, "uniqueItems": True})
     value: Any = {}
     for _ in range(100_000):
@@ -287,7 +287,7 @@ def test_what_is_nested_too_deeply_is_left_to_jsonschema() -> None:
     assert not accepts([value])
 
 
-def test_a_schema_is_compiled_once_it_is_used_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiles_schema_after_frequent_use(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     asked: list[Any] = []
 

@@ -13,7 +13,7 @@ from taskcluster_local.deployment import Configuration, Deployment
 from taskcluster_local.store import Store
 
 
-def test_the_table_tells_what_handlers_do() -> None:
+def test_table_has_notes_of_handlers() -> None:
     store = Store()
     with TemporaryDirectory() as directory:
         api = Deployment(Configuration(), store, Path(directory), "http://localhost").api
@@ -31,7 +31,7 @@ def test_the_table_tells_what_handlers_do() -> None:
     assert f"{len(rows)} methods: " in table(api)
 
 
-def test_it_is_written_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_writes_and_compares_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "COVERAGE.md"
     assert main([str(file)]) == 0
     assert main([str(file), "--check"]) == 0

@@ -73,7 +73,7 @@ def dates(expression: str, count: int) -> list[str]:
         ("0 0 0 ? 2 1#5", "2044-02-29T00:00:00 2072-02-29T00:00:00 2112-02-29T00:00:00"),
     ],
 )
-def test_the_dates_of_an_expression(expression: str, expected: str) -> None:
+def test_dates_of_expression(expression: str, expected: str) -> None:
     assert dates(expression, len(expected.split())) == expected.split()
 
 
@@ -90,7 +90,7 @@ def test_the_dates_of_an_expression(expression: str, expected: str) -> None:
         "H(10-0) * * * * *", "H/0 * * * * *",
     ],
 )  # fmt: skip
-def test_rejects_what_is_no_expression(expression: str) -> None:
+def test_rejects_invalid_expression(expression: str) -> None:
     with pytest.raises(ValueError):
         Cron(expression)
 
@@ -99,15 +99,15 @@ def test_rejects_what_is_no_expression(expression: str) -> None:
     ("expression", "seconds"),
     [("H * * * * *", 60), ("H(0-10) * * * * *", 60), ("0 H H * * *", 86400), ("0 0 0 ? * H(1-5)", 7 * 86400)],
 )
-def test_a_hashed_value_stays_the_same(expression: str, seconds: int) -> None:
+def test_hashed_value_is_stable(expression: str, seconds: int) -> None:
     first, second, third = (datetime.fromisoformat(date) for date in dates(expression, 3))
     assert (second - first).total_seconds() == (third - second).total_seconds() == seconds
 
 
-def test_a_hashed_step_begins_anywhere() -> None:
+def test_hashed_step_starts_anywhere() -> None:
     assert len({date[14:16] for date in dates("0 H/15 * * * *", 8)}) == 4
 
 
-def test_there_is_no_date_after_the_last() -> None:
+def test_returns_none_after_last_date() -> None:
     assert Cron("* * * * * *").after(datetime.max.replace(tzinfo=timezone.utc)) is None
     assert Cron("0 0 0 1 1 *").after(datetime(9999, 6, 1, tzinfo=timezone.utc)) is None

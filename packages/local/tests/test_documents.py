@@ -42,21 +42,21 @@ def refs(value: Any) -> Iterator[str]:
             yield from refs(item)
 
 
-def test_schemas_are_where_their_ids_say(documents: dict[str, Any]) -> None:
+def test_schemas_are_at_their_ids(documents: dict[str, Any]) -> None:
     schemas = of_kind(documents, "/schemas/")
     assert len(schemas) > 150
     for path, schema in schemas.items():
         assert schema["$id"] == f"{ROOT_URL}{path}#"
 
 
-def test_everything_is_described_by_a_schema_of_the_deployment(documents: dict[str, Any]) -> None:
+def test_every_document_has_served_schema(documents: dict[str, Any]) -> None:
     for path, content in documents.items():
         described_by = content["$schema"].rstrip("#").removeprefix(ROOT_URL)
         # Those that describe others are described by the standard itself.
         assert described_by in documents or (path.startswith("/schemas/common/") and content["$schema"] == DRAFT)
 
 
-def test_schemas_refer_only_to_what_is_there(documents: dict[str, Any]) -> None:
+def test_schemas_refer_to_existing_schemas(documents: dict[str, Any]) -> None:
     schemas = of_kind(documents, "/schemas/")
     registry: Registry[Any] = Registry().with_resources(
         [(f"{ROOT_URL}{path}", DRAFT6.create_resource(schema)) for path, schema in schemas.items()]
@@ -74,7 +74,7 @@ def test_schemas_refer_only_to_what_is_there(documents: dict[str, Any]) -> None:
         assert registry.resolver().lookup(url).contents
 
 
-def test_documents_are_what_their_schemas_say(documents: dict[str, Any]) -> None:
+def test_documents_match_their_schemas(documents: dict[str, Any]) -> None:
     for path, content in documents.items():
         if content["$schema"] == DRAFT:
             Draft6Validator.check_schema(content)
@@ -85,7 +85,7 @@ def test_documents_are_what_their_schemas_say(documents: dict[str, Any]) -> None
         assert not errors, (path, errors)
 
 
-def test_a_wrong_reference_is_noticed(documents: dict[str, Any]) -> None:
+def test_detects_reference_that_violates_schema(documents: dict[str, Any]) -> None:
     for path in ("/references/queue/v1/api.json", "/references/queue/v1/exchanges.json"):
         content = documents[path]
         schema = documents[content["$schema"].rstrip("#").removeprefix(ROOT_URL)]
@@ -93,7 +93,7 @@ def test_a_wrong_reference_is_noticed(documents: dict[str, Any]) -> None:
         assert not Draft6Validator(schema).is_valid({**content, "entries": [{"type": "function"}]})
 
 
-def test_the_manifest_lists_every_reference(documents: dict[str, Any]) -> None:
+def test_manifest_lists_every_reference(documents: dict[str, Any]) -> None:
     listed = documents["/references/manifest.json"]["references"]
     assert listed == sorted(listed)
     assert {url.removeprefix(ROOT_URL) for url in listed} == set(of_kind(documents, "/references/")) - {
@@ -104,7 +104,7 @@ def test_the_manifest_lists_every_reference(documents: dict[str, Any]) -> None:
         assert (f"{ROOT_URL}/references/{service}/v1/exchanges.json" in listed) is bool(reference.get("exchanges"))
 
 
-def test_all_documents_at_once_hold_for_any_root_url(site: Any, documents: dict[str, Any]) -> None:
+def test_all_documents_use_root_url(site: Any, documents: dict[str, Any]) -> None:
     answer = site.call("GET", "/references/references.json", by=None)
     assert ROOT_URL.encode() not in answer.content
     found = {f"/{each['filename']}": each["content"] for each in answer.json}
@@ -116,7 +116,7 @@ def test_all_documents_at_once_hold_for_any_root_url(site: Any, documents: dict[
     assert schemas <= set(found)
 
 
-def test_references_say_what_the_apis_say(documents: dict[str, Any]) -> None:
+def test_references_match_apis(documents: dict[str, Any]) -> None:
     for service, reference in references().items():
         api = documents[f"/references/{service}/v1/api.json"]
         assert [entry["name"] for entry in api["entries"]] == [method["name"] for method in reference["methods"]]
@@ -130,16 +130,16 @@ def test_references_say_what_the_apis_say(documents: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/references/x/v1/api.json", "/schemas/queue/v1/x.json", "/references/"])
-def test_what_is_not_there(site: Any, path: str) -> None:
+def test_returns_404_for_unknown_document(site: Any, path: str) -> None:
     assert site.call("GET", path, by=None).status == 404
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_documents_are_only_read(site: Any, method: str) -> None:
+def test_rejects_writing_documents(site: Any, method: str) -> None:
     assert site.call(method, "/references/manifest.json", by=None).status == 404
 
 
-def test_the_deployment_as_a_whole_is_up(site: Any) -> None:
+def test_deployment_is_healthy(site: Any) -> None:
     assert site.ok("GET", "/__lbheartbeat__", by=None) == {}
     assert site.ok("GET", "/__heartbeat__", by=None) == {}
     assert site.ok("GET", "/__version__", by=None) == site.ok("GET", "/api/queue/v1/__version__", by=None)
@@ -154,7 +154,7 @@ def local() -> Iterator[LocalTaskcluster]:
         yield running
 
 
-def test_a_client_is_made_of_a_reference_as_it_is_served(local: LocalTaskcluster) -> None:
+def test_creates_client_from_served_reference(local: LocalTaskcluster) -> None:
     reference = requests.get(f"{local.root_url}/references/queue/v1/api.json").json()
     queue: Any = taskcluster.createApiClient("Queue", reference)(local.options())
     assert queue.ping()["alive"] is True
@@ -164,7 +164,7 @@ def test_a_client_is_made_of_a_reference_as_it_is_served(local: LocalTaskcluster
     assert bindings.taskPending({"taskId": "x"})["exchange"] == "exchange/taskcluster-queue/v1/task-pending"
 
 
-def test_head_and_tags(local: LocalTaskcluster) -> None:
+def test_supports_head_and_etag(local: LocalTaskcluster) -> None:
     url = f"{local.root_url}/references/queue/v1/api.json"
     with requests.Session() as session:
         whole = session.get(url)

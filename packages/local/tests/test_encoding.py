@@ -26,7 +26,7 @@ from taskcluster_local.encoding import loads, pretty, without_halves
         ("[" * 100_000, None),
     ],
 )
-def test_numbers(text: str, expected: Any) -> None:
+def test_parses_and_writes_numbers_like_javascript(text: str, expected: Any) -> None:
     if expected is None:
         with pytest.raises(ValueError):
             loads(text)
@@ -34,23 +34,23 @@ def test_numbers(text: str, expected: Any) -> None:
         assert pretty(loads(text)).decode() == expected
 
 
-def test_bodies_are_indented_by_two_and_not_ascii_only() -> None:
+def test_indents_bodies_and_keeps_unicode() -> None:
     assert pretty({"a": ["é"]}).decode() == '{\n  "a": [\n    "é"\n  ]\n}'
 
 
 @pytest.mark.parametrize(
     "value", [{}, [], None, "é", 1, 0.5, True, {"a": {}, "b": [[], {"c": [1, None, "x\n"]}], "d": {"e": {"f": False}}}]
 )
-def test_bodies_are_what_json_would_write(value: Any) -> None:
+def test_writes_same_as_json_dumps(value: Any) -> None:
     assert pretty(value).decode() == json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def test_halves_of_surrogate_pairs_can_be_replaced() -> None:
+def test_replaces_unpaired_surrogates() -> None:
     value = loads(r'{"\ud800": ["a\udc00\ud800b", "\ud83d\ude00", 1]}')
     assert without_halves(value) == {"\ufffd": ["a\ufffd\ufffdb", "\U0001f600", 1]}
     whole = {"a": "\U0001f600"}
     assert without_halves(whole) is whole
 
 
-def test_half_of_a_surrogate_pair_is_escaped() -> None:
+def test_escapes_unpaired_surrogate() -> None:
     assert pretty(loads('"\\ud800"')) == b'"\\ud800"'

@@ -19,12 +19,12 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]] | None:
     return None if match is None else (match[0].name, match[0].decode(match[1]))
 
 
-def test_all_methods_of_all_services_are_there() -> None:
+def test_has_all_methods() -> None:
     assert len({endpoint.service for endpoint in TABLE.endpoints}) == 11
     assert len(TABLE.endpoints) == sum(len(reference["methods"]) for reference in references().values())
 
 
-def test_every_route_is_found_with_encoded_parameters() -> None:
+def test_finds_route_with_encoded_parameters() -> None:
     for reference in references().values():
         for entry in reference["methods"]:
             route = entry["route"]
@@ -91,17 +91,17 @@ def test_every_route_is_found_with_encoded_parameters() -> None:
         ("GET", "index/v1/tasks/a.b", ("listTasks", {"namespace": "a.b"})),
     ],
 )  # fmt: skip
-def test_paths(verb: str, path: str, expected: tuple[str, dict[str, str]] | None) -> None:
+def test_finds_method_of_path(verb: str, path: str, expected: tuple[str, dict[str, str]] | None) -> None:
     assert found(verb, path) == expected
 
 
 @pytest.mark.parametrize("name", ["%zz", "%", "%c3", "%ff", "\udcff"])
-def test_bad_escapes_are_refused(name: str) -> None:
+def test_rejects_bad_escape(name: str) -> None:
     with pytest.raises(ValueError):
         found("GET", f"secrets/v1/secret/{name}")
 
 
-def test_escapes_are_utf_8() -> None:
+def test_decodes_escapes_as_utf_8() -> None:
     assert found("GET", "secrets/v1/secret/%C3%a9+") == ("get", {"name": "é+"})
 
 
@@ -114,7 +114,7 @@ def test_escapes_are_utf_8() -> None:
         ("queue/v1/unknown", []),
     ],
 )
-def test_verbs_of_a_path(path: str, expected: list[str]) -> None:
+def test_lists_verbs_of_path(path: str, expected: list[str]) -> None:
     assert TABLE.verbs(f"/api/{path}") == expected
 
 
@@ -143,7 +143,7 @@ DEFERRED = {
 
 
 @pytest.mark.parametrize(("expected", "names"), [(True, AUTOMATIC), (False, DEFERRED)])
-def test_when_scopes_are_checked(expected: bool, names: dict[str, str]) -> None:
+def test_checks_scopes_early_if_url_suffices(expected: bool, names: dict[str, str]) -> None:
     kinds = {(endpoint.service, endpoint.name): endpoint.automatic for endpoint in TABLE.endpoints}
     for service, methods in names.items():
         for name in methods.split():
@@ -177,7 +177,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("service", sorted({endpoint.service for endpoint, _, _ in QUERIES}))
-def test_query_parameters_have_patterns(site: Any, slug: Any, service: str) -> None:
+def test_checks_patterns_of_query_parameters(site: Any, slug: Any, service: str) -> None:
     """Of every method that takes any."""
     examples = {
         "taskId": slug(1),

@@ -55,7 +55,7 @@ WORDS = st.sampled_from(["a", "b", "_", "", "a+", "(", "\n", "é"])
 @example(["#", "#"], ["a"])
 @example(["*", "#"], ["a"])
 @example(["#", "*"], ["a", "b"])
-def test_patterns_match_as_they_are_defined(pattern: list[str], words: list[str]) -> None:
+def test_pattern_matches_by_definition(pattern: list[str], words: list[str]) -> None:
     assert matches(".".join(pattern), ".".join(words)) is naive(pattern, words)
 
 
@@ -76,11 +76,11 @@ def test_patterns_match_as_they_are_defined(pattern: list[str], words: list[str]
         ("route.index.#", "primary.x", False),
     ],
 )
-def test_patterns(pattern: str, key: str, expected: bool) -> None:
+def test_pattern_matches_words(pattern: str, key: str, expected: bool) -> None:
     assert matches(pattern, key) is expected
 
 
-def test_routes_are_keys_too_and_the_exchange_must_be_the_same() -> None:
+def test_binding_matches_exchange_and_routes() -> None:
     assert matches("route.index.*", "primary.x", "route.other", "route.index.a")
     assert not Binding("other", "#").matches(Message("x", EXCHANGE, "a", (), {}))
 
@@ -109,14 +109,14 @@ def publish(events: Events, n: str) -> None:
     events.publish("x", "happened", {"n": n}, what=n)
 
 
-def test_a_message_has_its_key_and_routes(events: Events) -> None:
+def test_message_has_routing_key_and_routes(events: Events) -> None:
     found: list[Message] = []
     events.subscribe([Binding(EXCHANGE, "#")], found.append)
     events.publish("x", "happened", {"n": 1}, what="w", routes=["a.b"], reserved=None)
     assert found == [Message("x", EXCHANGE, "primary.w._", ("route.a.b",), {"n": 1})]
 
 
-def test_what_is_not_kept_is_not_delivered(events: Events, store: Store, received: list[str]) -> None:
+def test_rollback_delivers_nothing(events: Events, store: Store, received: list[str]) -> None:
     with store.transaction():
         publish(events, "1")
         with suppress(LookupError), store.transaction():
@@ -133,7 +133,7 @@ def test_what_is_not_kept_is_not_delivered(events: Events, store: Store, receive
     assert received == ["1", "3", "5"]
 
 
-def test_reactions_belong_to_the_transaction(events: Events, store: Store, received: list[str]) -> None:
+def test_reaction_runs_in_transaction(events: Events, store: Store, received: list[str]) -> None:
     seen: list[str] = []
 
     def react(message: Message) -> None:
@@ -153,7 +153,7 @@ def test_reactions_belong_to_the_transaction(events: Events, store: Store, recei
     assert received == ["1", "1 followed"]
 
 
-def test_nothing_comes_after_closing(events: Events, received: list[str]) -> None:
+def test_closed_subscription_receives_nothing(events: Events, received: list[str]) -> None:
     other: list[Message] = []
     subscription = events.subscribe([Binding(EXCHANGE, "#")], other.append)
     publish(events, "1")
@@ -163,7 +163,7 @@ def test_nothing_comes_after_closing(events: Events, received: list[str]) -> Non
     assert (len(other), received) == (1, ["1", "2"])
 
 
-def test_a_receiver_may_close_and_subscribe(events: Events) -> None:
+def test_receiver_may_close_and_subscribe(events: Events) -> None:
     found: list[str] = []
 
     def once(message: Message) -> None:
@@ -177,14 +177,14 @@ def test_a_receiver_may_close_and_subscribe(events: Events) -> None:
     assert found == ["1", "later 2"]
 
 
-def test_keys_that_cannot_be(events: Events) -> None:
+def test_rejects_invalid_routing_key(events: Events) -> None:
     with pytest.raises(ValueError, match="has no"):
         events.publish("x", "happened", {}, other=1)
     with pytest.raises(ValueError, match="longer than 255 bytes"):
         events.publish("x", "happened", {}, what="é" * 127)
 
 
-def test_a_payload_its_schema_forbids_raises(events: Events, store: Store, received: list[str]) -> None:
+def test_rejects_payload_violating_schema(events: Events, store: Store, received: list[str]) -> None:
     with pytest.raises(ValueError, match=r"x\.happened does not match x/v1/happened\.json: data must NOT"):
         events.publish("x", "happened", {"n": "1", "m": 2})
     assert received == []

@@ -127,9 +127,7 @@ def published(site: Any) -> Iterator[list[Message]]:
 
 
 @pytest.mark.parametrize("service", sorted({service for service, _ in EXCHANGES}))
-def test_every_exchange_has_its_message(
-    site: Any, slug: Any, task: Any, published: list[Message], service: str
-) -> None:
+def test_every_exchange_gets_message(site: Any, slug: Any, task: Any, published: list[Message], service: str) -> None:
     SCENARIOS[service](site, slug, task)
     names = {exchange: name for (of, name), exchange in EXCHANGES.items() if of == service}
     heard = {names[each.exchange] for each in published if each.exchange in names}

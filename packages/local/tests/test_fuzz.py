@@ -212,7 +212,7 @@ def check(site: Any, call: Any, caller: str | None) -> None:
 @pytest.mark.parametrize("service", [service for service, methods in METHODS.items() if methods])
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), anonymous=one_in(8))
-def test_nothing_breaks_a_deployment(new_site: Any, service: str, data: st.DataObject, anonymous: bool) -> None:
+def test_random_requests_never_fail_server(new_site: Any, service: str, data: st.DataObject, anonymous: bool) -> None:
     with new_site() as site:
         for verb, path, payload in data.draw(st.sampled_from([BEFORE.get(service, []), []])):
             check(site, (f"{service}.{path}", verb, f"/api/{service}/v1/{path}", payload), ROOT)

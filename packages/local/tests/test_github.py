@@ -26,7 +26,7 @@ def build(site: Any, taskGroupId: str, repository: str = "repo", **fields: Any) 
     site.deployment.shared.github.add_build("Org", repository, fields.pop("sha", SHA), taskGroupId, **fields)
 
 
-def test_builds_as_they_were_put_in(site: Any, slug: Any) -> None:
+def test_lists_added_builds(site: Any, slug: Any) -> None:
     build(site, slug(1), "some.repo", eventId=DELIVERY, created="2029-01-01T00:00:00Z", state="success")
     assert site.ok("GET", f"{GITHUB}/builds") == {
         "builds": [
@@ -50,7 +50,7 @@ def found(site: Any, query: str) -> list[str]:
     return [each["taskGroupId"] for each in site.ok("GET", f"{GITHUB}/builds{query}")["builds"]]
 
 
-def test_builds_that_are_asked_for(site: Any, slug: Any) -> None:
+def test_filters_builds(site: Any, slug: Any) -> None:
     build(site, slug(1))
     site.clock.advance(seconds=1)
     build(site, slug(2), "other", pullRequestNumber=7)
@@ -71,7 +71,7 @@ def test_builds_that_are_asked_for(site: Any, slug: Any) -> None:
 @pytest.mark.parametrize(
     "change", [{"sha": "a"}, {"state": "fine"}, {"eventId": "x"}, {"created": "yesterday"}, {"repository": "a b"}]
 )
-def test_impossible_builds(site: Any, slug: Any, change: dict[str, Any]) -> None:
+def test_rejects_invalid_build(site: Any, slug: Any, change: dict[str, Any]) -> None:
     with pytest.raises(ApiError, match="InputError"):
         build(site, slug(1), **change)
     with pytest.raises(ApiError, match="no taskGroupId"):
@@ -79,7 +79,7 @@ def test_impossible_builds(site: Any, slug: Any, change: dict[str, Any]) -> None
     assert site.ok("GET", f"{GITHUB}/builds") == {"builds": []}
 
 
-def test_cancelled_builds(site: Any, slug: Any, task: Any) -> None:
+def test_cancels_builds(site: Any, slug: Any, task: Any) -> None:
     definition = task(taskGroupId=slug(1), schedulerId="s")
     site.ok("PUT", f"/api/queue/v1/task/{slug(5)}", definition)
     build(site, slug(1))
@@ -97,20 +97,20 @@ def test_cancelled_builds(site: Any, slug: Any, task: Any) -> None:
     assert site.call("POST", f"{GITHUB}/builds/Org/repo/cancel").code == "ResourceNotFound"
 
 
-def test_nothing_to_cancel(site: Any, slug: Any) -> None:
+def test_returns_404_if_nothing_to_cancel(site: Any, slug: Any) -> None:
     build(site, slug(1), state="success")
     assert site.call("POST", f"{GITHUB}/builds/Org/repo/cancel").code == "ResourceNotFound"
     assert site.call("POST", f"{GITHUB}/builds/Org/repo/cancel", by="nobody").status == 403
 
 
-def test_whether_the_app_is_installed(site: Any) -> None:
+def test_reports_whether_app_is_installed(site: Any) -> None:
     site.deployment.shared.github.add_repository("Org", "in.side")
     site.deployment.shared.github.add_repository("Org", "outside", installed=False)
     for name, installed in (("in.side", True), ("outside", False), ("unknown", False)):
         assert site.ok("GET", f"{GITHUB}/repository/Org/{name}") == {"installed": installed}
 
 
-def test_the_latest_build_of_a_branch(site: Any, slug: Any) -> None:
+def test_redirects_to_latest_build(site: Any, slug: Any) -> None:
     build(site, slug(1), branch="main", state="failure")
     site.clock.advance(seconds=1)
     build(site, slug(2), branch="main", state="success")
@@ -121,14 +121,14 @@ def test_the_latest_build_of_a_branch(site: Any, slug: Any) -> None:
 
 
 @pytest.mark.parametrize(("branch", "shown"), [("main", "success"), ("none", "no builds")])
-def test_badges(site: Any, slug: Any, branch: str, shown: str) -> None:
+def test_badge_shows_state(site: Any, slug: Any, branch: str, shown: str) -> None:
     build(site, slug(1), branch="main", state="success")
     answer = site.call("GET", f"{GITHUB}/repository/Org/repo/{branch}/badge.svg")
     assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "image/svg+xml")
     assert ElementTree.fromstring(answer.content)[0].text == f"taskcluster: {shown}"
 
 
-def test_statuses_and_comments_are_kept(site: Any) -> None:
+def test_stores_statuses_and_comments(site: Any) -> None:
     github = site.deployment.shared.github
     github.add_repository("Org", "repo")
     path = f"{GITHUB}/repository/Org/repo"
@@ -202,7 +202,7 @@ def heard(site: Any) -> list[Any]:
         ),
     ],
 )
-def test_events_are_published(
+def test_publishes_events(
     site: Any, kind: str, body: Any, exchange: str, key: str, branch: str | None, schema: str
 ) -> None:
     messages = heard(site)
@@ -231,7 +231,7 @@ def test_events_are_published(
         ("of_the_future", {}),
     ],
 )
-def test_events_that_mean_nothing(site: Any, kind: str, body: Any) -> None:
+def test_ignores_other_events(site: Any, kind: str, body: Any) -> None:
     messages = heard(site)
     assert deliver(site, kind, body).status == 204
     assert messages == []
@@ -249,7 +249,7 @@ def test_events_that_mean_nothing(site: Any, kind: str, body: Any) -> None:
         ("pull_request", {**PULL, "action": "a.b"}, "InputError"),
     ],
 )
-def test_wrong_events(site: Any, kind: str | None, body: Any, code: str) -> None:
+def test_rejects_invalid_events(site: Any, kind: str | None, body: Any, code: str) -> None:
     messages = heard(site)
     answer = deliver(site, kind, body)
     assert (answer.status, answer.code, messages) == (400, code, [])
@@ -262,14 +262,14 @@ def test_wrong_events(site: Any, kind: str | None, body: Any, code: str) -> None
         ("refs/tags/v1/x", {"event.type": "tag", "event.head.tag": "v1/x", "event.base.repo.branch": None}),
     ],
 )
-def test_pushes_of_tags_are_tag_events(site: Any, ref: str, expected: dict[str, Any]) -> None:
+def test_publishes_pushed_tag_as_tag_event(site: Any, ref: str, expected: dict[str, Any]) -> None:
     messages = heard(site)
     deliver(site, "push", {**PUSH, "ref": ref})
     details = messages[0].payload["details"]
     assert {name: details.get(name) for name in expected} == expected
 
 
-def test_signatures_are_checked(site: Any, tmp_path: Path) -> None:
+def test_checks_signature(site: Any, tmp_path: Path) -> None:
     configuration = Configuration("r" * 44, clock=site.clock, github_webhook_secret="hush")
     site.deployment = Deployment(configuration, site.store, tmp_path, "http://tc.example.com:8080")
     content = json.dumps(PUSH).encode()
@@ -309,7 +309,7 @@ def rendered(site: Any, text: str, **options: Any) -> Any:
     return site.call("POST", f"{GITHUB}/taskcluster-yml", payload, by=None)
 
 
-def test_a_file_is_rendered(site: Any) -> None:
+def test_renders_file(site: Any) -> None:
     answer = rendered(site, FILE, organization="Org", repository="some.repo")
     assert answer.status == 200, answer.content
     first, second = answer.json["tasks"]
@@ -337,7 +337,7 @@ def test_a_file_is_rendered(site: Any) -> None:
         ({"type": "github-issue-comment", "action": "created"}, "issue-comment"),
     ],
 )
-def test_the_role_of_an_event(site: Any, fake: dict[str, Any], role: str) -> None:
+def test_renders_scopes_of_event(site: Any, fake: dict[str, Any], role: str) -> None:
     text = "version: 1\ntasks: [{metadata: {name: '${event.sender.login}'}}]"
     answer = rendered(
         site, text, fakeEvent={**fake, "overrides": {"sender": {"login": "me"}, **fake.get("overrides", {})}}
@@ -348,7 +348,7 @@ def test_the_role_of_an_event(site: Any, fake: dict[str, Any], role: str) -> Non
     assert only["task"]["metadata"]["name"] == "me"
 
 
-def test_a_file_may_have_nothing_to_do(site: Any) -> None:
+def test_renders_file_without_tasks(site: Any) -> None:
     assert rendered(site, FILE, fakeEvent={"type": "github-release", "action": "created"}).json["tasks"] == []
 
 
@@ -393,6 +393,6 @@ def test_a_file_may_have_nothing_to_do(site: Any) -> None:
         "version: 1\ntasks: [{$eval: '1/0'}]",
     ],
 )
-def test_files_that_are_not_understood(site: Any, text: str) -> None:
+def test_rejects_invalid_file(site: Any, text: str) -> None:
     answer = rendered(site, text)
     assert (answer.status, answer.code) == (400, "InputError"), answer.content

@@ -89,7 +89,7 @@ def state(site: Any) -> str:
     return str(build["state"])
 
 
-def test_a_push_makes_tasks_and_a_build_that_follows_them(site: Any) -> None:
+def test_push_creates_tasks_and_build(site: Any) -> None:
     requested: list[Any] = []
     bindings = [
         Binding(f"exchange/taskcluster-github/v1/{name}", "#") for name in ("push", "task-group-creation-requested")
@@ -117,7 +117,7 @@ def test_a_push_makes_tasks_and_a_build_that_follows_them(site: Any) -> None:
     assert state(site) == "success"
 
 
-def test_a_build_fails_with_a_task_and_is_pending_again_when_that_is_rerun(site: Any) -> None:
+def test_failed_build_is_pending_after_rerun(site: Any) -> None:
     deliver(site, "push", PUSH)
     finish(site, "failed")
     assert state(site) == "failure"
@@ -131,7 +131,7 @@ def test_a_build_fails_with_a_task_and_is_pending_again_when_that_is_rerun(site:
     assert state(site) == "success"
 
 
-def test_a_build_whose_group_ends_with_a_failed_task_has_failed(site: Any) -> None:
+def test_build_fails_if_task_of_group_failed(site: Any) -> None:
     deliver(site, "push", PUSH)
     group = builds(site)[0]["taskGroupId"]
     finish(site, "failed")
@@ -142,7 +142,7 @@ def test_a_build_whose_group_ends_with_a_failed_task_has_failed(site: Any) -> No
     assert state(site) == "failure"
 
 
-def test_a_cancelled_build_stays_cancelled(site: Any) -> None:
+def test_cancelled_build_stays_cancelled(site: Any) -> None:
     deliver(site, "push", PUSH)
     cancelled = site.ok("POST", f"{GITHUB}/builds/Org/some.repo/cancel")["builds"]
     assert [each["state"] for each in cancelled] == ["cancelled"]
@@ -151,7 +151,7 @@ def test_a_cancelled_build_stays_cancelled(site: Any) -> None:
     assert {each["status"]["runs"][-1]["reasonResolved"] for each in tasks.values()} == {"canceled"}
 
 
-def test_a_release_makes_tasks(site: Any) -> None:
+def test_release_creates_tasks(site: Any) -> None:
     deliver(site, "release", event(action="published", release={"tag_name": "v1", "target_commitish": "main"}))
     (build,) = builds(site)
     assert build["eventType"] == "release"
@@ -169,7 +169,9 @@ def test_a_release_makes_tasks(site: Any) -> None:
         ("collaborators_quiet", "NONE", None),
     ],
 )
-def test_whose_pull_requests_have_tasks(site: Any, policy: str, association: str, made_for: str | None) -> None:
+def test_policy_decides_on_tasks_of_pull_requests(
+    site: Any, policy: str, association: str, made_for: str | None
+) -> None:
     github = site.deployment.shared.github
     github.add_repository("Org", "some.repo", taskclusterYml=FILE % policy)
     deliver(site, "pull_request", pull(association))
@@ -183,7 +185,7 @@ def test_whose_pull_requests_have_tasks(site: Any, policy: str, association: str
     assert task["metadata"]["name"] == f"build for {made_for}"
 
 
-def test_tasks_have_the_scopes_of_the_event_alone(new_site: Any) -> None:
+def test_tasks_are_limited_to_scopes_of_event(new_site: Any) -> None:
     with new_site(roles={"repo:github.com/Org/some.repo:branch:main": ROLE}) as site:
         github = site.deployment.shared.github
         github.add_repository("Org", "some.repo", taskclusterYml=FILE % "public")
@@ -198,7 +200,7 @@ def test_tasks_have_the_scopes_of_the_event_alone(new_site: Any) -> None:
         assert len(builds(site)) == 1
 
 
-def test_what_was_made_is_cancelled_where_the_rest_cannot_be(site: Any) -> None:
+def test_cancels_tasks_if_others_are_rejected(site: Any) -> None:
     text = FILE.replace("provisionerId: p", "provisionerId: {$if: 'name == \"test\"', then: other, else: p}")
     site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=text % "public")
     deliver(site, "push", PUSH)
@@ -208,7 +210,7 @@ def test_what_was_made_is_cancelled_where_the_rest_cannot_be(site: Any) -> None:
     assert only["status"]["runs"][-1]["reasonResolved"] == "canceled"
 
 
-def test_a_file_that_cannot_be_rendered_is_told_of(site: Any) -> None:
+def test_reports_file_that_cannot_be_rendered(site: Any) -> None:
     github = site.deployment.shared.github
     github.add_repository(
         "Org", "some.repo", taskclusterYml="version: 1\npolicy: {pullRequests: public}\ntasks: {$eval: no}"
@@ -218,7 +220,7 @@ def test_a_file_that_cannot_be_rendered_is_told_of(site: Any) -> None:
     assert "cannot be rendered" in github.comments[0]["body"]
 
 
-def test_no_file_no_tasks(site: Any) -> None:
+def test_creates_no_tasks_without_file(site: Any) -> None:
     github = site.deployment.shared.github
     for known in ({"taskclusterYml": None}, {"installed": False, "taskclusterYml": FILE % "public"}):
         github.add_repository("Org", "some.repo", **known)
@@ -227,13 +229,13 @@ def test_no_file_no_tasks(site: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "version: 2", "version: [1]", "[", "version: 1\npolicy: {pullRequests: anyone}"])
-def test_files_that_cannot_be_added(site: Any, text: str) -> None:
+def test_rejects_invalid_file_of_repository(site: Any, text: str) -> None:
     repository = {"organization": "Org", "repository": "some.repo", "taskclusterYml": text}
     answer = site.call("PUT", "/api/local/v1/repository", repository)
     assert (answer.status, answer.code) == (400, "InputError")
 
 
-def test_a_file_that_changes_is_announced_and_one_that_stays_is_not(site: Any) -> None:
+def test_publishes_changed_file_only(site: Any) -> None:
     heard: list[dict[str, Any]] = []
     binding = Binding("exchange/taskcluster-github/v1/taskcluster-yml-update", "primary.Org.my%repo")
     site.deployment.events.subscribe([binding], lambda message: heard.append(message.payload))
@@ -253,7 +255,7 @@ def definition(**more: Any) -> dict[str, Any]:
     return {"taskQueueId": "p/w", **dates, "payload": {}, "metadata": metadata, **more}
 
 
-def test_tasks_are_created_in_the_order_of_their_dependencies(site: Any) -> None:
+def test_creates_tasks_after_their_dependencies(site: Any) -> None:
     first, second = {"$eval": "as_slugid('a')"}, {"$eval": "as_slugid('b')"}
     last = definition(taskId=second, dependencies=[first, second])
     push_file(
@@ -266,13 +268,13 @@ def test_tasks_are_created_in_the_order_of_their_dependencies(site: Any) -> None
     ]
 
 
-def test_a_pushed_tag_is_a_build_of_its_own_type(new_site: Any) -> None:
+def test_pushed_tag_has_its_own_event_type(new_site: Any) -> None:
     with new_site(roles={"repo:github.com/Org/some.repo:tag:v1": ROLE}) as site:
         push_file(site, {"version": 1, "tasks": [definition()]}, ref="refs/tags/v1")
         assert [each["eventType"] for each in builds(site)] == ["tag"]
 
 
-def test_a_file_of_version_0_creates_tasks(site: Any) -> None:
+def test_version_0_file_creates_tasks(site: Any) -> None:
     task = definition(provisionerId="p", workerType="w", extra={"github": {"events": ["push"]}})
     del task["taskQueueId"], task["created"], task["deadline"]
     task["metadata"]["name"] = "v0 {{event.head.sha}}"
@@ -343,11 +345,11 @@ def numbers_during(site: Any, request: Any, query: str) -> set[int]:
     return asyncio.run(scenario())
 
 
-def test_others_are_served_while_tasks_are_created(site: Any, many: Any) -> None:
+def test_serves_others_while_creating_tasks(site: Any, many: Any) -> None:
     assert len(numbers_during(site, many, "SELECT count(*) AS number FROM tasks")) > 40
 
 
-def test_others_are_served_while_tasks_are_cancelled(site: Any, many: Any) -> None:
+def test_serves_others_while_cancelling_tasks(site: Any, many: Any) -> None:
     text = site.deployment.shared.github.taskcluster_yml("Org", "some.repo").replace("range(0, 50)", "range(0, 51)")
     # No role may create tasks on the queue of the last one.
     text = text.replace("taskQueueId: p/w", "taskQueueId: {$if: 'number < 50', then: p/w, else: other/w}")
@@ -360,7 +362,7 @@ def test_others_are_served_while_tasks_are_cancelled(site: Any, many: Any) -> No
     assert (len(listed), build["state"]) == (50, "error")
 
 
-def test_tasks_of_a_delivery_are_cancelled_if_it_ends_early(site: Any, many: Any) -> None:
+def test_cancels_tasks_of_aborted_delivery(site: Any, many: Any) -> None:
     async def scenario() -> None:
         sending = asyncio.ensure_future(site.send(many))
         while site.store.one("SELECT count(*) AS number FROM tasks")["number"] < 5:

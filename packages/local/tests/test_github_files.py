@@ -49,7 +49,7 @@ def tasks(*given: dict[str, Any]) -> list[dict[str, Any]]:
 # Ids, order, and defaults
 
 
-def test_the_only_task_and_its_group_have_one_id() -> None:
+def test_single_task_has_id_of_group() -> None:
     for given in ({"taskId": "a"}, {"taskGroupId": "a"}):
         (only,) = tasks(given)
         assert (only["taskId"], only["task"]["taskGroupId"]) == ("a", "a")
@@ -59,7 +59,7 @@ def test_the_only_task_and_its_group_have_one_id() -> None:
     assert (only["taskId"], only["task"]["taskGroupId"]) == ("a", "b")
 
 
-def test_several_tasks_have_one_group_and_different_ids() -> None:
+def test_several_tasks_share_group() -> None:
     found = tasks({}, {}, {"taskGroupId": "g"}, {"taskId": "a"})
     groups = [each["task"]["taskGroupId"] for each in found]
     assert (groups[0] == groups[1] == groups[3], groups[2]) == (True, "g")
@@ -77,18 +77,18 @@ def test_several_tasks_have_one_group_and_different_ids() -> None:
         ({"a": ["c"], "b": [], "c": ["b", "c"]}, "bca"),
     ],
 )
-def test_tasks_come_after_those_they_depend_on(dependencies: dict[str, list[str]], order: str) -> None:
+def test_sorts_tasks_by_dependencies(dependencies: dict[str, list[str]], order: str) -> None:
     found = tasks(*({"taskId": name, "dependencies": needed} for name, needed in dependencies.items()))
     assert "".join(each["taskId"] for each in found) == order
 
 
-def test_of_tasks_with_one_id_the_last_counts() -> None:
+def test_last_task_of_id_wins() -> None:
     found = tasks({"taskId": "a", "payload": 1}, {"taskId": "b"}, {"taskId": "a", "payload": 2})
     assert {each["taskId"]: each["task"].get("payload") for each in found} == {"a": 2, "b": None}
     assert len(found) == 2
 
 
-def test_only_what_deployments_fill_in_is_filled_in() -> None:
+def test_adds_defaults_of_real_deployments_only() -> None:
     filled = {"schedulerId": "taskcluster-github", "routes": ["statuses"]}
     (only,) = tasks({"taskId": "a"})
     assert only["task"] == {"taskGroupId": "a", **filled}
@@ -110,7 +110,7 @@ def test_only_what_deployments_fill_in_is_filled_in() -> None:
         ({"kind": "github-issue-comment", "action": "created"}, "issue-comment"),
     ],
 )
-def test_scopes_are_those_of_the_event(given: dict[str, Any], role: str) -> None:
+def test_scopes_depend_on_event(given: dict[str, Any], role: str) -> None:
     for reporting, route in (({}, "statuses"), ({"reporting": "checks-v1"}, "checks")):
         assert rendered({"version": 1, "tasks": [], **reporting}, **given)["scopes"] == [
             f"assume:repo:github.com/Org/some.repo:{role}",
@@ -119,7 +119,7 @@ def test_scopes_are_those_of_the_event(given: dict[str, Any], role: str) -> None
         ]
 
 
-def test_hooks_are_rendered_with_and_without_tasks() -> None:
+def test_renders_hooks_with_and_without_tasks() -> None:
     hooks = {"$map": ["a", "b/c"], "each(x)": {"name": "g/${x}", "context": {"n": {"$eval": "10/5"}}}}
     for more in ({}, {"tasks": []}, {"tasks": [{}]}):
         found = rendered({"version": 1, "hooks": hooks, **more})
@@ -129,7 +129,7 @@ def test_hooks_are_rendered_with_and_without_tasks() -> None:
         assert (payload["n"], payload["tasks_for"], payload["event"]["after"]) == (2, "github-push", fake()["after"])
 
 
-def test_templates_are_javascript_and_yaml_1_2() -> None:
+def test_renders_with_javascript_numbers_and_yaml_1_2() -> None:
     file = "version: 1\ntasks: [{payload: {ports: 22:22, on: yes, n: 1e3, half: '${1/2}', two: '${10/5}', x: 2.0}}]"
     ((only),) = rendered(file)["tasks"]
     assert only["task"]["payload"] == {"ports": "22:22", "on": "yes", "n": 1000, "half": "0.5", "two": "2", "x": 2}
@@ -165,7 +165,7 @@ def version_0(github: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("github", "event", "count"), CHOICES)
-def test_version_0_chooses_tasks_by_event(github: dict[str, Any], event: dict[str, Any], count: int) -> None:
+def test_version_0_selects_tasks_by_event(github: dict[str, Any], event: dict[str, Any], count: int) -> None:
     assert len(rendered(version_0(github), **event)["tasks"]) == count
 
 

@@ -78,7 +78,7 @@ def task(site: Any, taskId: str) -> Any:
 # Definitions
 
 
-def test_a_hook_comes_back_as_it_was_created(site: Any, create: Make) -> None:
+def test_returns_created_hook(site: Any, create: Make) -> None:
     created = create("h/i")
     assert created == {
         "hookGroupId": "g",
@@ -93,7 +93,7 @@ def test_a_hook_comes_back_as_it_was_created(site: Any, create: Make) -> None:
     assert site.ok("GET", f"{ROOT}/g/h%2Fi", by=None) == created
 
 
-def test_listing(site: Any, create: Make) -> None:
+def test_lists_hooks(site: Any, create: Make) -> None:
     assert site.ok("GET", ROOT) == {"groups": []}
     for group, hook in (("b", "x"), ("a", "z"), ("a", "y")):
         create(hook, group)
@@ -103,14 +103,14 @@ def test_listing(site: Any, create: Make) -> None:
     assert (answer.status, answer.message) == (404, "No such group")
 
 
-def test_a_hook_is_created_once(site: Any, create: Make, heard: Any) -> None:
+def test_create_conflicts_with_existing_hook(site: Any, create: Make, heard: Any) -> None:
     create()
     answer = site.call("PUT", f"{ROOT}/g/h", {"metadata": METADATA, "task": TASK})
     assert (answer.status, answer.message) == (409, "hook `g/h` already exists.")
     assert heard == [("hook-created", {"hookGroupId": "g", "hookId": "h"})]
 
 
-def test_a_hook_with_bindings_can_be_created_again(site: Any, create: Make, heard: Any) -> None:
+def test_create_with_bindings_can_be_repeated(site: Any, create: Make, heard: Any) -> None:
     bindings = [{"exchange": "e", "routingKeyPattern": "#"}]
     assert create(bindings=bindings) == create(bindings=bindings)
     assert len(heard) == 1
@@ -118,7 +118,7 @@ def test_a_hook_with_bindings_can_be_created_again(site: Any, create: Make, hear
     assert answer.status == 409
 
 
-def test_updating_and_removing(site: Any, create: Make, heard: Any) -> None:
+def test_updates_and_removes_hook(site: Any, create: Make, heard: Any) -> None:
     payload = {"metadata": METADATA, "task": {"new": True}, "hookId": "h"}
     assert site.call("POST", f"{ROOT}/g/h", payload).message == "No such hook"
     create(bindings=[{"exchange": "e", "routingKeyPattern": "#"}])
@@ -150,7 +150,7 @@ def test_updating_and_removing(site: Any, create: Make, heard: Any) -> None:
         ({"triggerSchema": {"pattern": "("}}, "triggerSchema is not a valid JSON schema: "),
     ],
 )
-def test_definitions_are_checked(site: Any, create: Make, fields: Any, message: str) -> None:
+def test_rejects_invalid_definition(site: Any, create: Make, fields: Any, message: str) -> None:
     payload = {"metadata": METADATA, "task": TASK, **fields}
     answer = site.call("PUT", f"{ROOT}/g/h", payload)
     assert (answer.status, answer.code) == (400, "InputError")
@@ -158,7 +158,7 @@ def test_definitions_are_checked(site: Any, create: Make, fields: Any, message: 
     assert site.call("GET", f"{ROOT}/g/h").status == 404
 
 
-def test_scopes(site: Any, create: Make) -> None:
+def test_requires_scopes(site: Any, create: Make) -> None:
     create()
     for method, path in (("PUT", "g/h"), ("POST", "g/h"), ("DELETE", "g/h"), ("POST", "g/h/trigger")):
         assert site.call(method, f"{ROOT}/{path}", {}, by="nobody").status == 403
@@ -201,7 +201,7 @@ def test_triggering_creates_a_task(site: Any, create: Make, fires: Make) -> None
     }
 
 
-def test_what_the_template_says_counts(site: Any, create: Make) -> None:
+def test_template_overrides_defaults(site: Any, create: Make) -> None:
     deadline = {"$fromNow": "2 hours"}
     create(task={**TASK, "taskGroupId": "00000001Q0C0000000000A", "deadline": deadline, "priority": "low"})
     answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
@@ -211,7 +211,7 @@ def test_what_the_template_says_counts(site: Any, create: Make) -> None:
     assert found["deadline"] == site.clock.at(hours=2)
 
 
-def test_the_payload_must_be_what_the_schema_asks_for(site: Any, create: Make) -> None:
+def test_rejects_payload_violating_trigger_schema(site: Any, create: Make) -> None:
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     create(triggerSchema=schema)
     answer = site.call("POST", f"{ROOT}/g/h/trigger", {"x": "1"})
@@ -232,13 +232,13 @@ def test_the_payload_must_be_what_the_schema_asks_for(site: Any, create: Make) -
         {"$ref": "#/x", "x": {"patternProperties": {"(": {}}}},
     ],
 )
-def test_schemas_that_only_their_use_shows_to_be_wrong(site: Any, create: Make, schema: Any) -> None:
+def test_reports_schema_that_cannot_be_used(site: Any, create: Make, schema: Any) -> None:
     create(triggerSchema=schema)
     answer = site.call("POST", f"{ROOT}/g/h/trigger", {"a": 1})
     assert (answer.status, answer.code) == (400, "InputError")
 
 
-def test_a_taskId_can_be_given(site: Any, create: Make, slug: Make) -> None:
+def test_trigger_accepts_taskId(site: Any, create: Make, slug: Make) -> None:
     create(triggerSchema={})
     assert site.ok("POST", f"{ROOT}/g/h/trigger", {"taskId": slug(1)})["taskId"] == slug(1)
     site.clock.advance(seconds=1)
@@ -248,7 +248,7 @@ def test_a_taskId_can_be_given(site: Any, create: Make, slug: Make) -> None:
     assert site.ok("POST", f"{ROOT}/g/h/trigger", {"taskId": "no-slug"})["taskId"] != "no-slug"
 
 
-def test_a_template_may_render_to_no_task(site: Any, create: Make) -> None:
+def test_template_may_render_to_nothing(site: Any, create: Make) -> None:
     create(task={"$if": "false", "then": {}})
     assert site.ok("POST", f"{ROOT}/g/h/trigger", {}) == {}
     assert site.call("GET", f"{ROOT}/g/h/last-fires").status == 404
@@ -266,7 +266,7 @@ def test_a_template_may_render_to_no_task(site: Any, create: Make) -> None:
         ({**TASK, "created": "2029-01-01T00:00:00.000Z"}, "While calling createTask: InputError"),
     ],
 )
-def test_failures_are_recorded(site: Any, create: Make, fires: Make, template: Any, message: str) -> None:
+def test_records_failed_firing(site: Any, create: Make, fires: Make, template: Any, message: str) -> None:
     create(task=template)
     answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
     assert (answer.status, answer.code) == (400, "InputError")
@@ -280,7 +280,7 @@ def test_failures_are_recorded(site: Any, create: Make, fires: Make, template: A
     }
 
 
-def test_the_task_needs_the_scopes_of_the_hooks_role(site: Any, create: Make, fires: Make) -> None:
+def test_task_requires_scopes_of_hook_role(site: Any, create: Make, fires: Make) -> None:
     create(task={**TASK, "scopes": ["secret"]})
     answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
     assert (answer.status, answer.code) == (403, "InsufficientScopes")
@@ -290,7 +290,7 @@ def test_the_task_needs_the_scopes_of_the_hooks_role(site: Any, create: Make, fi
     assert fires()[0]["result"] == "error"
 
 
-def test_tokens(site: Any, create: Make, fires: Make) -> None:
+def test_trigger_token_can_be_reset(site: Any, create: Make, fires: Make) -> None:
     create()
     token = site.ok("GET", f"{ROOT}/g/h/token")["token"]
     assert site.ok("POST", f"{ROOT}/g/h/trigger/{token}", {}, by=None)["taskId"]
@@ -308,7 +308,7 @@ def test_tokens(site: Any, create: Make, fires: Make) -> None:
         assert site.call(method, f"{ROOT}/g/none/token").message == "No such hook"
 
 
-def test_last_fires_are_listed_newest_first_in_pages(site: Any, create: Make, fires: Make) -> None:
+def test_lists_last_fires_newest_first(site: Any, create: Make, fires: Make) -> None:
     create()
     made = [site.ok("POST", f"{ROOT}/g/h/trigger", {})["taskId"] for _ in range(3)]
     assert [fire["taskId"] for fire in fires()] == made[::-1]
@@ -318,14 +318,14 @@ def test_last_fires_are_listed_newest_first_in_pages(site: Any, create: Make, fi
     assert "continuationToken" not in rest
 
 
-def test_last_fires_are_forgotten_after_a_year(site: Any, create: Make, pass_time: Make) -> None:
+def test_deletes_last_fires_after_a_year(site: Any, create: Make, pass_time: Make) -> None:
     create()
     site.ok("POST", f"{ROOT}/g/h/trigger", {})
     pass_time(days=366)
     assert site.call("GET", f"{ROOT}/g/h/last-fires").status == 404
 
 
-def test_a_removed_hook_leaves_nothing_to_its_successor(site: Any, create: Make) -> None:
+def test_recreated_hook_has_no_last_fires(site: Any, create: Make) -> None:
     create()
     token = site.ok("GET", f"{ROOT}/g/h/token")["token"]
     site.ok("POST", f"{ROOT}/g/h/trigger", {})
@@ -338,7 +338,7 @@ def test_a_removed_hook_leaves_nothing_to_its_successor(site: Any, create: Make)
 # Schedules
 
 
-def test_a_schedule_fires(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
+def test_fires_on_schedule(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
     # It is 12:00:00.123 on a Friday.
     create(schedule=["30 0 13 * * *", "0 30 12 * * 5"])
     status = site.ok("GET", f"{ROOT}/g/h/status")
@@ -364,16 +364,14 @@ def test_missed_dates_fire_once(site: Any, create: Make, fires: Make, pass_time:
     assert site.ok("GET", f"{ROOT}/g/h/status")["nextScheduledDate"] == "2030-03-03T13:00:00.000Z"
 
 
-def test_a_new_schedule_takes_the_place_of_the_old(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
+def test_update_replaces_schedule(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
     create(schedule=["0 0 * * * *"])
     site.ok("POST", f"{ROOT}/g/h", {"metadata": METADATA, "task": TASK})
     pass_time(hours=2)
     assert site.ok("GET", f"{ROOT}/g/h/status") == {"lastFire": {"result": "no-fire"}}
 
 
-def test_a_failing_schedule_goes_on_and_its_owner_is_told(
-    site: Any, create: Make, fires: Make, pass_time: Make
-) -> None:
+def test_failing_schedule_continues_and_notifies_owner(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
     create(schedule=["0 0 * * * *"], task={"$eval": "nothing"})
     create("quiet", schedule=["0 0 * * * *"], task={}, metadata={**METADATA, "emailOnError": False})
     create("good", schedule=["0 0 * * * *"])
@@ -392,9 +390,7 @@ def test_a_failing_schedule_goes_on_and_its_owner_is_told(
 # Messages
 
 
-def test_a_message_fires_the_hooks_that_are_bound_to_it(
-    site: Any, create: Make, fires: Make, pass_time: Make, slug: Make
-) -> None:
+def test_message_fires_bound_hooks(site: Any, create: Make, fires: Make, pass_time: Make, slug: Make) -> None:
     exchange = "exchange/taskcluster-auth/v1/role-created"
     twice = [{"exchange": exchange, "routingKeyPattern": pattern} for pattern in ("#", "_")]
     create(bindings=twice, triggerSchema={"required": ["roleId"]})
@@ -417,7 +413,7 @@ def test_a_message_fires_the_hooks_that_are_bound_to_it(
     assert len(fires()) == 1
 
 
-def test_a_message_that_is_taken_back_fires_nothing(site: Any, create: Make, pass_time: Make) -> None:
+def test_rolled_back_message_fires_nothing(site: Any, create: Make, pass_time: Make) -> None:
     exchange = "exchange/taskcluster-auth/v1/role-created"
     create(bindings=[{"exchange": exchange, "routingKeyPattern": "#"}], triggerSchema={})
 
@@ -432,7 +428,7 @@ def test_a_message_that_is_taken_back_fires_nothing(site: Any, create: Make, pas
     assert site.call("GET", f"{ROOT}/g/h/last-fires").status == 404
 
 
-def test_a_hook_that_is_bound_no_more_is_not_fired(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
+def test_removed_binding_fires_nothing(site: Any, create: Make, fires: Make, pass_time: Make) -> None:
     bindings = [{"exchange": "exchange/taskcluster-hooks/v1/hook-created", "routingKeyPattern": "#"}]
     create(bindings=bindings, triggerSchema={})
     create("first")

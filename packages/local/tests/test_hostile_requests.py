@@ -86,7 +86,7 @@ def patterns() -> set[str]:
     return found | queries | {parameters.query_pattern("queue", name) for name in ("limit", "x")}
 
 
-def test_no_pattern_of_an_api_takes_long() -> None:
+def test_patterns_of_apis_are_fast() -> None:
     checks = {text: Pattern.of(text).matches for text in patterns()}
     checks |= {name: check for name, (check, _) in FORMATS.checkers.items() if name != "regex"}  # type: ignore[misc]
     slow = {
@@ -97,7 +97,7 @@ def test_no_pattern_of_an_api_takes_long() -> None:
     assert slow == set()
 
 
-def test_no_route_takes_long() -> None:
+def test_routes_are_fast() -> None:
     routes = {endpoint.path for endpoint in Table(references()).endpoints}
     paths = [(piece * LONGEST)[:LONGEST] + "\n" for piece in ("/", "a/", "//a")]
     slow = {
@@ -108,7 +108,7 @@ def test_no_route_takes_long() -> None:
     assert slow == set()
 
 
-def test_run_ids_are_what_their_pattern_says() -> None:
+def test_run_id_pattern_is_exact() -> None:
     shown = r"^[1-9]*[0-9]+$"
     for text in ("".join(each) for length in range(5) for each in itertools.product("019x", repeat=length)):
         assert Pattern.of(shown).matches(text) == (re.fullmatch(shown, text) is not None)
@@ -141,7 +141,7 @@ def doubling(levels: int) -> dict[str, list[str]]:
     return {f"r{level}-*": [f"assume:r{level + 1}-<..>{end}" for end in "xy"] for level in range(levels)}
 
 
-def test_scopes_of_doubling_roles_are_limited(new_site: Any) -> None:
+def test_limits_scopes_of_doubling_roles(new_site: Any) -> None:
     assert len(Roles(doubling(10)).expand(["assume:r0-"]).scopes) == 2**11 - 1
     with new_site(roles=doubling(40)) as site:
         for scopes in (["assume:r0-q"], ["assume:r1-q", "b"], [f"assume:r35-{'q' * 100_000}"]):
@@ -150,7 +150,7 @@ def test_scopes_of_doubling_roles_are_limited(new_site: Any) -> None:
             assert "parameterised roles such as 'r" in answer.message
 
 
-def test_roles_are_found_by_their_stems() -> None:
+def test_finds_roles_by_stem() -> None:
     scopes = {"a": ["1"], "ab": ["2"], "a*": ["3<..>"], "ab*": ["4<..>"], "b*": ["5<..>"], "*": ["6<..>"]}
     roles = Roles(scopes)
     expected = {
@@ -166,7 +166,7 @@ def test_roles_are_found_by_their_stems() -> None:
         assert set(roles.expand([scope]).scopes) == {scope} | added
 
 
-def test_plain_roles_are_not_limited() -> None:
+def test_does_not_limit_plain_roles() -> None:
     many = [f"s:{number}" for number in range(20_000)]
     assert len(Roles({"a": many}).expand(["assume:a"]).scopes) == 20_001
 
@@ -194,7 +194,7 @@ def test_odd_credentials_and_headers_are_fast(site: Any, target: str, headers: d
     assert seconds(call, request) < 0.5
 
 
-def test_regex_format_survives_nested_patterns() -> None:
+def test_regex_format_accepts_deep_nesting() -> None:
     for pattern in ("(" * 5000, "a{99999999999}"):
         assert not FORMATS.conforms(pattern, "regex")
 
@@ -207,27 +207,27 @@ def expand(site: Any, body: bytes, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("values", [b"[],", b"1,", b'"",', b'{"a":1},'])
-def test_bodies_with_very_many_values_are_rejected(site: Any, values: bytes) -> None:
+def test_rejects_body_with_too_many_values(site: Any, values: bytes) -> None:
     body = b'{"scopes":[' + values * (9 * 1024 * 1024 // len(values)) + b"1]}"
     answer = expand(site, body)
     assert (answer.status, answer.code) == (400, "MalformedPayload")
     assert "The body has more than 20000 values" in answer.message
 
 
-def test_commas_and_brackets_in_strings_are_no_values(site: Any) -> None:
+def test_does_not_count_commas_in_strings(site: Any) -> None:
     scope = "[{,]}" * 20_000 + '\\\\\\"'
     body = b'{"scopes":["' + scope.encode() + b'"]}'
     assert expand(site, body).status == 200
 
 
 @pytest.mark.parametrize(("depth", "status"), [(200, 400), (260, 400), (900, 400), (100_000, 400)])
-def test_deeply_nested_bodies_are_rejected(site: Any, depth: int, status: int) -> None:
+def test_rejects_deeply_nested_body(site: Any, depth: int, status: int) -> None:
     answer = expand(site, b'{"scopes":' + b"[" * depth + b"]" * depth + b"}")
     assert answer.status == status
     assert answer.code == ("InputValidationError" if depth < 250 else "MalformedPayload")
 
 
-def test_large_bodies_are_handled_beside_the_event_loop(site: Any) -> None:
+def test_handles_large_bodies_in_thread(site: Any) -> None:
     """Test that the loop goes on, by what it does while a body is read, checked and sent back."""
     scopes = [f"s{number}" for number in range(15_000)]
     payload = {"scopes": scopes, "more": 1}
@@ -247,7 +247,7 @@ def test_large_bodies_are_handled_beside_the_event_loop(site: Any) -> None:
     assert turns > 10
 
 
-def test_a_list_of_mixed_items_is_checked_in_linear_time() -> None:
+def test_checks_mixed_list_in_linear_time() -> None:
     schema = Schema.given({"type": "array", "uniqueItems": True})
     mixed = [[number] if number % 2 else str(number) for number in range(20_000)]
     assert seconds(schema.errors, mixed) < 2
@@ -282,7 +282,7 @@ STARS = {
     ],
     ids=["scopes", "tags"],
 )
-def test_many_values_take_little_time_of_the_event_loop(
+def test_many_values_do_not_block_event_loop(
     new_site: Any, verb: str, path: str, payload: Any, by: str, status: int
 ) -> None:
     async def scenario() -> None:
@@ -308,13 +308,13 @@ def test_many_values_take_little_time_of_the_event_loop(
         ),
     ],
 )
-def test_hooks_that_take_long_are_rejected(site: Any, more: dict[str, Any], message: str) -> None:
+def test_rejects_slow_hook(site: Any, more: dict[str, Any], message: str) -> None:
     answer = site.call("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": PERSON, "task": {}, **more})
     assert (answer.status, answer.code) == (400, "InputError")
     assert message in answer.message
 
 
-def test_many_bindings_of_many_wildcards_are_fast(site: Any) -> None:
+def test_many_bindings_with_wildcards_are_fast(site: Any) -> None:
     bindings = [
         {"exchange": "exchange/taskcluster-queue/v1/task-defined", "routingKeyPattern": "#.*." * 60 + f"x{number}"}
         for number in range(100)
@@ -324,7 +324,7 @@ def test_many_bindings_of_many_wildcards_are_fast(site: Any) -> None:
     assert seconds(lambda _: site.ok("PUT", path, {**TASK, "tags": {}}), None) < 2
 
 
-def test_a_role_with_many_scopes_leaves_others_alone(site: Any) -> None:
+def test_role_with_many_scopes_does_not_slow_others(site: Any) -> None:
     """Test that whoever has `*` or all roles is not refused because one role has many scopes."""
     role = {"description": "", "scopes": [f"x{number}-<..>" for number in range(6_000)]}
     site.ok("PUT", "/api/auth/v1/roles/many*", role)
@@ -337,7 +337,7 @@ def test_a_role_with_many_scopes_leaves_others_alone(site: Any) -> None:
     assert site.call("DELETE", "/api/auth/v1/roles/many*").status == 204
 
 
-def test_scopes_are_found_among_many_prefixes() -> None:
+def test_finds_scope_among_many_prefixes() -> None:
     held = ScopeSet(["a*", "ab*", "b:*", "b", "c", "d*", "d"])
     scopes = ("a", "abc", "b", "b:", "b:x", "ba", "c", "cx", "c*", "d", "d*", "dd*", "*", "")
     given = {"a", "abc", "b", "b:", "b:x", "c", "d", "d*", "dd*"}
@@ -346,7 +346,7 @@ def test_scopes_are_found_among_many_prefixes() -> None:
     assert not ScopeSet([]).satisfies("")
 
 
-def test_bodies_of_several_pieces_are_decoded_as_one(site: Any) -> None:
+def test_decodes_body_in_pieces(site: Any) -> None:
     for text in (b"\xe2\x82\xac" * 9_000, b"\xff\xe2\x82" * 9_000, b"a\xf0\x9f\x98\x80" * 9_000):
         answer = expand(site, b'{"scopes":["' + text + b'"]}')
         assert answer.json["requestInfo"]["payload"] == {"scopes": [text.decode(errors="replace")]}

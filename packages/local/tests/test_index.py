@@ -22,7 +22,7 @@ def insert(site: Any, slug: Callable[[int], str]) -> Callable[..., Any]:
     return call
 
 
-def test_an_entry_is_found(site: Any, slug: Callable[[int], str], insert: Callable[..., Any]) -> None:
+def test_finds_entry(site: Any, slug: Callable[[int], str], insert: Callable[..., Any]) -> None:
     entry = insert("a.b.c")
     assert entry == {
         "namespace": "a.b.c",
@@ -34,7 +34,7 @@ def test_an_entry_is_found(site: Any, slug: Callable[[int], str], insert: Callab
     assert site.ok("GET", f"{ROOT}/task/a.b.c", by=None) == entry
 
 
-def test_a_missing_or_expired_entry_is_not_found(site: Any, insert: Callable[..., Any]) -> None:
+def test_returns_404_for_missing_or_expired_entry(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", hours=1)
     assert site.call("GET", f"{ROOT}/task/a.c").message == "Indexed task not found"
     site.clock.advance(hours=1)
@@ -43,12 +43,12 @@ def test_a_missing_or_expired_entry_is_not_found(site: Any, insert: Callable[...
 
 
 @pytest.mark.parametrize(("rank", "winner"), [(0, 1), (1, 2), (2, 2)])
-def test_the_higher_rank_wins_and_the_newer_of_equals(insert: Callable[..., Any], rank: int, winner: int) -> None:
+def test_higher_rank_wins(insert: Callable[..., Any], rank: int, winner: int) -> None:
     insert("a.b", 1, rank=1)
     assert insert("a.b", 2, rank=rank)["data"] == {"number": winner}
 
 
-def test_an_expired_entry_blocks_no_lower_rank(site: Any, insert: Callable[..., Any]) -> None:
+def test_lower_rank_replaces_expired_entry(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", 1, rank=5, hours=1)
     assert insert("a.b", 2, rank=1)["data"] == {"number": 1}
     site.clock.advance(hours=1)
@@ -56,26 +56,26 @@ def test_an_expired_entry_blocks_no_lower_rank(site: Any, insert: Callable[..., 
 
 
 @pytest.mark.parametrize("rank", [1.5, 2**53, -1e20])
-def test_ranks_are_integers(site: Any, slug: Callable[[int], str], rank: float) -> None:
+def test_rejects_rank_that_is_not_an_integer(site: Any, slug: Callable[[int], str], rank: float) -> None:
     payload = {"taskId": slug(1), "rank": rank, "data": {}, "expires": site.clock.at(hours=1)}
     assert site.call("PUT", f"{ROOT}/task/a.b", payload).code == "InputError"
 
 
-def test_names_have_a_length(site: Any, insert: Callable[..., Any]) -> None:
+def test_rejects_too_long_name(site: Any, insert: Callable[..., Any]) -> None:
     assert insert("a" * 255)["namespace"] == "a" * 255
     entry = insert("x")
     payload = {name: entry[name] for name in ("taskId", "rank", "data", "expires")}
     assert site.call("PUT", f"{ROOT}/task/{'a' * 256}", payload).code == "InputError"
 
 
-def test_deleting(site: Any, insert: Callable[..., Any]) -> None:
+def test_deletes_entry(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b")
     for _ in range(2):
         assert site.ok("DELETE", f"{ROOT}/task/a.b") == {}
     assert site.call("GET", f"{ROOT}/task/a.b").status == 404
 
 
-def test_scopes(site: Any, insert: Callable[..., Any]) -> None:
+def test_requires_scopes(site: Any, insert: Callable[..., Any]) -> None:
     payload = {"taskId": "x"}
     answer = site.call("PUT", f"{ROOT}/task/a.b", payload, by="nobody")
     assert (answer.status, "index:insert-task:a.b" in answer.message) == (403, True)
@@ -83,11 +83,11 @@ def test_scopes(site: Any, insert: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ["a..b", "a.b.", "a b", "a%2Fb"])
-def test_names_have_a_pattern(site: Any, path: str) -> None:
+def test_rejects_invalid_name(site: Any, path: str) -> None:
     assert site.call("GET", f"{ROOT}/task/{path}").code == "InvalidRequestArguments"
 
 
-def test_finding_many(site: Any, insert: Callable[..., Any]) -> None:
+def test_finds_many_entries(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", 1)
     insert("z.expired", 2, hours=-1)
     insert("dotless", 3)
@@ -101,7 +101,7 @@ def test_finding_many(site: Any, insert: Callable[..., Any]) -> None:
     assert [*page["tasks"], *rest["tasks"]] == found
 
 
-def test_finding_many_needs_a_scope_for_each(new_site: Callable[..., Any]) -> None:
+def test_finding_many_requires_scope_for_each(new_site: Callable[..., Any]) -> None:
     clients = [{"clientId": "c", "accessToken": "c" * 44, "scopes": ["index:find-task:a.*"]}]
     with new_site(clients, {"anonymous": []}) as site:
         target = f"{ROOT}/tasks/indexes"
@@ -109,7 +109,7 @@ def test_finding_many_needs_a_scope_for_each(new_site: Callable[..., Any]) -> No
         assert site.call("POST", target, {"indexes": ["a.b", "b.c"]}, by="c").status == 403
 
 
-def test_listing_tasks(site: Any, insert: Callable[..., Any]) -> None:
+def test_lists_tasks(site: Any, insert: Callable[..., Any]) -> None:
     for path in ("top", "a.x", "a.b.y", "a.b.x", "a.b.c.z"):
         insert(path)
     insert("a.b.old", hours=-1)
@@ -122,7 +122,7 @@ def test_listing_tasks(site: Any, insert: Callable[..., Any]) -> None:
     assert names("/none") == []
 
 
-def test_listing_namespaces(site: Any, insert: Callable[..., Any]) -> None:
+def test_lists_namespaces(site: Any, insert: Callable[..., Any]) -> None:
     for path in ("top", "a.x", "a.b.y", "a.b.c.z", "a.d.x"):
         insert(path)
     midnight = "2030-03-02T00:00:00.000Z"
@@ -143,7 +143,7 @@ def test_listing_namespaces(site: Any, insert: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(("listing", "name"), [("tasks", "a.b"), ("namespaces", "a")])
-def test_listings_are_answered_by_post_too(new_site: Callable[..., Any], listing: str, name: str) -> None:
+def test_lists_by_post_too(new_site: Callable[..., Any], listing: str, name: str) -> None:
     scope = f"index:list-{listing}:a*"
     clients = [{"clientId": "c", "accessToken": "x" * 44, "scopes": [scope]}]
     with new_site(clients=clients, roles={"anonymous": []}) as site:
@@ -160,24 +160,24 @@ def test_listings_are_answered_by_post_too(new_site: Callable[..., Any], listing
         assert site.call("POST", f"{ROOT}/{listing}/a..b", by="c").code == "InvalidRequestArguments"
 
 
-def test_a_namespace_lives_as_long_as_what_is_in_it(site: Any, insert: Callable[..., Any]) -> None:
+def test_namespace_expires_with_its_entries(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", days=3)
     insert("a.c", days=1)
     assert site.ok("GET", f"{ROOT}/namespaces")["namespaces"][0]["expires"] == "2030-03-05T00:00:00.000Z"
 
 
-def test_entries_may_last_as_long_as_dates_can(site: Any, slug: Callable[[int], str]) -> None:
+def test_accepts_latest_possible_expiry(site: Any, slug: Callable[[int], str]) -> None:
     payload = {"taskId": slug(1), "rank": 0, "data": {}, "expires": "9999-12-31T23:59:59.999Z"}
     assert site.ok("PUT", f"{ROOT}/task/a.b", payload)["expires"] == payload["expires"]
 
 
-def test_listing_the_root_needs_the_scope_for_an_empty_name(new_site: Callable[..., Any]) -> None:
+def test_listing_root_requires_scope_for_empty_name(new_site: Callable[..., Any]) -> None:
     with new_site(roles={"anonymous": []}) as site:
         answer = site.call("GET", f"{ROOT}/namespaces", by=None)
         assert "\nindex:list-namespaces:\n" in answer.message
 
 
-def test_expired_entries_are_deleted_a_day_later(site: Any, insert: Callable[..., Any]) -> None:
+def test_deletes_expired_entries_after_a_day(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", hours=1)
     insert("c.d", days=9)
     site.clock.advance(hours=2)
@@ -207,7 +207,7 @@ def complete(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) ->
     return call
 
 
-def test_completed_tasks_are_indexed(site: Any, slug: Callable[[int], str], complete: Callable[..., Any]) -> None:
+def test_indexes_completed_tasks(site: Any, slug: Callable[[int], str], complete: Callable[..., Any]) -> None:
     definition = complete(1, ["index.a.b", "index.a.c", "other.a.d"])
     for path in ("a.b", "a.c"):
         assert site.ok("GET", f"{ROOT}/task/{path}") == {
@@ -220,7 +220,9 @@ def test_completed_tasks_are_indexed(site: Any, slug: Callable[[int], str], comp
     assert len(site.ok("GET", f"{ROOT}/tasks/a")["tasks"]) == 2
 
 
-def test_tasks_say_how_they_are_indexed(site: Any, slug: Callable[[int], str], complete: Callable[..., Any]) -> None:
+def test_task_specifies_rank_data_and_expiry(
+    site: Any, slug: Callable[[int], str], complete: Callable[..., Any]
+) -> None:
     expires = site.clock.at(hours=5)
     complete(1, ["index.a.b"], index={"rank": 5, "data": {"x": 1}, "expires": expires})
     complete(2, ["index.a.b"], index={"rank": 4})
@@ -243,7 +245,7 @@ def test_tasks_say_how_they_are_indexed(site: Any, slug: Callable[[int], str], c
         ("a.b", {"expires": 5}),
     ],
 )
-def test_what_cannot_be_indexed_is_left_out(site: Any, complete: Callable[..., Any], path: str, extra: Any) -> None:
+def test_skips_invalid_routes(site: Any, complete: Callable[..., Any], path: str, extra: Any) -> None:
     complete(1, [f"index.{path}"], index=extra)
     assert site.ok("GET", f"{ROOT}/tasks/a") == {"tasks": []}
 
@@ -251,7 +253,7 @@ def test_what_cannot_be_indexed_is_left_out(site: Any, complete: Callable[..., A
 # Artifacts
 
 
-def test_an_artifact_that_not_everyone_may_read(site: Any, slug: Callable[[int], str], insert: Any) -> None:
+def test_redirects_to_signed_url_of_private_artifact(site: Any, slug: Callable[[int], str], insert: Any) -> None:
     insert("a.b", 1)
     answer = site.call("GET", f"{ROOT}/task/a.b/artifacts/private/x%20y")
     assert answer.status == 303
@@ -269,7 +271,7 @@ def test_an_artifact_that_not_everyone_may_read(site: Any, slug: Callable[[int],
     assert found() == 401
 
 
-def test_an_artifact_that_everyone_may_read_but_is_not_there(
+def test_redirects_to_queue_if_artifact_is_missing(
     site: Any, slug: Callable[[int], str], insert: Callable[..., Any]
 ) -> None:
     insert("a.b", 1)
@@ -287,7 +289,7 @@ def test_an_artifact_that_everyone_may_read_but_is_not_there(
         ({"storageType": "error", "reason": "r", "message": "m"}, False),
     ],
 )
-def test_an_artifact_that_everyone_may_read(
+def test_redirects_to_data_of_public_artifact(
     site: Any, insert: Callable[..., Any], content: dict[str, str], direct: bool
 ) -> None:
     async def latestArtifact(call: Any) -> dict[str, str]:
@@ -301,7 +303,7 @@ def test_an_artifact_that_everyone_may_read(
     assert (location == "https://example.com/data") == direct
 
 
-def test_a_public_link_to_a_private_artifact(site: Any, insert: Callable[..., Any]) -> None:
+def test_redirects_to_signed_url_of_private_link_target(site: Any, insert: Callable[..., Any]) -> None:
     async def latestArtifact(call: Any) -> dict[str, str]:
         call.authorize(names=[call.params["name"], "private/x"])
         return {}
@@ -312,7 +314,7 @@ def test_a_public_link_to_a_private_artifact(site: Any, insert: Callable[..., An
     assert "?bewit=" in location
 
 
-def test_artifacts_of_what_is_not_indexed(site: Any, insert: Callable[..., Any]) -> None:
+def test_returns_404_for_artifact_of_unknown_entry(site: Any, insert: Callable[..., Any]) -> None:
     insert("a.b", hours=-1)
     for path in ("a.b", "a.c"):
         assert site.call("GET", f"{ROOT}/task/{path}/artifacts/public/x").message == "Indexed task not found"

@@ -33,14 +33,14 @@ def evaluate(function: Any, *arguments: Any) -> Any:
     return asyncio.run(isolated(function, *arguments))
 
 
-def test_results_come_back_as_json_values() -> None:
+def test_returns_json_values() -> None:
     template = {"a": {"$eval": "x"}, "b": "${9**9**9}", "c": {"$eval": "9**9**9"}, "d": "\ud800é"}
     assert evaluate(templates.render, template, {"x": [1, None]}) == {
         "a": [1, None], "b": "Infinity", "c": None, "d": "\ud800é",
     }  # fmt: skip
 
 
-def test_errors_come_back_as_they_were_raised() -> None:
+def test_raises_error_of_function() -> None:
     with pytest.raises(ApiError, match="data/a must be string") as caught:
         asyncio.run(check_payload(SLOW, {"a": 1}))
     assert caught.value.code == "InputError"
@@ -61,7 +61,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("case", ENDLESS)
-def test_endless_evaluation_is_an_input_error(case: str) -> None:
+def test_endless_evaluation_raises_input_error(case: str) -> None:
     function, *arguments = ENDLESS[case]
 
     async def ticks() -> int:
@@ -80,7 +80,7 @@ def test_endless_evaluation_is_an_input_error(case: str) -> None:
     assert evaluate(yaml_core.load, "a: [1]") == {"a": [1]}
 
 
-def test_a_program_of_one_line_can_evaluate() -> None:
+def test_works_without_main_module() -> None:
     code = (
         "import asyncio; from taskcluster_local import templates; from taskcluster_local.isolation import isolated; "
         "print(asyncio.run(isolated(templates.render, {'$eval': '1+1'}, {})))"
@@ -92,7 +92,7 @@ def test_a_program_of_one_line_can_evaluate() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_forked_program_has_a_process_of_its_own() -> None:
+def test_forked_program_starts_own_process() -> None:
     code = (
         "import asyncio, os; from taskcluster_local import templates; "
         "from taskcluster_local.isolation import isolated\n"
@@ -105,7 +105,7 @@ def test_a_forked_program_has_a_process_of_its_own() -> None:
     assert (done.stdout, done.stderr) == ("2 2 0\n", "")
 
 
-def test_a_process_that_dies_is_started_again() -> None:
+def test_restarts_process_after_death() -> None:
     assert evaluate(templates.render, "a", {}) == "a"
     running = isolation._process._popen
     assert running is not None
@@ -116,7 +116,7 @@ def test_a_process_that_dies_is_started_again() -> None:
     assert evaluate(templates.render, "a", {}) == "a"
 
 
-def test_too_many_who_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_too_many_waiting_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "_MOST_WAITING", 3)
 
     async def many() -> list[Any]:
@@ -128,7 +128,7 @@ def test_too_many_who_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [error.code for error in found[3:]] == ["TooManyRequests"] * 2
 
 
-def test_those_who_give_up_leave_no_error_behind(caplog: pytest.LogCaptureFixture) -> None:
+def test_canceled_call_logs_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async def give_up() -> None:
         waiting = asyncio.ensure_future(isolated(templates.render, {"$eval": "nothing"}, {}))
         await asyncio.sleep(0)
@@ -140,7 +140,7 @@ def test_those_who_give_up_leave_no_error_behind(caplog: pytest.LogCaptureFixtur
     assert caplog.records == []
 
 
-def test_deep_nesting_is_an_input_error() -> None:
+def test_deep_nesting_raises_input_error() -> None:
     value: Any = "x"
     for _ in range(100_000):
         value = [value]
@@ -195,7 +195,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_other_requests_are_served_meanwhile(local: LocalTaskcluster, call: str) -> None:
+def test_serves_other_requests_meanwhile(local: LocalTaskcluster, call: str) -> None:
     options = {**local.options(), "maxRetries": 0, "timeout": 60}
     with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
         CALLS[call](options)
@@ -203,7 +203,7 @@ def test_other_requests_are_served_meanwhile(local: LocalTaskcluster, call: str)
     assert taskcluster.Auth(options).ping()["alive"]
 
 
-def test_claims_expire_while_a_hook_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expires_claims_while_evaluating_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "_SECONDS", 600)
     with LocalTaskcluster(claim_timeout=0.1) as local:
         options = {**local.options(), "timeout": 60}

@@ -65,7 +65,7 @@ def events(local: LocalTaskcluster) -> Any:
     return taskcluster.QueueEvents(local.options())
 
 
-def test_messages_come_in_order(local: LocalTaskcluster, events: Any) -> None:
+def test_receives_messages_in_order(local: LocalTaskcluster, events: Any) -> None:
     publish(local, taskId="before")
     with local.listen(events.taskPending()) as messages:
         for number in range(3):
@@ -77,7 +77,7 @@ def test_messages_come_in_order(local: LocalTaskcluster, events: Any) -> None:
         assert messages.drain() == []
 
 
-def test_bindings_choose(local: LocalTaskcluster, events: Any) -> None:
+def test_receives_messages_of_bindings_only(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending(taskId="a"), events.taskPending(runId=3), events.taskFailed()) as messages:
         publish(local, taskId="a", runId="3")
         publish(local, taskId="b", runId="4")
@@ -85,14 +85,14 @@ def test_bindings_choose(local: LocalTaskcluster, events: Any) -> None:
         assert [tags(message)["taskId"] for message in messages.drain()] == ["a", "b"]
 
 
-def test_a_message_is_the_listeners_own(local: LocalTaskcluster, events: Any) -> None:
+def test_received_message_is_a_copy(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as one, local.listen(events.taskPending()) as other:
         publish(local, taskId="a")
         one.get(5).payload.clear()
         assert tags(other.get(5)) == {"taskId": "a"}
 
 
-def test_waiting(local: LocalTaskcluster, events: Any) -> None:
+def test_next_waits_until_timeout(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as messages:
         with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
             messages.get(timeout=0.01)
@@ -102,7 +102,7 @@ def test_waiting(local: LocalTaskcluster, events: Any) -> None:
         thread.join()
 
 
-def test_the_end_of_the_block_ends_it(local: LocalTaskcluster, events: Any) -> None:
+def test_ends_with_block(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as messages:
         publish(local, taskId="a")
     assert len(list(messages)) == 1
@@ -110,7 +110,7 @@ def test_the_end_of_the_block_ends_it(local: LocalTaskcluster, events: Any) -> N
         messages.get(timeout=60)
 
 
-def test_stopping_the_server_ends_it() -> None:
+def test_ends_when_server_stops() -> None:
     with LocalTaskcluster() as local:
         listening = local.listen(taskcluster.QueueEvents(local.options()).taskPending())
         messages = listening.__enter__()
@@ -119,7 +119,7 @@ def test_stopping_the_server_ends_it() -> None:
     listening.__exit__(None, None, None)
 
 
-def test_a_clean_state_has_the_same_listeners_and_no_old_messages(local: LocalTaskcluster, events: Any) -> None:
+def test_reset_keeps_listeners_and_drops_messages(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as messages:
         publish(local, taskId="old")
         local.reset()
@@ -127,7 +127,7 @@ def test_a_clean_state_has_the_same_listeners_and_no_old_messages(local: LocalTa
         assert [tags(message)["taskId"] for message in messages.drain()] == ["new"]
 
 
-def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
+def test_listens_in_async_code(local: LocalTaskcluster, events: Any) -> None:
     async def scenario() -> None:
         async with local.aio.listen(events.taskPending()) as messages:
             with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
@@ -146,7 +146,7 @@ def test_in_async_code(local: LocalTaskcluster, events: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_a_loop_that_ended_is_no_trouble_to_the_server(local: LocalTaskcluster, events: Any) -> None:
+def test_server_survives_closed_event_loop(local: LocalTaskcluster, events: Any) -> None:
     async def scenario() -> Any:
         listening = local.aio.listen(events.taskPending())
         await listening.__aenter__()
@@ -169,7 +169,7 @@ def test_a_loop_that_ended_is_no_trouble_to_the_server(local: LocalTaskcluster, 
         ([{"exchange": "exchange/x", "routingKeyPattern": "#"}], ValueError, "unknown exchange 'exchange/x'"),
     ],
 )
-def test_bindings_that_are_none(
+def test_rejects_invalid_bindings(
     local: LocalTaskcluster, bindings: list[Any], error: type[Exception], told: str
 ) -> None:
     with pytest.raises(error, match=told), local.listen(*bindings):

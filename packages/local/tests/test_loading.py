@@ -78,7 +78,7 @@ def task_ids(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_secrets_and_tasks(local: LocalTaskcluster, write: Any, times: int) -> None:
+def test_adds_secrets_and_tasks(local: LocalTaskcluster, write: Any, times: int) -> None:
     path = write(FILE)
     for _ in range(times):
         assert local.load(path) == {}
@@ -92,7 +92,7 @@ def test_secrets_and_tasks(local: LocalTaskcluster, write: Any, times: int) -> N
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_roles_and_clients(local: LocalTaskcluster, write: Any, times: int) -> None:
+def test_adds_roles_and_clients(local: LocalTaskcluster, write: Any, times: int) -> None:
     path = write(ACCOUNTS)
     tokens = local.load(path)
     credentials = {"clientId": "project/x/bot", "accessToken": tokens["project/x/bot"]}
@@ -104,14 +104,14 @@ def test_roles_and_clients(local: LocalTaskcluster, write: Any, times: int) -> N
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_hooks(local: LocalTaskcluster, write: Any, times: int) -> None:
+def test_adds_hooks(local: LocalTaskcluster, write: Any, times: int) -> None:
     for _ in range(times):
         local.load(write(HOOKS))
     with taskcluster.Hooks(local.options()) as hooks:
         assert hooks.hook("project-x", "nightly/one")["metadata"]["name"] == "n"
 
 
-def test_a_mapping_and_nothing(local: LocalTaskcluster, write: Any) -> None:
+def test_accepts_mapping_and_empty_file(local: LocalTaskcluster, write: Any) -> None:
     local.load({"secrets": {"a": {"secret": {"b": 1}}}})
     with taskcluster.Secrets(local.options()) as secrets:
         assert secrets.get("a")["secret"] == {"b": 1}
@@ -119,7 +119,7 @@ def test_a_mapping_and_nothing(local: LocalTaskcluster, write: Any) -> None:
         assert local.load(source) == {}
 
 
-def test_dates_are_counted_from_the_deployments_present(local: LocalTaskcluster, write: Any) -> None:
+def test_relative_dates_use_deployment_time(local: LocalTaskcluster, write: Any) -> None:
     local.advance(days=400)
     path = write(FILE)
     local.load(path)
@@ -137,12 +137,12 @@ def test_dates_are_counted_from_the_deployments_present(local: LocalTaskcluster,
         ("'2030-02-01T00:00:00Z'", "2030-02-01T00:00:00.000Z"),
     ],
 )
-def test_dates(write: Any, given: str, kept: str) -> None:
+def test_parses_dates(write: Any, given: str, kept: str) -> None:
     [item] = read(write(f"secrets: {{a: {{secret: {{}}, expires: {given}}}}}"), NOW).items
     assert item.payload["expires"] == kept
 
 
-def test_tasks_are_in_order_and_have_ids_of_their_own(write: Any) -> None:
+def test_sorts_tasks_and_derives_ids(write: Any) -> None:
     text = "".join(
         f"  {name}: {{taskQueueId: p/w, dependencies: [{needs}], metadata: "
         "{name: n, description: d, owner: o, source: 'https://x'}}\n"
@@ -196,18 +196,18 @@ ABOUT = "metadata: {name: n, description: d, owner: o, source: 'https://x'}"
         ("secrets: !!python/object:os.system {}", r":1: could not determine a constructor"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(write: Any, text: str, told: str) -> None:
+def test_error_names_line_and_path(write: Any, text: str, told: str) -> None:
     path = write(text)
     with pytest.raises(LoadError, match=rf"^{path}{told}"):
         read(path, NOW)
 
 
-def test_what_is_wrong_with_a_mapping() -> None:
+def test_error_in_mapping_names_path() -> None:
     with pytest.raises(LoadError, match=r"^the mapping: secrets\.a\.secret: must be object"):
         read({"secrets": {"a": {"secret": 3}}}, NOW)
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_reports_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="No such file"):
         read(tmp_path / "missing.yml", NOW)
     (tmp_path / "latin.yml").write_bytes(b"secrets: \xff")
@@ -215,7 +215,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(tmp_path / "latin.yml", NOW)
 
 
-def test_nothing_is_sent_of_a_file_with_an_error(local: LocalTaskcluster, write: Any) -> None:
+def test_sends_nothing_of_invalid_file(local: LocalTaskcluster, write: Any) -> None:
     path = write("secrets:\n  a: {secret: {}}\n  b: {secret: 3}")
     with pytest.raises(LoadError):
         local.load(path)
@@ -223,7 +223,7 @@ def test_nothing_is_sent_of_a_file_with_an_error(local: LocalTaskcluster, write:
         assert secrets.list() == {"secrets": []}
 
 
-def test_a_refusal_names_what_was_refused(local: LocalTaskcluster, write: Any) -> None:
+def test_error_names_rejected_entry(local: LocalTaskcluster, write: Any) -> None:
     path = write(f"tasks: {{a: {{taskQueueId: p/w, deadline: 30 days, {ABOUT}}}}}")
     with pytest.raises(LoadError, match=r"^tasks\.a: .*deadline"):
         local.load(path)
@@ -242,7 +242,7 @@ tasks:
 
 
 @pytest.mark.parametrize("as_text", [True, False])
-def test_a_repository_whose_pushes_make_tasks(local: LocalTaskcluster, as_text: bool) -> None:
+def test_adds_repository_whose_pushes_create_tasks(local: LocalTaskcluster, as_text: bool) -> None:
     file: Any = YML if as_text else yaml.safe_load(YML)
     role = ["queue:create-task:lowest:p/w", "queue:create-task:project:none", "queue:scheduler-id:taskcluster-github"]
     local.load(
@@ -278,11 +278,11 @@ def test_a_repository_whose_pushes_make_tasks(local: LocalTaskcluster, as_text: 
         ("repositories: {a/b: {branch: x}}", r"repositories\.a/b"),
     ],
 )
-def test_what_is_wrong_with_a_repository(write: Any, text: str, told: str) -> None:
+def test_rejects_invalid_repository(write: Any, text: str, told: str) -> None:
     with pytest.raises(LoadError, match=told):
         read(write(text), NOW)
 
 
-def test_repositories_need_a_scope(local: LocalTaskcluster) -> None:
+def test_adding_repository_requires_scope(local: LocalTaskcluster) -> None:
     with pytest.raises(LoadError, match="local:add-repository:Org/repo"):
         load({"repositories": {"Org/repo": {}}}, local.options(["secrets:*"]), NOW)

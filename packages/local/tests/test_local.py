@@ -51,7 +51,7 @@ def definition(local: LocalTaskcluster, **fields: Any) -> dict[str, Any]:
 # Time
 
 
-def test_time_moves_forward_and_what_is_due_is_done(local: LocalTaskcluster) -> None:
+def test_advance_runs_due_jobs(local: LocalTaskcluster) -> None:
     with taskcluster.Queue(local.options()) as queue:
         task_id = taskcluster.slugId()
         queue.createTask(task_id, definition(local))
@@ -68,7 +68,7 @@ def test_time_moves_forward_and_what_is_due_is_done(local: LocalTaskcluster) -> 
         queue.createTask(taskcluster.slugId(), definition(local))
 
 
-def test_the_present(local: LocalTaskcluster) -> None:
+def test_now_returns_deployment_time(local: LocalTaskcluster) -> None:
     before = datetime.now(timezone.utc)
     assert before <= local.now() <= datetime.now(timezone.utc)
     local.advance(days=40)
@@ -77,7 +77,7 @@ def test_the_present(local: LocalTaskcluster) -> None:
     assert local.now() - before < timedelta(days=1)
 
 
-def test_time_does_not_go_back(local: LocalTaskcluster) -> None:
+def test_advance_rejects_negative_span(local: LocalTaskcluster) -> None:
     with pytest.raises(ValueError, match="forward"):
         local.advance(hours=-1)
     for arguments in ({}, {"span": timedelta(1), "hours": 1}):
@@ -86,7 +86,7 @@ def test_time_does_not_go_back(local: LocalTaskcluster) -> None:
 
 
 @pytest.mark.parametrize("span", [{"days": 4_000_000}, {"weeks": 10**9}, {"span": timedelta.max}])
-def test_advancing_too_far_changes_nothing(local: LocalTaskcluster, span: dict[str, Any]) -> None:
+def test_advance_too_far_changes_nothing(local: LocalTaskcluster, span: dict[str, Any]) -> None:
     before = local.now()
     with pytest.raises(ValueError, match="cannot advance"):
         local.advance(**span)
@@ -94,7 +94,7 @@ def test_advancing_too_far_changes_nothing(local: LocalTaskcluster, span: dict[s
     assert taskcluster.Auth({**local.options(), "maxRetries": 0}).ping()["alive"]
 
 
-def test_all_goes_on_when_time_is_at_its_end(tmp_path: Path) -> None:
+def test_works_at_end_of_time(tmp_path: Path) -> None:
     with LocalTaskcluster() as far:
         far.advance(datetime(2899, 12, 31, tzinfo=timezone.utc) - far.now())
         queue, task_id = taskcluster.Queue({**far.options(), "maxRetries": 0}), taskcluster.slugId()
@@ -103,7 +103,7 @@ def test_all_goes_on_when_time_is_at_its_end(tmp_path: Path) -> None:
         assert claim["status"]["taskId"] == task_id
 
 
-def test_time_may_be_moved_by_several_at_once(local: LocalTaskcluster) -> None:
+def test_advance_from_several_threads(local: LocalTaskcluster) -> None:
     before = local.now()
     threads = [threading.Thread(target=local.advance, kwargs={"hours": 1}) for _ in range(10)]
     for thread in threads:
@@ -113,7 +113,7 @@ def test_time_may_be_moved_by_several_at_once(local: LocalTaskcluster) -> None:
     assert local.now() - before >= timedelta(hours=10)
 
 
-def test_time_in_async_code(local: LocalTaskcluster) -> None:
+def test_advance_in_async_code(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         before = local.now()
         await local.aio.advance(hours=1)
@@ -126,7 +126,7 @@ def test_time_in_async_code(local: LocalTaskcluster) -> None:
 # A clean state
 
 
-def test_everything_is_forgotten_and_clients_go_on(local: LocalTaskcluster) -> None:
+def test_reset_deletes_everything(local: LocalTaskcluster) -> None:
     with taskcluster.Secrets(local.options()) as secrets:
         root_url = local.root_url
         for _ in range(3):
@@ -136,7 +136,7 @@ def test_everything_is_forgotten_and_clients_go_on(local: LocalTaskcluster) -> N
         assert local.root_url == root_url
 
 
-def test_those_who_wait_for_work_are_answered(local: LocalTaskcluster) -> None:
+def test_reset_ends_waiting_claims(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         async with taskcluster.aio.Queue(local.options()) as queue:
             waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
@@ -153,14 +153,12 @@ def test_those_who_wait_for_work_are_answered(local: LocalTaskcluster) -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_kept_is_not_forgotten(tmp_path: Path) -> None:
+def test_reset_rejects_data_directory(tmp_path: Path) -> None:
     with LocalTaskcluster(tmp_path / "data") as local, pytest.raises(RuntimeError, match="would delete"):
         local.reset()
 
 
-def test_nothing_of_old_states_is_left(
-    local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_reset_leaves_no_files(local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for _ in range(5):
         local.reset()
@@ -173,7 +171,7 @@ def test_nothing_of_old_states_is_left(
 # Clients
 
 
-def test_clients_with_some_scopes(local: LocalTaskcluster) -> None:
+def test_options_with_scopes_create_client(local: LocalTaskcluster) -> None:
     options = local.options(scopes=["secrets:get:a"])
     assert options["credentials"]["clientId"] != local.options([])["credentials"]["clientId"]
     with taskcluster.Secrets(local.options()) as root, taskcluster.Secrets(options) as some:
@@ -188,7 +186,7 @@ def test_clients_with_some_scopes(local: LocalTaskcluster) -> None:
         assert taskcluster.Auth(options).currentScopes()["scopes"]
 
 
-def test_scopes_that_are_none(local: LocalTaskcluster) -> None:
+def test_options_reject_invalid_scopes(local: LocalTaskcluster) -> None:
     with pytest.raises(TypeError, match="list of scopes"):
         local.options("queue:*")
     with pytest.raises(ApiError, match="is not a scope"):
@@ -198,7 +196,7 @@ def test_scopes_that_are_none(local: LocalTaskcluster) -> None:
 # A directory
 
 
-def test_state_and_token_survive_in_a_directory(tmp_path: Path) -> None:
+def test_data_directory_keeps_state_and_token(tmp_path: Path) -> None:
     local = LocalTaskcluster(tmp_path / "data")
     with pytest.raises(RuntimeError, match="not running"):
         _ = local.credentials
@@ -214,7 +212,7 @@ def test_state_and_token_survive_in_a_directory(tmp_path: Path) -> None:
     assert {path.name.partition("-")[0] for path in (tmp_path / "data").iterdir()} == {"taskcluster.sqlite", "files"}
 
 
-def test_nothing_works_when_it_does_not_run() -> None:
+def test_raises_when_not_running() -> None:
     local = LocalTaskcluster()
     for use in (local.now, local.reset, local.options, lambda: local.advance(hours=1), lambda: local.load({})):
         with pytest.raises(RuntimeError, match="not running"):
@@ -224,7 +222,7 @@ def test_nothing_works_when_it_does_not_run() -> None:
 # Notifications and GitHub
 
 
-def test_the_outbox(local: LocalTaskcluster) -> None:
+def test_outbox_has_notifications(local: LocalTaskcluster) -> None:
     with taskcluster.Notify(local.options()) as notify:
         notify.email({"address": "a@example.com", "subject": "s", "content": "c"})
     [mail] = local.outbox()
@@ -232,7 +230,7 @@ def test_the_outbox(local: LocalTaskcluster) -> None:
     assert asyncio.run(local.aio.outbox()) == [mail]
 
 
-def test_options_show_no_access_token(local: LocalTaskcluster) -> None:
+def test_options_repr_hides_access_token(local: LocalTaskcluster) -> None:
     for options in (local.options(), local.options(["a"])):
         assert options["credentials"]["accessToken"] not in f"{options} {options['credentials']} {local.credentials}"
         assert yaml.safe_load(yaml.safe_dump(options)) == options
@@ -240,7 +238,7 @@ def test_options_show_no_access_token(local: LocalTaskcluster) -> None:
     assert "hush" not in repr(client)
 
 
-def test_webhooks_must_be_signed_where_there_is_a_secret() -> None:
+def test_rejects_unsigned_webhook_if_secret_set() -> None:
     body = b'{"zen": "x"}'
     headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "1", "Content-Type": "application/json"}
     with LocalTaskcluster(github_webhook_secret="hush") as local:
@@ -252,6 +250,6 @@ def test_webhooks_must_be_signed_where_there_is_a_secret() -> None:
     assert "hush" not in repr(local._configuration)
 
 
-def test_an_empty_secret_is_refused() -> None:
+def test_rejects_empty_webhook_secret() -> None:
     with pytest.raises(ApiError, match="empty"):
         LocalTaskcluster(github_webhook_secret="")

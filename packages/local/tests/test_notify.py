@@ -42,7 +42,7 @@ def kinds(site: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
-def test_sending(site: Any, method: str) -> None:
+def test_sends_notification(site: Any, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     answer = site.call("POST", f"{ROOT}/{method}", payload)
     assert (answer.status, answer.content) == (200, b"OK")
@@ -51,7 +51,7 @@ def test_sending(site: Any, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
-def test_the_same_again_is_a_duplicate_for_a_day(site: Any, method: str) -> None:
+def test_drops_duplicate_within_a_day(site: Any, method: str) -> None:
     payload, _, field = EXAMPLES[method]
     assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
     answer = site.call("POST", f"{ROOT}/{method}", payload)
@@ -63,7 +63,7 @@ def test_the_same_again_is_a_duplicate_for_a_day(site: Any, method: str) -> None
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
-def test_an_address_on_the_denylist_gets_nothing(site: Any, method: str) -> None:
+def test_rejects_address_on_denylist(site: Any, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     entry = {"notificationType": kind, "notificationAddress": payload[field]}
     added = site.call("POST", f"{ROOT}/denylist/add", entry)
@@ -77,7 +77,7 @@ def test_an_address_on_the_denylist_gets_nothing(site: Any, method: str) -> None
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
-def test_scopes(site: Any, new_site: Make, method: str) -> None:
+def test_requires_scopes(site: Any, new_site: Make, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     scopes = [f"notify:{kind}:{payload[field]}"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as other:
@@ -88,7 +88,7 @@ def test_scopes(site: Any, new_site: Make, method: str) -> None:
         assert site.call(verb, f"{ROOT}/denylist/{path}", {}, by="nobody").status == 403
 
 
-def test_listing_the_denylist(site: Any) -> None:
+def test_lists_denylist(site: Any) -> None:
     entries = [
         {"notificationType": kind, "notificationAddress": address}
         for kind, address in (("email", "ä"), ("email", "a@b.c"), ("pulse", "a@b.c"))
@@ -101,7 +101,7 @@ def test_listing_the_denylist(site: Any) -> None:
     assert [*page["addresses"], *rest["addresses"]] == entries
 
 
-def test_pulse_messages_are_published(site: Any, published: list[Message]) -> None:
+def test_publishes_pulse_message(site: Any, published: list[Message]) -> None:
     for _ in range(2):
         site.call("POST", f"{ROOT}/pulse", {"routingKey": "a.b", "message": {"x": 1}})
     [message] = published
@@ -110,19 +110,19 @@ def test_pulse_messages_are_published(site: Any, published: list[Message]) -> No
 
 
 @pytest.mark.parametrize("key", ["k" * 248, "ö" * 124])
-def test_routing_keys_must_fit(site: Any, published: list[Message], key: str) -> None:
+def test_rejects_invalid_routing_key(site: Any, published: list[Message], key: str) -> None:
     answer = site.call("POST", f"{ROOT}/pulse", {"routingKey": key, "message": {}})
     assert (answer.status, answer.code) == (400, "InputError")
     assert kinds(site) == []
     assert published == []
 
 
-def test_the_longest_routing_key(site: Any, published: list[Message]) -> None:
+def test_accepts_longest_routing_key(site: Any, published: list[Message]) -> None:
     assert site.call("POST", f"{ROOT}/pulse", {"routingKey": "k" * 247, "message": {}}).status == 200
     assert len(published) == 1
 
 
-def test_the_outbox_is_emptied_after_a_day(site: Any) -> None:
+def test_deletes_notifications_after_a_day(site: Any) -> None:
     site.call("POST", f"{ROOT}/email", EXAMPLES["email"][0])
     site.clock.advance(days=1)
     asyncio.run(site.deployment.pass_time())
@@ -174,7 +174,7 @@ def tell(site: Any, slug: Make) -> Make:
         ("transition", STATES),
     ],
 )
-def test_tasks_ask_by_their_routes(site: Any, tell: Make, event: str, states: list[str]) -> None:
+def test_sends_notifications_of_routes(site: Any, tell: Make, event: str, states: list[str]) -> None:
     sent: list[str] = []
     for state in STATES:
         before = len(kinds(site))
@@ -185,7 +185,7 @@ def test_tasks_ask_by_their_routes(site: Any, tell: Make, event: str, states: li
 
 
 @pytest.mark.parametrize("method", EXAMPLES)
-def test_what_tasks_send_is_what_the_method_takes(site: Any, tell: Make, method: str) -> None:
+def test_route_notifications_match_method_schemas(site: Any, tell: Make, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
     tell("Completed", f"notify.{kind}.{payload[field]}.on-completed", "notify.other.x.on-completed", "notify.email.x")
     [sent] = site.deployment.shared.outbox.messages()
@@ -195,20 +195,20 @@ def test_what_tasks_send_is_what_the_method_takes(site: Any, tell: Make, method:
     assert site.call("POST", f"{ROOT}/{method}", sent.payload).status == 204
 
 
-def test_tasks_publish_by_their_routes(tell: Make, published: list[Message]) -> None:
+def test_publishes_pulse_routes(tell: Make, published: list[Message]) -> None:
     tell("Failed", "notify.pulse.my.topic.on-failed")
     [message] = published
     assert message.routingKey == "primary.my.topic"
     assert message.payload["message"]["state"] == "failed"
 
 
-def test_tasks_go_on_where_nothing_can_be_sent(site: Any, tell: Make) -> None:
+def test_task_resolves_if_notification_is_rejected(site: Any, tell: Make) -> None:
     site.call("POST", f"{ROOT}/denylist/add", {"notificationType": "email", "notificationAddress": "a@example.com"})
     tell("Failed", "notify.email.a@example.com.on-failed", f"notify.pulse.{'k' * 250}.on-failed")
     assert kinds(site) == []
 
 
-def test_an_address_gets_so_many_a_day(site: Any, tmp_path: Path) -> None:
+def test_limits_notifications_per_address(site: Any, tmp_path: Path) -> None:
     configuration = Configuration("r" * 44, clock=site.clock, notification_limit=2)
     site.deployment = Deployment(configuration, site.store, tmp_path, "http://tc.example.com:8080")
 
@@ -221,7 +221,7 @@ def test_an_address_gets_so_many_a_day(site: Any, tmp_path: Path) -> None:
     assert send("3") == 200
 
 
-def test_the_outbox_over_http(site: Any) -> None:
+def test_lists_outbox_over_http(site: Any) -> None:
     path = "/api/local/v1/notifications"
     for number in range(3):
         payload = {"address": "a@example.com", "subject": str(number), "content": "c"}

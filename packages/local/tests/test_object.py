@@ -57,7 +57,7 @@ def refused(answer: Any) -> tuple[int, str]:
     return answer.status, answer.code
 
 
-def test_data_in_the_call(site: Any) -> None:
+def test_uploads_data_inline(site: Any) -> None:
     assert upload(site, methods={**PUT, **inline()}).json["uploadMethod"] == {"dataInline": True}
     assert content(site) == b"abc"
     assert refused(download(site, getUrl=True)) == (404, "ResourceNotFound")
@@ -71,7 +71,7 @@ def test_data_in_the_call(site: Any) -> None:
     }
 
 
-def test_a_url_to_put_to(site: Any) -> None:
+def test_uploads_to_put_url(site: Any) -> None:
     method = upload(site, methods=PUT).json["uploadMethod"]["putUrl"]
     assert method["headers"] == {"Content-Type": "text/x", "Content-Length": "3", "Content-Encoding": "identity"}
     assert method["expires"] == site.clock.at(minutes=45)
@@ -81,7 +81,7 @@ def test_a_url_to_put_to(site: Any) -> None:
     assert again["expires"] == site.clock.at(minutes=45)
 
 
-def test_no_method_is_no_error(site: Any) -> None:
+def test_upload_without_method_succeeds(site: Any) -> None:
     answer = upload(site, expires="2031-01-01 00:00:00.123456+01:00").json
     assert answer == {
         "projectId": "p",
@@ -95,33 +95,33 @@ def test_no_method_is_no_error(site: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "data"), [("YW Jj!", b"abc"), ("YWJj=garbage", b"abc"), ("_-8", b"\xff\xef"), ("Y", b""), ("", b"")]
 )
-def test_base64_is_read_as_javascript_reads_it(site: Any, text: str, data: bytes) -> None:
+def test_decodes_base64_like_javascript(site: Any, text: str, data: bytes) -> None:
     upload(site, methods={"dataInline": {"contentType": "text/x", "objectData": text}})
     assert content(site) == data
 
 
 @pytest.mark.parametrize("change", [{"projectId": "q"}, {"uploadId": OTHER}, {"expires": "2031-01-01T00:00:00Z"}])
-def test_another_upload_of_a_name_conflicts(site: Any, change: dict[str, str]) -> None:
+def test_conflicts_with_other_upload_of_name(site: Any, change: dict[str, str]) -> None:
     upload(site, methods=inline())
     assert refused(upload(site, methods=inline(b"new"), **change)) == (409, "RequestConflict")
     assert content(site) == b"abc"
 
 
-def test_an_upload_id_is_for_one_name(site: Any) -> None:
+def test_conflicts_if_upload_id_is_reused(site: Any) -> None:
     upload(site)
     assert refused(upload(site, "b")) == (409, "RequestConflict")
     upload(site, "b", uploadId=OTHER)
     assert refused(upload(site, uploadId=OTHER)) == (409, "RequestConflict")
 
 
-def test_what_is_finished_cannot_be_uploaded(site: Any) -> None:
+def test_conflicts_with_finished_object(site: Any) -> None:
     upload(site, methods=inline())
     finish(site)
     assert refused(upload(site, methods=inline(b"new"))) == (409, "RequestConflict")
     assert content(site) == b"abc"
 
 
-def test_hashes_add_up(site: Any) -> None:
+def test_merges_hashes(site: Any) -> None:
     upload(site, hashes={"sha256": SHA})
     assert refused(upload(site, hashes={"sha256": "0" * 64})) == (409, "RequestConflict")
     assert upload(site, hashes={"md5": "x"}).status == 200
@@ -132,11 +132,11 @@ def test_hashes_add_up(site: Any) -> None:
 
 
 @pytest.mark.parametrize("hashes", [{"sha256": SHA.upper()}, {"sha512": SHA}])
-def test_hashes_are_lower_case_and_whole(site: Any, hashes: dict[str, str]) -> None:
+def test_rejects_invalid_hashes(site: Any, hashes: dict[str, str]) -> None:
     assert refused(upload(site, hashes=hashes)) == (400, "InputValidationError")
 
 
-def test_what_cannot_be_finished(site: Any) -> None:
+def test_rejects_finishing_other_upload(site: Any) -> None:
     assert refused(finish(site)) == (404, "ResourceNotFound")
     upload(site)
     assert refused(finish(site, projectId="q")) == (400, "InputError")
@@ -144,7 +144,7 @@ def test_what_cannot_be_finished(site: Any) -> None:
     assert refused(download(site, getUrl=True)) == (404, "ResourceNotFound")
 
 
-def test_finishing_again(site: Any) -> None:
+def test_finish_can_be_repeated(site: Any) -> None:
     upload(site)
     finish(site, hashes={"sha256": SHA})
     assert finish(site, uploadId=OTHER, hashes={"sha256": SHA}).status == 200
@@ -158,7 +158,7 @@ def test_finishing_again(site: Any) -> None:
     assert "without hash algorithm md5" in new.message
 
 
-def test_methods_of_downloads(site: Any) -> None:
+def test_selects_download_method(site: Any) -> None:
     upload(site)
     finish(site)
     assert set(download(site, simple=True).json) == {"method", "url"}
@@ -167,7 +167,7 @@ def test_methods_of_downloads(site: Any) -> None:
     assert refused(download(site, ftp=True)) == (400, "InputValidationError")
 
 
-def test_names_in_paths(site: Any) -> None:
+def test_accepts_any_name_in_path(site: Any) -> None:
     assert upload(site, "x%2Fy", methods=inline()).status == 200
     assert upload(site, "x/y").json == {"error": "Not found"}
     finish(site, "x%2Fy")
@@ -181,7 +181,7 @@ def test_names_in_paths(site: Any) -> None:
 
 
 @pytest.mark.parametrize("contentType", ["", "text", "text/x\r\nX: y", "text/é", "text/x; y", "a/b/c"])
-def test_a_content_type_must_be_one(site: Any, contentType: str) -> None:
+def test_rejects_invalid_content_type(site: Any, contentType: str) -> None:
     for methods in (
         {"putUrl": {"contentType": contentType, "contentLength": 1}},
         {"dataInline": {"contentType": contentType, "objectData": ""}},
@@ -190,7 +190,7 @@ def test_a_content_type_must_be_one(site: Any, contentType: str) -> None:
     assert upload(site, methods={"putUrl": {"contentType": 'text/x; a=b;c="d e"', "contentLength": 1}}).status == 200
 
 
-def test_a_length_is_not_negative(site: Any) -> None:
+def test_rejects_negative_length(site: Any) -> None:
     methods = {"putUrl": {"contentType": "text/x", "contentLength": -1}}
     assert refused(upload(site, methods=methods)) == (400, "InputError")
 
@@ -200,7 +200,7 @@ def pass_time(site: Any, **span: float) -> None:
     asyncio.run(site.deployment.pass_time())
 
 
-def test_what_has_expired_is_removed_with_its_data(site: Any) -> None:
+def test_deletes_expired_object_with_data(site: Any) -> None:
     upload(site, methods=inline())
     finish(site)
     pass_time(site, days=1.9)
@@ -210,7 +210,7 @@ def test_what_has_expired_is_removed_with_its_data(site: Any) -> None:
     assert content(site) == b""
 
 
-def test_what_is_not_finished_in_a_day_is_removed_with_its_data(site: Any) -> None:
+def test_deletes_unfinished_upload_after_a_day(site: Any) -> None:
     expires = site.clock.at(days=9)
     upload(site, methods=inline(), expires=expires)
     upload(site, "b", uploadId=OTHER, methods=PUT, expires=expires)
@@ -224,7 +224,7 @@ def test_what_is_not_finished_in_a_day_is_removed_with_its_data(site: Any) -> No
     assert finish(site, "b", uploadId=OTHER).status == 200
 
 
-def test_scopes(new_site: Any) -> None:
+def test_requires_scopes(new_site: Any) -> None:
     may = {"clientId": "up", "accessToken": "u" * 44, "scopes": ["object:upload:p:a"]}
     with new_site(clients=[may]) as site:
         payload = {"projectId": "p", "uploadId": UPLOAD, "expires": site.clock.at(days=1), "proposedUploadMethods": {}}
@@ -259,7 +259,7 @@ def local(clock: Ahead) -> Iterator[LocalTaskcluster]:
         yield running
 
 
-def test_over_sockets(local: LocalTaskcluster, clock: Ahead) -> None:
+def test_uploads_and_downloads_over_sockets(local: LocalTaskcluster, clock: Ahead) -> None:
     service = taskcluster.Object(local.options())
     given = {"projectId": "p", "uploadId": UPLOAD, "expires": "2090-01-01T00:00:00.000Z"}
     method = service.createUpload("x/y", {**given, "proposedUploadMethods": PUT})["uploadMethod"]["putUrl"]

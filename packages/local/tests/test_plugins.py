@@ -131,11 +131,11 @@ def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
     return caught.value.status_code, caught.value.code or "", str(caught.value)
 
 
-def test_call_is_the_earlier_name_of_handler_call() -> None:
+def test_call_is_alias_of_handler_call() -> None:
     assert Call is HandlerCall
 
 
-def test_a_service_has_its_own_code_and_what_all_services_have(install: Install) -> None:
+def test_plugin_service_handles_requests(install: Install) -> None:
     install("widgets", LocalService(a_reference(), handlers))
     with LocalTaskcluster() as local:
         widgets = a_client(local)
@@ -154,7 +154,7 @@ def test_a_service_has_its_own_code_and_what_all_services_have(install: Install)
         assert refusal(lambda: widgets.melt("a"))[:2] == (500, "InternalServerError")
 
 
-def test_scopes_and_signatures_are_checked(install: Install) -> None:
+def test_checks_scopes_and_signatures(install: Install) -> None:
     install("widgets", LocalService(a_reference(), handlers))
     with LocalTaskcluster() as local:
         few = a_client(local, ["widgets:set:a"])
@@ -167,7 +167,7 @@ def test_scopes_and_signatures_are_checked(install: Install) -> None:
         assert unsigned.status_code == 401
 
 
-def test_messages_documents_and_time(install: Install) -> None:
+def test_publishes_messages_and_runs_jobs(install: Install) -> None:
     install("widgets", LocalService(a_reference(), handlers))
     with LocalTaskcluster() as local:
         widgets = a_client(local)
@@ -187,7 +187,7 @@ def test_messages_documents_and_time(install: Install) -> None:
         assert f"{local.root_url}/references/widgets/v1/api.json" in manifest["references"]
 
 
-def test_a_method_without_a_handler_says_so_once_everything_else_was_checked(install: Install) -> None:
+def test_method_without_handler_returns_400(install: Install) -> None:
     install("widgets", LocalService(a_reference(), lambda context: {}))
     with LocalTaskcluster() as local:
         status, code, text = refusal(lambda: a_client(local).melt("a"))
@@ -215,7 +215,7 @@ def broken() -> dict[str, tuple[dict[str, Any], str]]:
 
 
 @pytest.mark.parametrize("what", broken())
-def test_a_broken_plugin_is_named_once_and_the_others_are_there(install: Install, what: str) -> None:
+def test_warns_of_broken_plugin_and_loads_others(install: Install, what: str) -> None:
     more, said = broken()[what]
     install("gadgets", *more.pop("services", ()), **more)
     install("widgets", LocalService(a_reference(), handlers))
@@ -230,7 +230,7 @@ def test_a_broken_plugin_is_named_once_and_the_others_are_there(install: Install
 
 @pytest.mark.filterwarnings("ignore::taskcluster.plugins.PluginWarning")
 @pytest.mark.parametrize("made", [fails, lambda context: {"other": fails}])
-def test_handlers_that_cannot_be_made_are_missing_and_no_more(install: Install, made: Any) -> None:
+def test_failing_handlers_disable_one_service_only(install: Install, made: Any) -> None:
     install("gadgets", LocalService(a_reference("gadgets"), made))
     install("widgets", LocalService(a_reference(), handlers))
     with LocalTaskcluster() as local:
@@ -239,7 +239,7 @@ def test_handlers_that_cannot_be_made_are_missing_and_no_more(install: Install, 
         assert "the plugin of gadgets failed when this deployment started" in refusal(lambda: gadgets.melt("a"))[2]
 
 
-def test_plugins_can_be_switched_off(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disables_plugins_by_environment(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("vault", taskcluster_local_services=hookimpl(fails))
     install("widgets", LocalService(a_reference(), handlers))
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widgets")

@@ -24,7 +24,7 @@ def names(body: Any) -> list[str]:
     return [request["cacheName"] for request in body["requests"]]
 
 
-def test_requests_of_a_pool(site: Any, purge: Callable[..., None]) -> None:
+def test_lists_requests_of_pool(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "b")
     purge("p%2Fw", "a")
     purge("p/other", "c")
@@ -36,14 +36,14 @@ def test_requests_of_a_pool(site: Any, purge: Callable[..., None]) -> None:
     assert site.ok("GET", f"{ROOT}/p/none") == {"requests": []}
 
 
-def test_asking_again_moves_the_date(site: Any, purge: Callable[..., None]) -> None:
+def test_repeated_request_updates_date(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "a")
     site.clock.advance(hours=1)
     purge("p/w", "a")
     assert [request["before"] for request in site.ok("GET", f"{ROOT}/p/w")["requests"]] == [site.clock.at()]
 
 
-def test_requests_since(site: Any, purge: Callable[..., None]) -> None:
+def test_lists_requests_since_date(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "old")
     site.clock.advance(seconds=1)
     purge("p/w", "new")
@@ -54,7 +54,7 @@ def test_requests_since(site: Any, purge: Callable[..., None]) -> None:
     assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
 
 
-def test_requests_hold_for_a_day(site: Any, purge: Callable[..., None]) -> None:
+def test_deletes_requests_after_a_day(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "a")
     site.clock.advance(days=1, seconds=-1)
     purge("p/w", "b")
@@ -65,7 +65,7 @@ def test_requests_hold_for_a_day(site: Any, purge: Callable[..., None]) -> None:
     assert [row["cacheName"] for row in kept] == ['"b"']
 
 
-def test_all_requests_in_pages(site: Any, purge: Callable[..., None]) -> None:
+def test_lists_all_requests_in_pages(site: Any, purge: Callable[..., None]) -> None:
     for pool, cache in (("q/w", "a"), ("p/w", "b"), ("p/w", "ä")):
         purge(pool, cache)
     everything = site.ok("GET", f"{ROOT}/list", by=None)
@@ -75,7 +75,7 @@ def test_all_requests_in_pages(site: Any, purge: Callable[..., None]) -> None:
     assert [*page["requests"], *rest["requests"]] == everything["requests"]
 
 
-def test_scopes(new_site: Callable[..., Any]) -> None:
+def test_requires_scopes(new_site: Callable[..., Any]) -> None:
     scopes = ["purge-cache:p/w:a", "purge-cache:purge-requests::p/w"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}], {"anonymous": []}) as site:
         assert site.call("POST", f"{ROOT}/p/w", {"cacheName": "a"}, by="c").status == 204
@@ -85,7 +85,7 @@ def test_scopes(new_site: Callable[..., Any]) -> None:
         assert site.call("GET", f"{ROOT}/list", by="c").status == 403
 
 
-def test_a_very_long_name_is_rejected(site: Any, purge: Callable[..., None]) -> None:
+def test_rejects_very_long_name(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "a" * 1000)
     answer = site.call("POST", f"{ROOT}/p/w", {"cacheName": "a" * 1001})
     assert (answer.status, answer.code) == (400, "InputError")

@@ -29,7 +29,7 @@ def shown_in_the_readme() -> str:
     return shown[1]
 
 
-def test_the_readmes_test_file_passes(tmp_path: Path) -> None:
+def test_test_file_of_readme_passes(tmp_path: Path) -> None:
     done = run(tmp_path, shown_in_the_readme())
     assert done.returncode == 0, done.stdout
     assert "PASSED" in done.stdout
@@ -52,14 +52,14 @@ def test_each_starts_clean_on_one_server(number, taskcluster_local, taskcluster_
 """
 
 
-def test_each_test_starts_clean_on_one_server(tmp_path: Path) -> None:
+def test_resets_server_for_each_test(tmp_path: Path) -> None:
     done = run(tmp_path, ONE_SERVER)
     assert done.returncode == 0, done.stdout
     assert "20 passed" in done.stdout
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed")
-def test_workers_of_xdist_have_servers_of_their_own(tmp_path: Path) -> None:
+def test_xdist_workers_have_own_servers(tmp_path: Path) -> None:
     done = run(tmp_path, ONE_SERVER, "-n", "2")
     assert done.returncode == 0, done.stdout
     assert "20 passed" in done.stdout
@@ -95,13 +95,13 @@ def test_unknown(taskcluster_client):
 """
 
 
-def test_clients_with_scopes(tmp_path: Path) -> None:
+def test_creates_clients_with_scopes(tmp_path: Path) -> None:
     done = run(tmp_path, CLIENTS)
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
 
 
-def test_runs_that_use_no_fixture_load_no_server(tmp_path: Path) -> None:
+def test_unused_fixtures_load_no_server(tmp_path: Path) -> None:
     text = "import sys\n\n\ndef test_modules():\n    assert 'taskcluster_local.pytest_plugin' in sys.modules\n"
     text += "    assert not {'aiohttp', 'jsonschema', 'sqlite3', 'taskcluster_local.server'} & set(sys.modules)\n"
     done = run(tmp_path, text)

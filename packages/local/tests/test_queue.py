@@ -64,7 +64,7 @@ def states(found: Any) -> list[str]:
 # Creating
 
 
-def test_the_status_of_a_minimal_task(site: Any, slug: Make, create: Make) -> None:
+def test_status_of_minimal_task(site: Any, slug: Make, create: Make) -> None:
     found = create()
     expected = {
         "taskId": slug(1),
@@ -85,7 +85,7 @@ def test_the_status_of_a_minimal_task(site: Any, slug: Make, create: Make) -> No
     assert list(found) == list(expected)
 
 
-def test_the_definition_comes_back_whole_and_in_order(site: Any, slug: Make, create: Make) -> None:
+def test_returns_complete_definition_in_order(site: Any, slug: Make, create: Make) -> None:
     payload = {"long": 1, "b": {"bb": 1, "a": [{"dd": 1, "c": 2}]}, "ä": 3, "zz": 1.0}
     create(payload=payload, created="2030-03-01 12:00:00+00:00")
     found = site.ok("GET", f"{ROOT}/task/{slug(1)}")
@@ -116,7 +116,7 @@ def test_the_definition_comes_back_whole_and_in_order(site: Any, slug: Make, cre
         ({"scopes": ["a**"]}, "must not end with"),
     ],
 )
-def test_definitions_are_checked(site: Any, slug: Make, task: Make, fields: dict[str, Any], message: str) -> None:
+def test_rejects_invalid_definition(site: Any, slug: Make, task: Make, fields: dict[str, Any], message: str) -> None:
     given = {name: site.clock.at(**value) if isinstance(value, dict) else value for name, value in fields.items()}
     payload = {name: value for name, value in task(**given).items() if value is not ...}
     answer = site.call("PUT", f"{ROOT}/task/{slug(1)}", payload)
@@ -137,18 +137,18 @@ def test_definitions_are_checked(site: Any, slug: Make, task: Make, fields: dict
         {"expires": {"days": 365 * 7900}},
     ],
 )
-def test_what_definitions_may_be(site: Any, slug: Make, task: Make, fields: dict[str, Any]) -> None:
+def test_accepts_unusual_definitions(site: Any, slug: Make, task: Make, fields: dict[str, Any]) -> None:
     given = {name: site.clock.at(**value) if isinstance(value, dict) else value for name, value in fields.items()}
     payload = {name: value for name, value in task(**given).items() if value is not ...}
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 200
 
 
-def test_expiry_a_year_after_a_leap_day(site: Any, create: Make) -> None:
+def test_default_expiry_after_leap_day(site: Any, create: Make) -> None:
     site.clock.now = site.clock.now.replace(year=2032, month=2, day=29)
     assert create()["expires"] == "2033-03-01T13:00:00.123Z"
 
 
-def test_creating_again(site: Any, slug: Make, task: Make, create: Make, claim: Make) -> None:
+def test_create_can_be_repeated(site: Any, slug: Make, task: Make, create: Make, claim: Make) -> None:
     create()
     claim()
     given = task()
@@ -162,7 +162,7 @@ def test_creating_again(site: Any, slug: Make, task: Make, create: Make, claim: 
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", given).code == "InputError"
 
 
-def test_scopes_for_creating(new_site: Make, slug: Make) -> None:
+def test_create_requires_scopes(new_site: Make, slug: Make) -> None:
     scopes = [
         "queue:create-task:high:p/w", "queue:create-task:project:none", "queue:scheduler-id:-", "queue:route:r", "s:*",
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def test_scopes_for_creating(new_site: Make, slug: Make) -> None:
 # Reading
 
 
-def test_what_does_not_exist(site: Any, slug: Make, post: Make) -> None:
+def test_returns_404_for_unknown_task(site: Any, slug: Make, post: Make) -> None:
     missing = slug(1)
     for path in (f"task/{missing}", f"task/{missing}/status", f"task-group/{missing}", f"task-group/{missing}/list"):
         answer = site.call("GET", f"{ROOT}/{path}")
@@ -205,7 +205,7 @@ def test_what_does_not_exist(site: Any, slug: Make, post: Make) -> None:
         assert post(action, payload).status == 404
 
 
-def test_runs_that_do_not_exist(create: Make, post: Make) -> None:
+def test_returns_404_for_unknown_run(create: Make, post: Make) -> None:
     create()
     for run in ("1", "99999999999"):
         for verb in ("reclaim", "completed", "failed"):
@@ -215,7 +215,7 @@ def test_runs_that_do_not_exist(create: Make, post: Make) -> None:
 
 
 @pytest.mark.parametrize(("path", "name", "part"), [("tasks", "tasks", "task"), ("tasks/status", "statuses", "status")])
-def test_several_tasks(site: Any, create: Make, slug: Make, path: str, name: str, part: str) -> None:
+def test_returns_several_tasks(site: Any, create: Make, slug: Make, path: str, name: str, part: str) -> None:
     for number in (1, 2, 3):
         create(number)
     asked = {"taskIds": [slug(3), slug(9), "\ud800", "x", slug(1), slug(3)]}
@@ -231,7 +231,7 @@ def test_several_tasks(site: Any, create: Make, slug: Make, path: str, name: str
     assert site.ok("POST", f"{ROOT}/{path}", {}, by="nobody") == {name: []}
 
 
-def test_scopes_for_several_tasks(new_site: Make, slug: Make) -> None:
+def test_several_tasks_require_scopes(new_site: Make, slug: Make) -> None:
     scopes = [f"queue:get-task:{slug(1)}", f"queue:status:{slug(1)}"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}], roles={"anonymous": []}) as site:
         for path in ("tasks", "tasks/status"):
@@ -239,7 +239,7 @@ def test_scopes_for_several_tasks(new_site: Make, slug: Make) -> None:
             assert site.call("POST", f"{ROOT}/{path}", {"taskIds": [slug(1), slug(2)]}, by="c").status == 403
 
 
-def test_dependent_tasks(site: Any, create: Make, slug: Make) -> None:
+def test_lists_dependent_tasks(site: Any, create: Make, slug: Make) -> None:
     create(1)
     for number in (4, 2, 3):
         create(number, dependencies=[slug(1)])
@@ -259,7 +259,7 @@ def test_dependent_tasks(site: Any, create: Make, slug: Make) -> None:
 # Claiming
 
 
-def test_a_claim(site: Any, slug: Make, create: Make, claim: Make) -> None:
+def test_claims_work(site: Any, slug: Make, create: Make, claim: Make) -> None:
     create(scopes=["s:a"])
     [found] = claim()
     assert set(found) == {"status", "runId", "workerGroup", "workerId", "takenUntil", "task", "credentials"}
@@ -280,7 +280,7 @@ def test_a_claim(site: Any, slug: Make, create: Make, claim: Make) -> None:
     ]
 
 
-def test_the_credentials_of_a_claim(site: Any, slug: Make, create: Make, claim: Make, post: Make) -> None:
+def test_claim_has_credentials(site: Any, slug: Make, create: Make, claim: Make, post: Make) -> None:
     create(1, scopes=["secrets:get:x"])
     create(2)
     credentials = claim()[0]["credentials"]
@@ -301,20 +301,20 @@ def test_the_credentials_of_a_claim(site: Any, slug: Make, create: Make, claim: 
     assert post("runs/0/completed", by=credentials).status == 401
 
 
-def test_priority_then_age_decides(create: Make, claim: Make, slug: Make) -> None:
+def test_claims_by_priority_then_age(create: Make, claim: Make, slug: Make) -> None:
     for number, priority in enumerate(("low", "lowest", "highest", "low"), 1):
         create(number, priority=priority)
     assert [each["status"]["taskId"] for each in claim(3)] == [slug(3), slug(1), slug(4)]
     assert [each["status"]["taskId"] for each in claim(3)] == [slug(2)]
 
 
-def test_only_tasks_of_the_queue_are_claimed(site: Any, create: Make, claim: Make) -> None:
+def test_claims_tasks_of_queue_only(site: Any, create: Make, claim: Make) -> None:
     create(1)
     create(2, taskQueueId="p/other")
     assert len(claim(5)) == 1
 
 
-def test_a_claim_of_what_is_past_its_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
+def test_does_not_claim_past_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
     create(1, deadline=site.clock.at(minutes=1))
     create(2)
     site.clock.advance(minutes=2)
@@ -325,11 +325,11 @@ def test_a_claim_of_what_is_past_its_deadline(site: Any, create: Make, claim: Ma
 @pytest.mark.parametrize(
     "payload", [{}, {**WORKER, "tasks": 0}, {**WORKER, "tasks": 33}, {**WORKER, "workerId": "a b"}]
 )
-def test_claims_are_validated(site: Any, payload: Any) -> None:
+def test_rejects_invalid_claim(site: Any, payload: Any) -> None:
     assert site.call("POST", f"{ROOT}/claim-work/p/w", payload).code == "InputValidationError"
 
 
-def test_claiming_a_certain_run(site: Any, create: Make, post: Make) -> None:
+def test_claims_certain_run(site: Any, create: Make, post: Make) -> None:
     create()
     first = post("runs/0/claim", WORKER)
     assert first.status == 200
@@ -354,13 +354,13 @@ def test_built_in_workers_resolve_their_tasks(site: Any, create: Make, status: M
     assert (run["reasonResolved"], run["workerGroup"], run["workerId"]) == ("malformed-payload", "built-in", "succeed")
 
 
-def test_a_run_from_claim_work_cannot_be_claimed(create: Make, claim: Make, post: Make) -> None:
+def test_conflicts_with_run_from_claim_work(create: Make, claim: Make, post: Make) -> None:
     create()
     claim()
     assert (post("runs/0/claim", WORKER).status, post("runs/0/reclaim").status) == (409, 200)
 
 
-def test_reclaiming(site: Any, create: Make, claim: Make, post: Make, status: Make) -> None:
+def test_reclaims_run(site: Any, create: Make, claim: Make, post: Make, status: Make) -> None:
     create(deadline=site.clock.at(minutes=30))
     assert post("runs/0/reclaim").status == 409
     old = claim()[0]["credentials"]
@@ -385,7 +385,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_waiting_worker_gets_a_task_as_it_is_created(site: Any, slug: Make, task: Make) -> None:
+def test_waiting_worker_gets_created_task(site: Any, slug: Make, task: Make) -> None:
     async def scenario() -> None:
         waiting = asyncio.create_task(poll(site))
         await settle()
@@ -401,7 +401,7 @@ def test_a_waiting_worker_gets_a_task_as_it_is_created(site: Any, slug: Make, ta
     asyncio.run(scenario())
 
 
-def test_of_two_waiting_workers_one_gets_the_task(site: Any, slug: Make, task: Make) -> None:
+def test_one_of_two_waiting_workers_gets_task(site: Any, slug: Make, task: Make) -> None:
     async def scenario() -> None:
         workers = [asyncio.create_task(poll(site, workerId=name)) for name in ("a", "b")]
         await settle()
@@ -415,7 +415,7 @@ def test_of_two_waiting_workers_one_gets_the_task(site: Any, slug: Make, task: M
     asyncio.run(scenario())
 
 
-def test_a_retry_wakes_a_waiting_worker(site: Any, create: Make, claim: Make, slug: Make) -> None:
+def test_waiting_worker_gets_retried_task(site: Any, create: Make, claim: Make, slug: Make) -> None:
     create()
     claim()
 
@@ -429,12 +429,12 @@ def test_a_retry_wakes_a_waiting_worker(site: Any, create: Make, claim: Make, sl
     asyncio.run(scenario())
 
 
-def test_waiting_ends(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_claim_ends(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.01)
     assert site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER) == {"tasks": []}
 
 
-def test_a_worker_that_goes_away_gets_nothing(site: Any, slug: Make, task: Make, status: Make) -> None:
+def test_disconnected_worker_gets_no_task(site: Any, slug: Make, task: Make, status: Make) -> None:
     async def scenario() -> None:
         waiting = asyncio.create_task(poll(site))
         await settle()
@@ -454,7 +454,9 @@ def test_a_worker_that_goes_away_gets_nothing(site: Any, slug: Make, task: Make,
     ("verb", "payload", "state"),
     [("completed", None, "completed"), ("failed", None, "failed"), ("completed", {"success": False}, "failed")],
 )
-def test_reports(site: Any, create: Make, claim: Make, post: Make, verb: str, payload: Any, state: str) -> None:
+def test_reports_resolve_run(
+    site: Any, create: Make, claim: Make, post: Make, verb: str, payload: Any, state: str
+) -> None:
     create()
     assert post(f"runs/0/{verb}", payload).status == 409
     claim()
@@ -472,7 +474,7 @@ def test_reports(site: Any, create: Make, claim: Make, post: Make, verb: str, pa
     assert (answer.status, f"is not running or {other}" in answer.message) == (409, True)
 
 
-def test_reports_are_taken_past_the_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
+def test_accepts_report_past_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
     create(deadline=site.clock.at(minutes=1))
     claim()
     site.clock.advance(minutes=2)
@@ -489,7 +491,7 @@ def test_reports_are_taken_past_the_deadline(site: Any, create: Make, claim: Mak
         ("internal-error", None),
     ],
 )
-def test_exceptions(create: Make, claim: Make, post: Make, reason: str, next_run: str | None) -> None:
+def test_reports_exception(create: Make, claim: Make, post: Make, reason: str, next_run: str | None) -> None:
     create()
     claim()
     found = post("runs/0/exception", {"reason": reason}).json["status"]
@@ -506,7 +508,7 @@ def test_exceptions(create: Make, claim: Make, post: Make, reason: str, next_run
     assert post("runs/0/completed").status == 409
 
 
-def test_retries_come_to_an_end(create: Make, claim: Make, post: Make) -> None:
+def test_retries_are_limited(create: Make, claim: Make, post: Make) -> None:
     create(retries=1)
     for run in (0, 1):
         claim()
@@ -515,7 +517,7 @@ def test_retries_come_to_an_end(create: Make, claim: Make, post: Make) -> None:
     assert found["retriesLeft"] == 0
 
 
-def test_only_the_newest_run_counts(create: Make, claim: Make, post: Make) -> None:
+def test_reports_only_resolve_latest_run(create: Make, claim: Make, post: Make) -> None:
     create()
     claim()
     post("runs/0/exception", {"reason": "worker-shutdown"})
@@ -531,7 +533,7 @@ def test_only_the_newest_run_counts(create: Make, claim: Make, post: Make) -> No
 # Scheduling, rerunning, cancelling
 
 
-def test_dependencies(create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+def test_schedules_task_after_dependencies(create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
     create(1)
     create(2)
     assert states(create(3, dependencies=[slug(1), slug(2)])) == ["unscheduled"]
@@ -544,7 +546,7 @@ def test_dependencies(create: Make, claim: Make, post: Make, status: Make, slug:
 
 
 @pytest.mark.parametrize(("requires", "state"), [("all-completed", "unscheduled"), ("all-resolved", "pending")])
-def test_a_failed_dependency(
+def test_failed_dependency_blocks_task(
     create: Make, claim: Make, post: Make, status: Make, slug: Make, requires: str, state: str
 ) -> None:
     create(1)
@@ -564,7 +566,7 @@ def test_a_failed_dependency(
     assert status(2)["state"] in ("pending", "running")
 
 
-def test_what_a_task_waited_for_stays_satisfied(
+def test_dependency_stays_satisfied_after_rerun(
     create: Make, claim: Make, post: Make, status: Make, slug: Make
 ) -> None:
     create(1)
@@ -577,7 +579,7 @@ def test_what_a_task_waited_for_stays_satisfied(
     assert status(3)["state"] == "pending"
 
 
-def test_dependencies_must_be_there(site: Any, create: Make, slug: Make, task: Make) -> None:
+def test_rejects_unknown_dependencies(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1, expires=site.clock.at(hours=2))
     payload = task(dependencies=[slug(1), slug(8), slug(9)], deadline=site.clock.at(hours=3))
     answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
@@ -587,13 +589,13 @@ def test_dependencies_must_be_there(site: Any, create: Make, slug: Make, task: M
     assert site.call("PUT", f"{ROOT}/task/{slug(2)}", task()).status == 200
 
 
-def test_a_task_can_wait_for_itself(create: Make, post: Make, slug: Make) -> None:
+def test_task_may_depend_on_itself(create: Make, post: Make, slug: Make) -> None:
     assert states(create(dependencies=[slug(1)])) == ["unscheduled"]
     for _ in range(2):
         assert states(post("schedule").json["status"]) == ["pending", "scheduled pending"]
 
 
-def test_rerunning(create: Make, claim: Make, post: Make) -> None:
+def test_reruns_task(create: Make, claim: Make, post: Make) -> None:
     create(retries=1)
     assert states(post("rerun").json["status"]) == ["pending", "scheduled pending"]
     claim()
@@ -605,12 +607,12 @@ def test_rerunning(create: Make, claim: Make, post: Make) -> None:
     assert found["retriesLeft"] == 1
 
 
-def test_rerunning_what_was_never_scheduled(create: Make, post: Make, slug: Make) -> None:
+def test_reruns_unscheduled_task(create: Make, post: Make, slug: Make) -> None:
     create(dependencies=[slug(1)])
     assert states(post("rerun").json["status"]) == ["pending", "rerun pending"]
 
 
-def test_there_is_a_largest_number_of_runs(create: Make, claim: Make, post: Make) -> None:
+def test_limits_number_of_runs(create: Make, claim: Make, post: Make) -> None:
     create(retries=49)
     for run in range(MOST_RUNS):
         claim()
@@ -622,7 +624,7 @@ def test_there_is_a_largest_number_of_runs(create: Make, claim: Make, post: Make
     assert (answer.status, answer.message) == (409, "Maximum number of runs reached (50).")
 
 
-def test_cancelling(create: Make, claim: Make, post: Make, slug: Make) -> None:
+def test_cancels_task(create: Make, claim: Make, post: Make, slug: Make) -> None:
     create(1, dependencies=[slug(1)])
     assert states(post("cancel").json["status"]) == ["exception", "exception canceled"]
     create(2)
@@ -638,7 +640,7 @@ def test_cancelling(create: Make, claim: Make, post: Make, slug: Make) -> None:
 
 
 @pytest.mark.parametrize("action", ["schedule", "rerun", "cancel"])
-def test_past_the_deadline_nothing_can_be_changed(site: Any, create: Make, post: Make, action: str) -> None:
+def test_rejects_changes_past_deadline(site: Any, create: Make, post: Make, action: str) -> None:
     create(deadline=site.clock.at(minutes=1))
     site.clock.advance(minutes=2)
     answer = post(action)
@@ -646,7 +648,7 @@ def test_past_the_deadline_nothing_can_be_changed(site: Any, create: Make, post:
 
 
 @pytest.mark.parametrize("verb", ["schedule", "rerun", "cancel"])
-def test_scopes_for_changing_a_task(new_site: Make, slug: Make, task: Make, verb: str) -> None:
+def test_changing_task_requires_scopes(new_site: Make, slug: Make, task: Make, verb: str) -> None:
     identifiers = f"s/{slug(1)}/{slug(1)}"
     enough = [
         [f"queue:{verb}-task:{identifiers}"],
@@ -666,7 +668,7 @@ def test_scopes_for_changing_a_task(new_site: Make, slug: Make, task: Make, verb
         assert site.call("POST", path.replace(slug(1), slug(2)), by="5").status == 404
 
 
-def test_changing_the_priority(site: Any, create: Make, claim: Make, post: Make, slug: Make) -> None:
+def test_changes_priority(site: Any, create: Make, claim: Make, post: Make, slug: Make) -> None:
     create(1, priority="low")
     create(2, priority="medium")
     assert post("priority", {"newPriority": "high"}).json["status"]["priority"] == "high"
@@ -695,14 +697,14 @@ def test_changing_the_priority(site: Any, create: Make, claim: Make, post: Make,
         ("queue:change-task-priority-in-queue:p/x", 403),
     ],
 )
-def test_scopes_for_changing_the_priority(new_site: Make, slug: Make, task: Make, scope: str, status: int) -> None:
+def test_changing_priority_requires_scopes(new_site: Make, slug: Make, task: Make, scope: str, status: int) -> None:
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": [scope.format(slug(1))]}]) as site:
         site.ok("PUT", f"{ROOT}/task/{slug(1)}", task())
         path = f"{ROOT}/task/{slug(1)}/priority"
         assert site.call("POST", path, {"newPriority": "high"}, by="c").status == status
 
 
-def test_the_end_of_a_worker(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
+def test_retries_tasks_of_removed_worker(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
     create(1)
     create(2, retries=0)
     create(3)
@@ -719,7 +721,7 @@ def test_the_end_of_a_worker(site: Any, create: Make, claim: Make, status: Make,
 # Time passing
 
 
-def test_tasks_and_groups_expire(site: Any, create: Make, slug: Make) -> None:
+def test_deletes_expired_tasks_and_groups(site: Any, create: Make, slug: Make) -> None:
     deadline, expires = site.clock.at(minutes=10), site.clock.at(hours=1)
     create(1, deadline=deadline, expires=expires)
     create(2, deadline=deadline, expires=expires, dependencies=[slug(1)])
@@ -735,7 +737,7 @@ def test_tasks_and_groups_expire(site: Any, create: Make, slug: Make) -> None:
     assert site.call("GET", f"{ROOT}/task/{slug(1)}/dependents").status == 404
 
 
-def test_a_claim_expires(site: Any, create: Make, claim: Make, status: Make) -> None:
+def test_claim_expires_unless_renewed(site: Any, create: Make, claim: Make, status: Make) -> None:
     create(retries=1)
     for runs in (2, 2):
         claim()
@@ -748,7 +750,7 @@ def test_a_claim_expires(site: Any, create: Make, claim: Make, status: Make) -> 
     assert states(status()) == ["exception", "scheduled claim-expired", "retry claim-expired"]
 
 
-def test_deadlines_pass(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
+def test_deadline_resolves_task(site: Any, create: Make, claim: Make, status: Make, slug: Make) -> None:
     deadline = site.clock.at(minutes=5)
     create(1, deadline=deadline, priority="high")
     create(2, deadline=deadline)
@@ -768,7 +770,7 @@ def test_deadlines_pass(site: Any, create: Make, claim: Make, status: Make, slug
 # Groups
 
 
-def test_groups(site: Any, create: Make, slug: Make) -> None:
+def test_lists_task_group(site: Any, create: Make, slug: Make) -> None:
     group = slug(9)
     for number in (3, 1, 2):
         create(number, taskGroupId=group, schedulerId="s", expires=site.clock.at(days=number))
@@ -784,20 +786,20 @@ def test_groups(site: Any, create: Make, slug: Make) -> None:
     assert "continuationToken" not in rest
 
 
-def test_a_group_has_one_scheduler(site: Any, create: Make, slug: Make, task: Make) -> None:
+def test_conflicts_with_scheduler_of_group(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1, schedulerId="s")
     payload = task(taskGroupId=slug(1), schedulerId="t")
     answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
     assert (answer.status, "schedulerId other" in answer.message) == (409, True)
 
 
-def test_a_group_outlives_a_task_that_was_refused(site: Any, slug: Make, task: Make) -> None:
+def test_group_survives_rejected_task(site: Any, slug: Make, task: Make) -> None:
     payload = task(taskGroupId=slug(8), dependencies=[slug(7)])
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 400
     assert site.ok("GET", f"{ROOT}/task-group/{slug(8)}/list")["tasks"] == []
 
 
-def test_sealing(site: Any, create: Make, slug: Make, task: Make) -> None:
+def test_seals_group(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1)
     path = f"{ROOT}/task-group/{slug(1)}"
     assert site.call("POST", f"{path}/seal", by="nobody").status == 403
@@ -813,7 +815,7 @@ def test_sealing(site: Any, create: Make, slug: Make, task: Make) -> None:
         assert (answer.status, answer.code) == (404, "ResourceNotFound")
 
 
-def test_cancelling_a_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+def test_cancels_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
     group = slug(9)
     for number in (1, 2, 3):
         create(number, taskGroupId=group)
@@ -836,7 +838,7 @@ def test_cancelling_a_group(site: Any, create: Make, claim: Make, post: Make, st
     assert post("rerun").json["status"]["state"] == "pending"
 
 
-def test_the_priority_of_a_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
+def test_changes_priority_of_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
     group = slug(9)
     create(1, taskGroupId=group, priority="highest")
     create(2, taskGroupId=group, priority="low")

@@ -91,7 +91,7 @@ def published(site: Any) -> Iterator[list[Any]]:
 # Creating
 
 
-def test_an_s3_artifact(site: Any, create: Make, running: str) -> None:
+def test_creates_s3_artifact(site: Any, create: Make, running: str) -> None:
     answer = create("public/a.txt", contentLength=3).json
     assert (answer["storageType"], answer["contentType"]) == ("s3", "text/plain")
     assert answer["expires"] == site.clock.at(minutes=45)
@@ -118,7 +118,7 @@ def test_an_s3_artifact(site: Any, create: Make, running: str) -> None:
     }
 
 
-def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: Make, running: str) -> None:
+def test_private_artifact_requires_signed_url(site: Any, create: Make, running: str) -> None:
     storage = site.deployment.shared.storage
     put = create("private/a").json["putUrl"].removeprefix("http://tc.example.com:8080")
     storage.write(storage.allowed("PUT", put, {}), b"abc", "text/plain")
@@ -133,7 +133,7 @@ def test_the_data_of_a_private_artifact_has_signed_urls_only(site: Any, create: 
         storage.allowed("GET", url, {})
 
 
-def test_an_object_with_a_length_cannot_be_finished(
+def test_rejects_finishing_object_with_length(
     site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
     # The message about it has the length too, which its schema forbids.
@@ -144,7 +144,7 @@ def test_an_object_with_a_length_cannot_be_finished(
     assert published == []
 
 
-def test_an_object_artifact(
+def test_creates_object_artifact(
     site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
     answer = create("public/o", "object").json
@@ -187,7 +187,7 @@ def test_an_object_artifact(
     assert certificate["expiry"] - certificate["start"] == 3600_000
 
 
-def test_what_can_be_finished(site: Any, slug: Make, create: Make, running: str) -> None:
+def test_rejects_finishing_other_artifacts(site: Any, slug: Make, create: Make, running: str) -> None:
     def finish(name: str) -> Any:
         return site.call("PUT", f"{running}/artifacts/{name}", {"uploadId": slug(5)})
 
@@ -198,7 +198,7 @@ def test_what_can_be_finished(site: Any, slug: Make, create: Make, running: str)
     assert site.call("PUT", path, {"uploadId": slug(5)}).status == 404
 
 
-def test_other_types(site: Any, slug: Make, create: Make, running: str, published: list[Any]) -> None:
+def test_creates_other_storage_types(site: Any, slug: Make, create: Make, running: str, published: list[Any]) -> None:
     assert create("public/r", "reference").json == {"storageType": "reference"}
     assert create("public/l", "link", artifact="public/r").json == {"storageType": "link"}
     assert create("public/e", "error").json == {"storageType": "error"}
@@ -217,7 +217,7 @@ def test_other_types(site: Any, slug: Make, create: Make, running: str, publishe
     assert site.ok("GET", f"{running}/artifact-content/public/e") == {"storageType": "error", **error.json}
 
 
-def test_when_artifacts_can_be_created(site: Any, slug: Make, task: Make, running: str, create: Make) -> None:
+def test_create_requires_running_run(site: Any, slug: Make, task: Make, running: str, create: Make) -> None:
     def tell(answer: Any) -> tuple[int, str, str]:
         return answer.status, answer.code, answer.message.partition(" (")[0]
 
@@ -242,7 +242,7 @@ def test_when_artifacts_can_be_created(site: Any, slug: Make, task: Make, runnin
 
 
 @pytest.mark.parametrize("last", ["completed", "exception"])
-def test_artifacts_after_the_end_of_a_run(site: Any, create: Make, running: str, last: str) -> None:
+def test_creates_artifact_shortly_after_exception(site: Any, create: Make, running: str, last: str) -> None:
     payload = {"reason": "internal-error"} if last == "exception" else None
     site.ok("POST", f"{running}/{last}", payload)
     site.clock.advance(minutes=24)
@@ -253,7 +253,7 @@ def test_artifacts_after_the_end_of_a_run(site: Any, create: Make, running: str,
     assert (answer.status, answer.code) == (409, "RequestConflict")
 
 
-def test_scopes_for_creating(site: Any, slug: Make, running: str) -> None:
+def test_create_requires_scopes(site: Any, slug: Make, running: str) -> None:
     payload = {"storageType": "s3", "expires": site.clock.at(hours=1), "contentType": "a"}
     assert site.call("POST", f"{running}/artifacts/x", payload, by="nobody").status == 403
     assert site.call("PUT", f"{running}/artifacts/x", {"uploadId": slug(1)}, by="nobody").status == 403
@@ -266,7 +266,7 @@ EARLIER = {"hours": 23}
 
 
 @pytest.mark.parametrize("kind", ["s3", "object", "reference", "link", "error"])
-def test_the_same_again(site: Any, create: Make, running: str, kind: str) -> None:
+def test_create_can_be_repeated(site: Any, create: Make, running: str, kind: str) -> None:
     first = create("a", kind)
     again = create("a", kind)
     assert (first.status, again.status) == (200, 200)
@@ -298,14 +298,14 @@ def test_the_same_again(site: Any, create: Make, running: str, kind: str) -> Non
         ("error", {}, "error", {"message": "other"}, 409),
     ],
 )
-def test_something_else_again(
+def test_conflicts_with_other_properties(
     create: Make, before: str, fields: Any, after: str, changed: dict[str, Any], status: int
 ) -> None:
     assert create("a", before, **fields).status == 200
     assert create("a", after, **changed).status == status
 
 
-def test_a_reference_that_becomes_a_link_keeps_its_content_type(site: Any, create: Make, running: str) -> None:
+def test_reference_keeps_content_type_as_link(site: Any, create: Make, running: str) -> None:
     create("a", "reference")
     create("a", "link")
     info = site.ok("GET", f"{running}/artifact-info/a")
@@ -315,7 +315,7 @@ def test_a_reference_that_becomes_a_link_keeps_its_content_type(site: Any, creat
 # Reading
 
 
-def test_every_name_on_the_way_needs_its_scope(new_site: Make, slug: Make, task: Make) -> None:
+def test_link_requires_scopes_of_all_names(new_site: Make, slug: Make, task: Make) -> None:
     clients = [
         {"clientId": "one", "accessToken": "c" * 44, "scopes": ["queue:get-artifact:a"]},
         {"clientId": "both", "accessToken": "c" * 44, "scopes": ["queue:get-artifact:a", "queue:get-artifact:b"]},
@@ -339,7 +339,7 @@ def test_every_name_on_the_way_needs_its_scope(new_site: Make, slug: Make, task:
             assert site.call("GET", path, by="both").status in (200, 303)
 
 
-def test_links_that_lead_nowhere(site: Any, create: Make, running: str, latest: str) -> None:
+def test_reports_broken_links(site: Any, create: Make, running: str, latest: str) -> None:
     create("dangling", "link", artifact="nothing")
     create("round", "link", artifact="about")
     create("about", "link", artifact="round")
@@ -353,7 +353,7 @@ def test_links_that_lead_nowhere(site: Any, create: Make, running: str, latest: 
             assert site.call("GET", f"{root}/{way}/nothing", by="nobody").status == 403
 
 
-def test_reading_where_there_is_no_task_or_run(site: Any, slug: Make, task: Make, running: str) -> None:
+def test_returns_404_without_task_or_run(site: Any, slug: Make, task: Make, running: str) -> None:
     site.ok("PUT", f"{ROOT}/task/{slug(2)}", task(dependencies=[slug(2)]))
     missing, bare = f"{ROOT}/task/{slug(9)}", f"{ROOT}/task/{slug(2)}"
 
@@ -375,7 +375,7 @@ def test_reading_where_there_is_no_task_or_run(site: Any, slug: Make, task: Make
     assert tell(f"{running.removesuffix('0')}1/artifacts")[0] == 404
 
 
-def test_the_latest_run_only(site: Any, create: Make, running: str, latest: str) -> None:
+def test_latest_ignores_earlier_runs(site: Any, create: Make, running: str, latest: str) -> None:
     create("a", "reference")
     assert site.call("GET", f"{latest}/artifacts/a").status == 303
     assert site.ok("GET", f"{latest}/artifact-info/a") == site.ok("GET", f"{running}/artifact-info/a")
@@ -386,7 +386,7 @@ def test_the_latest_run_only(site: Any, create: Make, running: str, latest: str)
     assert site.call("GET", f"{running}/artifacts/a").status == 303
 
 
-def test_a_list_in_pages(site: Any, create: Make, running: str) -> None:
+def test_lists_in_pages(site: Any, create: Make, running: str) -> None:
     for name in ("c", "a", "b/x", "b"):
         create(name, "reference")
     page = site.ok("GET", f"{running}/artifacts?limit=3")
@@ -396,7 +396,7 @@ def test_a_list_in_pages(site: Any, create: Make, running: str) -> None:
     assert site.call("GET", f"{running}/artifacts/").code == "InvalidRequestArguments"
 
 
-def test_signed_urls_of_private_artifacts(site: Any, create: Make, latest: str) -> None:
+def test_reads_private_artifact_by_bewit(site: Any, create: Make, latest: str) -> None:
     create("private/a", "reference")
     options = {
         "rootUrl": "http://tc.example.com:8080",
@@ -412,7 +412,7 @@ def test_signed_urls_of_private_artifacts(site: Any, create: Make, latest: str) 
 # Time passing
 
 
-def test_expired_artifacts(site: Any, create: Make, running: str) -> None:
+def test_expired_artifacts_are_deleted(site: Any, create: Make, running: str) -> None:
     storage = site.deployment.shared.storage
     put = create("a", expires=site.clock.at(hours=1)).json["putUrl"].removeprefix("http://tc.example.com:8080")
     name = storage.allowed("PUT", put, {})
@@ -443,7 +443,7 @@ def test_expired_artifacts(site: Any, create: Make, running: str) -> None:
         ("s3", {"contentType": "\ud800", "contentLength": 10**20}),
     ],
 )
-def test_values_that_a_database_cannot_hold(site: Any, create: Make, running: str, kind: str, fields: Any) -> None:
+def test_stores_surrogates_and_large_integers(site: Any, create: Make, running: str, kind: str, fields: Any) -> None:
     assert create("a", kind, **fields).status == 200
     assert site.call("GET", f"{running}/artifact-info/a").status == 200
     assert site.call("GET", f"{running}/artifact-content/a").status in (200, 404)

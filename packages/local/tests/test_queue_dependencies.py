@@ -13,7 +13,7 @@ WORKER = {"workerGroup": "g", "workerId": "i"}
 
 @pytest.mark.parametrize("requires", ["all-completed", "all-resolved"])
 @pytest.mark.parametrize("outcome", ["completed", "failed", "exception"])
-def test_a_dependency_that_is_resolved_already(
+def test_dependency_may_be_resolved_already(
     site: Any, slug: Callable[[int], str], task: Callable[..., Any], requires: str, outcome: str
 ) -> None:
     site.ok("PUT", f"{ROOT}/task/{slug(1)}", task())
@@ -25,7 +25,7 @@ def test_a_dependency_that_is_resolved_already(
     assert state == ("pending" if outcome == "completed" or requires == "all-resolved" else "unscheduled")
 
 
-def test_a_rerun_has_all_its_retries_again(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) -> None:
+def test_rerun_resets_retries(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) -> None:
     site.ok("PUT", f"{ROOT}/task/{slug(1)}", task(retries=2))
     for run, reason in enumerate(("worker-shutdown", "internal-error")):
         site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER)

@@ -71,7 +71,7 @@ def claim(site: Any) -> Make:
     return lambda tasks=1: site.ok("POST", f"{ROOT}/claim-work/p/w", {**WORKER, "tasks": tasks})["tasks"]
 
 
-def test_the_life_of_a_task(
+def test_publishes_life_of_task(
     site: Any, slug: Make, create: Make, claim: Make, post: Make, published: list[Message]
 ) -> None:
     status = create(tags={"kind": "build"}, routes=["index.a", "b"], schedulerId="s")["status"]
@@ -105,7 +105,7 @@ def test_the_life_of_a_task(
     assert group.routes == ()
 
 
-def test_creating_again_tells_again(slug: Make, create: Make, claim: Make, heard: Make) -> None:
+def test_repeated_create_publishes_again(slug: Make, create: Make, claim: Make, heard: Make) -> None:
     create(1)
     create(2, dependencies=[slug(1)])
     assert heard() == ["task-defined 1", "task-pending 1/0", "task-defined 2"]
@@ -117,14 +117,14 @@ def test_creating_again_tells_again(slug: Make, create: Make, claim: Make, heard
     assert heard() == ["task-defined 1"]
 
 
-def test_nothing_is_told_of_what_was_refused(site: Any, slug: Make, task: Make, heard: Make) -> None:
+def test_rejected_create_publishes_nothing(site: Any, slug: Make, task: Make, heard: Make) -> None:
     payload = task(dependencies=[slug(7)])
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", payload).status == 400
     assert heard() == []
 
 
 @pytest.mark.parametrize(("reason", "again"), [("worker-shutdown", True), ("internal-error", False)])
-def test_exceptions(
+def test_publishes_exceptions(
     create: Make, claim: Make, post: Make, published: list[Message], heard: Make, reason: str, again: bool
 ) -> None:
     create()
@@ -141,7 +141,7 @@ def test_exceptions(
     assert heard() == []
 
 
-def test_dependents(slug: Make, create: Make, claim: Make, post: Make, heard: Make) -> None:
+def test_publishes_pending_dependents(slug: Make, create: Make, claim: Make, post: Make, heard: Make) -> None:
     create(1, taskGroupId=slug(9))
     create(2, taskGroupId=slug(9), dependencies=[slug(1)])
     claim()
@@ -158,7 +158,7 @@ def test_dependents(slug: Make, create: Make, claim: Make, post: Make, heard: Ma
     assert heard() == []
 
 
-def test_a_task_that_ends_without_a_worker(slug: Make, create: Make, post: Make, published: list[Message]) -> None:
+def test_publishes_exception_without_worker(slug: Make, create: Make, post: Make, published: list[Message]) -> None:
     create(1, dependencies=[slug(1)])
     published.clear()
     post(1, "cancel")
@@ -167,7 +167,7 @@ def test_a_task_that_ends_without_a_worker(slug: Make, create: Make, post: Make,
     assert published[0].routingKey.split(".")[2:5] == ["0", "_", "_"]
 
 
-def test_time_passing(site: Any, create: Make, claim: Make, heard: Make) -> None:
+def test_publishes_expired_claims_and_deadlines(site: Any, create: Make, claim: Make, heard: Make) -> None:
     create(1, retries=1)
     claim()
     heard()
@@ -179,7 +179,9 @@ def test_time_passing(site: Any, create: Make, claim: Make, heard: Make) -> None
     assert heard() == ["task-exception 1/1", "task-group-resolved 1"]
 
 
-def test_priorities(site: Any, slug: Make, create: Make, post: Make, published: list[Message]) -> None:
+def test_publishes_changed_priorities(
+    site: Any, slug: Make, create: Make, post: Make, published: list[Message]
+) -> None:
     create(1, taskGroupId=slug(9), priority="low", routes=["r"])
     create(2, taskGroupId=slug(9), priority="high")
     published.clear()
@@ -201,7 +203,7 @@ def test_priorities(site: Any, slug: Make, create: Make, post: Make, published: 
     }
 
 
-def test_groups(site: Any, slug: Make, create: Make, heard: Make, published: list[Message]) -> None:
+def test_publishes_groups(site: Any, slug: Make, create: Make, heard: Make, published: list[Message]) -> None:
     for number in (1, 2):
         create(number, taskGroupId=slug(9))
     heard()
@@ -214,7 +216,7 @@ def test_groups(site: Any, slug: Make, create: Make, heard: Make, published: lis
     assert heard() == ["task-exception 1/0", "task-exception 2/0", "task-group-resolved 9"]
 
 
-def test_artifacts(site: Any, slug: Make, create: Make, claim: Make, published: list[Message]) -> None:
+def test_publishes_artifacts(site: Any, slug: Make, create: Make, claim: Make, published: list[Message]) -> None:
     create()
     claim()
     published.clear()
@@ -230,7 +232,7 @@ def test_artifacts(site: Any, slug: Make, create: Make, claim: Make, published: 
     assert {name: message.payload[name] for name in (*WORKER, "runId")} == {**WORKER, "runId": 0}
 
 
-def test_what_reacts_is_part_of_the_change(site: Any, slug: Make, create: Make, heard: Make) -> None:
+def test_reaction_is_part_of_transaction(site: Any, slug: Make, create: Make, heard: Make) -> None:
     """A change that another service cannot follow has not happened, and nobody hears of it."""
     create()
     heard()

@@ -429,7 +429,7 @@ def slug(number: int) -> str:
     return f"{number:08d}Q0C0000000000A"
 
 
-def test_tasks_live_as_the_model_says(new_site: Callable[..., Any]) -> None:
+def test_tasks_behave_like_model(new_site: Callable[..., Any]) -> None:
     machine = type("Life", (Life,), {"new_site": staticmethod(new_site)})
     run_state_machine_as_test(
         machine,

@@ -31,7 +31,7 @@ def plans(site: Any, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     return found
 
 
-def test_everything_is_found_by_an_index(
+def test_every_query_uses_an_index(
     site: Any, slug: Make, task: Make, plans: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
@@ -81,7 +81,7 @@ def test_everything_is_found_by_an_index(
     assert not slow
 
 
-def test_pages_deep_in_a_large_table(site: Any, slug: Make, task: Make) -> None:
+def test_deep_page_costs_no_more_than_first(site: Any, slug: Make, task: Make) -> None:
     """Counted in steps of the database's machine, not in seconds: those depend on who else uses the computer."""
     site.ok("PUT", f"{ROOT}/task/{slug(0)}", task(taskGroupId=slug(99999999)))
     [row] = site.store.all("SELECT * FROM tasks")

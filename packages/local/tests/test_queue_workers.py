@@ -37,7 +37,7 @@ def poll(site: Any) -> Make:
     return call
 
 
-def test_nothing_is_known_before_a_worker_asks(site: Any, create: Make) -> None:
+def test_knows_nothing_before_first_claim(site: Any, create: Make) -> None:
     create()
     for path, name in (
         (f"{ROOT}/provisioners", "provisioners"),
@@ -51,7 +51,7 @@ def test_nothing_is_known_before_a_worker_asks(site: Any, create: Make) -> None:
         assert (answer.status, answer.code) == (404, "ResourceNotFound")
 
 
-def test_records_of_a_worker(site: Any, create: Make, poll: Make, slug: Make) -> None:
+def test_records_worker(site: Any, create: Make, poll: Make, slug: Make) -> None:
     poll()
     first = site.clock.at()
     site.clock.advance(hours=1)
@@ -80,7 +80,7 @@ def test_records_of_a_worker(site: Any, create: Make, poll: Make, slug: Make) ->
     }
 
 
-def test_recent_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
+def test_records_recent_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
     for number in range(23):
         create(number)
     poll(tasks=3)
@@ -89,13 +89,13 @@ def test_recent_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
     assert [each["taskId"] for each in recent] == [slug(number) for number in range(3, 23)]
 
 
-def test_a_claim_of_a_certain_run_makes_a_worker_known(site: Any, create: Make, slug: Make) -> None:
+def test_claim_task_records_worker(site: Any, create: Make, slug: Make) -> None:
     create()
     site.ok("POST", f"{ROOT}/task/{slug(1)}/runs/0/claim", WORKER)
     assert site.ok("GET", f"{TYPE}/workers/g/i")["recentTasks"] == [{"taskId": slug(1), "runId": 0}]
 
 
-def test_records_expire(site: Any, poll: Make) -> None:
+def test_deletes_expired_records(site: Any, poll: Make) -> None:
     poll()
     site.clock.advance(hours=23)
     poll(workerId="j")
@@ -115,7 +115,7 @@ def test_records_expire(site: Any, poll: Make) -> None:
         assert site.store.all(f"SELECT * FROM {table}") == []
 
 
-def test_quarantine(site: Any, create: Make, poll: Make) -> None:
+def test_quarantined_worker_gets_no_tasks(site: Any, create: Make, poll: Make) -> None:
     path = f"{TYPE}/workers/g/i"
     until = site.clock.at(days=30)
     assert site.call("PUT", path, {"quarantineUntil": until}).code == "ResourceNotFound"
@@ -141,7 +141,7 @@ def test_quarantine(site: Any, create: Make, poll: Make) -> None:
     assert site.ok("GET", f"{workers}?quarantined=true")["workers"] == []
 
 
-def test_the_end_of_a_quarantine(site: Any, create: Make, poll: Make) -> None:
+def test_quarantine_ends(site: Any, create: Make, poll: Make) -> None:
     poll()
     create(deadline=site.clock.at(days=1))
     site.ok("PUT", f"{TYPE}/workers/g/i", {"quarantineUntil": site.clock.at(minutes=5)})
@@ -150,7 +150,7 @@ def test_the_end_of_a_quarantine(site: Any, create: Make, poll: Make) -> None:
     assert len(poll()) == 1
 
 
-def test_a_released_worker_that_waits_gets_a_task(
+def test_released_waiting_worker_gets_task(
     site: Any, create: Make, poll: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poll()
@@ -170,7 +170,7 @@ def test_a_released_worker_that_waits_gets_a_task(
     asyncio.run(scenario())
 
 
-def test_declaring_a_worker(new_site: Make) -> None:
+def test_declares_worker(new_site: Make) -> None:
     scopes = ["queue:declare-worker:p/w/g/i#expires", "queue:get-worker:*"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as site:
         payload = {"expires": site.clock.at(days=7)}
@@ -189,12 +189,12 @@ def test_declaring_a_worker(new_site: Make) -> None:
         ("POST", f"{ROOT}/task-queues/counts"),
     ],
 )
-def test_methods_that_are_not_known_well_enough(site: Any, verb: str, path: str) -> None:
+def test_refuses_removed_methods(site: Any, verb: str, path: str) -> None:
     answer = site.call(verb, path, {})
     assert (answer.status, answer.code) == (400, "NotInLocalDeployment")
 
 
-def test_counts(site: Any, create: Make, poll: Make, slug: Make) -> None:
+def test_counts_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
     def counts(queue: str = "p/w") -> tuple[int, int]:
         found = site.ok("GET", f"{ROOT}/task-queues/{queue}/counts", by=None)
         assert site.ok("GET", f"{ROOT}/pending/{queue}", by=None)["pendingTasks"] == found["pendingTasks"]
@@ -228,7 +228,7 @@ def test_counts(site: Any, create: Make, poll: Make, slug: Make) -> None:
     assert (counts(), counts("p/other")) == ((0, 0), (0, 0))
 
 
-def test_pending_and_claimed_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
+def test_lists_pending_and_claimed_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
     for number, priority in enumerate(("low", "high", "low", "lowest", "high"), 1):
         create(number, priority=priority)
     inserted = site.clock.at()
@@ -257,7 +257,7 @@ def test_pending_and_claimed_tasks(site: Any, create: Make, poll: Make, slug: Ma
     assert site.ok("GET", f"{ROOT}/task-queues/p/unknown/claimed") == {"tasks": []}
 
 
-def test_listings_in_pages(site: Any, poll: Make) -> None:
+def test_lists_in_pages(site: Any, poll: Make) -> None:
     for queue in ("b/x", "a/y", "a-b/x", "a/x"):
         poll(queue)
 

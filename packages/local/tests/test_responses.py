@@ -815,13 +815,13 @@ ROWS = [
 ]  # fmt: skip
 
 
-def test_every_method_has_a_row() -> None:
+def test_every_method_has_a_case() -> None:
     assert {row.method for row in ROWS} == {f"{service}.{method}" for service, method in METHODS}
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_response_and_what_is_published(site: Any, row: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_and_messages_match_case(site: Any, row: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
     published: list[Message] = []
     subscription = site.deployment.events.subscribe([Binding(name, "#") for name in EXCHANGES], published.append)

@@ -23,11 +23,11 @@ def added(roles: dict[str, list[str]], scope: str) -> list[str]:
         ("something", []),
     ],
 )
-def test_a_plain_role(scope: str, expected: list[str]) -> None:
+def test_expands_plain_role(scope: str, expected: list[str]) -> None:
     assert added({"r": ["s"]}, scope) == expected
 
 
-def test_roles_are_followed_through() -> None:
+def test_expands_roles_of_roles() -> None:
     assert added({"a": ["assume:b", "1"], "b": ["assume:c"], "c": ["2"]}, "assume:a") == [
         "1",
         "2",
@@ -48,24 +48,24 @@ def test_roles_are_followed_through() -> None:
         ("assume:q:ops", []),
     ],
 )
-def test_a_role_with_a_parameter(scope: str, expected: list[str]) -> None:
+def test_expands_parameterised_role(scope: str, expected: list[str]) -> None:
     assert added({"p:*": ["x/<..>/y"]}, scope) == expected
 
 
-def test_a_parameter_in_a_plain_role_is_text() -> None:
+def test_keeps_parameter_in_plain_role() -> None:
     assert added({"r": ["x/<..>/y"]}, "assume:r") == ["x/<..>/y"]
 
 
 @pytest.mark.parametrize("scope", ["a*", "as*", "assume*", "assume:*"])
-def test_scopes_that_mean_all_roles(scope: str) -> None:
+def test_expands_scopes_that_assume_all_roles(scope: str) -> None:
     assert added({"r": ["1"], "p:*": ["2/<..>/x"]}, scope) == ["1", "2/*"]
 
 
-def test_a_prefix_that_cannot_mean_a_role() -> None:
+def test_ignores_prefix_without_assume() -> None:
     assert added({"r": ["1"]}, "b*") == []
 
 
-def test_a_star_in_a_role_is_no_cycle() -> None:
+def test_star_in_role_is_not_a_cycle() -> None:
     assert Roles({"admin": ["*"], "other": ["assume:admin"]}).expand(["assume:other"]).scopes == ("*",)
 
 
@@ -85,7 +85,7 @@ def test_a_star_in_a_role_is_no_cycle() -> None:
         {"p*": ["a<..>", "a*"], "q*": ["assume:pssume:q<..>x"]},
     ],
 )
-def test_cycles_are_refused(roles: dict[str, list[str]]) -> None:
+def test_rejects_cycles(roles: dict[str, list[str]]) -> None:
     with pytest.raises(ApiError, match=r"InputError: .*'assume:.+' -> 'assume:.+'"):
         Roles(roles)
 
@@ -99,17 +99,17 @@ def test_cycles_are_refused(roles: dict[str, list[str]]) -> None:
         ({"r": ["é"]}, "not a scope"),
     ],
 )
-def test_malformed_roles_are_refused(roles: dict[str, list[str]], message: str) -> None:
+def test_rejects_malformed_role(roles: dict[str, list[str]], message: str) -> None:
     with pytest.raises(ApiError, match=f"InputError: .*{message}"):
         Roles(roles)
 
 
-def test_expansion_is_remembered() -> None:
+def test_caches_expansion() -> None:
     roles = Roles({"r": ["s"]})
     assert roles.expand(["assume:r"]) is roles.expand(["assume:r"])
 
 
-def test_a_chain_may_be_longer_than_the_stack() -> None:
+def test_expands_chain_longer_than_stack() -> None:
     chain = {f"r{number}": [f"assume:r{number + 1}"] for number in range(1500)}
     assert "assume:r1500" in Roles(chain).expand(["assume:r0"]).scopes
     with pytest.raises(ApiError, match="depend on themselves"):

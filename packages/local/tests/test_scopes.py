@@ -24,11 +24,11 @@ from taskcluster_local.scopes import ScopeSet, as_json, instantiate, missing, pa
         ("", "", True),
     ],
 )
-def test_satisfaction(held: str, required: str, expected: bool) -> None:
+def test_satisfies_scopes(held: str, required: str, expected: bool) -> None:
     assert ScopeSet([held]).satisfies(required) is expected
 
 
-def test_scope_sets_are_short_and_sorted() -> None:
+def test_normalises_scope_set() -> None:
     scopes = ["b", "ab", "a*", "a", "b", "B", "c/*", "c"]
     assert ScopeSet(scopes).scopes == ("B", "a*", "a", "b", "c", "c/*")
 
@@ -37,7 +37,7 @@ def test_scope_sets_are_short_and_sorted() -> None:
     ("scope", "expected"),
     [("", True), (" ~", True), ("\x1f", False), ("\x7f", False), ("é", False), (None, False), ("a\n", False)],
 )
-def test_valid_scopes_are_printable(scope: object, expected: bool) -> None:
+def test_valid_scope_is_printable_ascii(scope: object, expected: bool) -> None:
     assert valid_scope(scope) is expected
 
 
@@ -57,11 +57,11 @@ VALUES = {"x": "1", "names": ["a", "b"], "none": [], "yes": True, "no": False}
         ({"if": "no", "then": "a"}, {"AllOf": []}),
     ],
 )
-def test_templates(template: Any, expected: Any) -> None:
+def test_instantiates_templates(template: Any, expected: Any) -> None:
     assert as_json(instantiate(parse(template), VALUES)) == expected
 
 
-def test_variables_of_a_template() -> None:
+def test_lists_variables_of_template() -> None:
     template = {
         "AllOf": ["<a>", {"for": "n", "in": "names", "each": "<n>:<b>"}, {"if": "c", "then": "<d>", "else": "<e>"}]
     }
@@ -85,6 +85,6 @@ def test_variables_of_a_template() -> None:
         ({"AnyOf": ["x", {"AllOf": ["a", "y"]}]}, {"AnyOf": ["x", "y"]}),
     ],
 )
-def test_what_is_missing_is_said_as_briefly_as_can_be(expression: Any, expected: Any) -> None:
+def test_missing_part_is_minimal(expression: Any, expected: Any) -> None:
     lacking = missing(parse(expression), ScopeSet(["a", "b"]).satisfies)
     assert (None if lacking is None else as_json(lacking)) == expected

@@ -16,27 +16,27 @@ def payload(site: Any, secret: Any = None, **span: float) -> dict[str, Any]:
     return {"secret": secret or {"b": 1, "a": [None, "é"]}, "expires": site.clock.at(**(span or {"hours": 1}))}
 
 
-def test_a_secret_comes_back_as_it_was_set(site: Any) -> None:
+def test_returns_secret_as_set(site: Any) -> None:
     assert site.ok("PUT", path("a/b"), payload(site)) == {}
     got = site.ok("GET", path("a%2Fb"))
     assert got == payload(site)
     assert list(got["secret"]) == ["b", "a"]
 
 
-def test_setting_replaces(site: Any) -> None:
+def test_set_replaces_secret(site: Any) -> None:
     site.ok("PUT", path("x"), payload(site))
     site.ok("PUT", path("x"), payload(site, {"new": True}, hours=2))
     assert site.ok("GET", path("x")) == payload(site, {"new": True}, hours=2)
 
 
-def test_removing_is_no_error_twice(site: Any) -> None:
+def test_remove_can_be_repeated(site: Any) -> None:
     site.ok("PUT", path("x"), payload(site))
     assert site.ok("DELETE", path("x")) == {}
     assert site.ok("DELETE", path("x")) == {}
     assert site.call("GET", path("x")).status == 404
 
 
-def test_an_expired_secret_is_gone(site: Any) -> None:
+def test_returns_404_for_expired_secret(site: Any) -> None:
     site.ok("PUT", path("past"), payload(site, hours=-1))
     site.ok("PUT", path("soon"), payload(site, hours=1))
     assert site.call("GET", path("past")).message == "Secret not found"
@@ -45,16 +45,16 @@ def test_an_expired_secret_is_gone(site: Any) -> None:
     assert site.call("GET", path("soon")).status == 404
 
 
-def test_dates_are_kept_to_the_millisecond(site: Any) -> None:
+def test_keeps_dates_to_the_millisecond(site: Any) -> None:
     site.ok("PUT", path("x"), {"secret": {}, "expires": "2031-01-01 00:00:00.123456+01:00"})
     assert site.ok("GET", path("x"))["expires"] == "2030-12-31T23:00:00.123Z"
 
 
-def test_a_leap_second_is_an_internal_error(site: Any) -> None:
+def test_leap_second_returns_500(site: Any) -> None:
     assert site.call("PUT", path("x"), {"secret": {}, "expires": "2030-12-31T23:59:60Z"}).status == 500
 
 
-def test_scopes(site: Any) -> None:
+def test_requires_scopes(site: Any) -> None:
     site.ok("PUT", path("a/b"), payload(site))
     assert site.call("GET", path("a/b"), by="reader").status == 200
     assert site.call("GET", path("a/missing"), by="reader").status == 404
@@ -64,7 +64,7 @@ def test_scopes(site: Any) -> None:
     assert site.call("GET", "/api/secrets/v1/secrets", by="reader").status == 403
 
 
-def test_listing_in_pages(site: Any) -> None:
+def test_lists_in_pages(site: Any) -> None:
     names = ["0", "a", "A", "b", "B"]
     for name in reversed(names):
         site.ok("PUT", path(name), payload(site))
@@ -90,7 +90,7 @@ def test_listing_in_pages(site: Any) -> None:
         ("continuationToken=WyJcdWQ4MDAiXQ", 2),
     ],
 )
-def test_odd_pages(site: Any, query: str, size: int) -> None:
+def test_accepts_unusual_limits_and_tokens(site: Any, query: str, size: int) -> None:
     for name in ("a", "b"):
         site.ok("PUT", path(name), payload(site))
     page = site.ok("GET", f"/api/secrets/v1/secrets?{query}")
@@ -98,12 +98,12 @@ def test_odd_pages(site: Any, query: str, size: int) -> None:
     assert "continuationToken" not in page
 
 
-def test_a_token_of_other_characters_is_refused(site: Any) -> None:
+def test_rejects_invalid_continuation_token(site: Any) -> None:
     answer = site.call("GET", "/api/secrets/v1/secrets?continuationToken=%21")
     assert (answer.status, answer.code) == (400, "InputError")
 
 
-def test_expired_secrets_are_deleted(site: Any) -> None:
+def test_deletes_expired_secrets(site: Any) -> None:
     site.ok("PUT", path("a"), payload(site, hours=1))
     site.ok("PUT", path("b"), payload(site, hours=2))
     site.clock.advance(hours=1)

@@ -67,7 +67,7 @@ def signed(local: LocalTaskcluster, method: str, target: str, content_hash: str 
 # With our clients
 
 
-def test_a_tasks_life(local: LocalTaskcluster) -> None:
+def test_runs_task(local: LocalTaskcluster) -> None:
     with taskcluster.Queue(local.options()) as queue:
         task_id = slugId()
         assert queue.createTask(task_id, definition())["status"]["state"] == "pending"
@@ -80,7 +80,7 @@ def test_a_tasks_life(local: LocalTaskcluster) -> None:
             assert worker.reportCompleted(task_id, 0)["status"]["state"] == "completed"
 
 
-def test_names_are_not_changed_on_their_way(local: LocalTaskcluster) -> None:
+def test_passes_names_unchanged(local: LocalTaskcluster) -> None:
     with taskcluster.Secrets(local.options()) as secrets:
         names = ["a/b", "a%2Fb", "ä ö", "a+b", "a//b", "a?b#c", "~!*'()"]
         for name in names:
@@ -90,7 +90,7 @@ def test_names_are_not_changed_on_their_way(local: LocalTaskcluster) -> None:
         assert set(names) <= set(secrets.list()["secrets"])
 
 
-def test_signed_urls(local: LocalTaskcluster) -> None:
+def test_accepts_signed_urls(local: LocalTaskcluster) -> None:
     with taskcluster.Secrets(local.options()) as secrets:
         secrets.set("s/u", {"secret": {}, "expires": fromNowJSON("1 hour")})
         address = urlsplit(secrets.buildSignedUrl("get", "s/u"))
@@ -100,7 +100,7 @@ def test_signed_urls(local: LocalTaskcluster) -> None:
         assert exchange(local, "GET", target.replace("s%2Fu", "s%2Fv"))[0].status == 401
 
 
-def test_a_waiting_worker_is_woken(local: LocalTaskcluster) -> None:
+def test_wakes_waiting_worker(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         async with taskcluster.aio.Queue(local.options()) as queue:
             waiting = asyncio.create_task(queue.claimWork("p/waiting", WORKER))
@@ -123,19 +123,19 @@ def test_head_has_no_body(local: LocalTaskcluster) -> None:
     assert int(response.headers["content-length"]) > 0
 
 
-def test_the_target_is_taken_as_it_is_sent(local: LocalTaskcluster) -> None:
+def test_keeps_target_as_sent(local: LocalTaskcluster) -> None:
     for name in ("raw%2Fb", "raw%2fb", "raw/b", "raw/../b", "raw//b"):
         target = f"/api/secrets/v1/secret/{name}"
         assert exchange(local, "GET", target, headers=signed(local, "GET", target))[0].status == 404
 
 
-def test_a_compressed_body(local: LocalTaskcluster) -> None:
+def test_decompresses_body(local: LocalTaskcluster) -> None:
     target, body = "/api/auth/v1/test-authenticate", gzip.compress(b'{"requiredScopes": ["a"]}')
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     assert exchange(local, "POST", target, body, headers)[0].status == 403
 
 
-def test_a_client_may_ask_before_it_sends_a_body(local: LocalTaskcluster) -> None:
+def test_supports_expect_continue(local: LocalTaskcluster) -> None:
     address = urlsplit(local.root_url)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(
@@ -148,7 +148,7 @@ def test_a_client_may_ask_before_it_sends_a_body(local: LocalTaskcluster) -> Non
 
 
 @pytest.mark.parametrize(("extra", "status"), [(0, 400), (1, 500)])
-def test_the_largest_body(local: LocalTaskcluster, extra: int, status: int) -> None:
+def test_limits_body_size(local: LocalTaskcluster, extra: int, status: int) -> None:
     start = b'{"clientScopes": "'
     body = start + b"x" * (LARGEST_BODY - len(start) - 2 + extra) + b'"}'
     headers = {"Content-Type": "application/json"}
@@ -156,25 +156,25 @@ def test_the_largest_body(local: LocalTaskcluster, extra: int, status: int) -> N
     assert response.status == status
 
 
-def test_bodies_of_other_kinds_may_have_any_size(local: LocalTaskcluster) -> None:
+def test_ignores_body_of_other_types(local: LocalTaskcluster) -> None:
     response, body = exchange(local, "POST", "/api/auth/v1/test-authenticate", b"x" * (LARGEST_BODY + 1))
     assert (response.status, json.loads(body)["code"]) == (400, "MalformedPayload")
 
 
-def test_long_headers_are_refused_as_credentials_not_as_http(local: LocalTaskcluster) -> None:
+def test_rejects_long_header_as_credentials(local: LocalTaskcluster) -> None:
     headers = {"Authorization": f'Hawk id="{"x" * 9000}"'}
     response, body = exchange(local, "GET", "/api/secrets/v1/secrets", headers=headers)
     assert (response.status, json.loads(body)["code"]) == (401, "AuthenticationFailed")
 
 
-def test_a_path_that_is_no_utf_8(local: LocalTaskcluster) -> None:
+def test_rejects_path_that_is_not_utf_8(local: LocalTaskcluster) -> None:
     with socket.create_connection((urlsplit(local.root_url).hostname, urlsplit(local.root_url).port)) as connection:
         connection.sendall(b"GET /api/secrets/v1/secret/\xff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         connection.settimeout(10)
         assert int(connection.recv(100).split()[1]) in range(400, 500)
 
 
-def test_a_worker_that_hangs_up_gets_nothing(local: LocalTaskcluster) -> None:
+def test_disconnected_worker_gets_no_task(local: LocalTaskcluster) -> None:
     body = json.dumps(WORKER).encode()
     target = "/api/queue/v1/claim-work/p/gone"
     headers = signed(local, "POST", target, payload_hash(body, "application/json"))
@@ -193,19 +193,19 @@ def test_a_worker_that_hangs_up_gets_nothing(local: LocalTaskcluster) -> None:
 # Starting and stopping
 
 
-def test_what_clients_are_told(local: LocalTaskcluster) -> None:
+def test_options_have_url_and_credentials(local: LocalTaskcluster) -> None:
     assert local.root_url.startswith("http://127.0.0.1:")
     assert local.options() == {"rootUrl": local.root_url, "credentials": local.credentials}
     assert set(local.credentials) == {"clientId", "accessToken"}
 
 
-def test_tokens_are_random_unless_given() -> None:
+def test_token_is_random_by_default() -> None:
     tokens = {LocalTaskcluster().credentials["accessToken"] for _ in range(3)}
     assert len(tokens) == 3
     assert LocalTaskcluster(accessToken="given").credentials["accessToken"] == "given"
 
 
-def test_nothing_is_left_behind() -> None:
+def test_leaves_nothing_behind() -> None:
     before = set(threading.enumerate())
     with LocalTaskcluster() as running:
         address = urlsplit(running.root_url)
@@ -217,7 +217,7 @@ def test_nothing_is_left_behind() -> None:
         _ = running.root_url
 
 
-def test_it_can_be_started_again_and_is_empty_then() -> None:
+def test_restarts_empty() -> None:
     local = LocalTaskcluster()
     for _ in range(2):
         with local, taskcluster.Secrets(local.options()) as secrets:
@@ -225,12 +225,12 @@ def test_it_can_be_started_again_and_is_empty_then() -> None:
             secrets.set("x", {"secret": {}, "expires": fromNowJSON("1 hour")})
 
 
-def test_it_cannot_be_started_twice(local: LocalTaskcluster) -> None:
+def test_cannot_be_entered_twice(local: LocalTaskcluster) -> None:
     with pytest.raises(RuntimeError, match="already running"), local:
         pass
 
 
-def test_several_run_side_by_side() -> None:
+def test_several_run_at_once() -> None:
     with LocalTaskcluster() as first, LocalTaskcluster() as second:
         assert first.root_url != second.root_url
         secrets = taskcluster.Secrets({**first.options(), "credentials": second.credentials})
@@ -238,7 +238,7 @@ def test_several_run_side_by_side() -> None:
             secrets.list()
 
 
-def test_in_async_code() -> None:
+def test_works_in_async_code() -> None:
     async def scenario() -> None:
         async with LocalTaskcluster() as local, taskcluster.aio.Queue(local.options()) as queue:
             assert (await queue.ping())["alive"] is True
@@ -248,7 +248,7 @@ def test_in_async_code() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_stopping_answers_those_who_wait() -> None:
+def test_stopping_ends_waiting_claims() -> None:
     async def scenario() -> None:
         async with taskcluster.aio.Queue({"rootUrl": "http://unused.invalid"}) as queue:
             async with LocalTaskcluster() as local:
@@ -263,19 +263,19 @@ def test_stopping_answers_those_who_wait() -> None:
     assert time.monotonic() - start < 19
 
 
-def test_a_port_in_use_is_told_where_it_is_started(local: LocalTaskcluster) -> None:
+def test_reports_port_in_use_on_entering(local: LocalTaskcluster) -> None:
     with pytest.raises(OSError), LocalTaskcluster(port=int(urlsplit(local.root_url).port or 0)):
         pass
 
 
-def test_wrong_configuration_is_told_at_once() -> None:
+def test_rejects_invalid_configuration_early() -> None:
     with pytest.raises(ApiError, match="InputError"):
         LocalTaskcluster(roles={"a": ["assume:a"]})
     with pytest.raises(ApiError, match="InputError"):
         LocalTaskcluster(clients=[{"clientId": "a b", "accessToken": "t", "scopes": []}])
 
 
-def test_a_failure_to_start_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise LookupError("no services here")
 
@@ -287,7 +287,7 @@ def test_a_failure_to_start_is_told_and_leaves_nothing(monkeypatch: pytest.Monke
     assert set(threading.enumerate()) == before
 
 
-def test_clients_and_roles_of_the_test(local: LocalTaskcluster) -> None:
+def test_configures_clients_and_roles(local: LocalTaskcluster) -> None:
     clients = [{"clientId": "c", "accessToken": "t" * 44, "scopes": ["assume:r"]}]
     with LocalTaskcluster(clients=clients, roles={"r": ["secrets:list-secrets"]}) as running:
         options = {"rootUrl": running.root_url, "credentials": {"clientId": "c", "accessToken": "t" * 44}}
@@ -299,12 +299,12 @@ def test_clients_and_roles_of_the_test(local: LocalTaskcluster) -> None:
     ("host", "expected"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)],
 )
-def test_loopback(host: str, expected: bool) -> None:
+def test_is_loopback_address(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("localhost", "localhost"), ("::1", "[::1]")])
-def test_other_hosts(host: str, shown: str) -> None:
+def test_listens_on_other_hosts(host: str, shown: str) -> None:
     try:
         with LocalTaskcluster(host=host) as running, taskcluster.Secrets(running.options()) as secrets:
             assert running.root_url.startswith(f"http://{shown}:")
@@ -331,7 +331,7 @@ PATHS = (
 @pytest.mark.parametrize(
     "host", ["evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "8.8.8.8", "\xff"]
 )
-def test_foreign_hosts_are_misdirected(local: LocalTaskcluster, path: str, host: str) -> None:
+def test_rejects_foreign_host_header(local: LocalTaskcluster, path: str, host: str) -> None:
     given = host.format(port=urlsplit(local.root_url).port)
     response, body = exchange(local, "GET", path, headers={"Host": given})
     assert response.status == 421
@@ -341,24 +341,24 @@ def test_foreign_hosts_are_misdirected(local: LocalTaskcluster, path: str, host:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.1.2.3", "[::1]", "[::1]:8080", "tc.test:9"]
 )
-def test_local_and_allowed_hosts_are_served(host: str) -> None:
+def test_serves_local_and_allowed_hosts(host: str) -> None:
     with LocalTaskcluster(allow_hosts=["TC.test"]) as local:
         assert exchange(local, "GET", "/api/auth/v1/ping", headers={"Host": host})[0].status == 200
 
 
-def test_any_host_is_served_when_others_can_reach_it() -> None:
+def test_serves_any_host_if_others_can_connect() -> None:
     with LocalTaskcluster(host="0.0.0.0") as local:
         assert exchange(local, "GET", "/api/auth/v1/ping", headers={"Host": "machine.example"})[0].status == 200
 
 
-def test_a_second_host_header_is_checked_too(local: LocalTaskcluster) -> None:
+def test_checks_second_host_header(local: LocalTaskcluster) -> None:
     address = urlsplit(local.root_url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
         assert connection.recv(100).split()[1] in (b"400", b"421")
 
 
-def test_allowed_hosts_must_be_a_list() -> None:
+def test_rejects_allowed_hosts_as_string() -> None:
     with pytest.raises(TypeError, match="must be a list of host names"):
         LocalTaskcluster(allow_hosts="tc.test")
 
@@ -367,5 +367,5 @@ def test_allowed_hosts_must_be_a_list() -> None:
     ("header", "name"),
     [("A.b", "a.b"), ("a:80", "a"), ("a:", "a"), ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("", "")],
 )
-def test_host_name_is_without_its_port(header: str, name: str) -> None:
+def test_host_name_has_no_port(header: str, name: str) -> None:
     assert host_name(header) == name

@@ -97,7 +97,7 @@ def contents(directory: Path) -> list[bytes]:
     return sorted(path.read_bytes() for path in directory.iterdir())
 
 
-def test_what_is_put_can_be_got(storage: Storage, using: Any) -> None:
+def test_downloads_uploaded_file(storage: Storage, using: Any) -> None:
     async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR, {"Content-Type": "text/x", "Content-Length": "3"})
         put, _ = await site("PUT", url, b"abc", Content_Type="text/x")
@@ -122,7 +122,7 @@ def test_what_is_put_can_be_got(storage: Storage, using: Any) -> None:
         (b"abc", {"Content_Type": "text/x; charset=utf-8"}, "content-type"),
     ],
 )
-def test_headers_must_be_those_that_were_signed(
+def test_rejects_other_headers_than_signed(
     storage: Storage, using: Any, tmp_path: Path, content: bytes, headers: dict[str, str], named: str
 ) -> None:
     async def body(site: StorageSite) -> None:
@@ -135,7 +135,7 @@ def test_headers_must_be_those_that_were_signed(
     assert contents(tmp_path) == []
 
 
-def test_a_url_is_for_one_verb_one_name_and_one_time(storage: Storage, using: Any, clock: MovableClock) -> None:
+def test_url_is_for_one_verb_name_and_time(storage: Storage, using: Any, clock: MovableClock) -> None:
     storage.write("a", b"abc", "text/x")
     storage.write("b", b"secret", "text/x")
 
@@ -167,7 +167,7 @@ def test_a_url_is_for_one_verb_one_name_and_one_time(storage: Storage, using: An
     assert [path.read_bytes() for path in [storage.find("a").path]] == [b"abc"]  # type: ignore[union-attr]
 
 
-def test_a_name_with_newlines_does_not_pass_for_another(storage: Storage) -> None:
+def test_name_with_newlines_is_not_confused(storage: Storage) -> None:
     until = str(int((START + HOUR).timestamp() * 1000))
     url = storage.get_url(f"a\n{until}", START + HOUR)
     signature = url.partition("signature=")[2]
@@ -176,7 +176,7 @@ def test_a_name_with_newlines_does_not_pass_for_another(storage: Storage) -> Non
         storage.allowed("GET", forged, {})
 
 
-def test_a_public_url_stays_the_same_and_tells_no_other(storage: Storage, using: Any, clock: MovableClock) -> None:
+def test_public_url_is_stable_and_secret(storage: Storage, using: Any, clock: MovableClock) -> None:
     storage.write("a", b"abc", "text/x")
     storage.write("b", b"secret", "text/x")
     url = storage.get_url("a", None)
@@ -193,7 +193,7 @@ def test_a_public_url_stays_the_same_and_tells_no_other(storage: Storage, using:
     using(body)
 
 
-def test_credentials_beside_the_url_are_refused_as_s3_does(storage: Storage, using: Any) -> None:
+def test_rejects_credentials_with_signed_url(storage: Storage, using: Any) -> None:
     async def body(site: StorageSite) -> None:
         answer, text = await site("GET", storage.get_url("a", START + HOUR), Authorization="Hawk x")
         assert (answer.status, b"Authorization" in text) == (400, True)
@@ -201,7 +201,7 @@ def test_credentials_beside_the_url_are_refused_as_s3_does(storage: Storage, usi
     using(body)
 
 
-def test_what_is_not_there_and_what_cannot_be_done(storage: Storage, using: Any) -> None:
+def test_rejects_unknown_files_and_verbs(storage: Storage, using: Any) -> None:
     async def body(site: StorageSite) -> None:
         assert (await site("GET", storage.get_url("a", START + HOUR)))[0].status == 404
         assert (await site("DELETE", storage.get_url("a", START + HOUR)))[0].status == 405
@@ -226,7 +226,9 @@ def test_what_is_not_there_and_what_cannot_be_done(storage: Storage, using: Any)
         ("bytes=-", 200, b"0123456789", None),
     ],
 )
-def test_ranges(storage: Storage, using: Any, header: str, status: int, content: bytes | None, shown: str) -> None:
+def test_serves_ranges(
+    storage: Storage, using: Any, header: str, status: int, content: bytes | None, shown: str
+) -> None:
     storage.write("a", b"0123456789", "text/x")
 
     async def body(site: StorageSite) -> None:
@@ -237,7 +239,7 @@ def test_ranges(storage: Storage, using: Any, header: str, status: int, content:
     using(body)
 
 
-def test_an_empty_file_has_no_range(storage: Storage, using: Any) -> None:
+def test_empty_file_has_no_range(storage: Storage, using: Any) -> None:
     storage.write("a", b"", "text/x")
 
     async def body(site: StorageSite) -> None:
@@ -248,7 +250,7 @@ def test_an_empty_file_has_no_range(storage: Storage, using: Any) -> None:
     using(body)
 
 
-def test_conditions(storage: Storage, using: Any) -> None:
+def test_checks_conditional_headers(storage: Storage, using: Any) -> None:
     storage.write("a", b"0123456789", "text/x")
     found = storage.find("a")
     assert found is not None
@@ -274,7 +276,7 @@ def test_conditions(storage: Storage, using: Any) -> None:
     using(body)
 
 
-def test_tags_tell_contents_apart_whenever_they_were_written(storage: Storage) -> None:
+def test_etag_depends_on_contents(storage: Storage) -> None:
     tags: list[str] = []
     for content in (b"abc", b"abd", b"abc"):
         storage.write("a", content, "text/x")
@@ -284,7 +286,7 @@ def test_tags_tell_contents_apart_whenever_they_were_written(storage: Storage) -
     assert tags[0] == tags[2] != tags[1]
 
 
-def test_what_is_replaced_is_removed(storage: Storage, tmp_path: Path) -> None:
+def test_removes_replaced_file(storage: Storage, tmp_path: Path) -> None:
     for content in (b"old", b"new"):
         storage.write("a", content, "text/x")
     assert contents(tmp_path) == [b"new"]
@@ -293,7 +295,7 @@ def test_what_is_replaced_is_removed(storage: Storage, tmp_path: Path) -> None:
     assert (storage.find("a"), contents(tmp_path)) == (None, [])
 
 
-def test_what_is_not_kept_leaves_what_was(storage: Storage, store: Store) -> None:
+def test_rollback_keeps_previous_file(storage: Storage, store: Store) -> None:
     storage.write("a", b"old", "text/x")
     with contextlib.suppress(LookupError), store.transaction():
         storage.write("a", b"new", "text/x")
@@ -308,7 +310,7 @@ def test_what_is_not_kept_leaves_what_was(storage: Storage, store: Store) -> Non
 
 
 @pytest.mark.parametrize("announced", [10, 3])
-def test_a_body_of_another_length_leaves_nothing(storage: Storage, using: Any, tmp_path: Path, announced: int) -> None:
+def test_wrong_length_leaves_nothing(storage: Storage, using: Any, tmp_path: Path, announced: int) -> None:
     async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
@@ -327,7 +329,7 @@ def test_a_body_of_another_length_leaves_nothing(storage: Storage, using: Any, t
     assert found is None or (announced == 3 and found.path.read_bytes() == b"abc")
 
 
-def test_a_chunked_body_is_refused(storage: Storage, using: Any, tmp_path: Path) -> None:
+def test_rejects_chunked_body(storage: Storage, using: Any, tmp_path: Path) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"abc"
 
@@ -339,7 +341,7 @@ def test_a_chunked_body_is_refused(storage: Storage, using: Any, tmp_path: Path)
     assert contents(tmp_path) == []
 
 
-def test_more_than_was_announced_is_refused(storage: Storage, tmp_path: Path) -> None:
+def test_rejects_more_than_announced(storage: Storage, tmp_path: Path) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"abc"
         yield b"de"
@@ -349,7 +351,7 @@ def test_more_than_was_announced_is_refused(storage: Storage, tmp_path: Path) ->
     assert contents(tmp_path) == []
 
 
-def test_a_client_may_ask_before_it_sends(storage: Storage, using: Any) -> None:
+def test_supports_expect_continue(storage: Storage, using: Any) -> None:
     async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
@@ -365,7 +367,7 @@ def test_a_client_may_ask_before_it_sends(storage: Storage, using: Any) -> None:
     using(body)
 
 
-def test_of_many_puts_of_one_name_one_is_kept_whole(storage: Storage, using: Any, tmp_path: Path) -> None:
+def test_concurrent_uploads_keep_one_intact(storage: Storage, using: Any, tmp_path: Path) -> None:
     bodies = [bytes([number]) * MEGABYTE for number in range(8)]
 
     async def body(site: StorageSite) -> None:
@@ -380,7 +382,7 @@ def test_of_many_puts_of_one_name_one_is_kept_whole(storage: Storage, using: Any
     assert len(contents(tmp_path)) == 1
 
 
-def test_a_download_goes_on_while_the_file_is_replaced(storage: Storage, using: Any) -> None:
+def test_download_continues_while_replaced(storage: Storage, using: Any) -> None:
     old = b"old!" * MEGABYTE
 
     async def body(site: StorageSite) -> None:
@@ -395,7 +397,7 @@ def test_a_download_goes_on_while_the_file_is_replaced(storage: Storage, using: 
     using(body)
 
 
-def test_a_content_encoding_is_kept_and_the_bytes_are_left_alone(storage: Storage, using: Any) -> None:
+def test_keeps_content_encoding_and_bytes(storage: Storage, using: Any) -> None:
     packed = gzip.compress(b"abc" * 1000)
 
     async def body(site: StorageSite) -> None:
@@ -413,7 +415,7 @@ def test_a_content_encoding_is_kept_and_the_bytes_are_left_alone(storage: Storag
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "a/b", "a%2Fb", "é ☃", "a?b#c&d=e", "..", "", "\\", "a\nb\0c", "x" * 500, "signed/a"]
 )
-def test_names_hold_anything(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
+def test_accepts_any_name(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
     async def body(site: StorageSite) -> None:
         await site("PUT", storage.put_url(name, START + HOUR), name.encode())
         for url in (storage.get_url(name, START + HOUR), storage.get_url(name, None)):
@@ -423,7 +425,7 @@ def test_names_hold_anything(storage: Storage, using: Any, tmp_path: Path, name:
     assert contents(tmp_path) == [name.encode()]
 
 
-def test_unknown_files_are_removed_at_the_start(tmp_path: Path, store: Store, clock: MovableClock) -> None:
+def test_removes_unknown_files_at_start(tmp_path: Path, store: Store, clock: MovableClock) -> None:
     Storage(tmp_path, store, ROOT_URL, b"key", clock).write("a", b"abc", "text/x")
     (tmp_path / f"{'0' * 32}.part").write_bytes(b"half")
     (tmp_path / f"{'1' * 32}").write_bytes(b"not recorded")
@@ -436,7 +438,7 @@ def test_unknown_files_are_removed_at_the_start(tmp_path: Path, store: Store, cl
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding"])
-def test_headers_that_are_not_utf_8_are_refused(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
+def test_rejects_headers_that_are_not_utf_8(storage: Storage, using: Any, tmp_path: Path, name: str) -> None:
     async def body(site: StorageSite) -> None:
         parts = urlsplit(storage.put_url("a", START + HOUR))
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
@@ -452,7 +454,7 @@ def test_headers_that_are_not_utf_8_are_refused(storage: Storage, using: Any, tm
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_an_upload_to_a_full_disk_is_told(
+def test_reports_full_disk(
     storage: Storage, using: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     real = Path.open
@@ -472,7 +474,7 @@ def test_an_upload_to_a_full_disk_is_told(
     assert contents(tmp_path) == []
 
 
-def test_a_full_database_leaves_no_file(storage: Storage, using: Any, store: Store, tmp_path: Path) -> None:
+def test_full_database_leaves_no_file(storage: Storage, using: Any, store: Store, tmp_path: Path) -> None:
     store.run(f"PRAGMA max_page_count = {store.one('PRAGMA page_count')['page_count']}")  # type: ignore[index]
 
     async def body(site: StorageSite) -> None:
@@ -483,7 +485,7 @@ def test_a_full_database_leaves_no_file(storage: Storage, using: Any, store: Sto
     assert contents(tmp_path) == []
 
 
-def test_a_large_file_takes_little_memory(storage: Storage, using: Any) -> None:
+def test_large_file_takes_little_memory(storage: Storage, using: Any) -> None:
     size = 100 * MEGABYTE
     chunk = bytes(MEGABYTE)
 

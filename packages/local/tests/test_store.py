@@ -38,7 +38,7 @@ def given_up(store: Store) -> Iterator[None]:
         raise LookupError
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
+def test_transaction_is_atomic(store: Store) -> None:
     with given_up(store):
         insert(store, 1)
     with store.transaction():
@@ -49,7 +49,7 @@ def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
     assert numbers(store) == [2, 4]
 
 
-def test_what_follows_a_transaction_happens_only_if_it_is_kept(store: Store) -> None:
+def test_after_commit_runs_on_commit_only(store: Store) -> None:
     done: list[str] = []
     with store.transaction():
         store.after_commit(lambda: done.append("outer"))
@@ -63,7 +63,7 @@ def test_what_follows_a_transaction_happens_only_if_it_is_kept(store: Store) -> 
     assert done == ["outer", "at once"]
 
 
-def test_a_file_keeps_what_is_written(tmp_path: Path) -> None:
+def test_file_keeps_rows(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     for round_ in (1, 2):
         with closing(Store(path)) as store:
@@ -74,19 +74,19 @@ def test_a_file_keeps_what_is_written(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_new_file_leaves_nothing_else_behind(tmp_path: Path) -> None:
+def test_new_file_leaves_no_temporary_file(tmp_path: Path) -> None:
     Store(tmp_path / "a.sqlite").close()
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"a.sqlite"}
 
 
-def test_a_file_in_use(tmp_path: Path) -> None:
+def test_rejects_file_in_use(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "a.sqlite")), pytest.raises(StoreError, match=r"a\.sqlite is in use by another"):
         Store(tmp_path / "a.sqlite")
     Store(tmp_path / "a.sqlite").close()
 
 
 @pytest.mark.parametrize("pragma", ["application_id = 7", "user_version = 2"])
-def test_a_file_of_another_program_or_version(tmp_path: Path, pragma: str) -> None:
+def test_rejects_file_of_other_program_or_version(tmp_path: Path, pragma: str) -> None:
     path = tmp_path / "a.sqlite"
     Store(path).close()
     with closing(sqlite3.connect(path)) as connection:
@@ -97,7 +97,7 @@ def test_a_file_of_another_program_or_version(tmp_path: Path, pragma: str) -> No
     assert path.read_bytes() == before
 
 
-def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_rejects_file_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "a.sqlite").mkdir()
     with pytest.raises(StoreError, match="cannot use"):
         Store(tmp_path / "a.sqlite")
@@ -108,18 +108,18 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 # Directories
 
 
-def test_a_new_directory_is_its_owners_alone(tmp_path: Path) -> None:
+def test_new_directory_is_private(tmp_path: Path) -> None:
     made = data_directory(tmp_path / "a" / "b")
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
-def test_an_empty_directory_becomes_its_owners_alone(tmp_path: Path) -> None:
+def test_empty_directory_becomes_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert data_directory(tmp_path) == tmp_path
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
-def test_a_directory_for_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_rejects_directory_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     tmp_path.chmod(0o755)
     with pytest.raises(StoreError, match="contains other files: choose a new or empty directory"):
@@ -127,7 +127,7 @@ def test_a_directory_for_something_else_is_left_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
-def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+def test_rejects_directory_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
         with pytest.raises(StoreError, match=r"cannot use .* as a directory"):

@@ -40,7 +40,7 @@ CONTEXT = {
         (-math.inf, "-Infinity"),
     ],
 )
-def test_numbers_are_written_as_in_javascript(number: float, text: str) -> None:
+def test_writes_numbers_like_javascript(number: float, text: str) -> None:
     assert number_text(number) == text
 
 
@@ -93,7 +93,7 @@ def test_numbers_are_written_as_in_javascript(number: float, text: str) -> None:
         ("strip('\u00a0\ufeffa\u001c')", "a\u001c"),
     ],
 )
-def test_interpolation_is_that_of_javascript(expression: str, text: str) -> None:
+def test_interpolates_like_javascript(expression: str, text: str) -> None:
     assert render("${" + expression + "}", CONTEXT) == text
 
 
@@ -128,7 +128,7 @@ def test_interpolation_is_that_of_javascript(expression: str, text: str) -> None
         ({"$if": "false", "then": 1}, None),
     ],
 )
-def test_values_are_those_of_javascript(template: Any, rendered: Any) -> None:
+def test_evaluates_like_javascript(template: Any, rendered: Any) -> None:
     found = render(template, CONTEXT)
     assert (found, type(found)) == (rendered, type(rendered))
 
@@ -157,12 +157,12 @@ def test_values_are_those_of_javascript(template: Any, rendered: Any) -> None:
         "str",
     ],
 )
-def test_wrong_expressions_raise(expression: str) -> None:
+def test_invalid_expression_raises(expression: str) -> None:
     with pytest.raises(TemplateError):
         render({"$eval": expression}, CONTEXT)
 
 
-def test_templates_that_cannot_be_rendered_raise() -> None:
+def test_invalid_template_raises() -> None:
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -177,12 +177,12 @@ def test_templates_that_cannot_be_rendered_raise() -> None:
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_as_slugid_returns_one_slugid_per_label() -> None:
+def test_as_slugid_returns_one_id_per_label() -> None:
     template = [{"$eval": f"as_slugid({label})"} for label in ("'a'", "'a'", "'1'", "10/10", "'b'")]
     first, again, text, number, other = render(template, {}, slugids=True)
     assert (first, text) == (again, number)
     assert len({first, text, other}) == 3
 
 
-def test_the_imported_json_e_stays_as_it_is() -> None:
+def test_does_not_patch_json_e() -> None:
     assert (jsone.render("${10/5}", {}), render("${10/5}", {})) == ("2.0", "2")

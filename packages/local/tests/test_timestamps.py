@@ -22,7 +22,7 @@ from taskcluster_local.timestamps import from_wire, later, milliseconds, normal
         ("2030-03-01 12:00:00", "2030-03-01T12:00:00.000Z"),
     ],
 )
-def test_dates_are_brought_into_one_form(text: str, expected: str) -> None:
+def test_normalises_dates(text: str, expected: str) -> None:
     assert normal(text) == expected
 
 
@@ -41,12 +41,12 @@ def test_dates_are_brought_into_one_form(text: str, expected: str) -> None:
         "now",
     ],
 )
-def test_what_is_no_date(text: str) -> None:
+def test_rejects_invalid_date(text: str) -> None:
     with pytest.raises(ValueError):
         from_wire(text)
 
 
-def test_later_stays_within_what_can_be_written() -> None:
+def test_later_stays_in_range() -> None:
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
     assert later(last, timedelta(days=1)) == datetime.max.replace(tzinfo=timezone.utc)
     assert later(last - timedelta(days=1), timedelta(days=1)) == last

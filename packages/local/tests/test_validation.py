@@ -70,12 +70,12 @@ SCHEMAS = ApiSchemas(TYPES)
         ({"count": 0, "kind": "z"}, 3),
     ],
 )
-def test_errors(payload: Any, expected: Any) -> None:
+def test_lists_errors(payload: Any, expected: Any) -> None:
     errors = SCHEMAS.schema("s/v1/a.json").errors(payload)
     assert errors == expected or len(errors) == expected
 
 
-def test_defaults_are_filled_in_on_every_level() -> None:
+def test_adds_defaults_on_every_level() -> None:
     payload: Any = {"name": "ab", "list": [{}]}
     SCHEMAS.schema("s/v1/a.json").fill(payload)
     assert payload == {"name": "ab", "count": 2, "nested": {"flag": True}, "list": [{"flag": True}]}
@@ -90,7 +90,7 @@ def test_defaults_are_not_shared() -> None:
     assert second["nested"] == {"flag": True}
 
 
-def test_an_unknown_schema_is_any_object() -> None:
+def test_unknown_schema_accepts_any_object() -> None:
     schema = SCHEMAS.schema("s/v1/unknown.json")
     assert schema.errors({"any": 1}) == []
     assert schema.errors([]) == ["data must be object"]
@@ -108,7 +108,7 @@ def test_an_unknown_schema_is_any_object() -> None:
         ("regex", ["^a+$"], ["("]),
     ],
 )
-def test_formats(kind: str, right: list[str], wrong: list[str]) -> None:
+def test_checks_formats(kind: str, right: list[str], wrong: list[str]) -> None:
     schema = ApiSchemas({"s/v1/f.json": {"format": kind}}).schema("s/v1/f.json")
     for value in (*right, 7):
         assert schema.errors(value) == []
@@ -116,13 +116,13 @@ def test_formats(kind: str, right: list[str], wrong: list[str]) -> None:
         assert schema.errors(value) == [f'data must match format "{kind}"']
 
 
-def test_a_dollar_is_the_very_end() -> None:
+def test_dollar_matches_end_only() -> None:
     assert Pattern.of("^a$").matches("a")
     assert not Pattern.of("^a$").matches("a\n")
     assert Pattern.of(r"a\$").matches("a$b")
 
 
-def test_every_schema_of_every_service_can_be_used() -> None:
+def test_every_schema_is_usable() -> None:
     for reference in references().values():
         schemas = ApiSchemas(reference["types"])
         for key in reference["types"]:

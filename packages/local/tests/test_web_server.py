@@ -40,7 +40,7 @@ def worked(site: Any, slug: Any, task: Any) -> Any:
     return site
 
 
-def test_a_task_group(worked: Any, slug: Any) -> None:
+def test_profile_of_task_group(worked: Any, slug: Any) -> None:
     found = profile(worked, f"task-group/{slug(9)}")
     names = [category["name"] for category in found["meta"]["categories"]]
     shown: dict[str, list[Any]] = {}
@@ -66,7 +66,7 @@ def test_a_task_group(worked: Any, slug: Any) -> None:
     assert found["meta"]["markerSchema"][0]["name"] == found["threads"][0]["markers"]["data"][0]["type"]
 
 
-def test_a_task(worked: Any, slug: Any) -> None:
+def test_profile_of_task(worked: Any, slug: Any) -> None:
     found = profile(worked, f"task/{slug(1)}")
     (thread,) = found["threads"]
     assert thread["markers"]["data"][1] == {
@@ -83,12 +83,12 @@ def test_a_task(worked: Any, slug: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["task", "task-group"])
-def test_what_is_not_there(site: Any, slug: Any, kind: str) -> None:
+def test_returns_404_for_unknown_task(site: Any, slug: Any, kind: str) -> None:
     assert site.call("GET", f"/api/web-server/v1/{kind}/{slug(1)}/profile", by=None).code == "ResourceNotFound"
     assert site.call("GET", f"/api/web-server/v1/{kind}/x/profile", by=None).code == "InvalidRequestArguments"
 
 
-def test_a_group_of_many_pages(site: Any, slug: Any, task: Any) -> None:
+def test_profile_of_group_with_many_pages(site: Any, slug: Any, task: Any) -> None:
     everything = Identity("someone", ("*",), ScopeSet(["*"]), NEVER)
 
     async def create() -> None:

@@ -83,14 +83,14 @@ def names(messages: list[Message]) -> list[str]:
     return [message.exchange.rpartition("/")[2] for message in messages]
 
 
-def test_providers(site: Any) -> None:
+def test_lists_providers(site: Any) -> None:
     assert site.ok("GET", f"{API}/providers")["providers"] == [
         {"providerId": "null-provider", "providerType": "null"},
         {"providerId": "static", "providerType": "static"},
     ]
 
 
-def test_a_pool_is_made_once(site: Any, messages: list[Message]) -> None:
+def test_create_pool_can_be_repeated(site: Any, messages: list[Message]) -> None:
     made = site.ok("PUT", POOL, pool())
     dates = {"created": site.clock.at(), "lastModified": site.clock.at()}
     assert made == {**pool(), **dates, **ZERO, "workerPoolId": "p/w", "currentCapacity": 0}
@@ -102,7 +102,7 @@ def test_a_pool_is_made_once(site: Any, messages: list[Message]) -> None:
     ]
 
 
-def test_a_pool_is_updated(site: Any, messages: list[Message]) -> None:
+def test_updates_pool(site: Any, messages: list[Message]) -> None:
     assert refused(site.call("POST", POOL, pool())) == (404, "ResourceNotFound")
     site.ok("PUT", POOL, pool())
     site.clock.advance(hours=1)
@@ -135,19 +135,19 @@ def test_a_pool_is_updated(site: Any, messages: list[Message]) -> None:
         ({"owner": "nobody"}, "InputValidationError"),
     ],
 )
-def test_impossible_pools(site: Any, verb: str, fields: dict[str, Any], code: str) -> None:
+def test_rejects_invalid_pool(site: Any, verb: str, fields: dict[str, Any], code: str) -> None:
     if verb == "POST":
         site.ok("PUT", POOL, pool())
     assert refused(site.call(verb, POOL, pool(**fields))) == (400, code)
 
 
-def test_a_cloud_is_told_to_be_missing(site: Any) -> None:
+def test_rejects_cloud_provider(site: Any) -> None:
     message = site.call("PUT", POOL, pool(providerId="gcp")).message
     assert message.startswith("Invalid Provider")
     assert "not available in a local deployment" in message
 
 
-def test_a_deleted_pool_vanishes_with_its_last_worker(site: Any) -> None:
+def test_deletes_pool_after_last_worker(site: Any) -> None:
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site))
     assert site.ok("DELETE", POOL)["providerId"] == "null-provider"
@@ -160,7 +160,7 @@ def test_a_deleted_pool_vanishes_with_its_last_worker(site: Any) -> None:
     assert site.call("GET", WORKER).status == 404
 
 
-def test_listing_pools(site: Any) -> None:
+def test_lists_pools(site: Any) -> None:
     for name in ("p/b", "p/a", "o/z"):
         site.ok("PUT", f"{API}/worker-pool/{name}", pool())
     page = site.ok("GET", f"{API}/worker-pools?limit=2")
@@ -174,7 +174,7 @@ def test_listing_pools(site: Any) -> None:
     }
 
 
-def test_launch_configs(site: Any, messages: list[Message]) -> None:
+def test_lists_launch_configs(site: Any, messages: list[Message]) -> None:
     own = {"size": 2, "workerManager": {"launchConfigId": "own"}}
     made = site.ok("PUT", POOL, pool(config={"launchConfigs": [{"size": 1}, own]}))
     derived = made["config"]["launchConfigs"][0]["workerManager"]["launchConfigId"]
@@ -203,7 +203,7 @@ def test_launch_configs(site: Any, messages: list[Message]) -> None:
         assert refused(site.call("GET", path)) == (404, "ResourceNotFound")
 
 
-def test_a_worker_from_creation_to_removal(site: Any, messages: list[Message]) -> None:
+def test_creates_and_removes_worker(site: Any, messages: list[Message]) -> None:
     site.ok("PUT", POOL, pool(config={"workerConfig": {"a": 1}}))
     made = site.ok("PUT", WORKER, worker(site, capacity=3))
     assert (made["state"], made["capacity"], made["providerId"]) == ("running", 3, "static")
@@ -223,7 +223,7 @@ def test_a_worker_from_creation_to_removal(site: Any, messages: list[Message]) -
     assert names(messages) == ["worker-pool-created"]
 
 
-def test_credentials_of_a_worker(site: Any) -> None:
+def test_registers_worker(site: Any) -> None:
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site))
     credentials = register(site).json["credentials"]
@@ -247,7 +247,7 @@ def test_credentials_of_a_worker(site: Any) -> None:
     ]
 
 
-def test_registering_again(site: Any) -> None:
+def test_registers_again(site: Any) -> None:
     site.ok("PUT", POOL, pool(config={"lifecycle": {"reregistrationTimeout": 3600}}))
     site.ok("PUT", WORKER, worker(site))
     first = register(site).json
@@ -271,7 +271,7 @@ def test_registering_again(site: Any) -> None:
     assert refused(again(second["secret"])) == (400, "InputError")
 
 
-def test_what_cannot_register(site: Any) -> None:
+def test_rejects_invalid_registration(site: Any) -> None:
     assert refused(register(site)) == (404, "ResourceNotFound")
     site.ok("PUT", POOL, pool())
     assert refused(register(site, providerId="aws")) == (404, "ResourceNotFound")
@@ -289,7 +289,7 @@ def test_what_cannot_register(site: Any) -> None:
     assert refused(register(site)) == (400, "InputError")
 
 
-def test_what_cannot_be_created(site: Any) -> None:
+def test_rejects_invalid_worker(site: Any) -> None:
     assert refused(site.call("PUT", WORKER, worker(site))) == (404, "ResourceNotFound")
     site.ok("PUT", POOL, pool())
     for given in (
@@ -308,7 +308,7 @@ def test_what_cannot_be_created(site: Any) -> None:
     assert refused(site.call("PUT", f"{API}/workers/p%2Fw/g/j", worker(site))) == (400, "InputError")
 
 
-def test_updating_a_worker(site: Any) -> None:
+def test_updates_worker(site: Any) -> None:
     site.ok("PUT", POOL, pool())
     assert refused(site.call("POST", WORKER, worker(site))) == (404, "ResourceNotFound")
     site.ok("PUT", WORKER, worker(site, capacity=2))
@@ -321,7 +321,7 @@ def test_updating_a_worker(site: Any) -> None:
     assert register(site, workerIdentityProof={"staticSecret": new}).status == 200
 
 
-def test_listing_workers(site: Any) -> None:
+def test_lists_workers(site: Any) -> None:
     site.ok("PUT", POOL, pool())
     for group, each in (("b", "1"), ("a", "2"), ("a", "1")):
         site.ok("PUT", f"{API}/workers/p%2Fw/{group}/{each}", worker(site))
@@ -342,7 +342,7 @@ def test_listing_workers(site: Any) -> None:
         assert refused(site.call(verb, f"{API}/workers/{path}")) == (404, "ResourceNotFound")
 
 
-def test_errors(site: Any, messages: list[Message]) -> None:
+def test_reports_errors(site: Any, messages: list[Message]) -> None:
     path = f"{API}/worker-pool-errors/p/w"
     assert refused(site.call("POST", path, error())) == (404, "ResourceNotFound")
     site.ok("PUT", POOL, pool())
@@ -368,7 +368,7 @@ def test_errors(site: Any, messages: list[Message]) -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_the_owner_of_a_pool_gets_a_mail_about_errors(site: Any, wanted: bool) -> None:
+def test_emails_owner_about_errors(site: Any, wanted: bool) -> None:
     site.ok("PUT", POOL, pool(emailOnError=wanted))
     reported = site.ok("POST", f"{API}/worker-pool-errors/p/w", error(title="no disk"))
     mails = site.deployment.shared.outbox.messages()
@@ -380,7 +380,7 @@ def test_the_owner_of_a_pool_gets_a_mail_about_errors(site: Any, wanted: bool) -
         assert not site.deployment.api.schemas.schema(schema).errors(mail.payload)
 
 
-def test_an_error_is_reported_where_its_mail_is_refused(site: Any) -> None:
+def test_reports_error_if_email_is_rejected(site: Any) -> None:
     site.ok("PUT", POOL, pool(emailOnError=True))
     denied = {"notificationType": "email", "notificationAddress": "o@example.com"}
     assert site.call("POST", "/api/notify/v1/denylist/add", denied).status == 200
@@ -388,7 +388,7 @@ def test_an_error_is_reported_where_its_mail_is_refused(site: Any) -> None:
     assert site.deployment.shared.outbox.messages() == []
 
 
-def test_error_stats(site: Any) -> None:
+def test_counts_errors(site: Any) -> None:
     path = f"{API}/worker-pool-errors"
     site.ok("PUT", POOL, pool())
     site.ok("PUT", f"{API}/worker-pool/p/x", pool())
@@ -411,7 +411,7 @@ def test_error_stats(site: Any) -> None:
     assert site.ok("GET", f"{path}/stats")["totals"]["total"] == 1
 
 
-def test_expired_workers_are_removed(site: Any, messages: list[Message]) -> None:
+def test_removes_expired_workers(site: Any, messages: list[Message]) -> None:
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site, expires=site.clock.at(hours=1)))
     site.ok("PUT", f"{API}/workers/p%2Fw/g/j", worker(site))
@@ -458,7 +458,7 @@ def workers(site: Any, queue: KnownWorkers) -> PoolWorkers:
     return PoolWorkers(site.store, Pools(site.store, events), queue)
 
 
-def test_workers_joined_with_what_the_queue_knows(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
+def test_joins_workers_with_queue_records(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
     def joined(size: int = 9, **wanted: Any) -> Listing:
         every = {"quarantined": None, "state": None, "launchConfigId": None, **wanted}
         return workers.all_joined("p/w", Page(size), site.clock.now, **every)
@@ -480,7 +480,7 @@ def test_workers_joined_with_what_the_queue_knows(site: Any, workers: PoolWorker
         workers.joined("p/w", "g", "k")
 
 
-def test_the_queue_is_told_once_of_a_removed_worker(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
+def test_ends_runs_of_removed_worker_once(site: Any, workers: PoolWorkers, queue: KnownWorkers) -> None:
     key = ("p/w", "g", "i")
     workers.remove(key, site.clock.now)
     workers.remove(key, site.clock.now)
@@ -491,7 +491,7 @@ def test_the_queue_is_told_once_of_a_removed_worker(site: Any, workers: PoolWork
     assert queue.removed == [key]
 
 
-def test_workers_that_the_queue_knows(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_workers_known_to_queue(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
     site.ok("POST", "/api/queue/v1/claim-work/p/w", {"workerGroup": "g", "workerId": "i"})
     path = f"{API}/provisioners/p/worker-types/w/workers"
@@ -507,7 +507,7 @@ def test_workers_that_the_queue_knows(site: Any, monkeypatch: pytest.MonkeyPatch
     assert detail["quarantineUntil"] == until
 
 
-def test_workers_that_are_not_known(site: Any) -> None:
+def test_returns_404_for_unknown_worker(site: Any) -> None:
     path = f"{API}/provisioners/p/worker-types/w/workers"
     assert site.ok("GET", path) == {"workers": []}
     assert refused(site.call("GET", f"{path}/g/i")) == (404, "ResourceNotFound")
@@ -515,7 +515,7 @@ def test_workers_that_are_not_known(site: Any) -> None:
     assert refused(site.call("GET", f"{path}?quarantined=maybe")) == (400, "InvalidRequestArguments")
 
 
-def test_scopes(new_site: Any) -> None:
+def test_requires_scopes(new_site: Any) -> None:
     may = {"clientId": "may", "accessToken": "m" * 44, "scopes": ["worker-manager:manage-worker-pool:p/w"]}
     with new_site(clients=[may]) as site:
         assert site.call("PUT", POOL, {}, by="may").status == 400
@@ -531,5 +531,5 @@ def test_scopes(new_site: Any) -> None:
         assert site.call("DELETE", POOL, by="may").status == 200
 
 
-def test_half_of_a_surrogate_pair_is_replaced(site: Any) -> None:
+def test_replaces_unpaired_surrogate(site: Any) -> None:
     assert site.ok("PUT", POOL, pool(description="a\ud800b"))["description"] == "a\ufffdb"

@@ -58,7 +58,7 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("around", ["a: %s", "- %s", "{a: [%s ]}", "? %s\n: 1"])
-def test_plain_scalars_have_the_types_of_the_core_schema(around: str) -> None:
+def test_plain_scalars_have_types_of_core_schema(around: str) -> None:
     def scalar(text: str) -> Any:
         document = load(around % text)
         if around.startswith("?"):
@@ -73,7 +73,7 @@ def test_plain_scalars_have_the_types_of_the_core_schema(around: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), VALUES.items())
-def test_values_are_those_of_js_yaml(text: str, value: Any) -> None:
+def test_values_match_js_yaml(text: str, value: Any) -> None:
     found = load(f"a: {text}")["a"]
     assert (found, type(found)) == (value, type(value))
 
@@ -101,7 +101,7 @@ def test_values_are_those_of_js_yaml(text: str, value: Any) -> None:
         ),
     ],
 )
-def test_documents_are_those_of_js_yaml(text: str, value: Any) -> None:
+def test_documents_match_js_yaml(text: str, value: Any) -> None:
     assert load(text) == value
 
 
@@ -135,11 +135,11 @@ def test_documents_are_those_of_js_yaml(text: str, value: Any) -> None:
         ),
     ],
 )
-def test_texts_that_js_yaml_rejects_raise(text: str, message: str) -> None:
+def test_rejects_same_as_js_yaml(text: str, message: str) -> None:
     with pytest.raises(YamlError, match=message) as caught:
         load(text)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_other_loaders_of_pyyaml_stay_as_they_are() -> None:
+def test_does_not_patch_pyyaml() -> None:
     assert yaml.safe_load("a: yes") == {"a": True}
