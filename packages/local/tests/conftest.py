@@ -1,4 +1,4 @@
-"""A deployment without sockets, whose clock stands still until a test moves it."""
+"""Fixtures: a deployment without sockets and with a clock that tests move."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StandingClock:
         self.now += timedelta(**span)
 
     def at(self, **span: float) -> str:
-        """The date that lies `span` from now, as it goes over the wire."""
+        """Return the date `span` from now, in the format of the APIs."""
         return (self.now + timedelta(**span)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -57,13 +57,13 @@ class JsonResponse:
 
     @property
     def message(self) -> str:
-        """Without the block that every message ends with."""
+        """The message without the block that ends every message."""
         return str(self.json["message"]).partition("\n\n---\n\n* method:")[0]
 
 
 @dataclass
 class Site:
-    """A deployment and the ways to send it requests. Whatever succeeds must be what the API says it returns."""
+    """A deployment, and ways to send requests to it. Successful responses are checked against their schemas."""
 
     deployment: Deployment
     store: Store
@@ -146,7 +146,7 @@ def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200)
 
 @pytest.fixture
 def new_site() -> Callable[..., Any]:
-    """Makes sites, for tests that need certain clients or roles."""
+    """Creates sites with certain clients or roles."""
     return make_site
 
 
@@ -163,7 +163,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def slug() -> Callable[[int], str]:
-    """Makes taskIds that sort by their number."""
+    """Creates taskIds that sort by their number."""
 
     def make(number: int) -> str:
         text = f"{number:08d}"
@@ -176,7 +176,7 @@ def slug() -> Callable[[int], str]:
 
 @pytest.fixture
 def task(site: Site) -> Callable[..., dict[str, Any]]:
-    """Makes minimal task definitions, other fields given by name."""
+    """Creates minimal task definitions with the given fields."""
 
     def make(**fields: Any) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""The order in which a request is checked, and what every response looks like."""
+"""Tests of the order in which a request is checked, and of the form of all responses."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_lists_all_errors_of_payload(site: Any, slug: Callable[[int], str]) -> N
         "  * data/retries must be <= 49",
         "  * data/priority must be equal to one of the allowed values",
     }
-    # The defaults are in already.
+    # The defaults have been added already.
     assert answer.json["requestInfo"]["payload"]["schedulerId"] == "-"
 
 
@@ -397,7 +397,7 @@ def test_returns_html_400_for_bad_escape(site: Any) -> None:
     assert answer.headers["content-type"].startswith("text/html")
 
 
-# Methods that are not provided
+# Methods without a handler
 
 
 def test_unsupported_method_returns_400(site: Any) -> None:
@@ -407,9 +407,9 @@ def test_unsupported_method_returns_400(site: Any) -> None:
 
 
 def test_unsupported_method_still_checks_request(site: Any) -> None:
-    # Scopes that the URL alone asks for.
+    # Scopes that depend on the URL only.
     assert site.call("GET", "/api/auth/v1/sentry/project/dsn", by="nobody").status == 403
-    # Credentials where the scopes depend on more.
+    # Credentials only, because the scopes depend on the payload.
     target = "/api/auth/v1/aws/s3/read-only/bucket/prefix"
     assert site.call("GET", target, by={"clientId": "absent", "accessToken": "x"}).status == 401
     assert site.call("GET", target).code == "NotInLocalDeployment"

@@ -1,4 +1,4 @@
-"""The audit history of what other services keep."""
+"""Tests of the audit history of other services."""
 
 from __future__ import annotations
 

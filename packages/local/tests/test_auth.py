@@ -1,4 +1,4 @@
-"""The methods of the auth service, and the accounts a deployment is configured with."""
+"""Tests of the auth service's test methods, and of configured clients and roles."""
 
 from __future__ import annotations
 

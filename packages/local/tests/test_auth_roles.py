@@ -1,4 +1,4 @@
-"""Roles made and changed through the API, and what they do to requests."""
+"""Tests of creating and changing roles through the API."""
 
 from __future__ import annotations
 

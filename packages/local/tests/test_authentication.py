@@ -1,4 +1,4 @@
-"""Who sent a request, decided without HTTP and at a given time."""
+"""Tests of authentication at a given time, without HTTP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLIENTS = [
 
 
 class People:
-    """A directory in memory that remembers who was used."""
+    """A directory in memory that remembers which clients were used."""
 
     def __init__(self, clients: list[Client], roles: dict[str, list[str]]) -> None:
         self._clients = {client.clientId: client for client in clients}
@@ -291,7 +291,7 @@ def test_payload_hash_of_wrong_length_returns_500() -> None:
 
 
 def minted(name: str | None = None, **changes: Any) -> SignedRequest:
-    """A request with temporary credentials, the certificate changed after it was signed."""
+    """A request with temporary credentials, with a certificate that was changed after signing."""
     made = createTemporaryCredentials(
         "alice", KEYS["alice"], NOW, NOW + timedelta(hours=1), changes.pop("sign_scopes", ["scope:a"]), name=name
     )
@@ -356,7 +356,7 @@ def test_rejects_invalid_certificate(name: str | None, changes: dict[str, Any], 
 
 
 def test_checks_certificate_in_order() -> None:
-    # Everything is wrong, then the first mistake is put right, and so on.
+    # All mistakes at once, corrected one by one.
     wrong: dict[str, Any] = {
         "issuer": 7, "version": 0, "seed": 0, "start": "", "expiry": "", "scopes": "", "signature": "",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command, as a process."""
+"""Tests of the command as a process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-W", "error", "-c", "import sys; from taskcluster_lo
 
 @contextmanager
 def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str], str]]:
-    """Run `serve`; yields the process, the settings it printed, and its last line before it went on serving."""
+    """Run `serve`; yield the process, the settings it printed, and the last line before it started serving."""
     process = subprocess.Popen(
         [*COMMAND, "serve", *arguments],
         stdout=subprocess.PIPE,
@@ -75,7 +75,7 @@ def test_warns_when_other_machines_can_connect() -> None:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Puts back what `serve` does not leave as it was, where it runs in the tests' own process."""
+    """Restore what `serve` changes when it runs in the tests' own process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -98,7 +98,7 @@ def test_requires_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "serve" in capsys.readouterr().err
 
 
-# Where state is, and what is told
+# Storage and messages
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Clients made, changed and used through the API."""
+"""Tests of creating, changing and using clients through the API."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_requires_scopes_that_client_gets(new_site: Callable[..., Any]) -> None:
         assert refused.status == 403
         assert "\n```\nb:x\n```" in refused.message
         site.ok("PUT", CLIENTS + "x%2F1", given(site))
-        # What the client has already need not be the caller's.
+        # The caller need not have scopes that the client has already.
         site.ok("POST", CLIENTS + "x%2F1", given(site, scopes=["b:x", "a:new"]), by="c")
         assert site.call("POST", CLIENTS + "x%2F1", given(site, scopes=["b:*"]), by="c").status == 403
         assert site.call("POST", CLIENTS + "x%2F2", given(site), by=None).status == 404
@@ -197,7 +197,7 @@ def test_deletes_expired_clients_with_flag(site: Any) -> None:
         assert site.call("GET", CLIENTS + "stays").status == 200
 
 
-# Configuration and what was kept
+# Configuration and storage
 
 
 def deployed(store: Store, site: Any, path: Path, *clients: Client, **roles: list[str]) -> Deployment:

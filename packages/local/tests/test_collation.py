@@ -1,4 +1,4 @@
-"""The order of names, and that every listing of every service has it, in pages too."""
+"""Tests of the order of names, in every listing of every service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def in_pools(names: list[str]) -> list[str]:
 
 
 class Maker:
-    """Makes the things that listings list, and returns where these are and what names what is listed."""
+    """Creates the items of listings; returns the paths of the listings and the names of their items."""
 
     def __init__(self, site: Any, task: Callable[..., Any], slug: Callable[[int], str]) -> None:
         self.site, self.task, self.slug = site, task, slug

@@ -1,4 +1,4 @@
-"""Compiled schemas say what jsonschema says, of all schemas that the APIs have and of values that nearly fit them."""
+"""Tests that compiled schemas agree with jsonschema, for all schemas of the APIs and for nearly valid values."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _jsonschema_alone() -> Iterator[None]:
 
 
 def fits(schema: Any, depth: int = 0) -> st.SearchStrategy[Any]:
-    """Return what fits a schema without references; deep inside, only what must be there."""
+    """Return values that match a schema without references; deep inside, only required properties."""
     for several in ("oneOf", "anyOf"):
         if several in schema:
             rest = {keyword: value for keyword, value in schema.items() if keyword != several}
@@ -136,7 +136,7 @@ def _texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
 
 
 def neighbours(value: Any, chance: random.Random) -> Iterator[Any]:
-    """Return copies of `value`, in each of which one thing is another, is missing, is one too many or comes twice."""
+    """Return copies of `value`, each with one part changed, missing, added or duplicated."""
     for path in _paths(value):
         for _ in range(3):
             yield _changed(value, path, lambda _: copy.deepcopy(chance.choice(ODD)))
@@ -163,7 +163,7 @@ def _changed(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) ->
 
 
 def _otherwise(value: Any) -> Any:
-    """Return what Python holds to be the same, or nearly."""
+    """Return values that are equal, or nearly equal, in Python."""
     if isinstance(value, bool | str):
         return int(value) if isinstance(value, bool) else f"{value}\n"
     if isinstance(value, int) and abs(value) < 2**53:
@@ -253,7 +253,7 @@ def test_agrees_with_jsonschema_on_odd_values(schema: Any) -> None:
     accepts, reference = compiled(schema), ApiSchemas({"s/v1/a.json": schema}).schema("s/v1/a.json")
     assert accepts is not None
     for value in [*ODD, *([value, other] for value in ODD for other in ODD), *({"a": value} for value in ODD)]:
-        # What it refuses jsonschema decides, whose older versions take [1] for [true].
+        # jsonschema decides about rejected values; its older versions take [1] for [true].
         assert not accepts(value) or reference.errors(value) == [], value
     for value in SCALARS:
         assert accepts(value) == (reference.errors(value) == []), value

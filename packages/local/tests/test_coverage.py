@@ -1,4 +1,4 @@
-"""The table of methods is what the handlers say, and is compared."""
+"""Tests of the table of methods."""
 
 from __future__ import annotations
 

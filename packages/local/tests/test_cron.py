@@ -1,4 +1,4 @@
-"""Cron expressions. What is expected is what cron-parser 5.10.6 of Node.js returns."""
+"""Tests of cron expressions. The expected values are those of cron-parser 5.10.6 for Node.js."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def dates(expression: str, count: int) -> list[str]:
         # Names.
         ("0 0 0 * JAN-mar MON", "2030-03-04T00:00:00 2030-03-11T00:00:00"),
         ("0 0 0 1 janfeb *", "2030-12-01T00:00:00"),
-        # Either day means a date, if both are given.
+        # If both kinds of day are given, either one matches.
         ("0 0 0 */5 * 1", "2030-03-04T00:00:00 2030-03-06T00:00:00 2030-03-11T00:00:00"),
         ("0 0 0 10 * 0-6", "2030-03-02T00:00:00 2030-03-03T00:00:00"),
         ("0 0 0 31 2 1", "2031-02-03T00:00:00 2031-02-10T00:00:00"),
         ("0 0 0 * * 7", "2030-03-03T00:00:00 2030-03-10T00:00:00"),
         ("0 0 0 * * 5-7", "2030-03-02T00:00:00 2030-03-03T00:00:00 2030-03-08T00:00:00"),
-        # The last ones, and the nth.
+        # Last days, and nth weekdays.
         ("0 0 0 L * *", "2030-03-31T00:00:00 2030-04-30T00:00:00"),
         ("0 0 0 L,1-3 * *", "2030-03-02T00:00:00 2030-03-03T00:00:00 2030-03-31T00:00:00"),
         ("0 0 0 30,L 2 *", "2031-02-28T00:00:00 2032-02-29T00:00:00"),

@@ -1,4 +1,4 @@
-"""References and schemas, and what a deployment says of itself."""
+"""Tests of the served references, schemas and health documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DRAFT = "http://json-schema.org/draft-06/schema#"
 
 @pytest.fixture
 def documents(site: Any) -> dict[str, Any]:
-    """All of them as they are served, by their paths."""
+    """All documents by path."""
     listed = site.ok("GET", "/references/references.json", by=None)
     return {f"/{each['filename']}": site.ok("GET", f"/{each['filename']}", by=None) for each in listed}
 
@@ -52,7 +52,7 @@ def test_schemas_are_at_their_ids(documents: dict[str, Any]) -> None:
 def test_every_document_has_served_schema(documents: dict[str, Any]) -> None:
     for path, content in documents.items():
         described_by = content["$schema"].rstrip("#").removeprefix(ROOT_URL)
-        # Those that describe others are described by the standard itself.
+        # The schemas of schemas refer to the JSON schema standard.
         assert described_by in documents or (path.startswith("/schemas/common/") and content["$schema"] == DRAFT)
 
 

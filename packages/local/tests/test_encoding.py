@@ -1,4 +1,4 @@
-"""JSON with JavaScript's numbers."""
+"""Tests of JSON with JavaScript's numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which path means which method, and which query parameters a method takes."""
+"""Tests of finding the method of a path, and of the patterns of query parameters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_finds_route_with_encoded_parameters() -> None:
         ("GET", "queue/v1/task/", None),
         ("GET", "queue/v1/", None),
         ("GET", "queue/v1", None),
-        # One slash at the end may also be left out where the route has one.
+        # A trailing slash is optional.
         ("GET", "auth/v1/clients/", ("listClients", {})),
         ("GET", "auth/v1/clients", ("listClients", {})),
         # Parameters of one segment.
@@ -60,7 +60,7 @@ def test_finds_route_with_encoded_parameters() -> None:
         ("GET", "queue/v1/task-queues/p/w", None),
         ("PUT", "object/v1/upload/a/b", None),
         ("POST", "object/v1/finish-upload/a/b", None),
-        # Wildcards: the rest of the path as it is.
+        # Wildcards match the rest of the path.
         ("GET", "secrets/v1/secret/a/b%2Fc", ("get", {"name": "a/b/c"})),
         ("GET", "secrets/v1/secret/a//b/", ("get", {"name": "a//b/"})),
         ("GET", "secrets/v1/secret/a/../b", ("get", {"name": "a/../b"})),
@@ -82,7 +82,7 @@ def test_finds_route_with_encoded_parameters() -> None:
         ("GET", f"queue/v1/task/{T}/artifacts/a/b", ("getLatestArtifact", {"taskId": T, "name": "a/b"})),
         ("GET", f"queue/v1/task/{T}/runs/0/artifacts/a", ("getArtifact", {"taskId": T, "runId": "0", "name": "a"})),
         ("GET", "index/v1/task/a.b/artifacts/x/y", ("findArtifactFromTask", {"indexPath": "a.b", "name": "x/y"})),
-        # There a slash at the end belongs to the name.
+        # Here a trailing slash is part of the name.
         ("GET", f"queue/v1/task/{T}/artifacts", ("listLatestArtifacts", {"taskId": T})),
         ("GET", f"queue/v1/task/{T}/artifacts/", ("getLatestArtifact", {"taskId": T, "name": ""})),
         # The root of the index.
@@ -178,7 +178,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("service", sorted({endpoint.service for endpoint, _, _ in QUERIES}))
 def test_checks_patterns_of_query_parameters(site: Any, slug: Any, service: str) -> None:
-    """Of every method that takes any."""
+    """The names of all query parameters."""
     examples = {
         "taskId": slug(1),
         "taskGroupId": slug(1),

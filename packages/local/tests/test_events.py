@@ -1,4 +1,4 @@
-"""Messages on exchanges: which bindings let them through, and when they are delivered."""
+"""Tests of bindings, and of the delivery of messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TYPES = {"x/v1/happened.json": {"properties": {"n": {"type": ["string", "integer
 
 
 def naive(pattern: list[str], words: list[str]) -> bool:
-    """Whether a routing key matches, by the words of the definition."""
+    """Return whether a routing key matches, straight from the definition."""
     if not pattern:
         return not words
     if pattern[0] == "#":

@@ -1,4 +1,4 @@
-"""Every exchange has its messages when its thing happens, apart from those of workers of clouds."""
+"""Tests that every exchange gets its messages, except those of workers in clouds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXCHANGES = {
     for each in reference.get("exchanges", ())
 }
 SILENT = {"workerRequested", "workerRunning", "workerStopped", "workerRemoved"}
-"""Exchanges without messages: nothing is published about static workers."""
+"""Exchanges without messages: none are published about static workers."""
 WORKER = {"workerGroup": "g", "workerId": "i"}
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever method, a deployment answers in its own terms and does not break."""
+"""Tests that no request to any method makes the deployment fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLUG = "aaaaaaaaQ0C0000000000A"
 START = datetime(2030, 3, 1, 12, 0, 0, 123000)
 TYPES = {key: schema for reference in references().values() for key, schema in reference["types"].items()}
 SAME_EVERYWHERE = {"ping", "lbheartbeat", "heartbeat", "version"}
-# It is what a worker waits with, for twenty seconds.
+# With this value a claim waits for twenty seconds.
 SLOW = {"claimWork"}
 METHODS = {
     service: [method for method in reference["methods"] if method["name"] not in SAME_EVERYWHERE | SLOW]
@@ -32,7 +32,7 @@ METHODS = {
 
 
 def one_in(number: int) -> st.SearchStrategy[bool]:
-    """Return what is rarely true. (The ends of a range are what hypothesis prefers.)"""
+    """Return a strategy that is rarely true, because hypothesis prefers the ends of a range."""
     return st.integers(0, number).map(lambda drawn: drawn == number // 2)
 
 
@@ -54,7 +54,7 @@ NAMES = {
     "expires": to_wire(START + timedelta(days=30)), "scopes": ["a"], "routes": ["a"], "dependencies": [],
     "quarantined": "true", "staticSecret": "s" * 44, "level": "read-only", "schedule": ["0 0 0 * * *"],
 }  # fmt: skip
-"""What makes it likely that requests speak of the same things."""
+"""Values that requests are likely to share."""
 
 
 @st.composite
@@ -67,7 +67,7 @@ def dates(draw: st.DrawFn) -> str:
 
 
 def resolve(ref: str, base: str) -> tuple[Any, str]:
-    """Return what a `$ref` in the schema of a key leads to, and the key that it is in."""
+    """Return the target of a `$ref` in the schema of a key, and the target's key."""
     file, _, pointer = ref.partition("#")
     key = base if not file else f"{base.rpartition('/')[0]}/{file}"
     found = TYPES[key]
@@ -77,7 +77,7 @@ def resolve(ref: str, base: str) -> tuple[Any, str]:
 
 
 def valid(schema: Any, base: str, name: str = "") -> st.SearchStrategy[Any]:
-    """Return what mostly fits a schema."""
+    """Return a strategy for values that mostly match a schema."""
     if not isinstance(schema, dict) or not schema:
         return VALUES
     if "$ref" in schema:
@@ -122,7 +122,7 @@ def _of_type(schema: dict[str, Any], base: str, name: str) -> st.SearchStrategy[
 
 
 def fuzzy(schema: Any, base: str, name: str) -> st.SearchStrategy[Any]:
-    """Return what fits a schema, and now and then does not."""
+    """Return a strategy for values that usually match a schema."""
     likely = NAMES.get(name)
     fits = valid(schema, base, name) if likely is None else st.one_of(*[st.just(likely)] * 9, valid(schema, base, name))
     return one_in(40).flatmap(lambda is_wrong: VALUES if is_wrong else fits)
@@ -138,11 +138,11 @@ PAYLOADS = {
 
 @st.composite
 def requests(draw: st.DrawFn, service: str) -> tuple[str, str, str, Any]:
-    """A call of a service: its name, verb, target and payload."""
+    """A call: service, method, verb, target and payload."""
     method = draw(st.sampled_from(METHODS[service]))
 
     def parameter(match: re.Match[str]) -> str:
-        # Results may hold fewer worker types than URLs.
+        # Responses have a narrower pattern for worker types than URLs.
         wrong = match[1] != "workerType" and draw(one_in(20))
         chosen = draw(TEXTS.filter(bool)) if wrong else str(NAMES.get(match[1], "x"))
         return quote(chosen, safe="", errors="replace")
@@ -191,7 +191,7 @@ BEFORE: dict[str, list[tuple[str, str, Any]]] = {
         ("PUT", "workers/p%2Fw/g/i", {"expires": EXPIRES, "providerInfo": {"staticSecret": "s" * 44}}),
     ],
 }
-"""By service, what makes things that the calls can be about."""
+"""By service, functions that create what calls can refer to."""
 
 
 def check(site: Any, call: Any, caller: str | None) -> None:

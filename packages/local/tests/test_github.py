@@ -1,4 +1,4 @@
-"""The github service, over repositories and builds that a test puts in."""
+"""Tests of the github service with repositories and builds that the test adds."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_cancels_builds(site: Any, slug: Any, task: Any) -> None:
     ]
     run = site.ok("GET", f"/api/queue/v1/task/{slug(5)}/status")["status"]["runs"][-1]
     assert run["reasonResolved"] == "canceled"
-    # Of the second build there are no tasks; the third is finished.
+    # The second build has no tasks; the third is finished.
     assert [each["taskGroupId"] for each in site.ok("POST", f"{GITHUB}/builds/Org/repo/cancel")["builds"]] == [slug(2)]
     assert site.call("POST", f"{GITHUB}/builds/Org/repo/cancel").code == "ResourceNotFound"
 
@@ -189,7 +189,7 @@ def heard(site: Any) -> list[Any]:
         ("pull_request", PULL, "pull-request", "primary.Org.some%repo.opened", "change", "github-pull-request-message"),
         ("release", RELEASE, "release", "primary.Org.some%repo", "main", "github-release-message"),
         ("check_run", RERUN, "rerun", "primary.Org.some%repo", None, "github-rerun-message"),
-        # Neither of these skips anything.
+        # These contain no instruction to skip.
         ("push", skipping("skip ci"), "push", "primary.Org.some%repo", "feature/x", "github-push-message"),
         ("push", NAMED, "push", "primary.Org.some%repo", "feature/x", "github-push-message"),
         (

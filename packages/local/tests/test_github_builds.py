@@ -1,4 +1,4 @@
-"""Events of GitHub make the tasks that a repository's `.taskcluster.yml` says, and builds that follow them."""
+"""Tests that GitHub events create tasks and builds as the repository's `.taskcluster.yml` specifies."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def builds(site: Any) -> list[Any]:
 
 
 def members(site: Any, taskGroupId: str) -> dict[str, Any]:
-    """The tasks of a group, and their status, by the first word of their names."""
+    """The tasks of a group with their status, by the first word of their names."""
     listed = site.ok("GET", f"{QUEUE}/task-group/{taskGroupId}/list")["tasks"]
     return {each["task"]["metadata"]["name"].split()[0]: each for each in listed}
 
@@ -315,7 +315,7 @@ def test_hooks_are_triggered_after_tasks(new_site: Any) -> None:
         assert [(each["firedBy"], each["result"]) for each in fires] == [("triggerHook", "success")] * 2
         made = site.ok("GET", f"{QUEUE}/task/{fires[0]['taskId']}")
         assert made["metadata"]["name"] == "github-push 2 refs/heads/main"
-        # The hook that is missing does not take the tasks down.
+        # The missing hook does not cancel the tasks.
         assert [each["state"] for each in builds(site)] == ["pending"]
         assert "g/missing" in site.deployment.shared.github.statuses[0]["description"]
 
@@ -332,7 +332,7 @@ def many(site: Any) -> Any:
 
 
 def numbers_during(site: Any, request: Any, query: str) -> set[int]:
-    """Return the numbers that a query gives at each step of the event loop while a request is served."""
+    """Return the numbers that a query returns at each step of the event loop while a request is handled."""
 
     async def scenario() -> set[int]:
         seen: set[int] = set()
@@ -351,7 +351,7 @@ def test_serves_others_while_creating_tasks(site: Any, many: Any) -> None:
 
 def test_serves_others_while_cancelling_tasks(site: Any, many: Any) -> None:
     text = site.deployment.shared.github.taskcluster_yml("Org", "some.repo").replace("range(0, 50)", "range(0, 51)")
-    # No role may create tasks on the queue of the last one.
+    # No role may create tasks in the queue of the last task.
     text = text.replace("taskQueueId: p/w", "taskQueueId: {$if: 'number < 50', then: p/w, else: other/w}")
     site.deployment.shared.github.add_repository("Org", "some.repo", taskclusterYml=text)
     query = "SELECT count(*) AS number FROM tasks WHERE state = 'exception'"

@@ -1,4 +1,4 @@
-"""What `.taskcluster.yml` renders to, and the fake events of `renderTaskclusterYml`."""
+"""Tests of rendering `.taskcluster.yml`, and of the fake events of `renderTaskclusterYml`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def rendered(file: Any, kind: str = "github-push", action: str | None = None, **
     event, body = fake_event(given, "Org", "some.repo", NOW)
     payload = {**described(event, DELIVERY, body).payload, "tasks_for": kind}
     result = render(text, payload, "Org", "some.repo", "https://tc.example.com", NOW)
-    # Other processes render as well.
+    # Other processes render too.
     assert pickle.loads(pickle.dumps(result)) == result
     return result
 
 
 def tasks(*given: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tasks of a file of version 1, rendered."""
+    """Render a version 1 file and return its tasks."""
     return list(rendered({"version": 1, "tasks": list(given)})["tasks"])
 
 

@@ -1,4 +1,4 @@
-"""The hooks service."""
+"""Tests of the hooks service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def site(new_site: Make) -> Iterator[Any]:
 
 @pytest.fixture
 def create(site: Any) -> Make:
-    """Creates a hook; its definition's fields are given by name."""
+    """Creates a hook with the given fields of its definition."""
 
     def call(hookId: str = "h", group: str = "g", **fields: Any) -> Any:
         payload = {"metadata": METADATA, "task": TASK, **fields}
@@ -46,7 +46,7 @@ def create(site: Any) -> Make:
 
 @pytest.fixture
 def fires(site: Any) -> Make:
-    """Returns the firings of a hook, the newest first."""
+    """Returns the firings of a hook, newest first."""
     return lambda hookId="h": site.ok("GET", f"{ROOT}/g/{hookId}/last-fires")["lastFires"]
 
 
@@ -380,7 +380,7 @@ def test_failing_schedule_continues_and_notifies_owner(site: Any, create: Make, 
     assert [fire["result"] for fire in fires()] == ["error", "error"]
     assert [fire["result"] for fire in fires("quiet")] == ["error", "error"]
     assert [fire["result"] for fire in fires("good")] == ["success", "success"]
-    # The second time the same mail would be a duplicate.
+    # An identical email would be a duplicate.
     [mail] = site.deployment.shared.outbox.messages()
     assert mail.notificationAddress == "owner@example.com"
     assert "g/h" in mail.payload["subject"]
@@ -433,7 +433,7 @@ def test_removed_binding_fires_nothing(site: Any, create: Make, fires: Make, pas
     create(bindings=bindings, triggerSchema={})
     create("first")
     pass_time()
-    # It heard of its own creation too.
+    # It receives the message about its own creation too.
     assert len(fires()) == 2
     site.ok("POST", f"{ROOT}/g/h", {"metadata": METADATA, "task": TASK})
     create("second")

@@ -1,7 +1,7 @@
-"""Requests that anybody may send, and that must not keep the event loop from responding to others.
+"""Tests of requests that anyone may send, and that must not block the event loop.
 
-Time is that of the thread, which other programs on the machine do not add to. Limits are far from what is right (a
-few milliseconds) and from what is wrong (seconds to forever).
+Time is the CPU time of the thread, so that other programs do not count. Limits are far from the usual times (a few
+milliseconds), and from those of the bugs (seconds to forever).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from taskcluster_local.scopes import ScopeSet
 from taskcluster_local.validation import Schema
 
 LONGEST = 16_000
-"""As long as a request's first line can be."""
+"""The longest first line of a request."""
 PIECES = (
     "1",
     "0",
@@ -50,14 +50,14 @@ PIECES = (
 
 @pytest.fixture(autouse=True)
 def _no_garbage_collection() -> Iterator[None]:
-    """A collection counts as computing time, and takes longer the more tests ran before."""
+    """Garbage collection counts as CPU time, and takes longer the more tests ran before."""
     gc.disable()
     yield
     gc.enable()
 
 
 def seconds(function: Callable[[Any], Any], argument: Any) -> float:
-    """Return the computing time of a call, in seconds of a machine that counts to a million in 30 ms."""
+    """Return the CPU time of a call, in seconds of a machine that counts to a million in 30 ms."""
     begun = time.thread_time()
     function(argument)
     return (time.thread_time() - begun) * slowness()
@@ -65,7 +65,7 @@ def seconds(function: Callable[[Any], Any], argument: Any) -> float:
 
 @functools.cache
 def slowness() -> float:
-    """Return what a second of computing time here is in seconds of that machine."""
+    """Return how many seconds of that machine a second of CPU time is here."""
     taken = []
     for _ in range(3):
         begun = time.thread_time()
@@ -228,7 +228,7 @@ def test_rejects_deeply_nested_body(site: Any, depth: int, status: int) -> None:
 
 
 def test_handles_large_bodies_in_thread(site: Any) -> None:
-    """Test that the loop goes on, by what it does while a body is read, checked and sent back."""
+    """Count the steps of the event loop while a body is read, checked and sent back."""
     scopes = [f"s{number}" for number in range(15_000)]
     payload = {"scopes": scopes, "more": 1}
     request = site.request("POST", "/api/auth/v1/scopes/expand", payload, by=None)
@@ -257,7 +257,7 @@ def test_checks_mixed_list_in_linear_time() -> None:
     assert schema.errors([{"a": 1, "b": 2}, {"b": 2, "a": 1}]) != []
 
 
-# What takes long in the handlers, which run on the event loop
+# Slow handlers, which run on the event loop
 
 PERSON = {"name": "n", "description": "d", "owner": "a@b.example"}
 TASK = {
@@ -289,7 +289,7 @@ def test_many_values_do_not_block_event_loop(
         request = site.request(verb, path, payload, by=by)
         begun = time.thread_time()
         response = await site.deployment.api.respond(request)
-        # Each took more than 0.18 s when it was done on the loop.
+        # Each took more than 0.18 s on the event loop before it was moved to a thread.
         assert (time.thread_time() - begun) * slowness() < 0.12
         assert response.status == status
 
@@ -325,7 +325,7 @@ def test_many_bindings_with_wildcards_are_fast(site: Any) -> None:
 
 
 def test_role_with_many_scopes_does_not_slow_others(site: Any) -> None:
-    """Test that whoever has `*` or all roles is not refused because one role has many scopes."""
+    """A role with many scopes must not break the holders of `*` or of all roles."""
     role = {"description": "", "scopes": [f"x{number}-<..>" for number in range(6_000)]}
     site.ok("PUT", "/api/auth/v1/roles/many*", role)
     everyone = site.ok("POST", "/api/auth/v1/scopes/expand", {"scopes": ["assume:*"]})["scopes"]

@@ -1,4 +1,4 @@
-"""The index service."""
+"""Tests of the index service."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_deletes_expired_entries_after_a_day(site: Any, insert: Callable[..., An
 
 @pytest.fixture
 def complete(site: Any, slug: Callable[[int], str], task: Callable[..., Any]) -> Callable[..., Any]:
-    """Creates a task, and tells of its completion as the queue does; returns its definition."""
+    """Creates a task and publishes its completion as the queue does; returns its definition."""
 
     def call(number: int, routes: list[str], **extra: Any) -> Any:
         target = f"/api/queue/v1/task/{slug(number)}"

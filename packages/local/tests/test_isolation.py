@@ -1,4 +1,4 @@
-"""What callers write and what may take forever: templates, patterns, YAML."""
+"""Tests of evaluating templates, patterns and YAML from clients, which may take forever."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_endless_evaluation_raises_input_error(case: str) -> None:
     function, *arguments = ENDLESS[case]
 
     async def ticks() -> int:
-        """Return how often the loop came round until the evaluation was given up."""
+        """Return how many steps the event loop made until the evaluation was aborted."""
         number = 0
         evaluation = asyncio.ensure_future(function(*arguments))
         while not evaluation.done():

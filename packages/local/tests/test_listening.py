@@ -1,4 +1,4 @@
-"""Messages come from the server to those who listen, in both kinds of code."""
+"""Tests of listening to messages, in sync and async code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STATUS = {
 
 
 def publish(local: LocalTaskcluster, **words: str) -> None:
-    """Let the queue publish a message, as it does when a task is pending; its tags are the words of its key."""
+    """Let the queue publish a message about a pending task; its tags are the words of its routing key."""
     payload = {"status": STATUS, "runId": 0, "task": {"tags": words}, "version": 1}
 
     async def procedure() -> None:

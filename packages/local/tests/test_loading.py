@@ -1,4 +1,4 @@
-"""Files that say what is to be in a deployment: what is wrong with one is told before anything is sent."""
+"""Tests of loading files, and of the errors in invalid files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running LocalTaskcluster can be asked to do: move time, forget everything, hand out clients, listen."""
+"""Tests of LocalTaskcluster while it runs: moving time, reset, clients, outbox."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_advance_runs_due_jobs(local: LocalTaskcluster) -> None:
         local.advance(hours=1, minutes=5)
         status = queue.status(task_id)["status"]
         assert (status["state"], status["runs"][1]["reasonResolved"]) == ("exception", "deadline-exceeded")
-        # Clients are not in the way: new tasks have the deployment's time.
+        # Clients need not know: new tasks have the deployment's time.
         queue.createTask(taskcluster.slugId(), definition(local))
 
 
@@ -123,7 +123,7 @@ def test_advance_in_async_code(local: LocalTaskcluster) -> None:
     asyncio.run(scenario())
 
 
-# A clean state
+# Reset
 
 
 def test_reset_deletes_everything(local: LocalTaskcluster) -> None:
@@ -144,7 +144,7 @@ def test_reset_ends_waiting_claims(local: LocalTaskcluster) -> None:
                 pass
             await local.aio.reset()
             assert await asyncio.wait_for(waiting, 60) == {"tasks": []}
-            # The new state has its own waiters.
+            # The new state has its own waiting claims.
             waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
             await queue.ping()
             await queue.createTask(taskcluster.slugId(), definition(local))
@@ -180,7 +180,7 @@ def test_options_with_scopes_create_client(local: LocalTaskcluster) -> None:
         with pytest.raises(TaskclusterRestFailure) as caught:
             some.remove("a")
         assert caught.value.status_code == 403
-        # They are there as long as the test may take, whatever the time.
+        # They do not expire during a test that moves the time.
         local.advance(days=365)
         assert some.ping()["alive"] is True
         assert taskcluster.Auth(options).currentScopes()["scopes"]
@@ -193,7 +193,7 @@ def test_options_reject_invalid_scopes(local: LocalTaskcluster) -> None:
         local.options(["ä"])
 
 
-# A directory
+# Data directory
 
 
 def test_data_directory_keeps_state_and_token(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The notify service."""
+"""Tests of the notify service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.fixture
 def published(site: Any) -> list[Message]:
-    """The messages that the notify service publishes."""
+    """The published messages of the notify service."""
     found: list[Message] = []
     binding = Binding("exchange/taskcluster-notify/v1/notification", "primary.#")
     site.deployment.events.subscribe([binding], found.append)
@@ -136,7 +136,7 @@ STATES = ["Defined", "Pending", "Running", "Completed", "Failed", "Exception"]
 
 @pytest.fixture
 def tell(site: Any, slug: Make) -> Make:
-    """Publishes what the queue does when a task with certain routes comes into a state."""
+    """Publishes the queue's message about a task with these routes in a state."""
 
     def call(state: str, *routes: str) -> None:
         status = {

@@ -1,4 +1,4 @@
-"""The object service, its data over real sockets."""
+"""Tests of the object service, with data over real sockets."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_deletes_unfinished_upload_after_a_day(site: Any) -> None:
     pass_time(site, hours=0.1)
     assert content(site) == b""
     assert refused(finish(site)) == (404, "ResourceNotFound")
-    # Its URL has been renewed.
+    # The upload URL has been renewed.
     assert finish(site, "b", uploadId=OTHER).status == 200
 
 
@@ -240,7 +240,7 @@ def test_requires_scopes(new_site: Any) -> None:
 
 
 class Ahead:
-    """The system's clock, moved."""
+    """The system's clock, moved forward."""
 
     span = timedelta()
 

@@ -1,4 +1,4 @@
-"""Services of plugins: they get everything but their own code for nothing, and a broken one harms no other."""
+"""Tests of plugins that add services, and of broken plugins."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Makes modules with the hook, and entry points that name them, and lets deployments find no others."""
+    """Creates modules with the hook and entry points for them, and hides all others."""
     points: list[EntryPoint] = []
 
     def add(name: str, *services: LocalService, **more: Any) -> None:
@@ -150,7 +150,7 @@ def test_plugin_service_handles_requests(install: Install) -> None:
         assert refusal(lambda: widgets.task("no-slug"))[:2] == (400, "InvalidRequestArguments")
         assert refusal(lambda: widgets.task(taskcluster.slugId()))[:2] == (404, "ResourceNotFound")
         assert widgets.paint("a")["at"] == local.root_url
-        # A mistake of the plugin: there is no such code.
+        # A bug in the plugin: there is no such error code.
         assert refusal(lambda: widgets.melt("a"))[:2] == (500, "InternalServerError")
 
 
@@ -245,7 +245,7 @@ def test_disables_plugins_by_environment(install: Install, monkeypatch: pytest.M
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widgets")
     with LocalTaskcluster() as local:
         assert requests.get(f"{local.root_url}/api/widgets/v1/ping", timeout=60).status_code == 404
-    # Of no known distribution.
+    # An entry point without a distribution.
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "an unknown distribution:widgets, vault")
     assert registry_module.registry.services() == ()
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "another:widgets, vault")

@@ -1,4 +1,4 @@
-"""The purge-cache service."""
+"""Tests of the purge-cache service."""
 
 from __future__ import annotations
 

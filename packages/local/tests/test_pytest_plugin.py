@@ -1,4 +1,4 @@
-"""The fixtures, in test runs of their own."""
+"""Tests of the fixtures, in separate runs of pytest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue service: a task's life."""
+"""Tests of the queue service: the life of a task."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def create(site: Any, slug: Make, task: Make) -> Make:
 
 @pytest.fixture
 def claim(site: Any) -> Make:
-    """Claims tasks that are there."""
+    """Claims pending tasks."""
 
     def call(tasks: int = 1, queue: str = "p/w", **worker: str) -> Any:
         return site.ok("POST", f"{ROOT}/claim-work/{queue}", {**WORKER, **worker, "tasks": tasks})["tasks"]
@@ -38,7 +38,7 @@ def claim(site: Any) -> Make:
 
 @pytest.fixture
 def post(site: Any, slug: Make) -> Make:
-    """Posts to a task."""
+    """Sends a POST request about a task."""
 
     def call(action: str, payload: Any = None, number: int = 1, **options: Any) -> Any:
         return site.call("POST", f"{ROOT}/task/{slug(number)}/{action}", payload, **options)
@@ -95,7 +95,7 @@ def test_returns_complete_definition_in_order(site: Any, slug: Make, create: Mak
         "tags", "extra",
     ]  # fmt: skip
     assert found["created"] == "2030-03-01T12:00:00.000Z"
-    # Keys by their length in bytes, then by their bytes.
+    # Keys by length in bytes, then by bytes.
     assert json.dumps(found["payload"], ensure_ascii=False) == (
         '{"b": {"a": [{"c": 2, "dd": 1}], "bb": 1}, "zz": 1, "ä": 3, "long": 1}'
     )
@@ -152,7 +152,7 @@ def test_create_can_be_repeated(site: Any, slug: Make, task: Make, create: Make,
     create()
     claim()
     given = task()
-    # The same instant, otherwise written; a default, said.
+    # The same instant in another format; an explicit default.
     given.update(created=given["created"].replace("Z", "+00:00"), retries=5, tags={})
     again = site.ok("PUT", f"{ROOT}/task/{slug(1)}", given)["status"]
     assert again["state"] == "running"
@@ -184,7 +184,7 @@ def test_create_requires_scopes(new_site: Make, slug: Make) -> None:
         assert status(projectId="q") == 403
         assert status(schedulerId="q") == 403
         assert status(taskQueueId="p/x") == 403
-        # Scopes come before the checks of the definition.
+        # Scopes are checked before the definition.
         assert status(scopes=["t"], deadline=site.clock.at(hours=-1)) == 403
         assert status(deadline=site.clock.at(hours=-1)) == 400
         assert status(priority="low", scopes=["s:a"], routes=["r"]) == 200
@@ -226,7 +226,7 @@ def test_returns_several_tasks(site: Any, create: Make, slug: Make, path: str, n
     page = site.ok("POST", f"{ROOT}/{path}?limit=1", asked)
     rest = site.ok("POST", f"{ROOT}/{path}?limit=1&continuationToken={page['continuationToken']}", asked)
     assert [*page[name], *rest[name]] == found[name]
-    # Each needs its scope; none of none.
+    # Each task requires its scope; an empty list none.
     assert site.call("POST", f"{ROOT}/{path}", {"taskIds": [slug(1)]}, by=None).status == 200
     assert site.ok("POST", f"{ROOT}/{path}", {}, by="nobody") == {name: []}
 
@@ -291,7 +291,7 @@ def test_claim_has_credentials(site: Any, slug: Make, create: Make, claim: Make,
     run = f"{slug(1)}/0"
     verbs = ("queue:reclaim-task", "queue:resolve-task", "queue:create-artifact")
     assert certificate["scopes"] == [*(f"{verb}:{run}" for verb in verbs), "secrets:get:x"]
-    # They can do what they are for, and no more.
+    # They have exactly the scopes they need.
     assert site.call("GET", "/api/secrets/v1/secret/x", by=credentials).status == 404
     assert site.call("GET", "/api/secrets/v1/secret/y", by=credentials).status == 403
     claim()
@@ -466,7 +466,7 @@ def test_reports_resolve_run(
     assert (found["state"], run["state"], run["reasonResolved"]) == (state, state, state)
     assert run["resolved"] == site.clock.at()
     assert run["takenUntil"] == site.clock.at(minutes=19)
-    # The same again is no error, something else is.
+    # Repeating a report succeeds, a different report conflicts.
     assert post(f"runs/0/{verb}", payload).json["status"] == found
     assert post("runs/0/exception", {"reason": "internal-error"}).status == 409
     other = "failed" if state == "completed" else "completed"
@@ -553,12 +553,12 @@ def test_failed_dependency_blocks_task(
     create(2, dependencies=[slug(1)], requires=requires)
     claim()
     post("runs/0/exception", {"reason": "worker-shutdown"})
-    # There is a retry, so it is not over.
+    # It is retried, so it is not resolved.
     assert status(2)["state"] == "unscheduled"
     claim()
     post("runs/1/failed")
     assert status(2)["state"] == state
-    # Run again and completed, it is as good as any.
+    # After a rerun it may complete.
     post("rerun")
     claim()
     if requires == "all-completed":
@@ -585,7 +585,7 @@ def test_rejects_unknown_dependencies(site: Any, create: Make, slug: Make, task:
     answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
     assert (answer.status, answer.code) == (400, "InputError")
     assert all(slug(number) in answer.message for number in (1, 8, 9))
-    # The name is free again.
+    # The taskId is free again.
     assert site.call("PUT", f"{ROOT}/task/{slug(2)}", task()).status == 200
 
 
@@ -673,12 +673,12 @@ def test_changes_priority(site: Any, create: Make, claim: Make, post: Make, slug
     create(2, priority="medium")
     assert post("priority", {"newPriority": "high"}).json["status"]["priority"] == "high"
     assert site.ok("GET", f"{ROOT}/task/{slug(1)}")["priority"] == "high"
-    # Whoever creates it again, as before, finds it as it is.
+    # Creating the same task again returns its present state.
     assert create(1, priority="low")["priority"] == "high"
     assert [each["status"]["taskId"] for each in claim(2)] == [slug(1), slug(2)]
     assert post("priority", {"newPriority": "normal"}).code == "InputValidationError"
     assert post("priority", {"newPriority": "low"}, number=9).status == 404
-    # Running, retried, resolved or run again: it makes no difference.
+    # Whatever the state of the dependency becomes.
     steps = [("runs/0/exception", {"reason": "worker-shutdown"}), ("runs/1/failed", None), ("rerun", None)]
     for number, (step, payload) in enumerate(steps):
         claim()
@@ -727,7 +727,7 @@ def test_deletes_expired_tasks_and_groups(site: Any, create: Make, slug: Make) -
     create(2, deadline=deadline, expires=expires, dependencies=[slug(1)])
     create(3, dependencies=[slug(3)], taskGroupId=slug(1))
     paths = [f"task/{slug(1)}", f"task/{slug(2)}/status", f"task-group/{slug(2)}"]
-    # They are there a day longer than they must be.
+    # They are kept a day longer.
     for hours, found in ((2, 200), (22, 200), (3, 404)):
         site.clock.advance(hours=hours)
         asyncio.run(site.deployment.pass_time())
@@ -834,7 +834,7 @@ def test_cancels_group(site: Any, create: Make, claim: Make, post: Make, status:
     assert site.ok("POST", f"{path}/cancel") == {**known, "taskIds": [], "cancelledCount": 0}
     found = [status(number)["state"] for number in (1, 2, 3, 4, 5)]
     assert found == ["exception", "completed", "exception", "exception", "pending"]
-    # What is sealed can be run again.
+    # Tasks of a sealed group can be rerun.
     assert post("rerun").json["status"]["state"] == "pending"
 
 
@@ -849,7 +849,7 @@ def test_changes_priority_of_group(site: Any, create: Make, claim: Make, post: M
     path, payload = f"{ROOT}/task-group/{group}/priority", {"newPriority": "high"}
     assert site.call("POST", path, payload, by="nobody").status == 403
     expected = {"taskGroupId": group, "schedulerId": "-", "newPriority": "high"}
-    # Those that are resolved too.
+    # Resolved tasks too.
     assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 3, "taskIds": [slug(1), slug(2), slug(3)]}
     assert site.ok("POST", path, payload) == {**expected, "tasksAffected": 0, "taskIds": []}
     assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["high", "high", "high", "medium"]

@@ -1,4 +1,4 @@
-"""The queue service: artifacts of every storage type."""
+"""Tests of the queue service: artifacts of every storage type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Make = Callable[..., Any]
 
 
 class FakeObjects:
-    """Objects that a test says are there."""
+    """The object service with the objects that a test names."""
 
     def __init__(self) -> None:
         self.finished: set[str] = set()
@@ -35,7 +35,7 @@ class FakeObjects:
 
 @pytest.fixture(autouse=True)
 def objects(monkeypatch: pytest.MonkeyPatch) -> FakeObjects:
-    """Stands for the object service, in every site that is made later."""
+    """Replaces the object service in sites created later."""
     found = FakeObjects()
     init = module.Artifacts.__init__
 
@@ -48,7 +48,7 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> FakeObjects:
 
 @pytest.fixture
 def running(site: Any, slug: Make, task: Make) -> str:
-    """The path of a run that is running."""
+    """The path of a running run."""
     site.ok("PUT", f"{ROOT}/task/{slug(1)}", task(expires=site.clock.at(days=2), projectId="proj"))
     site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER)
     return f"{ROOT}/task/{slug(1)}/runs/0"
@@ -80,7 +80,7 @@ def create(site: Any, running: str) -> Make:
 
 @pytest.fixture
 def published(site: Any) -> Iterator[list[Any]]:
-    """What is published about artifacts."""
+    """The published messages about artifacts."""
     found: list[Any] = []
     bindings = [Binding("exchange/taskcluster-queue/v1/artifact-created", "#")]
     subscription = site.deployment.events.subscribe(bindings, found.append)
@@ -99,7 +99,7 @@ def test_creates_s3_artifact(site: Any, create: Make, running: str) -> None:
     target = answer["putUrl"].removeprefix("http://tc.example.com:8080")
     name = storage.allowed("PUT", target, {})
     storage.write(name, b"abc", "text/plain")
-    # It counts as present at once.
+    # It is present at once.
     found = site.call("GET", f"{running}/artifacts/public/a.txt", by=None)
     assert found.status == 303
     assert found.headers["x-taskcluster-artifact-storage-type"] == "s3"
@@ -136,7 +136,7 @@ def test_private_artifact_requires_signed_url(site: Any, create: Make, running: 
 def test_rejects_finishing_object_with_length(
     site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
-    # The message about it has the length too, which its schema forbids.
+    # The message would contain the length, which its schema forbids.
     created = create("o", "object", contentLength=3).json
     objects.finished.add(created["name"])
     answer = site.call("PUT", f"{running}/artifacts/o", {"uploadId": created["uploadId"]})
@@ -165,7 +165,7 @@ def test_creates_object_artifact(
     def finish(uploadId: str = answer["uploadId"], path: str = path) -> Any:
         return site.call("PUT", path, {"uploadId": uploadId})
 
-    # Not to be read before it is finished, but listed.
+    # It can be listed before it is finished, but not read.
     for each in (path, content, f"{running}/artifact-info/public/o"):
         assert site.call("GET", each).status == 404
     assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["public/o"]
@@ -174,7 +174,7 @@ def test_creates_object_artifact(
     assert published == []
     objects.finished.add(name)
     assert (finish().status, finish().content) == (204, b"")
-    # Once is enough; then any uploadId will do.
+    # Once finished, any uploadId is accepted.
     assert finish(slug(5)).status == 204
     assert [message.payload["artifact"]["storageType"] for message in published] == ["object"]
     found = site.call("GET", path, by=None)
@@ -206,7 +206,7 @@ def test_creates_other_storage_types(site: Any, slug: Make, create: Make, runnin
     assert kinds == ["reference", "link", "error"]
     found = site.call("GET", f"{running}/artifacts/public/r")
     assert (found.status, found.json["url"]) == (303, "https://example.com/x")
-    # A link is followed; what is told is about its target.
+    # The response is about the target of the link.
     assert site.call("GET", f"{running}/artifacts/public/l").json == found.json
     assert site.ok("GET", f"{running}/artifact-content/public/l") == found.json
     assert site.ok("GET", f"{running}/artifact-info/public/l")["storageType"] == "link"
@@ -237,7 +237,7 @@ def test_create_requires_running_run(site: Any, slug: Make, task: Make, running:
     assert create("x" * 1024).status == 200
     assert create("x" * 1025).code == "InputError"
     assert create("x", by="nobody", storageType="s3").code == "InputValidationError"
-    # An upload that can end at once.
+    # An upload that is finished at once.
     assert create("late", "object", expires=site.clock.at(minutes=-10)).status == 200
 
 
@@ -246,7 +246,7 @@ def test_creates_artifact_shortly_after_exception(site: Any, create: Make, runni
     payload = {"reason": "internal-error"} if last == "exception" else None
     site.ok("POST", f"{running}/{last}", payload)
     site.clock.advance(minutes=24)
-    # Some minutes are left after an exception, for the log.
+    # A log may be uploaded shortly after an exception.
     assert create("public/log").status == (200 if last == "exception" else 409)
     site.clock.advance(minutes=2)
     answer = create("public/other")
@@ -348,7 +348,7 @@ def test_reports_broken_links(site: Any, create: Make, running: str, latest: str
             assert site.call("GET", f"{root}/{way}/dangling").message == "Artifact not found"
             answer = site.call("GET", f"{root}/{way}/round")
             assert (answer.status, answer.code) == (400, "InputError")
-            # Who may not know it is not told.
+            # Whether it exists must not be revealed without the scope.
             assert site.call("GET", f"{root}/{way}/round", by="nobody").status == 403
             assert site.call("GET", f"{root}/{way}/nothing", by="nobody").status == 403
 
@@ -366,7 +366,7 @@ def test_returns_404_without_task_or_run(site: Any, slug: Make, task: Make, runn
         assert tell(f"{running.removesuffix('0')}99999999999999999999/{way}/x") == (404, "Artifact not found")
         assert tell(f"{missing}/{way}/x") == (404, "Task not found")
         assert tell(f"{bare}/{way}/x") == (404, "Task doesn't have any runs")
-    # The older method asks for the scope first.
+    # The older method checks the scope first.
     assert tell(f"{missing}/artifacts/x", "nobody")[0] == 403
     assert tell(f"{missing}/artifact-content/x", "nobody")[0] == 404
     assert tell(f"{missing}/artifact-info/x") == (404, "Task not found")
@@ -423,7 +423,7 @@ def test_expired_artifacts_are_deleted(site: Any, create: Make, running: str) ->
     for path in ("artifacts/a", "artifact-content/a", "artifacts/l"):
         answer = site.call("GET", f"{running}/{path}")
         assert (answer.status, answer.code) == (410, "ResourceExpired")
-    # It is still told of, and its data is there, for a day.
+    # It is listed and its data is kept for another day.
     assert site.ok("GET", f"{running}/artifact-info/a")["name"] == "a"
     assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["a", "l"]
     path = storage.find(name).path

@@ -1,4 +1,4 @@
-"""What a new task makes of dependencies that were resolved before it was created."""
+"""Tests of dependencies that were resolved before a task was created."""
 
 from __future__ import annotations
 

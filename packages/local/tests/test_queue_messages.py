@@ -1,4 +1,4 @@
-"""The queue service: what it publishes, in which order, and that it is what the API says."""
+"""Tests of the queue service: its messages, their order and their schemas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def published(site: Any) -> Iterator[list[Message]]:
-    """What has been published; each message is what its schema says."""
+    """The published messages, checked against their schemas."""
     found: list[Message] = []
     schemas = {PREFIX + exchange["exchange"]: exchange["schema"] for exchange in references()["queue"]["exchanges"]}
 
@@ -36,7 +36,7 @@ def published(site: Any) -> Iterator[list[Message]]:
 
 @pytest.fixture
 def heard(published: list[Message]) -> Callable[[], list[str]]:
-    """Returns what has been published since it was asked last: exchange, taskId's number and runId."""
+    """Returns the messages published since the last call: exchange, number of the task, and runId."""
 
     def call() -> list[str]:
         told = []
@@ -131,7 +131,7 @@ def test_publishes_exceptions(
     claim()
     heard()
     post(1, "runs/0/exception", {"reason": reason})
-    # The run has ended, the task perhaps not.
+    # The run has ended; the task may be retried.
     message = published[0]
     assert message.payload["status"]["state"] == ("pending" if again else "exception")
     assert (message.payload["runId"], message.payload["workerId"]) == (0, "i")
@@ -233,7 +233,7 @@ def test_publishes_artifacts(site: Any, slug: Make, create: Make, claim: Make, p
 
 
 def test_reaction_is_part_of_transaction(site: Any, slug: Make, create: Make, heard: Make) -> None:
-    """A change that another service cannot follow has not happened, and nobody hears of it."""
+    """If a reaction fails, the change is rolled back and nothing is published."""
     create()
     heard()
 

@@ -1,4 +1,4 @@
-"""The queue service: whatever is done in whatever order, tasks live as a small model of them says."""
+"""Tests of the queue service: any sequence of calls has the same results as a small model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ModelTask:
 
 
 class Model:
-    """Tasks by number, at a time in minutes. Methods return the status that the API answers with."""
+    """Tasks by number, at a time in minutes. Methods return the expected status of the response."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -82,7 +82,7 @@ class Model:
         return 200
 
     def settle(self, number: int) -> None:
-        """What follows when a task is resolved for good."""
+        """The consequences of resolving a task."""
         done = self.tasks[number]
         for _, task in sorted(self.tasks.items()):
             if number in task.waits_for and (task.any_outcome or done.state == "completed"):
@@ -207,7 +207,7 @@ class Model:
         return changed
 
     def tick(self) -> None:
-        """What happens when nobody calls."""
+        """The consequences of time passing."""
         expired = [
             (task.runs[-1].until, number)
             for number, task in self.tasks.items()
@@ -225,10 +225,10 @@ class Model:
 
 
 ITSELF = 9
-"""As a dependency, the task that has it, which then waits for ever."""
+"""As a dependency, the task itself, which then waits forever."""
 
 numbers = strategies.integers(0, 7)
-# Mostly the latest run (-1), as of the others there is less to tell.
+# Mostly the latest run (-1), because earlier ones have fewer cases.
 runs = strategies.sampled_from((-1, -1, -1, 0, 1, 2, 3))
 workers = strategies.sampled_from(("a", "b"))
 priorities = strategies.sampled_from(PRIORITIES)
@@ -257,11 +257,11 @@ class Life(RuleBasedStateMachine):
         self.stack.close()
 
     def some(self, number: int) -> int:
-        """One of the tasks that there are."""
+        """Draw one of the existing tasks."""
         return sorted(self.model.tasks)[number % len(self.model.tasks)]
 
     def run_of(self, number: int, run: int) -> int:
-        """The index of a run, of the latest one (or the first there would be) for -1."""
+        """Return the index of a run; -1 means the latest one, or the first one if there are none."""
         return max(0, len(self.model.tasks[number].runs) - 1) if run < 0 else run
 
     def post(self, number: int, action: str, payload: Any = None) -> int:
@@ -299,7 +299,7 @@ class Life(RuleBasedStateMachine):
         task = ModelTask(group, priority, retries, self.model.now + minutes, any_outcome, waits_for)
         for _ in range(2):
             answer = self.site.call("PUT", f"{ROOT}/task/{slug(number)}", payload)
-            # The second time nothing must change.
+            # The second time nothing changes.
             expected = self.model.create(number, task) if number not in self.model.tasks else 200
             assert answer.status == expected
 
@@ -347,7 +347,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(outcomes=strategies.lists(outcomes, min_size=2, max_size=4))
     def work(self, outcomes: list[str]) -> None:
-        """Claim and finish: only by chance would the rules above let others that wait for these go on."""
+        """Claim and finish a task: other rules would rarely let dependent tasks continue."""
         self.claim_work("a", len(outcomes))
         running = sorted(number for number, task in self.model.tasks.items() if task.state == "running")
         for number, outcome in zip(running, outcomes, strict=False):

@@ -1,4 +1,4 @@
-"""The queue service: no request takes longer because there are many tasks."""
+"""Tests of the queue service: the cost of a request does not depend on the number of tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def plans(site: Any, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
-    """How the database finds what requests ask for: each statement, with a step of its plan."""
+    """The query plans of requests: each statement with a step of its plan."""
     found: set[tuple[str, str]] = set()
     execute = site.store._execute
 
@@ -75,14 +75,14 @@ def test_every_query_uses_an_index(
     slow = {
         (statement, step)
         for statement, step in about
-        # A scan in the order of an index ends with the page; a sort reads everything first.
+        # A scan in index order ends with the page; a sort reads everything first.
         if "TEMP B-TREE" in step or (step.startswith("SCAN") and "USING" not in step and "LIMIT" not in statement)
     }
     assert not slow
 
 
 def test_deep_page_costs_no_more_than_first(site: Any, slug: Make, task: Make) -> None:
-    """Counted in steps of the database's machine, not in seconds: those depend on who else uses the computer."""
+    """Counted in steps of SQLite's virtual machine, because seconds depend on the load."""
     site.ok("PUT", f"{ROOT}/task/{slug(0)}", task(taskGroupId=slug(99999999)))
     [row] = site.store.all("SELECT * FROM tasks")
     columns = list(row)

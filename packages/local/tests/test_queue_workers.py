@@ -1,4 +1,4 @@
-"""The queue service: workers, task queues, provisioners, and how many tasks there are."""
+"""Tests of the queue service: workers, task queues, provisioners and counts of tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def create(site: Any, slug: Make, task: Make) -> Make:
 
 @pytest.fixture
 def poll(site: Any) -> Make:
-    """Lets a worker ask for tasks."""
+    """Claims work for a worker."""
 
     def call(queue: str = "p/w", tasks: int = 1, **worker: str) -> Any:
         return site.ok("POST", f"{ROOT}/claim-work/{queue}", {**WORKER, **worker, "tasks": tasks})["tasks"]
@@ -100,7 +100,7 @@ def test_deletes_expired_records(site: Any, poll: Make) -> None:
     site.clock.advance(hours=23)
     poll(workerId="j")
     site.clock.advance(hours=2)
-    # Whether or not the rows are gone already.
+    # Even if the rows have not been deleted yet.
     for _ in range(2):
         assert [each["workerId"] for each in site.ok("GET", f"{TYPE}/workers")["workers"]] == ["j"]
         assert site.call("GET", f"{TYPE}/workers/g/i").status == 404
@@ -130,7 +130,7 @@ def test_quarantined_worker_gets_no_tasks(site: Any, create: Make, poll: Make) -
     workers = f"{TYPE}/workers"
     assert len(site.ok("GET", f"{workers}?quarantined=true")["workers"]) == 1
     assert site.ok("GET", f"{workers}?quarantined=false")["workers"] == []
-    # It is this worker's, in this queue.
+    # For this worker in this queue only.
     assert len(poll(workerId="j")) == 1
     create(2, taskQueueId="p/other")
     assert len(poll("p/other")) == 1
@@ -220,7 +220,7 @@ def test_counts_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:
     post(4, "cancel")
     post(3, "cancel")
     assert counts() == (3, 0)
-    # Also before what is past its deadline is resolved.
+    # Even before the overdue task is resolved.
     site.clock.advance(hours=1, seconds=1)
     assert (counts(), counts("p/other")) == ((0, 0), (0, 0))
     site.clock.advance(hours=1)
@@ -236,7 +236,7 @@ def test_lists_pending_and_claimed_tasks(site: Any, create: Make, poll: Make, sl
     page = site.ok("GET", f"{path}/pending?limit=3")
     rest = site.ok("GET", f"{path}/pending?limit=3&continuationToken={page['continuationToken']}")
     found = [*page["tasks"], *rest["tasks"]]
-    # As they would be handed out.
+    # In the order in which they would be claimed.
     assert [each["taskId"] for each in found] == [slug(number) for number in (2, 5, 1, 3, 4)]
     assert {each["inserted"] for each in found} == {inserted}
     assert found[0]["task"] == site.ok("GET", f"{ROOT}/task/{slug(2)}")

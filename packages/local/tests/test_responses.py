@@ -1,6 +1,6 @@
-"""What every method of every service responds with and publishes: one table with at least one row for each method.
+"""Tests of the response and the messages of every method: one table with at least one row for each method.
 
-(Order has its table in test_collation. A message that its exchange's schema forbids is a response of status 500.)
+The order of listings is tested in test_collation. A message that violates its schema makes the response a 500.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ EXCHANGES = {
 
 @dataclass(frozen=True)
 class Case:
-    """One call and what comes of it."""
+    """A call and its expected results."""
 
     method: str
     """Such as `auth.client`."""
     params: str = ""
-    """Of the URL, in their order, with a space between them; with a query after `?`."""
+    """The URL parameters in order, separated by spaces; with a query after `?`."""
     payload: Any = None
     status: int = 200
     body: Any = None
-    """Of a success, its shape: for objects their keys, each with a shape; for arrays the shape of all items (there must
-    be one if that is an object), or one for each; a type, also of objects and arrays whose content is free; a value
-    that must be equal. A body that is not JSON is bytes. Of an error its code."""
+    """For a success, its shape: objects have the shape of each property; arrays have one shape for all items (objects
+    must have at least one item) or one for each; a type accepts any value of it; other values must be equal. A body
+    that is not JSON is bytes. For an error, its code."""
     publishes: str = ""
-    """The exchanges that messages go to, in their order, such as `auth.clientCreated`."""
+    """The exchanges of the published messages in order, such as `auth.clientCreated`."""
     after: tuple[Case, ...] = ()
-    """What is called before; it must succeed."""
+    """Calls to make before, which must succeed."""
     by: str | Mapping[str, str] | None = ROOT_CLIENT
     headers: Mapping[str, str] | None = None
 

@@ -1,4 +1,4 @@
-"""Roles: expansion and the rules for what may be one."""
+"""Tests of expanding roles, and of the rules for roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taskcluster_local.roles import Roles
 
 
 def added(roles: dict[str, list[str]], scope: str) -> list[str]:
-    """What the roles add to a scope."""
+    """Return the scopes that roles add to a scope."""
     return [found for found in Roles(roles).expand([scope]).scopes if found != scope]
 
 

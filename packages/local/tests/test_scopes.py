@@ -1,4 +1,4 @@
-"""Scope sets and scope expressions."""
+"""Tests of scope sets and scope expressions."""
 
 from __future__ import annotations
 

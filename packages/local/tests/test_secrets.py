@@ -1,4 +1,4 @@
-"""The secrets service."""
+"""Tests of the secrets service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployment on real sockets, in its thread."""
+"""Tests of a deployment on real sockets, in its thread."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def definition(**fields: Any) -> dict[str, Any]:
 def exchange(
     local: LocalTaskcluster, method: str, target: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """One request over a connection of its own, byte for byte."""
+    """Send a request over its own connection, byte for byte."""
     with contextlib.closing(http.client.HTTPConnection(urlsplit(local.root_url).netloc, timeout=30)) as connection:
         connection.request(method, target, body, headers or {})
         response = connection.getresponse()
@@ -104,7 +104,7 @@ def test_wakes_waiting_worker(local: LocalTaskcluster) -> None:
     async def scenario() -> None:
         async with taskcluster.aio.Queue(local.options()) as queue:
             waiting = asyncio.create_task(queue.claimWork("p/waiting", WORKER))
-            # Served only after the other has been taken up.
+            # This one is served after the other request was received.
             await queue.ping()
             task_id = slugId()
             await queue.createTask(task_id, definition(taskQueueId="p/waiting"))
@@ -183,7 +183,7 @@ def test_disconnected_worker_gets_no_task(local: LocalTaskcluster) -> None:
         connection.request("POST", target, body, {**headers, "Content-Type": "application/json"})
         queue.ping()
         connection.close()
-        # A ping on a new connection is served after the end of the other was seen.
+        # The ping on a new connection is served after the end of the other connection was noticed.
         exchange(local, "GET", "/api/queue/v1/ping")
         task_id = slugId()
         queue.createTask(task_id, definition(taskQueueId="p/gone"))

@@ -1,4 +1,4 @@
-"""Files by signed URLs, over real sockets."""
+"""Tests of files with signed URLs, over real sockets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def storage(tmp_path: Path, store: Store, clock: MovableClock) -> Storage:
 
 
 class StorageSite:
-    """Sends requests to the storage as it is served, by its URLs."""
+    """Sends requests to the storage server."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session = session
@@ -81,7 +81,7 @@ async def served(storage: Storage) -> AsyncIterator[StorageSite]:
 
 @pytest.fixture
 def using(storage: Storage) -> Callable[[Callable[[StorageSite], Coroutine[Any, Any, None]]], None]:
-    """Runs a coroutine function with the storage served."""
+    """Runs a coroutine function while the storage is served."""
 
     def run(body: Callable[[StorageSite], Coroutine[Any, Any, None]]) -> None:
         async def main() -> None:
@@ -319,13 +319,13 @@ def test_wrong_length_leaves_nothing(storage: Storage, using: Any, tmp_path: Pat
         writer.write_eof()
         await reader.read()
         writer.close()
-        # The server notices in its own time that the client is gone.
+        # The server needs some time to notice that the client has disconnected.
         while list(tmp_path.glob("*.part")):
             await asyncio.sleep(0)
 
     using(body)
     found = storage.find("a")
-    # A server may take what was announced before it stumbles over the rest.
+    # A server may read the announced bytes before it fails on the rest.
     assert found is None or (announced == 3 and found.path.read_bytes() == b"abc")
 
 

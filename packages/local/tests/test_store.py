@@ -1,4 +1,4 @@
-"""The database: transactions, and files that are or are not one of ours."""
+"""Tests of the database: transactions, and files that are not usable databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def insert(store: Store, number: int) -> None:
 
 @contextmanager
 def given_up(store: Store) -> Iterator[None]:
-    """A transaction that ends with an error."""
+    """A transaction that fails."""
     with suppress(LookupError), store.transaction():
         yield
         raise LookupError

@@ -1,4 +1,4 @@
-"""JSON-e with JavaScript's numbers. The expected values are those of json-e for Node."""
+"""Tests of JSON-e with JavaScript's numbers. The expected values are those of json-e for Node.js."""
 
 from __future__ import annotations
 

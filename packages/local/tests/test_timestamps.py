@@ -1,4 +1,4 @@
-"""Dates as clients write them and as services do."""
+"""Tests of parsing and formatting dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payloads against schemas."""
+"""Tests of validating payloads against schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles of tasks, as the Firefox Profiler loads them."""
+"""Tests of profiles of tasks for the Firefox Profiler."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from taskcluster_local.services.auth.state import NEVER
 
 
 def profile(site: Any, path: str) -> Any:
-    # Whoever asks: the tasks themselves need not be readable.
+    # The scope for profiles suffices: those for the tasks are not required.
     return site.ok("GET", f"/api/web-server/v1/{path}/profile", by=None)
 
 
 def lengths(thread: dict[str, Any]) -> None:
-    """Every column of a table must have as many entries as the table says."""
+    """Every column of a table must have the stated length."""
     for table in thread.values():
         if isinstance(table, dict) and "length" in table:
             assert {len(column) for column in table.values() if isinstance(column, list)} <= {table["length"]}
@@ -26,7 +26,7 @@ def lengths(thread: dict[str, Any]) -> None:
 
 @pytest.fixture
 def worked(site: Any, slug: Any, task: Any) -> Any:
-    """A group of three tasks: one that ran for 20 seconds, one that runs, and one on another queue that waits."""
+    """A group of three tasks: one ran for 20 seconds, one is running, one on another queue is pending."""
     for number, queue in ((1, "p/w"), (2, "p/w"), (3, "p/other")):
         definition = task(taskQueueId=queue, taskGroupId=slug(9), schedulerId="s")
         site.ok("PUT", f"/api/queue/v1/task/{slug(number)}", definition)

@@ -1,4 +1,4 @@
-"""The worker-manager service."""
+"""Tests of the worker-manager service."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def pass_time(site: Any, **span: float) -> None:
 
 @pytest.fixture
 def messages(site: Any) -> Iterator[list[Message]]:
-    """Everything that the service publishes, each message being what its schema says."""
+    """The published messages of the service, checked against their schemas."""
     found: list[Message] = []
     exchanges = references()["worker-manager"]["exchanges"]
     schemas = {each["exchange"]: site.deployment.api.schemas.schema(each["schema"]) for each in exchanges}
@@ -179,7 +179,7 @@ def test_lists_launch_configs(site: Any, messages: list[Message]) -> None:
     made = site.ok("PUT", POOL, pool(config={"launchConfigs": [{"size": 1}, own]}))
     derived = made["config"]["launchConfigs"][0]["workerManager"]["launchConfigId"]
     assert derived.startswith("lc-")
-    # What is shown may be sent back.
+    # The shown definition can be sent back.
     assert site.ok("PUT", POOL, pool(config=made["config"])) == made
     listed = site.ok("GET", f"{API}/worker-pool/p%2Fw/launch-configs")["workerPoolLaunchConfigs"]
     assert [(each["launchConfigId"], each["isArchived"]) for each in listed] == [(derived, False), ("own", False)]
@@ -451,7 +451,7 @@ def queue(site: Any) -> KnownWorkers:
 
 @pytest.fixture
 def workers(site: Any, queue: KnownWorkers) -> PoolWorkers:
-    """Those of the site, of which one has been created, as they are with such a queue."""
+    """The workers of the site, one of them created, with such a queue."""
     site.ok("PUT", POOL, pool())
     site.ok("PUT", WORKER, worker(site))
     events = site.deployment.events

@@ -1,4 +1,4 @@
-"""YAML as js-yaml reads it. The expected values are those of js-yaml 4, but for timestamps, which it makes dates."""
+"""Tests of loading YAML. The expected values are those of js-yaml 4, except timestamps, which it converts to dates."""
 
 from __future__ import annotations
 
