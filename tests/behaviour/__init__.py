@@ -1,1 +1,1 @@
-"""The client's behaviour over real sockets, one suite for both drivers."""
+"""Test the client over real sockets, sync and async."""

@@ -1,4 +1,4 @@
-"""The server, the two ways of driving clients, and waits that are noted instead of waited."""
+"""Fixtures: servers, sync and async clients, and retry delays that are recorded instead of waited for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SURROUNDINGS = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC")
 
 
-# asyncio's debugging also tells of whatever took long, which says more of the machine than of the client.
+# asyncio's debug mode also logs slow callbacks, which depend on the machine.
 _QUIET = "import logging; logging.getLogger('asyncio').setLevel(logging.ERROR)\n"
 
 
@@ -38,7 +38,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The delays that calls wanted to wait, in order; nothing waits."""
+    """The retry delays of calls, in order. Nothing waits."""
     noted: list[float] = []
     at_once = asyncio.sleep
 
@@ -63,7 +63,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=[SyncDrive, AsyncDrive], ids=["sync", "async"])
 def drive(request: pytest.FixtureRequest, server: Server) -> Iterator[Drive]:
-    """Clients of `server`, first of one kind, then of the other."""
+    """Clients of `server`, sync and async."""
     drive: Drive = request.param(server.root_url)
     yield drive
     drive.close()
@@ -80,7 +80,7 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
-    """A certificate authority that nobody knows, and its certificate as a file."""
+    """An unknown certificate authority, and its certificate as a file."""
     authority = trustme.CA()
     path = tmp_path_factory.mktemp("tls") / "authority.pem"
     authority.cert_pem.write_to_path(path)
@@ -89,7 +89,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Pat
 
 @pytest.fixture
 def tls_server(authority: tuple[trustme.CA, Path]) -> Iterator[Server]:
-    """A server with TLS, certified by `authority`."""
+    """A server with TLS and a certificate of `authority`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority[0].issue_cert("127.0.0.1").configure_cert(context)
     server = Server(context)
@@ -99,7 +99,7 @@ def tls_server(authority: tuple[trustme.CA, Path]) -> Iterator[Server]:
 
 @pytest.fixture
 def program() -> Callable[..., str]:
-    """Runs a program in a Python of its own, every warning an error and every leak told; returns what it printed."""
+    """Run a program in a new process with warnings as errors and leaks reported, and return its output."""
 
     def run(source: str, *args: str, **environment: str) -> str:
         done = subprocess.run(

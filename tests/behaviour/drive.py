@@ -1,4 +1,4 @@
-"""One calling face over the two drivers: what a test does is written once and done by sync and by async clients."""
+"""One interface to sync and async clients, so that each test is written once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
 
 
 class Client:
-    """A client whose methods are called, and awaited where that is the way."""
+    """A client with methods that return results, sync or async."""
 
     def __init__(self, client: Any, finish: Callable[[Any], Any]) -> None:
         self.native = client
@@ -39,7 +39,7 @@ class Client:
 
 
 class Drive:
-    """Makes clients of one kind; what it has opened it closes."""
+    """Creates clients and sessions of one mode, and closes them."""
 
     mode: str
 
@@ -47,7 +47,7 @@ class Drive:
         self.root_url = root_url
 
     def finish(self, result: Any) -> Any:
-        """Return a result, which async code has to wait for."""
+        """Return the result, awaiting it in async mode."""
         raise NotImplementedError
 
     def client(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
@@ -57,20 +57,20 @@ class Drive:
         return client
 
     def bare(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
-        """Return a client as the constructor leaves it."""
+        """Return a client that was only constructed."""
         wanted = {"rootUrl": self.root_url, "credentials": CREDENTIALS, "timeout": PATIENCE, **options}
         return Client(self._class(service)(wanted, session), self.finish)
 
     def session(self, headers: Mapping[str, str] | None = None) -> Any:
-        """Return a session as a user makes one."""
+        """Return a user's session."""
         raise NotImplementedError
 
     def is_open(self, session: Any) -> bool:
-        """Whether a user's session still serves the user."""
+        """Return whether a user's session is open."""
         raise NotImplementedError
 
     def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Return the first `count` things that `paginate` or `paginate_items` yields, and stop there."""
+        """Return the first `count` values of `paginate` or `paginate_items`."""
         raise NotImplementedError
 
     def body_of(self, native: Any) -> bytes:
@@ -108,7 +108,7 @@ class SyncDrive(Drive):
         return session
 
     def is_open(self, session: requests.Session) -> bool:
-        # requests reopens what was closed; only the pooled connection shows it.
+        # A closed requests session can be used again; only its pool shows that it was closed.
         adapter: Any = session.get_adapter(self.root_url)
         return bool(adapter.poolmanager.pools)
 

@@ -1,6 +1,6 @@
-"""A server, and a proxy, that do as they are told byte by byte: no HTTP library's test server misbehaves so well.
+"""A scripted server and a proxy that send arbitrary bytes, unlike the test servers of HTTP libraries.
 
-Both run in threads of the test's own process and record what reached them.
+Both run in threads of the test process and record requests.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any, Literal
 __all__ = ["Answer", "Late", "Proxy", "Received", "Server", "closed_port", "respond"]
 
 PATIENCE = 60.0
-"""Seconds after which something that never happens fails the test that waits for it."""
+"""The timeout of tests in seconds."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it stood on the wire."""
+    """A received request."""
 
     method: str
     target: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """By lower-case name."""
     body: bytes
     connection: int
-    """Number of the connection it came over; 1 is the first."""
+    """The number of its connection, from 1."""
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -44,34 +44,34 @@ class Received:
 
 @dataclass(frozen=True)
 class Late:
-    """Bytes that are sent when the test says so."""
+    """Bytes that are sent when the test requests it."""
 
     raw: bytes
     wanted: threading.Event = field(default_factory=threading.Event)
     sent: threading.Event = field(default_factory=threading.Event)
 
     def send(self) -> None:
-        """Have them sent now."""
+        """Send them now."""
         self.wanted.set()
         assert self.sent.wait(PATIENCE)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server does about one request."""
+    """The server's reaction to a request."""
 
     raw: bytes = b""
-    """Sent as it is."""
+    """The response."""
     then: Literal["keep", "close", "reset", "stall"] = "keep"
-    """What becomes of the connection; a stalled one stays open and silent until the client gives it up."""
+    """What happens to the connection. A stalled one stays open until the client closes it."""
     when: Literal["read", "head", "accepted"] = "read"
-    """After what of the request: all of it, its head, or nothing."""
+    """When to respond: after the complete request, after its headers, or after accepting the connection."""
     gate: threading.Event | None = field(default=None, compare=False)
-    """Waited for before anything is sent."""
+    """An event to wait for before sending."""
     more: tuple[bytes, ...] = ()
-    """Sent after `raw`, with a pause before each, so that they probably arrive one by one."""
+    """Sent after `raw`, with pauses, so that they probably arrive separately."""
     late: Late | None = field(default=None, compare=False)
-    """Sent after all else."""
+    """Sent last."""
 
 
 def respond(
@@ -82,7 +82,7 @@ def respond(
     then: Literal["keep", "close", "reset", "stall"] = "keep",
     gate: threading.Event | None = None,
 ) -> Answer:
-    """Return a well-formed answer; a mapping or a list is sent as JSON, and `headers` go over the usual ones."""
+    """Return a well-formed response. A mapping or list is sent as JSON; `headers` override the default ones."""
     usual: dict[str, str] = {}
     if isinstance(body, Mapping | list):
         body = json.dumps(body)
@@ -95,30 +95,30 @@ def respond(
 
 
 def closed_port() -> int:
-    """Return a port of the loopback interface where nobody listens."""
+    """Return a closed port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 class _Listener:
-    """Accepts connections and serves each in a thread of its own."""
+    """Accepts connections and serves each in a separate thread."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._socket.getsockname()[1]
         self.changed = threading.Condition()
         self.connections = 0
-        """Accepted so far."""
+        """The number of accepted connections."""
         self.open = 0
-        """Not yet closed by either side."""
+        """The number of open connections."""
         self.faults: list[BaseException] = []
-        """What went wrong in the threads; nothing should."""
+        """Exceptions of the threads; there should be none."""
         self._live: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return when `condition` holds, which is looked at whenever something happens here."""
+        """Wait until `condition` holds; it is checked after each event of the server."""
         with self.changed:
             assert self.changed.wait_for(condition, PATIENCE), "it never happened"
 
@@ -155,7 +155,7 @@ class _Listener:
         try:
             self._serve(connection, number)
         except OSError:
-            pass  # The client, or the end of the test, was faster.
+            pass  # The client or the test closed the connection first.
         except BaseException as exc:
             self.faults.append(exc)
         finally:
@@ -171,10 +171,10 @@ class _Listener:
 
 
 class Server(_Listener):
-    """Answers requests by a script, and once that is used up by `otherwise`.
+    """Responds according to a script, and with `otherwise` when the script is used up.
 
     Args:
-        tls: Makes it an https server.
+        tls: The context of an https server.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -189,7 +189,7 @@ class Server(_Listener):
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def script(self, *answers: Answer) -> None:
-        """Answer the next requests so, one after another, whatever connection they come over."""
+        """Set the responses to the next requests, on any connection."""
         self._script.extend(answers)
 
     @property
@@ -202,7 +202,7 @@ class Server(_Listener):
             return
         stream = connection
         if self._tls is not None:
-            # Wrapping takes the connection's socket over, and only the new object can shut it down.
+            # Wrapping replaces the socket; only the new one can shut it down.
             stream = self._tls.wrap_socket(connection, server_side=True)
             with self.changed:
                 self._live.add(stream)
@@ -215,7 +215,7 @@ class Server(_Listener):
             stream.close()
 
     def _exchange(self, stream: socket.socket, number: int) -> bool:
-        """Serve one request; return whether the connection stays."""
+        """Serve one request; return whether to keep the connection."""
         with stream.makefile("rb") as file:
             request_line = file.readline()
             if not request_line:
@@ -224,7 +224,7 @@ class Server(_Listener):
             headers: dict[str, str] = {}
             while (line := file.readline().strip()) != b"":
                 name, _, text = line.decode("latin-1").partition(":")
-                assert name.lower() not in headers, f"{name} is there twice"
+                assert name.lower() not in headers, f"{name} appears twice"
                 headers[name.lower()] = text.strip()
             answer = self._script[0] if self._script else self.otherwise
             assert "transfer-encoding" not in headers
@@ -260,7 +260,7 @@ class Proxy(_Listener):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        """The request lines that reached it."""
+        """The received request lines."""
         super().__init__()
 
     @property

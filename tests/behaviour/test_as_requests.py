@@ -1,4 +1,4 @@
-"""Sync clients without a session of the caller's speak to the pools of requests directly, and nobody must notice."""
+"""Test that sync clients without a session behave as if they used requests, whose pools they use directly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
 def cause(session: requests.Session | None, root_url: str) -> Any:
-    """Return what is behind the failure of a call."""
+    """Return the cause of a call's failure."""
     options = {"rootUrl": root_url, "maxRetries": 0, "timeout": (5, 0.2)}
     queue = taskcluster.Queue(options, session=session)
     with pytest.raises(taskcluster.TaskclusterConnectionError) as caught:
@@ -69,7 +69,7 @@ def test_tracer_that_replaces_requests_sees_each_call(server: Server, monkeypatc
 
 
 class Wrapper:
-    """Passes for the function that it wraps, as the wrappers of tracing libraries do."""
+    """Wraps a function like tracing libraries do."""
 
     def __init__(self, wrapped: Any, seen: list[str]) -> None:
         self.wrapped = wrapped

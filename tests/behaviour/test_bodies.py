@@ -1,4 +1,4 @@
-"""Bodies that are read piece by piece, as transfers read them, over a session of requests and past it."""
+"""Test bodies that are read in pieces, as in transfers, with and without a requests session."""
 
 from __future__ import annotations
 

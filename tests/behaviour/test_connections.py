@@ -1,4 +1,4 @@
-"""Connections: kept alive, pooled, shared by threads, not shared with a fork, and none left behind."""
+"""Test that connections are kept alive, pooled, shared by threads but not with forks, and closed."""
 
 from __future__ import annotations
 
@@ -274,13 +274,13 @@ def test_cancelling_during_a_retry_delay_ends_the_call(server: Server, monkeypat
 _INTERRUPTIBLE = ("/queue.py", "/threading.py", "/urllib3/", "/taskcluster/transport/", "/http/client.py")
 
 
-# A connection that was just taken out of the pool is left to garbage collection.
+# A connection that was just taken from the pool is closed by garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_client_is_usable_after_an_interrupt_at_any_line(server: Server) -> None:
     queue = taskcluster.Queue({"rootUrl": server.root_url, "timeout": PATIENCE, "maxRetries": 0})
 
     def interrupt_after(steps: int) -> bool:
-        """Call, and interrupt the call where so many lines are done; return whether it took so many."""
+        """Interrupt a call after some lines; return whether it executed that many."""
         left = steps
 
         def trace(frame: Any, event: str, arg: Any) -> Any:
@@ -312,7 +312,7 @@ def test_client_is_usable_after_an_interrupt_at_any_line(server: Server) -> None
             done.append(steps)
             steps += 1
 
-    # A lock that stays locked would hang this thread.
+    # A lock that stays locked would block this thread.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(10 * PATIENCE)

@@ -1,4 +1,4 @@
-"""TLS, certificate authorities and proxies, as the environment sets them."""
+"""Test TLS, certificate authorities and proxies from the environment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_unknown_authority_raises(drive: Drive, tls_server: Server) -> None:
 
 
 def variables_of(authority: Authority, tmp_path: Path) -> dict[str, dict[str, str]]:
-    """Return ways to name the authority's certificate in the environment."""
+    """Return environment variables that name the authority's certificate."""
     file = str(authority[1])
     directory = tmp_path / "hashed"
     directory.mkdir()
@@ -287,7 +287,7 @@ def test_https_uses_a_proxy_tunnel(
         REQUESTS_CA_BUNDLE=str(authority[1]),
         SSL_CERT_FILE=str(authority[1]),
     )
-    # Which version of HTTP they ask the proxy in is the libraries' affair.
+    # The HTTP version of the CONNECT request depends on the library.
     assert [line.rpartition(" ")[0] for line in proxy.asked] == [f"CONNECT 127.0.0.1:{tls_server.port}"] * 2
     assert [request.target.rpartition("/")[2] for request in tls_server.received] == ["sync", "async"]
 

@@ -1,4 +1,4 @@
-"""What a server can do wrong, and which documented exception both drivers make of it."""
+"""Test which exceptions sync and async calls raise for failures of servers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BROKEN_HEADS = {
     "closed within a header": Answer(PROMISED[:40], then="close"),
     "closed between headers": Answer(PROMISED.removesuffix(b"\r\n"), then="close"),
 }
-"""Over a session of the caller's, http.client takes these for whole."""
+"""With a session, http.client does not detect these."""
 
 
 def failure_of(client: Client, method: str, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Plugins that observe: each attempt in either mode, without a secret, and without breaking anything."""
+"""Test plugins that observe requests, sync and async."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
 class Watching:
-    """A plugin that notes what it is told."""
+    """A plugin that records events."""
 
     def __init__(self, raises: Exception | None = None) -> None:
         self.events: list[RequestEvent] = []
@@ -33,7 +33,7 @@ class Watching:
 
 
 class Point:
-    """An entry point of a distribution that is not there."""
+    """An entry point without a distribution."""
 
     dist = None
     value = "nowhere"

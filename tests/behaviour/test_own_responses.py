@@ -1,4 +1,4 @@
-"""Each request gets its own response, whatever else a server sends, in calls and in transfers."""
+"""Test that no call or transfer gets the response of another, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ ODD = [
 
 
 def number_of(drive: Drive, result: Any) -> int | None:
-    """Return the number in a result; None if the status has no body, or the number is not in time."""
+    """Return the number in a result, or None if the status has no body or the number is too late."""
     if isinstance(result, dict) and "response" in result:
         assert drive.status_of(result["response"]) == 304
         return None
@@ -117,7 +117,7 @@ def test_calls_get_their_own_responses(
     drive: Drive, server: Server, answer: Callable[[int], Answer], given: bool
 ) -> None:
     client = drive.client(session=drive.session() if given else None, maxRetries=0)
-    # requests takes an interim response for the final one.
+    # requests treats an interim response as the final one.
     is_refused = given and isinstance(drive, SyncDrive) and "interim" in answer.__name__
     has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
     for number in range(CALLS):
@@ -196,7 +196,7 @@ def test_calls_get_their_own_responses_over_tls(
     got = [client.task("a")["number"] for _ in range(2 * CALLS)]
     drive.close()
     assert got == [*range(CALLS), *range(CALLS)]
-    # Nothing was left to read after the first calls.
+    # No bytes were left after the first calls.
     assert [request.connection for request in tls_server.received] == [*[1] * (CALLS + 1), *range(2, CALLS + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Pagination: by hand, by handler and by iterators, fetching what is asked for and no more."""
+"""Test pagination by hand, with handlers and with iterators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP = "fN1SbArXTPSVFNUvaOlinQ"
 
 
 def pages(server: Server, *listed: list[int]) -> list[dict[str, Any]]:
-    """Script one answer for each page."""
+    """Script one response per page."""
     bodies: list[dict[str, Any]] = []
     for number, tasks in enumerate(listed, 1):
         more = {} if number == len(listed) else {"continuationToken": f"after/{number}+="}
@@ -29,7 +29,7 @@ def pages(server: Server, *listed: list[int]) -> list[dict[str, Any]]:
 
 
 def asked(requests: list[Received], name: str) -> list[str | None]:
-    """Return what the requests' queries said of a parameter."""
+    """Return a query parameter's values in the requests."""
     return [parse_qs(request.target.partition("?")[2]).get(name, [None])[0] for request in requests]
 
 

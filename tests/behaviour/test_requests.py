@@ -1,4 +1,4 @@
-"""What reaches the wire: targets byte for byte as signed, bodies, headers, and a signature for each attempt."""
+"""Test sent requests: targets, bodies, headers and signatures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ HARD = [
 
 
 def assert_signed(server: Server, request: Received) -> None:
-    """Fail unless the signature is for exactly what the wire carried: verb, target, host, port and body."""
+    """Fail unless the signature matches the received verb, target, host, port and body."""
     mohawk.Receiver(
         lambda client_id: {"id": client_id, "key": CREDENTIALS["accessToken"], "algorithm": "sha256"},
         request.headers["authorization"],
@@ -252,7 +252,7 @@ def test_logs_contain_no_secrets(drive: Drive, server: Server, caplog: pytest.Lo
 def test_signed_url_needs_no_client(drive: Drive, server: Server) -> None:
     for name in HARD:
         url = drive.client("Secrets").buildSignedUrl("get", name)
-        # requests and browsers may write a URL anew, and the signature must survive it.
+        # requests and browsers may normalise a URL; the signature must stay valid.
         requests.get(url, timeout=5)
         assert server.root_url + server.last.target == url
 

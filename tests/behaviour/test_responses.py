@@ -1,4 +1,4 @@
-"""What calls return for what servers answer."""
+"""Test the results of calls for various responses."""
 
 from __future__ import annotations
 

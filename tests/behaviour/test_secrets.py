@@ -1,4 +1,4 @@
-"""No secret is in an exception, in what it holds or in a log, whatever function fails and however it does."""
+"""Test that exceptions, their attributes and logs contain no secrets, for every function and kind of failure."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ MARKS = re.compile(
 
 
 class Echo:
-    """An answer that repeats the request, as error pages of proxies do."""
+    """A response that repeats the request, like error pages of proxies."""
 
     def __init__(self, server: Server, status: int, *, as_message: bool = False) -> None:
         self._server, self._status, self._as_message = server, status, as_message
 
     def __getattr__(self, name: str) -> Any:
-        # All else is as for other answers.
+        # Other attributes are those of a normal response.
         return getattr(Answer, name)
 
     @property
@@ -97,11 +97,11 @@ ANSWERS: dict[str, Callable[[Server], Any]] = {
     "503 with echo": lambda server: Echo(server, 503),
 }
 PLACES = ["nobody there", "untrusted", "no TLS", "bad host", "bad port", "proxy gone", "proxy refuses", "bad proxy"]
-"""Failures that have to do with where requests go."""
+"""Failures to reach the server."""
 
 
 class Log(logging.Handler):
-    """Keeps all that a record can show."""
+    """Records everything that a log record contains."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -137,7 +137,7 @@ def log() -> Iterator[Log]:
 
 
 def found_in(thing: Any, path: str, seen: set[int]) -> Iterator[str]:
-    """Yield the places below `thing` that hold a secret."""
+    """Yield the paths of secrets in `thing`."""
     if isinstance(thing, str | bytes | bytearray):
         text = thing if isinstance(thing, str) else bytes(thing).decode("utf-8", "replace")
         if MARKS.search(text):
@@ -157,7 +157,7 @@ def found_in(thing: Any, path: str, seen: set[int]) -> Iterator[str]:
         yield from found_in(str(thing), f"str({path})", seen)
         yield from found_in(repr(thing), f"repr({path})", seen)
         slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-        # What the server said in JSON is there to be read.
+        # The body of an error response is public.
         names = {*getattr(thing, "__dict__", {}), *slots} - {"body"}
         for name in sorted(names | ({"args", "__cause__", "__context__"} & set(dir(thing)))):
             yield from found_in(getattr(thing, name, None), f"{path}.{name}", seen)
@@ -177,7 +177,7 @@ LIBRARIES = {
 
 @dataclass
 class Mode:
-    """Sync or async functions, called alike."""
+    """Sync or async functions with one interface."""
 
     name: str
     root_url: str
@@ -192,7 +192,7 @@ class Mode:
         return taskcluster.aio if self.is_async else taskcluster
 
     def finish(self, make: Callable[[], Any]) -> Any:
-        """Call, await if that is the way, and take all that is yielded."""
+        """Call, await in async mode, and return all yielded values."""
         if not self.is_async:
             result = make()
             return list(result) if inspect.isgenerator(result) else result
@@ -272,7 +272,7 @@ class Mode:
         return config
 
     def transfers(self, storage: str) -> dict[str, Callable[[], Any]]:
-        """Return calls of all functions that reach storage, whose addresses are signed."""
+        """Return calls of all functions that use signed URLs of storage."""
         signed = f"{storage}/path/{SECRET}?signature={SECRET}"
         run = {"runId": 0, "state": "completed", "resolved": "2020-01-01T00:00:00Z"}
         put = {"url": signed, "headers": {"X-Signature": SECRET}, "expires": LATER}
@@ -344,13 +344,13 @@ class Mode:
 def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mode:
     for name, value in {"TASK_ID": TASK, "RUN_ID": "0", "TASKCLUSTER_PROXY_URL": "http://taskcluster"}.items():
         monkeypatch.setenv(name, value)
-    # That of requests with no client.
+    # The request function without a client.
     monkeypatch.setattr("taskcluster.options.DEFAULT_TIMEOUT", (5, 0.1))
     return Mode(request.param, "", tmp_path)
 
 
 def expose(calls: Mapping[str, Callable[[], Any]], log: Log) -> int:
-    """Make each call; fail if a secret shows anywhere; return how many raised."""
+    """Make each call, fail if a secret shows, and return how many raised."""
     wrong: list[str] = []
     raised = 0
     for name, call in calls.items():
@@ -410,11 +410,11 @@ def test_no_secret_shows_when_a_request_is_not_sent(
         server.otherwise = Answer(then="close")
     mode.root_url = url
     calls, transfers = mode.calls(), mode.transfers(url)
-    # A caller's session does not read the environment.
+    # A session passed by the caller does not read the environment.
     assert expose(calls, log) >= len(calls) - (2 if failure == "bad proxy" else 0)
     assert expose(transfers, log) == len(transfers)
     if failure == "no TLS":
-        # The server takes the beginning of TLS for a request.
+        # The server parses the TLS handshake as a request.
         server.faults.clear()
 
 

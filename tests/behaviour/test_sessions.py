@@ -1,4 +1,4 @@
-"""Sessions that the user made: used as they are, and left to the user."""
+"""Test sessions passed by the user: they are used unchanged and not closed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_retries_use_the_session(drive: Drive, server: Server) -> None:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials of other kinds for the server, where HTTP libraries look for them."""
+    """A netrc file with credentials for the server."""
     path = tmp_path / "netrc"
     path.write_text("machine 127.0.0.1 login mine password mine\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(path))

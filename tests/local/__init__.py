@@ -1,1 +1,1 @@
-"""The local deployment as its users run it: as a process that is killed, on a full disk, with many clients at once."""
+"""Test the local deployment as a process: when killed, on a full disk, and with many clients."""

@@ -1,8 +1,7 @@
-"""What programs do with a deployment, for any client of the same interface; run as `scenarios.py sync|async`.
+"""Scenarios of programs, for any client with the same interface. Run `scenarios.py sync|async`.
 
-Each scenario is a generator that yields what a client's methods return. A sync client has done the call by then; an
-async client's coroutine is awaited by whoever drives the generator. Nothing here knows whose client it is. The
-deployment and its credentials are in the environment; the names of the scenarios that passed are printed.
+Each scenario is a generator that yields the results of a client's methods. The runner awaits the coroutines of an async
+client. The deployment and its credentials are in the environment. The names of passed scenarios are printed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from taskcluster.exceptions import TaskclusterRestFailure
 
 Scenario = Generator[Any, Any, None]
 Clients = Callable[..., Any]
-"""Makes a client: of a service's class name, with further options."""
+"""Returns a client for a service's class name, with more options."""
 
 WORKER = {"workerGroup": "local", "workerId": "worker-1"}
 

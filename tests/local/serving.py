@@ -1,4 +1,4 @@
-"""`taskcluster-local serve` in a process of its own."""
+"""Run `taskcluster-local serve` in a separate process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _environment() -> dict[str, str]:
 
 
 class Served:
-    """A server that keeps its state in a directory."""
+    """A server with a data directory."""
 
     def __init__(self, data: Path, before: Callable[[], None] | None = None) -> None:
         self._process = subprocess.Popen(
@@ -41,17 +41,17 @@ class Served:
                 "clientId": settings["TASKCLUSTER_CLIENT_ID"],
                 "accessToken": settings["TASKCLUSTER_ACCESS_TOKEN"],
             },
-            # What was acknowledged is what one request was told.
+            # An acknowledged write got a single, successful response.
             "maxRetries": 0,
         }
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> int:
-        """End it as one should; return its exit status."""
+        """Stop it gracefully; return its exit status."""
         self._process.terminate()
         return self._process.wait(timeout=30)
 
@@ -66,7 +66,7 @@ class Served:
 
 
 def refusal(data: Path) -> str:
-    """Return what the command says when it does not start."""
+    """Return the error message of the command if it does not start."""
     done = subprocess.run(
         [*_COMMAND, "serve", "--data", str(data)],
         capture_output=True,

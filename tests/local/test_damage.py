@@ -1,4 +1,4 @@
-"""A full disk and a damaged file are told of, and nothing that was written before is lost."""
+"""Test that full disks and damaged files are reported, and that no data is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_FILE = 2 * 1024 * 1024
 
 
 def fill(options: dict[str, Any], count: int, written: dict[str, str] | None = None) -> dict[str, str]:
-    """Set secrets until one is refused; return, and put into `written`, those that were acknowledged."""
+    """Set secrets until one is rejected; return the acknowledged ones, and add them to `written`."""
     done = {} if written is None else written
     with taskcluster.Secrets(options) as secrets:
         for number in range(count):
@@ -47,7 +47,7 @@ def test_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
         assert (caught.value.status_code, caught.value.code) == (500, "InternalServerError")
         assert "Nothing of this request was stored: cannot write to" in str(caught.value)
         assert len(written) > 20
-        # It goes on serving what it has.
+        # It keeps serving existing data.
         assert_has(served, written)
         assert set(secrets.list()["secrets"]) == set(written)
         assert served.stop() == 0

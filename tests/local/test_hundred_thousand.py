@@ -1,4 +1,4 @@
-"""A hundred thousand tasks in one database: what a call costs does not grow with them."""
+"""Test that the cost of a call does not grow with a hundred thousand tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TASKS = 100_000
 
 
 class Crowded:
-    """A deployment with that many tasks of one group, and a count of the steps that its database takes."""
+    """A deployment with many tasks in one group, which counts the steps of its database."""
 
     def __init__(self, directory: Path) -> None:
         self.store = Store(directory / "taskcluster.sqlite")
@@ -35,7 +35,7 @@ class Crowded:
         self._multiply(slugId())
 
     def _multiply(self, seed: str) -> None:
-        """Create one task by the API, and copy what came of it in every table."""
+        """Create one task with the API, and copy its rows in every table."""
         self.invoke("createTask", {"taskId": seed}, self.task())
         tables = [row["name"] for row in self.store.all("SELECT name FROM sqlite_master WHERE type = 'table'")]
         numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
@@ -55,7 +55,7 @@ class Crowded:
         now = system_clock()
         times = to_wire(now), to_wire(now.replace(year=now.year + 1))
         made = definition(times[0], times[0], taskGroupId=self.group, taskQueueId="p/w", expires=times[1])
-        # Before the deadline lies nothing that a job would have to do.
+        # No periodic job has work before the deadline.
         return {**made, "deadline": to_wire(now.fromtimestamp(now.timestamp() + 3600, now.tzinfo))}
 
     def invoke(self, method: str, params: dict[str, str], payload: Any = None) -> Any:
@@ -67,7 +67,7 @@ class Crowded:
 
     def page(self, query: str) -> dict[str, Any]:
         target = f"/api/queue/v1/task-group/{self.group}/list?{query}"
-        # Everyone may read it.
+        # Public.
         response = asyncio.run(self.deployment.api.respond(HttpRequest("GET", target, {"host": "localhost"})))
         assert response.status == 200, response.body
         found: dict[str, Any] = json.loads(response.body)
@@ -75,7 +75,7 @@ class Crowded:
 
     @contextmanager
     def counting(self) -> Iterator[list[int]]:
-        """Count the steps of SQLite's virtual machine: the same each time, on any machine."""
+        """Count the steps of SQLite's virtual machine, which are deterministic."""
         steps = [0]
 
         def step() -> int:
@@ -113,7 +113,7 @@ def test_listing_costs_the_same_for_every_page(crowded: Crowded) -> None:
         query = f"limit=1000&continuationToken={token}" if token else ""
     assert len(seen) == TASKS
     assert len(costs) == TASKS // 1000
-    # The first has no place to begin at, the last may be a shorter one.
+    # The first page has no start, and the last may be shorter.
     assert max(costs[1:-1]) <= min(costs[1:-1]) * 1.1
     assert costs[0] <= costs[1] * 1.1
 
@@ -135,7 +135,7 @@ def test_claiming_and_creating_cost_the_same(crowded: Crowded, tmp_path: Path) -
     few = Few(tmp_path)
     try:
         for many, some in zip(costs(crowded), costs(few), strict=True):
-            # A search tree is a few levels higher, and that is all.
+            # The search tree is a few levels deeper.
             assert many <= some * 2 + 200
     finally:
         few.store.close()
@@ -149,7 +149,7 @@ class Few(Crowded):
 
 
 def test_reopening_takes_seconds(crowded: Crowded, tmp_path: Path) -> None:
-    """Everything is read once, to see that it is sound: some seconds at most."""
+    """The integrity check reads everything, which takes some seconds."""
     copy = tmp_path / "taskcluster.sqlite"
     crowded.store.run("VACUUM INTO ?", str(copy))
     before = time.monotonic()

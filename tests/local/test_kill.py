@@ -1,4 +1,4 @@
-"""A server that is killed at any moment has everything that it acknowledged when it is started again."""
+"""Test that a server killed at any moment has all acknowledged data after a restart."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ QUEUE = {"workerGroup": "g", "tasks": 4}
 
 @dataclass
 class Acknowledged:
-    """What the server said it has done, of all rounds. Each list and each name belongs to one thread."""
+    """Acknowledged data of all rounds. Each list and each name belongs to one thread."""
 
     tasks: list[str] = field(default_factory=list)
     claims: dict[str, tuple[int, str]] = field(default_factory=dict)
     resolved: list[str] = field(default_factory=list)
     secrets: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
-    """The value that a secret was last asked to have, acknowledged or not."""
+    """The last value sent for a secret, acknowledged or not."""
 
 
 def create(options: dict[str, Any], done: Acknowledged) -> None:
@@ -84,7 +84,7 @@ def test_acknowledged_data_survives_kill(tmp_path: Path) -> None:
                 thread.start()
             while len(done.tasks) < created + 20 and not failures:
                 time.sleep(0.005)
-            # Any moment, that of a write or a checkpoint included.
+            # Any moment, even during a write or a checkpoint.
             time.sleep(random.uniform(0, 0.4))
             served.kill()
             for thread in threads:
@@ -100,7 +100,7 @@ def test_acknowledged_data_survives_kill(tmp_path: Path) -> None:
 
 
 def settle_secrets(options: dict[str, Any], done: Acknowledged) -> None:
-    """Each secret has the value that was acknowledged last, or the one that was being set at the end."""
+    """Assert that each secret has its last acknowledged value, or the one being set at the end."""
     with taskcluster.Secrets(options) as secrets:
         there = set(secrets.list()["secrets"])
         assert set(done.secrets) <= there

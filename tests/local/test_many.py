@@ -1,4 +1,4 @@
-"""Many at once: claimers that race for tasks, a thousand clients."""
+"""Test concurrent claimers and a thousand clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def local() -> Iterator[LocalTaskcluster]:
 @pytest.fixture
 def _enough_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Both ends of each connection are in this process.
+    # This process holds both ends of each connection.
     needed = 2 * CLIENTS + 200
     if hard != resource.RLIM_INFINITY and hard < needed:
         pytest.skip(f"this process may open {hard} files, and {needed} are needed")
@@ -69,7 +69,7 @@ def test_claimers_never_get_the_same_task(local: LocalTaskcluster, count: int) -
         all_ready.wait()
         for task_id in created:
             queue.createTask(task_id, new_task(local))
-        # Those who still wait get one each, and see then that all are gone.
+        # Each waiting claimer gets one, and then none is left.
         while any(thread.is_alive() for thread in threads):
             if sum(map(len, claimed)) >= TASKS:
                 local.reset()
@@ -92,7 +92,7 @@ def test_thousand_concurrent_clients(local: LocalTaskcluster) -> None:
             queues = [f"p/w{number}" for number in range(CLIENTS)]
 
             async def live(client: Any, task_id: str, name: str) -> str:
-                # All wait for their task before the first is there, so that all connections are open at once.
+                # All claim before the first task exists, so that all connections are open at once.
                 waiting = asyncio.create_task(client.claimWork(name, {"workerGroup": "g", "workerId": "w"}))
                 await client.createTask(task_id, new_task(local, taskQueueId=name))
                 [claim] = (await waiting)["tasks"]

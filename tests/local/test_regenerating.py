@@ -1,4 +1,4 @@
-"""Our services regenerated from what a local deployment serves over HTTP, bit for bit."""
+"""Test that references served by a local deployment regenerate the services exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GENERATED = ("specs", "packages/services", "packages/meta", "packages/core/src/t
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what is generated in this repository and of what it is generated from."""
+    """A copy of the repository's generated files and specs."""
     shutil.copy(ROOT / "LICENSE", tmp_path)
     for folder in GENERATED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -30,7 +30,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def forget(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec without what a deployment says: titles, descriptions, scopes, exchanges and types are gone."""
+    """Return a spec without titles, descriptions, scopes, exchanges and types, which a deployment serves."""
     kept = ("name", "method", "route", "args", "stability", "emptyArgs", "addedAfter", "removedBefore")
     methods = [
         {**{key: method[key] for key in kept if key in method}, "title": "Forgotten", "description": "Forgotten."}

@@ -1,4 +1,4 @@
-"""The scenarios through our clients and, unchanged, through the published one, against a server of its own process."""
+"""Run the scenarios with this client and the published one, against a server in a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLISHED = "taskcluster==113.2.0"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What a program needs to use a deployment that runs meanwhile."""
+    """The environment variables of a running deployment."""
     with Served(tmp_path_factory.mktemp("data") / "deployment") as server:
         credentials = server.options["credentials"]
         yield {
@@ -31,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that has the published client and nothing of ours."""
+    """An interpreter with only the published client."""
     home = tmp_path_factory.mktemp("published")
     venv.create(home, with_pip=True)
     python = str(home / "bin" / "python")

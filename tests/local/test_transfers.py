@@ -1,4 +1,4 @@
-"""Uploads and downloads against the deployment's own queue, object service and storage; sync and async."""
+"""Test uploads and downloads against the local deployment, sync and async."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = random.Random(0).randbytes(8 << 20)
 
 
 class CallMode(NamedTuple):
-    """One of the two ways to call."""
+    """Sync or async."""
 
     package: Any
 
@@ -55,7 +55,7 @@ def local() -> Iterator[LocalTaskcluster]:
 
 
 class TransferTask:
-    """A task that runs, and what its worker does with the credentials it was given."""
+    """A running task with its worker's credentials."""
 
     def __init__(self, local: LocalTaskcluster) -> None:
         self.id = taskcluster.slugId()
@@ -76,7 +76,7 @@ class TransferTask:
         return self.queue.createArtifact(self.id, "0", name, payload)
 
     def put(self, name: str, data: bytes, **headers: str) -> None:
-        """Create an s3 artifact as a worker does that compresses what it stores."""
+        """Create a compressed s3 artifact, like some workers."""
         url = self.create(name, "s3", contentType="text/plain")["putUrl"]
         stored = requests.put(url, data, headers={"Content-Type": "text/plain", **headers}, timeout=30)
         assert stored.status_code == 200, stored.text
@@ -182,7 +182,7 @@ def test_hash_mismatch_raises_and_leaves_no_file(mode: CallMode, local: LocalTas
 
 @pytest.fixture
 def every_type(task: TransferTask) -> dict[str, bytes]:
-    """One artifact of each storage type, with what it holds."""
+    """One artifact of each storage type, with its content."""
     stored = {"public/s3": LARGE, "public/s3 little": LITTLE, "private/s3": LITTLE}
     for name, data in stored.items():
         task.put(name, data)
@@ -264,7 +264,7 @@ def test_public_artifact_needs_no_credentials(
             mode.download.getArtifactContent(task.id, name, queueService=mode.client("Queue", anonymous))
         )
         assert content.bytes() == every_type[name]
-    # A link to what is private needs the scopes of both names.
+    # A link to a private artifact needs the scopes of both names.
     for name in ("private/object", "public/link"):
         with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
             mode.run(mode.download.getArtifactContent(task.id, name, queueService=mode.client("Queue", anonymous)))
@@ -289,7 +289,7 @@ def test_downloads_artifacts_to_a_directory(
     mode: CallMode, task: TransferTask, every_type: dict[str, bytes], tmp_path: Path
 ) -> None:
     queue = mode.client("Queue", task.reader)
-    # Public ones alone: an error artifact that the pattern leaves out is none of our business.
+    # Only public ones: the pattern excludes the error artifact.
     task.create("private/error", "error", reason="file-missing-on-worker", message="m")
     found = mode.run(mode.download.downloadTaskArtifacts(task.id, "public/*", tmp_path, queueService=queue))
     expected = {name: data for name, data in every_type.items() if name.startswith("public/")}

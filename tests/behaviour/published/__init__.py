@@ -1,1 +1,1 @@
-"""Both clients beside each other: the published one and ours."""
+"""Compare this client with the published one."""

@@ -1,4 +1,4 @@
-"""Print the outcomes of one client as JSON. Runs with the Python of either client, and imports nothing else of ours.
+"""Print the outcomes of a client as JSON. Runs with the Python of either client, and imports nothing else from here.
 
 python outcomes.py responses|arguments|options|names ROOT_URL
 """
@@ -134,7 +134,7 @@ ARGUMENTS: tuple[Form, ...] = (
 
 CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
 ROOT = "a root URL"
-"""Stands for the server's in OPTIONS."""
+"""A placeholder for the server's root URL in OPTIONS."""
 OPTIONS: tuple[Any, ...] = (
     None,
     {},
@@ -180,7 +180,7 @@ HANDLERS: tuple[type[BaseException], ...] = (
     taskcluster.exceptions.TaskclusterConnectionError,
     taskcluster.exceptions.TaskclusterFailure,
 )
-"""What programs catch, the most specific first."""
+"""Exceptions that programs catch, the most specific first."""
 
 
 async def finished(result: Any) -> Any:
@@ -188,7 +188,7 @@ async def finished(result: Any) -> Any:
 
 
 async def outcome(call: Callable[[], Any]) -> Any:
-    """Return what came of a call, as JSON."""
+    """Return the outcome of a call as JSON."""
     try:
         returned = await finished(call())
     except Exception as exc:
@@ -264,21 +264,21 @@ async def options(root_url: str) -> dict[str, Any]:
 
 
 def placed(value: Any, new: str, old: str) -> Any:
-    """Return a copy of a JSON value with one root URL in the place of another."""
+    """Return a copy of a JSON value with one root URL replaced by another."""
     if isinstance(value, dict):
         return {key: placed(each, new, old) for key, each in value.items()}
     return value.replace(old, new) if isinstance(value, str) else value
 
 
 def stated(made: dict[str, Any]) -> dict[str, Any]:
-    """Return those options of a client that the published one has, as JSON."""
+    """Return the client options that the published client also has, as JSON."""
     names = ("rootUrl", "maxRetries", "signedUrlExpiration", "authorizedScopes", "unknown")
     credentials = {name: repr(value) for name, value in made["credentials"].items() if value is not None}
     return {**{name: made[name] for name in names if name in made}, "credentials": credentials}
 
 
 async def names(root_url: str) -> dict[str, Any]:
-    """Return the names in each public module, by the module's; those that cannot be imported have none."""
+    """Return the names of each public module, none for modules that cannot be imported."""
     found: dict[str, Any] = {}
     for module in ["taskcluster", *(each.name for each in pkgutil.walk_packages(taskcluster.__path__, "taskcluster."))]:
         with contextlib.suppress(ImportError):
@@ -287,7 +287,7 @@ async def names(root_url: str) -> dict[str, Any]:
 
 
 async def at_once(seconds: float) -> None:
-    """Wait for nothing."""
+    """Return immediately."""
 
 
 async def main() -> None:

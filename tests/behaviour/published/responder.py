@@ -1,4 +1,4 @@
-"""A server whose response follows from the request's path alone, so that several clients can use it at once."""
+"""A server with responses that depend only on the path, so that several clients can use it concurrently."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXT = re.compile(rb'\r\nauthorization: *Hawk [^\r]*\bext="([^"]*)"', re.IGNOREC
 
 
 class Responder:
-    """Runs in a thread until it is closed."""
+    """A server in a thread, until it is closed."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

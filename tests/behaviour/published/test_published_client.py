@@ -1,4 +1,4 @@
-"""The published client and ours: the same responses, arguments and options lead to the same, but for what is listed.
+"""Test that this client and the published one have the same outcomes, except for listed differences.
 
 Both clients run as programs of their own (outcomes.py) against one server (responder.py).
 """
@@ -28,7 +28,7 @@ from .responder import Responder
 REQUIREMENTS = ("taskcluster==113.2.0", "async-timeout<5")
 """With async-timeout 5, no async call of the published client succeeds."""
 REQUIRED = os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL")
-"""Makes the test fail where it would be skipped."""
+"""An environment variable that turns skipping into failing."""
 PROGRAM = Path(__file__).with_name("outcomes.py")
 
 DIFFERENCES: dict[str, dict[str, str]] = {
@@ -87,7 +87,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "maxRetries that is None is the default": r"(\w+ options|sync call) .*'maxRetries': None}",
     },
 }
-"""By table: the reason of each difference, and the cases, all of which must differ."""
+"""The differences by table: the reason and its cases, which must all differ."""
 
 
 ABSENT = {
@@ -100,17 +100,17 @@ ABSENT = {
     ),
     "the pattern that offsets of dates match, and a logger": r".*\.(r|logger)",
 }
-"""By reason: the names of the published client that ours does not have."""
+"""Names of the published client that this client lacks, by reason."""
 
 
 @pytest.fixture(scope="module")
 def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with the published client, made once and kept in pytest's cache."""
+    """The Python of an environment with the published client, kept in pytest's cache."""
     name = hashlib.sha256(f"{REQUIREMENTS} {sys.version} {sys.prefix}".encode()).hexdigest()[:16]
     cache = getattr(request.config, "cache", None)
     above = cache.mkdir("published-client") if cache else tmp_path_factory.mktemp("published-client")
     if not (above / name).exists():
-        # Renamed when complete, because another process may be making it too.
+        # Renamed when complete, because another process may create it too.
         made = Path(tempfile.mkdtemp(dir=above))
         venv.create(made, symlinks=True)
         pip = [sys.executable, "-m", "pip", "--python", str(made / "bin" / "python"), "install", "--quiet"]
