@@ -88,6 +88,13 @@ def test_a_redirect_loop_fails() -> None:
     assert len(web.requests) == len(web.closed) == 11
 
 
+def test_a_malformed_redirect_closes_the_response() -> None:
+    web = Web({"http://a/1": "http://h:x/"})
+    with pytest.raises(TaskclusterFailure, match="malformed"):
+        web.open("http://a/1")
+    assert len(web.closed) == 1
+
+
 def test_redirect_targets() -> None:
     assert redirect_target(303, {"Location": "/b c?d=%2F#e"}, "http://h/a?x") == "http://h/b%20c?d=%2F"
     assert redirect_target(301, {"Location": "https://other"}, "http://h/a") == "https://other/"

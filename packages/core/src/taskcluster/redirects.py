@@ -38,7 +38,11 @@ def open_response(
     redirects = 0
     while True:
         opened: Opened = yield Open(request._replace(url=url, headers=dict(headers)))
-        target = redirect_target(opened.status, opened.headers, url)
+        try:
+            target = redirect_target(opened.status, opened.headers, url)
+        except TaskclusterFailure:
+            yield Close(opened)
+            raise
         if target is None:
             return opened
         yield Close(opened)
