@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.plugins import Location
 from taskcluster_objects.resuming import (
     Held,
@@ -14,11 +13,8 @@ from taskcluster_objects.resuming import (
     content_type,
     has_expired,
     judge,
-    origin,
     range_headers,
-    redirect,
     strong_etag,
-    wire_url,
 )
 
 HELD = Held(received=10, total=100, etag='"a"', encoding="")
@@ -110,32 +106,6 @@ def test_the_content_type_is_the_media_type() -> None:
     assert content_type({"Content-Type": "Text/Plain; charset=x"}) == "text/plain"
     for said in ({}, {"Content-Type": ""}, {"Content-Type": "nonsense"}):
         assert content_type(said) == "application/octet-stream"
-
-
-def test_redirects_are_told_from_other_answers() -> None:
-    assert redirect(303, {"Location": "/b c?d=%2F#e"}, "http://h/a?x") == "http://h/b%20c?d=%2F"
-    assert redirect(301, {"Location": "https://other"}, "http://h/a") == "https://other/"
-    assert redirect(302, {}, "http://h/a") is None
-    assert redirect(200, {"Location": "/b"}, "http://h/a") is None
-
-
-@pytest.mark.parametrize("target", ["http://[::1", "http://h:x/", "http://h:99999/", "http://h/\udcff"])
-def test_a_malformed_target_is_told_without_it(target: str) -> None:
-    with pytest.raises(TaskclusterFailure, match="malformed") as caught:
-        redirect(302, {"Location": target}, "http://h/a?sig=hidden")
-    assert target not in str(caught.value)
-    assert caught.value.__context__ is None
-
-
-def test_an_origin_is_scheme_host_and_port() -> None:
-    assert origin("http://h/a?b") == origin("http://H:80/") == ("http", "h", 80)
-    assert len({origin(url) for url in ("http://h/", "https://h/", "http://h:8080/", "http://i/")}) == 4
-
-
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://h/x", "x", "http:///x"])
-def test_data_is_fetched_over_http_alone(url: str) -> None:
-    with pytest.raises(TaskclusterFailure, match="no http or https URL"):
-        wire_url(url)
 
 
 def test_a_location_expires_when_its_time_is_over() -> None:

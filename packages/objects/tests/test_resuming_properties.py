@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +14,8 @@ from taskcluster_objects.resuming import (
     complete_length,
     content_length,
     judge,
-    origin,
     range_headers,
-    redirect,
     strong_etag,
-    wire_url,
 )
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -113,31 +109,3 @@ def test_any_header_value_is_read(value: str) -> None:
     assert (content_length(headers) or 0) >= 0
     assert (complete_length(headers) or 0) >= 0
     assert strong_etag(headers) is None or value.strip().startswith('"')
-
-
-urls = st.builds(
-    "{}://{}{}/{}".format,
-    st.sampled_from(["http", "https"]),
-    st.sampled_from(["h", "example.com", "[::1]", "127.0.0.1"]),
-    st.sampled_from(["", ":80", ":8080"]),
-    st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"), max_size=20),
-)
-
-
-@given(urls)
-def test_quotes_a_url_once(url: str) -> None:
-    sent = wire_url(url)
-    assert sent.isascii()
-    assert " " not in sent
-    assert wire_url(sent) == sent
-    assert origin(sent) == origin(url)
-
-
-@given(st.sampled_from([301, 302, 303, 307, 308]), urls, urls)
-def test_redirects_to_absolute_urls(status: int, base: str, target: str) -> None:
-    assert redirect(status, {"Location": target}, base) == wire_url(target)
-
-
-@pytest.mark.parametrize("status", [200, 206, 300, 304, 305, 306, 309])
-def test_other_statuses_do_not_redirect(status: int) -> None:
-    assert redirect(status, {"Location": "http://h/"}, "http://h/a") is None

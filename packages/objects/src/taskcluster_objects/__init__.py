@@ -1,8 +1,8 @@
 """Uploads and downloads of Taskcluster's objects and artifacts.
 
-Programs find them as `taskcluster.upload` and `.download`, and as `taskcluster.aio.upload` and `.download`.
+Programs import them as `taskcluster.upload` and `.download`, and as `taskcluster.aio.upload` and `.download`.
 
-A transfer is a generator that yields what is to be done (effects.py) and is sent what came of it: uploading.py,
-downloading.py and artifacts.py. What these decide by has no I/O: methods.py, resuming.py, hashing.py, names.py. Two
-drivers do what is yielded, drive.py and aio/drive.py; they differ in `await` and in the HTTP library.
+A transfer is a procedure (procedures/), a generator that decides what to do and yields it as effects (effects.py). It
+decides by functions without I/O: methods.py, resuming.py, hashing.py, names.py. The effects are performed by
+performer.py over requests, and by aio/performer.py over aiohttp.
 """

@@ -10,7 +10,12 @@ from typing import Any, BinaryIO
 
 from taskcluster.registry import registry
 
-from .artifacts import (
+from .bodies import BufferWriter, WriterFactory, writing_to
+from .callable_modules import CallableDownload
+from .effects import Procedure, Progress
+from .methods import download_methods
+from .performer import transfer, transfer_settings
+from .procedures.artifacts import (
     ArtifactContent,
     fetch_artifact,
     fetch_content,
@@ -19,12 +24,8 @@ from .artifacts import (
     fetch_to_path,
     indexed_task,
 )
-from .bodies import BufferWriter, WriterFactory, writing_to
-from .callable_modules import CallableDownload
-from .downloading import Fetched
-from .drive import run, sync_settings
-from .effects import Procedure, Progress, Settings
-from .methods import download_methods
+from .procedures.downloads import Fetched
+from .settings import TransferSettings
 
 __all__ = [
     "ArtifactContent",
@@ -69,9 +70,9 @@ def download(
         TaskclusterConnectionError: There was no whole answer, after all retries.
         TaskclusterRestFailure: The object service or storage answered with a failure.
     """
-    settings = sync_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = run(fetch_object(objectService, name, methods, writerFactory, settings), settings)
+    fetched = transfer(fetch_object(objectService, name, methods, writerFactory, settings), settings)
     return fetched.content_type
 
 
@@ -88,9 +89,9 @@ def downloadToBuf(
     Raises:
         TaskclusterFailure: As `download`.
     """
-    settings = sync_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = run(fetch_object(objectService, name, methods, BufferWriter, settings), settings)
+    fetched = transfer(fetch_object(objectService, name, methods, BufferWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -145,10 +146,10 @@ def downloadToPath(
         TaskclusterFailure: As `download`; then no file is left.
         OSError: The file cannot be written.
     """
-    settings = sync_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
     procedure = fetch_to_path(path, lambda writers: fetch_object(objectService, name, methods, writers, settings))
-    return (run(procedure, settings)).content_type
+    return (transfer(procedure, settings)).content_type
 
 
 def downloadArtifact(
@@ -179,9 +180,9 @@ def downloadArtifact(
         TaskclusterConnectionError: There was no whole answer, after all retries.
         TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = run(fetch_artifact(queueService, taskId, runId, name, methods, writerFactory, settings), settings)
+    fetched = transfer(fetch_artifact(queueService, taskId, runId, name, methods, writerFactory, settings), settings)
     return fetched.content_type
 
 
@@ -204,9 +205,9 @@ def downloadArtifactToBuf(
     Raises:
         TaskclusterFailure: As `downloadArtifact`.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = run(fetch_artifact(queueService, taskId, runId, name, methods, BufferWriter, settings), settings)
+    fetched = transfer(fetch_artifact(queueService, taskId, runId, name, methods, BufferWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -267,9 +268,9 @@ def downloadArtifactToPath(
         TaskclusterFailure: As `downloadArtifact`; then no file is left.
         OSError: The file cannot be written.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     fetching = _fetching(queueService, taskId, runId, name, settings)
-    return (run(fetch_to_path(path, fetching), settings)).content_type
+    return (transfer(fetch_to_path(path, fetching), settings)).content_type
 
 
 def downloadTaskArtifacts(
@@ -303,10 +304,10 @@ def downloadTaskArtifacts(
             no others. Or a name leads out of the directory; then nothing was downloaded.
         OSError: A file cannot be written.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
     procedure = fetch_many(queueService, taskId, runId, pattern, directory, methods, concurrency, settings)
-    return run(procedure, settings)
+    return transfer(procedure, settings)
 
 
 def getArtifactContent(
@@ -338,17 +339,17 @@ def getArtifactContent(
     Raises:
         TaskclusterFailure: As `downloadArtifact`, and where the index has no such path.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
 
     def fetching(writers: Callable[[], Any]) -> Procedure[Fetched]:
         found = taskId if indexService is None else (yield from indexed_task(indexService, taskId))
         return (yield from _fetching(queueService, found, runId, name, settings)(writers))
 
-    return run(fetch_content(fetching), settings)
+    return transfer(fetch_content(fetching), settings)
 
 
 def _fetching(
-    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: Settings
+    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: TransferSettings
 ) -> Callable[[Callable[[], Any]], Procedure[Fetched]]:
     methods = download_methods(registry.transfer_methods())
     return lambda writers: fetch_artifact(queue, task_id, run_id, name, methods, writers, settings)

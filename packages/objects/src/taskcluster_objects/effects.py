@@ -1,155 +1,95 @@
-"""What a transfer asks its driver to do, and what it is told came of it."""
+"""The effects of transfers, beside those of `taskcluster.effects`. performer.py and aio/performer.py perform them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from taskcluster.effects import Sleep
-from taskcluster.exceptions import TaskclusterRestFailure
-from taskcluster.plugins import Location
-from taskcluster.retries import Policy
+from taskcluster.effects import Close, Invoke, Open, Opened, Request, Sleep
 
 from .bodies import Sink, Source
 
 __all__ = [
-    "Answer",
-    "Call",
     "Close",
-    "Discard",
+    "CloseClient",
     "Effect",
+    "Gather",
+    "Invoke",
     "Open",
     "Opened",
     "Procedure",
     "Progress",
-    "Pump",
-    "Report",
-    "Send",
-    "Settings",
+    "ReadAll",
+    "ReadBody",
+    "ReportProgress",
+    "SendBody",
     "Sleep",
-    "Take",
-    "Tell",
-    "Together",
+    "Uploaded",
 ]
 
 T = TypeVar("T")
 
 Progress = Callable[[int, "int | None"], object]
-"""What callers are told of their transfer by: bytes done, and in all where that is known."""
-Report = Progress
-"""The same as drivers call it; in async code what it returns is awaited if it can be."""
+"""A function of the program's that is called with the bytes done, and the bytes in total if known. In async code, what
+it returns may be awaitable."""
 
 
-class Call(NamedTuple):
-    """Call a function of the user's or a client's, of either mode; the driver answers with its result."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...] = ()
-    keywords: Mapping[str, Any] = MappingProxyType({})
-
-
-class Open(NamedTuple):
-    """Ask for a body; the driver answers with Opened, or throws TaskclusterConnectionError."""
-
-    location: Location
-    headers: Mapping[str, str]
-
-
-class Opened(NamedTuple):
-    """An answer whose body is still to be read."""
-
-    status: int
-    headers: Mapping[str, str]
-    native: Any
-    """What its body is read from."""
-
-
-class Pump(NamedTuple):
-    """Move the rest of a body into a sink; the driver throws TaskclusterConnectionError where it breaks off."""
+class ReadBody(NamedTuple):
+    """Read the rest of a response body into a sink; raises TaskclusterConnectionError if the connection breaks."""
 
     opened: Opened
     sink: Sink
-    report: Report
+    report: Progress
 
 
-class Discard(NamedTuple):
-    """Let go of an answer without reading its body."""
+class SendBody(NamedTuple):
+    """Send a request with a source as its body, and return Uploaded; raises TaskclusterConnectionError as Open."""
 
-    opened: Opened
-
-
-class Send(NamedTuple):
-    """Send a source to a location; the driver answers with Answer, or throws TaskclusterConnectionError."""
-
-    location: Location
-    headers: Mapping[str, str]
+    request: Request
     source: Source
-    report: Report
+    report: Progress
+
+    def __repr__(self) -> str:
+        # Whoever has a signed URL has access.
+        return "<SendBody>"
 
 
-class Answer(NamedTuple):
-    """The head of an answer to something sent."""
+class Uploaded(NamedTuple):
+    """The response to a request that sent a body."""
 
     status: int
     headers: Mapping[str, str]
 
 
-class Tell(NamedTuple):
+class ReadAll(NamedTuple):
+    """Read a source to its end, and return its bytes."""
+
+    source: Source
+
+
+class ReportProgress(NamedTuple):
     """Report how far a transfer is."""
 
-    report: Report
+    report: Progress
     done: int
     total: int | None
 
 
-class Take(NamedTuple):
-    """Read a source to its end; the driver answers with the bytes."""
-
-    source: Source
-
-
-class Close(NamedTuple):
-    """Close a client when the transfer is over."""
+class CloseClient(NamedTuple):
+    """Close a client of the object service, if it can be closed."""
 
     client: Any
 
 
-class Together(NamedTuple):
-    """Run procedures at the same time, so many at once at most; the driver answers with the list of their results.
+class Gather(NamedTuple):
+    """Run procedures concurrently, at most `limit` at a time, and return the list of their results.
 
-    Where one fails, those that run are stopped (in threads, once what they ask for has begun to be answered), the rest
-    is not begun, and its exception is thrown.
+    If one fails, the others are stopped (in threads: when the next bytes arrive) and its exception is raised.
     """
 
     procedures: Sequence[Generator[Any, Any, Any]]
     limit: int
 
 
-Effect = Call | Open | Pump | Discard | Send | Take | Tell | Close | Together | Sleep
+Effect = Invoke | Open | ReadBody | Close | SendBody | ReadAll | ReportProgress | CloseClient | Gather | Sleep
 Procedure = Generator[Effect, Any, T]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a transfer takes from its client and from the world around it."""
-
-    policy: Policy
-    timeout: tuple[float, float]
-    """Seconds to connect, and of silence."""
-    user_agent: str
-    """Sent to storage."""
-    now: Callable[[], float]
-    """Unix time in seconds."""
-    random: Callable[[], float]
-    failure: Callable[..., TaskclusterRestFailure]
-    """Makes what is raised where storage answers with a status that is no success."""
-    client: Callable[[Mapping[str, Any]], Any]
-    """Makes a client of the object service from options."""
-    progress: Progress | None
-    """Told of bytes done and, where known, bytes in all."""
-
-    def report(self, done: int, total: int | None) -> object:
-        """Tell the caller how far it is; return what the caller's function returns."""
-        return None if self.progress is None else self.progress(done, total)

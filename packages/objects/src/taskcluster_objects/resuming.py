@@ -6,9 +6,7 @@ import enum
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
 
-from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.plugins import Location
 from taskcluster.retries import retryable
 from taskcluster.timestamps import parse_date
@@ -22,11 +20,8 @@ __all__ = [
     "content_type",
     "has_expired",
     "judge",
-    "origin",
     "range_headers",
-    "redirect",
     "strong_etag",
-    "wire_url",
 ]
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -35,7 +30,6 @@ UNKNOWN_TYPE = "application/octet-stream"
 # 18 digits: enough for any body, and int() raises if there are more than 4300.
 _NUMBER = r"[0-9]{1,18}"
 _CONTENT_RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)\s*", re.IGNORECASE)
-_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Held(NamedTuple):
@@ -121,52 +115,6 @@ def content_type(headers: Mapping[str, str]) -> str:
     """Return the media type, without parameters."""
     found = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return found if found.count("/") == 1 else UNKNOWN_TYPE
-
-
-def redirect(status: int, headers: Mapping[str, str], url: str) -> str | None:
-    """Return where an answer redirects to, or None where it does not."""
-    target = headers.get("Location") if status in _REDIRECTS else None
-    if not target:
-        return None
-    failure = _malformed()
-    try:
-        return wire_url(urljoin(url, target))
-    except ValueError:
-        # Not chained: the exception may hold the URL, which may be signed.
-        pass
-    raise failure
-
-
-def wire_url(url: str) -> str:
-    """Return a URL as it can be sent: with a path, without a fragment, nothing in it quoted twice.
-
-    Raises:
-        TaskclusterFailure: It is no HTTP URL.
-    """
-    try:
-        parts = urlsplit(url)
-        is_web = parts.scheme in ("http", "https") and parts.netloc and parts.port != 0
-        quoted = quote(parts._replace(path=parts.path or "/", fragment="").geturl(), safe="!#$%&'()*+,/:;=?@[]~")
-        if is_web:
-            return quoted
-        failure = TaskclusterFailure(
-            f"data is said to be at an address that is no http or https URL ({parts.scheme or '?'}:)"
-        )
-    except ValueError:
-        # Not chained: the exception may hold the URL, which may be signed.
-        failure = _malformed()
-    raise failure
-
-
-def _malformed() -> TaskclusterFailure:
-    # Not the address itself, which may be signed.
-    return TaskclusterFailure("data is said to be at an address that is malformed: its host, its port or a character")
-
-
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port of a URL, between which what is meant for one server stays."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def has_expired(location: Location, now: float) -> bool:

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO, Literal
 from taskcluster.registry import registry
 from taskcluster.slugs import slugId
 
-from .artifacts import upload_artifact
 from .bodies import BufferReader, FileReader, ReaderFactory
 from .callable_modules import CallableUpload
-from .drive import run, sync_settings
 from .effects import Progress
 from .methods import DATA_INLINE_MAX_SIZE, upload_methods
-from .uploading import ObjectUpload, upload_object
+from .performer import transfer, transfer_settings
+from .procedures.artifacts import upload_artifact
+from .procedures.uploads import ObjectUpload, upload_object
 
 __all__ = [
     "DATA_INLINE_MAX_SIZE",
@@ -60,10 +60,10 @@ def upload(
         TaskclusterConnectionError: There was no answer, after all retries.
         TaskclusterRestFailure: The object service or storage answered with a failure.
     """
-    settings = sync_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     wanted = ObjectUpload(projectId, name, contentType, contentLength, uploadId or slugId(), expires)
     methods = upload_methods(registry.transfer_methods())
-    run(upload_object(wanted, readerFactory, objectService, methods, settings), settings)
+    transfer(upload_object(wanted, readerFactory, objectService, methods, settings), settings)
 
 
 def uploadFromBuf(
@@ -173,7 +173,7 @@ def uploadArtifactFromBuf(
         TaskclusterConnectionError: There was no answer, after all retries.
         TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     size = memoryview(data).nbytes
     methods = upload_methods(registry.transfer_methods())
     procedure = upload_artifact(
@@ -189,7 +189,7 @@ def uploadArtifactFromBuf(
         methods,
         settings,
     )
-    return run(procedure, settings)
+    return transfer(procedure, settings)
 
 
 def uploadArtifactFromFile(
@@ -217,7 +217,7 @@ def uploadArtifactFromFile(
         TaskclusterFailure: As `uploadArtifactFromBuf`.
         OSError: The file cannot be read.
     """
-    settings = sync_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     size = file.seek(0, os.SEEK_END)
     methods = upload_methods(registry.transfer_methods())
     procedure = upload_artifact(
@@ -233,7 +233,7 @@ def uploadArtifactFromFile(
         methods,
         settings,
     )
-    return run(procedure, settings)
+    return transfer(procedure, settings)
 
 
 sys.modules[__name__].__class__ = CallableUpload

@@ -13,7 +13,13 @@ from taskcluster_object.aio import Object as Object
 from taskcluster.registry import registry
 
 from .. import bodies
-from ..artifacts import (
+from ..bodies import AnyWriterFactory, writing_to
+from ..callable_modules import CallableDownload
+from ..effects import Procedure, Progress
+from ..hashing import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
+from ..hashing import verifyHashes as verifyHashes
+from ..methods import download_methods
+from ..procedures.artifacts import (
     ArtifactContent,
     fetch_artifact,
     fetch_content,
@@ -22,14 +28,9 @@ from ..artifacts import (
     fetch_to_path,
     indexed_task,
 )
-from ..bodies import AnyWriterFactory, writing_to
-from ..callable_modules import CallableDownload
-from ..downloading import Fetched
-from ..effects import Procedure, Progress, Settings
-from ..hashing import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
-from ..hashing import verifyHashes as verifyHashes
-from ..methods import download_methods
-from .drive import async_settings, run
+from ..procedures.downloads import Fetched
+from ..settings import TransferSettings
+from .performer import transfer, transfer_settings
 from .reader_writer import BufferWriter as BufferWriter
 from .reader_writer import FileWriter as FileWriter
 from .reader_writer import HashingWriter as HashingWriter
@@ -80,9 +81,9 @@ async def download(
         TaskclusterConnectionError: There was no whole answer, after all retries.
         TaskclusterRestFailure: The object service or storage answered with a failure.
     """
-    settings = async_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(fetch_object(objectService, name, methods, writerFactory, settings), settings)
+    fetched = await transfer(fetch_object(objectService, name, methods, writerFactory, settings), settings)
     return fetched.content_type
 
 
@@ -99,9 +100,9 @@ async def downloadToBuf(
     Raises:
         TaskclusterFailure: As `download`.
     """
-    settings = async_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(fetch_object(objectService, name, methods, bodies.BufferWriter, settings), settings)
+    fetched = await transfer(fetch_object(objectService, name, methods, bodies.BufferWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -156,10 +157,10 @@ async def downloadToPath(
         TaskclusterFailure: As `download`; then no file is left.
         OSError: The file cannot be written.
     """
-    settings = async_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
     procedure = fetch_to_path(path, lambda writers: fetch_object(objectService, name, methods, writers, settings))
-    return (await run(procedure, settings)).content_type
+    return (await transfer(procedure, settings)).content_type
 
 
 async def downloadArtifact(
@@ -190,9 +191,11 @@ async def downloadArtifact(
         TaskclusterConnectionError: There was no whole answer, after all retries.
         TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(fetch_artifact(queueService, taskId, runId, name, methods, writerFactory, settings), settings)
+    fetched = await transfer(
+        fetch_artifact(queueService, taskId, runId, name, methods, writerFactory, settings), settings
+    )
     return fetched.content_type
 
 
@@ -215,9 +218,9 @@ async def downloadArtifactToBuf(
     Raises:
         TaskclusterFailure: As `downloadArtifact`.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await run(
+    fetched = await transfer(
         fetch_artifact(queueService, taskId, runId, name, methods, bodies.BufferWriter, settings), settings
     )
     return fetched.writer.getbuffer(), fetched.content_type
@@ -280,9 +283,9 @@ async def downloadArtifactToPath(
         TaskclusterFailure: As `downloadArtifact`; then no file is left.
         OSError: The file cannot be written.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     fetching = _fetching(queueService, taskId, runId, name, settings)
-    return (await run(fetch_to_path(path, fetching), settings)).content_type
+    return (await transfer(fetch_to_path(path, fetching), settings)).content_type
 
 
 async def downloadTaskArtifacts(
@@ -316,10 +319,10 @@ async def downloadTaskArtifacts(
             no others. Or a name leads out of the directory; then nothing was downloaded.
         OSError: A file cannot be written.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
     procedure = fetch_many(queueService, taskId, runId, pattern, directory, methods, concurrency, settings)
-    return await run(procedure, settings)
+    return await transfer(procedure, settings)
 
 
 async def getArtifactContent(
@@ -351,17 +354,17 @@ async def getArtifactContent(
     Raises:
         TaskclusterFailure: As `downloadArtifact`, and where the index has no such path.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
 
     def fetching(writers: Callable[[], Any]) -> Procedure[Fetched]:
         found = taskId if indexService is None else (yield from indexed_task(indexService, taskId))
         return (yield from _fetching(queueService, found, runId, name, settings)(writers))
 
-    return await run(fetch_content(fetching), settings)
+    return await transfer(fetch_content(fetching), settings)
 
 
 def _fetching(
-    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: Settings
+    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: TransferSettings
 ) -> Callable[[Callable[[], Any]], Procedure[Fetched]]:
     methods = download_methods(registry.transfer_methods())
     return lambda writers: fetch_artifact(queue, task_id, run_id, name, methods, writers, settings)

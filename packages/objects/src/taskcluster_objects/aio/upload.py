@@ -12,13 +12,13 @@ from taskcluster.registry import registry
 from taskcluster.slugs import slugId
 
 from .. import bodies
-from ..artifacts import upload_artifact
 from ..bodies import AnyReaderFactory
 from ..callable_modules import CallableUpload
 from ..effects import Progress
 from ..methods import DATA_INLINE_MAX_SIZE, upload_methods
-from ..uploading import ObjectUpload, upload_object
-from .drive import async_settings, run
+from ..procedures.artifacts import upload_artifact
+from ..procedures.uploads import ObjectUpload, upload_object
+from .performer import transfer, transfer_settings
 from .reader_writer import BufferReader as BufferReader
 from .reader_writer import BufferWriter as BufferWriter
 from .reader_writer import FileReader as FileReader
@@ -69,10 +69,10 @@ async def upload(
         TaskclusterConnectionError: There was no answer, after all retries.
         TaskclusterRestFailure: The object service or storage answered with a failure.
     """
-    settings = async_settings(objectService, maxRetries, progress)
+    settings = transfer_settings(objectService, maxRetries, progress)
     wanted = ObjectUpload(projectId, name, contentType, contentLength, uploadId or slugId(), expires)
     methods = upload_methods(registry.transfer_methods())
-    await run(upload_object(wanted, readerFactory, objectService, methods, settings), settings)
+    await transfer(upload_object(wanted, readerFactory, objectService, methods, settings), settings)
 
 
 async def uploadFromBuf(
@@ -183,7 +183,7 @@ async def uploadArtifactFromBuf(
         TaskclusterConnectionError: There was no answer, after all retries.
         TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     size = memoryview(data).nbytes
     methods = upload_methods(registry.transfer_methods())
     procedure = upload_artifact(
@@ -199,7 +199,7 @@ async def uploadArtifactFromBuf(
         methods,
         settings,
     )
-    return await run(procedure, settings)
+    return await transfer(procedure, settings)
 
 
 async def uploadArtifactFromFile(
@@ -227,7 +227,7 @@ async def uploadArtifactFromFile(
         TaskclusterFailure: As `uploadArtifactFromBuf`.
         OSError: The file cannot be read.
     """
-    settings = async_settings(queueService, maxRetries, progress)
+    settings = transfer_settings(queueService, maxRetries, progress)
     size = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
     methods = upload_methods(registry.transfer_methods())
     procedure = upload_artifact(
@@ -243,7 +243,7 @@ async def uploadArtifactFromFile(
         methods,
         settings,
     )
-    return await run(procedure, settings)
+    return await transfer(procedure, settings)
 
 
 sys.modules[__name__].__class__ = CallableUpload

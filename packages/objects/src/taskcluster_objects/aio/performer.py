@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,8 +13,8 @@ import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.causes import describe, safe_cause
-from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
+from taskcluster.runner import run_async
 from taskcluster.transport.aiohttp import (
     AiohttpTransport,
     ConnectionFailed,
@@ -25,29 +24,28 @@ from taskcluster.transport.aiohttp import (
 )
 
 from ..bodies import BufferReader, BufferWriter, Sink, Source
-from ..drive import nothing, object_client, settings_of
 from ..effects import (
-    Answer,
-    Call,
     Close,
-    Discard,
+    CloseClient,
     Effect,
+    Gather,
+    Invoke,
     Open,
     Opened,
     Procedure,
     Progress,
-    Pump,
-    Report,
-    Send,
-    Settings,
+    ReadAll,
+    ReadBody,
+    ReportProgress,
+    SendBody,
     Sleep,
-    Take,
-    Tell,
-    Together,
+    Uploaded,
 )
 from ..hashing import Lanes
+from ..performer import nothing
+from ..settings import TransferSettings, object_client
 
-__all__ = ["async_settings", "run"]
+__all__ = ["transfer", "transfer_settings"]
 
 T = TypeVar("T")
 
@@ -64,81 +62,60 @@ _LITTLE = 64 * 1024
 """Bytes; so few are hashed faster than a thread is woken."""
 
 
-def async_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
-    """Return the settings of a transfer in async code."""
-    return settings_of(service, max_retries, progress, ServerFailure, object_client("async_client"))
+def transfer_settings(service: Any, max_retries: int | None, progress: Progress | None) -> TransferSettings:
+    """Return the settings of an async transfer."""
+    return TransferSettings.of(service, max_retries, progress, ServerFailure, object_client("async_client"))
 
 
-async def run(procedure: Procedure[T], settings: Settings) -> T:
-    """Do a transfer; return its result."""
+async def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
+    """Run a transfer, and return its result."""
     connector = aiohttp.TCPConnector(limit=0)
     async with own_session(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_BUFFER
     ) as session:
-        return await _Driver(session, settings).run(procedure)
+        return await _Performer(session, settings).run(procedure)
 
 
-class _Driver:
-    """Does one procedure.
+class _Performer:
+    """Performs the effects of one procedure.
 
     Args:
-        session: Shared with others that run at the same time.
+        session: Shared with those that run concurrently.
         settings: What their procedures share.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
+    def __init__(self, session: aiohttp.ClientSession, settings: TransferSettings) -> None:
         self._session = session
         self._transport = AiohttpTransport(settings.user_agent)
         self._settings = settings
-        self._clients: list[Any] = []
 
     async def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with ExitStack() as self._open, Lanes() as self.lanes, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
-            try:
-                return await self._run(procedure)
-            finally:
-                for client in self._clients:
-                    await _awaited(getattr(client, "close", nothing)())
+        with Lanes() as self.lanes, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
+            return await run_async(procedure, self._perform)
 
-    async def _run(self, procedure: Generator[Any, Any, T]) -> T:
-        advance: Callable[[Any], Effect] = procedure.send
-        answer: Any = None
-        while True:
-            try:
-                effect = advance(answer)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            try:
-                advance, answer = procedure.send, await self._do(effect)
-            except BaseException as exc:
-                advance, answer = procedure.throw, exc
-
-    async def _do(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Call():
-                return await self._called(*effect)
-            case Open():
-                return await self._opened(effect)
-            case Pump():
-                return await self._pump(effect.opened.native, effect.sink, effect.report)
-            case Discard(opened):
+            case Close(opened):
                 return opened.native.close()
-            case Send():
-                return await self._send(effect)
-            case Take(source):
+            case CloseClient(client):
+                return await _awaited(getattr(client, "close", nothing)())
+            case Invoke(function, arguments, keywords):
+                return await self._called(function, arguments, keywords)
+            case Open(request):
+                response = await self._transport.open(self._session, request)
+                return Opened(response.status, response.headers, response)
+            case ReadBody(opened, sink, report):
+                return await self._read_body(opened.native, sink, report)
+            case SendBody():
+                return await self._send_body(effect)
+            case ReadAll(source):
                 return await _Chunks(source, self).rest()
-            case Tell(report, done, total):
+            case ReportProgress(report, done, total):
                 return await _awaited(report(done, total))
-            case Close(client):
-                return self._clients.append(client)
-            case Together():
-                return await self._together(effect)
+            case Gather():
+                return await self._gather(effect)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
-
-    def _request(self, effect: Open | Send) -> Request:
-        return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
 
     async def _called(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
@@ -162,12 +139,7 @@ class _Driver:
             raise result
         return result
 
-    async def _opened(self, effect: Open) -> Opened:
-        response = await self._transport.open(self._session, self._request(effect))
-        self._open.callback(response.close)
-        return Opened(response.status, response.headers, response)
-
-    async def _pump(self, response: aiohttp.ClientResponse, sink: Sink, report: Report) -> None:
+    async def _read_body(self, response: aiohttp.ClientResponse, sink: Sink, report: Progress) -> None:
         read = 0
         while pieces := await _read(response.content, read):
             read += sum(map(len, pieces))
@@ -191,21 +163,20 @@ class _Driver:
             for result in await self.off_the_loop(_write_all, sink, pieces, self.lanes):
                 await result
 
-    async def _send(self, effect: Send) -> Answer:
+    async def _send_body(self, effect: SendBody) -> Uploaded:
         source = effect.source
         failure: BaseException
         silence = _Silence(self._settings.timeout[1])
         body = _Body(effect, self, silence)
         # A task of its own, so that silence can end it.
         payload = _Payload(body)
-        asking = asyncio.ensure_future(self._transport.open(self._session, self._request(effect), payload))
+        asking = asyncio.ensure_future(self._transport.open(self._session, effect.request, payload))
         silence.ends(asking)
         try:
             response = await asking
-            self._open.callback(response.close)
             response.close()
             payload.transport = None
-            return Answer(response.status, response.headers)
+            return Uploaded(response.status, response.headers)
         except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
             failure = source.failure or (exc if isinstance(exc, TaskclusterConnectionError) else _broken(exc))
         except asyncio.CancelledError:
@@ -225,12 +196,12 @@ class _Driver:
         # Outside the blocks, for else the HTTP library's exception, and with it the request, were its context.
         raise failure
 
-    async def _together(self, effect: Together) -> list[Any]:
+    async def _gather(self, effect: Gather) -> list[Any]:
         gate = asyncio.Semaphore(effect.limit)
 
         async def one(procedure: Procedure[Any]) -> Any:
             async with gate:
-                return await _Driver(self._session, self._settings).run(procedure)
+                return await _Performer(self._session, self._settings).run(procedure)
 
         running = [asyncio.ensure_future(one(each)) for each in effect.procedures]
         try:
@@ -270,9 +241,9 @@ class _Silence:
 class _Chunks:
     """The bytes of a source, the last of them only when it is sure that no others follow."""
 
-    def __init__(self, source: Source, driver: _Driver) -> None:
+    def __init__(self, source: Source, performer: _Performer) -> None:
         self._source = source
-        self._driver = driver
+        self._performer = performer
         self._held = b""
         self._ended = False
 
@@ -300,29 +271,29 @@ class _Chunks:
         return b"".join(chunks)
 
     async def _read(self) -> bytes:
-        source, driver = self._source, self._driver
+        source, performer = self._source, self._performer
         read = source.reader.read
         data: Any
         if inspect.iscoroutinefunction(read):
             data = await read(source.wanted())
         elif isinstance(source.reader, BufferReader) and source.length <= _LITTLE:
-            return source.accept(read(source.wanted()), driver.lanes)
+            return source.accept(read(source.wanted()), performer.lanes)
         else:
-            data, is_accepted = await driver.off_the_loop(_read_and_accept, source, driver.lanes)
+            data, is_accepted = await performer.off_the_loop(_read_and_accept, source, performer.lanes)
             if is_accepted:
                 return data  # type: ignore[no-any-return]
             data = await data
-        return await driver.off_the_loop(source.accept, data, driver.lanes)  # type: ignore[no-any-return]
+        return await performer.off_the_loop(source.accept, data, performer.lanes)  # type: ignore[no-any-return]
 
 
 class _Body:
     """A source as the body of a request, read ahead by one chunk while another is on its way."""
 
-    def __init__(self, effect: Send, driver: _Driver, silence: _Silence) -> None:
+    def __init__(self, effect: SendBody, performer: _Performer, silence: _Silence) -> None:
         self._source = effect.source
         self._report = effect.report
         self._silence = silence
-        self._chunks = _Chunks(effect.source, driver)
+        self._chunks = _Chunks(effect.source, performer)
         self._next: asyncio.Task[bytes] | None = None
         self._view = memoryview(b"")
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-import random
-import sys
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from threading import Event
 from typing import Any, TypeVar
 
@@ -20,37 +16,32 @@ import urllib3.exceptions
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.awaitables import plain
-from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
-from taskcluster.options import timeouts, user_agent_of
-from taskcluster.registry import registry
-from taskcluster.retries import Policy
-from taskcluster.shapes import is_mapping
+from taskcluster.runner import run
 from taskcluster.transport.requests import Body, RequestsTransport
 
 from .bodies import Sink, Source
 from .effects import (
-    Answer,
-    Call,
     Close,
-    Discard,
+    CloseClient,
     Effect,
+    Gather,
+    Invoke,
     Open,
     Opened,
     Procedure,
     Progress,
-    Pump,
-    Report,
-    Send,
-    Settings,
+    ReadAll,
+    ReadBody,
+    ReportProgress,
+    SendBody,
     Sleep,
-    Take,
-    Tell,
-    Together,
+    Uploaded,
 )
 from .hashing import Lanes
+from .settings import TransferSettings, object_client
 
-__all__ = ["nothing", "object_client", "run", "settings_of", "sync_settings"]
+__all__ = ["nothing", "transfer", "transfer_settings"]
 
 T = TypeVar("T")
 
@@ -63,50 +54,15 @@ _SLICE = 128 * 1024
 """Bytes handed to a socket at a time: its time-out is for all of them."""
 
 
-def settings_of(
-    service: Any,
-    max_retries: int | None,
-    progress: Progress | None,
-    failure: Callable[..., TaskclusterRestFailure],
-    client: Callable[[Mapping[str, Any]], Any],
-) -> Settings:
-    """Return the settings of a transfer: those of the service's client, and what was given."""
-    known: Any = getattr(service, "options", None)
-    options: Mapping[str, Any] = known if is_mapping(known) else {}
-    if max_retries is not None:
-        options = {**options, "maxRetries": max_retries}
-    return Settings(
-        policy=Policy.of(options),
-        timeout=timeouts(options.get("timeout")),
-        user_agent=user_agent_of(options),
-        now=lambda: time.time(),
-        random=lambda: random.random(),
-        failure=failure,
-        client=client,
-        progress=progress,
-    )
-
-
-def sync_settings(service: Any, max_retries: int | None, progress: Progress | None) -> Settings:
-    """Return the settings of a transfer in sync code.
+def transfer_settings(service: Any, max_retries: int | None, progress: Progress | None) -> TransferSettings:
+    """Return the settings of a sync transfer.
 
     Raises:
         TaskclusterFailure: `progress` is a coroutine function.
     """
     if inspect.iscoroutinefunction(progress):
         raise TaskclusterFailure(f"progress {_OF_ASYNC_CODE}")
-    return settings_of(service, max_retries, progress, _storage_failure, object_client("client"))
-
-
-def object_client(which: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Return the class of clients of the object service, `client` or `async_client`.
-
-    Programs' tests replace `taskcluster.aio.download.Object`, for transfers of both modes.
-    """
-    original = registry.find("async_client", "Object")
-    used = getattr(sys.modules.get("taskcluster_objects.aio.download"), "Object", original)
-    found: Callable[[Mapping[str, Any]], Any] = registry.find(which, "Object") if used is original else used
-    return found
+    return TransferSettings.of(service, max_retries, progress, _storage_failure, object_client("client"))
 
 
 def _storage_failure(*args: Any, **kwargs: Any) -> TaskclusterRestFailure:
@@ -127,77 +83,60 @@ def _connection_failure(message: str, cause: BaseException) -> TaskclusterConnec
     return (ConnectionTimedOut if is_late else ConnectionFailed)(message, cause)
 
 
-def run(procedure: Procedure[T], settings: Settings) -> T:
-    """Do a transfer; return its result."""
+def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
+    """Run a transfer, and return its result."""
     transport = RequestsTransport(None, settings.user_agent, _connection_failure)
     try:
-        return _Driver(transport, settings, Event()).run(procedure)
+        return _Performer(transport, Event()).run(procedure)
     finally:
         transport.close()
 
 
-class _Driver:
-    """Does one procedure after another.
+class _Performer:
+    """Performs the effects of one procedure after another.
 
     Args:
-        transport: Shared with others that run at the same time.
-        settings: What their procedures share.
-        stopped: Set when another of them has failed.
+        transport: Shared with those that run concurrently.
+        stopped: Set when one of them has failed.
     """
 
-    def __init__(self, transport: RequestsTransport, settings: Settings, stopped: Event) -> None:
+    def __init__(self, transport: RequestsTransport, stopped: Event) -> None:
         self._transport = transport
-        self._settings = settings
         self._stopped = stopped
+        self._is_stopping = False
         self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with ExitStack() as self._open, Lanes() as self._lanes:
-            advance: Callable[[Any], Effect] = procedure.send
-            answer: Any = None
-            while True:
-                try:
-                    effect = advance(answer)
-                except StopIteration as stop:
-                    result: T = stop.value
-                    return result
-                try:
-                    advance, answer = procedure.send, self._do(effect)
-                except BaseException as exc:
-                    advance, answer = procedure.throw, exc
+        with Lanes() as self._lanes:
+            return run(procedure, self._perform)
 
-    def _do(self, effect: Effect) -> Any:
-        self._check()
+    def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Call():
-                return _result(*effect)
-            case Open():
-                return self._opened(effect)
-            case Pump():
-                return self._pump(effect.opened.native, effect.sink, effect.report)
-            case Discard(opened):
+            case Close(opened):
                 return opened.native.close()
-            case Send():
-                return self._send(effect)
-            case Take(source):
-                return b"".join(_chunks(source, self._lanes, self._stopped))
-            case Tell(report, done, total):
+            case CloseClient(client):
+                return _result(getattr(client, "close", nothing), (), {})
+            case _:
+                self._check()
+        match effect:
+            case Invoke(function, arguments, keywords):
+                return _result(function, arguments, keywords)
+            case Open(request):
+                body = self._transport.open(request)
+                return Opened(body.status, body.headers, body)
+            case ReadBody(opened, sink, report):
+                return self._read_body(opened.native, sink, report)
+            case SendBody():
+                return self._send_body(effect)
+            case ReadAll(source):
+                return b"".join(_chunks(source, self._lanes, self._check))
+            case ReportProgress(report, done, total):
                 return _plain(report(done, total), "progress")
-            case Close(client):
-                return self._open.callback(_result, getattr(client, "close", nothing), (), {})
-            case Together():
-                return self._together(effect)
+            case Gather():
+                return self._gather(effect)
             case Sleep(seconds):
-                # Ended by the failure of another, where there are several.
+                # Ends early if another transfer fails.
                 return self._stopped.wait(seconds) if seconds > 0 else None
-
-    def _request(self, effect: Open | Send) -> Request:
-        return Request(effect.location.method, effect.location.url, dict(effect.headers), None, self._settings.timeout)
-
-    def _opened(self, effect: Open) -> Opened:
-        body = self._transport.open(self._request(effect))
-        self._open.callback(body.close)
-        return Opened(body.status, body.headers, body)
 
     def stop_reading(self) -> None:
         """End what is being read in another thread."""
@@ -205,7 +144,7 @@ class _Driver:
         if reading is not None:
             reading.interrupt()
 
-    def _pump(self, body: Body, sink: Sink, report: Report) -> None:
+    def _read_body(self, body: Body, sink: Sink, report: Progress) -> None:
         self._reading = body
         # Who stops us looks at what is being read after this is set: one of the two is seen.
         self._check()
@@ -221,11 +160,11 @@ class _Driver:
                     raise
         self._reading = None
 
-    def _send(self, effect: Send) -> Answer:
+    def _send_body(self, effect: SendBody) -> Uploaded:
         source = effect.source
         try:
-            with self._transport.open(self._request(effect), self._body(source, effect.report)) as answered:
-                return Answer(answered.status, answered.headers)
+            with self._transport.open(effect.request, self._body(source, effect.report)) as response:
+                return Uploaded(response.status, response.headers)
         except BaseException:
             failure = source.failure
             if failure is None:
@@ -233,9 +172,9 @@ class _Driver:
         # Outside the block, for else the HTTP library's exception, and with it the request, were its context.
         raise failure
 
-    def _body(self, source: Source, report: Report) -> Iterator[bytes]:
+    def _body(self, source: Source, report: Progress) -> Iterator[bytes]:
         try:
-            for chunk in _chunks(source, self._lanes, self._stopped):
+            for chunk in _chunks(source, self._lanes, self._check):
                 view = memoryview(chunk)
                 for start in range(0, len(view), _SLICE):
                     # http.client takes whatever has a buffer.
@@ -246,26 +185,26 @@ class _Driver:
             source.failure = exc
             raise
 
-    def _together(self, effect: Together) -> list[Any]:
+    def _gather(self, effect: Gather) -> list[Any]:
         stopped = Event()
-        drivers: list[_Driver] = []
+        performers: list[_Performer] = []
         waiting = deque(enumerate(effect.procedures))
         results: dict[int, Any] = {}
         failures: list[BaseException] = []
 
         def stop() -> None:
             stopped.set()
-            for each in drivers:
+            for each in performers:
                 each.stop_reading()
 
-        def work(driver: _Driver) -> None:
+        def work(performer: _Performer) -> None:
             try:
                 while not stopped.is_set():
                     try:
                         number, procedure = waiting.popleft()
                     except IndexError:
                         return
-                    results[number] = driver.run(procedure)
+                    results[number] = performer.run(procedure)
             except BaseException as exc:
                 # In the order in which they fail: the first is no _Stopped.
                 failures.append(exc)
@@ -278,11 +217,11 @@ class _Driver:
             finished = 0
             try:
                 while not failures:
-                    if len(results) == finished and len(drivers) < effect.limit:
-                        drivers.append(_Driver(self._transport, self._settings, stopped))
-                        running.add(pool.submit(work, drivers[-1]))
+                    if len(results) == finished and len(performers) < effect.limit:
+                        performers.append(_Performer(self._transport, stopped))
+                        running.add(pool.submit(work, performers[-1]))
                     finished = len(results)
-                    may_grow = waiting and len(drivers) < effect.limit
+                    may_grow = waiting and len(performers) < effect.limit
                     if not wait(running, _SLOW if may_grow else None, FIRST_EXCEPTION).not_done:
                         break
             finally:
@@ -293,7 +232,9 @@ class _Driver:
         return [results[number] for number in range(len(effect.procedures))]
 
     def _check(self) -> None:
-        if self._stopped.is_set():
+        # Once, because what the procedure does then is to clean up.
+        if self._stopped.is_set() and not self._is_stopping:
+            self._is_stopping = True
             raise _Stopped("another transfer has failed")
 
 
@@ -313,12 +254,11 @@ def _plain(answer: Any, whose: str) -> Any:
     return plain(answer, f"{whose} {_OF_ASYNC_CODE}")
 
 
-def _chunks(source: Source, lanes: Lanes, stopped: Event) -> Iterator[bytes]:
+def _chunks(source: Source, lanes: Lanes, check: Callable[[], None]) -> Iterator[bytes]:
     """Yield the bytes of a source, the last of them only when it is sure that no others follow."""
     held = b""
     while data := source.accept(_plain(source.reader.read(source.wanted()), "a reader"), lanes):
-        if stopped.is_set():
-            raise _Stopped("another transfer has failed")
+        check()
         if held:
             yield held
         held = data

@@ -7,9 +7,9 @@ from typing import Any
 
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
-from taskcluster_objects.downloading import fetch
-from taskcluster_objects.drive import sync_settings
-from taskcluster_objects.effects import Call, Discard, Open, Opened, Procedure, Sleep
+from taskcluster_objects.effects import Close, Invoke, Open, Opened, Procedure, Sleep
+from taskcluster_objects.performer import transfer_settings
+from taskcluster_objects.procedures.downloads import fetch
 
 
 def located() -> Procedure[Location]:
@@ -19,7 +19,7 @@ def located() -> Procedure[Location]:
 
 def sleeps(status: int, headers: dict[str, str]) -> list[float]:
     """Do a download from storage that always answers the same, and return how long was waited."""
-    procedure = fetch(located, "x", io.BytesIO, sync_settings(None, 2, None))
+    procedure = fetch(located, "x", io.BytesIO, transfer_settings(None, 2, None))
     slept: list[float] = []
     unread = 0
     answer: Any = None
@@ -31,12 +31,12 @@ def sleeps(status: int, headers: dict[str, str]) -> list[float]:
             return slept
         answer = None
         match effect:
-            case Call(function, arguments):
+            case Invoke(function, arguments):
                 answer = function(*arguments)
             case Open():
                 unread += 1
                 answer = Opened(status, headers, None)
-            case Discard():
+            case Close():
                 unread -= 1
             case Sleep(seconds) if seconds:
                 slept.append(seconds)

@@ -10,10 +10,10 @@ import pytest
 
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
-from taskcluster_objects.drive import sync_settings
-from taskcluster_objects.effects import Answer, Call, Procedure, Send, Sleep, Take
+from taskcluster_objects.effects import Invoke, Procedure, ReadAll, SendBody, Sleep, Uploaded
 from taskcluster_objects.hashing import Lanes
-from taskcluster_objects.uploading import put
+from taskcluster_objects.performer import transfer_settings
+from taskcluster_objects.procedures.uploads import put
 
 DATA = b"x" * 100
 
@@ -25,7 +25,7 @@ def located() -> Procedure[Location | None]:
 
 def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
     """Do an upload to storage that answers 200 when it has taken so many bytes."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, sync_settings(None, 0, None))
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, transfer_settings(None, 0, None))
     answer: Any = None
     while True:
         try:
@@ -33,14 +33,14 @@ def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
         except StopIteration as stop:
             return stop.value
         match effect:
-            case Call(function, arguments):
+            case Invoke(function, arguments):
                 answer = function(*arguments)
-            case Send():
+            case SendBody():
                 for _ in range(0, taken, 10):
                     effect.source.wanted()
                     effect.source.accept(effect.source.reader.read(10), Lanes())
-                answer = Answer(200, {})
-            case Take(source):
+                answer = Uploaded(200, {})
+            case ReadAll(source):
                 answer = DATA
                 while source.accept(source.reader.read(source.wanted()), Lanes()):
                     pass
@@ -56,9 +56,9 @@ def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
     assert caught.value.status_code == 200
 
 
-def sleeps(answered: Answer) -> list[float]:
+def sleeps(answered: Uploaded) -> list[float]:
     """Do an upload to storage that always answers the same, and return how long was waited."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], sync_settings(None, 2, None))
+    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], transfer_settings(None, 2, None))
     slept: list[float] = []
     answer: Any = None
     while True:
@@ -68,20 +68,20 @@ def sleeps(answered: Answer) -> list[float]:
             return slept
         answer = None
         match effect:
-            case Call(function, arguments):
+            case Invoke(function, arguments):
                 answer = function(*arguments)
-            case Send():
+            case SendBody():
                 answer = answered
             case Sleep(seconds) if seconds:
                 slept.append(seconds)
 
 
 def test_waits_as_long_as_storage_requests() -> None:
-    assert sleeps(Answer(429, {"Retry-After": "17"})) == [17, 17]
-    assert sleeps(Answer(503, {"Retry-After": "17"})) == [17, 17]
-    first, second = sleeps(Answer(500, {}))
+    assert sleeps(Uploaded(429, {"Retry-After": "17"})) == [17, 17]
+    assert sleeps(Uploaded(503, {"Retry-After": "17"})) == [17, 17]
+    first, second = sleeps(Uploaded(500, {}))
     assert first < second < 1
-    assert sleeps(Answer(400, {"Retry-After": "17"})) == []
+    assert sleeps(Uploaded(400, {"Retry-After": "17"})) == []
 
 
 @pytest.mark.parametrize("algorithms", [["sha256", "sha512"], []], ids=["objects", "s3"])

@@ -16,13 +16,14 @@ from taskcluster.options import KNOWN_OPTIONS
 from taskcluster.pages import continuation, with_continuation
 from taskcluster.plugins import DownloadMethod, Location, UploadMethod
 
-from .bodies import BufferWriter
-from .downloading import Fetched, fetch, locate_object
-from .effects import Call, Close, Effect, Procedure, Settings, Together
-from .names import chosen, paths_for
-from .paths import WholeFile
-from .resuming import UNKNOWN_TYPE
-from .uploading import ObjectUpload, check_content_type, put, upload_object
+from ..bodies import BufferWriter
+from ..effects import CloseClient, Effect, Gather, Invoke, Procedure
+from ..names import chosen, paths_for
+from ..paths import WholeFile
+from ..resuming import UNKNOWN_TYPE
+from ..settings import TransferSettings
+from .downloads import Fetched, fetch, locate_object
+from .uploads import ObjectUpload, check_content_type, put, upload_object
 
 __all__ = [
     "ArtifactContent",
@@ -83,7 +84,7 @@ class ArtifactContent:
 
 
 def fetch_object(
-    service: Any, name: str, offered: Mapping[str, DownloadMethod], writer_factory: Factory, settings: Settings
+    service: Any, name: str, offered: Mapping[str, DownloadMethod], writer_factory: Factory, settings: TransferSettings
 ) -> Procedure[Fetched]:
     """Bring an object into a writer."""
     return fetch(lambda: locate_object(service, name, offered), name, writer_factory, settings)
@@ -96,7 +97,7 @@ def fetch_artifact(
     name: str,
     offered: Mapping[str, DownloadMethod],
     writer_factory: Factory,
-    settings: Settings,
+    settings: TransferSettings,
 ) -> Procedure[Fetched]:
     """Bring an artifact into a writer; the latest run's where `run_id` is None."""
 
@@ -104,8 +105,11 @@ def fetch_artifact(
         content = yield from _content(queue, task_id, run_id, name)
         kind = content["storageType"]
         if kind == "object":
-            service = yield from _object_service(queue, content["credentials"], settings)
-            return (yield from locate_object(service, content["name"], offered))
+            service = _object_service(queue, content["credentials"], settings)
+            try:
+                return (yield from locate_object(service, content["name"], offered))
+            finally:
+                yield CloseClient(service)
         if kind == "error":
             raise TaskclusterArtifactError(content["message"], content["reason"])
         if "url" in content:
@@ -117,9 +121,9 @@ def fetch_artifact(
 
 def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> Procedure[Mapping[str, Any]]:
     for _ in range(_MAX_LINKS + 1):
-        call = Call(queue.latestArtifact, (task_id, name))
+        call = Invoke(queue.latestArtifact, (task_id, name))
         if run_id is not None:
-            call = Call(queue.artifact, (task_id, run_id, name))
+            call = Invoke(queue.artifact, (task_id, run_id, name))
         content: Mapping[str, Any] = yield call
         if content["storageType"] != "link":
             return content
@@ -127,13 +131,11 @@ def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> P
     raise TaskclusterFailure(f"{name} of task {task_id} is a link to a link, more than {_MAX_LINKS} times")
 
 
-def _object_service(queue: Any, credentials: Mapping[str, Any], settings: Settings) -> Procedure[Any]:
+def _object_service(queue: Any, credentials: Mapping[str, Any], settings: TransferSettings) -> Any:
     # The queue client's own scopes do not hold for credentials that the queue made for this one object. Of unknown
     # options that client has warned.
     kept = {name: queue.options[name] for name in KNOWN_OPTIONS - {"authorizedScopes"} if name in queue.options}
-    service = settings.client({**kept, "credentials": credentials})
-    yield Close(service)
-    return service
+    return settings.client({**kept, "credentials": credentials})
 
 
 def fetch_to_path(
@@ -148,9 +150,9 @@ def fetch_to_path(
     file = WholeFile(path)
     try:
         # Within, because a task may be cancelled while a thread makes it.
-        yield Call(file.make)
+        yield Invoke(file.make)
         fetched = yield from fetching(file.writer)
-        yield Call(file.keep)
+        yield Invoke(file.keep)
         return fetched
     finally:
         file.drop()
@@ -164,7 +166,7 @@ def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedur
 
 def indexed_task(index: Any, path: str) -> Procedure[str]:
     """Return the id of the task that the index has under a path."""
-    found = yield Call(index.findTask, (path,))
+    found = yield Invoke(index.findTask, (path,))
     return str(found["taskId"])
 
 
@@ -176,7 +178,7 @@ def fetch_many(
     directory: str | os.PathLike[str],
     offered: Mapping[str, DownloadMethod],
     limit: Any,
-    settings: Settings,
+    settings: TransferSettings,
 ) -> Procedure[dict[str, Path]]:
     """Bring many artifacts into a directory; return the path of each by its name."""
     if not isinstance(limit, int) or limit < 1:
@@ -186,14 +188,14 @@ def fetch_many(
     while True:
         listing = queue.listLatestArtifacts if run_id is None else queue.listArtifacts
         arguments = (task_id,) if run_id is None else (task_id, run_id)
-        page = yield Call(listing, arguments, with_continuation({}, token))
+        page = yield Invoke(listing, arguments, with_continuation({}, token))
         names += [artifact["name"] for artifact in page["artifacts"]]
         token = continuation(page)
         if token is None:
             break
     target = Path(directory)
     paths = paths_for(target, chosen(names, pattern))
-    yield Call(_make_directories, ({path.parent for path in paths.values()},))
+    yield Invoke(_make_directories, ({path.parent for path in paths.values()},))
     # One report for all of them: of bytes nobody knows how many there will be.
     done = 0
 
@@ -211,7 +213,7 @@ def fetch_many(
             path, lambda writers: fetch_artifact(queue, task_id, run_id, name, offered, writers, alone)
         )
 
-    effect: Effect = Together([one(name, path) for name, path in paths.items()], limit)
+    effect: Effect = Gather([one(name, path) for name, path in paths.items()], limit)
     yield effect
     return paths
 
@@ -232,7 +234,7 @@ def upload_artifact(
     reader_factory: Factory,
     storage_type: str | None,
     offered: Mapping[str, UploadMethod],
-    settings: Settings,
+    settings: TransferSettings,
 ) -> Procedure[str]:
     """Create an artifact; return the storage type that the deployment answers with."""
     if storage_type not in (None, "object", "s3"):
@@ -245,7 +247,7 @@ def upload_artifact(
         # The queue puts it into its message about an object, whose schema forbids it: finishArtifact would fail.
         if kind != "object":
             payload["contentLength"] = content_length
-        created: Mapping[str, Any] = yield Call(queue.createArtifact, (task_id, run_id, name, payload))
+        created: Mapping[str, Any] = yield Invoke(queue.createArtifact, (task_id, run_id, name, payload))
         return created
 
     try:
@@ -256,7 +258,7 @@ def upload_artifact(
         # A deployment without an object service refuses the storage type. Where the reason is another, it is told now.
         created = yield from create("s3")
     if created["storageType"] == "object":
-        service = yield from _object_service(queue, created["credentials"], settings)
+        service = _object_service(queue, created["credentials"], settings)
         upload = ObjectUpload(
             created["projectId"],
             created["name"],
@@ -277,7 +279,9 @@ def upload_artifact(
                 status_code=exc.status_code,
                 body=exc.body,
             ) from exc
-        yield Call(queue.finishArtifact, (task_id, run_id, name, {"uploadId": created["uploadId"]}))
+        finally:
+            yield CloseClient(service)
+        yield Invoke(queue.finishArtifact, (task_id, run_id, name, {"uploadId": created["uploadId"]}))
         return "object"
     first: list[Mapping[str, Any]] = [created]
 

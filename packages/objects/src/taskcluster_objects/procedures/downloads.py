@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.plugins import DownloadMethod, Location
+from taskcluster.redirects import open_response
 from taskcluster.retries import retry_after
 
-from . import methods, resuming
-from .bodies import Sink
-from .effects import Answer, Call, Discard, Open, Opened, Procedure, Pump, Settings, Sleep
-from .hashing import Digests, to_verify, verify
-from .resuming import Held, Verdict
+from .. import methods, resuming
+from ..bodies import Sink
+from ..effects import Close, Invoke, Opened, Procedure, ReadBody, Sleep, Uploaded
+from ..hashing import Digests, to_verify, verify
+from ..resuming import Held, Verdict
+from ..settings import TransferSettings
 
 __all__ = ["Fetched", "Retries", "fetch", "locate_object", "storage_failure"]
-
-T = TypeVar("T")
-
-_MAX_REDIRECTS = 10
 
 Locate = Callable[[], Procedure[Location]]
 
@@ -41,11 +39,11 @@ class Retries:
         settings: How often, and how long.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TransferSettings) -> None:
         self._settings = settings
         self._count = 0
 
-    def wait(self, failure: TaskclusterFailure, response: Opened | Answer | None = None) -> Procedure[None]:
+    def wait(self, failure: TaskclusterFailure, response: Opened | Uploaded | None = None) -> Procedure[None]:
         """Wait before the next attempt, as long as the response requests; raise `failure` if no retries are left."""
         self._count += 1
         settings = self._settings
@@ -59,11 +57,13 @@ class Retries:
 def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
     """Return where an object's data comes from."""
     payload = {"acceptDownloadMethods": methods.accepted(offered)}
-    answer = yield Call(service.startDownload, (name, payload))
+    answer = yield Invoke(service.startDownload, (name, payload))
     return methods.source(offered, name, answer)
 
 
-def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings: Settings) -> Procedure[Fetched]:
+def fetch(
+    locate: Locate, name: str, writer_factory: Callable[[], Any], settings: TransferSettings
+) -> Procedure[Fetched]:
     """Bring what a location names into a writer, resumed where it broke off, and verified.
 
     Args:
@@ -90,28 +90,30 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
         except TaskclusterConnectionError as exc:
             failure, verdict = exc, Verdict.RETRY
         else:
-            verdict = resuming.judge(opened.status, opened.headers, held)
-            if verdict in (Verdict.WHOLE, Verdict.REST):
-                renewed = False
-                hashes = _stated(name, location)
-                if sink is None or verdict is Verdict.WHOLE:
-                    sink = yield from _begin(opened, writer_factory, hashes)
-                elif sink.total is None:
-                    sink.total = resuming.complete_length(opened.headers)
-                broken = yield from _pump(opened, name, sink, settings)
-                if broken is None:
-                    sink.finish()
-                    found = yield Call(sink.digests.hexdigests)
-                    verify(name, hashes, found)
-                    return Fetched(resuming.content_type(opened.headers), opened.headers, sink.writer)
-                failure, verdict = broken, Verdict.RETRY
-            else:
-                yield Discard(opened)
-                failure = storage_failure(name, opened.status, settings)
-                if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
-                    raise failure
-                if verdict is Verdict.CHANGED:
-                    sink = None
+            try:
+                verdict = resuming.judge(opened.status, opened.headers, held)
+                if verdict in (Verdict.WHOLE, Verdict.REST):
+                    renewed = False
+                    hashes = _stated(name, location)
+                    if sink is None or verdict is Verdict.WHOLE:
+                        sink = yield from _begin(opened, writer_factory, hashes)
+                    elif sink.total is None:
+                        sink.total = resuming.complete_length(opened.headers)
+                    broken = yield from _read(opened, name, sink, settings)
+                    if broken is None:
+                        sink.finish()
+                        found = yield Invoke(sink.digests.hexdigests)
+                        verify(name, hashes, found)
+                        return Fetched(resuming.content_type(opened.headers), opened.headers, sink.writer)
+                    failure, verdict = broken, Verdict.RETRY
+                else:
+                    failure = storage_failure(name, opened.status, settings)
+                    if verdict is Verdict.FAILURE or (verdict is Verdict.EXPIRED and renewed):
+                        raise failure
+                    if verdict is Verdict.CHANGED:
+                        sink = None
+            finally:
+                yield Close(opened)
         if verdict is not Verdict.EXPIRED:
             yield from retries.wait(failure, opened)
         if verdict is Verdict.EXPIRED or resuming.has_expired(location, settings.now()):
@@ -122,7 +124,7 @@ def fetch(locate: Locate, name: str, writer_factory: Callable[[], Any], settings
                 sink = None
 
 
-def storage_failure(name: str, status: int, settings: Settings) -> TaskclusterRestFailure:
+def storage_failure(name: str, status: int, settings: TransferSettings) -> TaskclusterRestFailure:
     """Return what is raised where storage answers with a failure."""
     # The body stays out of it: storage services repeat signed URLs and signatures in theirs.
     return settings.failure(f"storage answered with status {status} for {name}", None, status_code=status)
@@ -142,7 +144,7 @@ def _held(sink: Sink | None) -> Held | None:
 
 
 def _begin(opened: Opened, writer_factory: Callable[[], Any], hashes: Mapping[str, str]) -> Procedure[Sink]:
-    writer = yield Call(writer_factory)
+    writer = yield Invoke(writer_factory)
     return Sink(
         writer,
         Digests(hashes),
@@ -152,10 +154,12 @@ def _begin(opened: Opened, writer_factory: Callable[[], Any], hashes: Mapping[st
     )
 
 
-def _pump(opened: Opened, name: str, sink: Sink, settings: Settings) -> Procedure[TaskclusterConnectionError | None]:
-    """Move a body into a sink; return what is wrong with the body, or None where it came whole."""
+def _read(
+    opened: Opened, name: str, sink: Sink, settings: TransferSettings
+) -> Procedure[TaskclusterConnectionError | None]:
+    """Read a body into a sink; return why it is incomplete, or None."""
     try:
-        yield Pump(opened, sink, settings.report)
+        yield ReadBody(opened, sink, settings.report)
     except TaskclusterConnectionError as exc:
         if sink.failure is not None:
             raise
@@ -165,20 +169,7 @@ def _pump(opened: Opened, name: str, sink: Sink, settings: Settings) -> Procedur
     return TaskclusterConnectionError(f"the body of {name} ends after {sink.received} of {sink.total} bytes", None)
 
 
-def _open(location: Location, held: Held | None, settings: Settings) -> Procedure[Opened]:
-    ours = {"Accept-Encoding": "gzip", **resuming.range_headers(held)}
-    headers = {**location.headers, **ours}
-    url = resuming.wire_url(location.url)
-    redirects = 0
-    while True:
-        opened: Opened = yield Open(Location(url, location.method), headers)
-        target = resuming.redirect(opened.status, opened.headers, url)
-        if target is None:
-            return opened
-        yield Discard(opened)
-        if redirects == _MAX_REDIRECTS:
-            raise settings.failure(f"storage redirects more than {redirects} times", None, status_code=opened.status)
-        if resuming.origin(target) != resuming.origin(url):
-            # Those of the location may be credentials, which are for the server that it names.
-            headers = ours
-        redirects, url = redirects + 1, target
+def _open(location: Location, held: Held | None, settings: TransferSettings) -> Procedure[Opened]:
+    public = {"Accept-Encoding": "gzip", **resuming.range_headers(held)}
+    # The headers of a location may be credentials, which are for its server.
+    return open_response(settings.request(location, location.headers), public, settings.failure)

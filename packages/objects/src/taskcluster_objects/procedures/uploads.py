@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.plugins import Location, UploadMethod, UploadOffer
+from taskcluster.redirects import sendable_url
 from taskcluster.retries import retryable
 from taskcluster.timestamps import stringDate
 
-from . import methods, resuming
-from .bodies import BufferReader, Source
-from .downloading import Retries, storage_failure
-from .effects import Answer, Call, Procedure, Send, Settings, Take, Tell
-from .hashing import ACCEPTABLE_HASHES, Digests
+from .. import methods, resuming
+from ..bodies import BufferReader, Source
+from ..effects import Invoke, Procedure, ReadAll, ReportProgress, SendBody, Uploaded
+from ..hashing import ACCEPTABLE_HASHES, Digests
+from ..settings import TransferSettings
+from .downloads import Retries, storage_failure
 
 __all__ = ["ObjectUpload", "check_content_type", "put", "upload_object"]
 
@@ -47,7 +49,7 @@ def upload_object(
     reader_factory: Callable[[], Any],
     service: Any,
     offered: Mapping[str, UploadMethod],
-    settings: Settings,
+    settings: TransferSettings,
 ) -> Procedure[None]:
     """Create an object.
 
@@ -68,7 +70,7 @@ def upload_object(
     hashes: dict[str, str] = {}
     if upload.contentLength <= methods.DATA_INLINE_MAX_SIZE:
         source = yield from _source(reader_factory, upload.contentLength, ACCEPTABLE_HASHES)
-        data = little = yield Take(source)
+        data = little = yield ReadAll(source)
         hashes = source.digests.hexdigests()
         reader_factory = _reading(little)
     offer = UploadOffer(upload.contentType, upload.contentLength, data)
@@ -81,12 +83,12 @@ def upload_object(
     }
 
     def locate() -> Procedure[Location | None]:
-        answer = yield Call(service.createUpload, (upload.name, created))
+        answer = yield Invoke(service.createUpload, (upload.name, created))
         return methods.destination(offered, upload.name, answer)
 
     sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, ACCEPTABLE_HASHES, settings)
-    yield Call(service.finishUpload, (upload.name, {**ours, "hashes": sent or hashes}))
-    yield Tell(settings.report, upload.contentLength, upload.contentLength)
+    yield Invoke(service.finishUpload, (upload.name, {**ours, "hashes": sent or hashes}))
+    yield ReportProgress(settings.report, upload.contentLength, upload.contentLength)
 
 
 def put(
@@ -95,7 +97,7 @@ def put(
     reader_factory: Callable[[], Any],
     length: int,
     algorithms: Iterable[str],
-    settings: Settings,
+    settings: TransferSettings,
 ) -> Procedure[dict[str, str] | None]:
     """Send data to a location; return its hashes, or None where there is no need to send it.
 
@@ -113,15 +115,11 @@ def put(
     while location is not None:
         source = yield from _source(reader_factory, length, algorithms)
         failure: TaskclusterFailure
-        answer: Answer | None = None
+        answer: Uploaded | None = None
         is_expired = False
         try:
-            answer = yield Send(
-                Location(resuming.wire_url(location.url), location.method),
-                _headers(location, length),
-                source,
-                settings.report,
-            )
+            request = settings.request(location, _headers(location, length))
+            answer = yield SendBody(request._replace(url=sendable_url(location.url)), source, settings.report)
         except TaskclusterConnectionError as exc:
             if source.failure is not None:
                 raise
@@ -130,9 +128,9 @@ def put(
             if 200 <= answer.status < 300:
                 if not source.begun:
                     # What stands in for storage in programs' tests takes no body at all.
-                    yield Take(source)
+                    yield ReadAll(source)
                 if source.complete:
-                    hashes: dict[str, str] = yield Call(source.digests.hexdigests)
+                    hashes: dict[str, str] = yield Invoke(source.digests.hexdigests)
                     return hashes
             failure = _failure(name, answer.status, settings)
             is_expired = answer.status == 403 and not renewed
@@ -146,7 +144,7 @@ def put(
     return None
 
 
-def _failure(name: str, status: int, settings: Settings) -> TaskclusterRestFailure:
+def _failure(name: str, status: int, settings: TransferSettings) -> TaskclusterRestFailure:
     if not 200 <= status < 300:
         return storage_failure(name, status, settings)
     text = f"storage answered {status} before it had taken the whole body of {name}"
@@ -154,7 +152,7 @@ def _failure(name: str, status: int, settings: Settings) -> TaskclusterRestFailu
 
 
 def _source(reader_factory: Callable[[], Any], length: int, algorithms: Iterable[str]) -> Procedure[Source]:
-    reader = yield Call(reader_factory)
+    reader = yield Invoke(reader_factory)
     return Source(reader, length, Digests(algorithms))
 
 
