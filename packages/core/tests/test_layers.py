@@ -46,10 +46,10 @@ LAYERS: list[set[str]] = [
     {
         "transport",
         "transport.aiohttp",
+        "transport.connections",
         "transport.deadlines",
         "transport.environment",
         "transport.framing",
-        "transport.heads",
         "transport.requests",
     },
 ]
@@ -62,7 +62,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "slugs": {"slugid"},
     "urls": {"taskcluster_urls"},
     "validation": {"jsonschema", "referencing"},
-    "transport.heads": {"urllib3"},
+    "transport.connections": {"requests", "urllib3"},
     "transport.requests": {"requests", "urllib3"},
     "transport.aiohttp": {"aiohttp", "yarl"},
 }

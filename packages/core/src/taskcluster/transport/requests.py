@@ -21,7 +21,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -38,6 +37,7 @@ from requests.hooks import default_hooks
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_user_agent
+from urllib3.connection import HTTPConnection
 
 from .. import effects as messages
 from ..causes import describe, safe_cause
@@ -45,8 +45,8 @@ from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
 from ..redacted import HIDDEN, without_user_info
 from ..shapes import is_function_of
+from .connections import Adapter, close_if_followed
 from .environment import ca_bundle, proxy_for, snapshot, tls_context, trust
-from .heads import PlainResponse, close_if_unread, use_own_pools
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,41 +55,10 @@ __all__ = ["Adapter", "Body", "RequestsTransport", "discreet", "environment_argu
 
 ConnectionFailure = Callable[[str, BaseException], TaskclusterConnectionError]
 
-_POOL_SIZE = 100
-"""Connections kept to one host: so many threads can share a client without waiting or reconnecting."""
 _PIECE = 64 * 1024
 """Bytes of a body that are read at a time, if its length is not known."""
 _LITTLE = 4 * 1024
 """Bytes that urllib3 is given to decode at a time; before 2.6 it decodes all of them at once."""
-
-
-class Adapter(HTTPAdapter):
-    """The adapter of our own sessions, whose connections give each request its own response."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        # Called by copies and unpickled ones too. requests leaves its methods without types.
-        adapter: Any = super()
-        adapter.init_poolmanager(*args, **kwargs)
-        use_own_pools(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **arguments: Any) -> Any:
-        # requests leaves its methods without types.
-        adapter: Any = super()
-        is_known = proxy in self.proxy_manager
-        manager = adapter.proxy_manager_for(proxy, **arguments)
-        if not is_known:
-            use_own_pools(manager)
-        return manager
-
-    def close(self) -> None:
-        # urllib3 closes a pool when nobody refers to it any more, and a kept response or exception may for long.
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 - a container of urllib3's that refuses to be iterated over
-                manager.pools[key].close()
-        super().close()
 
 
 class _Session(requests.Session):
@@ -171,9 +140,7 @@ class Body:
         self.status = status
         self.headers = headers
         self._raw = raw
-        # Reading from below urllib3, which would look at each piece as if it had to be decoded, and copy it.
-        plain = getattr(raw, "_original_response", None)
-        self._plain: PlainResponse | None = plain if isinstance(plain, PlainResponse) else None
+        self._is_connected = isinstance(getattr(raw, "connection", None), HTTPConnection)
         self._broken: TaskclusterConnectionError | None = None
 
     def __enter__(self) -> Self:
@@ -204,25 +171,18 @@ class Body:
         if self._broken is None:
             try:
                 return self._piece(size)
-            except (urllib3.exceptions.HTTPError, HTTPException, OSError) as exc:
+            except (urllib3.exceptions.HTTPError, OSError) as exc:
                 kind = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
                 self._broken = self._failure(f"the answer {kind}: {describe(exc)}", safe_cause(exc))
         # Outside the block, so that the library's exception is not its context.
         raise self._broken from self._broken.superExc
 
     def _piece(self, size: int) -> bytes:
-        if self._plain is None:
-            # What programs mock requests with (httmock) has a plain file there.
-            options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
-            read = getattr(self._raw, "read1", self._raw.read)
-            data: bytes = read(size, **options)
-            return data
-        # What one look at the socket gives, for what has come by then is lost to a look that times out.
-        data = self._plain.read1(size)
-        if self._plain.length == 0:
-            self._plain.close()
-        if self._plain.isclosed():
-            self._raw.release_conn()
+        # Mocks may have a plain file (httmock), or a response without read1 (vcrpy).
+        options = {"decode_content": False} if hasattr(self._raw, "decode_content") else {}
+        # `read` would lose what it has received when it times out.
+        read = self._raw.read1 if self._is_connected else self._raw.read
+        data: bytes = read(size, **options)
         return data
 
     def interrupt(self) -> None:
@@ -337,7 +297,7 @@ class RequestsTransport:
         except urllib3.exceptions.HTTPError as exc:
             raise requests.exceptions.InvalidURL(exc) from exc
         try:
-            answer: urllib3.HTTPResponse = route.pool.urlopen(
+            raw: urllib3.HTTPResponse = route.pool.urlopen(
                 request.method,
                 route.prefix + request.url[len(root) :],
                 body,
@@ -349,11 +309,12 @@ class RequestsTransport:
                 preload_content=False,
                 decode_content=False,
             )
-            return answer
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             # The session closes the pool of a deployment that it has not spoken to for long.
             session.route = None
             raise _of_requests(exc, _SENDING) from exc
+        close_if_followed(raw)
+        return raw
 
     def _as_of_requests(
         self, request: messages.Request, raw: urllib3.HTTPResponse, content: bytes | None = None
@@ -658,9 +619,7 @@ def _received(limit: int | None, response: requests.Response) -> None:
     if not isinstance(raw, urllib3.response.BaseHTTPResponse):
         # Programs that mock requests put other files there.
         return
-    plain = getattr(raw, "_original_response", None)
-    if isinstance(plain, HTTPResponse):
-        close_if_unread(plain, cast("HTTPConnection | None", raw.connection))
+    close_if_followed(raw)
     # A hook or an adapter may have read it.
     state: Any = response
     if limit is not None and not state._content_consumed:
