@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterFailure
+from taskcluster_objects.artifact_paths import paths_for
 from taskcluster_objects.bodies import CHUNK, FileWriter, Sink, Source, writing_to
-from taskcluster_objects.hashing import Digests, Lanes, to_verify, verify
-from taskcluster_objects.names import paths_for
+from taskcluster_objects.hashing import Digests, HashThreads, hashes_to_verify, verify
 
 DATA = bytes(range(256)) * 8192
 
@@ -39,7 +39,7 @@ def sink(encoding: str) -> Sink:
 @pytest.mark.parametrize("step", [1000, 10_000_000])
 def test_what_is_stored_encoded_comes_out_decoded_in_small_pieces(encoding: str, stored: bytes, step: int) -> None:
     one = sink(encoding)
-    with Lanes() as lanes:
+    with HashThreads() as lanes:
         pieces = [piece for at in range(0, len(stored), step) for piece in one.pieces(stored[at : at + step], lanes)]
         one.finish()
         assert one.digests.hexdigests() == {"sha256": hashlib.sha256(DATA).hexdigest()}
@@ -53,18 +53,18 @@ def test_an_encoding_that_is_not_known_cut_off_or_wrong_is_an_error() -> None:
     with pytest.raises(TaskclusterFailure, match="'br'"):
         sink("br")
     cut = sink("gzip")
-    list(cut.pieces(gzip.compress(DATA)[:-3], Lanes()))
+    list(cut.pieces(gzip.compress(DATA)[:-3], HashThreads()))
     with pytest.raises(TaskclusterFailure, match="ends in the middle"):
         cut.finish()
     with pytest.raises(TaskclusterFailure, match="not gzip"):
-        list(sink("gzip").pieces(DATA, Lanes()))
+        list(sink("gzip").pieces(DATA, HashThreads()))
     sink("gzip").finish()
 
 
 @pytest.mark.parametrize("step", [1000, 300_000, 1_500_000])
 def test_hashes_are_right_whatever_the_pieces(step: int) -> None:
     data = DATA * 5
-    with Lanes() as lanes:
+    with HashThreads() as lanes:
         digests = Digests(["sha256", "sha512"])
         for at in range(0, len(data), step):
             digests.update(data[at : at + step], lanes)
@@ -75,10 +75,10 @@ def test_hashes_are_right_whatever_the_pieces(step: int) -> None:
 def test_a_source_reads_one_byte_past_its_end() -> None:
     source = Source(None, 5, Digests([]))
     assert source.wanted() == 5
-    assert source.accept(b"12345", Lanes())
+    assert source.accept(b"12345", HashThreads())
     assert source.wanted() == 1
     assert not source.complete
-    assert not source.accept(b"", Lanes())
+    assert not source.accept(b"", HashThreads())
     assert source.complete
 
 
@@ -86,24 +86,24 @@ def test_a_source_reads_one_byte_past_its_end() -> None:
 def test_what_a_reader_may_use_again_is_copied(kind: type) -> None:
     given = kind(b"12345")
     source = Source(None, 5, Digests(["sha256"]))
-    taken = source.accept(given, Lanes())
+    taken = source.accept(given, HashThreads())
     assert (type(taken), taken) == (bytes, b"12345")
     if kind is bytearray:
         given[:] = b"other"
     assert source.digests.hexdigests() == {"sha256": hashlib.sha256(b"12345").hexdigest()}
-    assert not source.accept(kind(b""), Lanes())
+    assert not source.accept(kind(b""), HashThreads())
     assert source.complete
 
 
 @pytest.mark.parametrize("given", ["text", 3])
 def test_what_is_no_bytes_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match="bytes-like"):
-        Source(None, 5, Digests([])).accept(given, Lanes())
+        Source(None, 5, Digests([])).accept(given, HashThreads())
 
 
 def test_every_stated_hash_that_is_known_is_verified() -> None:
     good = {"sha256": "A" * 64, "md5": "b" * 32, "crc32c": "x", "sha1": "notahash", "shake_128": ""}
-    assert to_verify("x", good) == {"sha256": "A" * 64, "md5": "b" * 32}
+    assert hashes_to_verify("x", good) == {"sha256": "A" * 64, "md5": "b" * 32}
     verify("x", {"sha256": "A" * 64}, {"sha256": "a" * 64})
     with pytest.raises(ObjectHashVerificationError, match="sha256"):
         verify("x", {"sha256": "A" * 64}, {"sha256": "b" * 64})

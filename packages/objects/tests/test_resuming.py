@@ -24,7 +24,7 @@ REST = {"Content-Range": "bytes 10-99/100", "Content-Length": "90", "ETag": '"a"
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (200, Verdict.WHOLE),
+        (200, Verdict.COMPLETE),
         (206, Verdict.FAILURE),
         (304, Verdict.FAILURE),
         (403, Verdict.EXPIRED),
@@ -54,7 +54,7 @@ def test_when_the_whole_was_asked_for(status: int, verdict: Verdict) -> None:
         (206, {"Content-Length": "91"}, Verdict.CHANGED),
         (206, {"ETag": '"b"'}, Verdict.CHANGED),
         (206, {"Content-Encoding": "gzip"}, Verdict.CHANGED),
-        (200, {}, Verdict.WHOLE),
+        (200, {}, Verdict.COMPLETE),
         (412, {}, Verdict.CHANGED),
         (416, {}, Verdict.CHANGED),
         (403, {}, Verdict.EXPIRED),

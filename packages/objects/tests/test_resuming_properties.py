@@ -90,7 +90,7 @@ def test_never_appends_for_another_status(status: int, headers: Mapping[str, str
     if verdict is Verdict.REST:
         assert held is not None
         assert status == 206
-    assert (verdict is Verdict.WHOLE) == (status == 200)
+    assert (verdict is Verdict.COMPLETE) == (status == 200)
     if held is None:
         assert verdict is not Verdict.CHANGED
 

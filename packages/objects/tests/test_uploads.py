@@ -11,7 +11,7 @@ import pytest
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
 from taskcluster_objects.effects import Invoke, Procedure, ReadAll, SendBody, Sleep, Uploaded
-from taskcluster_objects.hashing import Lanes
+from taskcluster_objects.hashing import HashThreads
 from taskcluster_objects.performer import transfer_settings
 from taskcluster_objects.procedures.uploads import put
 
@@ -38,11 +38,11 @@ def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
             case SendBody():
                 for _ in range(0, taken, 10):
                     effect.source.wanted()
-                    effect.source.accept(effect.source.reader.read(10), Lanes())
+                    effect.source.accept(effect.source.reader.read(10), HashThreads())
                 answer = Uploaded(200, {})
             case ReadAll(source):
                 answer = DATA
-                while source.accept(source.reader.read(source.wanted()), Lanes()):
+                while source.accept(source.reader.read(source.wanted()), HashThreads()):
                     pass
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from taskcluster.decompression import Inflater
 from taskcluster.exceptions import TaskclusterFailure
 
-from .hashing import Digests, Lanes
+from .hashing import Digests, HashThreads
 
 __all__ = [
     "CHUNK",
@@ -99,7 +99,7 @@ class Source:
         self.begun = True
         return min(CHUNK, self.length - self.taken) or 1
 
-    def accept(self, given: Any, lanes: Lanes) -> bytes:
+    def accept(self, given: Any, threads: HashThreads) -> bytes:
         """Take what was read; return it as bytes, none at the end.
 
         Raises:
@@ -118,7 +118,7 @@ class Source:
         if self.taken + len(data) > self.length:
             raise TaskclusterFailure(f"the reader gives more bytes than contentLength, which is {self.length}")
         self.taken += len(data)
-        self.digests.update(data, lanes)
+        self.digests.update(data, threads)
         return data
 
 
@@ -155,7 +155,7 @@ class Sink:
                     f"what is stored is encoded as {encoding!r}, which cannot be decoded here"
                 ) from None
 
-    def pieces(self, data: bytes, lanes: Lanes) -> Iterator[bytes]:
+    def pieces(self, data: bytes, threads: HashThreads) -> Iterator[bytes]:
         """Yield what is to be written for bytes off the wire, hashed or being hashed.
 
         Raises:
@@ -163,7 +163,7 @@ class Sink:
         """
         self.received += len(data)
         for piece in [data] if self._decoder is None else self._decoded(self._decoder, data):
-            self.digests.update(piece, lanes)
+            self.digests.update(piece, threads)
             yield piece
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskcluster.exceptions import ObjectHashVerificationError
 
-__all__ = ["ACCEPTABLE_HASHES", "Digests", "Lanes", "to_verify", "verify", "verifyHashes"]
+__all__ = ["ACCEPTABLE_HASHES", "Digests", "HashThreads", "hashes_to_verify", "verify", "verifyHashes"]
 
 ACCEPTABLE_HASHES = ("sha256", "sha512")
 """What uploads state, and of which downloads have to have one."""
@@ -22,13 +22,13 @@ _AHEAD = 2
 """Batches that may wait for the slowest hash; how far reading and writing may run ahead of it."""
 
 
-class Lanes:
+class HashThreads:
     """Threads to hash in, one for each algorithm, so that what one is given stays in order."""
 
     def __init__(self) -> None:
         self._threads: dict[str, ThreadPoolExecutor] = {}
 
-    def __enter__(self) -> Lanes:
+    def __enter__(self) -> HashThreads:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -55,7 +55,7 @@ class Digests:
         self._size = 0
         self._running: deque[list[Future[None]]] = deque()
 
-    def update(self, data: bytes, lanes: Lanes) -> None:
+    def update(self, data: bytes, threads: HashThreads) -> None:
         """Add bytes, which must not change afterwards; return when all but the last of them are hashed."""
         if not self._hashes:
             return
@@ -64,7 +64,7 @@ class Digests:
         if self._size < _BATCH:
             return
         batch, self._batch, self._size = self._batch, [], 0
-        self._running.append([lanes.submit(name, _add, each, batch) for name, each in self._hashes.items()])
+        self._running.append([threads.submit(name, _add, each, batch) for name, each in self._hashes.items()])
         if len(self._running) > _AHEAD:
             _wait(self._running.popleft())
 
@@ -88,7 +88,7 @@ def _wait(running: list[Future[None]]) -> None:
         each.result()
 
 
-def to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:
+def hashes_to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:
     """Return those of the stated hashes that can be computed here, sha256 or sha512 among them.
 
     Args:
@@ -103,10 +103,10 @@ def to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:
             f"the object service states no acceptable hash of {name} ({' or '.join(ACCEPTABLE_HASHES)}), "
             f"only: {', '.join(sorted(stated)) or 'none'}"
         )
-    return {algorithm: value for algorithm, value in stated.items() if _is_ours(algorithm, value)}
+    return {algorithm: value for algorithm, value in stated.items() if _is_supported(algorithm, value)}
 
 
-def _is_ours(algorithm: str, value: Any) -> bool:
+def _is_supported(algorithm: str, value: Any) -> bool:
     if algorithm in ACCEPTABLE_HASHES:
         return isinstance(value, str)
     if algorithm not in hashlib.algorithms_guaranteed or not isinstance(value, str):
@@ -141,4 +141,4 @@ def verifyHashes(observed: Mapping[str, str], expected: Mapping[str, str]) -> No
         ObjectHashVerificationError: One differs, or neither sha256 nor sha512 is in both.
     """
     common = {name: value for name, value in expected.items() if name in observed}
-    verify("the object", to_verify("the object", common), observed)
+    verify("the object", hashes_to_verify("the object", common), observed)

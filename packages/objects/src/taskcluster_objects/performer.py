@@ -38,19 +38,19 @@ from .effects import (
     Sleep,
     Uploaded,
 )
-from .hashing import Lanes
+from .hashing import HashThreads
 from .settings import TransferSettings, object_client
 
-__all__ = ["nothing", "transfer", "transfer_settings"]
+__all__ = ["transfer", "transfer_settings"]
 
 T = TypeVar("T")
 
-_PIECE = 256 * 1024
+_READ_SIZE = 256 * 1024
 """Bytes read at a time, at most."""
-_SLOW = 0.002
+_GROW_AFTER = 0.002
 """Seconds in which no transfer ends, after which another begins beside those that run. Where they end sooner there is
 little waiting to make use of, and threads would mostly take the interpreter from each other."""
-_SLICE = 128 * 1024
+_SEND_SIZE = 128 * 1024
 """Bytes handed to a socket at a time: its time-out is for all of them."""
 
 
@@ -61,7 +61,7 @@ def transfer_settings(service: Any, max_retries: int | None, progress: Progress 
         TaskclusterFailure: `progress` is a coroutine function.
     """
     if inspect.iscoroutinefunction(progress):
-        raise TaskclusterFailure(f"progress {_OF_ASYNC_CODE}")
+        raise TaskclusterFailure(f"progress {_MUST_BE_SYNC}")
     return TransferSettings.of(service, max_retries, progress, _storage_failure, object_client("client"))
 
 
@@ -79,8 +79,8 @@ def _connection_failure(message: str, cause: BaseException) -> TaskclusterConnec
         from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut
     except ImportError:
         return TaskclusterConnectionError(message, cause)
-    is_late = isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
-    return (ConnectionTimedOut if is_late else ConnectionFailed)(message, cause)
+    is_timeout = isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
+    return (ConnectionTimedOut if is_timeout else ConnectionFailed)(message, cause)
 
 
 def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
@@ -107,7 +107,7 @@ class _Performer:
         self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with Lanes() as self._lanes:
+        with HashThreads() as self._threads:
             return run(procedure, self._perform)
 
     def _perform(self, effect: Effect) -> Any:
@@ -115,12 +115,13 @@ class _Performer:
             case Close(opened):
                 return opened.native.close()
             case CloseClient(client):
-                return _result(getattr(client, "close", nothing), (), {})
+                # A fake may have no `close`.
+                return _call(client.close, (), {}) if hasattr(client, "close") else None
             case _:
                 self._check()
         match effect:
             case Invoke(function, arguments, keywords):
-                return _result(function, arguments, keywords)
+                return _call(function, arguments, keywords)
             case Open(request):
                 body = self._transport.open(request)
                 return Opened(body.status, body.headers, body)
@@ -129,9 +130,9 @@ class _Performer:
             case SendBody():
                 return self._send_body(effect)
             case ReadAll(source):
-                return b"".join(_chunks(source, self._lanes, self._check))
+                return b"".join(_source_chunks(source, self._threads, self._check))
             case ReportProgress(report, done, total):
-                return _plain(report(done, total), "progress")
+                return _sync_result(report(done, total), "progress")
             case Gather():
                 return self._gather(effect)
             case Sleep(seconds):
@@ -149,12 +150,12 @@ class _Performer:
         # Who stops us looks at what is being read after this is set: one of the two is seen.
         self._check()
         with body:
-            while data := body.read(_PIECE):
+            while data := body.read(_READ_SIZE):
                 self._check()
                 try:
-                    for piece in sink.pieces(data, self._lanes):
-                        _plain(sink.writer.write(piece), "a writer")
-                    _plain(report(sink.received, sink.total), "progress")
+                    for piece in sink.pieces(data, self._threads):
+                        _sync_result(sink.writer.write(piece), "a writer")
+                    _sync_result(report(sink.received, sink.total), "progress")
                 except Exception as exc:
                     sink.failure = exc
                     raise
@@ -174,13 +175,13 @@ class _Performer:
 
     def _body(self, source: Source, report: Progress) -> Iterator[bytes]:
         try:
-            for chunk in _chunks(source, self._lanes, self._check):
+            for chunk in _source_chunks(source, self._threads, self._check):
                 view = memoryview(chunk)
-                for start in range(0, len(view), _SLICE):
+                for start in range(0, len(view), _SEND_SIZE):
                     # http.client takes whatever has a buffer.
-                    yield view[start : start + _SLICE]  # type: ignore[misc]
+                    yield view[start : start + _SEND_SIZE]  # type: ignore[misc]
                 source.sent += len(view)
-                _plain(report(source.sent, source.length), "progress")
+                _sync_result(report(source.sent, source.length), "progress")
         except Exception as exc:
             source.failure = exc
             raise
@@ -222,7 +223,7 @@ class _Performer:
                         running.add(pool.submit(work, performers[-1]))
                     finished = len(results)
                     may_grow = waiting and len(performers) < effect.limit
-                    if not wait(running, _SLOW if may_grow else None, FIRST_EXCEPTION).not_done:
+                    if not wait(running, _GROW_AFTER if may_grow else None, FIRST_EXCEPTION).not_done:
                         break
             finally:
                 # Also where we are interrupted.
@@ -242,22 +243,18 @@ class _Stopped(TaskclusterFailure):
     """A transfer was not finished because another beside it failed, whose exception it is that gets out."""
 
 
-_OF_ASYNC_CODE = "must not be async in a sync function: use its twin in taskcluster.aio"
+_MUST_BE_SYNC = "must not be async in a sync function: use its async counterpart in taskcluster.aio"
 
 
-def nothing() -> None:
-    """Close nothing: clients that programs' tests put in the place of ours may have no `close`."""
-
-
-def _plain(answer: Any, whose: str) -> Any:
+def _sync_result(answer: Any, whose: str) -> Any:
     """Return what a function of the caller's returned; raise TaskclusterFailure where it is to be awaited."""
-    return plain(answer, f"{whose} {_OF_ASYNC_CODE}")
+    return plain(answer, f"{whose} {_MUST_BE_SYNC}")
 
 
-def _chunks(source: Source, lanes: Lanes, check: Callable[[], None]) -> Iterator[bytes]:
+def _source_chunks(source: Source, threads: HashThreads, check: Callable[[], None]) -> Iterator[bytes]:
     """Yield the bytes of a source, the last of them only when it is sure that no others follow."""
     held = b""
-    while data := source.accept(_plain(source.reader.read(source.wanted()), "a reader"), lanes):
+    while data := source.accept(_sync_result(source.reader.read(source.wanted()), "a reader"), threads):
         check()
         if held:
             yield held
@@ -266,13 +263,13 @@ def _chunks(source: Source, lanes: Lanes, check: Callable[[], None]) -> Iterator
         yield held
 
 
-def _result(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, AsyncBaseClient):
-        # Its session belongs to the caller's event loop, which may be waiting for us: a twin has one of its own.
-        twin = copy.copy(owner)
-        twin.session = None
-        function = getattr(twin, function.__name__)
+        # Its session belongs to the caller's event loop, which may be waiting for us: a copy has one of its own.
+        copied = copy.copy(owner)
+        copied.session = None
+        function = getattr(copied, function.__name__)
     result = function(*arguments, **keywords)
     if not inspect.isawaitable(result):
         return result

@@ -44,7 +44,7 @@ class Held(NamedTuple):
 class Verdict(enum.Enum):
     """What to do with an answer."""
 
-    WHOLE = "take it from the first byte"
+    COMPLETE = "take it from the first byte"
     REST = "go on with it"
     CHANGED = "start over: this is not the rest of what is there"
     EXPIRED = "ask for another URL"
@@ -55,7 +55,7 @@ class Verdict(enum.Enum):
 def judge(status: int, headers: Mapping[str, str], held: Held | None) -> Verdict:
     """Return what an answer means, given what is held; None where the whole was asked for."""
     if status == 200:
-        return Verdict.WHOLE
+        return Verdict.COMPLETE
     if held is not None and status == 206:
         return Verdict.REST if _is_rest(headers, held) else Verdict.CHANGED
     if held is not None and status in (412, 416):

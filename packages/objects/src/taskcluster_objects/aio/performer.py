@@ -41,8 +41,7 @@ from ..effects import (
     Sleep,
     Uploaded,
 )
-from ..hashing import Lanes
-from ..performer import nothing
+from ..hashing import HashThreads
 from ..settings import TransferSettings, object_client
 
 __all__ = ["transfer", "transfer_settings"]
@@ -54,11 +53,11 @@ _BUFFER = 512 * 1024
 to the system and pages it in again, which takes 40 % of a download."""
 _BATCH = 1024 * 1024
 """Bytes that are written at a time, if so many have arrived: each time wakes a thread."""
-_MANY = 16
+_MAX_PIECES = 16
 """Pieces of a batch, above which they are joined: each is written by itself, and servers may send small chunks."""
-_SLICE = 128 * 1024
+_SEND_SIZE = 128 * 1024
 """Bytes handed to a socket at a time: what it does not take at once is copied, and copied again."""
-_LITTLE = 64 * 1024
+_SMALL = 64 * 1024
 """Bytes; so few are hashed faster than a thread is woken."""
 
 
@@ -90,7 +89,7 @@ class _Performer:
         self._settings = settings
 
     async def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with Lanes() as self.lanes, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
+        with HashThreads() as self.threads, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
             return await run_async(procedure, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
@@ -98,9 +97,10 @@ class _Performer:
             case Close(opened):
                 return opened.native.close()
             case CloseClient(client):
-                return await _awaited(getattr(client, "close", nothing)())
+                # A fake may have no `close`.
+                return await _awaited(client.close()) if hasattr(client, "close") else None
             case Invoke(function, arguments, keywords):
-                return await self._called(function, arguments, keywords)
+                return await self._call(function, arguments, keywords)
             case Open(request):
                 response = await self._transport.open(self._session, request)
                 return Opened(response.status, response.headers, response)
@@ -117,23 +117,21 @@ class _Performer:
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
 
-    async def _called(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> Any:
+    async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         is_async = isinstance(getattr(function, "__self__", None), AsyncBaseClient)
         if is_async or inspect.iscoroutinefunction(function) or function is BufferWriter:
             result = function(*arguments, **keywords)
         else:
-            result = await self.off_the_loop(partial(function, **keywords), *arguments)
+            result = await self.in_thread(partial(function, **keywords), *arguments)
         return await _awaited(result)
 
-    async def off_the_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call what may block, in a thread; where we are cancelled, that ends first: files are closed after it."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: _called(function, arguments))
+        running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: _caught(function, arguments))
         try:
             is_raised, result = await asyncio.shield(running)
         except asyncio.CancelledError:
-            await _settled(running)
+            await _wait_for_all(running)
             raise
         if is_raised:
             raise result
@@ -152,42 +150,42 @@ class _Performer:
         response.release()
 
     async def _write(self, sink: Sink, pieces: list[bytes]) -> None:
-        is_little = sink.received + sum(map(len, pieces)) <= _LITTLE
+        is_little = sink.received + sum(map(len, pieces)) <= _SMALL
         if is_little and isinstance(sink.writer, BufferWriter) and not sink.encoding:
-            _write_all(sink, pieces, self.lanes)
+            _write_all(sink, pieces, self.threads)
         elif inspect.iscoroutinefunction(sink.writer.write):
-            decoded = sink.pieces(b"".join(pieces), self.lanes)
-            while (piece := await self.off_the_loop(next, decoded, None)) is not None:
+            decoded = sink.pieces(b"".join(pieces), self.threads)
+            while (piece := await self.in_thread(next, decoded, None)) is not None:
                 await sink.writer.write(piece)
         else:
-            for result in await self.off_the_loop(_write_all, sink, pieces, self.lanes):
+            for result in await self.in_thread(_write_all, sink, pieces, self.threads):
                 await result
 
     async def _send_body(self, effect: SendBody) -> Uploaded:
         source = effect.source
         failure: BaseException
-        silence = _Silence(self._settings.timeout[1])
-        body = _Body(effect, self, silence)
+        idle_timeout = _IdleTimeout(self._settings.timeout[1])
+        body = _Body(effect, self, idle_timeout)
         # A task of its own, so that silence can end it.
         payload = _Payload(body)
-        asking = asyncio.ensure_future(self._transport.open(self._session, effect.request, payload))
-        silence.ends(asking)
+        sending = asyncio.ensure_future(self._transport.open(self._session, effect.request, payload))
+        idle_timeout.cancels(sending)
         try:
-            response = await asking
+            response = await sending
             response.close()
             payload.transport = None
             return Uploaded(response.status, response.headers)
         except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
             failure = source.failure or (exc if isinstance(exc, TaskclusterConnectionError) else _broken(exc))
         except asyncio.CancelledError:
-            if not silence.has_come:
+            if not idle_timeout.is_over:
                 raise
             failure = ConnectionTimedOut("storage took no more of the body: timed out", None)
         finally:
-            silence.over()
-            if not asking.done():
-                asking.cancel()
-                await _settled(asking)
+            idle_timeout.stop()
+            if not sending.done():
+                sending.cancel()
+                await _wait_for_all(sending)
             if payload.transport is not None:
                 # Closing would wait for what is still to be sent to be taken.
                 payload.transport.abort()
@@ -209,31 +207,31 @@ class _Performer:
         finally:
             for each in running:
                 each.cancel()
-            await _settled(*running)
+            await _wait_for_all(*running)
 
 
-class _Silence:
+class _IdleTimeout:
     """Cancels a task when nothing has happened for so long; the time in which the reader is asked does not count."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._handle: asyncio.TimerHandle | None = None
         self._task: asyncio.Future[Any] | None = None
-        self.has_come = False
+        self.is_over = False
 
-    def ends(self, task: asyncio.Future[Any]) -> None:
+    def cancels(self, task: asyncio.Future[Any]) -> None:
         self._task = task
 
-    def begin(self) -> None:
-        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._come)
+    def start(self) -> None:
+        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._cancel)
 
-    def over(self) -> None:
+    def stop(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _come(self) -> None:
-        self.has_come = True
+    def _cancel(self) -> None:
+        self.is_over = True
         if self._task is not None:
             self._task.cancel()
 
@@ -276,23 +274,23 @@ class _Chunks:
         data: Any
         if inspect.iscoroutinefunction(read):
             data = await read(source.wanted())
-        elif isinstance(source.reader, BufferReader) and source.length <= _LITTLE:
-            return source.accept(read(source.wanted()), performer.lanes)
+        elif isinstance(source.reader, BufferReader) and source.length <= _SMALL:
+            return source.accept(read(source.wanted()), performer.threads)
         else:
-            data, is_accepted = await performer.off_the_loop(_read_and_accept, source, performer.lanes)
+            data, is_accepted = await performer.in_thread(_read_and_accept, source, performer.threads)
             if is_accepted:
                 return data  # type: ignore[no-any-return]
             data = await data
-        return await performer.off_the_loop(source.accept, data, performer.lanes)  # type: ignore[no-any-return]
+        return await performer.in_thread(source.accept, data, performer.threads)  # type: ignore[no-any-return]
 
 
 class _Body:
     """A source as the body of a request, read ahead by one chunk while another is on its way."""
 
-    def __init__(self, effect: SendBody, performer: _Performer, silence: _Silence) -> None:
+    def __init__(self, effect: SendBody, performer: _Performer, idle_timeout: _IdleTimeout) -> None:
         self._source = effect.source
         self._report = effect.report
-        self._silence = silence
+        self._idle_timeout = idle_timeout
         self._chunks = _Chunks(effect.source, performer)
         self._next: asyncio.Task[bytes] | None = None
         self._view = memoryview(b"")
@@ -301,11 +299,11 @@ class _Body:
         return self
 
     async def __anext__(self) -> bytes:
-        self._silence.over()
+        self._idle_timeout.stop()
         try:
             if not self._view:
                 self._view = memoryview(await self._ahead())
-            piece, self._view = self._view[:_SLICE], self._view[_SLICE:]
+            piece, self._view = self._view[:_SEND_SIZE], self._view[_SEND_SIZE:]
             if piece:
                 self._source.sent += len(piece)
                 await _awaited(self._report(self._source.sent, self._source.length))
@@ -315,7 +313,7 @@ class _Body:
             raise RuntimeError("the body cannot be read") from exc
         if not piece:
             raise StopAsyncIteration
-        self._silence.begin()
+        self._idle_timeout.start()
         return piece  # type: ignore[return-value]
 
     async def _ahead(self) -> bytes:
@@ -330,7 +328,7 @@ class _Body:
         running, self._next = self._next, None
         if running is not None:
             running.cancel()
-            await _settled(running)
+            await _wait_for_all(running)
 
 
 class _Payload(aiohttp.AsyncIterablePayload):
@@ -352,7 +350,7 @@ async def _awaited(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _settled(*running: asyncio.Future[Any]) -> None:
+async def _wait_for_all(*running: asyncio.Future[Any]) -> None:
     """Return when all are done, whatever came of them; where we are cancelled meanwhile, that is raised then.
 
     What still runs in a thread when a driver ends would have the event loop wait for it.
@@ -384,31 +382,31 @@ async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
                 size += len(piece)
             elif not ends_chunk:
                 break
-        return pieces if len(pieces) <= _MANY else [b"".join(pieces)]
+        return pieces if len(pieces) <= _MAX_PIECES else [b"".join(pieces)]
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
         failure = _broken(exc)
     raise failure from failure.superExc
 
 
 def _broken(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
-    is_late = isinstance(exc, asyncio.TimeoutError)
-    kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "broke off")
+    is_timeout = isinstance(exc, asyncio.TimeoutError)
+    kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
     return kind(f"the answer of storage {what}: {describe(exc)}", safe_cause(exc))
 
 
-def _write_all(sink: Sink, pieces: list[bytes], lanes: Lanes) -> list[Any]:
+def _write_all(sink: Sink, pieces: list[bytes], threads: HashThreads) -> list[Any]:
     """Write; return what is to be awaited, where the writer is of a kind that only its results tell."""
-    results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, lanes)]
+    results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, threads)]
     return [result for result in results if inspect.isawaitable(result)]
 
 
-def _read_and_accept(source: Source, lanes: Lanes) -> tuple[Any, bool]:
+def _read_and_accept(source: Source, threads: HashThreads) -> tuple[Any, bool]:
     """Read; return the bytes and True, or what is to be awaited for them and False."""
     data = source.reader.read(source.wanted())
-    return (data, False) if inspect.isawaitable(data) else (source.accept(data, lanes), True)
+    return (data, False) if inspect.isawaitable(data) else (source.accept(data, threads), True)
 
 
-def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+def _caught(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
     # StopIteration, for one, cannot be the exception of a future.
     try:
         return False, function(*arguments)

@@ -16,10 +16,10 @@ from taskcluster.options import KNOWN_OPTIONS
 from taskcluster.pages import continuation, with_continuation
 from taskcluster.plugins import DownloadMethod, Location, UploadMethod
 
+from ..artifact_paths import chosen, paths_for
 from ..bodies import BufferWriter
 from ..effects import CloseClient, Effect, Gather, Invoke, Procedure
-from ..names import chosen, paths_for
-from ..paths import WholeFile
+from ..pending_file import PendingFile
 from ..resuming import UNKNOWN_TYPE
 from ..settings import TransferSettings
 from .downloads import Fetched, fetch, locate_object
@@ -147,7 +147,7 @@ def fetch_to_path(
         path: The file's.
         fetching: Given a writer factory, returns the procedure.
     """
-    file = WholeFile(path)
+    file = PendingFile(path)
     try:
         # Within, because a task may be cancelled while a thread makes it.
         yield Invoke(file.make)

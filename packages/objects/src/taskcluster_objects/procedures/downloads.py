@@ -13,7 +13,7 @@ from taskcluster.retries import retry_after
 from .. import methods, resuming
 from ..bodies import Sink
 from ..effects import Close, Invoke, Opened, Procedure, ReadBody, Sleep, Uploaded
-from ..hashing import Digests, to_verify, verify
+from ..hashing import Digests, hashes_to_verify, verify
 from ..resuming import Held, Verdict
 from ..settings import TransferSettings
 
@@ -92,10 +92,10 @@ def fetch(
         else:
             try:
                 verdict = resuming.judge(opened.status, opened.headers, held)
-                if verdict in (Verdict.WHOLE, Verdict.REST):
+                if verdict in (Verdict.COMPLETE, Verdict.REST):
                     renewed = False
                     hashes = _stated(name, location)
-                    if sink is None or verdict is Verdict.WHOLE:
+                    if sink is None or verdict is Verdict.COMPLETE:
                         sink = yield from _begin(opened, writer_factory, hashes)
                     elif sink.total is None:
                         sink.total = resuming.complete_length(opened.headers)
@@ -131,7 +131,7 @@ def storage_failure(name: str, status: int, settings: TransferSettings) -> Taskc
 
 
 def _stated(name: str, location: Location) -> dict[str, str]:
-    return {} if location.hashes is None else to_verify(name, location.hashes)
+    return {} if location.hashes is None else hashes_to_verify(name, location.hashes)
 
 
 def _held(sink: Sink | None) -> Held | None:

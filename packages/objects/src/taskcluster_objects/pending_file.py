@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from .bodies import FileWriter
 
-__all__ = ["WholeFile"]
+__all__ = ["PendingFile"]
 
 
-class WholeFile:
+class PendingFile:
     """A file that takes the place of `path` when it is kept; until then it lies beside it under another name.
 
     Args:
