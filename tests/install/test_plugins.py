@@ -166,7 +166,7 @@ def test_loads_only_the_named_plugin(with_plugins: Run) -> None:
     assert with_plugins("print(json.dumps(warned(lambda: taskcluster.Secrets)))") == []
 
 
-@pytest.mark.plugins("example-widgets", "example-rival-widgets")
+@pytest.mark.plugins("example-widgets", "example-other-widgets")
 def test_raises_when_two_distributions_claim_one_name(with_plugins: Run, root_url: str) -> None:
     error, warned = with_plugins(
         """
@@ -179,7 +179,22 @@ print(json.dumps([said(lambda: taskcluster.Widgets), warned_of]))
     assert [category for category, _ in warned] == ["PluginWarning"]
     for text in (error[1], warned[0][1]):
         assert "example-widgets" in text
-        assert "example-rival-widgets" in text
+        assert "example-other-widgets" in text
+
+
+@pytest.mark.plugins("example-widgets", "example-other-widgets")
+def test_disabling_one_distribution_resolves_a_conflict(with_plugins: Run, root_url: str) -> None:
+    warned, response = with_plugins(
+        """
+responses = []
+warned_of = warned(lambda: responses.append(taskcluster.Widgets(OPTIONS).widget("a")))
+print(json.dumps([warned_of, *responses]))
+        """,
+        root_url,
+        TASKCLUSTER_DISABLE_PLUGINS="example-other-widgets:widgets",
+    )
+    assert warned == []
+    assert response == {"path": "/api/widgets/v1/widget/a"}
 
 
 @pytest.mark.plugins("example-widgets", "example-broken", "example-raising")

@@ -1,1 +1,0 @@
-"""Widgets, too: the entry point has a name that is taken."""
