@@ -487,6 +487,41 @@ def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
     assert registry.services() == {}
 
 
+def test_a_plugin_with_an_unknown_hook_does_not_affect_later_ones() -> None:
+    registry = registry_of(
+        Point("broken", lambda: plugin(taskcluster_weather=lambda: None)),
+        Point("count", lambda: plugin(taskcluster_request=lambda: None)),
+    )
+    with pytest.warns(PluginWarning, match="'broken'") as caught:
+        assert registry.observer() is not None
+    assert len(caught) == 1
+
+
+def test_plugins_with_more_hooks_provide_their_own_services() -> None:
+    def load(provided: Service) -> ModuleType:
+        return implementations(offering(provided), hookimpl, tryfirst=True)
+
+    gadgets = service("gadgets", "Gadgets")
+    registry = registry_of(Point("widget-store", lambda: load(WIDGETS)), Point("gadgets", lambda: load(gadgets)))
+    assert registry.services() == {"widget-store": WIDGETS, "gadgets": gadgets}
+
+
+def test_hooks_are_not_called_once_their_plugin_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = registry_of(Point("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})))
+    assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault")
+    assert registry.credentials("https://tc.example.com") is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_of_a_plugin_after_its_error() -> None:
+    registry = registry_of(Point("broken", broken), Point("a-b", broken, "first"), Point("a_b", broken, "second"))
+    for name in ("broken", "a-b"):
+        with pytest.raises(PluginError):
+            registry.service(name)
+    assert registry.services() == {}
+
+
 def test_observer_is_none_without_observers() -> None:
     assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).observer() is None
 
@@ -548,6 +583,12 @@ def test_a_distribution_found_twice_does_not_conflict(monkeypatch: pytest.Monkey
     twice = [Point("widgets", list), Point("widgets", list), Point("widgets", list, "other")]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: twice if group == "taskcluster" else [])
     assert [point.dist.name for point in entry_points()["widgets"]] == ["example-plugin", "other"]  # type: ignore[union-attr]
+
+
+def test_one_distribution_may_conflict_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [SimpleNamespace(name="a", value=value, dist=SimpleNamespace(name="one")) for value in ("a.x", "a.y")]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
+    assert entry_points() == {"a": points}
 
 
 def test_reference_raises_without_a_spec() -> None:

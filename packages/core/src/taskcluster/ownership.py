@@ -88,8 +88,8 @@ def is_disabled(name: str, distribution: Callable[[], str], disabled: Collection
         disabled: As for `owners_of`.
     """
     return name in disabled or any(
-        colon and disabled_name == name and disabled_distribution == distribution()
-        for disabled_distribution, colon, disabled_name in (each.rpartition(":") for each in disabled)
+        disabled_name == name and disabled_distribution == distribution()
+        for disabled_distribution, _, disabled_name in (each.rpartition(":") for each in disabled)
     )
 
 
