@@ -104,7 +104,7 @@ def resolve_options(
         if credentials is None:
             credentials, credentials_source = _first((_configured_credentials(configured, root_url), path))
         if credentials is None:
-            credentials, credentials_source = _plugged(root_url)
+            credentials, credentials_source = _credentials_of_plugins(root_url)
     found = {**given, "rootUrl": root_url}
     if credentials is not None:
         found["credentials"] = credentials
@@ -181,7 +181,7 @@ def _configured_credentials(configured: Mapping[str, Any], root_url: str) -> dic
     return found or None
 
 
-def _plugged(root_url: str) -> tuple[Mapping[str, Any] | None, str]:
+def _credentials_of_plugins(root_url: str) -> tuple[Mapping[str, Any] | None, str]:
     from .registry import registry
 
     found = registry.credentials(root_url)

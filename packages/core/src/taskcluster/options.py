@@ -140,16 +140,16 @@ class Options(ClientOptions):
 
     def __init__(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:
         super().__init__()
-        self._take({}, given, more)
+        self._fill({}, given, more)
 
     @classmethod
     def over(cls, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Options:
         """Return options that override a class's defaults. The names in `defaults` are known options, too."""
         made = cls.__new__(cls)
-        made._take(defaults, given, {})
+        made._fill(defaults, given, {})
         return made
 
-    def _take(self, defaults: Mapping[str, Any], given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> None:
+    def _fill(self, defaults: Mapping[str, Any], given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> None:
         try:
             wanted: dict[str, Any] = {**defaults, **(given or {}), **more}
         except TypeError:
@@ -257,8 +257,8 @@ def number_option(options: Mapping[str, Any], name: str) -> Any:
     # Above 1, delays could be negative.
     largest = 1 if name == "randomizationFactor" else _LARGEST
     if not isinstance(value, wanted) or not 0 <= value <= largest:
-        whole = "a whole number, not negative"
-        what = {"maxRetries": whole, "maxResponseSize": whole, "randomizationFactor": "a number from 0 to 1"}
+        integer = "a whole number, not negative"
+        what = {"maxRetries": integer, "maxResponseSize": integer, "randomizationFactor": "a number from 0 to 1"}
         raise TaskclusterFailure(
             f"the option {name} must be {what.get(name, 'a finite number, not negative')}: {value!r}"
         )

@@ -17,8 +17,8 @@ def near_misses(names: Iterable[object], known: Iterable[str]) -> str:
     """Return `; did you mean 'x' instead of 'y', …?` for those of `names` that are near one of `known`."""
     candidates = list(known)
     pairs = [(name, near) for name in names if (near := _nearest(str(name), candidates))]
-    said = ", ".join(f"{near!r} instead of {name!r}" for name, near in pairs)
-    return f"; did you mean {said}?" if said else ""
+    suggestions = ", ".join(f"{near!r} instead of {name!r}" for name, near in pairs)
+    return f"; did you mean {suggestions}?" if suggestions else ""
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:

@@ -28,7 +28,7 @@ __all__ = ["Schemas"]
 
 _BASE = "https://taskcluster.invalid/schemas/"
 """The prefix of schema names; nothing is fetched."""
-_LINES_TOLD = 10
+_MAX_LINES = 10
 
 
 class Schemas:
@@ -58,11 +58,11 @@ class Schemas:
         if key not in self._types:
             return
         failure: TaskclusterFailure | None
-        wrong: list[str] = []
+        lines: list[str] = []
         try:
             validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
             errors: Iterator[ValidationError] = validator.iter_errors(json.loads(body))
-            wrong = list(itertools.islice(_lines(errors), _LINES_TOLD + 1))
+            lines = list(itertools.islice(_lines(errors), _MAX_LINES + 1))
         except Exception as exc:
             # Without the message and the exception itself, which may hold the payload.
             failure = TaskclusterFailure(
@@ -73,11 +73,11 @@ class Schemas:
             failure = None
         if failure is not None:
             raise failure
-        if wrong:
-            if len(wrong) > _LINES_TOLD:
-                wrong[-1] = "and more"
+        if lines:
+            if len(lines) > _MAX_LINES:
+                lines[-1] = "and more"
             raise TaskclusterFailure(
-                f"{method.name}: nothing was sent, the payload does not fit {key}: {'; '.join(wrong)}"
+                f"{method.name}: nothing was sent, the payload does not fit {key}: {'; '.join(lines)}"
             )
 
 
@@ -152,7 +152,7 @@ def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Ite
     known = schema.get("properties", {})
     patterns = schema.get("patternProperties", ())
     for name, value in instance.items() if is_mapping(instance) else ():
-        if name in known or any(_finds(pattern, name) for pattern in patterns):
+        if name in known or any(_is_found(pattern, name) for pattern in patterns):
             continue
         if allowed is False:
             yield ValidationError(f"is not known{did_you_mean(name, known)}", path=[name])
@@ -161,13 +161,13 @@ def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Ite
 
 
 def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _finds(pattern, instance):
+    if isinstance(instance, str) and not _is_found(pattern, instance):
         yield ValidationError(f"must match {pattern}")
 
 
 def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
     for pattern, below in patterns.items() if is_mapping(instance) else ():
-        for name in filter(functools.partial(_finds, pattern), instance):
+        for name in filter(functools.partial(_is_found, pattern), instance):
             yield from validator.descend(instance[name], below, path=name, schema_path=pattern)
 
 
@@ -180,7 +180,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _finds(pattern: str, text: str) -> bool:
+def _is_found(pattern: str, text: str) -> bool:
     """Return whether a pattern is found in a string. A pattern that Python cannot compile is left to the server."""
     compiled = _compiled(pattern)
     return compiled is None or compiled.search(text) is not None
