@@ -21,9 +21,9 @@ __all__ = ["Read", "api_differences", "class_name", "served", "text", "updated"]
 Read = Callable[[str], Any]
 """Returns the JSON document at a path, for example `/references/queue/v1/api.json`, or None if there is none."""
 
-_MARKS = ("emptyArgs", "addedAfter", "removedBefore")
-_MOST_SCHEMAS = 2000
-_HALF = re.compile("[\ud800-\udfff]")
+_KEPT_KEYS = ("emptyArgs", "addedAfter", "removedBefore")
+_MAX_SCHEMAS = 2000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SCHEMA = re.compile(r"/schemas/([a-z0-9-]+/v[0-9]+(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.json)")
 
 _METHOD = (
@@ -42,7 +42,7 @@ def class_name(service: str) -> str:
 def text(data: Mapping[str, Any]) -> str:
     """Return a spec as the text of its file."""
     # UTF-8 cannot encode lone surrogates, which JSON can escape.
-    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def updated(spec: Spec, read: Read) -> Spec:
@@ -59,7 +59,7 @@ def updated(spec: Spec, read: Read) -> Spec:
     for entry in known["methods"]:
         if entry["name"] in names:
             position = names.index(entry["name"])
-            made = {**data["methods"][position], **{key: entry[key] for key in _MARKS if key in entry}}
+            made = {**data["methods"][position], **{key: entry[key] for key in _KEPT_KEYS if key in entry}}
             data["methods"][position] = {key: made[key] for key in _METHOD if key in made}
         elif "removedBefore" in entry:
             data["methods"].append(entry)
@@ -135,10 +135,10 @@ def served(read: Read, service: str, version: str) -> dict[str, Any]:
     place = f"/references/{service}/{version}"
     api = _Document(read, f"{place}/api.json")
     events = _Document(read, f"{place}/exchanges.json")
-    if not api.there:
+    if not api.found:
         raise SpecError(f"{place}/api.json: no reference for service {service!r}, version {version}")
     for document in (api, events):
-        if document.there and (document.data.get("serviceName"), document.data.get("apiVersion")) != (service, version):
+        if document.found and (document.data.get("serviceName"), document.data.get("apiVersion")) != (service, version):
             raise SpecError(f"{document.path}: must be for service {service!r}, version {version}")
     # In the order of the existing specs.
     data: dict[str, Any] = {
@@ -160,7 +160,7 @@ def served(read: Read, service: str, version: str) -> dict[str, Any]:
 
     def schema(name: str) -> Any:
         document = _Document(read, f"/schemas/{name}")
-        if not document.there:
+        if not document.found:
             raise SpecError(f"{document.path}: not found, but referenced")
         # A schema with only `$id` and `$schema` is unknown.
         return {key: value for key, value in document.data.items() if key not in ("$id", "$schema")} or None
@@ -175,15 +175,15 @@ class _Document:
     def __init__(self, read: Read, path: str) -> None:
         self.path = path
         found = read(path)
-        self.there = found is not None
-        if self.there and not isinstance(found, dict):
+        self.found = found is not None
+        if self.found and not isinstance(found, dict):
             raise SpecError(f"{path}: must be a JSON object")
         if nested_deeper(found):
             raise SpecError(f"{path}: nested too deeply")
         self.data = cast("dict[str, Any]", found or {})
 
     def entries(self, kind: str) -> Iterator[dict[str, Any]]:
-        if not self.there:
+        if not self.found:
             return
         entries = self.data.get("entries")
         if not _is_array(entries):
@@ -259,8 +259,8 @@ def _reachable(read: Callable[[str], Any], service: str, roots: Iterable[str], w
         name = left.pop()
         if name in found:
             continue
-        if len(found) == _MOST_SCHEMAS:
-            raise SpecError(f"{where}: refers to more than {_MOST_SCHEMAS} schemas")
+        if len(found) == _MAX_SCHEMAS:
+            raise SpecError(f"{where}: refers to more than {_MAX_SCHEMAS} schemas")
         found[name] = read(name)
         elsewhere = (reference for reference in _references(found[name]) if not reference.startswith("#"))
         left.extend(

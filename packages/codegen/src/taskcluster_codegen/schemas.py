@@ -11,13 +11,13 @@ from taskcluster.shapes import is_array, is_mapping
 
 __all__ = ["bare", "problem"]
 
-_SCHEMA = ("additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then")
+_WITH_SCHEMA = ("additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then")
 """Keywords with a schema as value."""
-_LISTED = ("allOf", "anyOf", "oneOf")
+_WITH_SCHEMA_LIST = ("allOf", "anyOf", "oneOf")
 """Keywords with a list of schemas."""
-_NAMED = ("$defs", "definitions", "patternProperties", "properties")
+_WITH_NAMED_SCHEMAS = ("$defs", "definitions", "patternProperties", "properties")
 """Keywords with schemas by name."""
-_WORDS = ("$comment", "$id", "$schema", "description", "examples", "title")
+_ANNOTATIONS = ("$comment", "$id", "$schema", "description", "examples", "title")
 """Keywords without effect on validation."""
 _UNORDERED = ("enum", "required", "type")
 
@@ -32,17 +32,17 @@ def problem(schema: Any) -> str | None:
         if not is_mapping(found):
             return f"{_place(place)} must be a JSON schema, which is an object or a boolean, not {_shown(found)}"
         for keyword, value in found.items():
-            wrong = _wrong(keyword, value)
+            wrong = _expected(keyword, value)
             if wrong is not None:
                 return f"{_place(f'{place}/{keyword}')} must be {wrong}, not {_shown(value)}"
-            left += [(f"{place}/{keyword}{step}", below) for step, below in _below(keyword, value)]
+            left += [(f"{place}/{keyword}{step}", below) for step, below in _subschemas(keyword, value)]
     return None
 
 
-def _wrong(keyword: str, value: Any) -> str | None:
-    if keyword in _NAMED or keyword == "dependencies":
+def _expected(keyword: str, value: Any) -> str | None:
+    if keyword in _WITH_NAMED_SCHEMAS or keyword == "dependencies":
         return None if is_mapping(value) else "a JSON object"
-    if keyword in _LISTED or keyword == "enum":
+    if keyword in _WITH_SCHEMA_LIST or keyword == "enum":
         return None if is_array(value) and value else "a list that is not empty"
     if keyword == "required":
         return None if _is_strings(value) else "a list of strings"
@@ -57,13 +57,13 @@ def _is_strings(value: Any) -> bool:
     return is_array(value) and all(isinstance(each, str) for each in value)
 
 
-def _below(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _subschemas(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the subschemas of a keyword, each with its path below the keyword."""
-    if is_array(value) and keyword in (*_LISTED, "items"):
+    if is_array(value) and keyword in (*_WITH_SCHEMA_LIST, "items"):
         yield from ((f"/{number}", each) for number, each in enumerate(value))
-    elif is_mapping(value) and keyword in (*_NAMED, "dependencies"):
+    elif is_mapping(value) and keyword in (*_WITH_NAMED_SCHEMAS, "dependencies"):
         yield from ((f"/{name}", each) for name, each in value.items() if not _is_names(keyword, each))
-    elif keyword in (*_SCHEMA, "items"):
+    elif keyword in (*_WITH_SCHEMA, "items"):
         yield "", value
 
 
@@ -90,7 +90,7 @@ def bare(schema: Any, key: str) -> Any:
     """
     if not is_mapping(schema):
         return schema
-    return {keyword: _bare(keyword, value, key) for keyword, value in schema.items() if keyword not in _WORDS}
+    return {keyword: _bare(keyword, value, key) for keyword, value in schema.items() if keyword not in _ANNOTATIONS}
 
 
 def _bare(keyword: str, value: Any, key: str) -> Any:
@@ -98,11 +98,11 @@ def _bare(keyword: str, value: Any, key: str) -> Any:
         return urljoin(f"/schemas/{key}", value).removesuffix("#")
     if keyword in _UNORDERED and is_array(value):
         return sorted(map(_sortable, value))
-    if is_array(value) and keyword in (*_LISTED, "items"):
+    if is_array(value) and keyword in (*_WITH_SCHEMA_LIST, "items"):
         return [bare(each, key) for each in value]
-    if is_mapping(value) and keyword in (*_NAMED, "dependencies"):
+    if is_mapping(value) and keyword in (*_WITH_NAMED_SCHEMAS, "dependencies"):
         return {name: each if _is_names(keyword, each) else bare(each, key) for name, each in value.items()}
-    return bare(value, key) if keyword in (*_SCHEMA, "items") else value
+    return bare(value, key) if keyword in (*_WITH_SCHEMA, "items") else value
 
 
 def _sortable(value: Any) -> str:

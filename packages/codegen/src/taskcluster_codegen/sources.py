@@ -13,7 +13,7 @@ from .spec import SpecError
 
 __all__ = ["DeploymentSource", "FolderSource"]
 
-_LARGEST = 10 * 1024 * 1024
+_MAX_SIZE = 10 * 1024 * 1024
 _TIMEOUT_SECONDS = (10.0, 30.0)
 _CHUNK = 64 * 1024
 
@@ -76,8 +76,8 @@ class DeploymentSource:
                     raise SpecError(f"{url}: status {response.status_code} {response.reason}")
                 for chunk in response.iter_content(_CHUNK):
                     content += chunk
-                    if len(content) > _LARGEST:
-                        raise SpecError(f"{url}: larger than {_LARGEST} bytes")
+                    if len(content) > _MAX_SIZE:
+                        raise SpecError(f"{url}: larger than {_MAX_SIZE} bytes")
         except requests.RequestException as exc:
             raise SpecError(f"{url}: cannot be fetched: {exc}") from exc
         return _parsed(bytes(content), url)

@@ -37,11 +37,11 @@ _VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
 _STABILITIES = ("deprecated", "experimental", "stable")
 _RESERVED = ("self", "payload", "query", "params", "paginationHandler", "paginationLimit")
 _RESERVED_WORDS = ("self", "routingKeyPattern")
-_WRITTEN_IN_CLASSES = ("dict", "int", "overload", "str", "types")
-_WRITTEN_IN_MODULES = (
+_NAMES_IN_CLASSES = ("dict", "int", "overload", "str", "types")
+_NAMES_IN_MODULES = (
     "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar", "Iterator",
 )  # fmt: skip
-_DEEPEST = 100
+_MAX_DEPTH = 100
 """The maximum nesting of a spec's JSON, about a tenth of Python's recursion limit."""
 _PARAMETER = re.compile(r"<([^>]*)>")
 _SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -166,23 +166,23 @@ def parse(text: str, file: str) -> Spec:
         SpecError: The spec is invalid. The message names the file, the entry and the problem.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+        data = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
     except ValueError as exc:
         raise SpecError(f"{file}: not JSON: {exc}") from exc
     except RecursionError:
         raise SpecError(f"{file}: nested too deeply") from None
     if nested_deeper(data):
-        raise SpecError(f"{file}: nested more than {_DEEPEST} levels deep")
+        raise SpecError(f"{file}: nested more than {_MAX_DEPTH} levels deep")
     top = _Entry(data, file)
     types = top.mapping("types")
     service = top.matching(_SERVICE, "serviceName")
     for name in types:
         if not name.startswith(f"{service}/"):
-            top.refuse(f"the type {name!r} must be named {service}/<version>/<file>.json")
+            top.reject(f"the type {name!r} must be named {service}/<version>/<file>.json")
         # None is an unknown schema.
         wrong = None if types[name] is None else schemas.problem(types[name])
         if wrong is not None:
-            top.refuse(f"the type {name!r}: {wrong}")
+            top.reject(f"the type {name!r}: {wrong}")
     spec = Spec(
         file=file,
         text=text,
@@ -201,18 +201,18 @@ def parse(text: str, file: str) -> Spec:
     )
     top.finish()
     if not spec.methods:
-        top.refuse("no methods")
-    if spec.className.endswith("Events") or keyword.iskeyword(spec.className) or spec.className in _WRITTEN_IN_MODULES:
-        top.refuse(f"className {spec.className!r} is reserved; choose another")
+        top.reject("no methods")
+    if spec.className.endswith("Events") or keyword.iskeyword(spec.className) or spec.className in _NAMES_IN_MODULES:
+        top.reject(f"className {spec.className!r} is reserved; choose another")
     if spec.exchanges:
         if spec.eventsClassName is None or spec.exchangePrefix is None or spec.eventsDescription is None:
-            top.refuse("exchanges require eventsClassName, eventsDescription and exchangePrefix")
+            top.reject("exchanges require eventsClassName, eventsDescription and exchangePrefix")
         elif not spec.eventsClassName.endswith("Events"):
-            top.refuse(f"eventsClassName {spec.eventsClassName!r} must end in Events")
+            top.reject(f"eventsClassName {spec.eventsClassName!r} must end in Events")
     elif spec.eventsClassName is not None:
-        top.refuse("eventsClassName without exchanges")
-    _no_repetition(top, "methods", (method.name for method in spec.methods))
-    _no_repetition(top, "exchanges", (exchange.name for exchange in spec.exchanges))
+        top.reject("eventsClassName without exchanges")
+    _check_unique(top, "methods", (method.name for method in spec.methods))
+    _check_unique(top, "exchanges", (exchange.name for exchange in spec.exchanges))
     return spec
 
 
@@ -236,15 +236,15 @@ def _method(entry: _Entry, types: Mapping[str, Any]) -> MethodSpec:
     )
     entry.finish()
     if not method.route.startswith("/"):
-        entry.refuse(f"the route {method.route!r} must start with /")
+        entry.reject(f"the route {method.route!r} must start with /")
     if list(method.args) != _PARAMETER.findall(method.route):
-        entry.refuse(f"args {list(method.args)} must be the parameters of the route {method.route}, in order")
+        entry.reject(f"args {list(method.args)} must be the parameters of the route {method.route}, in order")
     for name in (*method.args, *method.query):
         _check_argument(entry, name, "parameter", _RESERVED)
-    _no_repetition(entry, "args and query", [*method.args, *method.query])
+    _check_unique(entry, "args and query", [*method.args, *method.query])
     for name in method.emptyArgs:
         if name not in method.args:
-            entry.refuse(f"emptyArgs: {name!r} is not in args")
+            entry.reject(f"emptyArgs: {name!r} is not in args")
     if method.scopes is not None:
         _check_scopes(entry, method.scopes)
     return method
@@ -258,8 +258,8 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> ExchangeSpec:
                 name=word.matching(_PART, "name"),
                 summary=word.line("summary"),
                 constant=word.maybe(word.line, "constant"),
-                multipleWords=word.truth("multipleWords"),
-                required=word.truth("required"),
+                multipleWords=word.boolean("multipleWords"),
+                required=word.boolean("required"),
             )
         )
         _check_argument(word, words[-1].name, "routing key field", _RESERVED_WORDS)
@@ -273,28 +273,28 @@ def _exchange(entry: _Entry, types: Mapping[str, Any]) -> ExchangeSpec:
         schema=_type(entry, "schema", types),
     )
     entry.finish()
-    _no_repetition(entry, "routingKey", (word.name for word in words))
+    _check_unique(entry, "routingKey", (word.name for word in words))
     return exchange
 
 
 def _check_argument(entry: _Entry, name: str, what: str, reserved: tuple[str, ...]) -> None:
     if not _PART.fullmatch(name) or keyword.iskeyword(name):
-        entry.refuse(f"the {what} {name!r} cannot be a Python argument")
+        entry.reject(f"the {what} {name!r} cannot be a Python argument")
     if name in reserved:
-        entry.refuse(f"a {what} cannot be named {name!r}: every method takes an argument of this name")
+        entry.reject(f"a {what} cannot be named {name!r}: every method takes an argument of this name")
 
 
 def _attribute(entry: _Entry) -> str:
     name = entry.matching(_NAME, "name")
     if keyword.iskeyword(name):
-        entry.refuse("a method name cannot be a Python keyword")
-    if name in _taken() or name in _WRITTEN_IN_CLASSES:
-        entry.refuse("clients already have an attribute of this name")
+        entry.reject("a method name cannot be a Python keyword")
+    if name in _client_attributes() or name in _NAMES_IN_CLASSES:
+        entry.reject("clients already have an attribute of this name")
     return name
 
 
 @functools.cache
-def _taken() -> frozenset[str]:
+def _client_attributes() -> frozenset[str]:
     # Instances have attributes set in __init__; annotations include those that only subclasses set.
     clients = (
         BaseClient({"rootUrl": "https://tc.example.com"}),
@@ -307,7 +307,7 @@ def _taken() -> frozenset[str]:
 def _type(entry: _Entry, key: str, types: Mapping[str, Any]) -> str | None:
     name = entry.maybe(entry.line, key)
     if name is not None and name not in types:
-        entry.refuse(f"{key} {name!r} is not in types")
+        entry.reject(f"{key} {name!r} is not in types")
     return name
 
 
@@ -315,7 +315,7 @@ def _check_scopes(entry: _Entry, scopes: Any) -> None:
     match scopes:
         case str():
             if not scopes or not scopes.isprintable():
-                entry.refuse(f"{scopes!r} is not a scope")
+                entry.reject(f"{scopes!r} is not a scope")
         case {"AllOf": [*parts], **rest} | {"AnyOf": [*parts], **rest} if not rest:
             for part in parts:
                 _check_scopes(entry, part)
@@ -327,22 +327,22 @@ def _check_scopes(entry: _Entry, scopes: Any) -> None:
             for part in (then, *rest.values()):
                 _check_scopes(entry, part)
         case _:
-            entry.refuse(f"{json.dumps(scopes)} is not a scope expression")
+            entry.reject(f"{json.dumps(scopes)} is not a scope expression")
 
 
 def _printable(*texts: str) -> bool:
     return all(text and text.isprintable() for text in texts)
 
 
-def _no_repetition(entry: _Entry, what: str, names: Iterable[str]) -> None:
+def _check_unique(entry: _Entry, what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            entry.refuse(f"{name!r} appears twice in {what}")
+            entry.reject(f"{name!r} appears twice in {what}")
         seen.add(name)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
@@ -350,11 +350,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _no_number(text: str) -> NoReturn:
+def _reject_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def nested_deeper(value: Any, depth: int = _DEEPEST) -> bool:
+def nested_deeper(value: Any, depth: int = _MAX_DEPTH) -> bool:
     """Return whether the lists and objects of a JSON value are nested more than `depth` levels."""
     level = [value]
     for _ in range(depth + 1):
@@ -373,40 +373,40 @@ class _Entry:
     def __init__(self, data: Any, where: str) -> None:
         self.where = where
         if not isinstance(data, dict):
-            self.refuse(f"must be a JSON object, not {json.dumps(data)}")
+            self.reject(f"must be a JSON object, not {json.dumps(data)}")
         self._left = {key: value for key, value in cast("dict[str, Any]", data).items() if value is not None}
 
-    def refuse(self, why: str) -> NoReturn:
+    def reject(self, why: str) -> NoReturn:
         raise SpecError(f"{self.where}: {why}")
 
     def finish(self) -> None:
         for key in self._left:
-            self.refuse(f"unknown key {key!r}")
+            self.reject(f"unknown key {key!r}")
 
     def maybe(self, take: Callable[[str], T], key: str) -> T | None:
         return take(key) if key in self._left else None
 
     def take(self, key: str) -> Any:
         if key not in self._left:
-            self.refuse(f"missing key {key!r}")
+            self.reject(f"missing key {key!r}")
         return self._left.pop(key)
 
     def prose(self, key: str) -> str:
         value = self.take(key)
         if not isinstance(value, str) or not value.strip() or not value.replace("\n", " ").isprintable():
-            self.refuse(f"{key} must be a printable string, not {json.dumps(value)}")
+            self.reject(f"{key} must be a printable string, not {json.dumps(value)}")
         return value
 
     def line(self, key: str) -> str:
         value = self.prose(key)
         if "\n" in value or value != value.strip():
-            self.refuse(f"{key} must be one line without leading or trailing spaces, not {json.dumps(value)}")
+            self.reject(f"{key} must be one line without leading or trailing spaces, not {json.dumps(value)}")
         return value
 
     def matching(self, pattern: re.Pattern[str], key: str) -> str:
         value = self.line(key)
         if not pattern.fullmatch(value):
-            self.refuse(f"{key} {value!r} does not match {pattern.pattern}")
+            self.reject(f"{key} {value!r} does not match {pattern.pattern}")
         return value
 
     def class_name(self, key: str) -> str:
@@ -415,32 +415,32 @@ class _Entry:
     def one_of(self, allowed: tuple[str, ...], key: str) -> str:
         value = self.take(key)
         if value not in allowed:
-            self.refuse(f"{key} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
+            self.reject(f"{key} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
         return str(value)
 
-    def truth(self, key: str) -> bool:
+    def boolean(self, key: str) -> bool:
         value = self.maybe(self.take, key)
         if value not in (None, True, False):
-            self.refuse(f"{key} must be true or false, not {json.dumps(value)}")
+            self.reject(f"{key} must be true or false, not {json.dumps(value)}")
         return bool(value)
 
     def mapping(self, key: str) -> dict[str, Any]:
         value = self.take(key)
         if not isinstance(value, dict):
-            self.refuse(f"{key} must be a JSON object, not {json.dumps(value)}")
+            self.reject(f"{key} must be a JSON object, not {json.dumps(value)}")
         return cast("dict[str, Any]", value)
 
     def sequence(self, key: str) -> Sequence[Any]:
         value = self.take(key)
         if not isinstance(value, list):
-            self.refuse(f"{key} must be a list, not {json.dumps(value)}")
+            self.reject(f"{key} must be a list, not {json.dumps(value)}")
         return cast("Sequence[Any]", value)
 
     def names(self, key: str) -> tuple[str, ...]:
         values = self.sequence(key)
         for value in values:
             if not isinstance(value, str) or not value or not value.isprintable():
-                self.refuse(f"{key} must contain names, not {json.dumps(value)}")
+                self.reject(f"{key} must contain names, not {json.dumps(value)}")
         return tuple(values)
 
     def entries(self, key: str, what: str) -> Iterator[_Entry]:

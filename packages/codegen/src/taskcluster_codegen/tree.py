@@ -13,7 +13,7 @@ __all__ = ["Difference", "apply", "differences", "files_below", "replace_block"]
 BEGINNING = "# The beginning of the block that taskcluster-codegen writes."
 END = "# The end of the block that taskcluster-codegen writes."
 
-_NOT_SOURCE = frozenset({"__pycache__", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
+_BUILD_PRODUCTS = frozenset({"__pycache__", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Difference:
         return f"{self.what}: {self.path}"
 
 
-def differences(root: Path, wanted: Mapping[str, str], there: set[str]) -> list[Difference]:
+def differences(root: Path, wanted: Mapping[str, str], owned: set[str]) -> list[Difference]:
     """Compare files byte for byte and return the differences, sorted by path.
 
     Args:
         root: The folder that paths are relative to.
         wanted: Texts by path.
-        there: Existing files that only the generator writes; those not wanted are surplus.
+        owned: Existing files that only the generator writes; those not wanted are surplus.
     """
-    found = [Difference(path, "surplus") for path in there - wanted.keys()]
+    found = [Difference(path, "surplus") for path in owned - wanted.keys()]
     for path, text in wanted.items():
         try:
             same = (root / path).read_bytes() == text.encode()
@@ -87,8 +87,8 @@ def files_below(root: Path, folder: str) -> Iterator[str]:
     """Yield the source files below a folder relative to `root`, without build products and caches."""
     for path in (root / folder).rglob("*"):
         parts = path.relative_to(root / folder).parts
-        left_behind = any(part in _NOT_SOURCE or part.endswith(".egg-info") for part in parts)
-        if (path.is_file() or path.is_symlink()) and not left_behind:
+        is_build_product = any(part in _BUILD_PRODUCTS or part.endswith(".egg-info") for part in parts)
+        if (path.is_file() or path.is_symlink()) and not is_build_product:
             yield path.relative_to(root).as_posix()
 
 

@@ -35,11 +35,11 @@ _VALUES = (
     (QUERY_VALUE, "The value of a query parameter; None omits it.", "str | float | datetime | None"),
 )
 
-_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_PRIMITIVES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _IMPORTED = ("Any", "Literal", "NotRequired", "TypeAlias", "TypedDict")
-_LONGEST = 10_000
+_MAX_LENGTH = 10_000
 """The maximum length of a type in characters. Nested unions of equal schemas grow exponentially."""
 
 
@@ -268,7 +268,7 @@ class _Schemas:
             self._open.add(place)
             found = self._new_type(key, steps, in_payload)
             self._open.remove(place)
-            self._found[place] = found if len(found) <= _LONGEST else "Any"
+            self._found[place] = found if len(found) <= _MAX_LENGTH else "Any"
         return self._found[place]
 
     def _new_type(self, key: str, steps: tuple[str, ...], in_payload: bool) -> str:
@@ -316,7 +316,7 @@ class _Schemas:
             return f"dict[str, {values}]"
         if kind == "string" and in_payload and schema.get("format") == "date-time":
             return "str | datetime"
-        return _PLAIN.get(kind, "Any")
+        return _PRIMITIVES.get(kind, "Any")
 
     def _record(self, key: str, steps: tuple[str, ...], in_payload: bool, schema: Mapping[str, Any]) -> str:
         name = self._claimed_name(key, steps, in_payload)
