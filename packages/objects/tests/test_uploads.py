@@ -51,7 +51,9 @@ def test_an_upload_is_good_when_all_was_taken_and_hashed() -> None:
 
 
 def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
-    with pytest.raises(TaskclusterRestFailure, match="answered 200 before it had taken the whole body of x") as caught:
+    with pytest.raises(
+        TaskclusterRestFailure, match="responded with status 200 before it had read the complete body of x"
+    ) as caught:
         hashes_of(50)
     assert caught.value.status_code == 200
 

@@ -1,4 +1,4 @@
-"""Names of artifacts as paths of files: none leads out of the directory it is meant for."""
+"""Paths for the names of artifacts, all of them inside one directory."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ __all__ = ["chosen", "paths_for"]
 
 
 def chosen(names: Iterable[str], pattern: str) -> list[str]:
-    """Return the names that match a pattern, in which `*` stands for anything, slashes included."""
+    """Return the names that match a pattern, in which `*` also matches slashes."""
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def paths_for(directory: Path, names: Iterable[str]) -> dict[str, Path]:
-    """Return the paths of artifacts' files by name.
+    """Return the paths of artifacts by name.
 
     Args:
-        directory: Where the files are to be, itself or below.
-        names: The artifacts' names; each slash in one is a directory.
+        directory: The directory for all of them.
+        names: The artifacts' names. Each slash starts a subdirectory.
 
     Raises:
-        TaskclusterFailure: A file would be elsewhere, by its name or by a link that lies in the way; or something that
-            is there, or the file of another artifact, is in its way.
+        TaskclusterFailure: A name or a symbolic link leads out of the directory, or a path is in use by another file.
     """
     root = os.path.realpath(directory)
     paths = {name: directory.joinpath(*name.split("/")) for name in names}
@@ -37,14 +36,14 @@ def paths_for(directory: Path, names: Iterable[str]) -> dict[str, Path]:
         is_named_well = all(map(_is_file_name, name.split("/")))
         if not is_named_well or not all(usable.get(each, True) for each in path.parents) or path.is_dir():
             raise TaskclusterFailure(
-                f"the artifact {name!r} cannot be a file in {directory}, by its name or by what is in its way: "
-                "choose others by the pattern, or download it alone to a path of your own"
+                f"cannot download the artifact {name!r} into {directory}: its name or an existing file prevents it; "
+                "exclude it by the pattern, or download it to another path"
             )
     return paths
 
 
 def _can_hold_files(directory: Path, root: str) -> bool:
-    """Whether a directory is at or below `root`, or can be made there."""
+    """Return whether a directory is at or below `root`, or can be created there."""
     if os.path.lexists(directory) and not directory.is_dir():
         return False
     return Path(os.path.realpath(directory)).is_relative_to(root)

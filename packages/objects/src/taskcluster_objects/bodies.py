@@ -1,6 +1,6 @@
-"""The two ends of a transfer: sources that are read and sinks that are written, and the usual readers and writers.
+"""Sources of uploads, sinks of downloads, and the readers and writers that they use for memory and files.
 
-Sources and sinks count, check, decode and hash what passes through them; the drivers do the reading and the writing.
+Sources and sinks count, check, decode and hash the bytes; performers do the reading and writing.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ __all__ = [
 ]
 
 CHUNK = 1024 * 1024
-"""Bytes that a reader is asked for, and decoded, at a time."""
+"""The most bytes to read or decode at a time."""
 
 
 class Reader(Protocol):
-    """Gives the bytes of an upload."""
+    """Returns the bytes of an upload."""
 
     def read(self, max_size: int = -1, /) -> bytes:
-        """Return 1 to `max_size` bytes, or none at the end."""
+        """Return 1 to `max_size` bytes, or no bytes at the end."""
         ...
 
 
 class AsyncReader(Protocol):
-    """Gives the bytes of an upload, awaited."""
+    """Returns the bytes of an upload, awaitable."""
 
     def read(self, max_size: int = -1, /) -> Awaitable[bytes]:
-        """Return 1 to `max_size` bytes, or none at the end."""
+        """Return 1 to `max_size` bytes, or no bytes at the end."""
         ...
 
 
 class Writer(Protocol):
-    """Takes the bytes of a download."""
+    """Writes the bytes of a download."""
 
     def write(self, data: bytes, /) -> object:
         """Write all of `data`."""
@@ -68,18 +68,18 @@ ReaderFactory = Callable[[], Reader]
 WriterFactory = Callable[[], Writer]
 AnyReader = Reader | AsyncReader
 AnyWriter = Writer
-"""Whatever `write` returns is awaited in async functions if it can be."""
+"""Async functions await the result of `write` if it is awaitable."""
 AnyReaderFactory = Callable[[], AnyReader] | Callable[[], Awaitable[AnyReader]]
 AnyWriterFactory = Callable[[], AnyWriter] | Callable[[], Awaitable[AnyWriter]]
 
 
 class Source:
-    """The bytes of an upload, which must be exactly so many.
+    """The bytes of an upload.
 
     Args:
-        reader: Where they come from.
-        length: How many there must be.
-        digests: Hashes to run beside.
+        reader: Returns them.
+        length: Their exact number.
+        digests: The hashes to compute.
     """
 
     def __init__(self, reader: Any, length: int, digests: Digests) -> None:
@@ -89,51 +89,51 @@ class Source:
         self.taken = 0
         self.sent = 0
         self.begun = False
-        """Whether anyone has begun to read it."""
+        """Whether the first read was requested."""
         self.complete = False
         self.failure: BaseException | None = None
-        """What the reader raised, or is blamed for; HTTP libraries wrap it in errors of their own."""
+        """The exception of the reader or of progress, which HTTP libraries wrap in their errors."""
 
     def wanted(self) -> int:
-        """Return how much to read next; one byte past the end, to see that nothing follows."""
+        """Return how much to read next. It is one byte at the end, to check that nothing follows."""
         self.begun = True
         return min(CHUNK, self.length - self.taken) or 1
 
     def accept(self, given: Any, threads: HashThreads) -> bytes:
-        """Take what was read; return it as bytes, none at the end.
+        """Return the result of a read as bytes, and no bytes at the end.
 
         Raises:
-            TaskclusterFailure: It is less or more than was promised.
-            TypeError: It is no bytes.
+            TaskclusterFailure: The reader returned fewer or more bytes than contentLength.
+            TypeError: The result is not bytes-like.
         """
-        # A reader may use the memory of any other kind again, before the bytes are hashed and sent.
+        # A reader may reuse any other buffer before the bytes are hashed and sent.
         data = given if isinstance(given, bytes) else memoryview(given or b"").tobytes()
         if not data:
             if self.taken < self.length:
                 raise TaskclusterFailure(
-                    f"the reader gave {self.taken} bytes and then no more; contentLength is {self.length}"
+                    f"the reader returned {self.taken} bytes and then no more; contentLength is {self.length}"
                 )
             self.complete = True
             return b""
         if self.taken + len(data) > self.length:
-            raise TaskclusterFailure(f"the reader gives more bytes than contentLength, which is {self.length}")
+            raise TaskclusterFailure(f"the reader returned more bytes than contentLength, which is {self.length}")
         self.taken += len(data)
         self.digests.update(data, threads)
         return data
 
 
 class Sink:
-    """Where the bytes of a download go, over as many connections as it takes.
+    """The destination of a download, over one or more connections.
 
     Args:
-        writer: Written with what is decoded.
-        digests: Hashes to run beside.
-        encoding: The answer's Content-Encoding.
-        total: How many bytes come over the wire, if it is known.
-        etag: The strong ETag by which the rest may be asked for, if there is one.
+        writer: Writes the decoded bytes.
+        digests: The hashes to compute.
+        encoding: The Content-Encoding of the response.
+        total: The number of encoded bytes, if known.
+        etag: The strong ETag to resume with, or None.
 
     Raises:
-        TaskclusterFailure: The encoding is not known.
+        TaskclusterFailure: The encoding is not supported.
     """
 
     def __init__(self, writer: Any, digests: Digests, encoding: str, total: int | None, etag: str | None) -> None:
@@ -143,23 +143,21 @@ class Sink:
         self.total = total
         self.etag = etag
         self.received = 0
-        """Bytes off the wire."""
+        """Encoded bytes so far."""
         self.failure: BaseException | None = None
-        """What the writer raised, or who is told of progress; it gets out, even where it looks like a broken body."""
+        """The exception of the writer or of progress. It is raised to the program, even if it is a connection error."""
         self._decoder: Inflater | None = None
         if encoding not in ("", "identity"):
             try:
                 self._decoder = Inflater(encoding, CHUNK)
             except KeyError:
-                raise TaskclusterFailure(
-                    f"what is stored is encoded as {encoding!r}, which cannot be decoded here"
-                ) from None
+                raise TaskclusterFailure(f"the stored data has the unsupported Content-Encoding {encoding!r}") from None
 
     def pieces(self, data: bytes, threads: HashThreads) -> Iterator[bytes]:
-        """Yield what is to be written for bytes off the wire, hashed or being hashed.
+        """Yield the decoded bytes to write for encoded ones.
 
         Raises:
-            TaskclusterFailure: They are not encoded as was said.
+            TaskclusterFailure: They do not have the encoding of the response headers.
         """
         self.received += len(data)
         for piece in [data] if self._decoder is None else self._decoded(self._decoder, data):
@@ -167,7 +165,7 @@ class Sink:
             yield piece
 
     def finish(self) -> None:
-        """Check that the end of the body is the end of what is encoded; raise TaskclusterFailure where it is not."""
+        """Raise TaskclusterFailure if the encoded data is incomplete at the end of the body."""
         if self._decoder is not None and not self._decoder.eof and self.received:
             raise TaskclusterFailure(f"the stored data ends in the middle of its {self.encoding} encoding")
 
@@ -175,7 +173,9 @@ class Sink:
         try:
             yield from decoder.pieces(data)
         except zlib.error as exc:
-            raise TaskclusterFailure(f"the stored data is not {self.encoding}, as it is said to be: {exc}") from exc
+            raise TaskclusterFailure(
+                f"the stored data is not {self.encoding}, contrary to its Content-Encoding: {exc}"
+            ) from exc
 
 
 class BufferReader:
@@ -209,7 +209,7 @@ class BufferWriter:
     """Collects in memory."""
 
     def __init__(self) -> None:
-        # No BytesIO: garbage collection closes one while its buffer is still lent, which is an error.
+        # Not BytesIO: garbage collection would close it while its buffer is exported, which is an error.
         self._buffer = bytearray()
 
     def write(self, data: bytes, /) -> None:
@@ -217,7 +217,7 @@ class BufferWriter:
         self._buffer += data
 
     def getbuffer(self) -> memoryview:
-        """Return what was collected."""
+        """Return the collected bytes."""
         return memoryview(self._buffer)
 
 
@@ -228,38 +228,38 @@ class FileWriter:
         self._file = file
 
     def write(self, data: bytes, /) -> None:
-        """Write all of the bytes; files without a buffer take them bit by bit.
+        """Write all of the bytes. Unbuffered files may need several writes.
 
         Raises:
-            OSError: The file takes none of them.
+            OSError: The file accepts no bytes.
         """
         view = memoryview(data)
         while view:
             taken = cast("int | None", self._file.write(view))
             if taken is None and not isinstance(self._file, io.RawIOBase):
-                # Of those that write in their own way, many do not say what they return: it is all of it.
+                # Many file-like objects return nothing, and have written everything.
                 return
             if not taken:
-                raise OSError(errno.EIO, "the file takes no bytes")
+                raise OSError(errno.EIO, "the file accepts no bytes")
             view = view[taken:]
 
 
 def writing_to(file: BinaryIO) -> WriterFactory:
-    """Return a factory of writers into a file, each from its beginning, cutting off what it held before.
+    """Return a factory of writers into a file. Each writer truncates it and writes from its beginning.
 
-    A pipe, which has no beginning to go back to, can be written by one alone.
+    A pipe cannot be rewound, so it allows only one writer.
     """
     begun = False
 
     def writer() -> FileWriter:
         nonlocal begun
         if file.seekable():
-            # Devices can be rewound and have no length to be cut.
+            # Devices can be rewound, but not truncated.
             if file.seek(0, os.SEEK_END):
                 file.seek(0)
                 file.truncate()
         elif begun:
-            raise TaskclusterFailure("the download has to start over, and its file cannot be rewound")
+            raise TaskclusterFailure("the download must restart, and its file cannot be rewound")
         begun = True
         return FileWriter(file)
 

@@ -1,4 +1,4 @@
-"""Modules that can be called, as the documentation writes `taskcluster.upload(…)`."""
+"""Callable modules, for `taskcluster.upload(…)`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["CallableDownload", "CallableUpload"]
 
 
 class CallableUpload(types.ModuleType):
-    """A module whose call is that of its function `upload`."""
+    """A module that calls its function `upload` when it is called."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.upload(*args, **kwargs)
 
 
 class CallableDownload(types.ModuleType):
-    """A module whose call is that of its function `download`."""
+    """A module that calls its function `download` when it is called."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.download(*args, **kwargs)

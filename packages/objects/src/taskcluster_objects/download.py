@@ -52,23 +52,23 @@ def download(
 ) -> str:
     """Download an object into a writer.
 
-    A broken connection is taken up where it broke, with the same writer, if storage can do that. Where it cannot, the
-    next attempt begins with a writer of its own.
+    If the connection breaks, the download resumes with the same writer. If storage cannot resume, it restarts with
+    another writer.
 
     Args:
         name: The object's name.
-        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
         objectService: A client of the object service, sync or async.
-        writerFactory: Returns a writer at the first byte; called whenever the first byte is to come.
-        progress: Called with the bytes received and the bytes in all or None; both as stored, before decoding.
+        writerFactory: Returns a writer. Called before the first byte, also when the download restarts.
+        progress: Called with the bytes received and the total or None, both before decoding.
 
     Returns:
-        The content type. Only now is it known that what was written is right.
+        The content type. Only now are the written bytes verified.
 
     Raises:
-        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
-        TaskclusterConnectionError: There was no whole answer, after all retries.
-        TaskclusterRestFailure: The object service or storage answered with a failure.
+        ObjectHashVerificationError: A hash does not match, or the object service returned no supported hash.
+        TaskclusterConnectionError: There was no complete response, after all retries.
+        TaskclusterRestFailure: The object service or storage responded with an error.
     """
     settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
@@ -103,9 +103,9 @@ def downloadToFile(
     objectService: Any,
     progress: Progress | None = None,
 ) -> str:
-    """Download an object into an open file, from its beginning; what it held before is gone.
+    """Download an object into an open file, and replace its content.
 
-    `file`: Open for writing bytes. Where the download fails, it holds a part.
+    `file`: Open for writing bytes. After a failed download it holds a part.
     The other parameters are as for `download`.
 
     Returns:
@@ -132,18 +132,17 @@ def downloadToPath(
     objectService: Any,
     progress: Progress | None = None,
 ) -> str:
-    """Download an object to a path, where the file appears when it is whole and verified.
+    """Download an object to a path. The file appears there when it is complete and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
-        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
-        file is refused.
+    `path`: In an existing directory. An existing file is replaced when the new one is complete, which gets the same
+        permissions. A symbolic link is replaced, too; its target is not changed. Pipes and devices are rejected.
     The other parameters are as for `download`.
 
     Returns:
         The content type.
 
     Raises:
-        TaskclusterFailure: As `download`; then no file is left.
+        TaskclusterFailure: As `download`. No file is left.
         OSError: The file cannot be written.
     """
     settings = transfer_settings(objectService, maxRetries, progress)
@@ -166,19 +165,19 @@ def downloadArtifact(
 
     `taskId`: The task.
     `name`: The artifact's name.
-    `runId`: Its run; where left out, the latest.
-    `maxRetries`: How often a failed request to storage is repeated; where left out, as for the client.
+    `runId`: Its run. Defaults to the latest.
+    `maxRetries`: The maximum number of retries of a request to storage. Defaults to the client's.
     `queueService`: A client of the queue, sync or async.
     The other parameters are as for `download`.
 
     Returns:
-        The content type. Only now is it known that what was written is right.
+        The content type. Only now are the written bytes verified.
 
     Raises:
-        TaskclusterArtifactError: The artifact is an error; `reason` is the worker's.
-        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
-        TaskclusterConnectionError: There was no whole answer, after all retries.
-        TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
+        TaskclusterArtifactError: The artifact is an error. `reason` is the worker's.
+        ObjectHashVerificationError: A hash does not match, or the object service returned no supported hash.
+        TaskclusterConnectionError: There was no complete response, after all retries.
+        TaskclusterRestFailure: The queue, the object service or storage responded with an error.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
@@ -221,9 +220,9 @@ def downloadArtifactToFile(
     queueService: Any,
     progress: Progress | None = None,
 ) -> str:
-    """Download a task's artifact into an open file, from its beginning; what it held before is gone.
+    """Download a task's artifact into an open file, and replace its content.
 
-    `file`: Open for writing bytes. Where the download fails, it holds a part.
+    `file`: Open for writing bytes. After a failed download it holds a part.
     The other parameters are as for `downloadArtifact`.
 
     Returns:
@@ -254,18 +253,17 @@ def downloadArtifactToPath(
     queueService: Any,
     progress: Progress | None = None,
 ) -> str:
-    """Download a task's artifact to a path, where the file appears when it is whole and verified.
+    """Download a task's artifact to a path. The file appears there when it is complete and verified.
 
-    `path`: In a directory that exists. A file that is there stays as it is until the new one takes its place, with the
-        same permissions. In the place of a symbolic link comes the file; what the link names stays. What is no regular
-        file is refused.
+    `path`: In an existing directory. An existing file is replaced when the new one is complete, which gets the same
+        permissions. A symbolic link is replaced, too; its target is not changed. Pipes and devices are rejected.
     The other parameters are as for `downloadArtifact`.
 
     Returns:
         The content type.
 
     Raises:
-        TaskclusterFailure: As `downloadArtifact`; then no file is left.
+        TaskclusterFailure: As `downloadArtifact`. No file is left.
         OSError: The file cannot be written.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
@@ -284,24 +282,24 @@ def downloadTaskArtifacts(
     concurrency: int = 8,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Download many artifacts of a task into a directory, several at once.
+    """Download many artifacts of a task into a directory, several at a time.
 
     Args:
         taskId: The task.
-        pattern: Which, as for a shell (`public/logs/*`); a `*` matches slashes too.
-        directory: Where to; it and what is below are made. The slashes of a name are directories.
-        runId: The run; where left out, the latest.
-        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        pattern: A shell pattern for names, e.g. `public/logs/*`. A `*` also matches slashes.
+        directory: Created if missing. Each slash in a name starts a subdirectory.
+        runId: The run. Defaults to the latest.
+        maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
         queueService: A client of the queue, sync or async.
-        concurrency: How many at once, at most.
-        progress: Called with the bytes received of all of them together, and None.
+        concurrency: The maximum number of downloads at a time.
+        progress: Called with the bytes received of all artifacts, and None.
 
     Returns:
         The path of each file by the name of its artifact.
 
     Raises:
-        TaskclusterFailure: As `downloadArtifact`, for the first that fails; files that were finished by then stay, and
-            no others. Or a name leads out of the directory; then nothing was downloaded.
+        TaskclusterFailure: As `downloadArtifact`, for the first that fails. Files that are complete by then stay. Or a
+            name leads out of the directory, and nothing was downloaded.
         OSError: A file cannot be written.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
@@ -320,24 +318,24 @@ def getArtifactContent(
     indexService: Any = None,
     progress: Progress | None = None,
 ) -> ArtifactContent:
-    """Return an artifact's content, whatever its storage type; whole, and verified where hashes are stated.
+    """Return an artifact's content, whatever its storage type. Objects are verified.
 
-    The queue is asked with the client's credentials, if it has any; storage and redirects never see them.
+    The client's credentials are sent to the queue only, never to storage or redirects.
 
     Args:
-        taskId: The task; or, with `indexService`, the path under which the index has it.
+        taskId: The task. With `indexService`, its path in the index.
         name: The artifact's name.
-        runId: Its run; where left out, the latest.
-        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        runId: Its run. Defaults to the latest.
+        maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
         queueService: A client of the queue, sync or async.
-        indexService: A client of the index, sync or async, where a path is given.
+        indexService: A client of the index, sync or async, if `taskId` is a path.
         progress: As for `download`.
 
     Returns:
         The content, with `.json()`, `.text()`, `.bytes()`, `.iter_bytes()` and `.content_type`.
 
     Raises:
-        TaskclusterFailure: As `downloadArtifact`, and where the index has no such path.
+        TaskclusterFailure: As `downloadArtifact`, or the index has no such path.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
 

@@ -1,4 +1,4 @@
-"""Hashes of what is transferred: which, computed beside the reading and writing, and compared."""
+"""Hashes of transferred data: which to compute, how, and how to compare them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from taskcluster.exceptions import ObjectHashVerificationError
 __all__ = ["ACCEPTABLE_HASHES", "Digests", "HashThreads", "hashes_to_verify", "verify", "verifyHashes"]
 
 ACCEPTABLE_HASHES = ("sha256", "sha512")
-"""What uploads state, and of which downloads have to have one."""
+"""Uploads send both; downloads need at least one."""
 
 _BATCH = 1024 * 1024
-"""Bytes handed to a thread at a time: to wake it takes as long as to hash a tenth of that."""
+"""Bytes to pass to a thread at a time. Waking it takes as long as hashing a tenth of that."""
 _AHEAD = 2
-"""Batches that may wait for the slowest hash; how far reading and writing may run ahead of it."""
+"""The most batches that wait for a hash; then reading and writing wait, too."""
 
 
 class HashThreads:
-    """Threads to hash in, one for each algorithm, so that what one is given stays in order."""
+    """Threads to compute hashes in: one for each algorithm, which keeps the order."""
 
     def __init__(self) -> None:
         self._threads: dict[str, ThreadPoolExecutor] = {}
@@ -36,17 +36,17 @@ class HashThreads:
             thread.shutdown(cancel_futures=True)
 
     def submit(self, algorithm: str, function: Callable[..., None], *arguments: Any) -> Future[None]:
-        """Call a function in the thread of an algorithm, after what it was given before."""
+        """Call a function in the thread of an algorithm, after the earlier ones."""
         if algorithm not in self._threads:
             self._threads[algorithm] = ThreadPoolExecutor(1, f"taskcluster-{algorithm}")
         return self._threads[algorithm].submit(function, *arguments)
 
 
 class Digests:
-    """Running hashes of one stream, each in a thread of its own where there is much; hashlib lets go of the lock.
+    """Running hashes of one stream. Large amounts are hashed in threads, because hashlib releases the GIL.
 
     Args:
-        algorithms: Names as hashlib has them.
+        algorithms: Names for hashlib.new.
     """
 
     def __init__(self, algorithms: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ class Digests:
         self._running: deque[list[Future[None]]] = deque()
 
     def update(self, data: bytes, threads: HashThreads) -> None:
-        """Add bytes, which must not change afterwards; return when all but the last of them are hashed."""
+        """Add bytes, which must not change afterwards. Wait if too many of the earlier ones are not hashed yet."""
         if not self._hashes:
             return
         self._batch.append(data)
@@ -69,7 +69,7 @@ class Digests:
             _wait(self._running.popleft())
 
     def hexdigests(self) -> dict[str, str]:
-        """Return the hashes of all that was added, by algorithm."""
+        """Return the hexadecimal digests by algorithm."""
         while self._running:
             _wait(self._running.popleft())
         batch, self._batch, self._size = self._batch, [], 0
@@ -89,18 +89,18 @@ def _wait(running: list[Future[None]]) -> None:
 
 
 def hashes_to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:
-    """Return those of the stated hashes that can be computed here, sha256 or sha512 among them.
+    """Return the hashes of a response that can be verified.
 
     Args:
         name: The object's name, for the error.
         stated: Hexadecimal digests by algorithm.
 
     Raises:
-        ObjectHashVerificationError: There is no acceptable one among them.
+        ObjectHashVerificationError: Neither sha256 nor sha512 is among them.
     """
     if not any(isinstance(stated.get(algorithm), str) for algorithm in ACCEPTABLE_HASHES):
         raise ObjectHashVerificationError(
-            f"the object service states no acceptable hash of {name} ({' or '.join(ACCEPTABLE_HASHES)}), "
+            f"no supported hash ({', '.join(ACCEPTABLE_HASHES)}) of {name} in the response of the object service, "
             f"only: {', '.join(sorted(stated)) or 'none'}"
         )
     return {algorithm: value for algorithm, value in stated.items() if _is_supported(algorithm, value)}
@@ -111,7 +111,7 @@ def _is_supported(algorithm: str, value: Any) -> bool:
         return isinstance(value, str)
     if algorithm not in hashlib.algorithms_guaranteed or not isinstance(value, str):
         return False
-    # The API fixes the form of sha256 and sha512 alone: others are taken for what they look like.
+    # The API specifies the form of sha256 and sha512 only.
     size = hashlib.new(algorithm, usedforsecurity=False).digest_size
     return len(value) == 2 * size > 0 and not set(value.lower()) - set("0123456789abcdef")
 
@@ -125,8 +125,8 @@ def verify(name: str, stated: Mapping[str, str], found: Mapping[str, str]) -> No
     for algorithm, value in stated.items():
         if not hmac.compare_digest(found[algorithm].encode(), value.lower().encode()):
             raise ObjectHashVerificationError(
-                f"what was downloaded of {name} is not what was uploaded: its {algorithm} is {found[algorithm]}, "
-                f"and the object service states {value}"
+                f"hash mismatch: the {algorithm} of the download of {name} is {found[algorithm]}, "
+                f"not {value} as in the response of the object service"
             )
 
 
@@ -134,8 +134,8 @@ def verifyHashes(observed: Mapping[str, str], expected: Mapping[str, str]) -> No
     """Compare the hashes that both mappings have, by algorithm.
 
     Args:
-        observed: Hexadecimal digests that were computed.
-        expected: Hexadecimal digests that the object service stated.
+        observed: The computed hexadecimal digests.
+        expected: The hexadecimal digests of the object service.
 
     Raises:
         ObjectHashVerificationError: One differs, or neither sha256 nor sha512 is in both.

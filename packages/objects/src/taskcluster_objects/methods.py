@@ -1,4 +1,4 @@
-"""The object service's transfer methods: what is offered, what is chosen, and what plugins add."""
+"""The transfer methods of the object service, and their negotiation. Plugins may add methods."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ __all__ = [
 ]
 
 DATA_INLINE_MAX_SIZE = 8192
-"""Bytes; so little data goes to the object service itself where it agrees."""
+"""Bytes. Data of at most this size may be sent to the object service itself."""
 
 
 class DataInline:
-    """The data in the call to createUpload itself."""
+    """The data in the call of createUpload itself."""
 
     name = "dataInline"
 
     def propose(self, offer: UploadOffer) -> Any:
-        """Return the data, if it is little."""
+        """Return the data if it is small enough."""
         if offer.data is None:
             return None
         return {"contentType": offer.contentType, "objectData": base64.b64encode(offer.data).decode("ascii")}
 
     def destination(self, answer: Any) -> Location | None:
-        """Return None: the data is stored."""
+        """Return None, because the data is already stored."""
         return None
 
 
@@ -49,7 +49,7 @@ class PutUrl:
     name = "putUrl"
 
     def propose(self, offer: UploadOffer) -> Any:
-        """Return what the URL is to be made for."""
+        """Return the content type and length for the URL."""
         return {"contentType": offer.contentType, "contentLength": offer.contentLength}
 
     def destination(self, answer: Any) -> Location | None:
@@ -72,7 +72,7 @@ class GetUrl:
 
 
 class Simple:
-    """One GET from a URL, of which no hashes are stated."""
+    """One GET from a URL, without hashes."""
 
     name = "simple"
 
@@ -86,14 +86,14 @@ class Simple:
 
 
 def upload_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, UploadMethod]:
-    """Return the methods for uploads by name, those of plugins over ours."""
+    """Return the methods for uploads by name. Those of plugins take precedence."""
     named: list[UploadMethod] = [DataInline(), PutUrl()]
     named += [cast("UploadMethod", each) for each in added if _is_upload(each)]
     return {method.name: method for method in named}
 
 
 def download_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, DownloadMethod]:
-    """Return the methods for downloads by name, those of plugins over ours."""
+    """Return the methods for downloads by name. Those of plugins take precedence."""
     named: list[DownloadMethod] = [GetUrl(), Simple()]
     named += [cast("DownloadMethod", each) for each in added if not _is_upload(each)]
     return {method.name: method for method in named}
@@ -110,7 +110,7 @@ def proposals(methods: Mapping[str, UploadMethod], offer: UploadOffer) -> dict[s
 
 
 def destination(methods: Mapping[str, UploadMethod], object_name: str, answer: Mapping[str, Any]) -> Location | None:
-    """Return where data goes by the answer of createUpload, or None where it is stored already.
+    """Return the location to upload to by the response of createUpload, or None if the data is already stored.
 
     Raises:
         TaskclusterFailure: The object service chose none of the methods.
@@ -119,7 +119,7 @@ def destination(methods: Mapping[str, UploadMethod], object_name: str, answer: M
         if name in methods:
             return methods[name].destination(details)
     raise TaskclusterFailure(
-        f"the object service takes {object_name} by none of the methods {', '.join(methods)}; "
+        f"the object service accepts {object_name} by none of the methods {', '.join(methods)}; "
         "a plugin can add others (taskcluster_transfer_methods)"
     )
 
@@ -130,7 +130,7 @@ def accepted(methods: Mapping[str, DownloadMethod]) -> dict[str, Any]:
 
 
 def source(methods: Mapping[str, DownloadMethod], object_name: str, answer: Mapping[str, Any]) -> Location:
-    """Return where data comes from by the answer of startDownload.
+    """Return the location to download from by the response of startDownload.
 
     Raises:
         TaskclusterFailure: The object service chose none of the methods.
@@ -138,6 +138,6 @@ def source(methods: Mapping[str, DownloadMethod], object_name: str, answer: Mapp
     method = methods.get(answer["method"])
     if method is None:
         raise TaskclusterFailure(
-            f"the object service gives {object_name} by {answer['method']!r}, which nobody knows here"
+            f"the object service offers {object_name} by the unsupported method {answer['method']!r}"
         )
     return method.source(answer)

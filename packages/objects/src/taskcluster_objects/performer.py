@@ -1,4 +1,4 @@
-"""The sync driver: does what a transfer yields, over requests."""
+"""Performs the effects of sync transfers over requests."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ __all__ = ["transfer", "transfer_settings"]
 T = TypeVar("T")
 
 _READ_SIZE = 256 * 1024
-"""Bytes read at a time, at most."""
+"""The most bytes to read at a time."""
 _GROW_AFTER = 0.002
-"""Seconds in which no transfer ends, after which another begins beside those that run. Where they end sooner there is
-little waiting to make use of, and threads would mostly take the interpreter from each other."""
+"""Start another thread if no transfer has ended for so many seconds. Transfers that end sooner wait little for the
+network, and more threads would only compete for the interpreter."""
 _SEND_SIZE = 128 * 1024
-"""Bytes handed to a socket at a time: its time-out is for all of them."""
+"""Bytes to pass to the socket at a time. Its timeout applies to all of them."""
 
 
 def transfer_settings(service: Any, max_retries: int | None, progress: Progress | None) -> TransferSettings:
@@ -66,7 +66,7 @@ def transfer_settings(service: Any, max_retries: int | None, progress: Progress 
 
 
 def _storage_failure(*args: Any, **kwargs: Any) -> TaskclusterRestFailure:
-    # Programs catch aiohttp's error from sync transfers too. It is imported here because it takes 100 ms.
+    # Programs catch aiohttp's error from sync transfers too. Importing it takes 100 ms.
     try:
         from taskcluster.transport.aiohttp import ServerFailure
     except ImportError:
@@ -140,14 +140,14 @@ class _Performer:
                 return self._stopped.wait(seconds) if seconds > 0 else None
 
     def stop_reading(self) -> None:
-        """End what is being read in another thread."""
+        """Interrupt the read of another thread."""
         reading = self._reading
         if reading is not None:
             reading.interrupt()
 
     def _read_body(self, body: Body, sink: Sink, report: Progress) -> None:
         self._reading = body
-        # Who stops us looks at what is being read after this is set: one of the two is seen.
+        # Checked after `_reading` is set. stop_reading() runs after `_stopped` is set, so one of the two takes effect.
         self._check()
         with body:
             while data := body.read(_READ_SIZE):
@@ -170,7 +170,7 @@ class _Performer:
             failure = source.failure
             if failure is None:
                 raise
-        # Outside the block, for else the HTTP library's exception, and with it the request, were its context.
+        # Outside the block, so that the HTTP library's exception, which holds the request, is not its context.
         raise failure
 
     def _body(self, source: Source, report: Progress) -> Iterator[bytes]:
@@ -178,7 +178,7 @@ class _Performer:
             for chunk in _source_chunks(source, self._threads, self._check):
                 view = memoryview(chunk)
                 for start in range(0, len(view), _SEND_SIZE):
-                    # http.client takes whatever has a buffer.
+                    # http.client accepts any bytes-like object.
                     yield view[start : start + _SEND_SIZE]  # type: ignore[misc]
                 source.sent += len(view)
                 _sync_result(report(source.sent, source.length), "progress")
@@ -207,7 +207,7 @@ class _Performer:
                         return
                     results[number] = performer.run(procedure)
             except BaseException as exc:
-                # In the order in which they fail: the first is no _Stopped.
+                # The first is the cause; _Stopped follows.
                 failures.append(exc)
                 if not stopped.is_set():
                     stop()
@@ -226,33 +226,33 @@ class _Performer:
                     if not wait(running, _GROW_AFTER if may_grow else None, FIRST_EXCEPTION).not_done:
                         break
             finally:
-                # Also where we are interrupted.
+                # Also after KeyboardInterrupt.
                 stop()
         if failures:
             raise failures[0]
         return [results[number] for number in range(len(effect.procedures))]
 
     def _check(self) -> None:
-        # Once, because what the procedure does then is to clean up.
+        # Raised once, because the procedure then cleans up.
         if self._stopped.is_set() and not self._is_stopping:
             self._is_stopping = True
             raise _Stopped("another transfer has failed")
 
 
 class _Stopped(TaskclusterFailure):
-    """A transfer was not finished because another beside it failed, whose exception it is that gets out."""
+    """A transfer was stopped because another one failed. Only the exception of that one is raised to the program."""
 
 
 _MUST_BE_SYNC = "must not be async in a sync function: use its async counterpart in taskcluster.aio"
 
 
 def _sync_result(answer: Any, whose: str) -> Any:
-    """Return what a function of the caller's returned; raise TaskclusterFailure where it is to be awaited."""
+    """Return the result of a function of the program's; raise TaskclusterFailure if it is awaitable."""
     return plain(answer, f"{whose} {_MUST_BE_SYNC}")
 
 
 def _source_chunks(source: Source, threads: HashThreads, check: Callable[[], None]) -> Iterator[bytes]:
-    """Yield the bytes of a source, the last of them only when it is sure that no others follow."""
+    """Yield the bytes of a source. The last are yielded only when the reader has returned its end."""
     held = b""
     while data := source.accept(_sync_result(source.reader.read(source.wanted()), "a reader"), threads):
         check()
@@ -266,7 +266,7 @@ def _source_chunks(source: Source, threads: HashThreads, check: Callable[[], Non
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, AsyncBaseClient):
-        # Its session belongs to the caller's event loop, which may be waiting for us: a copy has one of its own.
+        # Its session belongs to the caller's event loop, which may be blocked by this function. A copy opens another.
         copied = copy.copy(owner)
         copied.session = None
         function = getattr(copied, function.__name__)

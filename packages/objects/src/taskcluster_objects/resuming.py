@@ -1,4 +1,4 @@
-"""What an answer of storage means: the whole, the rest, something that has changed, or a failure. No I/O."""
+"""Resume downloads: what to request, and whether a response is complete, the rest, or of another version. No I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 UNKNOWN_TYPE = "application/octet-stream"
-"""What is said of a body of which storage does not say what it is."""
+"""The media type if storage returns none."""
 
 # 18 digits: enough for any body, and int() raises if there are more than 4300.
 _NUMBER = r"[0-9]{1,18}"
@@ -33,7 +33,7 @@ _CONTENT_RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)\s*",
 
 
 class Held(NamedTuple):
-    """What is there already of a body that broke off."""
+    """The part of a body that was received before its connection broke."""
 
     received: int
     total: int | None
@@ -42,18 +42,18 @@ class Held(NamedTuple):
 
 
 class Verdict(enum.Enum):
-    """What to do with an answer."""
+    """What to do with a response."""
 
-    COMPLETE = "take it from the first byte"
-    REST = "go on with it"
-    CHANGED = "start over: this is not the rest of what is there"
-    EXPIRED = "ask for another URL"
-    RETRY = "try again"
+    COMPLETE = "read it from the first byte"
+    REST = "continue with it"
+    CHANGED = "restart: this is not the rest of what was received"
+    EXPIRED = "request another URL"
+    RETRY = "retry"
     FAILURE = "give up"
 
 
 def judge(status: int, headers: Mapping[str, str], held: Held | None) -> Verdict:
-    """Return what an answer means, given what is held; None where the whole was asked for."""
+    """Return what to do with a response. `held` is None if the complete body was requested."""
     if status == 200:
         return Verdict.COMPLETE
     if held is not None and status == 206:
@@ -75,7 +75,7 @@ def _is_rest(headers: Mapping[str, str], held: Held) -> bool:
     return (
         first == held.received
         and (total is None or last == total - 1)
-        # Where nobody says where the whole ends, nobody knows whether this is all of the rest.
+        # Without a total length, the rest may be incomplete.
         and (total is not None if held.total is None else held.total in (total, last + 1))
         and (length is None or length == last - first + 1)
         and headers.get("ETag", "").strip() == held.etag
@@ -84,30 +84,30 @@ def _is_rest(headers: Mapping[str, str], held: Held) -> bool:
 
 
 def complete_length(headers: Mapping[str, str]) -> int | None:
-    """Return how long the whole is of which Content-Range tells a part, if it says so."""
+    """Return the complete length in Content-Range, or None."""
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     return None if found is None or found[3] == "*" else int(found[3])
 
 
 def range_headers(held: Held | None) -> dict[str, str]:
-    """Return the headers that ask for what is missing, on condition that it is still the same."""
+    """Return the headers that request the rest, if the body has not changed."""
     return {} if held is None else {"Range": f"bytes={held.received}-", "If-Match": held.etag}
 
 
 def strong_etag(headers: Mapping[str, str]) -> str | None:
-    """Return the ETag by which the rest may be asked for later, if there is such a one."""
+    """Return the ETag to resume with, or None."""
     etag = headers.get("ETag", "").strip()
     return etag if etag.startswith('"') and headers.get("Accept-Ranges", "").strip().lower() != "none" else None
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Return the Content-Length, if there is a sound one."""
+    """Return the Content-Length, or None if it is invalid."""
     text = headers.get("Content-Length", "").strip()
     return int(text) if re.fullmatch(_NUMBER, text) else None
 
 
 def encoding(headers: Mapping[str, str]) -> str:
-    """Return the Content-Encoding, in lower case, empty where there is none."""
+    """Return the Content-Encoding in lower case, or an empty string."""
     return headers.get("Content-Encoding", "").strip().lower()
 
 
@@ -118,7 +118,7 @@ def content_type(headers: Mapping[str, str]) -> str:
 
 
 def has_expired(location: Location, now: float) -> bool:
-    """Whether a location has ceased to hold, as far as is known.
+    """Return whether the location is known to have expired.
 
     Args:
         location: The location.

@@ -44,21 +44,21 @@ def upload(
     """Upload an object from readers.
 
     Args:
-        projectId: The project it belongs to.
+        projectId: Its project.
         name: Its name.
         contentType: Its media type.
-        contentLength: How many bytes the reader gives, exactly.
-        expires: When it ceases to exist.
-        readerFactory: Returns a reader at the first byte; called once for each attempt.
-        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
-        uploadId: A slugId; where left out, a new one.
+        contentLength: The exact number of bytes.
+        expires: Its expiration.
+        readerFactory: Returns a reader from the first byte. Called once for each attempt.
+        maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
+        uploadId: A slugId. Defaults to a new one.
         objectService: A client of the object service, sync or async.
-        progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+        progress: Called with the bytes sent and the total. Restarts at each attempt.
 
     Raises:
-        TaskclusterFailure: The reader gives less or more than contentLength, or the service has no method for us.
-        TaskclusterConnectionError: There was no answer, after all retries.
-        TaskclusterRestFailure: The object service or storage answered with a failure.
+        TaskclusterFailure: The reader returned fewer or more bytes than contentLength, or no method is supported.
+        TaskclusterConnectionError: There was no response, after all retries.
+        TaskclusterRestFailure: The object service or storage responded with an error.
     """
     settings = transfer_settings(objectService, maxRetries, progress)
     wanted = ObjectUpload(projectId, name, contentType, contentLength, uploadId or slugId(), expires)
@@ -82,7 +82,7 @@ def uploadFromBuf(
     """Upload an object from memory.
 
     `data`: The bytes.
-    `contentLength`: How many they are; may be left out.
+    `contentLength`: Their number. Optional.
     The other parameters are as for `upload`.
 
     Raises:
@@ -118,7 +118,7 @@ def uploadFromFile(
     """Upload an object from an open file, from its beginning to its end.
 
     `file`: Open for reading bytes, and seekable.
-    `contentLength`: Its size; may be left out.
+    `contentLength`: Its size. Optional.
     The other parameters are as for `upload`.
 
     Raises:
@@ -157,21 +157,21 @@ def uploadArtifactFromBuf(
     Args:
         taskId: The task.
         runId: Its run.
-        name: The artifact's name, such as `public/build/target.zip`.
+        name: The artifact's name, e.g. `public/build/target.zip`.
         contentType: Its media type.
-        expires: When it ceases to exist, at the latest with its task.
+        expires: Its expiration, at the latest that of its task.
         data: The bytes.
-        maxRetries: How often a failed request to storage is repeated; where left out, as for the client.
+        maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
         queueService: A client of the queue with the task's credentials, sync or async.
-        storageType: How to store it; where left out, as an object, and in s3 where the queue knows no objects.
-        progress: Called with the bytes sent and the bytes in all; begins anew with each attempt.
+        storageType: How to store it. Defaults to an object, or to s3 if the queue rejects objects.
+        progress: Called with the bytes sent and the total. Restarts at each attempt.
 
     Returns:
-        How the deployment stores it: `object` or `s3`.
+        The storage type: `object` or `s3`.
 
     Raises:
-        TaskclusterConnectionError: There was no answer, after all retries.
-        TaskclusterRestFailure: The queue, the object service or storage answered with a failure.
+        TaskclusterConnectionError: There was no response, after all retries.
+        TaskclusterRestFailure: The queue, the object service or storage responded with an error.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
     size = memoryview(data).nbytes
@@ -211,7 +211,7 @@ def uploadArtifactFromFile(
     The other parameters are as for `uploadArtifactFromBuf`.
 
     Returns:
-        How the deployment stores it: `object` or `s3`.
+        The storage type: `object` or `s3`.
 
     Raises:
         TaskclusterFailure: As `uploadArtifactFromBuf`.

@@ -159,7 +159,7 @@ def test_a_file_that_takes_nothing_is_an_error(mode: Mode, deployment: Deploymen
 
     deployment.blobs["x"] = Blob(DATA)
     for taken in (0, None):
-        with Taking(taken) as file, pytest.raises(OSError, match="takes no bytes"):
+        with Taking(taken) as file, pytest.raises(OSError, match="accepts no bytes"):
             mode.get("x", "downloadToFile", file)
 
 

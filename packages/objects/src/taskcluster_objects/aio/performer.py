@@ -1,4 +1,4 @@
-"""The async driver: does what a transfer yields, over aiohttp; what blocks is done in threads."""
+"""Performs the effects of async transfers over aiohttp. Blocking functions run in threads."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ __all__ = ["transfer", "transfer_settings"]
 T = TypeVar("T")
 
 _BUFFER = 512 * 1024
-"""Bytes that aiohttp reads ahead, at least; it stops at twice as many. With 4 MiB, the allocator returns what is freed
-to the system and pages it in again, which takes 40 % of a download."""
+"""Bytes that aiohttp reads ahead; it pauses at twice as many. With 4 MiB, glibc returns freed buffers to the system and
+pages them in again, which takes 40 % of a download."""
 _BATCH = 1024 * 1024
-"""Bytes that are written at a time, if so many have arrived: each time wakes a thread."""
+"""The most bytes to write at a time. Each time wakes a thread."""
 _MAX_PIECES = 16
-"""Pieces of a batch, above which they are joined: each is written by itself, and servers may send small chunks."""
+"""The most pieces to write one by one; more are joined. Servers may send small chunks."""
 _SEND_SIZE = 128 * 1024
-"""Bytes handed to a socket at a time: what it does not take at once is copied, and copied again."""
+"""Bytes to pass to the socket at a time. asyncio copies what the socket does not accept at once."""
 _SMALL = 64 * 1024
-"""Bytes; so few are hashed faster than a thread is woken."""
+"""Bytes that take less time to hash than waking a thread does."""
 
 
 def transfer_settings(service: Any, max_retries: int | None, progress: Progress | None) -> TransferSettings:
@@ -126,7 +126,7 @@ class _Performer:
         return await _awaited(result)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call what may block, in a thread; where we are cancelled, that ends first: files are closed after it."""
+        """Call a blocking function in a thread. If cancelled, wait for it, because its file is closed afterwards."""
         running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: _caught(function, arguments))
         try:
             is_raised, result = await asyncio.shield(running)
@@ -166,7 +166,7 @@ class _Performer:
         failure: BaseException
         idle_timeout = _IdleTimeout(self._settings.timeout[1])
         body = _Body(effect, self, idle_timeout)
-        # A task of its own, so that silence can end it.
+        # A separate task, which the idle timeout can cancel.
         payload = _Payload(body)
         sending = asyncio.ensure_future(self._transport.open(self._session, effect.request, payload))
         idle_timeout.cancels(sending)
@@ -180,18 +180,18 @@ class _Performer:
         except asyncio.CancelledError:
             if not idle_timeout.is_over:
                 raise
-            failure = ConnectionTimedOut("storage took no more of the body: timed out", None)
+            failure = ConnectionTimedOut("storage accepted no more of the body: timed out", None)
         finally:
             idle_timeout.stop()
             if not sending.done():
                 sending.cancel()
                 await _wait_for_all(sending)
             if payload.transport is not None:
-                # Closing would wait for what is still to be sent to be taken.
+                # Closing would wait until the rest of the body is sent.
                 payload.transport.abort()
-            # What reads for the body may still be at it in a thread.
+            # A thread may still be reading for the body.
             await body.idle()
-        # Outside the blocks, for else the HTTP library's exception, and with it the request, were its context.
+        # Outside the blocks, so that the HTTP library's exception, which holds the request, is not its context.
         raise failure
 
     async def _gather(self, effect: Gather) -> list[Any]:
@@ -211,7 +211,7 @@ class _Performer:
 
 
 class _IdleTimeout:
-    """Cancels a task when nothing has happened for so long; the time in which the reader is asked does not count."""
+    """Cancels a task if storage accepts no bytes for some seconds. Time that the reader takes does not count."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -237,7 +237,7 @@ class _IdleTimeout:
 
 
 class _Chunks:
-    """The bytes of a source, the last of them only when it is sure that no others follow."""
+    """The bytes of a source. The last are returned only when the reader has returned its end."""
 
     def __init__(self, source: Source, performer: _Performer) -> None:
         self._source = source
@@ -246,12 +246,12 @@ class _Chunks:
         self._ended = False
 
     async def next(self) -> bytes:
-        """Return the next bytes, none at the end."""
+        """Return the next bytes, or no bytes at the end."""
         while not self._ended:
             try:
                 data = await self._read()
             except StopAsyncIteration as exc:
-                # It would be taken for the end somewhere on its way out.
+                # A caller would take it for the end.
                 raise TaskclusterFailure(
                     "the reader raised StopAsyncIteration; at the end, read must return an empty value"
                 ) from exc
@@ -262,7 +262,7 @@ class _Chunks:
         return b""
 
     async def rest(self) -> bytes:
-        """Return all bytes that are still to come."""
+        """Return all remaining bytes."""
         chunks: list[bytes] = []
         while chunk := await self.next():
             chunks.append(chunk)
@@ -285,7 +285,7 @@ class _Chunks:
 
 
 class _Body:
-    """A source as the body of a request, read ahead by one chunk while another is on its way."""
+    """A source as the body of a request. It reads one chunk ahead while another is being sent."""
 
     def __init__(self, effect: SendBody, performer: _Performer, idle_timeout: _IdleTimeout) -> None:
         self._source = effect.source
@@ -309,7 +309,7 @@ class _Body:
                 await _awaited(self._report(self._source.sent, self._source.length))
         except Exception as exc:
             self._source.failure = exc
-            # Not as it is: aiohttp would take a StopAsyncIteration for the end.
+            # Wrapped, because aiohttp would take StopAsyncIteration for the end.
             raise RuntimeError("the body cannot be read") from exc
         if not piece:
             raise StopAsyncIteration
@@ -324,7 +324,7 @@ class _Body:
         return chunk
 
     async def idle(self) -> None:
-        """Return when nothing is being read any more."""
+        """Wait until no thread is reading."""
         running, self._next = self._next, None
         if running is not None:
             running.cancel()
@@ -332,7 +332,7 @@ class _Body:
 
 
 class _Payload(aiohttp.AsyncIterablePayload):
-    """A body that remembers what it is sent over."""
+    """A body that remembers the transport it is sent over."""
 
     transport: asyncio.WriteTransport | None = None
 
@@ -346,14 +346,14 @@ class _Payload(aiohttp.AsyncIterablePayload):
 
 
 async def _awaited(answer: Any) -> Any:
-    """Return what a function of the caller's returned, awaited if it can be."""
+    """Return the result of a function of the program's, awaited if it is awaitable."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _wait_for_all(*running: asyncio.Future[Any]) -> None:
-    """Return when all are done, whatever came of them; where we are cancelled meanwhile, that is raised then.
+    """Wait until all are done, and ignore their results. A cancellation in the meantime is raised afterwards.
 
-    What still runs in a thread when a driver ends would have the event loop wait for it.
+    Otherwise a thread could outlive the transfer, and block the event loop at its end.
     """
     cancelled: asyncio.CancelledError | None = None
     while not all(each.done() for each in running):
@@ -363,19 +363,22 @@ async def _wait_for_all(*running: asyncio.Future[Any]) -> None:
             cancelled = exc
     for each in running:
         if not each.cancelled():
-            # Looked at, or asyncio would say that nobody did.
+            # Otherwise asyncio logs that the exception was never retrieved.
             each.exception()
     if cancelled is not None:
         raise cancelled
 
 
 async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
-    """Return the bytes that follow the first `read`, as they arrived, once there are any; an empty list at the end."""
+    """Return the next bytes as soon as there are any, in the pieces in which they arrived; an empty list at the end.
+
+    `read`: The number of bytes read so far.
+    """
     pieces: list[bytes] = []
     size = 0
     try:
         while size < _BATCH and (not pieces or content.total_bytes > read + size):
-            # Not read(): it joins what arrived, and a copy of bytes that have left the cache takes a tenth of the time.
+            # Not read(), because it joins the pieces: copying them takes a tenth of a download.
             piece, ends_chunk = await content.readchunk()
             if piece:
                 pieces.append(piece)
@@ -391,23 +394,23 @@ async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
 def _broken(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
     is_timeout = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
-    return kind(f"the answer of storage {what}: {describe(exc)}", safe_cause(exc))
+    return kind(f"the response of storage {what}: {describe(exc)}", safe_cause(exc))
 
 
 def _write_all(sink: Sink, pieces: list[bytes], threads: HashThreads) -> list[Any]:
-    """Write; return what is to be awaited, where the writer is of a kind that only its results tell."""
+    """Write, and return the awaitables that the writer returned."""
     results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, threads)]
     return [result for result in results if inspect.isawaitable(result)]
 
 
 def _read_and_accept(source: Source, threads: HashThreads) -> tuple[Any, bool]:
-    """Read; return the bytes and True, or what is to be awaited for them and False."""
+    """Return the accepted bytes and True, or an awaitable of the reader's and False."""
     data = source.reader.read(source.wanted())
     return (data, False) if inspect.isawaitable(data) else (source.accept(data, threads), True)
 
 
 def _caught(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
-    # StopIteration, for one, cannot be the exception of a future.
+    # A future cannot hold StopIteration.
     try:
         return False, function(*arguments)
     except Exception as exc:

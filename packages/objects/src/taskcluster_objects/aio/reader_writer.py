@@ -40,7 +40,7 @@ class BufferReader:
         self._reader = bodies.BufferReader(data)
 
     async def read(self, max_size: int = -1) -> bytes:
-        """Return the next bytes, at most `max_size`; none at the end."""
+        """Return the next bytes, at most `max_size`, or no bytes at the end."""
         return self._reader.read(max_size)
 
 
@@ -70,7 +70,7 @@ class FileReader:
         self._file = file
 
     async def read(self, max_size: int = -1) -> bytes:
-        """Return the next bytes, at most `max_size`; none at the end."""
+        """Return the next bytes, at most `max_size`, or no bytes at the end."""
         return await asyncio.to_thread(self._file.read, max_size)
 
 
@@ -105,7 +105,7 @@ class _Hashing:
 
 
 class HashingReader(_Hashing):
-    """Hashes what another reader returns.
+    """Hashes the bytes of another reader.
 
     Args:
         inner: The other reader.
@@ -129,7 +129,7 @@ class HashingReader(_Hashing):
 
 
 class HashingWriter(_Hashing):
-    """Hashes what it passes on to another writer.
+    """Hashes bytes and writes them to another writer.
 
     Args:
         inner: The other writer.

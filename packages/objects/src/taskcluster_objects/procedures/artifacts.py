@@ -1,4 +1,4 @@
-"""Artifacts of every storage type, as procedures."""
+"""Procedures of transfers of artifacts, of every storage type."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Factory = Callable[[], Any]
 
 
 class ArtifactContent:
-    """An artifact in memory, whole and verified.
+    """An artifact in memory, complete and verified.
 
     Args:
         data: Its bytes.
@@ -64,17 +64,17 @@ class ArtifactContent:
         """Return the text.
 
         Args:
-            encoding: Its encoding; where left out, what the content type says, or else UTF-8.
+            encoding: Its encoding. Defaults to the charset of the content type, or UTF-8.
 
         Raises:
-            UnicodeDecodeError: It is no text of this encoding.
-            LookupError: There is no such encoding.
+            UnicodeDecodeError: The bytes cannot be decoded.
+            LookupError: The encoding is unknown.
         """
         stated = self.content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
         return str(self._data, encoding or stated or "utf-8")
 
     def json(self) -> Any:
-        """Return the JSON value; raise ValueError where it is none."""
+        """Return the JSON value; raise ValueError if it is invalid."""
         return json.loads(self.bytes())
 
     def iter_bytes(self, chunk_size: int = 65536) -> Iterator[builtins.bytes]:
@@ -86,7 +86,7 @@ class ArtifactContent:
 def fetch_object(
     service: Any, name: str, offered: Mapping[str, DownloadMethod], writer_factory: Factory, settings: TransferSettings
 ) -> Procedure[Fetched]:
-    """Bring an object into a writer."""
+    """Download an object into a writer."""
     return fetch(lambda: locate_object(service, name, offered), name, writer_factory, settings)
 
 
@@ -99,7 +99,7 @@ def fetch_artifact(
     writer_factory: Factory,
     settings: TransferSettings,
 ) -> Procedure[Fetched]:
-    """Bring an artifact into a writer; the latest run's where `run_id` is None."""
+    """Download an artifact into a writer. `run_id` defaults to the latest run."""
 
     def locate() -> Procedure[Location]:
         content = yield from _content(queue, task_id, run_id, name)
@@ -114,7 +114,7 @@ def fetch_artifact(
             raise TaskclusterArtifactError(content["message"], content["reason"])
         if "url" in content:
             return Location(content["url"])
-        raise TaskclusterFailure(f"{name} of task {task_id} is stored as {kind!r}, which nobody knows here")
+        raise TaskclusterFailure(f"{name} of task {task_id} has the unsupported storage type {kind!r}")
 
     return fetch(locate, name, writer_factory, settings)
 
@@ -128,12 +128,12 @@ def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> P
         if content["storageType"] != "link":
             return content
         name = content["artifact"]
-    raise TaskclusterFailure(f"{name} of task {task_id} is a link to a link, more than {_MAX_LINKS} times")
+    raise TaskclusterFailure(f"{name} of task {task_id} is behind more than {_MAX_LINKS} links")
 
 
 def _object_service(queue: Any, credentials: Mapping[str, Any], settings: TransferSettings) -> Any:
-    # The queue client's own scopes do not hold for credentials that the queue made for this one object. Of unknown
-    # options that client has warned.
+    # authorizedScopes of the queue's client do not apply to the credentials of this one object. That client has already
+    # warned about unknown options.
     kept = {name: queue.options[name] for name in KNOWN_OPTIONS - {"authorizedScopes"} if name in queue.options}
     return settings.client({**kept, "credentials": credentials})
 
@@ -141,15 +141,15 @@ def _object_service(queue: Any, credentials: Mapping[str, Any], settings: Transf
 def fetch_to_path(
     path: str | os.PathLike[str], fetching: Callable[[Factory], Procedure[Fetched]]
 ) -> Procedure[Fetched]:
-    """Bring something into a file that takes its place when it is whole and verified.
+    """Download into a file that appears at its path when it is complete and verified.
 
     Args:
-        path: The file's.
-        fetching: Given a writer factory, returns the procedure.
+        path: The file's path.
+        fetching: Returns the procedure for a writer factory.
     """
     file = PendingFile(path)
     try:
-        # Within, because a task may be cancelled while a thread makes it.
+        # Inside the `try`, because a task may be cancelled while a thread creates the file.
         yield Invoke(file.make)
         fetched = yield from fetching(file.writer)
         yield Invoke(file.keep)
@@ -159,13 +159,13 @@ def fetch_to_path(
 
 
 def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedure[ArtifactContent]:
-    """Bring something into memory."""
+    """Download into memory."""
     fetched = yield from fetching(BufferWriter)
     return ArtifactContent(fetched.writer.getbuffer(), fetched.headers.get("Content-Type") or UNKNOWN_TYPE)
 
 
 def indexed_task(index: Any, path: str) -> Procedure[str]:
-    """Return the id of the task that the index has under a path."""
+    """Return the ID of the task at a path of the index."""
     found = yield Invoke(index.findTask, (path,))
     return str(found["taskId"])
 
@@ -180,9 +180,9 @@ def fetch_many(
     limit: Any,
     settings: TransferSettings,
 ) -> Procedure[dict[str, Path]]:
-    """Bring many artifacts into a directory; return the path of each by its name."""
+    """Download many artifacts into a directory, and return their paths by name."""
     if not isinstance(limit, int) or limit < 1:
-        raise TaskclusterFailure(f"concurrency must be a whole number above 0, not {limit!r}")
+        raise TaskclusterFailure(f"concurrency must be a positive integer, not {limit!r}")
     names: list[str] = []
     token: str | None = None
     while True:
@@ -196,7 +196,7 @@ def fetch_many(
     target = Path(directory)
     paths = paths_for(target, chosen(names, pattern))
     yield Invoke(_make_directories, ({path.parent for path in paths.values()},))
-    # One report for all of them: of bytes nobody knows how many there will be.
+    # One progress for all of them. Their total size is not known.
     done = 0
 
     def one(name: str, path: Path) -> Procedure[None]:
@@ -236,7 +236,7 @@ def upload_artifact(
     offered: Mapping[str, UploadMethod],
     settings: TransferSettings,
 ) -> Procedure[str]:
-    """Create an artifact; return the storage type that the deployment answers with."""
+    """Create an artifact, and return its storage type."""
     if storage_type not in (None, "object", "s3"):
         raise TaskclusterFailure(f"storageType must be 'object', 's3' or None, not {storage_type!r}")
     check_content_type(content_type)
@@ -244,7 +244,7 @@ def upload_artifact(
 
     def create(kind: str) -> Procedure[Mapping[str, Any]]:
         payload: dict[str, Any] = {"storageType": kind, **described}
-        # The queue puts it into its message about an object, whose schema forbids it: finishArtifact would fail.
+        # finishArtifact fails with it for objects: the queue adds it to a message whose schema forbids it.
         if kind != "object":
             payload["contentLength"] = content_length
         created: Mapping[str, Any] = yield Invoke(queue.createArtifact, (task_id, run_id, name, payload))
@@ -255,7 +255,7 @@ def upload_artifact(
     except TaskclusterRestFailure as exc:
         if exc.status_code != 400 or storage_type is not None:
             raise
-        # A deployment without an object service refuses the storage type. Where the reason is another, it is told now.
+        # A deployment without an object service rejects the storage type. Any other reason also fails with s3.
         created = yield from create("s3")
     if created["storageType"] == "object":
         service = _object_service(queue, created["credentials"], settings)
@@ -273,8 +273,8 @@ def upload_artifact(
             if exc.code != "NoMatchingBackend":
                 raise
             raise settings.failure(
-                f"the deployment has no place to store {name} as an object: pass storageType='s3' "
-                "(the queue may keep this name for the object until the next run)",
+                f"the deployment has no storage for {name} as an object: pass storageType='s3' "
+                "(the queue may reserve this name for the object until the next run)",
                 exc,
                 status_code=exc.status_code,
                 body=exc.body,

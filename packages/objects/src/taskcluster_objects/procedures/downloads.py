@@ -1,4 +1,4 @@
-"""Downloads as procedures: of an object, and of whatever a location names."""
+"""Procedures of downloads from storage."""
 
 from __future__ import annotations
 
@@ -23,21 +23,17 @@ Locate = Callable[[], Procedure[Location]]
 
 
 class Fetched(NamedTuple):
-    """What is known of a finished download."""
+    """The result of a download."""
 
     content_type: str
     """The media type."""
     headers: Mapping[str, str]
     writer: Any
-    """The one that was written to."""
+    """The one that wrote the data."""
 
 
 class Retries:
-    """Counts failed attempts, and waits between them.
-
-    Args:
-        settings: How often, and how long.
-    """
+    """Counts failed attempts, and waits before retries."""
 
     def __init__(self, settings: TransferSettings) -> None:
         self._settings = settings
@@ -55,7 +51,7 @@ class Retries:
 
 
 def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
-    """Return where an object's data comes from."""
+    """Return the location of an object's data."""
     payload = {"acceptDownloadMethods": methods.accepted(offered)}
     answer = yield Invoke(service.startDownload, (name, payload))
     return methods.source(offered, name, answer)
@@ -64,18 +60,18 @@ def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]
 def fetch(
     locate: Locate, name: str, writer_factory: Callable[[], Any], settings: TransferSettings
 ) -> Procedure[Fetched]:
-    """Bring what a location names into a writer, resumed where it broke off, and verified.
+    """Download from a location into a writer, resume if the connection breaks, and verify the hashes.
 
     Args:
-        locate: Asked for the location, and for another when it has expired.
-        name: Of what is fetched, for errors.
-        writer_factory: Asked for a writer, and for a fresh one whenever the first byte comes again.
-        settings: The rest.
+        locate: Returns the location. Called again when it has expired.
+        name: The name of the data, for errors.
+        writer_factory: Returns a writer. Called again when the download restarts.
+        settings: The settings of the transfer.
 
     Raises:
-        ObjectHashVerificationError: The bytes are not those that were uploaded, or no acceptable hash is stated.
-        TaskclusterConnectionError: There was no whole answer, after all retries.
-        TaskclusterRestFailure: Storage answered with a failure.
+        ObjectHashVerificationError: A hash does not match, or the object service returned no supported hash.
+        TaskclusterConnectionError: There was no complete response, after all retries.
+        TaskclusterRestFailure: Storage responded with an error.
     """
     retries = Retries(settings)
     location = yield from locate()
@@ -125,9 +121,9 @@ def fetch(
 
 
 def storage_failure(name: str, status: int, settings: TransferSettings) -> TaskclusterRestFailure:
-    """Return what is raised where storage answers with a failure."""
-    # The body stays out of it: storage services repeat signed URLs and signatures in theirs.
-    return settings.failure(f"storage answered with status {status} for {name}", None, status_code=status)
+    """Return the exception for an error response of storage."""
+    # Without the body, because storage services repeat signed URLs and signatures in it.
+    return settings.failure(f"storage responded with status {status} for {name}", None, status_code=status)
 
 
 def _stated(name: str, location: Location) -> dict[str, str]:
@@ -138,7 +134,7 @@ def _held(sink: Sink | None) -> Held | None:
     if sink is None or sink.etag is None or not sink.received:
         return None
     if sink.total is not None and sink.received >= sink.total:
-        # There is no rest to ask for: what came is too much, or ended badly.
+        # There is no rest: the body was too long, or the end of its encoding was wrong.
         return None
     return Held(sink.received, sink.total, sink.etag, sink.encoding)
 

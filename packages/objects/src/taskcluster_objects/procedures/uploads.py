@@ -1,4 +1,4 @@
-"""Uploads as procedures: of an object, and to whatever a location names."""
+"""Procedures of uploads to storage."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def check_content_type(content_type: object) -> None:
     """Raise TaskclusterFailure if a content type cannot be sent as a header."""
     if isinstance(content_type, str) and not _header_value(content_type):
         raise TaskclusterFailure(
-            f"contentType must consist of printable ASCII characters, such as 'text/plain', not {content_type!r}"
+            f"contentType must consist of printable ASCII characters, e.g. 'text/plain', not {content_type!r}"
         )
 
 
 class ObjectUpload(NamedTuple):
-    """What becomes of the data."""
+    """The object to create."""
 
     projectId: str
     name: str
@@ -54,16 +54,16 @@ def upload_object(
     """Create an object.
 
     Args:
-        upload: What is to be created.
-        reader_factory: Asked for a reader, and for a fresh one for each attempt.
+        upload: The object to create.
+        reader_factory: Returns a reader. Called once for each attempt.
         service: The object service's client.
-        offered: The methods to negotiate.
-        settings: The rest.
+        offered: The upload methods to offer.
+        settings: The settings of the transfer.
 
     Raises:
-        TaskclusterFailure: The reader gives less or more than contentLength, or no method fits.
-        TaskclusterConnectionError: There was no answer, after all retries.
-        TaskclusterRestFailure: Storage or the object service answered with a failure.
+        TaskclusterFailure: The reader returned fewer or more bytes than contentLength, or no method is supported.
+        TaskclusterConnectionError: There was no response, after all retries.
+        TaskclusterRestFailure: Storage or the object service responded with an error.
     """
     check_content_type(upload.contentType)
     data: bytes | None = None
@@ -75,7 +75,7 @@ def upload_object(
         reader_factory = _reading(little)
     offer = UploadOffer(upload.contentType, upload.contentLength, data)
     ours = {"projectId": upload.projectId, "uploadId": upload.uploadId}
-    # The same words in each call: by them the object service knows the upload again.
+    # The same in each call, so that the object service recognizes the upload.
     created = {
         **ours,
         "expires": _text(upload.expires),
@@ -99,15 +99,15 @@ def put(
     algorithms: Iterable[str],
     settings: TransferSettings,
 ) -> Procedure[dict[str, str] | None]:
-    """Send data to a location; return its hashes, or None where there is no need to send it.
+    """Upload data to a location. Return its hashes, or None if the data was already stored.
 
     Args:
-        locate: Asked for the location, and for another when it has expired; None where the data is there already.
-        name: Of what is sent, for errors.
-        reader_factory: Asked for a reader, and for a fresh one for each attempt.
-        length: Bytes.
+        locate: Returns the location, or None if the data is already stored. Called again when it has expired.
+        name: The name of the data, for errors.
+        reader_factory: Returns a reader. Called once for each attempt.
+        length: The number of bytes.
         algorithms: The hashes to compute.
-        settings: The rest.
+        settings: The settings of the transfer.
     """
     retries = Retries(settings)
     location = yield from locate()
@@ -127,7 +127,7 @@ def put(
         else:
             if 200 <= answer.status < 300:
                 if not source.begun:
-                    # What stands in for storage in programs' tests takes no body at all.
+                    # Mocks of storage, in tests of programs, read no body.
                     yield ReadAll(source)
                 if source.complete:
                     hashes: dict[str, str] = yield Invoke(source.digests.hexdigests)
@@ -147,7 +147,7 @@ def put(
 def _failure(name: str, status: int, settings: TransferSettings) -> TaskclusterRestFailure:
     if not 200 <= status < 300:
         return storage_failure(name, status, settings)
-    text = f"storage answered {status} before it had taken the whole body of {name}"
+    text = f"storage responded with status {status} before it had read the complete body of {name}"
     return settings.failure(text, None, status_code=status)
 
 
