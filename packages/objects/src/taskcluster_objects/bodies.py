@@ -88,7 +88,7 @@ class Source:
         self.digests = digests
         self.taken = 0
         self.sent = 0
-        self.begun = False
+        self.started = False
         """Whether the first read was requested."""
         self.complete = False
         self.failure: BaseException | None = None
@@ -96,7 +96,7 @@ class Source:
 
     def wanted(self) -> int:
         """Return how much to read next. It is one byte at the end, to check that nothing follows."""
-        self.begun = True
+        self.started = True
         return min(CHUNK, self.length - self.taken) or 1
 
     def accept(self, given: Any, threads: HashThreads) -> bytes:
@@ -249,18 +249,18 @@ def writing_to(file: BinaryIO) -> WriterFactory:
 
     A pipe cannot be rewound, so it allows only one writer.
     """
-    begun = False
+    started = False
 
     def writer() -> FileWriter:
-        nonlocal begun
+        nonlocal started
         if file.seekable():
             # Devices can be rewound, but not truncated.
             if file.seek(0, os.SEEK_END):
                 file.seek(0)
                 file.truncate()
-        elif begun:
+        elif started:
             raise TaskclusterFailure("the download must restart, and its file cannot be rewound")
-        begun = True
+        started = True
         return FileWriter(file)
 
     return writer

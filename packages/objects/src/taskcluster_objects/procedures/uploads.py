@@ -74,10 +74,10 @@ def upload_object(
         hashes = source.digests.hexdigests()
         reader_factory = _reading(little)
     offer = UploadOffer(upload.contentType, upload.contentLength, data)
-    ours = {"projectId": upload.projectId, "uploadId": upload.uploadId}
+    ids = {"projectId": upload.projectId, "uploadId": upload.uploadId}
     # The same in each call, so that the object service recognizes the upload.
     created = {
-        **ours,
+        **ids,
         "expires": _text(upload.expires),
         "proposedUploadMethods": methods.proposals(offered, offer),
     }
@@ -87,7 +87,7 @@ def upload_object(
         return methods.destination(offered, upload.name, answer)
 
     sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, ACCEPTABLE_HASHES, settings)
-    yield Invoke(service.finishUpload, (upload.name, {**ours, "hashes": sent or hashes}))
+    yield Invoke(service.finishUpload, (upload.name, {**ids, "hashes": sent or hashes}))
     yield ReportProgress(settings.report, upload.contentLength, upload.contentLength)
 
 
@@ -126,7 +126,7 @@ def put(
             failure = exc
         else:
             if 200 <= answer.status < 300:
-                if not source.begun:
+                if not source.started:
                     # Mocks of storage, in tests of programs, read no body.
                     yield ReadAll(source)
                 if source.complete:
