@@ -33,6 +33,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionTimedOut",
     "ServerFailure",
+    "broken_response",
     "environment_arguments",
     "own_session",
     "read_some",
@@ -342,11 +343,16 @@ async def read_some(response: aiohttp.ClientResponse, size: int) -> bytes:
     try:
         return await response.content.read(size)
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-        is_late = isinstance(exc, asyncio.TimeoutError)
-        kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "broke off")
-        failure = kind(f"the response {what}: {describe(exc)}", safe_cause(exc))
+        failure = broken_response(exc)
     # Outside the block, so that the library's exception is not its context.
     raise failure from failure.superExc
+
+
+def broken_response(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
+    """Return the exception for a response that broke off, or was idle for too long, with an exception of aiohttp's."""
+    is_timeout = isinstance(exc, asyncio.TimeoutError)
+    kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
+    return kind(f"the response {what}: {describe(exc)}", safe_cause(exc))
 
 
 def environment_arguments(url: str) -> dict[str, Any]:

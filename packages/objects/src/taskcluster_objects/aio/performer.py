@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
-from taskcluster.causes import describe, safe_cause
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.runner import run_async
 from taskcluster.transport.aiohttp import (
     AiohttpTransport,
-    ConnectionFailed,
     ConnectionTimedOut,
     ServerFailure,
+    broken_response,
     own_session,
 )
 
@@ -176,7 +175,7 @@ class _Performer:
             payload.transport = None
             return Uploaded(response.status, response.headers)
         except (TaskclusterConnectionError, aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-            failure = source.failure or (exc if isinstance(exc, TaskclusterConnectionError) else _broken(exc))
+            failure = source.failure or (exc if isinstance(exc, TaskclusterConnectionError) else broken_response(exc))
         except asyncio.CancelledError:
             if not idle_timeout.is_over:
                 raise
@@ -387,14 +386,8 @@ async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
                 break
         return pieces if len(pieces) <= _MAX_PIECES else [b"".join(pieces)]
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-        failure = _broken(exc)
+        failure = broken_response(exc)
     raise failure from failure.superExc
-
-
-def _broken(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
-    is_timeout = isinstance(exc, asyncio.TimeoutError)
-    kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
-    return kind(f"the response of storage {what}: {describe(exc)}", safe_cause(exc))
 
 
 def _write_all(sink: Sink, pieces: list[bytes], threads: HashThreads) -> list[Any]:
