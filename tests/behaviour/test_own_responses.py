@@ -13,13 +13,16 @@ import pytest
 import requests
 
 import taskcluster
-from taskcluster.effects import Request
+from taskcluster.effects import Close, Emit, Request
 from taskcluster.exceptions import TaskclusterConnectionError
 from taskcluster.plain_http import makeHttpRequest
+from taskcluster.redirects import open_response
+from taskcluster.runner import iterate, iterate_async
 from taskcluster.transport.aiohttp import AiohttpTransport, own_session
 from taskcluster.transport.requests import RequestsTransport
-from taskcluster_helper.async_streams import AsyncStream
-from taskcluster_helper.streams import Stream
+from taskcluster_helper.aio.performer import AsyncHelperPerformer
+from taskcluster_helper.effects import LogProcedure, ReadSome
+from taskcluster_helper.performer import HelperPerformer
 
 from .drive import AsyncDrive, Drive, SyncDrive
 from .server import Answer, Late, Proxy, Server, respond
@@ -281,22 +284,27 @@ def test_async_transfers_get_their_own_responses(server: Server, answer: Callabl
     asyncio.run(read())
 
 
+def log_of(request: Request) -> LogProcedure[None]:
+    opened = yield from open_response(request, {})
+    try:
+        while data := (yield ReadSome(opened)):
+            yield Emit((data,))
+    finally:
+        yield Close(opened)
+
+
 @pytest.mark.parametrize("answer", READ, ids=lambda answer: answer.__name__)
 def test_log_readers_get_their_own_responses(server: Server, answer: Callable[[int], Answer]) -> None:
-    stream = Stream()
+    performer = HelperPerformer(None)
     for request, expected in requests_of(server, answer):
-        stream.open(request.url, 5, "ours")
-        assert b"".join(iter(stream.read, b"")) == expected
-    stream.close()
+        assert b"".join(iterate(log_of(request), performer)) == expected
+    performer.close()
 
     async def read() -> None:
-        stream = AsyncStream()
+        performer = AsyncHelperPerformer(None)
         for request, expected in requests_of(server, answer):
-            await stream.open(request.url, 5, "ours")
-            found = b""
-            while data := await stream.read():
-                found += data
-            assert found == expected
-        await stream.close()
+            pieces = [piece async for piece in iterate_async(log_of(request), performer)]
+            assert b"".join(pieces) == expected
+        await performer.close()
 
     asyncio.run(read())

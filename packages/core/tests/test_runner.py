@@ -129,12 +129,17 @@ def test_failures_are_thrown_into_the_procedure(execute: Any, perform: Performer
     ids=["OSError", "KeyboardInterrupt", "SystemExit", "GeneratorExit"],
 )
 def test_cleanup_is_performed_after_a_failure(execute: Any, perform: Performer, error: BaseException) -> None:
-    def procedure() -> Procedure:
+    def inner() -> Procedure:
         try:
             yield "work"
             yield error
         finally:
             yield "clean"
+
+    def procedure() -> Procedure:
+        try:
+            yield from inner()
+        finally:
             yield "up"
 
     with pytest.raises(type(error)) as caught:
@@ -199,7 +204,7 @@ def test_closing_an_iterator_performs_cleanup(perform: Performer) -> None:
     iterator = runner.iterate(emitting(), perform)
     assert next(iterator) == 1
     iterator.close()
-    assert perform.effects == ["open", "close"]
+    assert perform.effects == ["open", "flush", "close"]
 
 
 def test_closing_an_async_iterator_performs_cleanup(perform: Performer) -> None:
@@ -213,15 +218,42 @@ def test_closing_an_async_iterator_performs_cleanup(perform: Performer) -> None:
         await iterator.aclose()
 
     asyncio.run(use())
-    assert perform.effects == ["open", "close"]
+    assert perform.effects == ["open", "flush", "close"]
 
 
 def emitting() -> Procedure:
     yield "open"
     try:
-        yield Emit((1, 2))
+        # Which Python closes, instead of throwing a GeneratorExit into it.
+        yield from emitting_inner()
     finally:
         yield "close"
+
+
+def emitting_inner() -> Procedure:
+    try:
+        yield Emit((1, 2))
+    finally:
+        yield "flush"
+
+
+def test_closing_a_coroutine_performs_cleanup(perform: Performer) -> None:
+    def procedure() -> Procedure:
+        try:
+            yield "wait"
+        finally:
+            yield "close"
+
+    async def perform_async(effect: Any) -> None:
+        perform(effect)
+        if effect == "wait":
+            await asyncio.sleep(0)
+
+    # As an event loop does that is closed too early.
+    coroutine = runner.run_async(procedure(), perform_async)
+    coroutine.send(None)
+    coroutine.close()
+    assert perform.effects == ["wait", "close"]
 
 
 @pytest.mark.parametrize("is_iterated", [False, True], ids=["run_async", "iterate_async"])

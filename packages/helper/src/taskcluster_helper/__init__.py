@@ -1,19 +1,20 @@
-"""What most programs that use Taskcluster need beside its clients; programs find it as `taskcluster.helper`.
+"""What most programs that use Taskcluster need beside its clients; they import it from `taskcluster.helper`.
 
-`TaskclusterConfig` is one configuration for all clients, and `load_secrets` takes a program's own configuration out of
-the secrets service. `wait_for_task` and its like wait for what happens on the server, `task_log_lines` reads what a
-task logs, and `resubmittable` moves the times of a task's definition. The async twins are in `taskcluster.aio.helper`.
+`TaskclusterConfig` is one configuration for all clients, and `load_secrets` loads a program's own configuration from
+the secrets service. `wait_for_task` and similar functions wait for a state of the server, `task_log_lines` reads what a
+task logs, and `resubmittable` moves the times of a task's definition. `taskcluster.aio.helper` has the async
+counterparts.
 
-Waiting and following are generators that yield what is to be done (effects.py, waiting.py, logs.py); two drivers do it,
-drive.py and async_drive.py, which differ in `await` and in the HTTP library.
+Decisions are in `procedures`, which core's runner runs; `performer.py` and `aio/performer.py` perform their effects.
 """
 
 from .artifacts import upload_artifact
-from .blocking import task_log_lines, wait_for_artifact, wait_for_indexed_task, wait_for_task, wait_for_task_group
 from .configuration import TaskclusterConfig
 from .exceptions import ArtifactMissingError, ConfigurationError, SecretError, WaitTimeoutError
+from .logs import task_log_lines
 from .resubmission import resubmittable
 from .secrets import load_secrets
+from .waiting import wait_for_artifact, wait_for_indexed_task, wait_for_task, wait_for_task_group
 
 __all__ = [
     "ArtifactMissingError",

@@ -15,7 +15,7 @@ import taskcluster.aio
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.helper import ArtifactMissingError
 from taskcluster.version import VERSION
-from taskcluster_helper.logs import LogNames, Splitter, log_names
+from taskcluster_helper.procedures.logs import LogNames, Splitter, log_names
 
 from .conftest import TASK, FakeQueue, Mode
 

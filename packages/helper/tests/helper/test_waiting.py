@@ -18,11 +18,13 @@ import requests
 
 import taskcluster
 import taskcluster.aio
+from taskcluster.effects import Invoke, Sleep
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.helper import ArtifactMissingError, WaitTimeoutError
-from taskcluster_helper import waiting
-from taskcluster_helper.effects import Ask, Invoke, Sleep
-from taskcluster_helper.limits import limited
+from taskcluster.runner import run
+from taskcluster_helper.effects import ReportChange
+from taskcluster_helper.performer import limited
+from taskcluster_helper.procedures import waiting
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import TASK, FakeQueue, Mode
@@ -45,27 +47,19 @@ class Clock:
         return waiting.Pace(timeout, delay, max_delay, self.seen.append, lambda: NOW, lambda: self.time, lambda: 0.5)
 
     def run(self, procedure: Any, took: float = 0.0) -> Any:
-        step, answer = procedure.send, None
-        while True:
-            try:
-                effect = step(answer)
-            except StopIteration as stop:
-                return stop.value
-            step, answer = procedure.send, None
-            if isinstance(effect, Ask):
+        def perform(effect: Any) -> Any:
+            if isinstance(effect, ReportChange):
+                return effect.on_change(effect.seen)
+            if isinstance(effect, Invoke):
                 self.given.append(effect.seconds)
-            if isinstance(effect, Sleep):
-                self.slept.append(effect.seconds)
-                self.time += effect.seconds
-            elif isinstance(effect, Invoke):
-                effect.function(*effect.arguments)
-            else:
-                assert isinstance(effect, Ask)
                 self.time += took
-                try:
-                    answer = effect.call()
-                except TaskclusterFailure as exc:
-                    step, answer = procedure.throw, exc
+                return effect.function(*effect.arguments, **effect.keywords)
+            assert isinstance(effect, Sleep)
+            self.slept.append(effect.seconds)
+            self.time += effect.seconds
+            return None
+
+        return run(procedure, perform)
 
 
 class Scripted:
@@ -261,14 +255,14 @@ def test_an_indexed_task_that_is_absent_is_told_as_none() -> None:
     ],
 )
 def test_an_artifact_may_come_until_its_run_is_over(last: dict[str, Any], comes: bool) -> None:
-    assert waiting.may_still_come(last["status"], None, NOW) is comes
+    assert waiting.may_still_appear(last["status"], None, NOW) is comes
 
 
 def test_runs_are_looked_at_one_by_one() -> None:
     both = status("running", "failed", "running")["status"]
     for runs in ((0, 1, 2, None), ("0", "1", "2", None)):
-        assert [waiting.may_still_come(both, run, NOW) for run in runs] == [False, True, True, True]
-    assert not waiting.may_still_come({"state": "exception", "runs": []}, None, NOW)
+        assert [waiting.may_still_appear(both, run, NOW) for run in runs] == [False, True, True, True]
+    assert not waiting.may_still_appear({"state": "exception", "runs": []}, None, NOW)
 
 
 # On sockets
