@@ -36,7 +36,7 @@ def call(target: Method, *args: Any, **kwargs: Any) -> Bound:
 
 
 @given(v1=PARTS, v2=PARTS, payload=PAYLOADS, limit=st.integers(0, 9))
-def test_the_four_conventions_give_one_result(v1: Any, v2: Any, payload: dict[str, int], limit: int) -> None:
+def test_the_four_conventions_are_equivalent(v1: Any, v2: Any, payload: dict[str, int], limit: int) -> None:
     query = {"limit": limit}
     expected = call(WRITE, v1, v2, payload, query=query)
     assert call(WRITE, payload, taskId=v1, runId=v2, query=query) == expected
@@ -47,7 +47,7 @@ def test_the_four_conventions_give_one_result(v1: Any, v2: Any, payload: dict[st
 
 
 @given(v1=PARTS, v2=PARTS)
-def test_the_conventions_agree_where_there_is_no_payload_too(v1: Any, v2: Any) -> None:
+def test_the_conventions_are_equivalent_without_a_payload(v1: Any, v2: Any) -> None:
     expected = call(READ, v1, v2)
     assert call(READ, taskId=v1, runId=v2) == call(READ, params={"taskId": v1, "runId": v2}) == expected
     assert expected.payload is None
@@ -68,25 +68,25 @@ def test_the_conventions_agree_where_there_is_no_payload_too(v1: Any, v2: Any) -
         (lambda: call(READ, "a/b", "c d"), "/task/a%2Fb/runs/c%20d"),
     ],
 )
-def test_conventions_may_be_mixed_and_a_parameter_may_be_zero(bound: Callable[[], Bound], path: str) -> None:
+def test_conventions_may_be_mixed(bound: Callable[[], Bound], path: str) -> None:
     assert bound().path == path
 
 
-def test_a_query_parameter_by_keyword_is_taken_as_query() -> None:
+def test_keywords_may_be_query_parameters() -> None:
     assert call(READ, "t", 0, continuationToken="x").query == {"continuationToken": "x"}
     assert call(READ, "t", 0, query={"limit": 1}, continuationToken="x").query == {"limit": 1, "continuationToken": "x"}
 
 
-def test_a_query_is_passed_on_even_where_the_client_does_not_know_the_parameter() -> None:
+def test_unknown_query_parameters_are_passed_on() -> None:
     assert call(READ, "t", 0, query={"new": 1}).query == {"new": 1}
 
 
-def test_the_pagination_limit_becomes_the_query_limit_unless_the_query_has_one() -> None:
+def test_pagination_limit_is_the_default_of_the_query_limit() -> None:
     assert call(READ, "t", 0, paginationLimit=5).query == {"limit": 5}
     assert call(READ, "t", 0, paginationLimit=5, query={"limit": 7}).query == {"limit": 7}
 
 
-def test_the_callers_query_and_params_stay_as_they_are() -> None:
+def test_the_callers_query_and_params_are_not_changed() -> None:
     query, params = {"limit": 1}, {"taskId": "t"}
     call(READ, query=query, params=params, runId=1, continuationToken="x")
     assert query == {"limit": 1}
@@ -98,7 +98,7 @@ def test_a_pagination_handler_is_kept() -> None:
 
 
 @pytest.mark.parametrize("name", ["payload", "query", "params", "paginationHandler", "paginationLimit"])
-def test_none_for_an_argument_is_as_if_it_were_left_out(name: str) -> None:
+def test_none_omits_an_argument(name: str) -> None:
     assert call(READ, "t", 0, **{name: None}) == call(READ, "t", 0)
 
 
@@ -146,36 +146,36 @@ def test_an_empty_payload_is_a_payload() -> None:
         (lambda: call(READ, "\ud800", 0), "not valid Unicode"),
     ],
 )
-def test_a_wrong_call_is_told_precisely(wrong: Callable[[], Bound], told: str) -> None:
+def test_invalid_arguments_raise(wrong: Callable[[], Bound], told: str) -> None:
     with pytest.raises(TaskclusterFailure, match=told):
         wrong()
 
 
-def test_every_error_of_a_wrong_call_names_the_method_and_how_to_call_it() -> None:
+def test_errors_name_the_method_and_its_signature() -> None:
     with pytest.raises(TaskclusterFailure) as caught:
         call(WRITE, "t")
     assert str(caught.value) == ("m lacks runId: call it as m(taskId, runId, payload, limit=…, continuationToken=…)")
 
 
-def test_for_a_url_no_payload_is_needed_and_one_that_is_given_does_no_harm() -> None:
+def test_the_payload_is_optional_for_a_url() -> None:
     bare = bind(WRITE, ("t", 0), {}, needs_payload=False)
     assert bare.path == "/task/t/runs/0"
     assert bind(WRITE, ("t", 0, {}), {}, needs_payload=False).path == bare.path
 
 
-def test_parameters_are_taken_in_the_order_of_args_and_placed_by_the_route() -> None:
+def test_args_order_the_parameters_that_the_route_places() -> None:
     swapped = Method.from_entry({"name": "m", "method": "get", "route": "/<b>/<a>", "args": ["a", "b"]})
     assert call(swapped, "first", "second").path == "/second/first"
 
 
-def test_a_parameter_that_may_be_empty_may_be() -> None:
+def test_a_parameter_may_be_empty_if_the_method_allows_it() -> None:
     entry = {"name": "m", "method": "get", "route": "/list/<namespace>", "args": ["namespace"]}
     with pytest.raises(TaskclusterFailure, match="empty"):
         call(Method.from_entry(entry), "")
     assert call(Method.from_entry({**entry, "emptyArgs": ["namespace"]}), "").path == "/list/"
 
 
-def test_the_target_is_path_and_query_as_they_go_over_the_wire() -> None:
+def test_target_is_the_encoded_path_and_query() -> None:
     assert call(READ, "t", 0).target(READ) == "/task/t/runs/0"
     assert call(READ, "t", 0, query={"limit": None}).target(READ) == "/task/t/runs/0"
     date = datetime.datetime(2024, 1, 1)
@@ -184,5 +184,5 @@ def test_the_target_is_path_and_query_as_they_go_over_the_wire() -> None:
     )
 
 
-def test_a_binding_shows_no_payload() -> None:
+def test_repr_shows_no_payload() -> None:
     assert "hidden" not in repr(call(POST, {"secret": "hidden"}))

@@ -52,7 +52,9 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tmp/x", "tmp/x", {"issuer": "issuer"}, "MZsA3wS1gkiqBw6aLufq665F2hWgs29xoctTKGG6xvg="),
     ],
 )
-def test_known_temporary_credentials(name: str | None, client_id: str, issuer: dict[str, str], signature: str) -> None:
+def test_temporary_credentials_match_known_values(
+    name: str | None, client_id: str, issuer: dict[str, str], signature: str
+) -> None:
     made = create(name=name)
     assert made["clientId"] == client_id
     assert made["accessToken"] == b"Cz41VmijILgiIPDFlGeYVh8XzvdMhlbmwB-DyPZhdpg"
@@ -68,25 +70,25 @@ def test_known_temporary_credentials(name: str | None, client_id: str, issuer: d
 
 
 @pytest.mark.usefixtures("seeded")
-def test_credentials_may_be_bytes_and_give_the_same() -> None:
+def test_bytes_and_strings_give_the_same_credentials() -> None:
     assert create(clientId=b"issuer", accessToken=b"no-secret") == create()
     assert create(clientId=b"issuer", name="tmp/x") == create(name="tmp/x")
 
 
-def test_each_certificate_has_a_seed_of_its_own_of_44_characters() -> None:
+def test_each_certificate_has_a_new_seed_of_44_characters() -> None:
     seeds = {json.loads(create()["certificate"])["seed"] for _ in range(10)}
     assert len(seeds) == 10
     assert {len(seed) for seed in seeds} == {44}
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_date_without_a_zone_is_taken_as_utc_and_another_zone_is_converted() -> None:
+def test_dates_are_in_utc_or_converted_to_it() -> None:
     naive = {"start": START.replace(tzinfo=None), "expiry": (START + HOUR).replace(tzinfo=None)}
     east = datetime.timezone(datetime.timedelta(hours=5))
     assert create(**naive) == create(start=START.astimezone(east)) == create()
 
 
-def test_31_days_are_allowed_and_not_a_second_more() -> None:
+def test_at_most_31_days_are_allowed() -> None:
     longest = START + datetime.timedelta(days=31)
     assert create(expiry=longest)
     with pytest.raises(TaskclusterFailure, match="31 days"):
@@ -114,19 +116,19 @@ def test_31_days_are_allowed_and_not_a_second_more() -> None:
         ({"accessToken": "ä"}, "accessToken must be text or bytes, of ASCII"),
     ],
 )
-def test_temporary_credentials_that_would_not_be_valid_are_not_made(changes: dict[str, Any], told: str) -> None:
+def test_invalid_temporary_credentials_raise(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(TaskclusterFailure, match=told) as caught:
         create(**changes)
     assert "ä" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("seeded")
-def test_scopes_may_come_one_by_one_and_a_name_as_bytes() -> None:
+def test_scopes_may_be_an_iterator_and_the_name_bytes() -> None:
     assert create(scopes=(scope for scope in ("scope:a", "scope:b*"))) == create()
     assert create(name=b"tmp/x") == create(name="tmp/x")
 
 
-def test_no_error_of_making_them_shows_the_access_token() -> None:
+def test_errors_do_not_show_the_access_token() -> None:
     with pytest.raises(TaskclusterFailure) as caught:
         create(start=None)
     assert "no-secret" not in repr(caught.value)
@@ -134,7 +136,7 @@ def test_no_error_of_making_them_shows_the_access_token() -> None:
 
 @pytest.mark.parametrize(("minutes", "expired"), [(0, True), (19, True), (20, False), (60, False)])
 @pytest.mark.parametrize("form", ["text", "bytes", "mapping"])
-def test_a_certificate_counts_as_expired_20_minutes_before_its_end(minutes: int, expired: bool, form: str) -> None:
+def test_is_expired_20_minutes_before_expiry(minutes: int, expired: bool, form: str) -> None:
     expiry = int((START + datetime.timedelta(minutes=minutes)).timestamp() * 1000)
     certificate: Any = {**CERTIFICATE, "expiry": expiry}
     if form != "mapping":
@@ -142,12 +144,12 @@ def test_a_certificate_counts_as_expired_20_minutes_before_its_end(minutes: int,
     assert isExpired(certificate.encode() if form == "bytes" else certificate, START) is expired
 
 
-def test_expiry_is_judged_by_the_present_where_no_date_is_given(frozen: datetime.datetime) -> None:
+def test_is_expired_defaults_to_the_current_time(frozen: datetime.datetime) -> None:
     assert isExpired({**CERTIFICATE, "expiry": 1700000000000 + 19 * 60000})
     assert not isExpired({**CERTIFICATE, "expiry": 1700000000000 + 21 * 60000})
 
 
-def test_a_date_to_judge_by_without_a_zone_is_taken_as_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_expired_takes_dates_without_a_zone_as_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:
@@ -159,7 +161,7 @@ def test_a_date_to_judge_by_without_a_zone_is_taken_as_utc(monkeypatch: pytest.M
         time.tzset()
 
 
-def test_what_is_no_certificate_is_told() -> None:
+def test_is_expired_raises_for_an_invalid_certificate() -> None:
     with pytest.raises(TaskclusterAuthFailure, match="not a JSON object"):
         isExpired("nonsense")
 
@@ -186,35 +188,35 @@ def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
         ({"start": True}, "start that is no date"),
     ],
 )
-def test_a_certificate_that_no_deployment_takes_is_told_and_not_shown(changes: dict[str, Any], told: str) -> None:
+def test_an_invalid_certificate_raises_without_its_value(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
         signer({**FULL, "certificate": json.dumps({**CERTIFICATE, **changes})}, None)
     assert CERTIFICATE["signature"] not in str(caught.value)
 
 
 @pytest.mark.parametrize("scopes", ["abc", b"abc", [1], {"a": 1}, ["ä"]])
-def test_authorized_scopes_that_are_none_are_refused_and_not_signed(scopes: Any) -> None:
+def test_invalid_authorized_scopes_raise(scopes: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="the option authorizedScopes must be a list of scopes"):
         signer(FULL, scopes)
 
 
 @pytest.mark.parametrize("credentials", [{}, {"clientId": None}, {"clientId": "", "accessToken": ""}])
-def test_without_credentials_nothing_signs(credentials: dict[str, Any]) -> None:
+def test_signer_is_none_without_credentials(credentials: dict[str, Any]) -> None:
     assert signer(credentials, None) is None
     assert signer(credentials, ["a"]) is None
 
 
-def test_permanent_credentials_send_nothing_beside_the_signature() -> None:
+def test_permanent_credentials_have_no_ext() -> None:
     assert ext({"clientId": "tester", "accessToken": "no-secret"}) is None
 
 
 @pytest.mark.parametrize("form", [str, str.encode])
-def test_the_certificate_is_sent_as_an_object_in_whatever_form_it_is_given(form: Any) -> None:
+def test_ext_holds_the_certificate_as_an_object(form: Any) -> None:
     assert ext({**FULL, "certificate": form(FULL["certificate"])}) == {"certificate": CERTIFICATE}
 
 
 @pytest.mark.parametrize("scopes", [[], ["a", "b"]])
-def test_authorized_scopes_are_sent_even_where_there_are_none_of_them(scopes: list[str]) -> None:
+def test_ext_holds_authorized_scopes_even_if_empty(scopes: list[str]) -> None:
     assert ext({"clientId": "tester", "accessToken": "no-secret"}, scopes) == {"authorizedScopes": scopes}
     assert ext(FULL, scopes) == {"certificate": CERTIFICATE, "authorizedScopes": scopes}
 
@@ -247,7 +249,7 @@ def test_authorized_scopes_are_sent_even_where_there_are_none_of_them(scopes: li
         (MagicMock(), "must be a mapping with clientId and accessToken, not MagicMock"),
     ],
 )
-def test_partial_or_malformed_credentials_are_told_with_what_is_missing(credentials: Any, told: str) -> None:
+def test_error_of_partial_credentials_names_what_is_missing(credentials: Any, told: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
         signer(credentials, None)
     assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
@@ -263,9 +265,7 @@ def test_partial_or_malformed_credentials_are_told_with_what_is_missing(credenti
         (3600 + 301, "expired at 2023-11-14T23:13:20Z"),
     ],
 )
-def test_credentials_hold_from_start_to_expiry_and_5_minutes_of_clock_drift_on_both_ends(
-    seconds: int, told: str | None
-) -> None:
+def test_credentials_are_valid_for_5_minutes_of_clock_drift(seconds: int, told: str | None) -> None:
     checked = signer(FULL, None)
     assert checked is not None
     if told is None:

@@ -65,13 +65,13 @@ def test_plugins_add_transfer_methods() -> None:
     assert [method.name for method in registry.transfer_methods()] == ["torrent"]
 
 
-def test_a_plugin_that_fails_to_name_its_methods_is_named() -> None:
+def test_error_names_a_plugin_whose_transfer_methods_raise() -> None:
     registry = Registry(dict)
     registry._manager.register(Broken(), "torrents")
     with pytest.raises(PluginError, match=r"'torrents'.*no idea"):
         registry.transfer_methods()
 
 
-def test_a_location_shows_no_url() -> None:
+def test_repr_of_a_location_shows_no_url() -> None:
     assert "hidden" not in repr(Method().source({}))
     assert plugins.Location("x", headers={"a": "hidden"}) == Location("x", headers={"a": "hidden"})

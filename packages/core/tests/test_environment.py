@@ -18,7 +18,7 @@ PROXY = "http://taskcluster"
 MINE = {"clientId": "mine", "accessToken": "no-secret"}
 
 
-def test_options_are_read_from_the_four_variables(environment: Callable[..., None]) -> None:
+def test_reads_options_from_the_four_variables(environment: Callable[..., None]) -> None:
     environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a", CERTIFICATE="{}")
     assert optionsFromEnvironment() == {
         "rootUrl": ROOT,
@@ -26,17 +26,17 @@ def test_options_are_read_from_the_four_variables(environment: Callable[..., Non
     }
 
 
-def test_an_empty_environment_gives_the_defaults_alone(environment: Callable[..., None]) -> None:
+def test_an_empty_environment_returns_the_defaults(environment: Callable[..., None]) -> None:
     assert optionsFromEnvironment() == {}
     assert optionsFromEnvironment({"rootUrl": ROOT, "maxRetries": 1}) == {"rootUrl": ROOT, "maxRetries": 1}
 
 
-def test_empty_variables_are_as_if_they_were_not_set(environment: Callable[..., None]) -> None:
+def test_empty_variables_are_ignored(environment: Callable[..., None]) -> None:
     environment(ROOT_URL="", CLIENT_ID="", ACCESS_TOKEN="", CERTIFICATE="")
     assert optionsFromEnvironment() == {}
 
 
-def test_the_environment_goes_over_the_defaults_which_stay_as_they_are(environment: Callable[..., None]) -> None:
+def test_environment_overrides_a_copy_of_the_defaults(environment: Callable[..., None]) -> None:
     environment(ROOT_URL=ROOT, CLIENT_ID="c")
     defaults = {"rootUrl": OTHER, "maxRetries": 1, "credentials": dict(MINE)}
     assert optionsFromEnvironment(defaults) == {
@@ -47,7 +47,7 @@ def test_the_environment_goes_over_the_defaults_which_stay_as_they_are(environme
     assert defaults == {"rootUrl": OTHER, "maxRetries": 1, "credentials": MINE}
 
 
-def test_the_proxy_of_a_task_is_not_looked_at(environment: Callable[..., None]) -> None:
+def test_the_proxy_of_a_task_is_not_used(environment: Callable[..., None]) -> None:
     environment(PROXY_URL=PROXY)
     assert optionsFromEnvironment() == {}
 
@@ -100,7 +100,7 @@ PROXIED = {"TASKCLUSTER_PROXY_URL": PROXY, "TASKCLUSTER_ROOT_URL": ROOT}
         ({"rootUrl": OTHER}, {}, None, OTHER, None, ("given", "none")),
     ],
 )
-def test_the_first_source_that_has_them_wins_and_is_named(
+def test_the_first_source_wins_and_is_named(
     given: dict[str, Any],
     environ: dict[str, str],
     file: str | None,
@@ -120,7 +120,7 @@ def test_the_first_source_that_has_them_wins_and_is_named(
     assert (found.root_url_source, found.credentials_source) == expected
 
 
-def test_plugins_are_asked_last_and_for_the_deployment_without_a_slash(plugged: list[str], tmp_path: Path) -> None:
+def test_plugins_come_last_and_get_the_normalized_root_url(plugged: list[str], tmp_path: Path) -> None:
     none = tmp_path / "none.yml"
     resolve_options({"rootUrl": ROOT, "credentials": MINE}, environ={}, config_file=none)
     resolve_options({}, environ=ENVIRON, config_file=none)
@@ -130,19 +130,19 @@ def test_plugins_are_asked_last_and_for_the_deployment_without_a_slash(plugged: 
     assert plugged == [ROOT]
 
 
-def test_other_options_pass_through_and_the_callers_stay(tmp_path: Path) -> None:
+def test_other_options_are_kept_in_a_copy(tmp_path: Path) -> None:
     given = {"rootUrl": ROOT, "credentials": dict(MINE), "maxRetries": 1}
     assert resolve_options(given, environ={}, config_file=tmp_path / "none").options["maxRetries"] == 1
     assert given == {"rootUrl": ROOT, "credentials": MINE, "maxRetries": 1}
 
 
-def test_the_process_environment_is_used_where_none_is_passed(environment: Callable[..., None], tmp_path: Path) -> None:
+def test_the_environment_defaults_to_that_of_the_process(environment: Callable[..., None], tmp_path: Path) -> None:
     environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a")
     found = resolve_options(config_file=tmp_path / "none")
     assert (found.options["credentials"]["clientId"], found.credentials_source) == (b"c", "environment")
 
 
-def test_the_file_is_looked_for_in_the_users_home(
+def test_the_file_is_in_the_users_home(
     monkeypatch: pytest.MonkeyPatch, environment: Callable[..., None], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -153,7 +153,7 @@ def test_the_file_is_looked_for_in_the_users_home(
     assert found.credentials_source == str(tmp_path / ".config" / "taskcluster.yml")
 
 
-def test_no_root_url_anywhere_is_told(tmp_path: Path) -> None:
+def test_raises_without_a_root_url(tmp_path: Path) -> None:
     with pytest.raises(TaskclusterFailure, match="rootUrl option is required"):
         resolve_options(environ={}, config_file=tmp_path / "none")
 
@@ -166,9 +166,7 @@ def test_no_root_url_anywhere_is_told(tmp_path: Path) -> None:
         (b"\xff\xfe file-secret", "cannot be read|is not YAML"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_by_its_path_and_not_quoted(
-    content: bytes, told: str, tmp_path: Path
-) -> None:
+def test_error_of_an_unreadable_file_shows_only_its_path(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_bytes(content)
     with pytest.raises(TaskclusterFailure, match=told) as caught:
@@ -186,9 +184,7 @@ def test_a_file_that_cannot_be_read_is_told_by_its_path_and_not_quoted(
         ({}, PROXIED),
     ],
 )
-def test_a_file_is_not_read_where_everything_was_found_before(
-    given: dict[str, Any], environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_file_is_read_only_if_needed(given: dict[str, Any], environ: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_text("config: [", "utf-8")
     assert resolve_options(given, environ=environ, config_file=path)
@@ -197,7 +193,7 @@ def test_a_file_is_not_read_where_everything_was_found_before(
             resolve_options(open_still, environ={}, config_file=path)
 
 
-def test_no_home_directory_means_no_file(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_directory_there_is_no_file(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home(self: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -210,7 +206,7 @@ def test_no_home_directory_means_no_file(plugged: list[str], monkeypatch: pytest
 
 @pytest.mark.parametrize("given", [{}, {"rootUrl": ROOT}])
 @pytest.mark.parametrize("root_url", ["5", "tc.example.com", "'https://[::1'"])
-def test_a_file_with_a_wrong_root_url_is_named(given: dict[str, Any], root_url: str, tmp_path: Path) -> None:
+def test_error_of_an_invalid_root_url_names_the_file(given: dict[str, Any], root_url: str, tmp_path: Path) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_text(f"config:\n  rootUrl: {root_url}\n  clientId: filed\n  accessToken: file-secret\n", "utf-8")
     with pytest.raises(
@@ -220,15 +216,13 @@ def test_a_file_with_a_wrong_root_url_is_named(given: dict[str, Any], root_url: 
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "config: 5\n", "other: {}\n"])
-def test_a_file_without_configuration_is_as_if_there_were_none(
-    content: str, plugged: list[str], tmp_path: Path
-) -> None:
+def test_a_file_without_configuration_is_ignored(content: str, plugged: list[str], tmp_path: Path) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_text(content, "utf-8")
     assert resolve_options({"rootUrl": OTHER}, environ={}, config_file=path).credentials_source == "none"
 
 
-def test_what_was_found_shows_no_secret(tmp_path: Path) -> None:
+def test_repr_shows_no_secret(tmp_path: Path) -> None:
     shown = repr(resolve_options({}, environ=ENVIRON, config_file=tmp_path / "none"))
     assert "env-secret" not in shown
     assert "environment" in shown

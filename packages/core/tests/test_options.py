@@ -45,11 +45,11 @@ def test_the_defaults() -> None:
     assert isinstance(options, dict)
 
 
-def test_options_by_keyword_go_over_those_of_the_mapping() -> None:
+def test_keywords_override_the_mapping() -> None:
     assert Options({"rootUrl": ROOT, "maxRetries": 1}, maxRetries=2)["maxRetries"] == 2
 
 
-def test_options_of_options_are_the_same() -> None:
+def test_options_of_options_are_equal() -> None:
     options = Options({"rootUrl": ROOT, "credentials": SECRETS, "authorizedScopes": ["a"], "timeout": 3})
     assert Options(options) == options
     assert Options(options)["credentials"] is not options["credentials"]
@@ -58,7 +58,7 @@ def test_options_of_options_are_the_same() -> None:
 @pytest.mark.parametrize(
     "name", ["maxRetries", "signedUrlExpiration", "delayFactor", "randomizationFactor", "maxDelay", "maxResponseSize"]
 )
-def test_none_for_an_option_with_a_default_means_the_default(name: str) -> None:
+def test_none_means_the_default(name: str) -> None:
     assert Options({"rootUrl": ROOT, name: None})[name] == Options(rootUrl=ROOT)[name]
 
 
@@ -72,7 +72,7 @@ def test_none_for_an_option_with_a_default_means_the_default(name: str) -> None:
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
     ],
 )
-def test_the_root_url_loses_its_trailing_slashes(root_url: str, normal: str) -> None:
+def test_trailing_slashes_of_the_root_url_are_removed(root_url: str, normal: str) -> None:
     assert normal_root_url(root_url) == normal
     assert Options(rootUrl=root_url)["rootUrl"] == root_url
 
@@ -99,12 +99,12 @@ def test_the_root_url_loses_its_trailing_slashes(root_url: str, normal: str) -> 
         (b"https://tc.example.com", "must be a string, not bytes"),
     ],
 )
-def test_what_is_no_root_url_is_told(root_url: Any, told: str) -> None:
+def test_an_invalid_root_url_raises(root_url: Any, told: str) -> None:
     with pytest.raises(TaskclusterFailure, match=told):
         normal_root_url(root_url)
 
 
-def test_the_missing_root_url_comes_with_what_to_do() -> None:
+def test_error_of_a_missing_root_url_says_what_to_do() -> None:
     with pytest.raises(TaskclusterFailure, match="TASKCLUSTER_ROOT_URL"):
         Options()
 
@@ -119,7 +119,7 @@ def test_the_missing_root_url_comes_with_what_to_do() -> None:
         ("text", "options must be a mapping, .*, not str"),
     ],
 )
-def test_options_that_make_no_client_raise(options: Any, told: str) -> None:
+def test_invalid_options_raise(options: Any, told: str) -> None:
     with pytest.raises(TaskclusterFailure, match=told):
         Options(options)
 
@@ -145,13 +145,13 @@ def test_an_unknown_option_warns_once_with_the_nearest(name: Any, told: str) -> 
     Options({"rootUrl": ROOT, "baseUrl": None})
 
 
-def test_the_values_of_known_options_are_shown() -> None:
+def test_repr_shows_values_of_known_options() -> None:
     shown = repr(ClientOptions.copy_of(dict.fromkeys(KNOWN_OPTIONS, 123456)))
     assert shown.count("123456") == len(KNOWN_OPTIONS) - 1
     assert "'credentials': '…'" in shown
 
 
-def test_options_of_a_class_are_known_to_it() -> None:
+def test_class_options_are_known_to_the_class() -> None:
     assert Options.over({"zzz": 1, "maxRetries": 3}, {"rootUrl": ROOT, "zzz": 2}) == {
         **Options(rootUrl=ROOT, maxRetries=3),
         "zzz": 2,
@@ -159,7 +159,7 @@ def test_options_of_a_class_are_known_to_it() -> None:
 
 
 @pytest.mark.parametrize("make", [dict, MappingProxyType])
-def test_credentials_become_bytes_and_the_callers_own_stay(make: Any) -> None:
+def test_credentials_become_bytes_in_a_copy(make: Any) -> None:
     given = dict(SECRETS)
     mine: Mapping[str, Any] = make(given)
     options = Options({"rootUrl": ROOT, "credentials": mine})
@@ -180,7 +180,7 @@ def test_credentials_become_bytes_and_the_callers_own_stay(make: Any) -> None:
         {"clientId": "ä".encode(), "accessToken": b"\xff"},
     ],
 )
-def test_credentials_stay_as_they_are_but_for_bytes(credentials: Any) -> None:
+def test_credentials_keep_other_keys_unchanged(credentials: Any) -> None:
     options = Options({"rootUrl": ROOT, "credentials": credentials})
     encoded = credentials and {
         name: value.encode() if name in CREDENTIALS and isinstance(value, str) and value else value
@@ -192,13 +192,13 @@ def test_credentials_stay_as_they_are_but_for_bytes(credentials: Any) -> None:
 
 @pytest.mark.parametrize("value", [MagicMock(), Mock(), {"clientId": MagicMock()}])
 @pytest.mark.parametrize("name", ["rootUrl", "credentials", "maxRetries", "authorizedScopes", "timeout", "validate"])
-def test_options_that_are_mocks_make_a_client(name: str, value: Any) -> None:
+def test_mocks_are_accepted_as_options(name: str, value: Any) -> None:
     if name != "credentials" or not isinstance(value, Mock) or isinstance(value, MagicMock):
         Options({"rootUrl": ROOT, name: value})
 
 
 @pytest.mark.parametrize("credentials", ["text", b"text", 1, True, ["clientId"], {"clientId"}, object()])
-def test_credentials_that_are_no_mapping_are_told(credentials: Any) -> None:
+def test_credentials_of_another_type_raise(credentials: Any) -> None:
     with pytest.raises(TaskclusterAuthFailure, match="credentials must be a mapping") as caught:
         Options({"rootUrl": ROOT, "credentials": credentials})
     assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
@@ -218,7 +218,7 @@ def test_credentials_that_are_no_mapping_are_told(credentials: Any) -> None:
         ("\ud800", "contains characters that are not ASCII"),
     ],
 )
-def test_a_credential_of_a_wrong_type_is_told_by_name_and_not_shown(name: str, value: Any, told: str) -> None:
+def test_a_credential_of_a_wrong_type_raises_without_its_value(name: str, value: Any, told: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=f"{name} {told}") as caught:
         Options({"rootUrl": ROOT, "credentials": {**SECRETS, name: value}})
     assert "no-secret" not in str(caught.value)
@@ -226,7 +226,7 @@ def test_a_credential_of_a_wrong_type_is_told_by_name_and_not_shown(name: str, v
     assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
 
 
-def test_authorized_scopes_are_a_list_of_our_own() -> None:
+def test_authorized_scopes_are_copied_to_a_list() -> None:
     given = ["a"]
     options = Options({"rootUrl": ROOT, "authorizedScopes": given})
     given.append("b")
@@ -241,7 +241,7 @@ def test_authorized_scopes_are_a_list_of_our_own() -> None:
     ("timeout", "pair"),
     [(None, DEFAULT_TIMEOUT), (5, (5.0, 5.0)), (0.5, (0.5, 0.5)), ((1, 2), (1.0, 2.0)), ([1, 2], (1.0, 2.0))],
 )
-def test_a_timeout_is_one_number_or_connect_and_read(timeout: Any, pair: tuple[float, float]) -> None:
+def test_timeout_is_one_number_or_connect_and_read(timeout: Any, pair: tuple[float, float]) -> None:
     assert timeouts(timeout) == pair
 
 
@@ -257,14 +257,14 @@ def test_a_malformed_timeout_raises(timeout: Any) -> None:
         timeouts(Options({"rootUrl": ROOT, "timeout": timeout})["timeout"])
 
 
-def test_the_default_timeouts_end_and_leave_claim_work_its_20_seconds() -> None:
+def test_default_timeouts_are_finite_and_allow_claim_work() -> None:
     connect, read = DEFAULT_TIMEOUT
     assert 0 < connect <= 60
     assert 20 < read <= 120
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_no_secret_is_shown(show: Any) -> None:
+def test_repr_shows_no_secret(show: Any) -> None:
     options = Options({"rootUrl": ROOT, "credentials": SECRETS})
     for shown in (show(options), show(options["credentials"]), show(dict(options)), show([options])):
         assert "no-secret" not in shown
@@ -272,7 +272,7 @@ def test_no_secret_is_shown(show: Any) -> None:
         assert "tester" in shown
 
 
-def test_no_secret_is_shown_of_credentials_assigned_later() -> None:
+def test_repr_shows_no_secret_assigned_later() -> None:
     options = Options(rootUrl=ROOT)
     options["credentials"] = dict(SECRETS)
     assert "no-secret" not in repr(options)
@@ -287,17 +287,17 @@ def test_options_can_be_copied_and_pickled(again: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", [5, b"robot", "robot\r\nX-Mine: 1", "robot…", "röbot", "a\tb", "\x7f"])
-def test_a_user_agent_suffix_that_no_header_can_hold_raises(suffix: Any) -> None:
+def test_an_invalid_user_agent_suffix_raises(suffix: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="userAgentSuffix must be a string of printable ASCII characters"):
         user_agent_of(Options({"rootUrl": ROOT, "userAgentSuffix": suffix}))
 
 
 @pytest.mark.parametrize("suffix", [None, "", "robot/1.0 (+https://example.com)"])
-def test_a_user_agent_suffix_is_printable_or_left_out(suffix: Any) -> None:
+def test_user_agent_suffix_is_printable_or_omitted(suffix: Any) -> None:
     assert user_agent_of({"userAgentSuffix": suffix}).endswith(suffix or VERSION)
 
 
-def test_a_copy_of_a_mapping_of_credentials_is_as_it_was_and_shows_no_secret() -> None:
+def test_a_copy_of_credentials_is_equal_and_shows_no_secret() -> None:
     for mine in (SECRETS, {"clientId": 5, "access_token": "no-secret"}, Credentials(SECRETS)):
         made = Credentials.copy_of(mine)
         assert made == mine

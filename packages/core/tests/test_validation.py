@@ -105,7 +105,7 @@ def refusal(mode: Mode, call: Callable[[], Any]) -> str:
         ({"name": 1, "size": "x"}, "name must be string; size must be integer"),
     ],
 )
-def test_a_payload_that_does_not_fit_is_told_by_key_and_rule_and_not_sent(
+def test_error_of_an_invalid_payload_names_key_and_rule(
     mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any, wrong: str
 ) -> None:
     told = refusal(mode, lambda: widgets().makeWidget("w", payload=payload))
@@ -127,13 +127,13 @@ def test_a_payload_that_does_not_fit_is_told_by_key_and_rule_and_not_sent(
         {"name": "a", "odd": "é"},
     ],
 )
-def test_a_payload_that_fits_is_sent(mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
+def test_a_valid_payload_is_sent(mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
     wire.answer(200, {})
     assert mode.run(widgets().makeWidget("w", payload)) == {}
     assert wire.last.json["name"] == payload["name"]
 
 
-def test_no_value_is_shown_wherever_it_stands(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_errors_show_no_value(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
     secret = "hunter2"
     for key in TYPES["widgets/v1/make-widget.json"]["properties"]:
         for value in (secret, [secret], {"kind": secret}):
@@ -142,13 +142,13 @@ def test_no_value_is_shown_wherever_it_stands(mode: Mode, wire: Wire, widgets: C
     assert not wire.sent
 
 
-def test_only_the_first_of_many_faults_are_listed(mode: Mode, widgets: Callable[..., Any]) -> None:
+def test_error_lists_only_the_first_of_many(mode: Mode, widgets: Callable[..., Any]) -> None:
     told = refusal(mode, lambda: widgets().makeWidget("w", {"name": "a", "parts": [0] * 15}))
     assert told.count("must be 1 or more") == 10
     assert told.endswith("; and more")
 
 
-def test_what_has_no_schema_is_not_checked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_payloads_without_a_schema_are_not_checked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
     wire.answer(200, {}, times=2)
     mode.run(widgets({}).makeWidget("w", {"anything": 1}))
     mode.run(widgets().widget("w"))
@@ -156,7 +156,7 @@ def test_what_has_no_schema_is_not_checked(mode: Mode, wire: Wire, widgets: Call
     assert len(wire.sent) == 2
 
 
-def test_a_broken_schema_is_told_without_the_payload(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_error_of_a_broken_schema_shows_no_payload(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
     broken = {"widgets/v1/make-widget.json": {"properties": {"name": {"$ref": "nowhere.json#"}}}}
     told = refusal(mode, lambda: widgets(broken).makeWidget("w", {"name": "hunter2"}))
     assert "widgets/v1/make-widget.json cannot check" in told
@@ -164,7 +164,7 @@ def test_a_broken_schema_is_told_without_the_payload(mode: Mode, wire: Wire, wid
     assert not wire.sent
 
 
-def test_nothing_is_checked_unless_asked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_payloads_are_not_checked_by_default(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
     wire.answer(200, {}, times=2)
     for options in ({"validate": False}, {"validate": None}):
         mode.run(widgets(**options).makeWidget("w", {"name": 1}))
@@ -172,7 +172,7 @@ def test_nothing_is_checked_unless_asked(mode: Mode, wire: Wire, widgets: Callab
 
 
 @pytest.mark.parametrize(("value", "checks"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
-def test_the_environment_asks_where_the_options_do_not(
+def test_the_environment_variable_is_the_default(
     mode: Mode,
     wire: Wire,
     widgets: Callable[..., Any],
@@ -205,7 +205,7 @@ def test_the_option_is_a_boolean(mode: Mode, wire: Wire, widgets: Callable[..., 
 
 
 @pytest.mark.services
-def test_services_bring_their_schemas_along(mode: Mode, wire: Wire) -> None:
+def test_services_have_schemas(mode: Mode, wire: Wire) -> None:
     queue = mode.client(validate=True)
     told = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))
     assert "deadline is missing" in told
@@ -217,7 +217,7 @@ def test_services_bring_their_schemas_along(mode: Mode, wire: Wire) -> None:
     assert not wire.sent
 
 
-def test_without_jsonschema_the_client_says_what_to_install(python: Callable[..., str]) -> None:
+def test_error_without_jsonschema_says_what_to_install(python: Callable[..., str]) -> None:
     program = """
 import sys
 sys.modules["jsonschema"] = None
@@ -236,7 +236,7 @@ except taskcluster.exceptions.TaskclusterFailure as exc:
     assert "pip install 'taskcluster-core[validate]'" in python(program)
 
 
-def test_when_it_is_off_nothing_loads_for_it(python: Callable[..., str]) -> None:
+def test_loads_nothing_when_disabled(python: Callable[..., str]) -> None:
     program = """
 import sys
 from taskcluster.client import createApiClient
@@ -251,7 +251,7 @@ except Exception as exc:
     assert python(program, TASKCLUSTER_VALIDATE="") == "TaskclusterConnectionError []"
 
 
-def test_a_service_that_brings_no_schemas_is_not_checked(wire: Wire, reference: dict[str, Any]) -> None:
+def test_a_service_without_schemas_is_not_checked(wire: Wire, reference: dict[str, Any]) -> None:
     entries = {entry["name"]: entry for entry in reference["entries"]}
 
     class Gadgets(taskcluster.client.BaseClient):
