@@ -37,7 +37,7 @@ def sink(encoding: str) -> Sink:
     ids=["none", "identity", "gzip", "x-gzip", "gzip in two members", "deflate"],
 )
 @pytest.mark.parametrize("step", [1000, 10_000_000])
-def test_what_is_stored_encoded_comes_out_decoded_in_small_pieces(encoding: str, stored: bytes, step: int) -> None:
+def test_decodes_in_small_pieces(encoding: str, stored: bytes, step: int) -> None:
     one = sink(encoding)
     with HashThreads() as lanes:
         pieces = [piece for at in range(0, len(stored), step) for piece in one.pieces(stored[at : at + step], lanes)]
@@ -49,7 +49,7 @@ def test_what_is_stored_encoded_comes_out_decoded_in_small_pieces(encoding: str,
         assert max(map(len, pieces)) <= CHUNK
 
 
-def test_an_encoding_that_is_not_known_cut_off_or_wrong_is_an_error() -> None:
+def test_unknown_truncated_or_wrong_encoding_fails() -> None:
     with pytest.raises(TaskclusterFailure, match="'br'"):
         sink("br")
     cut = sink("gzip")
@@ -62,7 +62,7 @@ def test_an_encoding_that_is_not_known_cut_off_or_wrong_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("step", [1000, 300_000, 1_500_000])
-def test_hashes_are_right_whatever_the_pieces(step: int) -> None:
+def test_hashes_pieces_of_any_size(step: int) -> None:
     data = DATA * 5
     with HashThreads() as lanes:
         digests = Digests(["sha256", "sha512"])
@@ -72,7 +72,7 @@ def test_hashes_are_right_whatever_the_pieces(step: int) -> None:
     assert found == {name: hashlib.new(name, data).hexdigest() for name in ("sha256", "sha512")}
 
 
-def test_a_source_reads_one_byte_past_its_end() -> None:
+def test_source_reads_one_byte_past_its_end() -> None:
     source = Source(None, 5, Digests([]))
     assert source.wanted() == 5
     assert source.accept(b"12345", HashThreads())
@@ -83,7 +83,7 @@ def test_a_source_reads_one_byte_past_its_end() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_what_a_reader_may_use_again_is_copied(kind: type) -> None:
+def test_copies_reusable_buffers_of_readers(kind: type) -> None:
     given = kind(b"12345")
     source = Source(None, 5, Digests(["sha256"]))
     taken = source.accept(given, HashThreads())
@@ -96,12 +96,12 @@ def test_what_a_reader_may_use_again_is_copied(kind: type) -> None:
 
 
 @pytest.mark.parametrize("given", ["text", 3])
-def test_what_is_no_bytes_is_refused(given: Any) -> None:
+def test_rejects_other_types_than_bytes(given: Any) -> None:
     with pytest.raises(TypeError, match="bytes-like"):
         Source(None, 5, Digests([])).accept(given, HashThreads())
 
 
-def test_every_stated_hash_that_is_known_is_verified() -> None:
+def test_verifies_every_supported_hash() -> None:
     good = {"sha256": "A" * 64, "md5": "b" * 32, "crc32c": "x", "sha1": "notahash", "shake_128": ""}
     assert hashes_to_verify("x", good) == {"sha256": "A" * 64, "md5": "b" * 32}
     verify("x", {"sha256": "A" * 64}, {"sha256": "a" * 64})
@@ -109,7 +109,7 @@ def test_every_stated_hash_that_is_known_is_verified() -> None:
         verify("x", {"sha256": "A" * 64}, {"sha256": "b" * 64})
 
 
-def test_a_file_that_writes_bit_by_bit_is_written_whole() -> None:
+def test_writes_everything_to_a_file_with_short_writes() -> None:
     class Bits(io.BytesIO):
         def write(self, data: bytes) -> int:  # type: ignore[override]
             return super().write(data[:3])
@@ -119,7 +119,7 @@ def test_a_file_that_writes_bit_by_bit_is_written_whole() -> None:
     assert file.getvalue() == b"more than three"
 
 
-def test_a_pipe_is_written_once() -> None:
+def test_pipe_allows_one_writer() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
             return False
@@ -130,7 +130,7 @@ def test_a_pipe_is_written_once() -> None:
         factory()
 
 
-def test_names_become_paths_below_the_directory(tmp_path: Path) -> None:
+def test_maps_names_to_paths_in_the_directory(tmp_path: Path) -> None:
     assert paths_for(tmp_path, ["public/a..b/.c"]) == {"public/a..b/.c": tmp_path / "public" / "a..b" / ".c"}
     (tmp_path / "dir").mkdir()
     (tmp_path / "file").write_bytes(b"")

@@ -27,7 +27,7 @@ DATA = bytes(range(256)) * 5000
 HASHES = {"sha256": hashlib.sha256(DATA).hexdigest(), "sha512": hashlib.sha512(DATA).hexdigest()}
 
 
-def test_names_are_where_the_published_ones_are() -> None:
+def test_provides_the_published_names() -> None:
     for name in ("BufferReader", "BufferWriter", "FileReader", "HashingReader", "streamingCopy"):
         assert getattr(taskcluster.aio.upload, name) is getattr(taskcluster.aio.reader_writer, name)
     for name in ("BufferWriter", "FileWriter", "HashingWriter", "streamingCopy"):
@@ -47,7 +47,7 @@ def test_copies_and_hashes_everything(reader: Callable[[], Any]) -> None:
         hashing_reader.hashes(1)
 
 
-def test_reads_at_most_what_is_wanted() -> None:
+def test_reads_at_most_max_size() -> None:
     async def read(reader: Any) -> list[bytes]:
         return [await reader.read(3), await reader.read(max_size=100), await reader.read(1)]
 
@@ -55,7 +55,7 @@ def test_reads_at_most_what_is_wanted() -> None:
         assert asyncio.run(read(reader)) == [b"123", b"45", b""]
 
 
-def test_failures_of_reader_and_writer_get_out() -> None:
+def test_raises_failures_of_reader_and_writer() -> None:
     class Broken:
         async def read(self, max_size: int) -> bytes:
             raise ValueError("broken")
@@ -79,7 +79,7 @@ def test_failures_of_reader_and_writer_get_out() -> None:
         ({"sha256": "a"}, {}, False),
     ],
 )
-def test_hashes_are_compared(observed: dict[str, str], expected: dict[str, str], right: bool) -> None:
+def test_verify_hashes_compares(observed: dict[str, str], expected: dict[str, str], right: bool) -> None:
     if right:
         verifyHashes(observed, expected)
     else:
@@ -102,7 +102,7 @@ class FakeQueue:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_the_object_client_of_downloads_is_replaced(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_replaced_object_client(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def replaced(options: Any) -> FakeObject:

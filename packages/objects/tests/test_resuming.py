@@ -35,7 +35,7 @@ REST = {"Content-Range": "bytes 10-99/100", "Content-Length": "90", "ETag": '"a"
         (503, Verdict.RETRY),
     ],
 )
-def test_when_the_whole_was_asked_for(status: int, verdict: Verdict) -> None:
+def test_judges_response_to_complete_request(status: int, verdict: Verdict) -> None:
     assert judge(status, {}, None) is verdict
 
 
@@ -61,17 +61,17 @@ def test_when_the_whole_was_asked_for(status: int, verdict: Verdict) -> None:
         (404, {}, Verdict.FAILURE),
     ],
 )
-def test_when_the_rest_was_asked_for(status: int, headers: dict[str, str], verdict: Verdict) -> None:
+def test_judges_response_to_range_request(status: int, headers: dict[str, str], verdict: Verdict) -> None:
     assert judge(status, {**REST, **headers}, HELD) is verdict
 
 
-def test_a_rest_that_does_not_say_of_what_it_is_the_rest_is_none() -> None:
+def test_rejects_rest_without_strong_etag() -> None:
     unnamed = {name: text for name, text in REST.items() if name != "ETag"}
     assert judge(206, unnamed, HELD) is Verdict.CHANGED
     assert judge(206, {**REST, "ETag": 'W/"a"'}, HELD) is Verdict.CHANGED
 
 
-def test_the_end_of_the_rest_is_known_from_the_first_answer_or_from_this() -> None:
+def test_checks_end_of_rest_by_either_total() -> None:
     held = HELD._replace(total=None)
     assert judge(206, REST, held) is Verdict.REST
     assert judge(206, {**REST, "Content-Range": "bytes 10-99/*"}, held) is Verdict.CHANGED
@@ -84,13 +84,13 @@ def test_the_end_of_the_rest_is_known_from_the_first_answer_or_from_this() -> No
     ["9" * 19, "9" * 5000, "\N{ARABIC-INDIC DIGIT ONE}", "-1", "+1", ""],
     ids=["19 digits", "5000 digits", "not ASCII", "negative", "signed", "empty"],
 )
-def test_ignores_numbers_that_no_body_has(number: str) -> None:
+def test_ignores_impossible_lengths(number: str) -> None:
     assert content_length({"Content-Length": number}) is None
     assert complete_length({"Content-Range": f"bytes 0-1/{number}"}) is None
     assert judge(206, {**REST, "Content-Range": f"bytes 10-{number}/100"}, HELD) is Verdict.CHANGED
 
 
-def test_the_rest_is_asked_for_on_condition_that_it_is_the_same() -> None:
+def test_requests_rest_of_unchanged_body_only() -> None:
     assert range_headers(HELD) == {"Range": "bytes=10-", "If-Match": '"a"'}
     assert range_headers(None) == {}
 
@@ -102,13 +102,13 @@ def test_only_a_strong_etag_identifies_bytes() -> None:
     assert strong_etag({"ETag": '"a"', "Accept-Ranges": "none"}) is None
 
 
-def test_the_content_type_is_the_media_type() -> None:
+def test_content_type_is_the_media_type() -> None:
     assert content_type({"Content-Type": "Text/Plain; charset=x"}) == "text/plain"
     for said in ({}, {"Content-Type": ""}, {"Content-Type": "nonsense"}):
         assert content_type(said) == "application/octet-stream"
 
 
-def test_a_location_expires_when_its_time_is_over() -> None:
+def test_location_expires_at_its_time() -> None:
     for expires in ("1970-01-01T00:01:40.000Z", "1970-01-01T00:01:39.9+00:00", "1970-01-01T00:01:39.98765432Z"):
         location = Location("http://h/", expires=expires)
         assert [has_expired(location, now) for now in (99.0, 100.0)] == [False, True]

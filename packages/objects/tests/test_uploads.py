@@ -46,11 +46,11 @@ def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
                     pass
 
 
-def test_an_upload_is_good_when_all_was_taken_and_hashed() -> None:
+def test_upload_succeeds_when_everything_is_hashed() -> None:
     assert hashes_of(len(DATA) + 10) == hashes_of(0)
 
 
-def test_storage_that_takes_a_part_and_says_it_is_good_is_told() -> None:
+def test_partly_read_upload_fails() -> None:
     with pytest.raises(
         TaskclusterRestFailure, match="responded with status 200 before it had read the complete body of x"
     ) as caught:

@@ -42,7 +42,7 @@ CALL: dict[str, Any] = {"taskId": "T", "name": "public/x"}
 
 
 @pytest.mark.parametrize("door", ["upload", "download"])
-def test_all_functions_have_the_same_parameters_sync_and_async(door: str) -> None:
+def test_sync_and_async_functions_have_same_parameters(door: str) -> None:
     sync, twin = getattr(taskcluster, door), getattr(taskcluster.aio, door)
     assert sync.__all__ == twin.__all__
     for name in sync.__all__:
@@ -54,7 +54,7 @@ def test_all_functions_have_the_same_parameters_sync_and_async(door: str) -> Non
 
 
 @pytest.mark.parametrize("service", ["objectService", "queueService"])
-def test_all_need_a_configured_client(service: str) -> None:
+def test_requires_a_configured_client(service: str) -> None:
     for door in (taskcluster.upload, taskcluster.download):
         for name in door.__all__:
             function = getattr(door, name)
@@ -63,7 +63,7 @@ def test_all_need_a_configured_client(service: str) -> None:
 
 
 @responses.activate
-def test_downloads_are_mocked_by_responses() -> None:
+def test_responses_mocks_downloads() -> None:
     responses.get(CONTENT, json=ANSWER)
     responses.get(STORED, body=DATA, content_type="text/plain")
     buffer, content_type = taskcluster.download.downloadArtifactToBuf(
@@ -73,7 +73,7 @@ def test_downloads_are_mocked_by_responses() -> None:
     assert [call.request.url for call in responses.calls] == [CONTENT, STORED]
 
 
-def test_downloads_are_mocked_by_requests_mock() -> None:
+def test_requests_mock_mocks_downloads() -> None:
     with requests_mock.Mocker() as mocked:
         mocked.get(CONTENT, json=ANSWER)
         mocked.get(STORED, content=DATA)
@@ -84,7 +84,7 @@ def test_downloads_are_mocked_by_requests_mock() -> None:
         assert mocked.call_count == 2
 
 
-def test_downloads_are_mocked_by_httmock() -> None:
+def test_httmock_mocks_downloads() -> None:
     @urlmatch(netloc=r"tc\.example\.com")
     def queue(url: Any, request: Any) -> Any:
         return {"status_code": 200, "content": ANSWER, "headers": {"Content-Type": "application/json"}}
@@ -108,7 +108,7 @@ class Response(aiohttp.ClientResponse):
         super().__init__(*args, **kwargs)
 
 
-def test_async_downloads_are_mocked_by_aioresponses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aioresponses_mocks_async_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
 
     async def scenario() -> Any:
@@ -135,7 +135,7 @@ HASHES = Deployment.hashes(Blob(DATA))
 
 
 @responses.activate
-def test_uploads_are_mocked_by_responses() -> None:
+def test_responses_mocks_uploads() -> None:
     responses.put(UPLOAD, json=CREATED)
     responses.put(STORED)
     responses.post(FINISH, json={})
@@ -146,7 +146,7 @@ def test_uploads_are_mocked_by_responses() -> None:
     assert json.loads(body)["hashes"] == HASHES
 
 
-def test_uploads_are_mocked_by_requests_mock() -> None:
+def test_requests_mock_mocks_uploads() -> None:
     with requests_mock.Mocker() as mocked:
         mocked.put(UPLOAD, json=CREATED)
         mocked.put(STORED)
@@ -156,7 +156,7 @@ def test_uploads_are_mocked_by_requests_mock() -> None:
         assert mocked.last_request.json()["hashes"] == HASHES
 
 
-def test_uploads_are_mocked_by_httmock() -> None:
+def test_httmock_mocks_uploads() -> None:
     seen: list[Any] = []
 
     @urlmatch(netloc=r"tc\.example\.com")
@@ -173,7 +173,7 @@ def test_uploads_are_mocked_by_httmock() -> None:
     assert seen[-1]["hashes"] == HASHES
 
 
-def test_async_uploads_are_mocked_by_aioresponses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aioresponses_mocks_async_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
 
     async def scenario() -> Any:
@@ -190,7 +190,7 @@ def test_async_uploads_are_mocked_by_aioresponses(monkeypatch: pytest.MonkeyPatc
     assert json.loads(seen["POST", URL(FINISH)][0].kwargs["data"])["hashes"] == HASHES
 
 
-def test_one_request_for_an_artifact_that_is_not_there() -> None:
+def test_missing_artifact_takes_one_request() -> None:
     with responses.RequestsMock() as mocked:
         mocked.get(CONTENT, json={"code": "ResourceNotFound", "message": "none"}, status=404)
         with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
@@ -199,7 +199,7 @@ def test_one_request_for_an_artifact_that_is_not_there() -> None:
         assert len(mocked.calls) == 1
 
 
-def test_fakes_may_be_autospecced_clients(mode: Mode, deployment: Deployment) -> None:
+def test_accepts_autospecced_clients(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     fake = mock.create_autospec(taskcluster.Queue, instance=True, spec_set=False)
     fake.options = {"rootUrl": deployment.root_url}
@@ -208,7 +208,7 @@ def test_fakes_may_be_autospecced_clients(mode: Mode, deployment: Deployment) ->
     fake.latestArtifact.assert_called_once_with("T", "public/x")
 
 
-def test_no_secret_is_in_a_debug_log(mode: Mode, deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_log_contains_no_secret(mode: Mode, deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="taskcluster")
     for name in artifacts(deployment):
         mode.get_artifact(name)
@@ -221,7 +221,7 @@ def test_no_secret_is_in_a_debug_log(mode: Mode, deployment: Deployment, caplog:
 # What was broken in the published client, of transfers
 
 
-def test_calls_of_a_transfer_go_over_the_users_session(mode: Mode, deployment: Deployment) -> None:
+def test_api_calls_use_the_users_session(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     call = {**PUT, "data": DATA}
@@ -249,9 +249,7 @@ def test_calls_of_a_transfer_go_over_the_users_session(mode: Mode, deployment: D
     assert len({each.connection for each in calls}) == 1
 
 
-def test_many_downloads_one_after_the_other_share_one_connection_to_storage(
-    mode: Mode, deployment: Deployment, tmp_path: Path
-) -> None:
+def test_sequential_downloads_share_one_connection(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     for name in "abcdef":
         deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("x")}
@@ -296,7 +294,7 @@ def test_old_handlers_catch_broken_connections(mode: Mode, deployment: Deploymen
             deployment.wait_until(lambda: not deployment.faults)
 
 
-def test_what_a_transfer_raises_can_be_pickled(mode: Mode, deployment: Deployment) -> None:
+def test_exceptions_of_transfers_can_be_pickled(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
     deployment.blobs["wrong"] = Blob(DATA, hashes={"sha256": "0" * 64})
@@ -320,9 +318,7 @@ def test_what_a_transfer_raises_can_be_pickled(mode: Mode, deployment: Deploymen
 
 
 @pytest.mark.parametrize("name", [".", "..", ""])
-def test_a_name_that_would_call_another_route_is_refused_before_sending(
-    mode: Mode, deployment: Deployment, name: str, tmp_path: Path
-) -> None:
+def test_rejects_name_that_changes_the_route(mode: Mode, deployment: Deployment, name: str, tmp_path: Path) -> None:
     for call in (
         lambda: mode.get(name),
         lambda: mode.get_artifact(name),
@@ -335,7 +331,7 @@ def test_a_name_that_would_call_another_route_is_refused_before_sending(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_names_are_sent_byte_for_byte(mode: Mode, deployment: Deployment) -> None:
+def test_sends_other_names_byte_for_byte(mode: Mode, deployment: Deployment) -> None:
     for name in ("a/../b", "./c", "ä %2F?#&", "public/build/x y"):
         deployment.blobs[name] = Blob(DATA)
         deployment.artifacts[name] = {"storageType": "object", "name": name, "credentials": CREDENTIALS}
@@ -349,7 +345,7 @@ def test_other_names_are_sent_byte_for_byte(mode: Mode, deployment: Deployment) 
         assert deployment.received[0].path.endswith("/artifact-content/" + quote(name, safe="~()*!.'"))
 
 
-def test_a_run_id_of_0_is_a_run(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_accepts_run_id_0(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     artifacts(deployment)
     mode.get_artifact("public/s3", "downloadArtifactToPath", tmp_path / "x", runId=0)
     mode.run(mode.download.getArtifactContent, "T", "public/s3", 0, queueService=mode.client("Queue"))
@@ -361,7 +357,7 @@ def test_a_run_id_of_0_is_a_run(mode: Mode, deployment: Deployment, tmp_path: Pa
     assert len(deployment.called("artifact")) == 3
 
 
-def test_a_transfer_leaves_the_options_of_its_client_as_they_are(mode: Mode, deployment: Deployment) -> None:
+def test_does_not_change_the_clients_options(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     given = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS, "maxRetries": 3}
     before = copy.deepcopy(given)
@@ -393,7 +389,7 @@ def test_transfers_work_inside_a_running_loop(deployment: Deployment, tmp_path: 
     assert len(deployment.finished) == 2
 
 
-def test_the_documentations_calls_of_modules_run_as_written(mode: Mode, deployment: Deployment) -> None:
+def test_modules_are_callable_as_documented(mode: Mode, deployment: Deployment) -> None:
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     given = {name: value for name, value in PUT.items() if name != "data"}
 
@@ -419,7 +415,7 @@ def test_the_documentations_calls_of_modules_run_as_written(mode: Mode, deployme
 
 
 @pytest.mark.parametrize("target", ["upload.uploadFromBuf", "download.downloadArtifactToBuf", "download.download"])
-def test_patch_replaces_a_function_for_a_while(mode: Mode, target: str) -> None:
+def test_mock_patch_replaces_a_function(mode: Mode, target: str) -> None:
     before = mode.package.__name__
     door, name = target.split(".")
     original = getattr(getattr(mode.package, door), name)

@@ -76,14 +76,14 @@ def closed_port() -> int:
     ],
     ids=["reset", "closed", "no body", "reset before the body", "500", "503", "429"],
 )
-def test_what_fails_once_is_tried_again(mode: Mode, deployment: Deployment, stored: Blob, fault: Fault) -> None:
+def test_retries_after_one_failure(mode: Mode, deployment: Deployment, stored: Blob, fault: Fault) -> None:
     deployment.faults.extend([fault])
     assert mode.get("big")[0] == DATA
     assert len(deployment.stored_requests) == 2
     assert len(deployment.called("startDownload")) == 1
 
 
-def test_a_body_that_is_reset_comes_out_right(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_completes_body_after_reset(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     # A reset may take with it what had arrived, all of it even; then there is nothing to resume.
     deployment.faults.extend([breaks(2_000_000, "reset"), breaks(300_000, "reset")])
     assert mode.get("big")[0] == DATA
@@ -91,7 +91,7 @@ def test_a_body_that_is_reset_comes_out_right(mode: Mode, deployment: Deployment
 
 
 @pytest.mark.parametrize("how", ["close", "stall"])
-def test_a_body_that_breaks_off_is_resumed(mode: Mode, deployment: Deployment, stored: Blob, how: str) -> None:
+def test_resumes_after_body_breaks_off(mode: Mode, deployment: Deployment, stored: Blob, how: str) -> None:
     deployment.faults.extend([breaks(2_000_000, how), breaks(300_000, how)])
     writers: list[io.BytesIO] = []
 
@@ -109,7 +109,7 @@ def test_a_body_that_breaks_off_is_resumed(mode: Mode, deployment: Deployment, s
     assert second.headers["if-match"] == '"one"'
 
 
-def test_an_encoded_body_is_resumed_as_it_is_stored(mode: Mode, deployment: Deployment) -> None:
+def test_resumes_encoded_body(mode: Mode, deployment: Deployment) -> None:
     import gzip
 
     deployment.blobs["big"] = Blob(gzip.compress(DATA, 1), {"Content-Encoding": "gzip"})
@@ -119,18 +119,14 @@ def test_an_encoded_body_is_resumed_as_it_is_stored(mode: Mode, deployment: Depl
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_strong_etag_it_starts_over(
-    mode: Mode, deployment: Deployment, stored: Blob, etag: str | None
-) -> None:
+def test_restarts_without_strong_etag(mode: Mode, deployment: Deployment, stored: Blob, etag: str | None) -> None:
     stored.etag = etag
     deployment.faults.extend([breaks(2_000_000)])
     assert mode.get("big")[0] == DATA
     assert "range" not in deployment.stored_requests[1].headers
 
 
-def test_a_server_that_knows_no_ranges_sends_it_whole_and_that_is_taken(
-    mode: Mode, deployment: Deployment, stored: Blob
-) -> None:
+def test_restarts_with_complete_body_of_server_without_ranges(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     def whole(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": str(len(blob.data))}) + blob.data)
         return True
@@ -149,7 +145,7 @@ def test_a_server_that_knows_no_ranges_sends_it_whole_and_that_is_taken(
         {},
     ],
 )
-def test_a_wrong_content_range_starts_over(
+def test_restarts_after_wrong_content_range(
     mode: Mode, deployment: Deployment, stored: Blob, headers: dict[str, str]
 ) -> None:
     deployment.faults.extend([breaks(2_000_000), answers(206, headers, b"x" * 100)])
@@ -203,7 +199,7 @@ def rest(change: Any, **more: str) -> Fault:
 @pytest.mark.parametrize(
     "change", [lambda body: body[:1000], lambda body: body + b"more"], ids=["truncated", "overlong"]
 )
-def test_a_rest_without_a_length_has_to_be_the_rest(
+def test_checks_range_of_rest_without_length(
     mode: Mode, deployment: Deployment, stored: Blob, first: Fault, change: Any
 ) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
@@ -214,21 +210,21 @@ def test_a_rest_without_a_length_has_to_be_the_rest(
     assert ("range" in third.headers) is (len(change(DATA)) < len(DATA))
 
 
-def test_a_rest_that_stays_truncated_is_a_connection_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_fails_if_rest_stays_truncated(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     deployment.faults.extend([chunked(1_000_000), rest(lambda body: body[:1000])])
     with pytest.raises(TaskclusterConnectionError, match=f"of {len(DATA)} bytes"):
         mode.get_artifact("a", maxRetries=1)
 
 
-def test_a_rest_without_an_etag_starts_over(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_restarts_when_rest_has_no_etag(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     deployment.faults.extend([breaks(1_000_000), rest(lambda body: body[::-1], ETag="")])
     assert mode.get_artifact("a")[0] == DATA
     assert "range" not in deployment.stored_requests[2].headers
 
 
-def test_an_object_that_changed_between_resumes_starts_over(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_restarts_when_object_changed(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     other = DATA[::-1]
 
     def change(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
@@ -242,9 +238,7 @@ def test_an_object_that_changed_between_resumes_starts_over(mode: Mode, deployme
 
 
 @pytest.mark.parametrize("size", [10, 2_000_000])
-def test_a_body_that_stays_truncated_is_a_connection_error(
-    mode: Mode, deployment: Deployment, stored: Blob, size: int
-) -> None:
+def test_fails_if_body_stays_truncated(mode: Mode, deployment: Deployment, stored: Blob, size: int) -> None:
     stored.etag = None
     deployment.faults.extend([breaks(size)] * 3)
     with pytest.raises(TaskclusterConnectionError) as caught:
@@ -253,7 +247,7 @@ def test_a_body_that_stays_truncated_is_a_connection_error(
     assert_secret_free(caught.value)
 
 
-def test_an_overlong_body_gives_the_right_bytes_or_a_connection_error(mode: Mode, deployment: Deployment) -> None:
+def test_ignores_bytes_beyond_content_length(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["small"] = Blob(b"small")
 
     def more(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
@@ -264,7 +258,7 @@ def test_an_overlong_body_gives_the_right_bytes_or_a_connection_error(mode: Mode
     assert mode.get("small")[0] == b"small"
 
 
-def test_nobody_there_is_a_connection_error(mode: Mode, deployment: Deployment) -> None:
+def test_refused_connection_fails_download(mode: Mode, deployment: Deployment) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": f"http://127.0.0.1:{closed_port()}/x?{SECRET}"}
     with pytest.raises(TaskclusterConnectionError) as caught:
         mode.get_artifact("a", maxRetries=1)
@@ -272,14 +266,14 @@ def test_nobody_there_is_a_connection_error(mode: Mode, deployment: Deployment) 
     assert isinstance(caught.value, aiohttp.ClientError)
 
 
-def test_silence_is_a_time_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_idle_storage_times_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.get("big", maxRetries=1, options={"timeout": 1})
     assert isinstance(caught.value, asyncio.TimeoutError)
 
 
-def test_a_long_transfer_is_no_silence(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_long_transfer_does_not_time_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     def slowly(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": str(len(blob.data))}))
         for start in range(0, len(blob.data), 500_000):
@@ -292,7 +286,7 @@ def test_a_long_transfer_is_no_silence(mode: Mode, deployment: Deployment, store
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 304, 206])
-def test_other_statuses_are_not_tried_again(mode: Mode, deployment: Deployment, stored: Blob, status: int) -> None:
+def test_does_not_retry_other_statuses(mode: Mode, deployment: Deployment, stored: Blob, status: int) -> None:
     deployment.faults.extend([answers(status, body=b"" if status == 304 else SECRET.encode())])
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
@@ -310,7 +304,7 @@ def test_server_errors_end_after_max_retries(mode: Mode, deployment: Deployment,
     assert len(deployment.stored_requests) == 4
 
 
-def test_an_expired_url_is_renewed_once(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_renews_expired_url_once(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([breaks(2_000_000), answers(403)])
     assert mode.get("big", maxRetries=1)[0] == DATA
     assert len(deployment.called("startDownload")) == 2
@@ -318,7 +312,7 @@ def test_an_expired_url_is_renewed_once(mode: Mode, deployment: Deployment, stor
     assert "range" in deployment.stored_requests[2].headers
 
 
-def test_a_url_that_stays_forbidden_is_an_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_fails_if_url_stays_forbidden(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([answers(403)] * 9)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
@@ -326,9 +320,7 @@ def test_a_url_that_stays_forbidden_is_an_error(mode: Mode, deployment: Deployme
     assert len(deployment.called("startDownload")) == 2
 
 
-def test_a_url_whose_time_is_over_is_renewed_before_the_next_attempt(
-    mode: Mode, deployment: Deployment, stored: Blob
-) -> None:
+def test_renews_expired_url_before_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.expires = "2000-01-01T00:00:00.000Z"
     deployment.faults.extend([answers(500)])
     assert mode.get("big")[0] == DATA
@@ -336,7 +328,7 @@ def test_a_url_whose_time_is_over_is_renewed_before_the_next_attempt(
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512", "md5"])
-def test_a_wrong_hash_is_an_error_and_is_not_tried_again(
+def test_wrong_hash_fails_without_retry(
     mode: Mode, deployment: Deployment, stored: Blob, algorithm: str, tmp_path: Path
 ) -> None:
     stored.hashes = {**Deployment.hashes(stored), algorithm: hashlib.new(algorithm, b"other").hexdigest()}
@@ -359,7 +351,7 @@ def test_no_supported_hash_raises_before_the_body_is_read(
     assert os.listdir(tmp_path) == []
 
 
-def test_failures_of_storage_raise_first_without_hashes(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_raises_failure_of_storage_before_missing_hashes(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     stored.hashes = {}
     deployment.faults.append(answers(404))
     with pytest.raises(TaskclusterRestFailure) as caught:
@@ -367,7 +359,7 @@ def test_failures_of_storage_raise_first_without_hashes(mode: Mode, deployment: 
     assert caught.value.status_code == 404
 
 
-def test_a_redirect_loop_is_an_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_redirect_loop_fails(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([answers(302, {"Location": "/storage/big?around"})] * 20)
     with pytest.raises(TaskclusterRestFailure, match="redirects") as caught:
         mode.get("big")
@@ -375,9 +367,7 @@ def test_a_redirect_loop_is_an_error(mode: Mode, deployment: Deployment, stored:
     assert caught.value.status_code == 302
 
 
-def test_a_malformed_redirect_is_an_error_and_is_not_tried_again(
-    mode: Mode, deployment: Deployment, stored: Blob
-) -> None:
+def test_malformed_redirect_fails_without_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     deployment.faults.extend([answers(302, {"Location": "http://[::1"})])
     with pytest.raises(TaskclusterFailure, match="malformed") as caught:
         mode.get("big")
@@ -385,14 +375,14 @@ def test_a_malformed_redirect_is_an_error_and_is_not_tried_again(
     assert_secret_free(caught.value)
 
 
-def test_what_is_no_gzip_is_an_error(mode: Mode, deployment: Deployment) -> None:
+def test_invalid_gzip_fails(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(b"plain", {"Content-Encoding": "gzip"}, hashes={"sha256": "0" * 64})
     with pytest.raises(TaskclusterFailure, match="gzip"):
         mode.get("x")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-5], lambda data: data[:-8] + b"12345678"], ids=["cut", "crc"])
-def test_what_is_stored_broken_is_an_error(mode: Mode, deployment: Deployment, spoil: Any) -> None:
+def test_data_stored_broken_fails(mode: Mode, deployment: Deployment, spoil: Any) -> None:
     import gzip
 
     deployment.blobs["x"] = Blob(spoil(gzip.compress(DATA, 1)), {"Content-Encoding": "gzip"})
@@ -420,7 +410,7 @@ class Broken(io.RawIOBase):
         TaskclusterConnectionError("no answer", None),
     ],
 )
-def test_what_a_writer_raises_gets_out_and_nothing_is_tried_again(
+def test_raises_exception_of_writer_without_retry(
     mode: Mode, deployment: Deployment, stored: Blob, error: BaseException
 ) -> None:
     # A generator or coroutine cannot raise StopIteration; it comes as the cause of a RuntimeError.
@@ -429,9 +419,7 @@ def test_what_a_writer_raises_gets_out_and_nothing_is_tried_again(
     assert len(deployment.stored_requests) == 1
 
 
-def test_what_progress_or_a_factory_raises_gets_out_and_nothing_is_tried_again(
-    mode: Mode, deployment: Deployment, stored: Blob
-) -> None:
+def test_raises_exception_of_progress_without_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     def fail(*args: Any) -> Any:
         raise TaskclusterConnectionError("mine", None)
 
@@ -451,7 +439,7 @@ def test_what_progress_or_a_factory_raises_gets_out_and_nothing_is_tried_again(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk_is_an_os_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_full_disk_raises_os_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         mode.get("big", "downloadToFile", file)
 
@@ -464,7 +452,7 @@ def test_a_full_disk_is_an_os_error(mode: Mode, deployment: Deployment, stored: 
     [leaves("reset"), leaves("reset", before_body=True), leaves("close"), answers(500), answers(429)],
     ids=["reset", "reset before the body", "closed", "500", "429"],
 )
-def test_an_upload_that_fails_once_begins_anew(mode: Mode, deployment: Deployment, fault: Fault) -> None:
+def test_restarts_upload_after_failure(mode: Mode, deployment: Deployment, fault: Fault) -> None:
     deployment.faults.extend([fault])
     mode.put(data=DATA)
     assert (
@@ -478,7 +466,7 @@ def _stored(deployment: Deployment) -> bytes:
     return deployment.stored_requests[-1].body
 
 
-def test_an_upload_url_that_expired_is_renewed_with_the_same_parameters(mode: Mode, deployment: Deployment) -> None:
+def test_renews_upload_url_with_same_parameters(mode: Mode, deployment: Deployment) -> None:
     deployment.faults.extend([answers(403)])
     mode.put(data=DATA, maxRetries=0)
     first, second = deployment.called("createUpload")
@@ -487,9 +475,7 @@ def test_an_upload_url_that_expired_is_renewed_with_the_same_parameters(mode: Mo
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 301])
-def test_an_upload_that_is_refused_is_an_error_and_is_not_finished(
-    mode: Mode, deployment: Deployment, status: int
-) -> None:
+def test_rejected_upload_fails_unfinished(mode: Mode, deployment: Deployment, status: int) -> None:
     deployment.faults.extend([answers(status, {"Location": "/"})] * 3)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.put(data=DATA)
@@ -498,7 +484,7 @@ def test_an_upload_that_is_refused_is_an_error_and_is_not_finished(
     assert_secret_free(caught.value)
 
 
-def test_storage_that_takes_nothing_is_a_time_out(mode: Mode, deployment: Deployment) -> None:
+def test_times_out_if_storage_reads_nothing(mode: Mode, deployment: Deployment) -> None:
     end = threading.Event()
     deployment.faults.extend([holds(end)])
     with pytest.raises(TaskclusterConnectionError):
@@ -509,9 +495,7 @@ def test_storage_that_takes_nothing_is_a_time_out(mode: Mode, deployment: Deploy
 
 @pytest.mark.parametrize("length", [10, 100_000, 2_000_000])
 @pytest.mark.parametrize("off_by", [-1, 1, -600_000])
-def test_a_reader_that_gives_fewer_or_more_bytes_is_an_error_and_nothing_is_finished(
-    mode: Mode, deployment: Deployment, length: int, off_by: int
-) -> None:
+def test_wrong_content_length_fails_unfinished(mode: Mode, deployment: Deployment, length: int, off_by: int) -> None:
     data = bytes(max(length + off_by, 0))
     with pytest.raises(TaskclusterFailure, match="contentLength"):
         mode.put(data=data, contentLength=length)
@@ -519,7 +503,7 @@ def test_a_reader_that_gives_fewer_or_more_bytes_is_an_error_and_nothing_is_fini
     assert all(len(each.body) < length for each in deployment.stored_requests)
 
 
-def test_what_a_reader_raises_gets_out(mode: Mode, deployment: Deployment) -> None:
+def test_raises_exception_of_reader(mode: Mode, deployment: Deployment) -> None:
     class Reader:
         def read(self, max_size: int = -1) -> bytes:
             raise OSError("the tape is torn")
@@ -529,7 +513,7 @@ def test_what_a_reader_raises_gets_out(mode: Mode, deployment: Deployment) -> No
     assert deployment.finished == {}
 
 
-def test_a_readers_connection_error_is_no_failure_of_storage(mode: Mode, deployment: Deployment) -> None:
+def test_connection_error_of_reader_is_not_retried(mode: Mode, deployment: Deployment) -> None:
     made: list[Reader] = []
 
     class Reader:
@@ -549,7 +533,7 @@ def test_a_readers_connection_error_is_no_failure_of_storage(mode: Mode, deploym
 
 @pytest.mark.parametrize("length", [100, 100_000])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-def test_a_reader_that_raises_stop_async_iteration_finishes_nothing(
+def test_stop_async_iteration_of_reader_fails_unfinished(
     mode: Mode, deployment: Deployment, length: int, kind: str
 ) -> None:
     class Reader(io.BytesIO):
@@ -571,7 +555,7 @@ def test_a_reader_that_raises_stop_async_iteration_finishes_nothing(
     assert deployment.finished == {}
 
 
-def test_what_raises_stop_async_iteration_as_progress_does_not_end_the_body(mode: Mode, deployment: Deployment) -> None:
+def test_stop_async_iteration_of_progress_fails(mode: Mode, deployment: Deployment) -> None:
     def progress(done: int, total: int | None) -> None:
         raise StopAsyncIteration
 
@@ -580,7 +564,7 @@ def test_what_raises_stop_async_iteration_as_progress_does_not_end_the_body(mode
     assert deployment.finished == {}
 
 
-def test_storage_that_answers_before_it_has_the_whole_body_is_tried_again(mode: Mode, deployment: Deployment) -> None:
+def test_retries_when_storage_responds_before_complete_body(mode: Mode, deployment: Deployment) -> None:
     data = bytes(40_000_000)
 
     def early(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
@@ -595,7 +579,7 @@ def test_storage_that_answers_before_it_has_the_whole_body_is_tried_again(mode: 
     assert _stored(deployment) == data
 
 
-def test_the_answer_to_an_upload_is_its_head(mode: Mode, deployment: Deployment) -> None:
+def test_does_not_read_response_body_of_upload(mode: Mode, deployment: Deployment) -> None:
     def silent(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": "100"}) + b"the rest never comes")
         wait_for_the_end_of(connection)
@@ -606,7 +590,7 @@ def test_the_answer_to_an_upload_is_its_head(mode: Mode, deployment: Deployment)
     assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
 
 
-def test_a_task_that_is_cancelled_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:
+def test_cancelled_task_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:
     if mode.name == "sync":
         pytest.skip("only tasks are cancelled")
     deployment.blobs["big"] = Blob(DATA)
@@ -641,7 +625,7 @@ def test_a_task_that_is_cancelled_leaves_nothing(deployment: Deployment, mode: M
     assert deployment.finished == {}
 
 
-def test_storage_is_asked_as_it_wants_to_be(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_sends_expected_requests_to_storage(mode: Mode, deployment: Deployment, stored: Blob) -> None:
     assert storage is not None
     mode.get("big")
     mode.put(data=DATA)

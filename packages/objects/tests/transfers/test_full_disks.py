@@ -62,9 +62,7 @@ print(call("Queue", "downloadTaskArtifacts", "T", "*", directory))
 
 
 @pytest.mark.usefixtures("leaks")
-def test_a_file_that_grows_too_large_leaves_nothing_and_spoils_no_old_one(
-    mode: Mode, deployment: Deployment, tmp_path: Path
-) -> None:
+def test_file_size_limit_leaves_no_file_and_keeps_old_one(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     deployment.blobs["big"] = Blob(DATA)
     for name in ("public/big", "old", "public/other"):
         deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("big")}
@@ -87,7 +85,7 @@ class Full(OSError):
 
 @pytest.mark.usefixtures("leaks")
 @pytest.mark.parametrize("after", [0, 1_000_000])
-def test_what_a_file_raises_that_is_full_gets_out_and_nothing_is_tried_again(
+def test_raises_error_of_full_file_without_retry(
     mode: Mode, deployment: Deployment, tmp_path: Path, after: int
 ) -> None:
     deployment.blobs["big"] = Blob(DATA)

@@ -48,7 +48,7 @@ class Pieces:
     [(500, lambda: 1), (20_000, lambda: 7777), (2_000_000, partial(random.Random(3).randint, 1, 90_000))],
     ids=["one", "some", "any"],
 )
-def test_a_reader_may_give_any_number_of_bytes_from_one_to_max_size(
+def test_reader_may_return_any_size_up_to_max_size(
     mode: Mode, deployment: Deployment, length: int, sizes: Callable[[], int]
 ) -> None:
     reader = Pieces(DATA[:length], sizes)
@@ -60,7 +60,7 @@ def test_a_reader_may_give_any_number_of_bytes_from_one_to_max_size(
 
 @pytest.mark.parametrize("end", [b"", bytearray(), memoryview(b""), None, ""], ids=lambda end: type(end).__name__)
 @pytest.mark.parametrize("length", [0, 100, 100_000])
-def test_any_empty_value_is_the_end(mode: Mode, deployment: Deployment, end: Any, length: int) -> None:
+def test_any_empty_value_ends_an_upload(mode: Mode, deployment: Deployment, end: Any, length: int) -> None:
     mode.put("upload", contentLength=length, readerFactory=lambda: Pieces(DATA[:length], lambda: 60_000, end))
     assert deployment.blobs["some/name"].data == DATA[:length]
 
@@ -94,9 +94,7 @@ def dribbles(size: int) -> Fault:
 
 @pytest.mark.parametrize("size", [1, 7777, 10_000_000])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_a_writer_is_given_every_byte_exactly_once(
-    mode: Mode, deployment: Deployment, size: int, encoding: str
-) -> None:
+def test_writes_every_byte_exactly_once(mode: Mode, deployment: Deployment, size: int, encoding: str) -> None:
     data = DATA[:3000] if size == 1 else DATA
     stored = gzip.compress(data, 1) if encoding == "gzip" else data
     deployment.blobs["x"] = Blob(stored, {"Content-Encoding": encoding})
@@ -106,7 +104,7 @@ def test_a_writer_is_given_every_byte_exactly_once(
     assert b"".join(writer.given) == data
 
 
-def test_a_writer_is_given_every_byte_exactly_once_over_several_connections(mode: Mode, deployment: Deployment) -> None:
+def test_writes_every_byte_once_over_several_connections(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
     writers: list[Listing] = []
@@ -122,9 +120,7 @@ class Narrow(io.FileIO):
         return super().write(memoryview(data)[:70_000])
 
 
-def test_a_file_without_a_buffer_that_takes_less_than_it_is_given_is_written_whole(
-    mode: Mode, deployment: Deployment, tmp_path: Path
-) -> None:
+def test_writes_everything_to_an_unbuffered_file(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
     for call in (
@@ -136,7 +132,7 @@ def test_a_file_without_a_buffer_that_takes_less_than_it_is_given_is_written_who
         assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_a_file_that_does_not_say_how_much_it_takes_takes_all_of_it(mode: Mode, deployment: Deployment) -> None:
+def test_file_that_returns_no_count_has_written_everything(mode: Mode, deployment: Deployment) -> None:
     class Wordless(io.BytesIO):
         def write(self, data: Any) -> Any:
             assert self.tell() < len(DATA), "it comes again"
@@ -148,7 +144,7 @@ def test_a_file_that_does_not_say_how_much_it_takes_takes_all_of_it(mode: Mode, 
     assert file.getvalue() == DATA
 
 
-def test_a_file_that_takes_nothing_is_an_error(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_fails_if_file_accepts_nothing(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     class Taking(io.FileIO):
         def __init__(self, taken: int | None) -> None:
             super().__init__(tmp_path / "file", "w")
@@ -178,7 +174,7 @@ class AwaitableFactories:
 
 
 @pytest.mark.parametrize("length", [100, len(DATA)])
-def test_plain_functions_are_taken_in_both_modes(mode: Mode, deployment: Deployment, length: int) -> None:
+def test_accepts_plain_functions_in_both_modes(mode: Mode, deployment: Deployment, length: int) -> None:
     deployment.blobs["x"] = Blob(DATA[:length])
     writer = io.BytesIO()
     mode.get("x", "download", writerFactory=lambda: writer)
@@ -188,7 +184,7 @@ def test_plain_functions_are_taken_in_both_modes(mode: Mode, deployment: Deploym
 
 
 @pytest.mark.parametrize("length", [100, len(DATA)])
-def test_objects_with_an_async_call_are_factories_in_async_functions(deployment: Deployment, length: int) -> None:
+def test_accepts_objects_with_async_call_as_factories(deployment: Deployment, length: int) -> None:
     mode = Mode("async", deployment)
     deployment.blobs["x"] = Blob(DATA[:length])
     factory = AwaitableFactories()
@@ -210,9 +206,7 @@ def changed(
 
 
 @pytest.mark.parametrize("reason", ["no ETag", "weak ETag", "no ranges", "another body"])
-def test_a_writer_factory_is_called_once_for_each_attempt_where_storage_cannot_resume(
-    mode: Mode, deployment: Deployment, reason: str
-) -> None:
+def test_calls_writer_factory_at_each_restart(mode: Mode, deployment: Deployment, reason: str) -> None:
     blob = deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([breaks(1_000_000), breaks(2_000_000)])
     if reason == "no ETag":
@@ -241,7 +235,7 @@ def test_a_writer_factory_is_called_once_for_each_attempt_where_storage_cannot_r
         assert DATA.startswith(writer.getvalue())
 
 
-def test_a_writer_factory_is_not_called_where_there_is_no_first_byte(mode: Mode, deployment: Deployment) -> None:
+def test_does_not_call_writer_factory_without_body(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([answers(500), answers(404)])
     writers: list[io.BytesIO] = []
@@ -250,9 +244,7 @@ def test_a_writer_factory_is_not_called_where_there_is_no_first_byte(mode: Mode,
     assert writers == []
 
 
-def test_a_file_is_written_from_its_first_byte_at_each_attempt(
-    mode: Mode, deployment: Deployment, tmp_path: Path
-) -> None:
+def test_writes_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA[:100_000], etag=None)
     deployment.blobs["longer"] = Blob(DATA, etag=None)
 
@@ -268,7 +260,7 @@ def test_a_file_is_written_from_its_first_byte_at_each_attempt(
     assert (tmp_path / "path").read_bytes() == DATA[:100_000]
 
 
-def test_a_file_is_read_from_its_first_byte_at_each_attempt(mode: Mode, deployment: Deployment) -> None:
+def test_reads_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Deployment) -> None:
     deployment.faults.extend([answers(500), answers(503)])
     mode.put("uploadFromFile", file=io.BytesIO(DATA))
     assert [each.body for each in deployment.stored_requests] == [DATA] * 3
@@ -289,7 +281,7 @@ FAILURES = [
 @pytest.mark.usefixtures("leaks")
 @pytest.mark.parametrize("where", ["factory", "first", "later"])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-def test_what_looks_like_our_own_failures_gets_out_of_readers_and_writers(
+def test_raises_client_errors_of_readers_and_writers_as_they_are(
     mode: Mode, deployment: Deployment, where: str, kind: str
 ) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
@@ -372,7 +364,7 @@ class Blocking:
 
 @pytest.mark.parametrize("length", [100, 2_000_000])
 @pytest.mark.parametrize("what", ["reader factory", "reader", "writer factory", "writer", "sync client"])
-def test_what_blocks_is_called_off_the_event_loop(deployment: Deployment, length: int, what: str) -> None:
+def test_calls_blocking_functions_off_the_event_loop(deployment: Deployment, length: int, what: str) -> None:
     mode = Mode("async", deployment)
     data = DATA[:length]
     deployment.blobs["x"] = Blob(data)
@@ -418,7 +410,7 @@ def test_what_blocks_is_called_off_the_event_loop(deployment: Deployment, length
 
 
 @pytest.mark.parametrize("what", ["reader", "writer"])
-def test_files_are_read_and_written_off_the_event_loop(deployment: Deployment, what: str) -> None:
+def test_reads_and_writes_files_off_the_event_loop(deployment: Deployment, what: str) -> None:
     mode = Mode("async", deployment)
     deployment.blobs["x"] = Blob(DATA)
     blocking = Blocking()

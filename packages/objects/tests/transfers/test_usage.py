@@ -34,7 +34,7 @@ def written(writers: list[io.BytesIO]) -> Any:
     return factory
 
 
-def test_upload_from_buf_uploads_a_bytes_buffer(mode: Mode, deployment: Deployment) -> None:
+def test_upload_from_buf_uploads_bytes(mode: Mode, deployment: Deployment) -> None:
     mode.put(data=DATA, contentLength=len(DATA), uploadId="U" * 22, maxRetries=1)
     assert deployment.blobs["some/name"].data == DATA if "some/name" in deployment.blobs else True
     assert deployment.stored_requests[-1].body == DATA
@@ -44,7 +44,7 @@ def test_upload_from_buf_uploads_a_bytes_buffer(mode: Mode, deployment: Deployme
     assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
 
 
-def test_upload_from_file_uploads_from_an_open_seekable_binary_file(mode: Mode, deployment: Deployment) -> None:
+def test_upload_from_file_uploads_an_open_file(mode: Mode, deployment: Deployment) -> None:
     file = io.BytesIO(DATA)
     file.seek(100)
     mode.put("uploadFromFile", file=file)
@@ -52,7 +52,7 @@ def test_upload_from_file_uploads_from_an_open_seekable_binary_file(mode: Mode, 
     assert not file.closed
 
 
-def test_upload_takes_a_reader_factory_and_the_module_can_be_called(mode: Mode, deployment: Deployment) -> None:
+def test_upload_uses_reader_and_module_is_callable(mode: Mode, deployment: Deployment) -> None:
     for function in ("upload", "__call__"):
         mode.put(function, name=function, contentLength=len(DATA), readerFactory=lambda: io.BytesIO(DATA))
         assert deployment.stored_requests[-1].body == DATA
@@ -68,26 +68,26 @@ def test_upload_takes_a_reader_factory_and_the_module_can_be_called(mode: Mode, 
 
 
 @pytest.mark.parametrize("data", [b"", b"little", bytes(8192)])
-def test_little_data_goes_inline(mode: Mode, deployment: Deployment, data: bytes) -> None:
+def test_sends_small_data_inline(mode: Mode, deployment: Deployment, data: bytes) -> None:
     mode.put(data=data)
     assert deployment.blobs["some/name"].data == data
     assert deployment.stored_requests == []
     assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
 
 
-def test_little_data_goes_to_a_url_where_the_service_wants_that(mode: Mode, deployment: Deployment) -> None:
+def test_sends_small_data_to_url_if_requested(mode: Mode, deployment: Deployment) -> None:
     deployment.upload_methods = lambda proposed: {"putUrl": deployment.put_url("some/name", proposed["putUrl"])}
     mode.put(data=b"little")
     assert deployment.stored_requests[-1].body == b"little"
 
 
-def test_no_common_method_is_an_error(mode: Mode, deployment: Deployment) -> None:
+def test_fails_without_common_method(mode: Mode, deployment: Deployment) -> None:
     deployment.upload_methods = lambda proposed: {}
     with pytest.raises(taskcluster.TaskclusterFailure, match="by none of the methods"):
         mode.put(data=b"little")
 
 
-def test_the_upload_id_may_be_left_out_for_a_new_slug_id(mode: Mode, deployment: Deployment) -> None:
+def test_upload_id_defaults_to_a_new_slug_id(mode: Mode, deployment: Deployment) -> None:
     mode.put(name="a", data=b"a")
     mode.put(name="b", data=b"b")
     first, second = (each["uploadId"] for each in deployment.called("createUpload"))
@@ -108,7 +108,7 @@ def test_the_upload_id_may_be_left_out_for_a_new_slug_id(mode: Mode, deployment:
     ],
     ids=repr,
 )
-def test_max_retries_means_what_it_means_for_clients(
+def test_max_retries_works_as_for_clients(
     mode: Mode, deployment: Deployment, given: dict[str, Any], attempts: int
 ) -> None:
     artifacts(deployment)
@@ -139,9 +139,7 @@ def test_download_to_buf_returns_buffer_and_content_type(mode: Mode, deployment:
     assert (buffer.tobytes(), content_type) == (DATA, "text/plain")
 
 
-def test_download_to_file_writes_into_an_open_binary_file_and_returns_the_content_type(
-    mode: Mode, deployment: Deployment, tmp_path: Path
-) -> None:
+def test_download_to_file_returns_content_type(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
     with open(tmp_path / "file", "w+b") as file:
         file.write(b"older" * 1_000_000)
@@ -150,7 +148,7 @@ def test_download_to_file_writes_into_an_open_binary_file_and_returns_the_conten
     assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_download_writes_into_a_writer_and_the_module_can_be_called(mode: Mode, deployment: Deployment) -> None:
+def test_download_uses_writer_and_module_is_callable(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
     for function in ("download", "__call__"):
         writers: list[io.BytesIO] = []
@@ -175,7 +173,7 @@ def artifacts(deployment: Deployment) -> dict[str, bytes]:
     return dict.fromkeys(deployment.artifacts, DATA)
 
 
-def test_an_unknown_option_of_the_queue_warns_once(mode: Mode, deployment: Deployment) -> None:
+def test_unknown_option_of_queue_warns_once(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     with pytest.warns(UnknownOptionWarning, match="'zzz' is ignored") as caught:
         mode.get_artifact("public/object", options={"zzz": 1})
@@ -183,16 +181,14 @@ def test_an_unknown_option_of_the_queue_warns_once(mode: Mode, deployment: Deplo
 
 
 @pytest.mark.parametrize("options", [{"maxRetries": "5"}, {"timeout": "30"}, {"userAgentSuffix": "a\n"}])
-def test_malformed_options_of_a_client_are_told_by_a_transfer(
-    mode: Mode, deployment: Deployment, options: dict[str, Any]
-) -> None:
+def test_malformed_client_options_raise(mode: Mode, deployment: Deployment, options: dict[str, Any]) -> None:
     with pytest.raises(TaskclusterFailure, match=f"the option {next(iter(options))} must be"):
         mode.get_artifact("public/object", options=options)
     assert deployment.received == []
 
 
 @pytest.mark.parametrize("run", [None, 0, "3"])
-def test_artifacts_of_every_storage_type_come_the_same(mode: Mode, deployment: Deployment, run: Any) -> None:
+def test_downloads_artifacts_of_every_storage_type(mode: Mode, deployment: Deployment, run: Any) -> None:
     for name, data in artifacts(deployment).items():
         buffer, content_type = mode.get_artifact(name, runId=run)
         assert (buffer.tobytes(), content_type) == (data, "application/octet-stream"), name
@@ -204,9 +200,7 @@ def test_artifacts_of_every_storage_type_come_the_same(mode: Mode, deployment: D
     assert bool(deployment.called("latestArtifact")) is (run is None)
 
 
-def test_credentials_of_the_queue_are_used_for_the_object_service_and_nothing_else(
-    mode: Mode, deployment: Deployment
-) -> None:
+def test_uses_queues_credentials_for_object_service_only(mode: Mode, deployment: Deployment) -> None:
     artifacts(deployment)
     mode.get_artifact("public/object", options={"authorizedScopes": ["queue:get-artifact:*"]})
     for each in deployment.received:
@@ -220,14 +214,14 @@ def test_credentials_of_the_queue_are_used_for_the_object_service_and_nothing_el
             assert signed == ""
 
 
-def test_an_error_artifact_raises(mode: Mode, deployment: Deployment) -> None:
+def test_error_artifact_raises(mode: Mode, deployment: Deployment) -> None:
     deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
     with pytest.raises(TaskclusterArtifactError, match="no such file") as caught:
         mode.get_artifact("e")
     assert caught.value.reason == "file-missing-on-worker"
 
 
-def test_simple_downloads_are_fetched(mode: Mode, deployment: Deployment) -> None:
+def test_downloads_by_method_simple(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(DATA, method="simple")
     assert mode.get("x")[0] == DATA
 
@@ -241,7 +235,7 @@ class Coroutines(io.BytesIO):
 
 
 @pytest.mark.parametrize("factory", ["plain", "coroutine"])
-def test_readers_and_writers_are_coroutines_in_async_functions(deployment: Deployment, factory: str) -> None:
+def test_async_functions_await_readers_and_writers(deployment: Deployment, factory: str) -> None:
     mode = Mode("async", deployment)
     made: list[Coroutines] = []
 
@@ -260,7 +254,7 @@ def test_readers_and_writers_are_coroutines_in_async_functions(deployment: Deplo
     assert deployment.stored_requests[-1].body == DATA
 
 
-def test_a_reader_gives_one_to_max_size_bytes(mode: Mode, deployment: Deployment) -> None:
+def test_reader_returns_one_to_max_size_bytes(mode: Mode, deployment: Deployment) -> None:
     class Dribble(io.BytesIO):
         def read(self, max_size: Any = -1) -> bytes:
             assert max_size > 0
@@ -270,7 +264,7 @@ def test_a_reader_gives_one_to_max_size_bytes(mode: Mode, deployment: Deployment
     assert deployment.stored_requests[-1].body == DATA
 
 
-def test_a_factory_is_called_once_per_attempt(mode: Mode, deployment: Deployment) -> None:
+def test_calls_factory_once_per_attempt(mode: Mode, deployment: Deployment) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -282,7 +276,7 @@ def test_a_factory_is_called_once_per_attempt(mode: Mode, deployment: Deployment
     assert len(readers) == 3
 
 
-def test_a_client_of_either_mode_is_accepted_in_either_mode(mode: Mode, deployment: Deployment) -> None:
+def test_accepts_clients_of_either_mode(mode: Mode, deployment: Deployment) -> None:
     other: Any = taskcluster.aio if mode.name == "sync" else taskcluster
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     artifacts(deployment)
@@ -308,7 +302,7 @@ def test_sync_functions_work_inside_a_running_event_loop(deployment: Deployment)
     asyncio.run(main())
 
 
-def test_services_may_be_fakes_that_have_only_the_methods_and_options(mode: Mode, deployment: Deployment) -> None:
+def test_accepts_fakes_with_methods_and_options_only(mode: Mode, deployment: Deployment) -> None:
     class Fake:
         def __init__(self) -> None:
             self.options = {"rootUrl": deployment.root_url}
@@ -321,18 +315,18 @@ def test_services_may_be_fakes_that_have_only_the_methods_and_options(mode: Mode
     assert buffer.tobytes() == DATA
 
 
-def test_download_artifact_to_file_takes_the_file_by_position(mode: Mode) -> None:
+def test_download_artifact_to_file_has_positional_file(mode: Mode) -> None:
     for function in (mode.download.downloadArtifactToFile, mode.download.downloadToFile):
         assert next(iter(inspect.signature(function).parameters)) == "file"
 
 
-def test_the_signature_of_upload_can_be_bound() -> None:
+def test_signature_of_upload_can_be_bound() -> None:
     names = ["projectId", "name", "contentType", "contentLength", "expires", "uploadId", "objectService"]
     for module in (taskcluster.aio.upload, taskcluster.upload):
         inspect.signature(module.upload).bind(**dict.fromkeys(names), readerFactory=None)
 
 
-def test_the_doors_are_the_modules_themselves() -> None:
+def test_core_exposes_the_modules_themselves() -> None:
     import taskcluster_objects.aio.upload
     import taskcluster_objects.download
     from taskcluster import download
@@ -344,7 +338,7 @@ def test_the_doors_are_the_modules_themselves() -> None:
 
 @pytest.mark.parametrize("content_type", ["\ud800", "text/\u2603", "a\nb: c", "a\x7f"])
 @pytest.mark.parametrize("storage_type", [None, "s3", "an object"])
-def test_an_invalid_content_type_raises_before_any_request(
+def test_invalid_content_type_raises_before_any_request(
     mode: Mode, deployment: Deployment, content_type: str, storage_type: str | None
 ) -> None:
     if storage_type == "an object":

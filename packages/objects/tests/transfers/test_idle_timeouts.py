@@ -28,7 +28,7 @@ def passes(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def test_a_long_upload_is_no_silence(mode: Mode, deployment: Deployment) -> None:
+def test_long_upload_does_not_time_out(mode: Mode, deployment: Deployment) -> None:
     """There is progress within the time-out all the time; in all it takes longer."""
     # More than what the system takes of it, without a reader, and what is read slowly.
     data = bytes(24_000_000)
@@ -55,9 +55,7 @@ def test_a_long_upload_is_no_silence(mode: Mode, deployment: Deployment) -> None
 @pytest.mark.parametrize(
     ("kind", "when"), [("plain", "first"), ("plain", "later"), ("plain", "last"), ("coroutine", "later")]
 )
-def test_a_reader_slower_than_the_time_out_is_no_silence_of_storage(
-    mode: Mode, deployment: Deployment, kind: str, when: str
-) -> None:
+def test_slow_reader_does_not_time_out(mode: Mode, deployment: Deployment, kind: str, when: str) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("refused")
     data = bytes(2_000_000)
@@ -86,9 +84,7 @@ def test_a_reader_slower_than_the_time_out_is_no_silence_of_storage(
 
 
 @pytest.mark.parametrize(("kind", "size"), [("plain", 1_000_000), ("plain", 20_000_000), ("coroutine", 20_000_000)])
-def test_a_writer_slower_than_the_time_out_is_no_silence_of_storage(
-    mode: Mode, deployment: Deployment, kind: str, size: int
-) -> None:
+def test_slow_writer_does_not_time_out(mode: Mode, deployment: Deployment, kind: str, size: int) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("refused")
     deployment.blobs["x"] = Blob(bytes(size))
@@ -110,7 +106,7 @@ def test_a_writer_slower_than_the_time_out_is_no_silence_of_storage(
     assert writer.getvalue() == deployment.blobs["x"].data
 
 
-def test_progress_slower_than_the_time_out_is_no_silence_of_storage(mode: Mode, deployment: Deployment) -> None:
+def test_slow_progress_does_not_time_out(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(bytes(2_000_000))
     told: list[int] = []
 
@@ -133,7 +129,7 @@ def test_progress_slower_than_the_time_out_is_no_silence_of_storage(mode: Mode, 
     assert told[-1] == 2_000_000
 
 
-def test_a_silent_storage_is_asked_again_as_often_as_is_said(mode: Mode, deployment: Deployment) -> None:
+def test_retries_idle_storage_max_retries_times(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(bytes(2_000_000), etag=None)
     for fault in (leaves("stall"), breaks(1000, "stall")):
         deployment.received.clear()
@@ -146,7 +142,7 @@ def test_a_silent_storage_is_asked_again_as_often_as_is_said(mode: Mode, deploym
             assert isinstance(caught.value, asyncio.TimeoutError)
 
 
-def test_storage_that_does_not_answer_an_upload_is_a_time_out(mode: Mode, deployment: Deployment) -> None:
+def test_times_out_without_response_to_upload(mode: Mode, deployment: Deployment) -> None:
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.put(data=bytes(100_000), maxRetries=1, options={"timeout": 1})

@@ -73,7 +73,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
-def test_a_head_that_breaks_off_is_no_answer(mode: Mode, deployment: Deployment, stored: Blob, at: Any) -> None:
+def test_retries_after_truncated_response_headers(mode: Mode, deployment: Deployment, stored: Blob, at: Any) -> None:
     deployment.faults.extend([cuts_head(at), breaks(CUT), cuts_head(at)])
     assert mode.get_artifact("a")[0] == DATA
     assert len(deployment.stored_requests) == 4
@@ -84,7 +84,7 @@ def test_a_head_that_breaks_off_is_no_answer(mode: Mode, deployment: Deployment,
 
 
 @pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
-def test_a_head_that_breaks_off_does_not_end_an_upload(mode: Mode, deployment: Deployment, at: Any) -> None:
+def test_retries_upload_after_truncated_response_headers(mode: Mode, deployment: Deployment, at: Any) -> None:
     deployment.faults.extend([cuts_head(at)])
     mode.put(data=DATA)
     assert [each.body for each in deployment.stored_requests] == [DATA] * 2
@@ -144,9 +144,7 @@ def longer(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("call", ["get", "get_artifact"])
-def test_what_comes_after_the_end_of_a_body_is_left(
-    mode: Mode, deployment: Deployment, stored: Blob, call: str
-) -> None:
+def test_ignores_bytes_after_the_end_of_a_body(mode: Mode, deployment: Deployment, stored: Blob, call: str) -> None:
     name = "big" if call == "get" else "a"
     deployment.faults.extend([sends_more()])
     assert getattr(mode, call)(name)[0] == DATA
@@ -155,7 +153,7 @@ def test_what_comes_after_the_end_of_a_body_is_left(
     assert len(deployment.stored_requests) == 3
 
 
-def test_what_comes_after_the_end_of_a_body_is_not_the_next_answer(
+def test_bytes_after_a_body_are_not_the_next_response(
     mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
 ) -> None:
     deployment.artifacts["b"] = deployment.artifacts["a"]
@@ -174,7 +172,7 @@ def test_what_comes_after_the_end_of_a_body_is_not_the_next_answer(
 
 @pytest.mark.parametrize("call", ["get", "get_artifact"])
 @pytest.mark.parametrize("etag", ['"one"', None])
-def test_a_body_in_chunks_that_breaks_off_comes_out_right(
+def test_completes_chunked_body_after_it_breaks_off(
     mode: Mode, deployment: Deployment, stored: Blob, call: str, etag: str | None
 ) -> None:
     stored.etag = etag
@@ -184,7 +182,7 @@ def test_a_body_in_chunks_that_breaks_off_comes_out_right(
     assert len(deployment.stored_requests) == 3
 
 
-def test_a_body_in_chunks_that_stays_cut_off_is_a_connection_error(
+def test_fails_if_chunked_body_stays_truncated(
     mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
 ) -> None:
     deployment.faults.extend([sends_chunks(cut, ended=False)] * 3)
@@ -196,7 +194,7 @@ def test_a_body_in_chunks_that_stays_cut_off_is_a_connection_error(
 
 @pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
 @pytest.mark.parametrize("change", [cut, longer])
-def test_a_body_of_unknown_length_that_is_not_what_was_uploaded_is_told_by_its_hash(
+def test_verifies_hash_of_body_without_length(
     mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path, sends: Any, change: Any
 ) -> None:
     deployment.faults.extend([sends(change)])
@@ -209,7 +207,7 @@ def test_a_body_of_unknown_length_that_is_not_what_was_uploaded_is_told_by_its_h
 @pytest.mark.parametrize("first", [breaks(CUT), sends_chunks(cut, ended=False)], ids=["known", "unknown"])
 @pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
 @pytest.mark.parametrize("change", [cut, longer])
-def test_a_rest_that_is_too_little_or_too_much_is_not_taken_for_the_rest(
+def test_restarts_when_rest_has_wrong_length(
     mode: Mode, deployment: Deployment, stored: Blob, first: Fault, sends: Any, change: Any
 ) -> None:
     """Whether or not the length was known before: the Content-Range of the rest says it."""
@@ -251,9 +249,7 @@ def refusing() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/x?{SECRET}"
 
 
-def test_a_refused_connection_for_an_upload_is_a_connection_error(
-    mode: Mode, deployment: Deployment, refusing: str
-) -> None:
+def test_refused_connection_fails_upload(mode: Mode, deployment: Deployment, refusing: str) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -276,9 +272,7 @@ def test_a_refused_connection_for_an_upload_is_a_connection_error(
     assert deployment.finished == {}
 
 
-def test_an_upload_goes_on_where_the_connection_is_no_longer_refused(
-    mode: Mode, deployment: Deployment, refusing: str
-) -> None:
+def test_retries_upload_after_refused_connection(mode: Mode, deployment: Deployment, refusing: str) -> None:
     deployment.expires = "2000-01-01T00:00:00.000Z"
     urls = [refusing, deployment.url("some/name")]
     deployment.upload_methods = lambda proposed: {
@@ -288,7 +282,7 @@ def test_an_upload_goes_on_where_the_connection_is_no_longer_refused(
     assert deployment.blobs["some/name"].data == DATA
 
 
-def test_a_refused_connection_between_resumes_is_one_more_attempt(
+def test_counts_refused_connection_as_attempt_while_resuming(
     mode: Mode, deployment: Deployment, stored: Blob, refusing: str
 ) -> None:
     deployment.faults.extend([breaks(CUT), answers(302, {"Location": refusing})])

@@ -1,0 +1,103 @@
+"""Contents and uploads of artifacts."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+
+from .conftest import Mode
+from .deployment import Blob, Deployment, answers
+from .test_usage import DATA, artifacts
+
+
+def test_returns_content_as_json_text_and_bytes(mode: Mode, deployment: Deployment) -> None:
+    value = {"ä": [1, 2]}
+    deployment.blobs["x"] = Blob(json.dumps(value, ensure_ascii=False).encode("latin-1"))
+    deployment.blobs["x"].headers["Content-Type"] = "application/json; charset=latin-1"
+    deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
+    deployment.faults.extend([answers(302, {"Location": "/storage/x"}), None])
+    content = mode.run(mode.download.getArtifactContent, "T", "a", queueService=mode.client("Queue"))
+    assert content.text() == '{"ä": [1, 2]}'
+    assert json.loads(content.text()) == value
+    assert b"".join(content.iter_bytes(3)) == content.bytes() == deployment.blobs["x"].data
+    assert content.content_type == "application/json; charset=latin-1"
+    assert all("authorization" not in each.headers for each in deployment.stored_requests)
+
+
+def test_returns_content_by_index_path(mode: Mode, deployment: Deployment) -> None:
+    artifacts(deployment)
+    deployment.blobs["one"].data = b"[1]"
+    index = mode.client("Index")
+    queue = mode.client("Queue")
+    content = mode.run(
+        mode.download.getArtifactContent, "builds.latest", "public/object", queueService=queue, indexService=index
+    )
+    assert content.json() == [1]
+    assert "/indexed-task/" in deployment.called("latestArtifact")[0]
+
+
+def put_artifact(mode: Mode, function: str, **given: Any) -> Any:
+    call = {
+        "taskId": "T", "runId": 0, "name": "public/new", "contentType": "x/y",
+        "expires": taskcluster.fromNow("1 day"), "queueService": mode.client("Queue"),
+    }  # fmt: skip
+    return mode.run(getattr(mode.upload, function), **{**call, **given})
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_creates_uploads_and_finishes_an_artifact(mode: Mode, deployment: Deployment, size: int) -> None:
+    data = DATA[:size]
+    assert put_artifact(mode, "uploadArtifactFromBuf", data=data) == "object"
+    assert deployment.finished["t/public/new"] == Deployment.hashes(Blob(data))
+    assert deployment.called("finishArtifact") == [{"uploadId": "U" * 22}]
+    order = [name for name, _ in deployment.api]
+    assert order == ["createArtifact", "createUpload", "finishUpload", "finishArtifact"]
+    for each in deployment.received:
+        if each.path.startswith("/api/object/"):
+            assert 'id="upload"' in each.headers["authorization"]
+
+
+def test_uses_s3_without_object_service(mode: Mode, deployment: Deployment) -> None:
+    deployment.refused_types = {"object"}
+    deployment.faults.extend([answers(403)])
+    assert put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(DATA)) == "s3"
+    assert deployment.stored_requests[-1].body == DATA
+    assert deployment.called("finishArtifact") == []
+
+
+def test_rejected_artifact_raises(mode: Mode, deployment: Deployment) -> None:
+    deployment.refused_types = {"object", "s3"}
+    with pytest.raises(TaskclusterRestFailure, match="no s3 here"):
+        put_artifact(mode, "uploadArtifactFromBuf", data=b"x")
+
+
+def test_stores_artifact_as_storage_type(mode: Mode, deployment: Deployment) -> None:
+    for kind in ("s3", "object"):
+        assert put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(DATA), storageType=kind) == kind
+        assert put_artifact(mode, "uploadArtifactFromBuf", name="public/two", data=b"x", storageType=kind) == kind
+    created = [(each["storageType"], "contentLength" in each) for each in deployment.called("createArtifact")]
+    assert created == [("s3", True), ("s3", True), ("object", False), ("object", False)]
+    deployment.refused_types = {"object"}
+    with pytest.raises(TaskclusterRestFailure, match="no object here"):
+        put_artifact(mode, "uploadArtifactFromBuf", data=b"x", storageType="object")
+    deployment.api.clear()
+    with pytest.raises(TaskclusterFailure, match="storageType must be 'object', 's3' or None, not 'gcs'"):
+        put_artifact(mode, "uploadArtifactFromBuf", data=b"x", storageType="gcs")
+    assert deployment.api == []
+
+
+def test_explains_missing_object_storage(mode: Mode, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = 400, {"code": "NoMatchingBackend", "message": "no backend"}
+    monkeypatch.setattr(deployment, "_createUpload", lambda name, payload: refusal)
+    with pytest.raises(TaskclusterRestFailure, match="storageType='s3'") as caught:
+        put_artifact(mode, "uploadArtifactFromBuf", data=DATA)
+    assert (caught.value.status_code, caught.value.code) == (400, "NoMatchingBackend")
+    # Of an object that is no artifact, the service's own words do.
+    with pytest.raises(TaskclusterRestFailure, match="no backend"):
+        mode.put(data=DATA)

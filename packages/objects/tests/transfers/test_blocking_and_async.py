@@ -1,0 +1,112 @@
+"""Readers and writers that block, reuse buffers, or are async."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster.exceptions import TaskclusterFailure
+
+from .conftest import Mode
+from .deployment import PATIENCE, Blob, Deployment
+from .test_usage import DATA, Coroutines
+
+
+def test_sync_functions_reject_async_readers_and_writers(deployment: Deployment) -> None:
+    mode = Mode("sync", deployment)
+    deployment.blobs["x"] = Blob(DATA)
+    kinds: tuple[Any, ...] = (Coroutines, lambda *data: Giving(Coroutines(*data)))
+    for kind in kinds:
+        with pytest.raises(TaskclusterFailure, match=r"a writer must not be async .* taskcluster\.aio"):
+            mode.get("x", "download", writerFactory=kind)
+        for length in (10, len(DATA)):
+            with pytest.raises(TaskclusterFailure, match=r"a reader must not be async .* taskcluster\.aio"):
+                mode.put("upload", name=taskcluster.slugId(), contentLength=length, readerFactory=partial(kind, DATA))
+    assert deployment.finished == {}
+
+
+class Giving:
+    """Coroutines that only their results tell."""
+
+    def __init__(self, inner: Coroutines) -> None:
+        self._inner = inner
+
+    def read(self, max_size: int = -1) -> Any:
+        return self._inner.read(max_size)
+
+    def write(self, data: bytes) -> Any:
+        return self._inner.write(data)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_reader_may_reuse_its_buffer(mode: Mode, deployment: Deployment, kind: Any) -> None:
+    class Reader:
+        def __init__(self) -> None:
+            self._source = io.BytesIO(data)
+            self._buffer = bytearray(65536)
+
+        def read(self, max_size: int = -1) -> Any:
+            count = self._source.readinto(memoryview(self._buffer)[:max_size])
+            return memoryview(self._buffer)[:count] if kind is memoryview else self._buffer[:count]
+
+    data = random.Random(1).randbytes(2_500_000)
+    mode.put("upload", contentLength=len(data), readerFactory=Reader)
+    assert deployment.stored_requests[-1].body == data
+    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+
+
+def test_cancelled_download_waits_for_writer_off_the_loop(deployment: Deployment) -> None:
+    deployment.blobs["x"] = Blob(DATA)
+    mode = Mode("async", deployment)
+    writing, released = threading.Event(), threading.Event()
+
+    class Slow:
+        def write(self, data: bytes) -> None:
+            writing.set()
+            assert released.wait(PATIENCE)
+
+    async def main() -> None:
+        download = asyncio.ensure_future(
+            mode.download.download(name="x", objectService=mode.client("Object"), writerFactory=Slow)
+        )
+        assert await asyncio.to_thread(writing.wait, 10)
+        for _ in range(3):
+            download.cancel()
+            await asyncio.sleep(0)
+            # Were the loop waiting for the writer, this would not come about.
+            await asyncio.to_thread(int)
+        assert not download.done()
+        released.set()
+        with pytest.raises(asyncio.CancelledError):
+            await download
+
+    asyncio.run(main())
+
+
+def test_blocking_reader_does_not_block_the_loop(deployment: Deployment) -> None:
+    import threading
+
+    mode = Mode("async", deployment)
+    released = threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, size: Any = -1) -> bytes:
+            assert released.wait(PATIENCE)
+            return super().read(size)
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(0.05, released.set)
+        await mode.upload.upload(
+            projectId="p", name="n", contentType="x/y", contentLength=len(DATA), readerFactory=lambda: Slow(DATA),
+            expires=taskcluster.fromNow("1 day"), objectService=mode.client("Object"),
+        )  # fmt: skip
+
+    asyncio.run(main())
+    assert deployment.stored_requests[-1].body == DATA
