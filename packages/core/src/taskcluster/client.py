@@ -17,7 +17,7 @@ from . import exceptions
 from .arguments import Bound, bind
 from .callers import warn_caller
 from .exchanges import bind_exchange
-from .options import Credentials, Options, normal_root_url, number_option, user_agent_of
+from .options import DEFAULTS, Credentials, Options, normal_root_url, number_option, user_agent_of
 from .pages import continuation, items_of, with_continuation
 from .redacted import without_user_info
 from .shapes import is_array, is_function_of, is_mapping
@@ -55,8 +55,7 @@ __all__ = [
 config: dict[str, Any] = {
     "credentials": {"clientId": None, "accessToken": None, "certificate": None},
     "rootUrl": None,
-    "maxRetries": 5,
-    "signedUrlExpiration": 900,
+    **{name: DEFAULTS[name] for name in ("maxRetries", "signedUrlExpiration")},
 }
 """The options that new clients of both modes start from. Programs may change it."""
 _defaultConfig = config

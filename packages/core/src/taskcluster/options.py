@@ -21,6 +21,7 @@ from .version import user_agent
 
 __all__ = [
     "CREDENTIALS",
+    "DEFAULTS",
     "DEFAULT_TIMEOUT",
     "KNOWN_OPTIONS",
     "MAX_RESPONSE_SIZE",
@@ -39,7 +40,7 @@ DEFAULT_TIMEOUT = (30.0, 60.0)
 MAX_RESPONSE_SIZE = 2**30
 """The largest response body of a call, in bytes when decompressed."""
 
-_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "maxRetries": 5,
     "signedUrlExpiration": 900,
     "delayFactor": 0.1,
@@ -50,7 +51,7 @@ _DEFAULTS: dict[str, Any] = {
 KNOWN_OPTIONS = frozenset(
     {
         *("rootUrl", "credentials", "authorizedScopes", "timeout", "userAgentSuffix", "validate", "exchangePrefix"),
-        *_DEFAULTS,
+        *DEFAULTS,
     }
 )
 CREDENTIALS = ("clientId", "accessToken", "certificate")
@@ -162,12 +163,12 @@ class Options(ClientOptions):
             )
         if not wanted.get("rootUrl"):
             raise TaskclusterFailure(_NO_ROOT_URL + near_misses(wanted.keys() - KNOWN_OPTIONS, ("rootUrl",)))
-        self.update(_DEFAULTS)
+        self.update(DEFAULTS)
         self.update(wanted)
-        for name in _DEFAULTS.keys() & wanted.keys():
+        for name in DEFAULTS.keys() & wanted.keys():
             # None means the default, if there is one.
             if wanted[name] is None:
-                self[name] = _DEFAULTS[name]
+                self[name] = DEFAULTS[name]
         self["credentials"] = (
             _credentials(wanted["credentials"]) if "credentials" in wanted else Credentials(_NO_CREDENTIALS)
         )
@@ -252,7 +253,7 @@ def number_option(options: Mapping[str, Any], name: str) -> Any:
     """
     value = options.get(name)
     if value is None:
-        return _DEFAULTS[name]
+        return DEFAULTS[name]
     wanted = int if name in ("maxRetries", "maxResponseSize") else (int, float)
     # Above 1, delays could be negative.
     largest = 1 if name == "randomizationFactor" else _LARGEST

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from email.utils import parsedate
 from typing import Any, NamedTuple
 
-from .options import number_option
+from .options import DEFAULTS, number_option
 
 __all__ = ["DELAY_FACTOR", "MAX_DELAY", "MAX_RETRIES", "RANDOMIZATION_FACTOR", "Policy", "retry_after", "retryable"]
 
-MAX_RETRIES = 5
-DELAY_FACTOR = 0.1
-RANDOMIZATION_FACTOR = 0.25
-MAX_DELAY = 30
+MAX_RETRIES: int = DEFAULTS["maxRetries"]
+DELAY_FACTOR: float = DEFAULTS["delayFactor"]
+RANDOMIZATION_FACTOR: float = DEFAULTS["randomizationFactor"]
+MAX_DELAY: float = DEFAULTS["maxDelay"]
 
 
 def retryable(status: int) -> bool:
