@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taskcluster.arguments import bind
-from taskcluster.call import Call, Settings, Surroundings, build, paginate, perform
+from taskcluster.call import Call, CallContext, Settings, build, paginate, perform
 from taskcluster.credentials import signer
 from taskcluster.effects import Invoke, Request, RequestEvent, Response, Sleep
 from taskcluster.exceptions import (
@@ -44,8 +44,8 @@ class World:
     def now(self) -> float:
         return self.time
 
-    def surroundings(self, *, observed: bool = True) -> Surroundings:
-        return Surroundings(
+    def context(self, *, observed: bool = True) -> CallContext:
+        return CallContext(
             now=self.now,
             monotonic=self.now,
             random=lambda: self.chance,
@@ -119,14 +119,14 @@ def drive(
 
 
 def outcome(*answers: Response | TaskclusterConnectionError, world: World, call: Call | None = None) -> Any:
-    return drive(perform(call or make_call(), world.surroundings()), *answers)[0]
+    return drive(perform(call or make_call(), world.context()), *answers)[0]
 
 
 # what is built
 
 
 def test_a_call_without_credentials_is_sent_without_authorization(world: World) -> None:
-    request = make_call("a/b", limit=5).request(world.surroundings())
+    request = make_call("a/b", limit=5).request(world.context())
     assert (request.method, request.url) == ("GET", f"{ROOT}/api/widgets/v1/widget/a%2Fb?limit=5")
     assert request.headers == {}
     assert request.body is None
@@ -134,7 +134,7 @@ def test_a_call_without_credentials_is_sent_without_authorization(world: World) 
 
 def test_a_payload_is_sent_as_compact_json_and_hashed_where_it_is_signed(world: World) -> None:
     call = make_call("w", "t", {"a": [1, 2]}, entry=TRIGGER, credentials=PERMANENT)
-    request = call.request(world.surroundings())
+    request = call.request(world.context())
     assert request.body == b'{"a":[1,2]}'
     assert request.headers["Content-Type"] == "application/json"
     assert f'hash="{payload_hash(request.body, "application/json")}"' in request.headers["Authorization"]
@@ -147,7 +147,7 @@ def test_the_signature_covers_path_and_query_as_they_are_sent(world: World) -> N
     expected = signed.at(world.time).header(
         "GET", "/api/widgets/v1/widget/a%2Fb?limit=5", "tc.example.com", "443", EMPTY_PAYLOAD_HASH, world.time, "n0"
     )
-    assert call.request(world.surroundings()).headers == {"Authorization": expected}
+    assert call.request(world.context()).headers == {"Authorization": expected}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set
     given_session: bool, timeout: Any, expected: Any, world: World
 ) -> None:
     call = make_call(given_session=given_session, options={"timeout": timeout})
-    assert call.request(world.surroundings()).timeout == expected
+    assert call.request(world.context()).timeout == expected
 
 
 # what an answer means
@@ -284,7 +284,7 @@ AGAIN: list[Response | TaskclusterConnectionError] = [
 
 @pytest.mark.parametrize("first", AGAIN)
 def test_what_may_pass_is_tried_again_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
-    value, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {"a": 1}))
+    value, effects = drive(perform(make_call(), world.context()), first, answer(200, {"a": 1}))
     assert value == {"a": 1}
     assert [type(effect) for effect in effects] == [Request, Sleep, Request]
     assert effects[1].seconds == pytest.approx(0.1)
@@ -292,7 +292,7 @@ def test_what_may_pass_is_tried_again_after_a_delay(first: Response | Taskcluste
 
 def test_delays_double_and_vary_by_chance(world: World) -> None:
     world.chance = 1.0
-    _, effects = drive(perform(make_call(), world.surroundings()), *[answer(500)] * 5, answer(200, {}))
+    _, effects = drive(perform(make_call(), world.context()), *[answer(500)] * 5, answer(200, {}))
     delays = [effect.seconds for effect in effects if isinstance(effect, Sleep)]
     assert delays == pytest.approx([0.125, 0.25, 0.5, 1.0, 2.0])
 
@@ -317,7 +317,7 @@ def test_after_the_last_retry_the_last_failure_is_raised(
 
 
 def test_each_attempt_is_signed_afresh_with_the_time_and_a_nonce_of_its_own(world: World) -> None:
-    procedure = perform(make_call(credentials=PERMANENT), world.surroundings())
+    procedure = perform(make_call(credentials=PERMANENT), world.context())
     _, effects = drive(procedure, answer(500), answer(500), answer(200, {}), world=world)
     headers = [effect.headers["Authorization"] for effect in effects if isinstance(effect, Request)]
     for number, header in enumerate(headers):
@@ -336,7 +336,7 @@ def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: W
         "signature": "",
     }
     call = make_call(credentials={**PERMANENT, "certificate": json.dumps(certificate)})
-    procedure = perform(call, world.surroundings())
+    procedure = perform(call, world.context())
     next(procedure)
     assert isinstance(procedure.send(answer(500)), Sleep)
     world.time += 301
@@ -359,17 +359,17 @@ def test_waits_as_long_as_retry_after_requests_up_to_the_limit(
     status: int, header: str, delay: float, world: World
 ) -> None:
     first = answer(status, Retry_After=header)
-    _, effects = drive(perform(make_call(), world.surroundings()), first, answer(200, {}))
+    _, effects = drive(perform(make_call(), world.context()), first, answer(200, {}))
     assert effects[1].seconds == pytest.approx(delay)
 
 
 def test_ignores_retry_after_with_other_statuses(world: World) -> None:
-    _, effects = drive(perform(make_call(), world.surroundings()), answer(500, Retry_After="7"), answer(200, {}))
+    _, effects = drive(perform(make_call(), world.context()), answer(500, Retry_After="7"), answer(200, {}))
     assert effects[1].seconds == pytest.approx(0.1)
 
 
 def test_anything_else_that_is_thrown_in_ends_the_call(world: World) -> None:
-    procedure = perform(make_call(), world.surroundings())
+    procedure = perform(make_call(), world.context())
     next(procedure)
     with pytest.raises(KeyboardInterrupt):
         procedure.throw(KeyboardInterrupt())
@@ -380,7 +380,7 @@ def test_anything_else_that_is_thrown_in_ends_the_call(world: World) -> None:
 
 def test_each_attempt_is_observed(world: World) -> None:
     call = make_call("w", "t", {"a": 1}, entry=TRIGGER)
-    drive(perform(call, world.surroundings()), CONNECTION, answer(502, b"bad"), answer(200, {"a": 1}), world=world)
+    drive(perform(call, world.context()), CONNECTION, answer(502, b"bad"), answer(200, {"a": 1}), world=world)
     assert world.events == [
         RequestEvent("widgets", "trigger", 1, None, 2.0, 7, 0, "TaskclusterConnectionError"),
         RequestEvent("widgets", "trigger", 2, 502, 2.0, 7, 3, None),
@@ -389,7 +389,7 @@ def test_each_attempt_is_observed(world: World) -> None:
 
 
 def test_without_observers_nobody_is_told(world: World) -> None:
-    drive(perform(make_call(), world.surroundings(observed=False)), answer(200, {}))
+    drive(perform(make_call(), world.context(observed=False)), answer(200, {}))
     assert world.events == []
 
 
@@ -397,7 +397,7 @@ def test_the_log_tells_attempts_and_delays_and_nothing_of_requests(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "taskcluster"):
-        drive(perform(make_call(), world.surroundings()), CONNECTION, answer(500), answer(200, {"a": 1}))
+        drive(perform(make_call(), world.context()), CONNECTION, answer(500), answer(200, {"a": 1}))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("DEBUG", "widgets.widget: attempt 1: no response"),
         ("WARNING", "widgets.widget: no response; next attempt in 0.1 s"),
@@ -417,7 +417,7 @@ def pages_of(world: World, handler: Callable[[Any], Any], *answers: Response) ->
         tokens.append(token)
         return make_call()
 
-    value, effects = drive(paginate(page_call, handler, world.surroundings()), *answers)
+    value, effects = drive(paginate(page_call, handler, world.context()), *answers)
     return value, effects, tokens
 
 
@@ -441,7 +441,7 @@ def test_a_page_is_tried_again_by_itself(world: World) -> None:
 
 def test_neither_call_nor_request_nor_response_shows_a_secret_or_a_payload(world: World) -> None:
     call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
-    request = call.request(world.surroundings())
+    request = call.request(world.context())
     response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
     shown = f"{call} {call!r} {request!r} {request} {response!r} {Invoke(print, (1,))!r}"
     for secret in ("no-secret", "payload-secret", "mac=", "Hawk"):

@@ -189,7 +189,7 @@ def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
                 base in ("time", "random", "secrets", "uuid", "slugid")
                 or (base == "os" and node.attr in ("environ", "getenv", "urandom"))
                 or node.attr in ("now", "utcnow", "today", "getenv", "sleep")
-            ) and base != "surroundings":
+            ) and base != "context":
                 yield inner
         yield from reads_of_the_world(node, inner)
 

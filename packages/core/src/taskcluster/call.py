@@ -28,7 +28,7 @@ from .shapes import is_array, is_mapping
 from .spec import Method
 from .urls import Endpoint
 
-__all__ = ["Call", "Effect", "Procedure", "Settings", "Surroundings", "build", "log", "paginate", "perform"]
+__all__ = ["Call", "CallContext", "Effect", "Procedure", "Settings", "build", "log", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
@@ -88,8 +88,8 @@ class Settings(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a call takes from the world around it."""
+class CallContext:
+    """The clocks, randomness and observers that a call uses."""
 
     now: Callable[[], float]
     """Unix time in seconds."""
@@ -114,13 +114,13 @@ class Call(NamedTuple):
     """JSON."""
     content_hash: str
 
-    def request(self, surroundings: Surroundings) -> Request:
+    def request(self, context: CallContext) -> Request:
         """Return the request of the next attempt, signed afresh."""
         endpoint, signer, _, timeout, max_response_size, _ = self.settings
         verb = self.method.verb
         headers = {} if self.body is None else {"Content-Type": "application/json"}
         if signer is not None:
-            now = surroundings.now()
+            now = context.now()
             headers["Authorization"] = signer.at(now).header(
                 verb,
                 endpoint.path + self.target,
@@ -128,7 +128,7 @@ class Call(NamedTuple):
                 endpoint.port,
                 self.content_hash,
                 now,
-                surroundings.nonce(),
+                context.nonce(),
             )
         return Request(verb, endpoint.prefix + self.target, headers, self.body, timeout, max_response_size)
 
@@ -153,13 +153,13 @@ def build(service: str, method: Method, bound: Bound, settings: Settings) -> Cal
     return Call(service, method, settings, bound.sent_target(method), body, content_hash)
 
 
-def perform(call: Call, surroundings: Surroundings) -> Procedure:
+def perform(call: Call, context: CallContext) -> Procedure:
     """Send until there is an answer worth keeping; return its result or raise what it means."""
     attempt = 0
     while True:
         attempt += 1
-        request = call.request(surroundings)
-        started = 0.0 if surroundings.observe is None else surroundings.monotonic()
+        request = call.request(context)
+        started = 0.0 if context.observe is None else context.monotonic()
         response: Response | None = None
         failure: TaskclusterFailure | None = None
         try:
@@ -167,13 +167,13 @@ def perform(call: Call, surroundings: Surroundings) -> Procedure:
         except TaskclusterConnectionError as exc:
             failure = exc
         log.debug("%s: attempt %d: %s", call, attempt, _reason(response))
-        if surroundings.observe is not None:
-            surroundings.observe(_event(call, attempt, surroundings.monotonic() - started, response, failure))
+        if context.observe is not None:
+            context.observe(_event(call, attempt, context.monotonic() - started, response, failure))
         if response is not None:
             if not retryable(response.status):
                 return result(call, request, response)
-            failure = _failure(call, request, response, surroundings.server_failure)
-        delay = call.settings.policy.delay(attempt, surroundings.random(), _requested_delay(response, surroundings))
+            failure = _failure(call, request, response, context.server_failure)
+        delay = call.settings.policy.delay(attempt, context.random(), _requested_delay(response, context))
         if delay is None:
             assert failure is not None
             raise failure
@@ -185,8 +185,8 @@ def _reason(response: Response | None) -> str:
     return "no response" if response is None else f"status {response.status}"
 
 
-def _requested_delay(response: Response | None, surroundings: Surroundings) -> float | None:
-    return None if response is None else retry_after(response.status, response.headers, surroundings.now())
+def _requested_delay(response: Response | None, context: CallContext) -> float | None:
+    return None if response is None else retry_after(response.status, response.headers, context.now())
 
 
 def _event(
@@ -205,19 +205,17 @@ def _event(
     )
 
 
-def paginate(
-    page_call: Callable[[str | None], Call], handler: Callable[[Any], Any], surroundings: Surroundings
-) -> Procedure:
+def paginate(page_call: Callable[[str | None], Call], handler: Callable[[Any], Any], context: CallContext) -> Procedure:
     """Perform a call for each page, and invoke `handler` with each page; return None.
 
     Args:
         page_call: Makes the call of the page that a continuation token names; None names the first.
         handler: Called with each page's body.
-        surroundings: As for `perform`.
+        context: As for `perform`.
     """
     token: str | None = None
     while True:
-        page = yield from perform(page_call(token), surroundings)
+        page = yield from perform(page_call(token), context)
         yield Invoke(handler, (page,))
         token = continuation(page)
         if token is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from . import utils as utils
-    from .call import Call, Effect, Procedure, Settings, Surroundings
+    from .call import Call, CallContext, Effect, Procedure, Settings
     from .credentials import createTemporaryCredentials as createTemporaryCredentials
     from .transport.requests import RequestsTransport
     from .validation import Schemas
@@ -65,7 +65,7 @@ T = TypeVar("T")
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
 """Returns what holds in place of some of a client's options for the calls of this context."""
 
-_MADE_ON_THE_WAY = ("_surroundings", "_settings", "_transport", "_made_session", "_shared")
+_MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session", "_shared")
 
 
 class ServiceClient:
@@ -100,7 +100,7 @@ class ServiceClient:
     _made_session: Any = None
     _passed: Any = None
     _warned = False
-    _surroundings: Surroundings | None = None
+    _context: CallContext | None = None
     _settings: tuple[Any, bool, Settings] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -306,12 +306,12 @@ class ServiceClient:
                 DeprecationWarning,
                 stacklevel=4,  # Past _call and the method, to who calls that.
             )
-        surroundings = self._surroundings
-        if surroundings is None:
-            surroundings = self._surroundings = self._look_around()
+        context = self._context
+        if context is None:
+            context = self._context = self._new_context()
         if bound.pagination_handler is None:
-            return perform(self._built(method, bound, None), surroundings)
-        return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, surroundings)
+            return perform(self._built(method, bound, None), context)
+        return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, context)
 
     def _built(self, method: Method, bound: Bound, token: str | None) -> Call:
         """Return a call ready to be performed, from the page that the continuation token names."""
@@ -321,13 +321,13 @@ class ServiceClient:
 
         return build(self.serviceName, method, bound, self._current_settings())
 
-    def _look_around(self) -> Surroundings:
-        from .call import Surroundings
+    def _new_context(self) -> CallContext:
+        from .call import CallContext
         from .hawk import new_nonce
         from .registry import registry
 
         # Looked up at each use: programs' tests replace these functions for a while.
-        return Surroundings(
+        return CallContext(
             now=lambda: time.time(),
             monotonic=lambda: time.monotonic(),
             random=lambda: random.random(),
