@@ -95,6 +95,8 @@ class ServiceClient:
     _foreign_session: ClassVar[str]
     _session_hint: ClassVar[str]
     _send: ClassVar[str]
+    _sender_modules: ClassVar[tuple[str, str]]
+    """The module where tests of programs replace makeSingleHttpRequest, and the one that defines it."""
     _uses_any_passed: ClassVar[bool] = False
     """Whether calls use a session that was passed even if it is a mock, as the published client's do."""
     _made_session: Any = None
@@ -180,6 +182,12 @@ class ServiceClient:
             return session
         # By its class, because any mock that was patched in its place has the method.
         return session if hasattr(type(session), self._send) else None
+
+    def _replaced_sender(self) -> Any:
+        """Return what a program's test has put in place of makeSingleHttpRequest, or None."""
+        replaceable, home = self._sender_modules
+        sender = getattr(sys.modules.get(replaceable), "makeSingleHttpRequest", None)
+        return None if sender is None or is_function_of(sender, vars(sys.modules[home])) else sender
 
     def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
         """Return the URL that a method calls, without calling it.
@@ -408,6 +416,7 @@ class BaseClient(ServiceClient):
     _foreign_session = "ClientSession"
     _session_hint = "pass a requests.Session, or use the class of the same name in taskcluster.aio"
     _send = "send"
+    _sender_modules = ("taskcluster.utils", "taskcluster.plain_http")
     _transport: RequestsTransport | None = None
 
     def __enter__(self) -> Self:
@@ -446,7 +455,6 @@ class BaseClient(ServiceClient):
             yield from items_of(page)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        from . import plain_http, utils
         from .runner import run
 
         transport, given = self._transport, self._given_session()
@@ -454,20 +462,15 @@ class BaseClient(ServiceClient):
             from .transport.requests import RequestsTransport
 
             transport = self._transport = RequestsTransport(given, self._user_agent())
-        # Programs' tests replace the function, and count on it that nothing is sent then.
-        single = utils.makeSingleHttpRequest
-        transport.replacement = None if is_function_of(single, vars(plain_http)) else single
+        transport.replacement = self._replaced_sender()
         return run(self._procedure(name, args, kwargs), functools.partial(_perform, transport))
 
 
 def _perform(transport: RequestsTransport, effect: Effect) -> Any:
-    from .effects import Request, Sleep
+    from .effects import Request
+    from .performer import perform
 
-    if isinstance(effect, Request):
-        return transport.send(effect)
-    if isinstance(effect, Sleep):
-        return time.sleep(effect.seconds)
-    return effect.function(*effect.arguments, **effect.keywords)
+    return transport.send(effect) if isinstance(effect, Request) else perform(effect)
 
 
 def createSession(*args: Any, **kwargs: Any) -> requests.Session:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import random
-import time
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .causes import safe_cause
-from .retries import MAX_RETRIES, Policy, retryable
+from .performer import perform
+from .retries import MAX_RETRIES, Policy
+from .retrying import send_again
+from .runner import run
 
 if TYPE_CHECKING:
     import requests
 
 __all__ = ["calculateSleepTime", "makeHttpRequest", "makeSingleHttpRequest", "putFile"]
-
-log = logging.getLogger("taskcluster")
 
 
 def calculateSleepTime(attempt: int) -> float:
@@ -87,30 +88,22 @@ def makeHttpRequest(
     retries: int = MAX_RETRIES,
     session: requests.Session | None = None,
 ) -> requests.Response:
-    """Send a request again while there is no answer or a server failure; arguments as for `makeSingleHttpRequest`.
+    """Send a request, and retry it after connection and server errors; arguments as for `makeSingleHttpRequest`.
 
     Returns:
-        The last answer, whatever its status.
+        The last response, whatever its status.
 
     Raises:
-        requests.RequestException: There was no answer to the last attempt.
+        requests.RequestException: There was no response to the last attempt.
     """
     import requests
 
-    for retry in range(1, retries + 2):
-        try:
-            response = makeSingleHttpRequest(method, url, payload, headers, session)
-            if not retryable(response.status_code) or retry > retries:
-                return response
-        except requests.RequestException:
-            if retry > retries:
-                raise
-        if hasattr(payload, "seek"):
-            payload.seek(0)
-        delay = calculateSleepTime(retry)
-        log.debug("no usable answer to %s; next attempt in %.1f s", method, delay)
-        time.sleep(delay)
-    raise AssertionError("retries must not be negative")
+    send = functools.partial(makeSingleHttpRequest, method, url, payload, headers, session)
+    rewind = functools.partial(payload.seek, 0) if hasattr(payload, "seek") else None
+    status = attrgetter("status_code")
+    sending = send_again(send, status, requests.RequestException, retries, calculateSleepTime, rewind)
+    response: requests.Response = run(sending, perform)
+    return response
 
 
 def putFile(filename: str, url: str, contentType: str) -> requests.Response:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
+import time as time  # tests of programs replace its functions here
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from . import plain_http
+from .performer import perform
+from .retrying import call_again
+from .runner import run
 
 __all__ = ["log", "retry"]
 
@@ -20,19 +23,11 @@ def retry(maxRetries: int, tryFn: Callable[[Callable[[Exception], Any]], T]) -> 
     """Call a function until it succeeds, and return its result.
 
     Args:
-        maxRetries: How many more times to call it at most.
-        tryFn: Called with a function. To have another attempt, it passes an exception to that function and returns.
+        maxRetries: How many times to call it again.
+        tryFn: Called with a function. To be called again, it passes an exception to that function and returns.
 
     Raises:
-        Exception: What `tryFn` raised, or what it passed on in the last attempt.
+        Exception: What `tryFn` raised, or what it passed in its last call.
     """
-    attempt = 0
-    while True:
-        failures: list[Exception] = []
-        result = tryFn(failures.append)
-        if not failures:
-            return result
-        attempt += 1
-        if attempt > maxRetries:
-            raise failures[-1]
-        time.sleep(plain_http.calculateSleepTime(attempt))
+    result: T = run(call_again(tryFn, maxRetries, plain_http.calculateSleepTime), perform)
+    return result

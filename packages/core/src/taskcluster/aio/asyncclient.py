@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import sys
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,10 +12,10 @@ from .. import exceptions, utils
 from ..client import BaseClient, ServiceClient, config, make_class
 from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportPrivateUsage]
 from ..credentials import createTemporaryCredentials
-from ..effects import Request, Sleep
+from ..effects import Request
 from ..pages import continuation, items_of, with_continuation
 from ..runner import run_async
-from ..shapes import is_function_of
+from .performer import perform
 
 if TYPE_CHECKING:
     import aiohttp
@@ -62,6 +60,7 @@ class AsyncBaseClient(ServiceClient):
     _foreign_session = "Session"
     _session_hint = "pass an aiohttp.ClientSession, or use the class of the same name in taskcluster"
     _send = "request"
+    _sender_modules = ("taskcluster.aio.asyncutils", "taskcluster.aio.asyncutils")
     _uses_any_passed = True
     _transport: AiohttpTransport | None = None
     _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
@@ -120,10 +119,7 @@ class AsyncBaseClient(ServiceClient):
             from ..transport.aiohttp import AiohttpTransport
 
             transport = self._transport = AiohttpTransport(self._user_agent())
-        # Programs' tests replace the function, and count on it that nothing is sent then.
-        asyncutils = sys.modules.get("taskcluster.aio.asyncutils")
-        single = getattr(asyncutils, "makeSingleHttpRequest", None)
-        transport.replacement = None if is_function_of(single, vars(asyncutils or sys)) else single
+        transport.replacement = self._replaced_sender()
         procedure = self._procedure(name, args, kwargs)
         given = self._given_session()
         session = self._made_session if given is None else given
@@ -152,15 +148,10 @@ class AsyncBaseClient(ServiceClient):
 async def _drive(
     procedure: Procedure, transport: AiohttpTransport, session: aiohttp.ClientSession, *, given: bool
 ) -> Any:
-    async def perform(effect: Effect) -> Any:
-        if isinstance(effect, Request):
-            return await transport.send(session, effect, given=given)
-        if isinstance(effect, Sleep):
-            return await asyncio.sleep(effect.seconds)
-        result = effect.function(*effect.arguments, **effect.keywords)
-        return (await result) if inspect.isawaitable(result) else result
+    def perform_over(effect: Effect) -> Awaitable[Any]:
+        return transport.send(session, effect, given=given) if isinstance(effect, Request) else perform(effect)
 
-    return await run_async(procedure, perform)
+    return await run_async(procedure, perform_over)
 
 
 def createSession(*args: Any, **kwargs: Any) -> aiohttp.ClientSession:

@@ -11,12 +11,16 @@ import inspect
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .. import exceptions, plain_http, utils
 from ..causes import safe_cause
-from ..retries import MAX_RETRIES, retryable
+from ..retries import MAX_RETRIES
+from ..retrying import send_again
+from ..runner import run_async
 from .asyncclient import createSession
+from .performer import perform
 
 if TYPE_CHECKING:
     import aiohttp
@@ -99,16 +103,11 @@ async def makeHttpRequest(
     """
     import aiohttp
 
-    for retry in range(1, retries + 2):
-        try:
-            response = await makeSingleHttpRequest(method, url, payload, headers, session)
-            if not retryable(response.status) or retry > retries:
-                return response
-        except (aiohttp.ClientError, asyncio.TimeoutError):
-            if retry > retries:
-                raise
-        await asyncio.sleep(plain_http.calculateSleepTime(retry))
-    raise AssertionError("retries must not be negative")
+    send = functools.partial(makeSingleHttpRequest, method, url, payload, headers, session)
+    errors = (aiohttp.ClientError, asyncio.TimeoutError)
+    return await run_async(
+        send_again(send, attrgetter("status"), errors, retries, plain_http.calculateSleepTime), perform
+    )
 
 
 async def putFile(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import asyncio as asyncio  # tests of programs replace its functions here
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .. import plain_http
+from ..retrying import call_again
+from ..runner import run_async
+from .performer import perform
 
 __all__ = ["log", "retry"]
 
@@ -18,13 +21,4 @@ T = TypeVar("T")
 
 async def retry(maxRetries: int, tryFn: Callable[[Callable[[Exception], Any]], Awaitable[T]]) -> T:
     """Await a function until it succeeds, and return its result; arguments as for `taskcluster.retry.retry`."""
-    attempt = 0
-    while True:
-        failures: list[Exception] = []
-        result = await tryFn(failures.append)
-        if not failures:
-            return result
-        attempt += 1
-        if attempt > maxRetries:
-            raise failures[-1]
-        await asyncio.sleep(plain_http.calculateSleepTime(attempt))
+    return await run_async(call_again(tryFn, maxRetries, plain_http.calculateSleepTime), perform)
