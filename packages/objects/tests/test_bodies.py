@@ -1,4 +1,4 @@
-"""What passes through a transfer is counted, decoded and hashed."""
+"""Transferred bytes are counted, decoded and hashed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sink(encoding: str) -> Sink:
         ("gzip", gzip.compress(DATA[:100]) + gzip.compress(DATA[100:])),
         ("deflate", zlib.compress(DATA)),
     ],
-    # Not the bytes: those of gzip hold the time, which differs between the processes that collect the tests.
+    # Not the bytes, because gzip stores the time, which differs between the processes that collect the tests.
     ids=["none", "identity", "gzip", "x-gzip", "gzip in two members", "deflate"],
 )
 @pytest.mark.parametrize("step", [1000, 10_000_000])

@@ -1,4 +1,4 @@
-"""How long a download waits between its attempts; without a network."""
+"""How long a download waits between its attempts, without a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def located() -> Procedure[Location]:
 
 
 def sleeps(status: int, headers: dict[str, str]) -> list[float]:
-    """Do a download from storage that always answers the same, and return how long was waited."""
+    """Download from storage that always sends the same response, and return the delays."""
     procedure = fetch(located, "x", io.BytesIO, transfer_settings(None, 2, None))
     slept: list[float] = []
     unread = 0

@@ -88,7 +88,7 @@ def test_verify_hashes_compares(observed: dict[str, str], expected: dict[str, st
 
 
 class FakeObject:
-    """A client of the object service that a program's test puts in the place of ours: no `close`, no `options`."""
+    """A fake client of the object service, as in tests of programs: without `close` and `options`."""
 
     async def startDownload(self, name: str, payload: Any) -> Any:
         raise LookupError(name)

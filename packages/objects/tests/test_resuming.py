@@ -1,4 +1,4 @@
-"""What an answer of storage means."""
+"""Decisions about responses of storage."""
 
 from __future__ import annotations
 

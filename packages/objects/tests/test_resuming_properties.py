@@ -27,7 +27,7 @@ ETAG = '"a"'
 
 @st.composite
 def helds(draw: Any) -> Held:
-    """What is held of BODY when its download breaks off."""
+    """Return the part of BODY that was received when the connection broke."""
     received = draw(st.integers(1, len(BODY) - 1))
     return Held(received, draw(st.sampled_from([None, len(BODY)])), ETAG, draw(st.sampled_from(["", "gzip"])))
 

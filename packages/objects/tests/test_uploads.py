@@ -1,4 +1,4 @@
-"""What an answer to an upload means, by how much of the body was taken; without a network."""
+"""Decisions about responses to uploads, without a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def located() -> Procedure[Location | None]:
 
 
 def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
-    """Do an upload to storage that answers 200 when it has taken so many bytes."""
+    """Upload to storage that responds with status 200 after it has read `taken` bytes."""
     procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, transfer_settings(None, 0, None))
     answer: Any = None
     while True:
@@ -59,7 +59,7 @@ def test_partly_read_upload_fails() -> None:
 
 
 def sleeps(answered: Uploaded) -> list[float]:
-    """Do an upload to storage that always answers the same, and return how long was waited."""
+    """Upload to storage that always sends the same response, and return the delays."""
     procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], transfer_settings(None, 2, None))
     slept: list[float] = []
     answer: Any = None

@@ -1,1 +1,1 @@
-"""Both drivers over real sockets, against a deployment that misbehaves on demand."""
+"""Both performers over real sockets, against a deployment that injects faults."""

@@ -1,4 +1,4 @@
-"""The deployment, the two ways to transfer, and a count of what is left behind."""
+"""Fixtures: a deployment, sync and async functions, and a check for leaks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
-    """A deployment of its own for each test."""
+    """A new deployment for each test."""
     deployment = Deployment()
     yield deployment
     deployment.close()
@@ -55,7 +55,7 @@ class Mode:
         return getattr(self.package, service)({**given, **options})
 
     def run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a function, and leave nothing of the clients that it is given."""
+        """Call a function, and close its clients."""
         clients = [each for each in kwargs.values() if isinstance(each, taskcluster.BaseClient)]
         try:
             result = function(*args, **kwargs)
@@ -66,7 +66,7 @@ class Mode:
             for client in clients:
                 client.close()
 
-    # The usual calls.
+    # Shortcuts.
 
     def get(self, name: str, function: str = "downloadToBuf", *args: Any, **kwargs: Any) -> Any:
         options = kwargs.pop("options", {})
@@ -92,8 +92,8 @@ def mode(request: pytest.FixtureRequest, deployment: Deployment) -> Mode:
 
 @pytest.fixture
 def leaks(deployment: Deployment, mode: Mode, tmp_path: Path) -> Iterator[None]:
-    """Looks for descriptors, connections, threads and temporary files that were not there before."""
-    # What is made once for all, such as epoll's and requests' own, comes before the count.
+    """Fails if descriptors, connections, threads or temporary files are left."""
+    # Descriptors that are opened once per process, e.g. for epoll, are opened before the first count.
     deployment.blobs["warm"] = Blob(b"warm")
     mode.get("warm")
     deployment.wait_until(lambda: deployment.open == 0)
@@ -102,7 +102,7 @@ def leaks(deployment: Deployment, mode: Mode, tmp_path: Path) -> Iterator[None]:
     before = _descriptors()
     yield
     gc.collect()
-    # A connection that was given up before it was accepted is accepted, and closed, whenever the deployment gets to it.
+    # The deployment may accept an abandoned connection late, and close it then.
     deployment.wait_until(lambda: deployment.open == 0 and not _descriptors() - before)
     for thread in threading.enumerate():
         if thread.name.startswith("taskcluster"):
@@ -112,17 +112,17 @@ def leaks(deployment: Deployment, mode: Mode, tmp_path: Path) -> Iterator[None]:
 
 
 def temporary_files(directory: Path) -> list[str]:
-    """Return the names of files that are to take the place of others, and have not yet."""
+    """Return the names of unfinished files."""
     return [str(path) for path in directory.rglob(".*") if path.suffix == ".part"]
 
 
 def _descriptors() -> set[tuple[str, str]]:
-    """Each open descriptor and what it is open on, a socket's own number among it."""
+    """Return the open descriptors and their targets."""
     if not os.path.isdir("/proc/self/fd"):
         return set()
     found = set()
     for descriptor in os.listdir("/proc/self/fd"):
-        # The descriptor that listed the directory is closed by now.
+        # The descriptor of the listing itself is closed by now.
         with suppress(FileNotFoundError):
             found.add((descriptor, os.readlink(f"/proc/self/fd/{descriptor}")))
     return found

@@ -1,4 +1,4 @@
-"""A queue, an object service and storage on one socket, which misbehave when told to."""
+"""A queue, an object service and storage on one socket, which inject faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 SECRET = "sig=hidden-signature"
 
 Fault = Callable[["Deployment", socket.socket, "Received", "Blob"], bool]
-"""Answers a request to storage in the place of storage; returns whether the connection stays.
+"""Responds to a request instead of storage; returns whether the connection stays open.
 
 Its attribute `before_body` has it do so before the body is read, and `takes` reads the body in the usual way's place.
 """
@@ -39,13 +39,13 @@ class Received:
 
 @dataclass
 class Blob:
-    """What is stored under one key."""
+    """The stored data of one key."""
 
     data: bytes
     headers: dict[str, str] = field(default_factory=dict)
     etag: str | None = '"one"'
     hashes: dict[str, str] | None = None
-    """What the object service states; computed where None."""
+    """The hashes of the object service's response. Computed if None."""
     method: str = "getUrl"
 
 
@@ -55,7 +55,7 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 class Deployment:
-    """Serves from threads of its own; what it is asked it notes."""
+    """Serves from threads, and records the requests."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -64,10 +64,10 @@ class Deployment:
         self.blobs: dict[str, Blob] = {}
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.faults: deque[Fault | None] = deque()
-        """One for each of the next requests to storage; None for none."""
+        """The faults of the next requests to storage; None for a normal response."""
         self.received: list[Received] = []
         self.api: list[tuple[str, Any]] = []
-        """Names of API methods called, with their payloads."""
+        """The names of the called API methods, with their payloads."""
         self.refused_types: set[str] = set()
         self.expires = "2099-01-01T00:00:00.000Z"
         self.upload_methods: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -82,7 +82,7 @@ class Deployment:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    # What tests look at.
+    # For assertions.
 
     @property
     def stored_requests(self) -> list[Received]:
@@ -270,7 +270,7 @@ class Deployment:
 
 
 def storage(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
-    """Answer as storage does: whole, or from where it is asked for."""
+    """Send the complete body, or the requested range."""
     if received.method == "PUT":
         deployment.blobs[received.path.removeprefix("/storage/")] = Blob(
             received.body, {"Content-Type": received.headers["content-type"]}
@@ -303,7 +303,7 @@ def _end(connection: socket.socket, how: str) -> None:
 
 
 def breaks(after: int, how: str = "close") -> Fault:
-    """Send the head and so many bytes of the body, and then no more: `close`, `reset` or `stall`."""
+    """Send the headers and a part of the body; then `close`, `reset` or `stall`."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         size = len(blob.data)
@@ -322,7 +322,7 @@ def breaks(after: int, how: str = "close") -> Fault:
 
 
 def leaves(how: str = "reset", *, before_body: bool = False) -> Fault:
-    """Answer nothing at all."""
+    """Send no response."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         _end(connection, how)
@@ -333,17 +333,17 @@ def leaves(how: str = "reset", *, before_body: bool = False) -> Fault:
 
 
 def wait_for_the_end_of(connection: socket.socket) -> None:
-    """Return when the client has closed a connection; nothing is read of what it sent before."""
+    """Wait until the client has closed a connection, without reading from it."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     assert poll.poll(PATIENCE * 1000), "it never happened"
 
 
 def holds(end: threading.Event) -> Fault:
-    """Take nothing of the body and answer nothing until `end` is set."""
+    """Read no body and send no response until `end` is set."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
-        # The end of the connection cannot arrive behind a body that nobody takes.
+        # The end of the connection cannot arrive behind an unread body.
         assert end.wait(PATIENCE), "it never happened"
         return False
 
@@ -352,7 +352,7 @@ def holds(end: threading.Event) -> Fault:
 
 
 def answers(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Fault:
-    """Answer with a status."""
+    """Respond with a status."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         connection.sendall(head(status, {"Content-Length": str(len(body)), **(headers or {})}) + body)

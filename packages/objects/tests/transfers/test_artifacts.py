@@ -98,6 +98,6 @@ def test_explains_missing_object_storage(mode: Mode, deployment: Deployment, mon
     with pytest.raises(TaskclusterRestFailure, match="storageType='s3'") as caught:
         put_artifact(mode, "uploadArtifactFromBuf", data=DATA)
     assert (caught.value.status_code, caught.value.code) == (400, "NoMatchingBackend")
-    # Of an object that is no artifact, the service's own words do.
+    # For other objects than artifacts, the error is the service's.
     with pytest.raises(TaskclusterRestFailure, match="no backend"):
         mode.put(data=DATA)

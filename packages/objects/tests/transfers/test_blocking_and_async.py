@@ -33,7 +33,7 @@ def test_sync_functions_reject_async_readers_and_writers(deployment: Deployment)
 
 
 class Giving:
-    """Coroutines that only their results tell."""
+    """Plain functions that return awaitables."""
 
     def __init__(self, inner: Coroutines) -> None:
         self._inner = inner
@@ -80,7 +80,7 @@ def test_cancelled_download_waits_for_writer_off_the_loop(deployment: Deployment
         for _ in range(3):
             download.cancel()
             await asyncio.sleep(0)
-            # Were the loop waiting for the writer, this would not come about.
+            # Not reached if the writer blocked the loop.
             await asyncio.to_thread(int)
         assert not download.done()
         released.set()

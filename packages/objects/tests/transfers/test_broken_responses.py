@@ -1,4 +1,4 @@
-"""Answers of storage that are cut off or go on too long, in head or body, and storage that is not there."""
+"""Truncated and overlong responses of storage, and refused connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CUT = 300_000
 
 @pytest.fixture
 def stored(deployment: Deployment) -> Blob:
-    """An object whose hashes are known, and an artifact `a` of the same bytes, whose are not."""
+    """An object with hashes, and an artifact `a` of the same bytes without hashes."""
     blob = deployment.blobs["big"] = Blob(DATA)
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     return blob
@@ -39,7 +39,7 @@ def start_of(received: Received) -> int:
 
 
 def heads(received: Received, blob: Blob, **more: str) -> bytes:
-    """Return the head of a good answer, to what was asked for."""
+    """Return the headers of a correct response."""
     start, size = start_of(received), len(blob.data)
     headers = {"Content-Length": str(size - start), **({"ETag": blob.etag} if blob.etag else {})}
     if "range" in received.headers:
@@ -49,11 +49,11 @@ def heads(received: Received, blob: Blob, **more: str) -> bytes:
     return head(206 if "range" in received.headers else 200, kept)
 
 
-# Heads
+# Response headers
 
 
 def cuts_head(at: Any) -> Fault:
-    """Break off within the head."""
+    """Break off within the headers."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         whole = heads(received, blob)
@@ -91,11 +91,11 @@ def test_retries_upload_after_truncated_response_headers(mode: Mode, deployment:
     assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
 
 
-# Bodies
+# Response bodies
 
 
 def sends_more(**headers: str) -> Fault:
-    """Send what was asked for, and go on."""
+    """Send the requested bytes and more."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         connection.sendall(heads(received, blob, **headers) + blob.data[start_of(received) :] + b"and more" * 1000)
@@ -105,7 +105,7 @@ def sends_more(**headers: str) -> Fault:
 
 
 def sends_chunks(body: Any, *, ended: bool = True) -> Fault:
-    """Send what becomes of what was asked for in chunks, and the last one or not."""
+    """Send the requested bytes in chunks, with or without the last chunk."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         data = body(blob.data[start_of(received) :])
@@ -121,7 +121,7 @@ def sends_chunks(body: Any, *, ended: bool = True) -> Fault:
 
 
 def sends_to_the_end(body: Any) -> Fault:
-    """Send what becomes of what was asked for, whose end is that of the connection."""
+    """Send the requested bytes without a length, and close the connection."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         whole = heads(received, blob, Content_Length="", Connection="close")
@@ -176,7 +176,7 @@ def test_completes_chunked_body_after_it_breaks_off(
     mode: Mode, deployment: Deployment, stored: Blob, call: str, etag: str | None
 ) -> None:
     stored.etag = etag
-    # The last chunk is whole, and the one that says that it was the last is missing.
+    # All data is complete, but the chunk that marks the end is missing.
     deployment.faults.extend([sends_chunks(cut, ended=False), sends_chunks(cut, ended=False), sends_chunks(whole)])
     assert getattr(mode, call)("big" if call == "get" else "a")[0] == DATA
     assert len(deployment.stored_requests) == 3
@@ -210,11 +210,11 @@ def test_verifies_hash_of_body_without_length(
 def test_restarts_when_rest_has_wrong_length(
     mode: Mode, deployment: Deployment, stored: Blob, first: Fault, sends: Any, change: Any
 ) -> None:
-    """Whether or not the length was known before: the Content-Range of the rest says it."""
+    """The length is known from Content-Range, if not before."""
     tampered: list[Received] = []
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
-        # Of the first answer all may be lost that nobody had read when it broke off; then the whole is asked for again.
+        # A reset may discard all unread bytes of the first response. Then the download restarts.
         if "range" not in received.headers:
             return (storage if tampered else first)(deployment, connection, received, blob)
         tampered.append(received)
@@ -238,12 +238,12 @@ def test_restarts_when_rest_has_wrong_length(
         mode.get_artifact("a", maxRetries=1)
 
 
-# Nobody there
+# Refused connections
 
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """An address where connections are refused, and nobody else listens meanwhile."""
+    """An address that refuses connections, reserved for this test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/x?{SECRET}"

@@ -1,4 +1,4 @@
-"""What programs of today, and their tests, rely on of transfers beside what is documented."""
+"""Undocumented behaviour of transfers that programs and their tests rely on."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_httmock_mocks_downloads() -> None:
 
 
 class Response(aiohttp.ClientResponse):
-    """Lets aioresponses 0.7.9 make responses of aiohttp 3.14, whose constructor wants one argument more."""
+    """Lets aioresponses 0.7.9 create responses of aiohttp 3.14, which has another required argument."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
@@ -218,7 +218,7 @@ def test_debug_log_contains_no_secret(mode: Mode, deployment: Deployment, caplog
         assert secret not in caplog.text
 
 
-# What was broken in the published client, of transfers
+# Bugs of the published client
 
 
 def test_api_calls_use_the_users_session(mode: Mode, deployment: Deployment) -> None:
@@ -242,7 +242,7 @@ def test_api_calls_use_the_users_session(mode: Mode, deployment: Deployment) -> 
             taskcluster.upload.uploadFromBuf(**call, objectService=service)
     stored = deployment.stored_requests
     assert len(stored) == 2
-    # A session's headers may be credentials, which are not for storage.
+    # A session's headers may be credentials, which storage must not get.
     assert all("x-mine" not in each.headers for each in stored)
     calls = [each for each in deployment.received if each not in stored]
     assert [each.headers["x-mine"] for each in calls] == ["yes"] * 3
@@ -271,11 +271,11 @@ def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployme
         assert len(deployment.stored_requests) == 2
         assert isinstance(caught.value, aiohttp.ClientResponseError)
         assert caught.value.status == status
-        # Handlers read these; what was sent is not in them.
+        # Handlers read these; they do not contain the request.
         assert (str(caught.value.request_info.real_url), caught.value.headers) == ("", {})
         again = pickle.loads(pickle.dumps(caught.value))
         assert (type(again), again.status, str(again)) == (type(caught.value), status, str(caught.value))
-        # It says what happened, to what.
+        # The message names the failure and the request.
         assert str(status) in str(caught.value)
         assert ("x" if call.__code__.co_names[0] == "get" else "some/name") in str(caught.value)
 
@@ -373,7 +373,7 @@ def test_does_not_change_the_clients_options(mode: Mode, deployment: Deployment)
 
 
 def test_transfers_work_inside_a_running_loop(deployment: Deployment, tmp_path: Path) -> None:
-    """As in Jupyter, in pytest-asyncio, in a web framework."""
+    """As in Jupyter, pytest-asyncio and web frameworks."""
     artifacts(deployment)
     mode = Mode("sync", deployment)
 

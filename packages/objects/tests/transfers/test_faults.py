@@ -1,4 +1,4 @@
-"""Storage that misbehaves: each fault ends in the right bytes or in the right error, and leaves nothing behind."""
+"""Faults of storage: each ends in the right bytes or the right error, and leaks nothing."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_retries_after_one_failure(mode: Mode, deployment: Deployment, stored: B
 
 
 def test_completes_body_after_reset(mode: Mode, deployment: Deployment, stored: Blob) -> None:
-    # A reset may take with it what had arrived, all of it even; then there is nothing to resume.
+    # A reset may discard everything that had arrived. Then there is nothing to resume.
     deployment.faults.extend([breaks(2_000_000, "reset"), breaks(300_000, "reset")])
     assert mode.get("big")[0] == DATA
     assert len(deployment.stored_requests) == 3
@@ -155,7 +155,7 @@ def test_restarts_after_wrong_content_range(
 
 @pytest.mark.parametrize("earlier", [1, len(DATA)], ids=["one byte", "everything"])
 def test_restarts_when_a_206_starts_too_early(mode: Mode, deployment: Deployment, stored: Blob, earlier: int) -> None:
-    """The count of bytes is right and there is no hash, so only Content-Range shows that they are the wrong ones."""
+    """The length is right and there is no hash, so only Content-Range shows that the bytes are wrong."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         requested, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
@@ -172,7 +172,7 @@ def test_restarts_when_a_206_starts_too_early(mode: Mode, deployment: Deployment
 
 
 def chunked(size: int) -> Fault:
-    """Send the beginning of a body whose length is not said, and break off."""
+    """Send the beginning of a body without a length, and break off."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         headers = {"ETag": str(blob.etag), "Transfer-Encoding": "chunked"}
@@ -183,7 +183,7 @@ def chunked(size: int) -> Fault:
 
 
 def rest(change: Any, **more: str) -> Fault:
-    """Send the rest, changed, to the end of the connection."""
+    """Send a changed rest, and close the connection."""
 
     def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
         start, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
@@ -206,7 +206,7 @@ def test_checks_range_of_rest_without_length(
     deployment.faults.extend([first, rest(change)])
     assert mode.get_artifact("a")[0] == DATA
     third = deployment.stored_requests[2]
-    # What is too long cannot be gone on with.
+    # A body that is too long cannot be resumed.
     assert ("range" in third.headers) is (len(change(DATA)) < len(DATA))
 
 
@@ -406,14 +406,14 @@ class Broken(io.RawIOBase):
         ValueError("no"),
         OSError(28, "No space left on device"),
         StopIteration("odd"),
-        # As of a writer that uploads elsewhere; it is not the connection to storage that broke.
+        # For example from a writer that uploads elsewhere; the connection to storage is fine.
         TaskclusterConnectionError("no answer", None),
     ],
 )
 def test_raises_exception_of_writer_without_retry(
     mode: Mode, deployment: Deployment, stored: Blob, error: BaseException
 ) -> None:
-    # A generator or coroutine cannot raise StopIteration; it comes as the cause of a RuntimeError.
+    # A generator or coroutine cannot raise StopIteration. It is the cause of a RuntimeError.
     with pytest.raises((StopIteration, RuntimeError) if isinstance(error, StopIteration) else type(error)):
         mode.get("big", "download", writerFactory=lambda: Broken(error))
     assert len(deployment.stored_requests) == 1
@@ -432,7 +432,7 @@ def test_raises_exception_of_progress_without_retry(mode: Mode, deployment: Depl
         deployment.received.clear()
         with pytest.raises(TaskclusterConnectionError, match="mine"):
             call()
-        # A connection that was given up may be accepted during the next call, which has a location of its own.
+        # An abandoned connection may be accepted during the next call, so each call has another location.
         locations = [each.query for each in deployment.stored_requests]
         assert len(locations) == len(set(locations))
     assert deployment.finished == {}

@@ -1,4 +1,4 @@
-"""A disk that is full: no file is left, and an old one is as it was."""
+"""Full disks: no file is left, and an old one is not changed."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def test_file_size_limit_leaves_no_file_and_keeps_old_one(mode: Mode, deployment
     assert done.stdout.splitlines() == [f"('OSError', {errno.EFBIG})"] * 7
     assert sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")) == ["old", "public", "public/big"]
     assert {(tmp_path / name).read_bytes() for name in ("old", "public/big")} == {b"old"}
-    # None of them was tried again: each asked storage once, or, where others had failed by then, not at all.
+    # None was retried: each sent one request to storage, or none if another one had failed before.
     assert 7 <= len(deployment.stored_requests) <= 9
 
 
 class Full(OSError):
-    """Told by type from what else there may be."""
+    """An error that the test recognizes by its type."""
 
 
 @pytest.mark.usefixtures("leaks")

@@ -1,4 +1,4 @@
-"""What is silence of storage, and what is not: the time-out is for storage alone, and anew with each progress."""
+"""Idle timeouts: they apply to storage only, and restart whenever bytes arrive or are accepted."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .deployment import Blob, Deployment, breaks, leaves, storage
 pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
 
 TIMEOUT = 2.0
-"""Seconds; long enough for a machine that is busy with other things."""
+"""Seconds; long enough for a busy machine."""
 LONGER = 2.5
 
 
 def passes(seconds: float) -> None:
-    """Let time pass, which is what is tested here."""
+    """Let more time pass than the timeout."""
     threading.Event().wait(seconds)
 
 
 def test_long_upload_does_not_time_out(mode: Mode, deployment: Deployment) -> None:
-    """There is progress within the time-out all the time; in all it takes longer."""
-    # More than what the system takes of it, without a reader, and what is read slowly.
+    """Each pause is shorter than the timeout, and the upload takes longer."""
+    # More than the socket buffers hold, and read slowly.
     data = bytes(24_000_000)
 
     def slowly(*exchange: Any) -> bool:

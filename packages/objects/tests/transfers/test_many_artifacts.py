@@ -29,7 +29,7 @@ def transferring() -> int:
 def test_downloads_many_artifacts_concurrently(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     names = artifacts(deployment)
     deployment.artifacts["private/x"] = {"storageType": "error", "reason": "r", "message": "m"}
-    # Neither of two is answered before the other is asked for; it breaks if that does not come.
+    # Storage responds to neither request before it has received both; otherwise the barrier breaks.
     both = threading.Barrier(2, timeout=PATIENCE)
 
     def waits(*exchange: Any) -> bool:
@@ -98,7 +98,7 @@ def test_reaches_but_never_exceeds_concurrency(
             threads = max(threads, transferring())
             changed.notify_all()
             assert changed.wait_for(lambda: held >= wanted or len(deployment.stored_requests) == len(names), PATIENCE)
-            # Were there one too many, it would come now.
+            # A request too many would arrive now.
             changed.wait_for(lambda: held > wanted, 0.02)
             held -= 1
         return storage(*exchange)
@@ -162,7 +162,7 @@ def test_raises_the_first_of_many_failures(mode: Mode, deployment: Deployment, t
             told.set()
             return True
         other.set()
-        # Asked for first, and told last.
+        # The first to start, and the last to fail.
         assert told.wait(PATIENCE)
         with deployment.changed:
             deployment.changed.wait_for(lambda: deployment.open == 1, 0.3)

@@ -1,4 +1,4 @@
-"""Downloads to paths: when the file appears, its permissions, and what it replaces."""
+"""Downloads to paths: when the file appears, its permissions, and replaced files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_accepts_the_longest_file_name(mode: Mode, deployment: Deployment, tmp_p
 
 @pytest.mark.usefixtures("leaks")
 def test_unfinished_file_is_in_the_same_directory(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
-    """So the count of what is left behind counts the right ones."""
+    """The check for leaks relies on this name."""
     deployment.blobs["x"] = Blob(DATA)
     seen: list[list[str]] = []
     mode.get("x", "downloadToPath", tmp_path / "x", progress=lambda *_: seen.append(temporary_files(tmp_path)))

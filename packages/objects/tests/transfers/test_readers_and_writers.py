@@ -1,4 +1,4 @@
-"""What readers, writers and their factories are asked for, what they may give, and where they are called."""
+"""How readers, writers and their factories are called, and what they may return or raise."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .test_usage import Coroutines
 DATA = random.Random(2).randbytes(2_500_000)
 
 
-# A reader has read(max_size=-1), giving 1 to max_size bytes, or an empty value at the end
+# A reader has read(max_size=-1), which returns 1 to max_size bytes, or an empty value at the end
 
 
 class Pieces:
-    """Gives pieces of given sizes, as far as it may, and notes how many bytes it was asked for."""
+    """Returns pieces of given sizes, up to max_size, and records max_size."""
 
     def __init__(self, data: bytes, sizes: Callable[[], int], end: Any = b"") -> None:
         self._file = io.BytesIO(data)
@@ -65,11 +65,11 @@ def test_any_empty_value_ends_an_upload(mode: Mode, deployment: Deployment, end:
     assert deployment.blobs["some/name"].data == DATA[:length]
 
 
-# A writer has write(data) and writes all of it
+# A writer has write(data), which writes all of it
 
 
 class Listing:
-    """Notes what it is given."""
+    """Records the written bytes."""
 
     def __init__(self) -> None:
         self.given: list[bytes] = []
@@ -109,12 +109,12 @@ def test_writes_every_byte_once_over_several_connections(mode: Mode, deployment:
     deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
     writers: list[Listing] = []
     mode.get("x", "download", writerFactory=lambda: writers.append(Listing()) or writers[-1])  # type: ignore[func-returns-value]
-    # One that was given nothing stood for an attempt of which nothing was read before it broke off.
+    # A writer without data is of an attempt that broke off before its first byte.
     assert [b"".join(each.given) for each in writers if each.given] == [DATA]
 
 
 class Narrow(io.FileIO):
-    """A file without a buffer, which takes a part of what it is given, as a full socket or a nearly full disk does."""
+    """An unbuffered file with short writes, like a socket or a nearly full disk."""
 
     def write(self, data: Any) -> int:
         return super().write(memoryview(data)[:70_000])
@@ -194,13 +194,13 @@ def test_accepts_objects_with_async_call_as_factories(deployment: Deployment, le
     assert deployment.blobs["some/name"].data == DATA[:length]
 
 
-# A factory gives a fresh one positioned at the first byte and may be called several times, once per attempt
+# A factory returns a new one at the first byte, and may be called several times, once per attempt
 
 
 def changed(
     whole: list[Fault], deployment: Deployment, connection: socket.socket, received: Received, blob: Blob
 ) -> bool:
-    """Answer that it has changed where the rest is asked for; to others as `whole` does, one after the other."""
+    """Respond with 412 to requests of the rest, and to others as `whole`, one after another."""
     fault = answers(412) if "range" in received.headers else whole.pop(0)
     return fault(deployment, connection, received, blob)
 
@@ -216,8 +216,8 @@ def test_calls_writer_factory_at_each_restart(mode: Mode, deployment: Deployment
     elif reason == "no ranges":
         blob.headers["Accept-Ranges"] = "none"
     else:
-        # Each attempt to resume is told so, and is one that needs no writer. There may be none to be told: what had
-        # arrived is lost where nobody had read it when the connection broke.
+        # Each attempt to resume gets this response, and needs no writer. There may be no such attempt, because a
+        # broken connection may discard all unread bytes.
         whole = [*deployment.faults, storage]
         deployment.faults.clear()
         deployment.faults.extend([partial(changed, whole)] * 5)
@@ -266,7 +266,7 @@ def test_reads_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Depl
     assert [each.body for each in deployment.stored_requests] == [DATA] * 3
 
 
-# What is raised is the caller's, even where it looks like a failure of ours
+# Exceptions of the caller's functions are raised, even if they are of the client's classes
 
 
 FAILURES = [
@@ -333,17 +333,17 @@ def test_raises_client_errors_of_readers_and_writers_as_they_are(
         assert caught.value is error
         deployment.wait_until(lambda: deployment.open == 0)
         assert len(made) == 1
-        # A connection that was given up may be accepted during the next call, which has a location of its own.
+        # An abandoned connection may be accepted during the next call, so each call has another location.
         locations = [each.query for each in deployment.stored_requests]
         assert len(locations) == len(set(locations))
     assert deployment.finished == {}
 
 
-# In async functions what blocks is called off the event loop
+# Async functions call blocking functions off the event loop
 
 
 class Blocking:
-    """Functions that block until the event loop has gone on."""
+    """Functions that block until the event loop has run."""
 
     def __init__(self) -> None:
         self.entered, self.released = threading.Event(), threading.Event()
@@ -351,7 +351,7 @@ class Blocking:
 
     def block(self) -> None:
         self.entered.set()
-        # Were the loop waiting for us, nobody would release us.
+        # Never released if the loop were blocked.
         assert self.released.wait(PATIENCE), "the event loop stands still"
         self.blocked += 1
 

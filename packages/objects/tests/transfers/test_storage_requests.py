@@ -1,4 +1,4 @@
-"""What is sent to storage, and by which method."""
+"""Requests to storage, and transfer methods of plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation promises of uploads and downloads, a test for each sentence; and what programs rely on."""
+"""Documented behaviour of uploads and downloads, a test for each sentence."""
 
 from __future__ import annotations
 

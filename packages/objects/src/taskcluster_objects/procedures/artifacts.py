@@ -244,7 +244,7 @@ def upload_artifact(
 
     def create(kind: str) -> Procedure[Mapping[str, Any]]:
         payload: dict[str, Any] = {"storageType": kind, **described}
-        # finishArtifact fails with it for objects: the queue adds it to a message whose schema forbids it.
+        # finishArtifact fails with it for objects, because the schema of a message of the queue forbids it.
         if kind != "object":
             payload["contentLength"] = content_length
         created: Mapping[str, Any] = yield Invoke(queue.createArtifact, (task_id, run_id, name, payload))

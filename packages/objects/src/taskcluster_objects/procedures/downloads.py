@@ -134,7 +134,7 @@ def _held(sink: Sink | None) -> Held | None:
     if sink is None or sink.etag is None or not sink.received:
         return None
     if sink.total is not None and sink.received >= sink.total:
-        # There is no rest: the body was too long, or the end of its encoding was wrong.
+        # Nothing is missing: the body was too long, or the end of its encoding was wrong.
         return None
     return Held(sink.received, sink.total, sink.etag, sink.encoding)
 
