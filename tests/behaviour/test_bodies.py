@@ -11,7 +11,8 @@ import requests
 
 from taskcluster.effects import Request
 from taskcluster.exceptions import TaskclusterConnectionError
-from taskcluster.transport.requests import Body, RequestsTransport
+from taskcluster.transport.bodies import Body
+from taskcluster.transport.requests import RequestsTransport
 
 from .server import Answer, Server, respond
 

@@ -46,10 +46,15 @@ LAYERS: list[set[str]] = [
     {
         "transport",
         "transport.aiohttp",
+        "transport.bodies",
+        "transport.caller_session",
         "transport.connections",
         "transport.deadlines",
         "transport.environment",
+        "transport.error_mapping",
         "transport.framing",
+        "transport.log_redaction",
+        "transport.own_session",
         "transport.requests",
     },
 ]
@@ -62,7 +67,11 @@ THIRD_PARTY: dict[str, set[str]] = {
     "slugs": {"slugid"},
     "urls": {"taskcluster_urls"},
     "validation": {"jsonschema", "referencing"},
+    "transport.bodies": {"requests", "urllib3"},
+    "transport.caller_session": {"requests", "urllib3"},
     "transport.connections": {"requests", "urllib3"},
+    "transport.error_mapping": {"requests", "urllib3"},
+    "transport.own_session": {"requests", "urllib3"},
     "transport.requests": {"requests", "urllib3"},
     "transport.aiohttp": {"aiohttp", "yarl"},
 }
@@ -80,7 +89,7 @@ LOOKS_AT_THE_WORLD = {
     ("transport.environment", "_is_exempt"): "the same",
     ("transport.environment", "ca_bundle"): "the same",
     ("transport.environment", "trust"): "the same",
-    ("transport.requests", "environment_arguments"): "the same",
+    ("transport.own_session", "environment_arguments"): "the same",
 }
 """The functions below the top that may read a clock, chance or the environment, each with its reason."""
 

@@ -89,7 +89,7 @@ def test_requested_delay_replaces_the_random_one(policy: Policy, requested: floa
 def test_policy_comes_from_options() -> None:
     names = ("maxRetries", "delayFactor", "randomizationFactor", "maxDelay")
     assert Policy.of(dict(zip(names, (1, 2.0, 0.5, 4.0), strict=True))) == Policy(1, 2.0, 0.5, 4.0)
-    assert Policy.of({}) == Policy(5, 0.1, 0.25, 30)
+    assert Policy.of({}) == Policy() == Policy(5, 0.1, 0.25, 30)
     with pytest.raises(TaskclusterFailure, match="maxDelay"):
         Policy.of({"maxDelay": -1})
 

@@ -153,7 +153,7 @@ class ServiceClient:
     def _own_session(self) -> Any:
         """Return the session of `session` if none was passed or assigned."""
         if self._made_session is None:
-            from .transport.requests import Adapter
+            from .transport.connections import Adapter
 
             session = createSession()
             # requests by itself takes an interim response for the final one, which the next request then gets.

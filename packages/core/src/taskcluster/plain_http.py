@@ -52,12 +52,12 @@ def makeSingleHttpRequest(
     import requests
 
     from .options import DEFAULT_TIMEOUT
-    from .transport.requests import discreet
+    from .transport.log_redaction import redacted_logs
 
     send = session.request if session is not None else requests.request
     failure: BaseException
     try:
-        with discreet:
+        with redacted_logs:
             response = send(
                 method.upper(),
                 url,

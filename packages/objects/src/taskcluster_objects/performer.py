@@ -18,7 +18,8 @@ from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.awaitables import plain
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.runner import run
-from taskcluster.transport.requests import Body, RequestsTransport
+from taskcluster.transport.bodies import Body
+from taskcluster.transport.requests import RequestsTransport
 
 from .bodies import Sink, Source
 from .effects import (

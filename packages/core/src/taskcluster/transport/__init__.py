@@ -1,1 +1,1 @@
-"""Transports: each does one HTTP exchange with one library and tells failures in our words."""
+"""Transports: each sends requests with one HTTP library, and raises the client's exceptions."""

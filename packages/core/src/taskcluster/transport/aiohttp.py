@@ -468,4 +468,4 @@ def _failure(
     is_late = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "failed")
     where = f"{request.method} at {without_user_info(request.url[: request.url.find('/', 8)])}"
-    return kind(f"{where} {what} without an answer: {describe(exc)}", cause)
+    return kind(f"{where} {what} without a response: {describe(exc)}", cause)
