@@ -1,4 +1,4 @@
-"""Calls over a caller's aiohttp session end when its total time-out says so, by one timer for all of them."""
+"""Calls over a caller's aiohttp session end at its total timeout, with one timer for all of them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def here() -> Deadlines:
 
 
 def timers() -> list[asyncio.TimerHandle]:
-    """Return the timers that are set on the running loop."""
+    """Return the timers of the running loop."""
     loop: Any = asyncio.get_running_loop()
     return [timer for timer in loop._scheduled if not timer.cancelled()]
 
 
-def test_what_ends_in_time_is_left_alone() -> None:
+def test_does_nothing_before_the_timeout() -> None:
     async def program() -> str:
         return await limited(here(), 60, at_once())
 
     assert asyncio.run(program()) == "done"
 
 
-def test_what_takes_longer_is_a_time_out_and_the_task_goes_on() -> None:
+def test_raises_at_the_timeout_and_the_task_continues() -> None:
     async def program() -> str:
         deadlines = here()
         with pytest.raises(asyncio.TimeoutError, match=r"more than 0\.01 s"):
@@ -59,7 +59,7 @@ def test_what_takes_longer_is_a_time_out_and_the_task_goes_on() -> None:
     assert asyncio.run(program()) == "done"
 
 
-def test_tasks_of_other_kinds_than_asyncios_own_are_limited_too() -> None:
+def test_times_out_tasks_that_are_not_asyncio_tasks() -> None:
     # As programs have them that replace asyncio's tasks to run event loops within each other.
     python_task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
 
@@ -73,7 +73,7 @@ def test_tasks_of_other_kinds_than_asyncios_own_are_limited_too() -> None:
     assert asyncio.run(program()) == "done"
 
 
-def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> None:
+def test_calls_share_one_timer_which_fires_once() -> None:
     async def program() -> None:
         deadlines = here()
         for _ in range(3):
@@ -85,7 +85,7 @@ def test_many_calls_share_a_timer_and_when_all_is_quiet_none_is_set_again() -> N
     asyncio.run(program())
 
 
-def test_each_call_ends_at_its_own_time() -> None:
+def test_each_call_has_its_own_timeout() -> None:
     async def program() -> None:
         async def call(seconds: float) -> None:
             begun = deadlines.loop.time()
@@ -106,7 +106,7 @@ def test_each_call_ends_at_its_own_time() -> None:
     asyncio.run(program())
 
 
-def test_a_cancellation_of_the_callers_stays_one() -> None:
+def test_keeps_a_cancellation_by_the_caller() -> None:
     async def program() -> None:
         task = asyncio.ensure_future(limited(here(), 60, forever()))
         await asyncio.sleep(0)
@@ -121,7 +121,7 @@ UNCOUNTED = pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python d
 
 
 @pytest.mark.parametrize("first", ["caller", pytest.param("time-out", marks=UNCOUNTED)])
-def test_a_cancellation_of_the_callers_at_the_very_moment_stays_one(first: str) -> None:
+def test_keeps_a_cancellation_at_the_timeout(first: str) -> None:
     async def program() -> None:
         deadlines = here()
         task = asyncio.ensure_future(limited(deadlines, 0.02, forever()))
@@ -131,7 +131,7 @@ def test_a_cancellation_of_the_callers_at_the_very_moment_stays_one(first: str) 
         if first == "caller":
             loop.call_at(timer.when(), task.cancel)
             timer.cancel()
-            loop.call_at(timer.when(), deadlines._time_is_up)
+            loop.call_at(timer.when(), deadlines._expire)
         else:
             loop.call_at(timer.when(), loop.call_soon, task.cancel)
         with pytest.raises(asyncio.CancelledError):
@@ -140,7 +140,7 @@ def test_a_cancellation_of_the_callers_at_the_very_moment_stays_one(first: str) 
     asyncio.run(program())
 
 
-def test_what_does_not_heed_its_cancellation_leaves_no_trace_of_it() -> None:
+def test_leaves_no_cancellation_when_it_was_suppressed() -> None:
     async def stubborn() -> str:
         try:
             await forever()

@@ -1,4 +1,4 @@
-"""Transports: proxies and certificates of the environment, sessions of our own, what is refused."""
+"""Transports: proxies and certificates of the environment, own and callers' sessions, errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROXY = "http://proxy.example.com:3128"
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Empty the environment of all that HTTP libraries read; the value sets variables."""
+    """Remove all variables that HTTP libraries read; return a function that sets variables."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -55,7 +55,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ({"https_proxy": PROXY, "no_proxy": "tc.example.com:8443"}, URL, PROXY),
     ],
 )
-def test_the_proxy_of_a_url_is_that_of_the_environment(
+def test_proxy_comes_from_the_environment(
     values: dict[str, str], url: str, proxy: str | None, variables: Callable[..., None]
 ) -> None:
     variables(**values)
@@ -74,9 +74,7 @@ def test_the_proxy_of_a_url_is_that_of_the_environment(
         {"SSL_CERT_DIR": "/ca"},
     ],
 )
-def test_a_change_of_what_the_libraries_read_is_noticed(
-    changed: dict[str, str], variables: Callable[..., None]
-) -> None:
+def test_snapshot_changes_with_each_variable(changed: dict[str, str], variables: Callable[..., None]) -> None:
     before = snapshot(URL)
     assert snapshot(URL) == before
     variables(**changed)
@@ -87,7 +85,7 @@ def test_a_change_of_what_the_libraries_read_is_noticed(
 
 
 def send(name: str, transport: Any, request: Request = GET) -> Any:
-    """Send over a session of our own, as a client does."""
+    """Send over an own session, as a client does."""
 
     async def over_aiohttp() -> Any:
         async with aiohttp.ClientSession() as session:
@@ -106,9 +104,7 @@ def proxy_of(name: str, wire: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["sync", "async"])
-def test_a_proxy_that_the_environment_gains_and_loses_is_used_from_the_next_request_on(
-    name: str, wire: Any, variables: Callable[..., None]
-) -> None:
+def test_uses_a_changed_proxy_from_the_next_request(name: str, wire: Any, variables: Callable[..., None]) -> None:
     wire.answer(200, {}, times=3)
     transport = make(name)
     send(name, transport)
@@ -121,7 +117,7 @@ def test_a_proxy_that_the_environment_gains_and_loses_is_used_from_the_next_requ
     assert proxy_of(name, wire) is None
 
 
-def test_the_certificates_that_the_environment_names_are_used(wire: Any, variables: Callable[..., None]) -> None:
+def test_uses_certificates_of_the_environment(wire: Any, variables: Callable[..., None]) -> None:
     wire.answer(200, {}, times=2)
     transport = make("sync")
     send("sync", transport)
@@ -131,7 +127,7 @@ def test_the_certificates_that_the_environment_names_are_used(wire: Any, variabl
     assert wire.last.options["verify"] == "/etc/ca.pem"
 
 
-def test_an_async_session_of_the_users_is_told_no_proxy(wire: Any, variables: Callable[..., None]) -> None:
+def test_passes_no_proxy_to_a_callers_aiohttp_session(wire: Any, variables: Callable[..., None]) -> None:
     async def use() -> None:
         async with aiohttp.ClientSession() as session:
             await AiohttpTransport("ours").send(session, GET, given=True)
@@ -148,7 +144,7 @@ def own_session(transport: RequestsTransport) -> requests.Session:
     return session
 
 
-def test_a_session_of_our_own_is_made_once_and_anew_after_close(wire: Any) -> None:
+def test_creates_the_own_session_once_until_closed(wire: Any) -> None:
     wire.answer(200, {}, times=3)
     transport = make("sync")
     transport.close()
@@ -161,9 +157,7 @@ def test_a_session_of_our_own_is_made_once_and_anew_after_close(wire: Any) -> No
     assert own_session(transport) is not first
 
 
-def test_a_forked_child_makes_a_session_of_its_own_and_leaves_the_parents_open(
-    wire: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fork_creates_its_own_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wire.answer(200, {}, times=2)
     transport = make("sync")
     send("sync", transport)
@@ -176,9 +170,7 @@ def test_a_forked_child_makes_a_session_of_its_own_and_leaves_the_parents_open(
     assert closed == []
 
 
-def test_a_child_that_closes_a_transport_it_never_used_leaves_the_parents_session_open(
-    wire: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fork_does_not_close_the_parents_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wire.answer(200, {})
     transport = make("sync")
     send("sync", transport)
@@ -190,7 +182,7 @@ def test_a_child_that_closes_a_transport_it_never_used_leaves_the_parents_sessio
     assert closed == []
 
 
-def test_a_session_of_the_users_is_not_closed(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_not_close_the_callers_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     session = requests.Session()
     closed: list[requests.Session] = []
     monkeypatch.setattr(session, "close", lambda: closed.append(session))
@@ -201,7 +193,7 @@ def test_a_session_of_the_users_is_not_closed(wire: Any, monkeypatch: pytest.Mon
     assert closed == []
 
 
-def test_our_own_session_keeps_no_cookies(wire: Any) -> None:
+def test_own_session_keeps_no_cookies(wire: Any) -> None:
     wire.answer(200, {}, headers={"Set-Cookie": "a=b"}).answer(200, {})
     transport = make("sync")
     send("sync", transport)
@@ -214,7 +206,7 @@ def test_our_own_session_keeps_no_cookies(wire: Any) -> None:
     ("method", "body", "length"),
     [("GET", None, None), ("POST", None, "0"), ("PUT", b"{}", "2"), ("DELETE", None, "0")],
 )
-def test_the_length_of_a_body_is_told_where_there_may_be_one(
+def test_sends_content_length_with_methods_that_have_a_body(
     method: str, body: bytes | None, length: str | None, wire: Any
 ) -> None:
     wire.answer(200, {})
@@ -222,7 +214,7 @@ def test_the_length_of_a_body_is_told_where_there_may_be_one(
     assert wire.last.headers.get("Content-Length") == length
 
 
-def test_aiohttp_says_nothing_of_the_type_of_a_body_that_is_not_there(wire: Any) -> None:
+def test_aiohttp_sends_no_content_type_without_a_body(wire: Any) -> None:
     wire.answer(200, {}, times=2)
     send("async", make("async"), Request("POST", URL, {}, None, None))
     assert wire.last.options["skip_auto_headers"] == ("Content-Type",)
@@ -232,9 +224,7 @@ def test_aiohttp_says_nothing_of_the_type_of_a_body_that_is_not_there(wire: Any)
 
 @pytest.mark.parametrize("name", ["sync", "async"])
 @pytest.mark.parametrize(("ending", "what"), [("refuse", "failed"), ("stall", "timed out")])
-def test_a_connection_that_fails_is_told_by_method_and_deployment_and_not_by_path(
-    name: str, ending: str, what: str, wire: Any
-) -> None:
+def test_connection_errors_name_the_host_and_not_the_path(name: str, ending: str, what: str, wire: Any) -> None:
     getattr(wire, ending)()
     with pytest.raises(TaskclusterConnectionError, match=f"^GET at https://tc.example.com {what} without") as caught:
         send(name, make(name))
@@ -242,7 +232,7 @@ def test_a_connection_that_fails_is_told_by_method_and_deployment_and_not_by_pat
     assert caught.value.__cause__ is caught.value.superExc
 
 
-def test_what_aiohttp_refuses_of_a_session_is_our_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raises_our_error_if_aiohttp_rejects_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
         raise ValueError("Cannot combine AUTHORIZATION header with AUTH argument")
 
@@ -255,7 +245,7 @@ def test_what_aiohttp_refuses_of_a_session_is_our_failure(monkeypatch: pytest.Mo
         asyncio.run(use())
 
 
-def test_an_answer_with_a_location_that_cannot_be_read_is_an_answer_all_the_same(wire: Any) -> None:
+def test_returns_a_response_with_an_invalid_location(wire: Any) -> None:
     for session in (None, requests.Session()):
         wire.answer(303, {"url": "x"}, headers={"Location": "http://[broken"})
         response = RequestsTransport(session, "ours").send(GET)

@@ -1,7 +1,7 @@
-"""Limits on how long calls take, kept by one timer for all calls of an event loop.
+"""Timeouts of calls, with one timer for all calls of an event loop.
 
 aiohttp and asyncio set a timer for each call, and sorting the timers takes longer than signing the request. Here calls
-share one, which is set anew only when it has run out while others are running.
+share one timer, which is set again only if calls are running when it fires.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 __all__ = ["Deadlines"]
 
 if sys.version_info >= (3, 11):
-    # Not the method of asyncio.Task, which other kinds of tasks (nest_asyncio's) refuse.
+    # Not asyncio.Task.cancelling: other kinds of tasks (nest_asyncio) reject it.
     _cancellations = methodcaller("cancelling")
 else:
 
     def _cancellations(task: asyncio.Task[Any]) -> int:
-        # Not counted.
+        # asyncio does not count them.
         return 0
 
 
 class Deadlines:
-    """The running calls of one event loop that have to end in time."""
+    """The running calls of one event loop that have a timeout."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -36,12 +36,12 @@ class Deadlines:
         self._next = math.inf
 
     def within(self, seconds: float) -> _Limit:
-        """Return a context that cancels what its task awaits in it for longer.
+        """Return a context manager that cancels its task after a timeout.
 
-        The timer stays for the next call; where none comes, it runs out once and that is all.
+        The timer is kept for the next call; if there is none, it fires once.
 
         Raises:
-            asyncio.TimeoutError: At the end of the context: it took longer, and was cancelled.
+            asyncio.TimeoutError: On exit, if the timeout cancelled the task.
         """
         task = asyncio.current_task(self.loop)
         assert task is not None
@@ -51,7 +51,7 @@ class Deadlines:
         return _Limit(self, task, seconds)
 
     def end(self, task: asyncio.Task[Any]) -> bool:
-        """Let go of a task; return whether its time was up."""
+        """Remove a task; return whether its timeout has passed."""
         del self._running[task]
         if task not in self._overdue:
             return False
@@ -61,22 +61,22 @@ class Deadlines:
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._next, self._timer = when, self.loop.call_at(when, self._time_is_up)
+        self._next, self._timer = when, self.loop.call_at(when, self._expire)
 
-    def _time_is_up(self) -> None:
+    def _expire(self) -> None:
         self._next, self._timer = math.inf, None
         now = self.loop.time()
         waiting = {task: when for task, when in self._running.items() if task not in self._overdue}
         for task, when in waiting.items():
             if when <= now:
-                # Not at once: a cancellation of the caller's own that is on its way already goes first.
+                # Later, so that a cancellation by the caller that is already scheduled comes first.
                 self.loop.call_soon(self._cancel, task, when)
         later = [when for when in waiting.values() if when > now]
         if later:
             self._set_timer(min(later))
 
     def _cancel(self, task: asyncio.Task[Any], when: float) -> None:
-        # By now the task may be in its next call.
+        # The task may be in its next call by now.
         if self._running.get(task) == when:
             self._overdue.add(task)
             task.cancel()
@@ -99,7 +99,7 @@ class _Limit:
     ) -> None:
         if not self._deadlines.end(self._task):
             return
-        # The caller's own cancellation goes before the time-out.
+        # A cancellation by the caller takes precedence over the timeout.
         is_ours = kind is asyncio.CancelledError and _cancellations(self._task) <= self._before + 1
         if sys.version_info >= (3, 11):
             self._task.uncancel()

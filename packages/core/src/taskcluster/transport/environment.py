@@ -1,4 +1,4 @@
-"""Proxies and certificate authorities as the environment sets them, with one meaning for sync and async code.
+"""Proxies and certificate authorities from the environment, the same for sync and async code.
 
 The variables are those of requests and OpenSSL: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` in lower or
 upper case, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR`.
@@ -33,7 +33,7 @@ _ENTRY = re.compile(r"(?:\[([^]]*)]|([^\[\]]*?))(?::(\d+))?")
 def snapshot(url: str) -> tuple[str | None, ...]:
     """Return the values of all variables that matter for a URL; equal snapshots mean equal settings.
 
-    Every request takes one, and each lookup takes time, so no_proxy is read only if there is a proxy.
+    Called for every request. Each lookup takes time, so no_proxy is read only if there is a proxy.
     """
     values = tuple(map(os.environ.get, _NAMES[url.partition(":")[0].lower()]))
     return (*values, *map(os.environ.get, ("no_proxy", "NO_PROXY"))) if any(values) else values
@@ -43,7 +43,7 @@ def proxy_for(url: str) -> str | None:
     """Return the URL of the proxy for a request to `url`, or None.
 
     Raises:
-        TaskclusterFailure: The variable's value is not the address of an HTTP or SOCKS proxy.
+        TaskclusterFailure: The variable is not the address of an HTTP or SOCKS proxy.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
@@ -54,7 +54,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def _checked(variable: str, proxy: str) -> str:
-    # As for requests and curl, an address without a scheme is that of an HTTP proxy.
+    # An address without a scheme is an HTTP proxy, as in requests and curl.
     address = proxy if "://" in proxy else f"http://{proxy}"
     try:
         parts = urlsplit(address)
@@ -62,9 +62,9 @@ def _checked(variable: str, proxy: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        # The value may hold a password, so it is not part of the message.
+        # The value may hold a password.
         raise TaskclusterFailure(
-            f"the environment variable {variable} (or {variable.upper()}) must be the address of a proxy, such as "
+            f"the environment variable {variable} (or {variable.upper()}) must be the address of a proxy, for example "
             f"http://proxy.example.com:3128, with one of the schemes {', '.join(_SCHEMES)}"
         )
     return address
@@ -74,7 +74,7 @@ def _is_exempt(host: str, port: int) -> bool:
     exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if any(_matches(entry, host, port) for entry in re.split(r"[\s,]+", exempt.lower())):
         return True
-    # Where the system has proxy settings of its own, they have exceptions too.
+    # Proxy settings of the operating system have exceptions of their own.
     return bool(urllib.request.proxy_bypass(host))
 
 
@@ -82,7 +82,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     try:
-        # Before the port is looked for: an IPv6 address without brackets consists of colons.
+        # Before parsing a port: an IPv6 address without brackets has colons.
         return ip_address(host) in ip_network(entry, strict=False)
     except ValueError:
         pass
@@ -97,14 +97,14 @@ def _matches(entry: str, host: str, port: int) -> bool:
 
 
 def ca_bundle() -> str | None:
-    """Return the file or directory that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, the first that is set, or None."""
+    """Return the file or directory in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, whichever is set first, or None."""
     return next(filter(None, map(os.environ.get, _BUNDLES)), None)
 
 
 def trust() -> ssl.SSLContext | None:
-    """Return a TLS context that trusts the authorities that the environment names; None if it names none.
+    """Return a TLS context that trusts the environment's certificate authorities, or None if none are set.
 
-    REQUESTS_CA_BUNDLE goes before CURL_CA_BUNDLE, and both before SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads.
+    REQUESTS_CA_BUNDLE overrides CURL_CA_BUNDLE, and both override SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads.
 
     Raises:
         TaskclusterFailure: A file or directory does not exist or holds no certificates.
@@ -124,7 +124,7 @@ def _trust(requests: str | None, curl: str | None, file: str | None, directory: 
         if file or directory:
             variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
             if file:
-                # OpenSSL itself ignores a file that it cannot read, and then trusts nobody.
+                # OpenSSL ignores a file that it cannot read, and then trusts nobody.
                 ssl.create_default_context(cafile=file)
             elif not any(map(os.path.isdir, (directory or "").split(os.pathsep))):
                 raise FileNotFoundError("no such directory")
