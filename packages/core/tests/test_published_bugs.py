@@ -1,4 +1,4 @@
-"""What is broken in the published client, each by its own name: it is right here."""
+"""Bugs of the published client that this client does not have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
 # sessions and connections
 
 
-def test_a_sync_session_is_used(wire: Any) -> None:
+def test_uses_a_sync_session(wire: Any) -> None:
     session = requests.Session()
     session.headers["X-Mine"] = "1"
     wire.answer(200, {}, times=2)
@@ -44,7 +44,7 @@ def test_a_sync_session_is_used(wire: Any) -> None:
     assert [sent.headers["X-Mine"] for sent in wire.sent] == ["1", "1"]
 
 
-def test_sync_calls_share_one_session_that_keeps_connections(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_calls_share_one_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[requests.Session] = []
     init = requests.Session.__init__
 
@@ -60,12 +60,12 @@ def test_sync_calls_share_one_session_that_keeps_connections(wire: Any, monkeypa
     assert len(made) == 1
 
 
-def test_sync_calls_have_connect_and_read_time_outs_by_default(wire: Any) -> None:
+def test_sync_calls_time_out_by_default(wire: Any) -> None:
     wire.answer(200, {})
     taskcluster.Queue({"rootUrl": ROOT}).ping()
     connect, read = wire.last.timeout
     assert 0 < connect < float("inf")
-    # claimWork is answered after up to 20 s of silence.
+    # claimWork responds after up to 20 s.
     assert 20 < read < float("inf")
 
 
@@ -79,7 +79,7 @@ def test_retries_after_the_delay_in_retry_after(mode: Any, wire: Any, slept: lis
     assert slept == [7.0]
 
 
-def test_the_number_and_delays_of_retries_are_options(
+def test_retries_and_their_delays_are_options(
     mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 1.0)
@@ -89,7 +89,7 @@ def test_the_number_and_delays_of_retries_are_options(
     assert slept == pytest.approx([3.0, 6.0, 10.0, 10.0])
 
 
-def test_async_server_failures_end_in_the_same_class_as_sync_and_satisfy_old_handlers(mode: Any, wire: Any) -> None:
+def test_async_server_failures_have_both_classes(mode: Any, wire: Any) -> None:
     wire.answer(502, {"message": "m"}, times=2)
     with pytest.raises(TaskclusterRestFailure, match=r"^m$") as caught:
         mode.run(mode.client("Queue", maxRetries=1).ping())
@@ -97,7 +97,7 @@ def test_async_server_failures_end_in_the_same_class_as_sync_and_satisfy_old_han
     assert isinstance(caught.value, aiohttp.ClientResponseError) is (mode.name == "async")
 
 
-def test_a_time_out_is_retried_in_both_modes_and_ends_in_one_class(mode: Any, wire: Any) -> None:
+def test_retries_timeouts_and_raises_one_class(mode: Any, wire: Any) -> None:
     wire.stall(times=2).answer(200, {"a": 1}).stall(times=3)
     queue = mode.client("Queue", maxRetries=2)
     assert mode.run(queue.ping()) == {"a": 1}
@@ -109,44 +109,44 @@ def test_a_time_out_is_retried_in_both_modes_and_ends_in_one_class(mode: Any, wi
 # arguments
 
 
-def test_a_known_query_parameter_as_keyword_is_taken_as_query(mode: Any, wire: Any) -> None:
+def test_accepts_query_parameters_as_keywords(mode: Any, wire: Any) -> None:
     wire.answer(200, {"tasks": []})
     mode.run(mode.client("Queue").listTaskGroup(TASK, continuationToken="t"))
     assert wire.last.target == f"/api/queue/v1/task-group/{TASK}/list?continuationToken=t"
 
 
-def test_any_other_unknown_keyword_is_refused_with_the_nearest_name(mode: Any, wire: Any) -> None:
+def test_rejects_unknown_keywords_with_a_suggestion(mode: Any, wire: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="no argument 'continuationtoken'; did you mean 'continuationToken'"):
         mode.run(mode.client("Queue").listTaskGroup(TASK, continuationtoken="t"))
     assert wire.sent == []
 
 
-def test_a_run_id_of_0_by_keyword_works(mode: Any, wire: Any) -> None:
+def test_accepts_run_id_0_as_a_keyword(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     mode.run(mode.client("Queue").listArtifacts(taskId=TASK, runId=0))
     assert wire.last.target == f"/api/queue/v1/task/{TASK}/runs/0/artifacts"
 
 
-def test_a_payload_by_keyword_beside_route_parameters_by_keyword_works(mode: Any, wire: Any) -> None:
+def test_accepts_payload_and_route_parameters_as_keywords(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     mode.run(mode.client("Queue").createTask(payload={"a": 1}, taskId=TASK))
     assert (wire.last.target, wire.last.json) == (f"/api/queue/v1/task/{TASK}", {"a": 1})
 
 
 @pytest.mark.parametrize("convention", [lambda secrets: secrets.get(""), lambda secrets: secrets.get(name="")])
-def test_an_empty_path_parameter_is_refused(mode: Any, wire: Any, convention: Callable[..., Any]) -> None:
+def test_rejects_an_empty_path_parameter(mode: Any, wire: Any, convention: Callable[..., Any]) -> None:
     with pytest.raises(TaskclusterFailure, match="name must not be empty"):
         mode.run(convention(mode.client("Secrets")))
     assert wire.sent == []
 
 
-def test_a_trailing_dict_is_told_to_be_passed_as_query(mode: Any) -> None:
+def test_suggests_query_for_a_trailing_dict(mode: Any) -> None:
     with pytest.raises(TaskclusterFailure, match=r"pass query={\.\.\.}"):
         mode.run(mode.client("Queue").listTaskGroup(TASK, {"limit": 1}))
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_a_path_parameter_of_dots_alone_is_refused_before_sending(mode: Any, wire: Any, name: str) -> None:
+def test_rejects_dots_as_a_path_parameter(mode: Any, wire: Any, name: str) -> None:
     with pytest.raises(TaskclusterFailure, match="another route would be called"):
         mode.run(mode.client("Secrets", credentials=CREDENTIALS).get(name))
     assert wire.sent == []
@@ -156,7 +156,7 @@ def test_a_path_parameter_of_dots_alone_is_refused_before_sending(mode: Any, wir
     ("name", "quoted"),
     [("a/..", "a%2F.."), ("../b", "..%2Fb"), ("...", "..."), ("a//b/", "a%2F%2Fb%2F"), ("%2e", "%252e")],
 )
-def test_other_dots_and_slashes_are_sent_byte_for_byte(mode: Any, wire: Any, name: str, quoted: str) -> None:
+def test_sends_other_dots_and_slashes_quoted(mode: Any, wire: Any, name: str, quoted: str) -> None:
     wire.answer(200, {})
     mode.run(mode.client("Secrets").get(name))
     assert wire.last.target == f"/api/secrets/v1/secret/{quoted}"
@@ -165,7 +165,7 @@ def test_other_dots_and_slashes_are_sent_byte_for_byte(mode: Any, wire: Any, nam
 # results and errors
 
 
-def test_an_async_call_answered_with_binary_gives_a_readable_response(mode: Any, wire: Any) -> None:
+def test_returns_a_readable_response_for_binary_bodies(mode: Any, wire: Any) -> None:
     wire.answer(200, b"\x89PNG\xff\x00", content_type="image/png")
     response = mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/x.png"))["response"]
     body = response.content if mode.name == "sync" else asyncio.run(response.read())
@@ -180,9 +180,7 @@ def test_an_async_call_answered_with_binary_gives_a_readable_response(mode: Any,
         (None, "the answer has no body"),
     ],
 )
-def test_an_error_without_a_message_says_status_method_path_and_a_useful_text(
-    mode: Any, wire: Any, body: Any, text: str
-) -> None:
+def test_errors_without_a_message_show_status_and_body(mode: Any, wire: Any, body: Any, text: str) -> None:
     wire.answer(404, body)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.run(mode.client("Queue").task(TASK))
@@ -190,11 +188,11 @@ def test_an_error_without_a_message_says_status_method_path_and_a_useful_text(
 
 
 class Mine(TaskclusterRestFailure):
-    """An exception of a program's own."""
+    """A program's exception."""
 
 
 @pytest.mark.parametrize("kind", [Mine, TaskclusterAuthFailure])
-def test_a_subclass_unpickles_as_itself(kind: Any) -> None:
+def test_subclasses_of_exceptions_can_be_pickled(kind: Any) -> None:
     again = pickle.loads(pickle.dumps(kind("m", None, status_code=409, body={"a": 1})))
     assert type(again) is kind
     assert (str(again), again.status_code, again.body) == ("m", 409, {"a": 1})
@@ -203,35 +201,35 @@ def test_a_subclass_unpickles_as_itself(kind: Any) -> None:
 # options and credentials
 
 
-def test_the_callers_credentials_are_copied(mode: Any) -> None:
+def test_copies_the_callers_credentials(mode: Any) -> None:
     mine = dict(CREDENTIALS)
     client = mode.module.Queue({"rootUrl": ROOT, "credentials": mine})
     client.options["credentials"]["clientId"] = b"changed"
     assert mine == CREDENTIALS
 
 
-def test_every_client_has_credentials_of_its_own(mode: Any) -> None:
+def test_clients_do_not_share_credentials(mode: Any) -> None:
     first, second = mode.client("Queue"), mode.client("Queue")
     first.options["credentials"]["clientId"] = b"first"
     assert second.options["credentials"]["clientId"] is None
     assert mode.client("Auth").options["credentials"]["clientId"] is None
 
 
-def test_options_from_environment_leaves_its_argument_as_it_is(environment: Callable[..., None]) -> None:
+def test_options_from_environment_keeps_its_argument(environment: Callable[..., None]) -> None:
     environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a")
     defaults: dict[str, Any] = {"credentials": {"certificate": "{}"}}
     taskcluster.optionsFromEnvironment(defaults)
     assert defaults == {"credentials": {"certificate": "{}"}}
 
 
-def test_credentials_may_be_any_mapping(mode: Any, wire: Any) -> None:
+def test_accepts_any_mapping_as_credentials(mode: Any, wire: Any) -> None:
     options: Mapping[str, Any] = MappingProxyType({"rootUrl": ROOT, "credentials": MappingProxyType(CREDENTIALS)})
     wire.answer(200, {})
     mode.run(mode.module.Queue(options).ping())
     assert 'id="tester"' in wire.last.headers["Authorization"]
 
 
-def test_a_certificate_counts_as_expired_20_minutes_before_its_end(frozen: Any) -> None:
+def test_certificates_expire_20_minutes_early(frozen: Any) -> None:
     assert taskcluster.isExpired({"expiry": (1700000000 + 19 * 60) * 1000})
     assert not taskcluster.isExpired({"expiry": (1700000000 + 21 * 60) * 1000})
 
@@ -247,15 +245,13 @@ CERTIFICATE = {"version": 1, "seed": "s", "start": 0, "expiry": 1000, "scopes": 
         ({**CREDENTIALS, "certificate": "oops"}, "not a JSON object"),
     ],
 )
-def test_an_expired_partial_or_malformed_credential_is_told_before_sending(
-    mode: Any, wire: Any, credentials: Any, told: str
-) -> None:
+def test_raises_for_invalid_credentials_before_sending(mode: Any, wire: Any, credentials: Any, told: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=told):
         mode.run(mode.client("Queue", credentials=credentials).ping())
     assert wire.sent == []
 
 
-def test_a_403_names_the_missing_scopes(mode: Any, wire: Any) -> None:
+def test_403_lists_the_missing_scopes(mode: Any, wire: Any) -> None:
     message = (
         "Client ID tester does not have sufficient scopes and is missing the following scopes:\n\n"
         '```\n{\n  "AllOf": [\n    "queue:create-task:x",\n    "queue:scheduler-id:-"\n  ]\n}\n```\n\n'
@@ -266,7 +262,7 @@ def test_a_403_names_the_missing_scopes(mode: Any, wire: Any) -> None:
     assert caught.value.missing_scopes == ["queue:create-task:x", "queue:scheduler-id:-"]
 
 
-def test_one_resolver_finds_options_and_says_where(environment: Callable[..., None], tmp_path: Path) -> None:
+def test_resolve_options_reports_the_sources(environment: Callable[..., None], tmp_path: Path) -> None:
     file = tmp_path / "taskcluster.yml"
     file.write_text(f"config:\n  rootUrl: {ROOT}\n  clientId: filed\n  accessToken: a\n", "utf-8")
     found = taskcluster.resolve_options(config_file=file)
@@ -281,15 +277,13 @@ def test_one_resolver_finds_options_and_says_where(environment: Callable[..., No
 
 
 @pytest.mark.parametrize("spelling", ["workermanager", "workerManager", "worker-manager", "worker_manager"])
-def test_a_service_is_found_by_any_spelling_of_its_name(spelling: str) -> None:
+def test_finds_a_service_by_any_spelling(spelling: str) -> None:
     from taskcluster.registry import registry
 
     assert registry.service(spelling).class_name == "WorkerManager"
 
 
-def test_debug_logging_never_prints_the_authorization_header(
-    mode: Any, wire: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_debug_logs_hold_no_authorization_header(mode: Any, wire: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     wire.answer(500).answer(200, {})
     mode.run(mode.client("Queue", credentials=CREDENTIALS).createTask(TASK, {"a": "payload"}))
@@ -297,7 +291,7 @@ def test_debug_logging_never_prints_the_authorization_header(
         assert hidden not in caplog.text
 
 
-def test_there_are_iterators_of_pages_and_of_items(mode: Any, wire: Any) -> None:
+def test_iterates_over_pages_and_items(mode: Any, wire: Any) -> None:
     async def collected(pages: Any) -> list[Any]:
         return [each async for each in pages]
 
@@ -311,7 +305,7 @@ def test_there_are_iterators_of_pages_and_of_items(mode: Any, wire: Any) -> None
         assert (asyncio.run(collected(found)) if mode.name == "async" else list(found)) == expected
 
 
-def test_the_user_agent_is_our_own_with_a_suffix_of_the_users(mode: Any, wire: Any) -> None:
+def test_user_agent_names_the_client_and_a_suffix(mode: Any, wire: Any) -> None:
     wire.answer(200, {}, times=2)
     mode.run(mode.client("Queue").ping())
     assert wire.last.headers["User-Agent"] == f"taskcluster-client-py/{taskcluster.__version__}"
@@ -319,12 +313,12 @@ def test_the_user_agent_is_our_own_with_a_suffix_of_the_users(mode: Any, wire: A
     assert wire.last.headers["User-Agent"] == f"taskcluster-client-py/{taskcluster.__version__} robot/2"
 
 
-def test_the_documentations_client_queue_events_runs_as_written() -> None:
+def test_client_queue_events_exists_as_documented() -> None:
     events = taskcluster.client.QueueEvents({"rootUrl": ROOT})
     assert events.taskCompleted({"taskId": TASK})["exchange"] == "exchange/taskcluster-queue/v1/task-completed"
 
 
-def test_an_unknown_option_warns_with_the_nearest_name(mode: Any) -> None:
+def test_warns_of_unknown_options_with_a_suggestion(mode: Any) -> None:
     with pytest.warns(UnknownOptionWarning, match="'maxRetry' is ignored; did you mean 'maxRetries'") as caught:
         mode.module.Queue({"rootUrl": ROOT, "maxRetry": 1})
     assert [warning.filename for warning in caught] == [__file__]
