@@ -13,7 +13,7 @@ import pytest
 
 from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterFailure
 from taskcluster_objects.artifact_paths import paths_for
-from taskcluster_objects.bodies import CHUNK, FileWriter, Sink, Source, writing_to
+from taskcluster_objects.bodies import CHUNK, OpenFileWriter, Sink, Source, writing_to
 from taskcluster_objects.hashing import Digests, HashThreads, hashes_to_verify, verify
 
 DATA = bytes(range(256)) * 8192
@@ -115,7 +115,7 @@ def test_writes_everything_to_a_file_with_short_writes() -> None:
             return super().write(data[:3])
 
     file = Bits()
-    FileWriter(file).write(b"more than three")
+    OpenFileWriter(file).write(b"more than three")
     assert file.getvalue() == b"more than three"
 
 

@@ -23,10 +23,10 @@ __all__ = [
     "AnyReaderFactory",
     "AnyWriter",
     "AnyWriterFactory",
-    "BufferReader",
-    "BufferWriter",
-    "FileReader",
-    "FileWriter",
+    "MemoryReader",
+    "MemoryWriter",
+    "OpenFileReader",
+    "OpenFileWriter",
     "Reader",
     "ReaderFactory",
     "Sink",
@@ -178,7 +178,7 @@ class Sink:
             ) from exc
 
 
-class BufferReader:
+class MemoryReader:
     """Reads from bytes."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
@@ -193,7 +193,7 @@ class BufferReader:
         return piece
 
 
-class FileReader:
+class OpenFileReader:
     """Reads from a file, from its beginning."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -205,7 +205,7 @@ class FileReader:
         return self._file.read(max_size)
 
 
-class BufferWriter:
+class MemoryWriter:
     """Collects in memory."""
 
     def __init__(self) -> None:
@@ -221,7 +221,7 @@ class BufferWriter:
         return memoryview(self._buffer)
 
 
-class FileWriter:
+class OpenFileWriter:
     """Writes into a file."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -251,7 +251,7 @@ def writing_to(file: BinaryIO) -> WriterFactory:
     """
     started = False
 
-    def writer() -> FileWriter:
+    def writer() -> OpenFileWriter:
         nonlocal started
         if file.seekable():
             # Devices can be rewound, but not truncated.
@@ -261,6 +261,6 @@ def writing_to(file: BinaryIO) -> WriterFactory:
         elif started:
             raise TaskclusterFailure("the download must restart, and its file cannot be rewound")
         started = True
-        return FileWriter(file)
+        return OpenFileWriter(file)
 
     return writer

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from taskcluster.registry import registry
 
-from .bodies import BufferWriter, WriterFactory, writing_to
+from .bodies import MemoryWriter, WriterFactory, writing_to
 from .callable_modules import CallableDownload
 from .effects import Procedure, Progress
 from .methods import download_methods
@@ -91,7 +91,7 @@ def downloadToBuf(
     """
     settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = transfer(fetch_object(objectService, name, methods, BufferWriter, settings), settings)
+    fetched = transfer(fetch_object(objectService, name, methods, MemoryWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -206,7 +206,7 @@ def downloadArtifactToBuf(
     """
     settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = transfer(fetch_artifact(queueService, taskId, runId, name, methods, BufferWriter, settings), settings)
+    fetched = transfer(fetch_artifact(queueService, taskId, runId, name, methods, MemoryWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 

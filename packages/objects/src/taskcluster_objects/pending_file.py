@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from .bodies import FileWriter
+from .bodies import OpenFileWriter
 
 __all__ = ["PendingFile"]
 
@@ -45,14 +45,14 @@ class PendingFile:
             # At no time can anyone read it who could not read the old file.
             os.chmod(self._beside, stat.S_IMODE(old) & 0o777)
 
-    def writer(self) -> FileWriter:
+    def writer(self) -> OpenFileWriter:
         """Return a writer from the first byte."""
         assert self._file is not None
         if self._is_begun:
             self._file.seek(0)
             self._file.truncate()
         self._is_begun = True
-        return FileWriter(self._file)
+        return OpenFileWriter(self._file)
 
     def keep(self) -> None:
         """Move it to its path."""

@@ -88,12 +88,12 @@ def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
     """Run a transfer, and return its result."""
     transport = RequestsTransport(None, settings.user_agent, _connection_failure)
     try:
-        return _Performer(transport, Event()).run(procedure)
+        return _SyncPerformer(transport, Event()).run(procedure)
     finally:
         transport.close()
 
 
-class _Performer:
+class _SyncPerformer:
     """Performs the effects of one procedure after another.
 
     Args:
@@ -189,7 +189,7 @@ class _Performer:
 
     def _gather(self, effect: Gather) -> list[Any]:
         stopped = Event()
-        performers: list[_Performer] = []
+        performers: list[_SyncPerformer] = []
         waiting = deque(enumerate(effect.procedures))
         results: dict[int, Any] = {}
         failures: list[BaseException] = []
@@ -199,7 +199,7 @@ class _Performer:
             for each in performers:
                 each.stop_reading()
 
-        def work(performer: _Performer) -> None:
+        def work(performer: _SyncPerformer) -> None:
             try:
                 while not stopped.is_set():
                     try:
@@ -220,7 +220,7 @@ class _Performer:
             try:
                 while not failures:
                     if len(results) == finished and len(performers) < effect.limit:
-                        performers.append(_Performer(self._transport, stopped))
+                        performers.append(_SyncPerformer(self._transport, stopped))
                         running.add(pool.submit(work, performers[-1]))
                     finished = len(results)
                     may_grow = waiting and len(performers) < effect.limit

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal
 from taskcluster.registry import registry
 from taskcluster.slugs import slugId
 
-from .bodies import BufferReader, FileReader, ReaderFactory
+from .bodies import MemoryReader, OpenFileReader, ReaderFactory
 from .callable_modules import CallableUpload
 from .effects import Progress
 from .methods import DATA_INLINE_MAX_SIZE, upload_methods
@@ -94,7 +94,7 @@ def uploadFromBuf(
         contentType=contentType,
         contentLength=memoryview(data).nbytes if contentLength is None else contentLength,
         expires=expires,
-        readerFactory=lambda: BufferReader(data),
+        readerFactory=lambda: MemoryReader(data),
         maxRetries=maxRetries,
         uploadId=uploadId,
         objectService=objectService,
@@ -131,7 +131,7 @@ def uploadFromFile(
         contentType=contentType,
         contentLength=file.seek(0, os.SEEK_END) if contentLength is None else contentLength,
         expires=expires,
-        readerFactory=lambda: FileReader(file),
+        readerFactory=lambda: OpenFileReader(file),
         maxRetries=maxRetries,
         uploadId=uploadId,
         objectService=objectService,
@@ -184,7 +184,7 @@ def uploadArtifactFromBuf(
         contentType,
         size,
         expires,
-        lambda: BufferReader(data),
+        lambda: MemoryReader(data),
         storageType,
         methods,
         settings,
@@ -228,7 +228,7 @@ def uploadArtifactFromFile(
         contentType,
         size,
         expires,
-        lambda: FileReader(file),
+        lambda: OpenFileReader(file),
         storageType,
         methods,
         settings,

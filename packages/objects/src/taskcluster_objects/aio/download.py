@@ -102,7 +102,7 @@ async def downloadToBuf(
     """
     settings = transfer_settings(objectService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
-    fetched = await transfer(fetch_object(objectService, name, methods, bodies.BufferWriter, settings), settings)
+    fetched = await transfer(fetch_object(objectService, name, methods, bodies.MemoryWriter, settings), settings)
     return fetched.writer.getbuffer(), fetched.content_type
 
 
@@ -220,7 +220,7 @@ async def downloadArtifactToBuf(
     settings = transfer_settings(queueService, maxRetries, progress)
     methods = download_methods(registry.transfer_methods())
     fetched = await transfer(
-        fetch_artifact(queueService, taskId, runId, name, methods, bodies.BufferWriter, settings), settings
+        fetch_artifact(queueService, taskId, runId, name, methods, bodies.MemoryWriter, settings), settings
     )
     return fetched.writer.getbuffer(), fetched.content_type
 

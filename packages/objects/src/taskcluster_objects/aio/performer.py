@@ -22,7 +22,7 @@ from taskcluster.transport.aiohttp import (
     own_session,
 )
 
-from ..bodies import BufferReader, BufferWriter, Sink, Source
+from ..bodies import MemoryReader, MemoryWriter, Sink, Source
 from ..effects import (
     Close,
     CloseClient,
@@ -71,10 +71,10 @@ async def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
     async with own_session(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_BUFFER
     ) as session:
-        return await _Performer(session, settings).run(procedure)
+        return await _AsyncPerformer(session, settings).run(procedure)
 
 
-class _Performer:
+class _AsyncPerformer:
     """Performs the effects of one procedure.
 
     Args:
@@ -118,7 +118,7 @@ class _Performer:
 
     async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         is_async = isinstance(getattr(function, "__self__", None), AsyncBaseClient)
-        if is_async or inspect.iscoroutinefunction(function) or function is BufferWriter:
+        if is_async or inspect.iscoroutinefunction(function) or function is MemoryWriter:
             result = function(*arguments, **keywords)
         else:
             result = await self.in_thread(partial(function, **keywords), *arguments)
@@ -150,7 +150,7 @@ class _Performer:
 
     async def _write(self, sink: Sink, pieces: list[bytes]) -> None:
         is_little = sink.received + sum(map(len, pieces)) <= _SMALL
-        if is_little and isinstance(sink.writer, BufferWriter) and not sink.encoding:
+        if is_little and isinstance(sink.writer, MemoryWriter) and not sink.encoding:
             _write_all(sink, pieces, self.threads)
         elif inspect.iscoroutinefunction(sink.writer.write):
             decoded = sink.pieces(b"".join(pieces), self.threads)
@@ -198,7 +198,7 @@ class _Performer:
 
         async def one(procedure: Procedure[Any]) -> Any:
             async with gate:
-                return await _Performer(self._session, self._settings).run(procedure)
+                return await _AsyncPerformer(self._session, self._settings).run(procedure)
 
         running = [asyncio.ensure_future(one(each)) for each in effect.procedures]
         try:
@@ -238,7 +238,7 @@ class _IdleTimeout:
 class _Chunks:
     """The bytes of a source. The last are returned only when the reader has returned its end."""
 
-    def __init__(self, source: Source, performer: _Performer) -> None:
+    def __init__(self, source: Source, performer: _AsyncPerformer) -> None:
         self._source = source
         self._performer = performer
         self._held = b""
@@ -273,7 +273,7 @@ class _Chunks:
         data: Any
         if inspect.iscoroutinefunction(read):
             data = await read(source.wanted())
-        elif isinstance(source.reader, BufferReader) and source.length <= _SMALL:
+        elif isinstance(source.reader, MemoryReader) and source.length <= _SMALL:
             return source.accept(read(source.wanted()), performer.threads)
         else:
             data, is_accepted = await performer.in_thread(_read_and_accept, source, performer.threads)
@@ -286,7 +286,7 @@ class _Chunks:
 class _Body:
     """A source as the body of a request. It reads one chunk ahead while another is being sent."""
 
-    def __init__(self, effect: SendBody, performer: _Performer, idle_timeout: _IdleTimeout) -> None:
+    def __init__(self, effect: SendBody, performer: _AsyncPerformer, idle_timeout: _IdleTimeout) -> None:
         self._source = effect.source
         self._report = effect.report
         self._idle_timeout = idle_timeout

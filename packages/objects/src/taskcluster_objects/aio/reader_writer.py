@@ -37,7 +37,7 @@ class BufferReader:
     """
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._reader = bodies.BufferReader(data)
+        self._reader = bodies.MemoryReader(data)
 
     async def read(self, max_size: int = -1) -> bytes:
         """Return the next bytes, at most `max_size`, or no bytes at the end."""
@@ -48,7 +48,7 @@ class BufferWriter:
     """Collects in memory."""
 
     def __init__(self) -> None:
-        self._writer = bodies.BufferWriter()
+        self._writer = bodies.MemoryWriter()
 
     async def write(self, chunk: bytes) -> None:
         """Add bytes."""
@@ -82,7 +82,7 @@ class FileWriter:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._writer = bodies.FileWriter(file)
+        self._writer = bodies.OpenFileWriter(file)
 
     async def write(self, chunk: bytes) -> None:
         """Write all of the bytes."""

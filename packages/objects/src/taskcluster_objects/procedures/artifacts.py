@@ -17,7 +17,7 @@ from taskcluster.pages import continuation, with_continuation
 from taskcluster.plugins import DownloadMethod, Location, UploadMethod
 
 from ..artifact_paths import chosen, paths_for
-from ..bodies import BufferWriter
+from ..bodies import MemoryWriter
 from ..effects import CloseClient, Effect, Gather, Invoke, Procedure
 from ..pending_file import PendingFile
 from ..resuming import UNKNOWN_TYPE
@@ -160,7 +160,7 @@ def fetch_to_path(
 
 def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedure[ArtifactContent]:
     """Download into memory."""
-    fetched = yield from fetching(BufferWriter)
+    fetched = yield from fetching(MemoryWriter)
     return ArtifactContent(fetched.writer.getbuffer(), fetched.headers.get("Content-Type") or UNKNOWN_TYPE)
 
 

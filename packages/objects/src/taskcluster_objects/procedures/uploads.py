@@ -14,7 +14,7 @@ from taskcluster.retries import retryable
 from taskcluster.timestamps import stringDate
 
 from .. import methods, resuming
-from ..bodies import BufferReader, Source
+from ..bodies import MemoryReader, Source
 from ..effects import Invoke, Procedure, ReadAll, ReportProgress, SendBody, Uploaded
 from ..hashing import ACCEPTABLE_HASHES, Digests
 from ..settings import TransferSettings
@@ -156,8 +156,8 @@ def _source(reader_factory: Callable[[], Any], length: int, algorithms: Iterable
     return Source(reader, length, Digests(algorithms))
 
 
-def _reading(data: bytes) -> Callable[[], BufferReader]:
-    return lambda: BufferReader(data)
+def _reading(data: bytes) -> Callable[[], MemoryReader]:
+    return lambda: MemoryReader(data)
 
 
 def _headers(location: Location, length: int) -> dict[str, str]:
