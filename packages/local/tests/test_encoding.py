@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskcluster_local.encoding import loads, pretty, without_halves
+from taskcluster_local.encoding import loads, pretty, without_surrogates
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_writes_same_as_json_dumps(value: Any) -> None:
 
 def test_replaces_unpaired_surrogates() -> None:
     value = loads(r'{"\ud800": ["a\udc00\ud800b", "\ud83d\ude00", 1]}')
-    assert without_halves(value) == {"\ufffd": ["a\ufffd\ufffdb", "\U0001f600", 1]}
+    assert without_surrogates(value) == {"\ufffd": ["a\ufffd\ufffdb", "\U0001f600", 1]}
     whole = {"a": "\U0001f600"}
-    assert without_halves(whole) is whole
+    assert without_surrogates(whole) is whole
 
 
 def test_escapes_unpaired_surrogate() -> None:

@@ -409,7 +409,7 @@ def test_one_of_two_waiting_workers_gets_task(site: Any, slug: Make, task: Make)
         done, waiting = await asyncio.wait(workers, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert (len(done), len(waiting)) == (1, 1)
         await settle()
-        site.deployment.stop_waiting()
+        site.deployment.end_waiting()
         assert (await asyncio.wait_for(waiting.pop(), 60)).json == {"tasks": []}
 
     asyncio.run(scenario())

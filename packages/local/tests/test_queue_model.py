@@ -270,7 +270,7 @@ class Life(RuleBasedStateMachine):
     @initialize(made=strategies.lists(definitions, min_size=4, max_size=6))
     def start(self, made: list[dict[str, Any]]) -> None:
         self.site = self.stack.enter_context(self.new_site())
-        self.site.deployment.stop_waiting()
+        self.site.deployment.end_waiting()
         for fields in made:
             self.make(**fields)
 

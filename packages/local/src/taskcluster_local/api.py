@@ -29,7 +29,7 @@ from urllib.parse import parse_qsl
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
-from .encoding import MOST_VALUES, has_more_values, is_array, is_object, loads, pretty, without_halves
+from .encoding import MOST_VALUES, has_more_values, is_array, is_object, loads, pretty, without_surrogates
 from .endpoints import ApiEndpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing
@@ -75,18 +75,18 @@ _HEADERS = {
     "vary": "Accept-Encoding",
 }
 _COMPRESS_FROM = 1024
-_AT_ONCE = 8 * 1024
+_LONGEST_ON_LOOP = 8 * 1024
 """The longest body, in bytes, that is parsed or serialized on the event loop; longer ones are handled in a thread."""
 _BYTES_PER_VALUE = 16
 """Handling one JSON value takes about as long as handling this many bytes."""
 _CHARSET = re.compile(r';\s*charset="?([^;"\s]+)', re.IGNORECASE)
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
-_NO_CHARSETS = {
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_NOT_CHARSETS = {
     "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
     # Its result can contain unpaired surrogates.
     "utf_7",
 }  # fmt: skip
-_CHARSETS = frozenset(name for pair in aliases.items() if pair[1] not in _NO_CHARSETS for name in pair)
+_CHARSETS = frozenset(name for pair in aliases.items() if pair[1] not in _NOT_CHARSETS for name in pair)
 """The names of charsets in Python's spelling. No others are looked up, because Python would cache each of them."""
 
 
@@ -332,7 +332,7 @@ class Api:
             return self._options(request, path)
         found = self.table.find(verb, path)
         if found is None:
-            return self._elsewhere(request, verb, path)
+            return self._respond_outside_apis(request, verb, path)
         endpoint, match = found
         try:
             params = endpoint.decode(match)
@@ -340,22 +340,24 @@ class Api:
             return _html(400, "Bad Request")
         call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
-            await _beside(_has_long_body(request), self._read_payload, call)
+            await _in_thread_if(_has_long_body(request), self._read_payload, call)
             result = await self._result(call)
         except ApiError as error:
             # The response contains the payload.
-            is_long = _has_long_body(request) or len(error.message) > _AT_ONCE
-            return await _beside(is_long, self._refusal, call, error)
+            is_long = _has_long_body(request) or len(error.message) > _LONGEST_ON_LOOP
+            return await _in_thread_if(is_long, self._error_response, call, error)
         except StoreFull as error:
             _log.error("%s.%s: %s", endpoint.service, endpoint.name, error)
-            return self._refusal(call, ApiError("InternalServerError", f"Nothing of this request was stored: {error}."))
+            return self._error_response(
+                call, ApiError("InternalServerError", f"Nothing of this request was stored: {error}.")
+            )
         except Exception:
             incident = uuid.uuid4()
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
             refusal = ApiError("InternalServerError", f"Internal Server Error, incidentId {incident}.")
-            return self._refusal(call, refusal)
+            return self._error_response(call, refusal)
         reply = result if isinstance(result, Reply) else Reply(200, result)
-        return await _beside(_is_long(reply.body), _response, request, reply)
+        return await _in_thread_if(_is_long(reply.body), _response, request, reply)
 
     async def invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str = ""
@@ -386,14 +388,14 @@ class Api:
             call.authorize()
         _check_params(call)
         _check_query(call)
-        await _beside(_has_long_body(call.request), self._check_payload, call)
+        await _in_thread_if(_has_long_body(call.request), self._check_payload, call)
         return await self.handlers[endpoint.service, endpoint.name](call)
 
     def _read_payload(self, call: HandlerCall) -> None:
         request = call.request
         if not request.has_json:
             return
-        body = _inflated(request.body, request.headers.get("content-encoding", "identity").lower())
+        body = _decompressed(request.body, request.headers.get("content-encoding", "identity").lower())
         found = _CHARSET.search(request.headers["content-type"])
         charset = normalize_encoding(found[1].lower()) if found else "utf_8"
         if charset not in _CHARSETS:
@@ -406,8 +408,8 @@ class Api:
             raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer per request.")
         try:
             payload = loads(text)
-            if _HALF.search(text):
-                payload = without_halves(payload)
+            if _SURROGATE_ESCAPE.search(text):
+                payload = without_surrogates(payload)
         except ValueError as error:
             raise ApiError("MalformedPayload", f"Failed to parse JSON: {error}") from None
         if not isinstance(payload, dict | list):
@@ -433,7 +435,7 @@ class Api:
                 "InputValidationError", f"\nSchema Validation Failed!\nRejecting Schema: {rejecting}\nErrors:\n{listed}"
             )
 
-    def _refusal(self, call: HandlerCall, error: ApiError) -> HttpResponse:
+    def _error_response(self, call: HandlerCall, error: ApiError) -> HttpResponse:
         endpoint = call.endpoint
         payload = call.payload
         if endpoint.hide is not None:
@@ -457,7 +459,7 @@ class Api:
             return _response(request, Reply(404, {"error": "Not found"}))
         return _html(404, "Not Found")
 
-    def _elsewhere(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
+    def _respond_outside_apis(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
         """Return the response for a path that is not an API method."""
         if verb != "GET" or f"{path}/".startswith("/api/"):
             return self._not_found(request, path)
@@ -472,7 +474,7 @@ class Api:
         return _html(200, "This is a local Taskcluster. It has no web interface")
 
 
-async def _beside(
+async def _in_thread_if(
     is_long: bool, function: Callable[_Arguments, _T], *given: _Arguments.args, **named: _Arguments.kwargs
 ) -> _T:
     """Call a function that handles a body, in a thread if the body is long enough to block the event loop."""
@@ -482,12 +484,12 @@ async def _beside(
 
 
 def _has_long_body(request: HttpRequest) -> bool:
-    return len(request.body or b"") > _AT_ONCE or "content-encoding" in request.headers
+    return len(request.body or b"") > _LONGEST_ON_LOOP or "content-encoding" in request.headers
 
 
 def _is_long(value: Any) -> bool:
     """Return whether a JSON value is long when serialized, looking at no more of it than necessary."""
-    room, left = _AT_ONCE, [value]
+    room, left = _LONGEST_ON_LOOP, [value]
     while left and room > 0:
         value = left.pop()
         room -= _BYTES_PER_VALUE
@@ -500,7 +502,7 @@ def _is_long(value: Any) -> bool:
     return room <= 0
 
 
-def _inflated(body: bytes | None, encoding: str) -> bytes:
+def _decompressed(body: bytes | None, encoding: str) -> bytes:
     if encoding not in ("identity", "gzip", "deflate"):
         raise ApiError("InternalServerError", f"Unsupported content-encoding: {encoding}; use gzip or deflate.")
     if body and encoding != "identity":
@@ -523,7 +525,7 @@ def _decoded(body: bytes, charset: str) -> str:
         return body.decode(charset, "replace")
     # In pieces, because the decoder holds the GIL, and replacing invalid bytes is slow.
     decoder = codecs.getincrementaldecoder(charset)("replace")
-    pieces = [decoder.decode(body[first : first + _AT_ONCE]) for first in range(0, len(body), _AT_ONCE)]
+    pieces = [decoder.decode(body[first : first + _LONGEST_ON_LOOP]) for first in range(0, len(body), _LONGEST_ON_LOOP)]
     return "".join([*pieces, decoder.decode(b"", True)])
 
 

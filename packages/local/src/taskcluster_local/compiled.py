@@ -14,23 +14,23 @@ __all__ = ["compiled"]
 
 _DRAFT = "http://json-schema.org/draft-06/schema#"
 
-_SAME = frozenset(
+_SUPPORTED = frozenset(
     {
         "type", "enum", "required", "minProperties", "maxProperties", "minLength", "maxLength", "minItems", "maxItems",
         "minimum", "maximum",
     }
 )  # fmt: skip
 """The keywords that jsonschema and fastjsonschema implement identically."""
-_SILENT = frozenset({"$id", "$schema", "title", "description", "default", "examples", "definitions"})
+_WITHOUT_EFFECT = frozenset({"$id", "$schema", "title", "description", "default", "examples", "definitions"})
 """The keywords that have no effect on validation."""
-_UNIQUE = ("string", "object")
+_COMPARABLE = ("string", "object")
 """The types for which both libraries agree on equality; they do not for arrays of arrays."""
 
 _Check = Callable[[Any], bool]
 """Returns whether a string is valid."""
 
 
-class _Unsure(Exception):
+class _Unsupported(Exception):
     """A schema uses something that the libraries may interpret differently."""
 
 
@@ -47,7 +47,7 @@ def compiled(schema: Any) -> Callable[[Any], bool] | None:
             {"$schema": _DRAFT, "allOf": [definition]}, formats=checks, use_default=False, detailed_exceptions=False
         )
     # A SyntaxError means that the code would be nested deeper than Python allows.
-    except (_Unsure, fastjsonschema.JsonSchemaDefinitionException, SyntaxError, RecursionError):
+    except (_Unsupported, fastjsonschema.JsonSchemaDefinitionException, SyntaxError, RecursionError):
         return None
 
     def accepts(value: Any) -> bool:
@@ -64,16 +64,16 @@ def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
     """Return a schema with patterns and formats replaced by names in `checks`, to which their checks are added.
 
     Raises:
-        _Unsure: The schema has an unknown keyword.
+        _Unsupported: The schema has an unknown keyword.
     """
     if isinstance(schema, bool):
         return schema
     if not is_object(schema):
-        raise _Unsure
+        raise _Unsupported
     found: dict[str, Any] = {}
     asked: list[_Check] = []
     for keyword, value in schema.items():
-        if keyword in _SAME:
+        if keyword in _SUPPORTED:
             found[keyword] = value
         elif keyword == "const":
             # fastjsonschema needs the details of exceptions for this keyword.
@@ -86,14 +86,14 @@ def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
             found[keyword] = [_translated(each, checks) for each in value]
         elif keyword == "uniqueItems":
             found[keyword] = value
-            if value and not (is_object(items := schema.get("items")) and items.get("type") in _UNIQUE):
-                raise _Unsure
+            if value and not (is_object(items := schema.get("items")) and items.get("type") in _COMPARABLE):
+                raise _Unsupported
         elif keyword == "pattern":
             asked.append(Pattern.of(value).matches)
         elif keyword == "format":
             asked += [FORMATS.checkers[value][0]] if value in FORMATS.checkers else []
-        elif keyword not in _SILENT:
-            raise _Unsure
+        elif keyword not in _WITHOUT_EFFECT:
+            raise _Unsupported
     names = [f"{len(checks) + number}" for number in range(len(asked))]
     checks.update(zip(names, asked, strict=True))
     return {**found, "allOf": [{"format": name} for name in names]} if names else found

@@ -128,7 +128,7 @@ class Deployment:
             handlers[plugin.name] = self._plugin_handlers(plugin)
         of_every_service = monitoring.handlers(clock())
         for name, named in handlers.items():
-            handlers[name] = {**_only(of_every_service, interface.references[name]), **named}
+            handlers[name] = {**_handlers_of(of_every_service, interface.references[name]), **named}
         accounts, signing_clock = self.shared.accounts, configuration.clock
         own_handlers = {"local": own_api.handlers(self.shared.github, self.shared.outbox)}
         own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
@@ -186,7 +186,7 @@ class Deployment:
     def _plugin_handlers(self, plugin: LocalService) -> dict[str, Handler]:
         """Return the handlers of a plugin's service, even if the plugin fails."""
         methods: dict[str, None] = dict.fromkeys(entry["name"] for entry in plugin.reference["methods"])
-        lacking = f"its plugin has no handler for {plugin.name}.{{}}"
+        missing = f"its plugin has no handler for {plugin.name}.{{}}"
         jobs = len(self._jobs)
         try:
             handlers = dict(plugin.handlers(self._context(plugin.name)))
@@ -196,14 +196,14 @@ class Deployment:
         except Exception as exc:
             handlers = {}
             del self._jobs[jobs:]
-            lacking = f"the plugin of {plugin.name} failed when this deployment started"
+            missing = f"the plugin of {plugin.name} failed when this deployment started"
             warnings.warn(
                 f"the service {plugin.name!r} of a plugin has no handlers: {type(exc).__name__}: {exc}",
                 PluginWarning,
                 stacklevel=2,
             )
         without = methods.keys() - handlers.keys() - monitoring.METHODS
-        return {**handlers, **{name: Refused(lacking.format(name)) for name in without}}
+        return {**handlers, **{name: Refused(missing.format(name)) for name in without}}
 
     def _setting(self, name: str, value: str) -> str:
         """Return the stored setting `name`, storing `value` first if there is none."""
@@ -250,18 +250,18 @@ class Deployment:
 
     async def pass_time(self) -> None:
         """Run all periodic jobs. To be called periodically."""
-        await self.do_what_is_due()
-        await self.fire_hooks()
+        await self.run_jobs()
+        await self.run_background_jobs()
 
-    async def fire_hooks(self) -> None:
-        """Fire the hooks that are due. This may take long, so it is separate from the other jobs."""
+    async def run_background_jobs(self) -> None:
+        """Run the jobs that may take long, such as firing hooks."""
         await _run(self._background_jobs)
 
-    async def do_what_is_due(self) -> None:
-        """Run the periodic jobs except firing hooks."""
+    async def run_jobs(self) -> None:
+        """Run the periodic jobs that take little time."""
         await _run(self._jobs)
 
-    def stop_waiting(self) -> None:
+    def end_waiting(self) -> None:
         """Let waiting claimWork calls return, so that the server can stop."""
         self.shared.arrivals.close()
 
@@ -283,7 +283,7 @@ def shared_interface(plugins: tuple[LocalService, ...] = ()) -> Interface:
     return Interface({**references(), **{service.name: service.reference for service in plugins}})
 
 
-def _only(handlers: Mapping[str, Handler], reference: Mapping[str, Any]) -> dict[str, Handler]:
+def _handlers_of(handlers: Mapping[str, Handler], reference: Mapping[str, Any]) -> dict[str, Handler]:
     """Return the handlers of the methods that a service has."""
     return {entry["name"]: handlers[entry["name"]] for entry in reference["methods"] if entry["name"] in handlers}
 

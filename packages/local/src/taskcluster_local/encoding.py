@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeGuard
 
 __all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_array", "is_object", "loads",
-           "number_text", "pretty", "without_halves"]  # fmt: skip
+           "number_text", "pretty", "without_surrogates"]  # fmt: skip
 
 MOST_VALUES = 20_000
 """The most values that the JSON of a request may have; each takes more memory and time than its characters."""
@@ -48,7 +48,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
     return any(is_object(each) or is_array(each) for each in level)
 
 
-def without_halves(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
     """Return a JSON value with unpaired surrogates replaced by U+FFFD, because databases cannot store them."""
     text = _compact(value)
     halves = [each for each in set(text) if "\ud800" <= each <= "\udfff"]

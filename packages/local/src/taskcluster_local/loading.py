@@ -235,7 +235,7 @@ def _item(
         if name in payload:
             payload[name] = _date(source, (*path, name), payload[name], now)
     if heading == "tasks":
-        _name_tasks(payload, given)
+        _replace_keys(payload, given)
     _check_json(source, path, payload)
     params = _params(kind, key)
     if heading == "repositories":
@@ -251,7 +251,7 @@ def _item(
     # Checks a copy, because the deployment adds the schema's defaults.
     errors = [] if endpoint.input is None else interface.schemas.schema(endpoint.input).errors(payload)
     if errors:
-        raise _first(source, path, payload, errors[0])
+        raise _schema_error(source, path, payload, errors[0])
     if heading == "repositories" and "taskclusterYml" in payload:
         try:
             policy(payload["taskclusterYml"])
@@ -281,17 +281,17 @@ def _task_id(name: str) -> str:
     return urlsafe_b64encode(bytes([made[0] & 0x7F]) + made[1:]).rstrip(b"=").decode("ascii")
 
 
-def _name_tasks(payload: dict[str, Any], given: Mapping[Any, Any]) -> None:
+def _replace_keys(payload: dict[str, Any], given: Mapping[Any, Any]) -> None:
     """Replace keys of other tasks of the file by their taskIds."""
     needed = payload.get("dependencies")
     if is_array(needed):
-        payload["dependencies"] = [_task_id(each) if each in given else each for each in map(_text, needed)]
+        payload["dependencies"] = [_task_id(each) if each in given else each for each in map(_string, needed)]
     group = payload.get("taskGroupId")
     if isinstance(group, str) and group in given:
         payload["taskGroupId"] = _task_id(group)
 
 
-def _text(value: Any) -> Any:
+def _string(value: Any) -> Any:
     # The schema reports values that are not strings.
     return value if isinstance(value, str) else repr(value)
 
@@ -343,7 +343,7 @@ def _check_json(source: _Source, path: _PathTo, value: Any) -> None:
             raise source.error(path, f"{type(value).__name__} is not a JSON type") from None
 
 
-def _first(source: _Source, path: _PathTo, payload: Any, error: str) -> LoadError:
+def _schema_error(source: _Source, path: _PathTo, payload: Any, error: str) -> LoadError:
     """Return the error for an error message of the validation: `data/metadata/name must be string`."""
     below, value, rest = list(path), payload, error.removeprefix("data")
     while rest.startswith("/"):
@@ -393,11 +393,11 @@ def _adders(
     auth: Auth, secrets: Secrets, hooks: Hooks, queue: Queue, local: Any, tokens: dict[str, str]
 ) -> dict[str, Callable[[_Item], None]]:
     def role(item: _Item) -> None:
-        change = auth.updateRole if _is_there(auth.role, item) else auth.createRole
+        change = auth.updateRole if _exists(auth.role, item) else auth.createRole
         change(item.payload, params=item.params)
 
     def client(item: _Item) -> None:
-        if _is_there(auth.client, item):
+        if _exists(auth.client, item):
             auth.updateClient(item.key, item.payload)
         else:
             tokens[item.key] = auth.createClient(item.key, item.payload)["accessToken"]
@@ -406,12 +406,12 @@ def _adders(
         secrets.set(item.key, item.payload)
 
     def hook(item: _Item) -> None:
-        change = hooks.updateHook if _is_there(hooks.hook, item) else hooks.createHook
+        change = hooks.updateHook if _exists(hooks.hook, item) else hooks.createHook
         change(item.payload, params=item.params)
 
     def task(item: _Item) -> None:
         # Definitions cannot be changed, and relative dates differ from those of last time.
-        if not _is_there(queue.status, item):
+        if not _exists(queue.status, item):
             queue.createTask(item.payload, params=item.params)
 
     def repository(item: _Item) -> None:
@@ -427,7 +427,7 @@ def _adders(
     }
 
 
-def _is_there(get: Callable[..., object], item: _Item) -> bool:
+def _exists(get: Callable[..., object], item: _Item) -> bool:
     try:
         get(*item.params.values())
     except TaskclusterRestFailure as failure:

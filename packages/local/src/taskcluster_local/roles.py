@@ -125,14 +125,14 @@ class Roles:
         if scope.endswith("*"):
             prefix = _ASSUME if assumes_everything(scope) else scope[:-1]
             if prefix.startswith(_ASSUME):
-                yield from self._beginning(prefix.removeprefix(_ASSUME))
+                yield from self._with_prefix(prefix.removeprefix(_ASSUME))
         elif scope.startswith(_ASSUME):
             name = scope.removeprefix(_ASSUME)
             if name in self._plain:
                 yield self._plain[name], ""
             yield from self._with_stem_of(name)
 
-    def _beginning(self, prefix: str) -> Iterator[tuple[_Role, str]]:
+    def _with_prefix(self, prefix: str) -> Iterator[tuple[_Role, str]]:
         """Yield the roles that `assume:<prefix>*` assumes."""
         for name in _starting(self._names, prefix):
             yield self._plain[name], ""
@@ -168,7 +168,7 @@ class Roles:
         # Not recursive, because a chain of roles may be longer than Python's stack.
         finished: set[str] = set()
         for first in roles:
-            path: dict[str, Iterator[_Role]] = {first.id: self._needed(first)} if first.id not in finished else {}
+            path: dict[str, Iterator[_Role]] = {first.id: self._assumed_by(first)} if first.id not in finished else {}
             while path:
                 role = next(reversed(path))
                 following = next((each for each in path[role] if each.id not in finished), None)
@@ -179,9 +179,9 @@ class Roles:
                     names = list(path)
                     raise dependency_cycle([*names[names.index(following.id) :], following.id])
                 else:
-                    path[following.id] = self._needed(following)
+                    path[following.id] = self._assumed_by(following)
 
-    def _needed(self, role: _Role) -> Iterator[_Role]:
+    def _assumed_by(self, role: _Role) -> Iterator[_Role]:
         """Yield the roles that a role assumes directly."""
         for scope in role.dependencies():
             for other, _ in self._assumed(scope):

@@ -29,7 +29,7 @@ from .store import DATABASE, Store, data_directory
 
 __all__ = ["LocalServer", "host_name", "is_loopback"]
 
-_PASS_TIME_SECONDS = 1.0
+_JOB_INTERVAL_SECONDS = 1.0
 _LONGEST_LINE = 16 * 1024
 """The longest first line, and header, of a request in bytes."""
 _KEEP_ALIVE_SECONDS = 90
@@ -99,7 +99,7 @@ class _State:
     def retire(self) -> None:
         """Finish waiting requests, and close everything once it is unused."""
         self._retired = True
-        self.deployment.stop_waiting()
+        self.deployment.end_waiting()
         self._close_if_unused()
 
     def _close_if_unused(self) -> None:
@@ -144,8 +144,8 @@ class LocalServer:
         self._inboxes: dict[Inbox, Subscription] = {}
         self._loop: asyncio.AbstractEventLoop
         self._state: _State
-        self._one_at_a_time: asyncio.Lock
-        self._one_firing: asyncio.Lock
+        self._one_job_run: asyncio.Lock
+        self._one_background_run: asyncio.Lock
         self.thread = threading.Thread(target=self._run, args=(listening,), name="taskcluster-local", daemon=True)
         self.thread.start()
 
@@ -169,8 +169,8 @@ class LocalServer:
     async def advance(self, span: timedelta) -> None:
         """Move the deployment's time forward and do what is due by then."""
         self._state.deployment.clock.advance(span)
-        await self._do_what_is_due()
-        await self._fire_hooks()
+        await self._run_jobs()
+        await self._run_background_jobs()
 
     async def reset(self) -> None:
         """Replace the deployment by a new one."""
@@ -215,22 +215,22 @@ class LocalServer:
 
     async def _serve(self, listening: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        self._one_at_a_time = asyncio.Lock()
-        self._one_firing = asyncio.Lock()
+        self._one_job_run = asyncio.Lock()
+        self._one_background_run = asyncio.Lock()
         # Also closes the socket if the server fails to start.
         with listening:
             self._state = _State(self._configuration, self._data, self.root_url)
             try:
-                async with _answering(self._respond, listening):
-                    time_passing = [
-                        asyncio.create_task(self._repeat(what)) for what in (self._do_what_is_due, self._fire_hooks)
+                async with _serving(self._respond, listening):
+                    repeated = [
+                        asyncio.create_task(self._repeat(what)) for what in (self._run_jobs, self._run_background_jobs)
                     ]
                     self.started.set_result(None)
                     await asyncio.wrap_future(self._to_stop)
-                    self._state.deployment.stop_waiting()
-                    for each in time_passing:
+                    self._state.deployment.end_waiting()
+                    for each in repeated:
                         each.cancel()
-                    await asyncio.wait(time_passing)
+                    await asyncio.wait(repeated)
             finally:
                 for inbox in list(self._inboxes):
                     self._end_inbox(inbox)
@@ -239,17 +239,17 @@ class LocalServer:
     async def _repeat(self, what: Callable[[], Awaitable[None]]) -> None:
         while True:
             await what()
-            await asyncio.sleep(_PASS_TIME_SECONDS)
+            await asyncio.sleep(_JOB_INTERVAL_SECONDS)
 
-    async def _do_what_is_due(self) -> None:
-        async with self._one_at_a_time:
+    async def _run_jobs(self) -> None:
+        async with self._one_job_run:
             with self._state as deployment:
-                await deployment.do_what_is_due()
+                await deployment.run_jobs()
 
-    async def _fire_hooks(self) -> None:
-        async with self._one_firing:
+    async def _run_background_jobs(self) -> None:
+        async with self._one_background_run:
             with self._state as deployment:
-                await deployment.fire_hooks()
+                await deployment.run_background_jobs()
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         foreign = self._foreign_host(request)
@@ -258,7 +258,7 @@ class LocalServer:
         if request.raw_path.startswith(storage.PREFIX):
             with self._state as deployment:
                 return await storage_http.respond(request, deployment.shared.storage)
-        received = await _received(request)
+        received = await _read_request(request)
         with self._state as deployment:
             response = await deployment.api.respond(received)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
@@ -289,7 +289,7 @@ def _misdirected(host: str) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[None, None]:
+async def _serving(respond: Any, listening: socket.socket) -> AsyncGenerator[None, None]:
     server = web.Server(
         respond,
         # A worker that disconnects must not get the task that it was waiting for.
@@ -309,7 +309,7 @@ async def _answering(respond: Any, listening: socket.socket) -> AsyncGenerator[N
         await runner.cleanup()
 
 
-async def _received(request: web.BaseRequest) -> HttpRequest:
+async def _read_request(request: web.BaseRequest) -> HttpRequest:
     method, target = request.method, request.raw_path
     received = HttpRequest(method, target, request.headers)
     # Bodies of other types are not read, however large they are.

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 """
 _PUBLIC_LENGTH = 32
-_OURS = re.compile(r"[0-9a-f]{32}(\.part)?", re.ASCII)
+_FILE_NAME = re.compile(r"[0-9a-f]{32}(\.part)?", re.ASCII)
 """The names of stored files."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -81,7 +81,7 @@ class Storage:
         """Remove files that a killed process received but did not record, or replaced but did not remove."""
         known = {row["content"] for row in self._store.all("SELECT content FROM files")}
         for path in self._directory.iterdir():
-            if path.name not in known and _OURS.fullmatch(path.name):
+            if path.name not in known and _FILE_NAME.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def put_url(self, name: str, expires: datetime, headers: Mapping[str, str] | None = None) -> str:

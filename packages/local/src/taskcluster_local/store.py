@@ -59,7 +59,7 @@ class Store:
         if path is None:
             self._connection = _connect(self._name)
         else:
-            with _failures(path):
+            with _file_errors(path):
                 if not path.exists():
                     _make(path)
                 _examine(path)
@@ -77,7 +77,7 @@ class Store:
 
     def create(self, tables: str) -> None:
         """Create tables and indexes that do not exist yet (`CREATE ... IF NOT EXISTS`)."""
-        with self._telling():
+        with self._store_errors():
             self._connection.executescript(tables)
 
     def one(self, statement: str, *values: Any) -> Row | None:
@@ -139,16 +139,16 @@ class Store:
         try:
             return self._connection.execute(statement, values)
         except sqlite3.OperationalError as error:
-            raise self._told(error) from error
+            raise self._as_store_error(error) from error
 
     @contextmanager
-    def _telling(self) -> Generator[None, None, None]:
+    def _store_errors(self) -> Generator[None, None, None]:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise self._told(error) from error
+            raise self._as_store_error(error) from error
 
-    def _told(self, error: sqlite3.OperationalError) -> Exception:
+    def _as_store_error(self, error: sqlite3.OperationalError) -> Exception:
         # Compared by message, because Python 3.10 does not provide SQLite's error codes.
         if "disk is full" in str(error) or "disk I/O error" in str(error):
             return StoreFull(f"cannot write to {self._name}: {error}")
@@ -221,7 +221,7 @@ def _examine(path: Path) -> None:
 
 
 @contextmanager
-def _failures(path: Path) -> Generator[None, None, None]:
+def _file_errors(path: Path) -> Generator[None, None, None]:
     """Raise StoreError for SQLite's errors, with messages that help."""
     try:
         yield

@@ -70,7 +70,7 @@ class Audit:
         async def recording(call: HandlerCall) -> Result:
             with self._store.transaction():
                 action = actionType if isinstance(actionType, str) else actionType(call)
-                result = _at_once(handler(call))
+                result = _run_without_waiting(handler(call))
                 self.record(call.identity, entityType, "/".join(call.params[name] for name in parameters), action)
             return result
 
@@ -94,7 +94,7 @@ class Audit:
         return page.read(self._store, statement, clientId, key=("id",)).body("auditHistory", _shown)
 
 
-def _at_once(running: Coroutine[Any, Any, Result]) -> Result:
+def _run_without_waiting(running: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of a coroutine that must not wait, because other calls would write into its transaction."""
     try:
         running.send(None)

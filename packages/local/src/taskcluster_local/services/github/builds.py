@@ -40,13 +40,13 @@ def watch(events: Events, github: Github, all_completed: Callable[[str], bool], 
     def resolved(message: Message) -> None:
         taskGroupId = message.payload["taskGroupId"]
         if github.is_build(taskGroupId):
-            github.follow(taskGroupId, "success" if all_completed(taskGroupId) else "failure", clock())
+            github.set_state(taskGroupId, "success" if all_completed(taskGroupId) else "failure", clock())
 
     def changed(message: Message) -> None:
         status = message.payload["status"]
         # Retried and rerun tasks are pending. A failure is reported before the other tasks of the group are resolved.
         state = "pending" if status["state"] == "pending" else "failure"
-        github.follow(status["taskGroupId"], state, clock())
+        github.set_state(status["taskGroupId"], state, clock())
 
     events.react(Binding(f"{_QUEUE}task-group-resolved", "#"), resolved)
     for state in ("pending", "failed", "exception"):
@@ -118,7 +118,7 @@ class Builder:
             await self._trigger(rendered["hooks"], by)
         except ApiError as error:
             _log.warning("%s/%s: %s", organization, repository, error.message)
-            self._tell(error, payload, organization, repository)
+            self._report_error(error, payload, organization, repository)
 
     async def _create(self, tasks: list[dict[str, Any]], publication: Publication, by: Identity) -> None:
         groups: dict[str, list[str]] = {}
@@ -176,9 +176,9 @@ class Builder:
             with suppress(ApiError):
                 await self._invoke("queue", "cancelTask", {"taskId": taskId}, {}, own)
             await asyncio.sleep(0)
-        self._github.follow(taskGroupId, "error", self._clock())
+        self._github.set_state(taskGroupId, "error", self._clock())
 
-    def _tell(self, error: ApiError, payload: dict[str, Any], organization: str, repository: str) -> None:
+    def _report_error(self, error: ApiError, payload: dict[str, Any], organization: str, repository: str) -> None:
         description = error.message if len(error.message) <= _LONGEST_DESCRIPTION else error.message[:139] + "…"
         status = {"state": "error", "context": "Taskcluster", "description": description}
         self._github.add_status(organization, repository, _sha(payload), status)

@@ -185,7 +185,7 @@ class Github:
         None.
         """
         return [
-            {**_said(row), **json.loads(row["given"])}
+            {**_target(row), **json.loads(row["given"])}
             for row in self._store.all("SELECT * FROM github_statuses ORDER BY id")
         ]
 
@@ -193,7 +193,7 @@ class Github:
     def comments(self) -> list[dict[str, Any]]:
         """The comments, oldest first, each with organization, repository, number, body, created."""
         return [
-            {**_said(row), "number": row["number"], "body": json.loads(row["body"])}
+            {**_target(row), "number": row["number"], "body": json.loads(row["body"])}
             for row in self._store.all("SELECT * FROM github_comments ORDER BY id")
         ]
 
@@ -254,7 +254,7 @@ class Github:
             rows = self._store.all("SELECT * FROM github_builds WHERE taskGroupId = ?", taskGroupId)
         return _build(rows[0])
 
-    def follow(self, taskGroupId: str, state: str, now: datetime) -> None:
+    def set_state(self, taskGroupId: str, state: str, now: datetime) -> None:
         """Set the state of the build of a task group, if there is one."""
         self._store.run(
             "UPDATE github_builds SET state = ?, updated = ? WHERE taskGroupId = ? AND state NOT IN (?, 'cancelled')",
@@ -315,7 +315,7 @@ class Github:
             raise ApiError("ResourceNotFound", f"Repository {organization}/{repository} not found: add it first")
 
 
-def _said(row: Row) -> dict[str, Any]:
+def _target(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in ("organization", "repository", "sha", "created") if name in row}
 
 

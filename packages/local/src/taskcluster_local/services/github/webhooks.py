@@ -85,8 +85,8 @@ def described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
     """
     try:
         return _described(kind, delivery, body)
-    except _Lacking as lacking:
-        raise ApiError("InputError", f"the {kind} event has no {lacking}") from None
+    except _MissingValue as missing:
+        raise ApiError("InputError", f"the {kind} event has no {missing}") from None
 
 
 def _is_skipped(kind: str, body: dict[str, Any]) -> bool:
@@ -108,13 +108,13 @@ def _says_skip(text: Any) -> bool:
 def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
     # Some events of GitHub Enterprise have owners without `login`.
     login = _found(body, ("repository", "owner", "login"))
-    organization = login if isinstance(login, str) and login else _text(body, "repository", "owner", "name")
-    repository = _text(body, "repository", "name")
+    organization = login if isinstance(login, str) and login else _string(body, "repository", "owner", "name")
+    repository = _string(body, "repository", "name")
     if max(len(organization), len(repository)) > _LONGEST_NAME:
         raise ApiError("InputError", f"the names of owner and repository must have at most {_LONGEST_NAME} characters")
     words = {"organization": sanitized(organization), "repository": sanitized(repository)}
     if kind in ("pull_request", "issue_comment"):
-        action = _text(body, "action")
+        action = _string(body, "action")
         if not _ACTION.fullmatch(action):
             raise ApiError("InputError", f"action must be lower-case letters and `_`, not {action[:40]!r}")
         words["action"] = action
@@ -128,7 +128,7 @@ def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
     payload = {
         "version": 1,
         **words,
-        "installationId": _whole(body, "installation", "id"),
+        "installationId": _integer(body, "installation", "id"),
         "eventId": delivery,
         "body": body,
         **own(body),
@@ -137,41 +137,41 @@ def _described(kind: str, delivery: str, body: dict[str, Any]) -> Publication:
 
 
 def _push(body: dict[str, Any]) -> dict[str, Any]:
-    branch = _text(body, "ref").removeprefix("refs/heads/").removeprefix("refs/tags/")
+    branch = _string(body, "ref").removeprefix("refs/heads/").removeprefix("refs/tags/")
     return {"tasks_for": "github-push", "branch": branch, "details": _push_details(body)}
 
 
 def _pull_request(body: dict[str, Any]) -> dict[str, Any]:
-    branch = _text(body, "pull_request", "head", "ref")
+    branch = _string(body, "pull_request", "head", "ref")
     return {"tasks_for": "github-pull-request", "branch": branch, "details": _pull_request_details(body)}
 
 
 def _comment(body: dict[str, Any]) -> dict[str, Any]:
-    branch = _text(body, "repository", "default_branch")
+    branch = _string(body, "repository", "default_branch")
     return {"tasks_for": "github-issue-comment", "branch": branch, "details": _comment_details(body)}
 
 
 def _release(body: dict[str, Any]) -> dict[str, Any]:
-    branch = _text(body, "release", "target_commitish")
+    branch = _string(body, "release", "target_commitish")
     return {"tasks_for": "github-release", "branch": branch, "details": _release_details(body)}
 
 
 def _rerun(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "tasks_for": "github-check-run",
-        "checkRunId": _whole(body, "check_run", "id"),
-        "checkSuiteId": _whole(body, "check_run", "check_suite", "id"),
+        "checkRunId": _integer(body, "check_run", "id"),
+        "checkSuiteId": _integer(body, "check_run", "check_suite", "id"),
     }
 
 
 def _push_details(body: dict[str, Any]) -> dict[str, Any]:
-    ref, login = _text(body, "ref"), _text(body, "sender", "login")
+    ref, login = _string(body, "ref"), _string(body, "sender", "login")
     details = {
         "event.head.user.login": login,
         "event.head.user.email": _email(body, login),
         "event.head.ref": ref,
-        "event.base.sha": _text(body, "before"),
-        "event.head.sha": _text(body, "after"),
+        "event.base.sha": _string(body, "before"),
+        "event.head.sha": _string(body, "after"),
         **_repository_details("head", _found(body, ("repository",))),
     }
     if ref.startswith("refs/tags/"):
@@ -182,10 +182,10 @@ def _push_details(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pull_request_details(body: dict[str, Any]) -> dict[str, Any]:
-    login = _text(body, "pull_request", "head", "user", "login")
+    login = _string(body, "pull_request", "head", "user", "login")
     details: dict[str, Any] = {
-        "event.type": f"pull_request.{_text(body, 'action')}",
-        "event.pullNumber": _whole(body, "number"),
+        "event.type": f"pull_request.{_string(body, 'action')}",
+        "event.pullNumber": _integer(body, "number"),
         "event.head.user.login": login,
         "event.head.user.email": _email({}, login),
     }
@@ -193,19 +193,19 @@ def _pull_request_details(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(base_user, str):
         details["event.base.user.login"] = base_user
     for side in ("base", "head"):
-        branch = _text(body, "pull_request", side, "ref")
+        branch = _string(body, "pull_request", side, "ref")
         details[f"event.{side}.repo.branch"] = branch
         details[f"event.{side}.ref"] = f"refs/heads/{branch}"
-        details[f"event.{side}.sha"] = _text(body, "pull_request", side, "sha")
+        details[f"event.{side}.sha"] = _string(body, "pull_request", side, "sha")
         details |= _repository_details(side, _found(body, ("pull_request", side, "repo")))
     return details
 
 
 def _release_details(body: dict[str, Any]) -> dict[str, Any]:
-    login, tag = _text(body, "sender", "login"), _text(body, "release", "tag_name")
+    login, tag = _string(body, "sender", "login"), _string(body, "release", "tag_name")
     return {
         "event.type": "release",
-        "event.base.repo.branch": _text(body, "release", "target_commitish"),
+        "event.base.repo.branch": _string(body, "release", "target_commitish"),
         "event.head.ref": f"refs/tags/{tag}",
         "event.head.user.login": login,
         "event.head.user.email": _email({}, login),
@@ -215,10 +215,10 @@ def _release_details(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comment_details(body: dict[str, Any]) -> dict[str, Any]:
-    login = _text(body, "sender", "login")
+    login = _string(body, "sender", "login")
     return {
-        "event.type": f"issue_comment.{_text(body, 'action')}",
-        "event.pullNumber": _whole(body, "issue", "number"),
+        "event.type": f"issue_comment.{_string(body, 'action')}",
+        "event.pullNumber": _integer(body, "issue", "number"),
         "event.head.user.login": login,
         "event.head.user.email": _email({}, login),
     }
@@ -234,7 +234,7 @@ def _email(body: dict[str, Any], login: str) -> str:
     return found if isinstance(found, str) and found else f"{login.removesuffix('[bot]')}@users.noreply.github.com"
 
 
-class _Lacking(Exception):
+class _MissingValue(Exception):
     """The path of a missing value in an event."""
 
 
@@ -244,15 +244,15 @@ def _found(body: Any, path: tuple[str, ...]) -> Any:
     return body
 
 
-def _text(body: Any, *path: str) -> str:
+def _string(body: Any, *path: str) -> str:
     found = _found(body, path)
     if not isinstance(found, str) or not found:
-        raise _Lacking(".".join(path))
+        raise _MissingValue(".".join(path))
     return found
 
 
-def _whole(body: Any, *path: str) -> int:
+def _integer(body: Any, *path: str) -> int:
     found = _found(body, path)
     if not isinstance(found, int) or isinstance(found, bool):
-        raise _Lacking(".".join(path))
+        raise _MissingValue(".".join(path))
     return found

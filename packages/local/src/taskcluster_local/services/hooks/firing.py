@@ -95,26 +95,26 @@ class Firing:
         have passed, it is fired once, as after a downtime of the scheduler.
         """
         for hook in self._hooks.due(self._clock()):
-            await self._fire_unattended(hook, "schedule", {})
-        for hook, payload in self._hooks.take_messages():
+            await self._fire_and_notify(hook, "schedule", {})
+        for hook, payload in self._hooks.take_queued():
             try:
                 await check_payload(hook.definition["triggerSchema"], payload)
             except ApiError as error:
                 _log.info("a message does not match the triggerSchema of the hook %s: %s", hook.name, error)
             else:
-                await self._fire_unattended(hook, "pulseMessage", payload)
+                await self._fire_and_notify(hook, "pulseMessage", payload)
 
-    async def _fire_unattended(self, hook: Hook, firedBy: str, payload: Any) -> None:
+    async def _fire_and_notify(self, hook: Hook, firedBy: str, payload: Any) -> None:
         try:
             await self.fire(hook, firedBy, payload)
         except ApiError as error:
             if hook.definition["metadata"]["emailOnError"]:
-                await self._tell_owner(hook, error)
+                await self._notify_owner(hook, error)
         except Exception:
             # The other hooks must be fired anyway.
             _log.exception("could not fire the hook %s", hook.name)
 
-    async def _tell_owner(self, hook: Hook, error: ApiError) -> None:
+    async def _notify_owner(self, hook: Hook, error: ApiError) -> None:
         content = f"The hook `{hook.name}` was fired but no task was created.\n\n{error.message[:_LONGEST_ERROR]}"
         payload = {
             "address": hook.definition["metadata"]["owner"],

@@ -87,7 +87,7 @@ class Hooks:
         self._events = events
         store.create(_TABLES)
         for exchange in exchanges:
-            events.react(Binding(exchange, "#"), self._heard)
+            events.react(Binding(exchange, "#"), self._queue_hooks)
 
     # Definitions
 
@@ -213,7 +213,7 @@ class Hooks:
                 )
         return found
 
-    def _heard(self, message: Message) -> None:
+    def _queue_hooks(self, message: Message) -> None:
         """Queue the hooks that a message fires. They are fired later, so that the publisher does not see errors."""
         rows = self._store.all("SELECT * FROM hook_bindings WHERE exchange = ?", dumps(message.exchange))
         bound = {
@@ -224,7 +224,7 @@ class Hooks:
         for ids in bound:
             self._store.run("INSERT INTO hook_messages VALUES (NULL, ?, ?, ?)", *ids, dumps(message.payload))
 
-    def take_messages(self) -> list[tuple[Hook, dict[str, Any]]]:
+    def take_queued(self) -> list[tuple[Hook, dict[str, Any]]]:
         """Return the queued hooks with their messages, in order, and empty the queue."""
         with self._store.transaction():
             rows = self._store.all("SELECT * FROM hook_messages ORDER BY id LIMIT ?", _MESSAGES_AT_ONCE)

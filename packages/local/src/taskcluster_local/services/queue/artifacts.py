@@ -151,7 +151,7 @@ class Artifacts:
         if run["state"] != "running" and not in_grace:
             raise ApiError("RequestConflict", f"Run {runId} of task `{taskId}` is not running: it is {run['state']}.")
         existing = self.find(taskId, run["runId"], name)
-        artifact = _given(task, run["runId"], name, given, to_wire(expires), existing)
+        artifact = _described(task, run["runId"], name, given, to_wire(expires), existing)
         if existing is not None:
             artifact = _changed(existing, artifact)
         with self._store.transaction():
@@ -274,7 +274,7 @@ class Artifacts:
         return self._storage.put_url(artifact.file, until)
 
 
-def _given(
+def _described(
     task: Task, runId: int, name: str, given: dict[str, Any], expires: str, existing: Artifact | None
 ) -> Artifact:
     """Return the artifact that a payload describes."""

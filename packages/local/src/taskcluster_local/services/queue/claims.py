@@ -70,7 +70,7 @@ class Claims:
             )
             claims = [self._take(task_of(row), worker, now) for row in rows]
             if claims:
-                self._workers.note_claims(taskQueueId, worker, claims)
+                self._workers.record_claims(taskQueueId, worker, claims)
             return claims
 
     def claim(self, task: Task, runId: str, worker: Worker, now: datetime) -> Claim:
@@ -85,8 +85,8 @@ class Claims:
         if run is task.runs[-1] and run["state"] == "pending":
             with self._store.transaction():
                 claim = self._take(task, worker, now, named=True)
-                self._workers.see(task.taskQueueId, worker, now)
-                self._workers.note_claims(task.taskQueueId, worker, [claim])
+                self._workers.record_activity(task.taskQueueId, worker, now)
+                self._workers.record_claims(task.taskQueueId, worker, [claim])
             return claim
         if run["state"] == "running" and run.get("named") and (run["workerGroup"], run["workerId"]) == worker:
             return Claim(task, run["runId"], *worker, from_wire(run["takenUntil"]))

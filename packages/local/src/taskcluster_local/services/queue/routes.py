@@ -147,7 +147,7 @@ def handlers(
         name, given = call.params["taskQueueId"], call.payload
         worker = given["workerGroup"], given["workerId"]
         call.authorize(workerGroup=worker[0], workerId=worker[1])
-        queue.workers.see(name, worker, call.now)
+        queue.workers.record_activity(name, worker, call.now)
         loop = asyncio.get_running_loop()
         end = loop.time() + _POLL_SECONDS
         while True:

@@ -16,7 +16,7 @@ from .workers import never_quarantined, worker_of
 
 __all__ = ["WorkerRecords", "handlers"]
 
-_DROPPED = Refused("this method was removed from the API, and its payload is unknown")
+_REMOVED = Refused("this method was removed from the API, and its payload is unknown")
 _UNKNOWN = Refused("the payload and result of this method are unknown: call taskQueueCounts for each task queue")
 
 
@@ -91,10 +91,10 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
     return {
         "listProvisioners": listProvisioners,
         "getProvisioner": getProvisioner,
-        "declareProvisioner": _DROPPED,
+        "declareProvisioner": _REMOVED,
         "listWorkerTypes": listWorkerTypes,
         "getWorkerType": getWorkerType,
-        "declareWorkerType": _DROPPED,
+        "declareWorkerType": _REMOVED,
         "listTaskQueues": listTaskQueues,
         "getTaskQueue": getTaskQueue,
         "listWorkers": listWorkers,

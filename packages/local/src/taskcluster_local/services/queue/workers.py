@@ -61,11 +61,11 @@ class QueueWorkers:
 
     # Writing
 
-    def see(self, taskQueueId: str, worker: Worker, now: datetime) -> None:
+    def record_activity(self, taskQueueId: str, worker: Worker, now: datetime) -> None:
         """Record that a worker has asked for tasks."""
         self._keep(taskQueueId, worker, later(now, _KEPT), now)
 
-    def note_claims(self, taskQueueId: str, worker: Worker, claims: list[Claim]) -> None:
+    def record_claims(self, taskQueueId: str, worker: Worker, claims: list[Claim]) -> None:
         """Record the tasks that a known worker has claimed."""
         row = self._store.one(f"SELECT recentTasks FROM queue_workers {_THIS}", taskQueueId, *worker)
         before: list[Any] = [] if row is None else json.loads(row["recentTasks"])
