@@ -15,7 +15,18 @@ import taskcluster
 from taskcluster.client import BaseClient, createApiClient
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local import registry as registry_module
-from taskcluster_local.plugins import ApiError, Call, Context, HandlerCall, LocalService, Page, PluginWarning, hookimpl
+from taskcluster_local.plugins import (
+    ApiError,
+    Call,
+    Context,
+    HandlerCall,
+    Invoke,
+    InvokeMethod,
+    LocalService,
+    Page,
+    PluginWarning,
+    hookimpl,
+)
 from taskcluster_local.registry import LocalRegistry
 
 
@@ -131,8 +142,8 @@ def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
     return caught.value.status_code, caught.value.code or "", str(caught.value)
 
 
-def test_call_is_alias_of_handler_call() -> None:
-    assert Call is HandlerCall
+def test_earlier_names_are_aliases() -> None:
+    assert (Call, Invoke) == (HandlerCall, InvokeMethod)
 
 
 def test_plugin_service_handles_requests(install: Install) -> None:

@@ -45,7 +45,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Interface",
-    "Invoke",
+    "InvokeBy",
     "Partial",
     "Refused",
     "Reply",
@@ -232,7 +232,7 @@ Handler: TypeAlias = Callable[[HandlerCall], Coroutine[Any, Any, Result]]
 """A service's code for one method. It returns a Reply, or JSON to send with status 200."""
 
 
-Invoke: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitable[Result]]
+InvokeBy: TypeAlias = Callable[[str, str, dict[str, str], Any, Identity], Awaitable[Result]]
 """Calls a method from within the deployment, as `Api.invoke` does."""
 
 

@@ -23,7 +23,7 @@ from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
 from .events import Events
-from .plugins import Context, Invoke, Job, LocalService
+from .plugins import Context, InvokeMethod, Job, LocalService
 from .roles import check_scopes
 from .scopes import ScopeSet
 from .services import monitoring
@@ -225,7 +225,7 @@ class Deployment:
         """Call a method as a given identity. A method, because services are built before `api` exists."""
         return await self.api.invoke(service, method, params, payload, by)
 
-    def _invoke_as(self, service: str) -> Invoke:
+    def _invoke_as(self, service: str) -> InvokeMethod:
         """Return a function that calls methods as a service."""
         client = self._service_client(service)
         by = Identity(client.clientId, client.scopes, ScopeSet(client.scopes), client.expires)

@@ -58,6 +58,7 @@ __all__ = [
     "Handler",
     "HandlerCall",
     "Invoke",
+    "InvokeMethod",
     "Job",
     "Listing",
     "LocalService",
@@ -85,7 +86,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function as an implementation of the hook on this page."""
 
 
-class Invoke(Protocol):
+class InvokeMethod(Protocol):
     """Calls a method of any service as this service, which has the scope `*`.
 
     Every check of a request applies except the signature. It raises ApiError where a request would get an error.
@@ -96,6 +97,10 @@ class Invoke(Protocol):
     ) -> Awaitable[Result]:
         """Call the method, with URL parameters that are not percent-encoded and a query string that is."""
         ...
+
+
+Invoke: TypeAlias = InvokeMethod
+"""The earlier name of `InvokeMethod`, which plugins may keep using."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Context:
 
     A message that does not match the schema of its exchange raises ValueError.
     """
-    invoke: Invoke
+    invoke: InvokeMethod
     as_time_passes: Callable[[Job], None]
     """Registers a job to run about every second and whenever a test moves the clock, such as deleting expired rows."""
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..api import Handler, Interface, Invoke
+from ..api import Handler, Interface, InvokeBy
 from ..authentication import Client
 from ..plugins import Context
 from ..storage import Storage
@@ -51,7 +51,7 @@ class ServiceContext(Context):
     shared: SharedState
     client: Client
     """The client that the service acts as and issues credentials with."""
-    invoke_by: Invoke
+    invoke_by: InvokeBy
     """Calls a method of any service as a given identity."""
     in_background: Callable[[Callable[[], Awaitable[None]]], None]
     """Like `as_time_passes`, but the other jobs do not wait for this one."""

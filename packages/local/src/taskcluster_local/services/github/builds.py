@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from ...api import Invoke
+from ...api import InvokeBy
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
 from ...events import Binding, Events, Message
@@ -71,7 +71,7 @@ class Builder:
         self,
         github: Github,
         events: Events,
-        invoke: Invoke,
+        invoke: InvokeBy,
         directory: Directory,
         client: Client,
         clock: Clock,

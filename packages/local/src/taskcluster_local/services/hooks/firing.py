@@ -7,7 +7,7 @@ from typing import Any
 
 from taskcluster.slugs import slugId
 
-from ...api import Invoke
+from ...api import InvokeBy
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
 from ...isolation import isolated
@@ -36,7 +36,7 @@ class Firing:
         clock: The deployment's time.
     """
 
-    def __init__(self, hooks: Hooks, invoke: Invoke, directory: Directory, client: Client, clock: Clock) -> None:
+    def __init__(self, hooks: Hooks, invoke: InvokeBy, directory: Directory, client: Client, clock: Clock) -> None:
         self._hooks = hooks
         self._invoke = invoke
         self._directory = directory

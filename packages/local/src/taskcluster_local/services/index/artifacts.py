@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from taskcluster.hawk import Signer
 
-from ...api import Invoke
+from ...api import InvokeBy
 from ...authentication import ANONYMOUS, Client, Directory, Identity
 from ...errors import ApiError
 
@@ -27,7 +27,7 @@ class IndexedArtifacts:
         root_url: The root URL of the deployment.
     """
 
-    def __init__(self, invoke: Invoke, directory: Directory, client: Client, root_url: str) -> None:
+    def __init__(self, invoke: InvokeBy, directory: Directory, client: Client, root_url: str) -> None:
         self._invoke = invoke
         self._directory = directory
         self._signer = Signer(client.clientId, client.accessToken.encode(), "")

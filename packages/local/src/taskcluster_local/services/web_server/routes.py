@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ...api import Handler, HandlerCall, Partial
-from ...plugins import Invoke
+from ...plugins import InvokeMethod
 from ..context import ServiceContext
 from .profiles import profile
 
@@ -18,7 +18,7 @@ def build(context: ServiceContext) -> dict[str, Handler]:
     return handlers(context.invoke, context.root_url)
 
 
-def handlers(invoke: Invoke, root_url: str) -> dict[str, Handler]:
+def handlers(invoke: InvokeMethod, root_url: str) -> dict[str, Handler]:
     """Return the handlers, by method.
 
     Args:
