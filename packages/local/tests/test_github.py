@@ -74,7 +74,7 @@ def test_filters_builds(site: Any, slug: Any) -> None:
 def test_rejects_invalid_build(site: Any, slug: Any, change: dict[str, Any]) -> None:
     with pytest.raises(ApiError, match="InputError"):
         build(site, slug(1), **change)
-    with pytest.raises(ApiError, match="no taskGroupId"):
+    with pytest.raises(ApiError, match="not a taskGroupId"):
         build(site, "x")
     assert site.ok("GET", f"{GITHUB}/builds") == {"builds": []}
 

@@ -94,7 +94,7 @@ def test_received_message_is_a_copy(local: LocalTaskcluster, events: Any) -> Non
 
 def test_next_waits_until_timeout(local: LocalTaskcluster, events: Any) -> None:
     with local.listen(events.taskPending()) as messages:
-        with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
+        with pytest.raises(TimeoutError, match=r"no message was received within 0\.01 seconds"):
             messages.get(timeout=0.01)
         thread = threading.Thread(target=publish, args=(local,), kwargs={"taskId": "late"})
         thread.start()
@@ -130,7 +130,7 @@ def test_reset_keeps_listeners_and_drops_messages(local: LocalTaskcluster, event
 def test_listens_in_async_code(local: LocalTaskcluster, events: Any) -> None:
     async def scenario() -> None:
         async with local.aio.listen(events.taskPending()) as messages:
-            with pytest.raises(TimeoutError, match=r"no message came within 0\.01 seconds"):
+            with pytest.raises(TimeoutError, match=r"no message was received within 0\.01 seconds"):
                 await messages.get(timeout=0.01)
             waiting = asyncio.create_task(messages.get(timeout=60))
             await asyncio.to_thread(publish, local, taskId="a")

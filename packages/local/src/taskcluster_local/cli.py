@@ -91,7 +91,7 @@ def _serve(given: argparse.Namespace) -> int:
     if not is_loopback(given.host):
         print(
             f"taskcluster-local: warning: {given.host} is open to other machines. This server is for development and "
-            "tests: it is not hardened, speaks plain HTTP, and lets anyone read most of what it holds.",
+            "tests: it is not hardened, speaks plain HTTP, and lets anyone read most of its contents.",
             file=sys.stderr,
         )
     stop = threading.Event()

@@ -18,9 +18,8 @@ __all__ = ["main", "table"]
 _HEADER = """\
 # Coverage
 
-What a local deployment does for each method of each service. It is written by `python -m taskcluster_local.coverage`
-from the handlers themselves. *Refused* methods answer 400 with the code `NotInLocalDeployment` once authentication,
-scopes and payload have been checked.
+The methods of each service in a local deployment. `python -m taskcluster_local.coverage` generates this table.
+*Refused* methods check authentication, scopes and payload, then return 400 with the code `NotInLocalDeployment`.
 """
 
 
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.check:
         given.file.write_text(text, encoding="utf-8")
     elif not given.file.exists() or given.file.read_text(encoding="utf-8") != text:
-        print(f"{given.file} is not what the handlers say: run `python -m taskcluster_local.coverage {given.file}`")
+        print(f"{given.file} is out of date: run `python -m taskcluster_local.coverage {given.file}`")
         return 1
     return 0
 

@@ -80,11 +80,11 @@ class Inbox:
 
 
 def _nothing_came(timeout: float) -> TimeoutError:
-    return TimeoutError(f"no message came within {timeout:g} seconds")
+    return TimeoutError(f"no message was received within {timeout:g} seconds")
 
 
 def _has_ended() -> EOFError:
-    return EOFError("there will be no more messages: the block of listen() is over, or the server has stopped")
+    return EOFError("no more messages: the listen() block has ended, or the server has stopped")
 
 
 class Messages:

@@ -283,7 +283,7 @@ def _misdirected(host: str) -> web.Response:
     shown = ascii(host)
     message = (
         f"This local deployment listens to this machine only and does not respond to requests for the host {shown}. "
-        "If that name is meant to lead here, start it with --allow-host, or with LocalTaskcluster(allow_hosts=…)."
+        "To allow that name, use --allow-host or LocalTaskcluster(allow_hosts=…)."
     )
     return web.json_response({"code": "MisdirectedRequest", "message": message}, status=_MISDIRECTED)
 

@@ -42,7 +42,7 @@ async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamRespo
         return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
     except StoreFull as error:
         _log.error("%s %s: %s", request.method, request.path, error)
-        return web.Response(status=500, text=f"Nothing of this request was kept: {error}.\n")
+        return web.Response(status=500, text=f"Nothing of this request was stored: {error}.\n")
 
 
 async def _put(request: web.BaseRequest, storage: Storage, name: str) -> web.StreamResponse:
@@ -66,7 +66,7 @@ async def _get(request: web.BaseRequest, found: StoredFile, file: BinaryIO) -> w
     size = file.seek(0, 2)
     headers = {"ETag": f'"{found.etag}"', "Accept-Ranges": "bytes"}
     if "if-match" in request.headers and not _names(request.headers["if-match"], found.etag, weak=False):
-        return web.Response(status=412, headers=headers, text="the file is another by now\n")
+        return web.Response(status=412, headers=headers, text="the file has changed\n")
     if "if-none-match" in request.headers and _names(request.headers["if-none-match"], found.etag, weak=True):
         return web.Response(status=304, headers=headers)
     part = _range(request, found, size)

@@ -23,10 +23,10 @@ _APPLICATION_ID = 0x54434C4F
 """Written into every database file, to tell other programs' databases from damaged ones."""
 _FORMAT = 1
 _FOR_FILES = """
-PRAGMA locking_mode = EXCLUSIVE; -- One server a file; and a killed one leaves no lock behind.
+PRAGMA locking_mode = EXCLUSIVE; -- One server per file; a killed one leaves no lock behind.
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL; -- What is committed survives the process, which is what is promised.
-BEGIN IMMEDIATE; COMMIT; -- From here on it is locked.
+PRAGMA synchronous = NORMAL; -- Committed transactions survive the process, but perhaps not the machine.
+BEGIN IMMEDIATE; COMMIT; -- Takes the lock.
 """
 
 
@@ -237,8 +237,8 @@ def _file_errors(path: Path) -> Generator[None, None, None]:
 
 def _damaged(path: Path, damage: str) -> str:
     return (
-        f"{path} is damaged ({' '.join(damage.split())}). Nothing was changed in it: keep a copy, and put an undamaged "
-        "one in its place or start with another directory"
+        f"{path} is damaged ({' '.join(damage.split())}). It was not changed: keep a copy, and replace it by an intact "
+        "one or use another directory"
     )
 
 

@@ -36,9 +36,7 @@ _S3 = _Checked(
     "it has no AWS account to create credentials of; give your program credentials for your own bucket, or keep files "
     "as artifacts or objects"
 )
-_AZURE_REASON = (
-    "there is no Azure account behind it; give your program a shared access signature of an account of your own"
-)
+_AZURE_REASON = "it has no Azure account; give your program a shared access signature of your own account"
 _AZURE = Refused(_AZURE_REASON)
 _AZURE_BY_LEVEL = _Checked(_AZURE_REASON)
 _GCP = Refused("it has no Google Cloud project; let your program use your own application default credentials")

@@ -106,7 +106,7 @@ class Builder:
                 allowed = _allowed(rule, event)
                 if allowed is None:
                     if rule == "collaborators":
-                        message = "No tasks are made for this pull request: its author is no collaborator."
+                        message = "No tasks are created for this pull request: its author is not a collaborator."
                         self._github.add_comment(organization, repository, event["number"], message)
                     return
                 payload = {**payload, "tasks_for": allowed}

@@ -152,9 +152,9 @@ class Github:
             ApiError: An argument is invalid (InputError).
         """
         _check_names(organization, repository)
-        _check(_SHA.fullmatch(sha) is not None, f"{sha!r} is no sha: 40 hexadecimal digits")
-        _check(_SLUG.fullmatch(taskGroupId) is not None, f"{taskGroupId!r} is no taskGroupId")
-        _check(state in STATES, f"the state of a build is one of {', '.join(STATES)}, not {state!r}")
+        _check(_SHA.fullmatch(sha) is not None, f"{sha!r} is not a sha: it must be 40 hexadecimal digits")
+        _check(_SLUG.fullmatch(taskGroupId) is not None, f"{taskGroupId!r} is not a taskGroupId")
+        _check(state in STATES, f"the state of a build must be one of {', '.join(STATES)}, not {state!r}")
         made = to_wire(self._clock()) if created is None else _date(created)
         with self._store.transaction():
             self._store.run(
@@ -333,7 +333,7 @@ def _check(condition: bool, message: str) -> None:
 
 def _check_names(*names: str) -> None:
     for name in names:
-        _check(_NAME.fullmatch(name) is not None, f"{name!r} is no name of an organization or repository")
+        _check(_NAME.fullmatch(name) is not None, f"{name!r} is not the name of an organization or repository")
 
 
 def _event_id(given: str | None) -> str:
