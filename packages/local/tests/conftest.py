@@ -113,9 +113,9 @@ class Site:
         return asyncio.run(self.send(self.request(method, target, payload, **options)))
 
     def ok(self, method: str, target: str, payload: Any = None, **options: Any) -> Any:
-        answer = self.call(method, target, payload, **options)
-        assert answer.status == 200, answer.content
-        return answer.json
+        response = self.call(method, target, payload, **options)
+        assert response.status == 200, response.content
+        return response.json
 
     def _check(self, request: HttpRequest, response: HttpResponse) -> None:
         found = self.deployment.api.table.find(request.method, request.target.partition("?")[0])

@@ -29,21 +29,21 @@ def secret(site: Any) -> dict[str, Any]:
 
 
 def test_route_is_checked_first(site: Any) -> None:
-    answer = site.call("DELETE", BAD_TASK, body=b"{", by=None)
-    assert (answer.status, answer.json) == (404, {"error": "Not found"})
+    response = site.call("DELETE", BAD_TASK, body=b"{", by=None)
+    assert (response.status, response.json) == (404, {"error": "Not found"})
 
 
 def test_json_is_checked_before_credentials(site: Any) -> None:
     for method in ("GET", "PUT"):
-        answer = site.call(method, BAD_TASK, body=b"{", by={"clientId": "absent", "accessToken": "x"})
-        assert (answer.status, answer.code) == (400, "MalformedPayload")
-        assert answer.json["requestInfo"]["payload"] == "{"
+        response = site.call(method, BAD_TASK, body=b"{", by={"clientId": "absent", "accessToken": "x"})
+        assert (response.status, response.code) == (400, "MalformedPayload")
+        assert response.json["requestInfo"]["payload"] == "{"
 
 
 def test_credentials_are_checked_before_scopes(site: Any) -> None:
-    answer = site.call("GET", GET_SECRET, by={"clientId": "absent", "accessToken": "x"})
-    assert (answer.status, answer.code) == (401, "AuthenticationFailed")
-    assert answer.headers["www-authenticate"] == "hawk"
+    response = site.call("GET", GET_SECRET, by={"clientId": "absent", "accessToken": "x"})
+    assert (response.status, response.code) == (401, "AuthenticationFailed")
+    assert response.headers["www-authenticate"] == "hawk"
 
 
 def test_scopes_are_checked_before_parameters(site: Any) -> None:
@@ -54,38 +54,41 @@ def test_scopes_are_checked_before_parameters(site: Any) -> None:
         ("GET", "/api/secrets/v1/secret/x"),
     ):
         for by, status in ((None, 403), ("nobody", 403)):
-            answer = site.call(method, target, {}, by=by)
-            assert (answer.status, answer.code) == (status, "InsufficientScopes")
-            assert "www-authenticate" not in answer.headers
+            response = site.call(method, target, {}, by=by)
+            assert (response.status, response.code) == (status, "InsufficientScopes")
+            assert "www-authenticate" not in response.headers
 
 
 def test_parameters_are_checked_before_query(site: Any) -> None:
-    answer = site.call("GET", f"{BAD_TASK}?x=1")
-    assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
-    assert answer.message.startswith("Invalid URL patterns:\nURL parameter 'taskId' given as 'xx' must match regular")
+    response = site.call("GET", f"{BAD_TASK}?x=1")
+    assert (response.status, response.code) == (400, "InvalidRequestArguments")
+    assert response.message.startswith("Invalid URL patterns:\nURL parameter 'taskId' given as 'xx' must match regular")
 
 
 def test_query_is_checked_before_payload(site: Any) -> None:
-    answer = site.call("PUT", "/api/secrets/v1/secret/x?a=1", {})
-    assert (answer.code, answer.message) == ("InvalidRequestArguments", "Query-string parameter: a is not supported!")
+    response = site.call("PUT", "/api/secrets/v1/secret/x?a=1", {})
+    assert (response.code, response.message) == (
+        "InvalidRequestArguments",
+        "Query-string parameter: a is not supported!",
+    )
 
 
 def test_payload_is_checked_before_deferred_scopes(site: Any, slug: Callable[[int], str]) -> None:
     target = f"/api/queue/v1/task/{slug(1)}"
-    answer = site.call("PUT", target, {}, by=None)
-    assert (answer.status, answer.code) == (400, "InputValidationError")
-    answer = site.call("POST", f"{target}/cancel", by=None)
-    assert answer.status == 404
-    answer = site.call("POST", f"{target}/priority", {}, by=None)
-    assert answer.code == "InputValidationError"
+    response = site.call("PUT", target, {}, by=None)
+    assert (response.status, response.code) == (400, "InputValidationError")
+    response = site.call("POST", f"{target}/cancel", by=None)
+    assert response.status == 404
+    response = site.call("POST", f"{target}/priority", {}, by=None)
+    assert response.code == "InputValidationError"
 
 
 def test_no_scopes_required_for_empty_list(site: Any) -> None:
     assert site.ok("POST", "/api/index/v1/tasks/indexes", {}, by=None) == {"tasks": []}
-    answer = site.call(
+    response = site.call(
         "POST", "/api/index/v1/tasks/indexes", {"indexes": ["a.b"]}, by={"clientId": "x", "accessToken": ""}
     )
-    assert answer.status == 401
+    assert response.status == 401
 
 
 def test_ignores_credentials_if_no_scopes_required(site: Any) -> None:
@@ -114,8 +117,8 @@ def test_rejects_payload_with_other_hash(site: Any) -> None:
 def test_hashes_other_content_types_as_empty(site: Any) -> None:
     headers = {"Content-Type": "text/plain"}
     assert site.call("GET", "/api/secrets/v1/secrets", headers=headers).status == 200
-    answer = site.call("GET", "/api/secrets/v1/secrets", body=b"x", headers=headers)
-    assert answer.code == "AuthenticationFailed"
+    response = site.call("GET", "/api/secrets/v1/secrets", body=b"x", headers=headers)
+    assert response.code == "AuthenticationFailed"
 
 
 def test_accepts_signed_url(site: Any) -> None:
@@ -134,9 +137,9 @@ def test_accepts_signed_url(site: Any) -> None:
 
 
 def test_error_lists_missing_scopes(site: Any) -> None:
-    answer = site.call("PUT", GET_SECRET, secret(site), by="reader")
-    assert answer.status == 403
-    assert answer.message == (
+    response = site.call("PUT", GET_SECRET, secret(site), by="reader")
+    assert response.status == 403
+    assert response.message == (
         "Client ID reader does not have sufficient scopes and is missing the following scopes:\n\n"
         "```\nsecrets:set:a/b\n```\n\n"
         "This request requires the client to satisfy the following scope expression:\n\n"
@@ -153,9 +156,9 @@ def test_error_lists_scopes_required_of_anonymous(site: Any) -> None:
 
 def test_error_shows_scope_expression_as_json(site: Any) -> None:
     payload = {"workerGroup": "g", "workerId": "i"}
-    answer = site.call("POST", "/api/queue/v1/claim-work/p/w", payload, by="nobody")
+    response = site.call("POST", "/api/queue/v1/claim-work/p/w", payload, by="nobody")
     expression = {"AllOf": ["queue:claim-work:p/w", "queue:worker-id:g/i"]}
-    assert answer.message.count(f"```\n{json.dumps(expression, indent=2)}\n```") == 2
+    assert response.message.count(f"```\n{json.dumps(expression, indent=2)}\n```") == 2
 
 
 # Payloads
@@ -186,23 +189,23 @@ def test_error_shows_scope_expression_as_json(site: Any) -> None:
     ],
 )
 def test_parses_payload(site: Any, body: bytes, headers: dict[str, str], code: str, text: str) -> None:
-    answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
-    assert answer.code == code
-    assert text in answer.json["message"]
+    response = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
+    assert response.code == code
+    assert text in response.json["message"]
 
 
 def test_rejects_payload_without_json_content_type(site: Any) -> None:
     target = "/api/auth/v1/scopes/expand"
-    answer = site.call("POST", target)
-    assert (answer.status, answer.code) == (400, "MalformedPayload")
-    assert answer.message.endswith("got content-type: null")
+    response = site.call("POST", target)
+    assert (response.status, response.code) == (400, "MalformedPayload")
+    assert response.message.endswith("got content-type: null")
 
 
 def test_rejects_body_over_limit(site: Any) -> None:
     request = site.request("POST", "/api/auth/v1/scopes/expand", {"scopes": []})
     too_large = type(request)(request.method, request.target, request.headers, None)
-    answer = asyncio.run(site.send(too_large))
-    assert (answer.status, answer.code) == (500, "InternalServerError")
+    response = asyncio.run(site.send(too_large))
+    assert (response.status, response.code) == (500, "InternalServerError")
 
 
 def packed(body: bytes, wbits: int) -> bytes:
@@ -227,13 +230,13 @@ def packed(body: bytes, wbits: int) -> bytes:
 )
 def test_decompresses_payload(site: Any, encoding: str, body: bytes, status: int) -> None:
     headers = {"Content-Encoding": encoding}
-    answer = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
-    assert answer.status == status
+    response = site.call("POST", "/api/auth/v1/scopes/expand", body=body, headers=headers, hashed=False)
+    assert response.status == status
 
 
 def test_lists_all_errors_of_payload(site: Any, slug: Callable[[int], str]) -> None:
-    answer = site.call("PUT", f"/api/queue/v1/task/{slug(1)}", {"retries": 50, "priority": "normal", "x": None})
-    lines = answer.json["message"].splitlines()
+    response = site.call("PUT", f"/api/queue/v1/task/{slug(1)}", {"retries": 50, "priority": "normal", "x": None})
+    lines = response.json["message"].splitlines()
     assert lines[:4] == [
         "",
         "Schema Validation Failed!",
@@ -247,16 +250,16 @@ def test_lists_all_errors_of_payload(site: Any, slug: Callable[[int], str]) -> N
         "  * data/priority must be equal to one of the allowed values",
     }
     # The defaults have been added already.
-    assert answer.json["requestInfo"]["payload"]["schedulerId"] == "-"
+    assert response.json["requestInfo"]["payload"]["schedulerId"] == "-"
 
 
 # Errors
 
 
 def test_error_response_body(site: Any) -> None:
-    answer = site.call("GET", "/api/secrets/v1/secret/a%2Fb")
+    response = site.call("GET", "/api/secrets/v1/secret/a%2Fb")
     time = site.clock.at()
-    assert answer.json == {
+    assert response.json == {
         "code": "ResourceNotFound",
         "message": "Secret not found\n\n---\n\n* method:     get\n* errorCode:  ResourceNotFound\n"
         f"* statusCode: 404\n* time:       {time}",
@@ -279,23 +282,23 @@ def test_error_response_body(site: Any) -> None:
     ],
 )
 def test_error_hides_secrets(site: Any, method: str, target: str, payload: Any, shown: Any) -> None:
-    answer = site.call(method, target, payload)
-    assert answer.code == "InputValidationError"
-    assert answer.json["requestInfo"]["payload"] == shown
+    response = site.call(method, target, payload)
+    assert response.code == "InputValidationError"
+    assert response.json["requestInfo"]["payload"] == shown
 
 
 def test_error_hides_secret_that_is_not_json(site: Any) -> None:
-    answer = site.call("PUT", "/api/secrets/v1/secret/x", body=b'{"secret": hunter2')
-    assert answer.status == 500
-    assert b"hunter2" not in answer.content
-    assert answer.headers["content-type"].startswith("text/html")
+    response = site.call("PUT", "/api/secrets/v1/secret/x", body=b'{"secret": hunter2')
+    assert response.status == 500
+    assert b"hunter2" not in response.content
+    assert response.headers["content-type"].startswith("text/html")
 
 
 def test_returns_500_when_handler_fails(site: Any, caplog: pytest.LogCaptureFixture) -> None:
     site.store.close()
-    answer = site.call("GET", GET_SECRET)
-    assert (answer.status, answer.code) == (500, "InternalServerError")
-    incident = re.fullmatch(r"Internal Server Error, incidentId ([0-9a-f-]{36})\.", answer.message)
+    response = site.call("GET", GET_SECRET)
+    assert (response.status, response.code) == (500, "InternalServerError")
+    incident = re.fullmatch(r"Internal Server Error, incidentId ([0-9a-f-]{36})\.", response.message)
     assert incident is not None
     assert incident[1] in caplog.text
 
@@ -314,8 +317,8 @@ def test_returns_500_when_handler_fails(site: Any, caplog: pytest.LogCaptureFixt
     ],
 )
 def test_checks_query(site: Any, query: str, message: str) -> None:
-    answer = site.call("GET", f"/api/secrets/v1/secrets?{query}")
-    assert (answer.status, answer.code, answer.message) == (400, "InvalidRequestArguments", message)
+    response = site.call("GET", f"/api/secrets/v1/secrets?{query}")
+    assert (response.status, response.code, response.message) == (400, "InvalidRequestArguments", message)
 
 
 def test_health_methods_reject_query(site: Any) -> None:
@@ -364,10 +367,10 @@ def test_compresses_large_response_if_accepted(site: Any) -> None:
 
 
 def test_options_lists_verbs(site: Any) -> None:
-    answer = site.call("OPTIONS", "/api/secrets/v1/secret/x", by=None)
-    assert (answer.status, answer.content) == (200, b"DELETE, GET, HEAD, PUT")
-    assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
-    assert answer.headers["content-type"].startswith("text/plain")
+    response = site.call("OPTIONS", "/api/secrets/v1/secret/x", by=None)
+    assert (response.status, response.content) == (200, b"DELETE, GET, HEAD, PUT")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, PUT"
+    assert response.headers["content-type"].startswith("text/plain")
     assert site.call("OPTIONS", "/api/secrets/v1/unknown", by=None).json == {"error": "Not found"}
 
 
@@ -380,30 +383,30 @@ def test_head_is_allowed_wherever_get_is(site: Any) -> None:
 @pytest.mark.parametrize("path", ["/api/queue/v9/ping", "/api/auth/v2/clients/", "/api/github/", "/api/index/v1"])
 @pytest.mark.parametrize("verb", ["GET", "POST", "OPTIONS"])
 def test_returns_json_404_for_unknown_version(site: Any, verb: str, path: str) -> None:
-    answer = site.call(verb, path, by=None)
-    assert (answer.status, answer.json) == (404, {"error": "Not found"})
+    response = site.call(verb, path, by=None)
+    assert (response.status, response.json) == (404, {"error": "Not found"})
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/queue", "/api/unknown/v1/ping", "/docs/x"])
 def test_returns_html_outside_services(site: Any, path: str) -> None:
-    answer = site.call("GET", path, by=None)
-    assert answer.status == (404 if path.startswith("/api") else 200)
-    assert answer.headers["content-type"].startswith("text/html")
+    response = site.call("GET", path, by=None)
+    assert response.status == (404 if path.startswith("/api") else 200)
+    assert response.headers["content-type"].startswith("text/html")
 
 
 def test_returns_html_400_for_bad_escape(site: Any) -> None:
-    answer = site.call("GET", "/api/secrets/v1/secret/%zz", by=None)
-    assert answer.status == 400
-    assert answer.headers["content-type"].startswith("text/html")
+    response = site.call("GET", "/api/secrets/v1/secret/%zz", by=None)
+    assert response.status == 400
+    assert response.headers["content-type"].startswith("text/html")
 
 
 # Methods without a handler
 
 
 def test_unsupported_method_returns_400(site: Any) -> None:
-    answer = site.call("GET", "/api/auth/v1/sentry/project/dsn")
-    assert (answer.status, answer.code) == (400, "NotInLocalDeployment")
-    assert answer.message.startswith("This is a local deployment: ")
+    response = site.call("GET", "/api/auth/v1/sentry/project/dsn")
+    assert (response.status, response.code) == (400, "NotInLocalDeployment")
+    assert response.message.startswith("This is a local deployment: ")
 
 
 def test_unsupported_method_still_checks_request(site: Any) -> None:
@@ -419,6 +422,6 @@ def test_no_method_returns_500(site: Any) -> None:
     for service, reference in references().items():
         for entry in reference["methods"]:
             path = re.sub("<[^>]*>", "x", entry["route"])
-            answer = site.call(entry["method"].upper(), f"/api/{service}/v1{path}", {})
-            assert answer.status < 500, path
-            assert b'"error": "Not found"' not in answer.content, path
+            response = site.call(entry["method"].upper(), f"/api/{service}/v1{path}", {})
+            assert response.status < 500, path
+            assert b'"error": "Not found"' not in response.content, path

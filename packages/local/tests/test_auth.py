@@ -54,9 +54,9 @@ def test_test_methods_add_anonymous(site: Any, scopes: list[str], expected: list
 
 def test_test_authenticate_checks_required_scopes(site: Any) -> None:
     assert site.call("POST", TEST, {"clientScopes": ["a*"], "requiredScopes": ["ab"]}, by="tester").status == 200
-    answer = site.call("POST", TEST, {"clientScopes": ["a*"], "requiredScopes": ["b"]}, by="tester")
-    assert (answer.status, answer.code) == (403, "InsufficientScopes")
-    assert '"AllOf": [\n    "b"\n  ]' in answer.message
+    response = site.call("POST", TEST, {"clientScopes": ["a*"], "requiredScopes": ["b"]}, by="tester")
+    assert (response.status, response.code) == (403, "InsufficientScopes")
+    assert '"AllOf": [\n    "b"\n  ]' in response.message
 
 
 def test_test_authenticate_get(site: Any) -> None:

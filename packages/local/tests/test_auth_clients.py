@@ -123,9 +123,9 @@ def test_requires_scopes_that_client_gets(new_site: Callable[..., Any]) -> None:
 def test_rejects_changes_of_static_clients(site: Any, verb: str, rest: str) -> None:
     payload = given(site) if not rest and verb != "DELETE" else None
     for name in ("static%2Fx", "static%2Ftaskcluster%2Froot"):
-        answer = site.call(verb, f"{CLIENTS}{name}{rest}", payload)
-        assert (answer.status, answer.code) == (400, "InputError")
-        assert '"static/"' in answer.message
+        response = site.call(verb, f"{CLIENTS}{name}{rest}", payload)
+        assert (response.status, response.code) == (400, "InputError")
+        assert '"static/"' in response.message
     assert site.ok("GET", CLIENTS + "static%2Ftaskcluster%2Froot")["scopes"] == ["*"]
 
 
@@ -133,8 +133,8 @@ def test_rejects_changes_of_static_clients(site: Any, verb: str, rest: str) -> N
     ("verb", "rest"), [("POST", ""), ("POST", "/reset"), ("POST", "/enable"), ("POST", "/disable")]
 )
 def test_returns_404_for_unknown_client(site: Any, verb: str, rest: str) -> None:
-    answer = site.call(verb, f"{CLIENTS}x{rest}", None if rest else given(site))
-    assert (answer.status, answer.code) == (404, "ResourceNotFound")
+    response = site.call(verb, f"{CLIENTS}x{rest}", None if rest else given(site))
+    assert (response.status, response.code) == (404, "ResourceNotFound")
 
 
 @pytest.mark.parametrize("change", [{"scopes": ["a**"]}, {"expires": "2030-01-01T00:00:60Z"}])
@@ -295,8 +295,8 @@ def test_records_audit_history(new_site: Callable[..., Any]) -> None:
 def test_checks_scopes_before_refusing_credentials(new_site: Callable[..., Any], path: str, scope: str) -> None:
     clients = [{"clientId": "c", "accessToken": "c" * 44, "scopes": [scope]}]
     with new_site([*clients, {"clientId": "n", "accessToken": "n" * 44, "scopes": []}]) as site:
-        answer = site.call("GET", f"/api/auth/v1/{path}", by="c")
-        assert (answer.status, answer.code) == (400, "NotInLocalDeployment")
+        response = site.call("GET", f"/api/auth/v1/{path}", by="c")
+        assert (response.status, response.code) == (400, "NotInLocalDeployment")
         assert site.call("GET", f"/api/auth/v1/{path}", by="n").status == 403
 
 

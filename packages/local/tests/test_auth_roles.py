@@ -70,9 +70,9 @@ def test_rejects_invalid_role(site: Any, scopes: list[str], message: str) -> Non
     site.ok("PUT", ROLES + "b", role("assume:abc"))
     site.ok("PUT", ROLES + "a*", role("fine"))
     for verb, name in (("POST", "a*"), ("PUT", "ab*")):
-        answer = site.call(verb, ROLES + name, role(*scopes))
-        assert answer.code == "InputError", answer.content
-        assert message in answer.message
+        response = site.call(verb, ROLES + name, role(*scopes))
+        assert response.code == "InputError", response.content
+        assert message in response.message
     assert site.ok("GET", ROLES + "a*")["scopes"] == ["fine"]
     assert site.call("GET", ROLES + "ab*").status == 404
 

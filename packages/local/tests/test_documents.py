@@ -105,9 +105,9 @@ def test_manifest_lists_every_reference(documents: dict[str, Any]) -> None:
 
 
 def test_all_documents_use_root_url(site: Any, documents: dict[str, Any]) -> None:
-    answer = site.call("GET", "/references/references.json", by=None)
-    assert ROOT_URL.encode() not in answer.content
-    found = {f"/{each['filename']}": each["content"] for each in answer.json}
+    response = site.call("GET", "/references/references.json", by=None)
+    assert ROOT_URL.encode() not in response.content
+    found = {f"/{each['filename']}": each["content"] for each in response.json}
     for path, content in found.items():
         assert content["$schema"].startswith("/schemas/") or content["$schema"] == DRAFT
         if path.startswith("/schemas/"):

@@ -195,6 +195,6 @@ def test_checks_patterns_of_query_parameters(site: Any, slug: Any, service: str)
         route = re.sub("<(.+?)>", lambda match: examples.get(match[1], "x"), entry["route"])
         target = f"/api/{service}/v1{route}?{urlencode({parameter: value})}"
         payload = None if endpoint.verb == "GET" else {}
-        answer = site.call(endpoint.verb, target, payload)
-        assert (answer.status, answer.code) == (400, "InvalidRequestArguments"), target
-        assert f"Query-string parameter: {parameter}=" in answer.message
+        response = site.call(endpoint.verb, target, payload)
+        assert (response.status, response.code) == (400, "InvalidRequestArguments"), target
+        assert f"Query-string parameter: {parameter}=" in response.message

@@ -196,17 +196,17 @@ BEFORE: dict[str, list[tuple[str, str, Any]]] = {
 
 def check(site: Any, call: Any, caller: str | None) -> None:
     _, verb, target, payload = call
-    answer = site.call(verb, target, payload, by=caller)
-    if answer.status >= 500:
-        pytest.fail(f"{verb} {target} {json.dumps(payload)} -> {answer.status}\n{answer.content.decode()}")
-    if answer.status < 400 or "json" not in answer.headers["content-type"]:
+    response = site.call(verb, target, payload, by=caller)
+    if response.status >= 500:
+        pytest.fail(f"{verb} {target} {json.dumps(payload)} -> {response.status}\n{response.content.decode()}")
+    if response.status < 400 or "json" not in response.headers["content-type"]:
         return
-    body = answer.json
+    body = response.json
     if body == {"error": "Not found"} or set(body) == {"reason", "message"}:
         return
     assert set(body) == {"code", "message", "requestInfo"}
     assert body["requestInfo"]["method"]
-    assert f"* statusCode: {answer.status}" in body["message"]
+    assert f"* statusCode: {response.status}" in body["message"]
 
 
 @pytest.mark.parametrize("service", [service for service, methods in METHODS.items() if methods])

@@ -115,17 +115,20 @@ def test_redirects_to_latest_build(site: Any, slug: Any) -> None:
     site.clock.advance(seconds=1)
     build(site, slug(2), branch="main", state="success")
     build(site, slug(3), branch="other")
-    answer = site.call("GET", f"{GITHUB}/repository/Org/repo/main/latest")
-    assert (answer.status, answer.headers["location"]) == (302, f"http://tc.example.com:8080/tasks/groups/{slug(2)}")
+    response = site.call("GET", f"{GITHUB}/repository/Org/repo/main/latest")
+    assert (response.status, response.headers["location"]) == (
+        302,
+        f"http://tc.example.com:8080/tasks/groups/{slug(2)}",
+    )
     assert site.call("GET", f"{GITHUB}/repository/Org/repo/none/latest").code == "ResourceNotFound"
 
 
 @pytest.mark.parametrize(("branch", "shown"), [("main", "success"), ("none", "no builds")])
 def test_badge_shows_state(site: Any, slug: Any, branch: str, shown: str) -> None:
     build(site, slug(1), branch="main", state="success")
-    answer = site.call("GET", f"{GITHUB}/repository/Org/repo/{branch}/badge.svg")
-    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "image/svg+xml")
-    assert ElementTree.fromstring(answer.content)[0].text == f"taskcluster: {shown}"
+    response = site.call("GET", f"{GITHUB}/repository/Org/repo/{branch}/badge.svg")
+    assert (response.status, response.headers["content-type"].partition(";")[0]) == (200, "image/svg+xml")
+    assert ElementTree.fromstring(response.content)[0].text == f"taskcluster: {shown}"
 
 
 def test_stores_statuses_and_comments(site: Any) -> None:
@@ -251,8 +254,8 @@ def test_ignores_other_events(site: Any, kind: str, body: Any) -> None:
 )
 def test_rejects_invalid_events(site: Any, kind: str | None, body: Any, code: str) -> None:
     messages = heard(site)
-    answer = deliver(site, kind, body)
-    assert (answer.status, answer.code, messages) == (400, code, [])
+    response = deliver(site, kind, body)
+    assert (response.status, response.code, messages) == (400, code, [])
 
 
 @pytest.mark.parametrize(
@@ -310,9 +313,9 @@ def rendered(site: Any, text: str, **options: Any) -> Any:
 
 
 def test_renders_file(site: Any) -> None:
-    answer = rendered(site, FILE, organization="Org", repository="some.repo")
-    assert answer.status == 200, answer.content
-    first, second = answer.json["tasks"]
+    response = rendered(site, FILE, organization="Org", repository="some.repo")
+    assert response.status == 200, response.content
+    first, second = response.json["tasks"]
     assert first["task"]["payload"]["since"] == "2020-01-01"
     assert first["task"]["payload"]["root"] == "http://tc.example.com:8080"
     assert ("created" in first["task"], first["task"]["routes"]) == (False, ["checks"])
@@ -320,7 +323,7 @@ def test_renders_file(site: Any) -> None:
     assert second["task"]["routes"] == ["checks", "index.x"]
     assert second["task"]["metadata"]["name"] == "Org/some.repo refs/heads/main"
     assert first["task"]["taskGroupId"] == second["task"]["taskGroupId"]
-    assert answer.json["scopes"] == [
+    assert response.json["scopes"] == [
         "assume:repo:github.com/Org/some.repo:branch:main",
         "queue:route:checks",
         "queue:scheduler-id:taskcluster-github",
@@ -339,11 +342,11 @@ def test_renders_file(site: Any) -> None:
 )
 def test_renders_scopes_of_event(site: Any, fake: dict[str, Any], role: str) -> None:
     text = "version: 1\ntasks: [{metadata: {name: '${event.sender.login}'}}]"
-    answer = rendered(
+    response = rendered(
         site, text, fakeEvent={**fake, "overrides": {"sender": {"login": "me"}, **fake.get("overrides", {})}}
     )
-    assert answer.json["scopes"][0].endswith(f":{role}")
-    (only,) = answer.json["tasks"]
+    assert response.json["scopes"][0].endswith(f":{role}")
+    (only,) = response.json["tasks"]
     assert only["taskId"] == only["task"]["taskGroupId"]
     assert only["task"]["metadata"]["name"] == "me"
 
@@ -394,5 +397,5 @@ def test_renders_file_without_tasks(site: Any) -> None:
     ],
 )
 def test_rejects_invalid_file(site: Any, text: str) -> None:
-    answer = rendered(site, text)
-    assert (answer.status, answer.code) == (400, "InputError"), answer.content
+    response = rendered(site, text)
+    assert (response.status, response.code) == (400, "InputError"), response.content

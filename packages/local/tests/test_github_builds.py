@@ -231,8 +231,8 @@ def test_creates_no_tasks_without_file(site: Any) -> None:
 @pytest.mark.parametrize("text", ["", "version: 2", "version: [1]", "[", "version: 1\npolicy: {pullRequests: anyone}"])
 def test_rejects_invalid_file_of_repository(site: Any, text: str) -> None:
     repository = {"organization": "Org", "repository": "some.repo", "taskclusterYml": text}
-    answer = site.call("PUT", "/api/local/v1/repository", repository)
-    assert (answer.status, answer.code) == (400, "InputError")
+    response = site.call("PUT", "/api/local/v1/repository", repository)
+    assert (response.status, response.code) == (400, "InputError")
 
 
 def test_publishes_changed_file_only(site: Any) -> None:

@@ -99,14 +99,14 @@ def test_lists_hooks(site: Any, create: Make) -> None:
         create(hook, group)
     assert site.ok("GET", ROOT) == {"groups": ["a", "b"]}
     assert [hook["hookId"] for hook in site.ok("GET", f"{ROOT}/a")["hooks"]] == ["y", "z"]
-    answer = site.call("GET", f"{ROOT}/c")
-    assert (answer.status, answer.message) == (404, "No such group")
+    response = site.call("GET", f"{ROOT}/c")
+    assert (response.status, response.message) == (404, "No such group")
 
 
 def test_create_conflicts_with_existing_hook(site: Any, create: Make, heard: Any) -> None:
     create()
-    answer = site.call("PUT", f"{ROOT}/g/h", {"metadata": METADATA, "task": TASK})
-    assert (answer.status, answer.message) == (409, "hook `g/h` already exists.")
+    response = site.call("PUT", f"{ROOT}/g/h", {"metadata": METADATA, "task": TASK})
+    assert (response.status, response.message) == (409, "hook `g/h` already exists.")
     assert heard == [("hook-created", {"hookGroupId": "g", "hookId": "h"})]
 
 
@@ -114,8 +114,8 @@ def test_create_with_bindings_can_be_repeated(site: Any, create: Make, heard: An
     bindings = [{"exchange": "e", "routingKeyPattern": "#"}]
     assert create(bindings=bindings) == create(bindings=bindings)
     assert len(heard) == 1
-    answer = site.call("PUT", f"{ROOT}/g/h", {"metadata": METADATA, "task": {}, "bindings": bindings})
-    assert answer.status == 409
+    response = site.call("PUT", f"{ROOT}/g/h", {"metadata": METADATA, "task": {}, "bindings": bindings})
+    assert response.status == 409
 
 
 def test_updates_and_removes_hook(site: Any, create: Make, heard: Any) -> None:
@@ -152,9 +152,9 @@ def test_updates_and_removes_hook(site: Any, create: Make, heard: Any) -> None:
 )
 def test_rejects_invalid_definition(site: Any, create: Make, fields: Any, message: str) -> None:
     payload = {"metadata": METADATA, "task": TASK, **fields}
-    answer = site.call("PUT", f"{ROOT}/g/h", payload)
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert message in answer.message
+    response = site.call("PUT", f"{ROOT}/g/h", payload)
+    assert (response.status, response.code) == (400, "InputError")
+    assert message in response.message
     assert site.call("GET", f"{ROOT}/g/h").status == 404
 
 
@@ -163,8 +163,8 @@ def test_requires_scopes(site: Any, create: Make) -> None:
     for method, path in (("PUT", "g/h"), ("POST", "g/h"), ("DELETE", "g/h"), ("POST", "g/h/trigger")):
         assert site.call(method, f"{ROOT}/{path}", {}, by="nobody").status == 403
     assert site.call("GET", f"{ROOT}/g/h/token", by="nobody").status == 403
-    answer = site.call("PUT", f"{ROOT}/g/i", {}, by="nobody")
-    assert "assume:hook-id:g/i" in answer.message
+    response = site.call("PUT", f"{ROOT}/g/i", {}, by="nobody")
+    assert "assume:hook-id:g/i" in response.message
 
 
 # Triggering
@@ -174,9 +174,9 @@ def test_triggering_creates_a_task(site: Any, create: Make, fires: Make) -> None
     create(triggerSchema={"type": "object", "properties": {"x": {"type": "integer", "default": 5}}})
     template = {**TASK, "extra": {"client": "${clientId}", "x": {"$eval": "payload"}}}
     site.ok("POST", f"{ROOT}/g/h", {"metadata": METADATA, "task": template, "triggerSchema": {}})
-    answer = site.ok("POST", f"{ROOT}/g/h/trigger", {"a": 1}, by="trigger")
-    taskId = answer["taskId"]
-    assert answer == {"taskId": taskId, "status": {"taskId": taskId}}
+    response = site.ok("POST", f"{ROOT}/g/h/trigger", {"a": 1}, by="trigger")
+    taskId = response["taskId"]
+    assert response == {"taskId": taskId, "status": {"taskId": taskId}}
     found = task(site, taskId)
     assert found["payload"] == {"given": {"a": 1}, "by": "triggerHook"}
     assert found["metadata"]["name"] == taskId
@@ -204,8 +204,8 @@ def test_triggering_creates_a_task(site: Any, create: Make, fires: Make) -> None
 def test_template_overrides_defaults(site: Any, create: Make) -> None:
     deadline = {"$fromNow": "2 hours"}
     create(task={**TASK, "taskGroupId": "00000001Q0C0000000000A", "deadline": deadline, "priority": "low"})
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
-    assert (answer.status, answer.code) == (403, "InsufficientScopes")
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {})
+    assert (response.status, response.code) == (403, "InsufficientScopes")
     create("i", task={**TASK, "deadline": deadline})
     found = task(site, site.ok("POST", f"{ROOT}/g/i/trigger", {})["taskId"])
     assert found["deadline"] == site.clock.at(hours=2)
@@ -214,8 +214,8 @@ def test_template_overrides_defaults(site: Any, create: Make) -> None:
 def test_rejects_payload_violating_trigger_schema(site: Any, create: Make) -> None:
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     create(triggerSchema=schema)
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {"x": "1"})
-    assert (answer.code, answer.message) == ("InputError", "data/x must be integer")
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {"x": "1"})
+    assert (response.code, response.message) == ("InputError", "data/x must be integer")
     assert site.call("POST", f"{ROOT}/g/h/trigger", {}).message == "data must have required property 'x'"
     assert site.call("POST", f"{ROOT}/g/h/trigger").code == "MalformedPayload"
     assert site.call("POST", f"{ROOT}/g/h/trigger", []).code == "InputValidationError"
@@ -234,17 +234,17 @@ def test_rejects_payload_violating_trigger_schema(site: Any, create: Make) -> No
 )
 def test_reports_schema_that_cannot_be_used(site: Any, create: Make, schema: Any) -> None:
     create(triggerSchema=schema)
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {"a": 1})
-    assert (answer.status, answer.code) == (400, "InputError")
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {"a": 1})
+    assert (response.status, response.code) == (400, "InputError")
 
 
 def test_trigger_accepts_taskId(site: Any, create: Make, slug: Make) -> None:
     create(triggerSchema={})
     assert site.ok("POST", f"{ROOT}/g/h/trigger", {"taskId": slug(1)})["taskId"] == slug(1)
     site.clock.advance(seconds=1)
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {"taskId": slug(1)})
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert answer.message.startswith("While calling createTask: RequestConflict")
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {"taskId": slug(1)})
+    assert (response.status, response.code) == (400, "InputError")
+    assert response.message.startswith("While calling createTask: RequestConflict")
     assert site.ok("POST", f"{ROOT}/g/h/trigger", {"taskId": "no-slug"})["taskId"] != "no-slug"
 
 
@@ -268,12 +268,12 @@ def test_template_may_render_to_nothing(site: Any, create: Make) -> None:
 )
 def test_records_failed_firing(site: Any, create: Make, fires: Make, template: Any, message: str) -> None:
     create(task=template)
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert answer.message.startswith(message)
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {})
+    assert (response.status, response.code) == (400, "InputError")
+    assert response.message.startswith(message)
     [fire] = fires()
     assert (fire["result"], fire["taskState"]) == ("error", "unknown")
-    assert fire["error"] == answer.message
+    assert fire["error"] == response.message
     status = site.ok("GET", f"{ROOT}/g/h/status")
     assert status == {
         "lastFire": {"result": "error", "error": {"message": fire["error"]}, "time": site.clock.at()},
@@ -282,9 +282,9 @@ def test_records_failed_firing(site: Any, create: Make, fires: Make, template: A
 
 def test_task_requires_scopes_of_hook_role(site: Any, create: Make, fires: Make) -> None:
     create(task={**TASK, "scopes": ["secret"]})
-    answer = site.call("POST", f"{ROOT}/g/h/trigger", {})
-    assert (answer.status, answer.code) == (403, "InsufficientScopes")
-    assert "The role `hook-id:g/h` does not have sufficient scopes to create the task: " in answer.message.replace(
+    response = site.call("POST", f"{ROOT}/g/h/trigger", {})
+    assert (response.status, response.code) == (403, "InsufficientScopes")
+    assert "The role `hook-id:g/h` does not have sufficient scopes to create the task: " in response.message.replace(
         "\n", " "
     )
     assert fires()[0]["result"] == "error"
@@ -295,8 +295,8 @@ def test_trigger_token_can_be_reset(site: Any, create: Make, fires: Make) -> Non
     token = site.ok("GET", f"{ROOT}/g/h/token")["token"]
     assert site.ok("POST", f"{ROOT}/g/h/trigger/{token}", {}, by=None)["taskId"]
     assert fires()[0]["firedBy"] == "triggerHookWithToken"
-    answer = site.call("POST", f"{ROOT}/g/h/trigger/wr%C3%B6ng", {}, by=None)
-    assert (answer.status, answer.code, answer.message) == (401, "AuthenticationFailed", "invalid hook token")
+    response = site.call("POST", f"{ROOT}/g/h/trigger/wr%C3%B6ng", {}, by=None)
+    assert (response.status, response.code, response.message) == (401, "AuthenticationFailed", "invalid hook token")
     assert site.call("POST", f"{ROOT}/g/none/trigger/{token}", {}, by=None).message == "No such hook"
     new = site.ok("POST", f"{ROOT}/g/h/token")["token"]
     assert new != token

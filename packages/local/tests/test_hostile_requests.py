@@ -145,9 +145,9 @@ def test_limits_scopes_of_doubling_roles(new_site: Any) -> None:
     assert len(Roles(doubling(10)).expand(["assume:r0-"]).scopes) == 2**11 - 1
     with new_site(roles=doubling(40)) as site:
         for scopes in (["assume:r0-q"], ["assume:r1-q", "b"], [f"assume:r35-{'q' * 100_000}"]):
-            answer = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes}, by=None)
-            assert (answer.status, answer.code) == (400, "InputError")
-            assert "parameterised roles such as 'r" in answer.message
+            response = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes}, by=None)
+            assert (response.status, response.code) == (400, "InputError")
+            assert "parameterised roles such as 'r" in response.message
 
 
 def test_finds_roles_by_stem() -> None:
@@ -209,9 +209,9 @@ def expand(site: Any, body: bytes, **headers: str) -> Any:
 @pytest.mark.parametrize("values", [b"[],", b"1,", b'"",', b'{"a":1},'])
 def test_rejects_body_with_too_many_values(site: Any, values: bytes) -> None:
     body = b'{"scopes":[' + values * (9 * 1024 * 1024 // len(values)) + b"1]}"
-    answer = expand(site, body)
-    assert (answer.status, answer.code) == (400, "MalformedPayload")
-    assert "The body has more than 20000 values" in answer.message
+    response = expand(site, body)
+    assert (response.status, response.code) == (400, "MalformedPayload")
+    assert "The body has more than 20000 values" in response.message
 
 
 def test_does_not_count_commas_in_strings(site: Any) -> None:
@@ -222,9 +222,9 @@ def test_does_not_count_commas_in_strings(site: Any) -> None:
 
 @pytest.mark.parametrize(("depth", "status"), [(200, 400), (260, 400), (900, 400), (100_000, 400)])
 def test_rejects_deeply_nested_body(site: Any, depth: int, status: int) -> None:
-    answer = expand(site, b'{"scopes":' + b"[" * depth + b"]" * depth + b"}")
-    assert answer.status == status
-    assert answer.code == ("InputValidationError" if depth < 250 else "MalformedPayload")
+    response = expand(site, b'{"scopes":' + b"[" * depth + b"]" * depth + b"}")
+    assert response.status == status
+    assert response.code == ("InputValidationError" if depth < 250 else "MalformedPayload")
 
 
 def test_handles_large_bodies_in_thread(site: Any) -> None:
@@ -242,8 +242,8 @@ def test_handles_large_bodies_in_thread(site: Any) -> None:
             await asyncio.sleep(0)
         return await sending
 
-    answer = asyncio.run(scenario())
-    assert (answer.status, answer.code) == (400, "InputValidationError")
+    response = asyncio.run(scenario())
+    assert (response.status, response.code) == (400, "InputValidationError")
     assert turns > 10
 
 
@@ -309,9 +309,9 @@ def test_many_values_do_not_block_event_loop(
     ],
 )
 def test_rejects_slow_hook(site: Any, more: dict[str, Any], message: str) -> None:
-    answer = site.call("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": PERSON, "task": {}, **more})
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert message in answer.message
+    response = site.call("PUT", "/api/hooks/v1/hooks/g/h", {"metadata": PERSON, "task": {}, **more})
+    assert (response.status, response.code) == (400, "InputError")
+    assert message in response.message
 
 
 def test_many_bindings_with_wildcards_are_fast(site: Any) -> None:
@@ -332,8 +332,8 @@ def test_role_with_many_scopes_does_not_slow_others(site: Any) -> None:
     assert "x5999-*" in everyone
     assert "x5999-q" in site.ok("POST", "/api/auth/v1/scopes/expand", {"scopes": ["assume:manyq"]})["scopes"]
     for scopes in ([f"assume:many{'q' * 10_000}"], ["assume:many1", "assume:many2"]):
-        answer = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes})
-        assert (answer.status, answer.code) == (400, "InputError")
+        response = site.call("POST", "/api/auth/v1/scopes/expand", {"scopes": scopes})
+        assert (response.status, response.code) == (400, "InputError")
     assert site.call("DELETE", "/api/auth/v1/roles/many*").status == 204
 
 
@@ -348,5 +348,5 @@ def test_finds_scope_among_many_prefixes() -> None:
 
 def test_decodes_body_in_pieces(site: Any) -> None:
     for text in (b"\xe2\x82\xac" * 9_000, b"\xff\xe2\x82" * 9_000, b"a\xf0\x9f\x98\x80" * 9_000):
-        answer = expand(site, b'{"scopes":["' + text + b'"]}')
-        assert answer.json["requestInfo"]["payload"] == {"scopes": [text.decode(errors="replace")]}
+        response = expand(site, b'{"scopes":["' + text + b'"]}')
+        assert response.json["requestInfo"]["payload"] == {"scopes": [text.decode(errors="replace")]}

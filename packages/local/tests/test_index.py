@@ -38,8 +38,8 @@ def test_returns_404_for_missing_or_expired_entry(site: Any, insert: Callable[..
     insert("a.b", hours=1)
     assert site.call("GET", f"{ROOT}/task/a.c").message == "Indexed task not found"
     site.clock.advance(hours=1)
-    answer = site.call("GET", f"{ROOT}/task/a.b")
-    assert (answer.status, answer.message) == (404, "Indexed task not found")
+    response = site.call("GET", f"{ROOT}/task/a.b")
+    assert (response.status, response.message) == (404, "Indexed task not found")
 
 
 @pytest.mark.parametrize(("rank", "winner"), [(0, 1), (1, 2), (2, 2)])
@@ -77,8 +77,8 @@ def test_deletes_entry(site: Any, insert: Callable[..., Any]) -> None:
 
 def test_requires_scopes(site: Any, insert: Callable[..., Any]) -> None:
     payload = {"taskId": "x"}
-    answer = site.call("PUT", f"{ROOT}/task/a.b", payload, by="nobody")
-    assert (answer.status, "index:insert-task:a.b" in answer.message) == (403, True)
+    response = site.call("PUT", f"{ROOT}/task/a.b", payload, by="nobody")
+    assert (response.status, "index:insert-task:a.b" in response.message) == (403, True)
     assert site.call("DELETE", f"{ROOT}/task/a.b", by="nobody").status == 403
 
 
@@ -173,8 +173,8 @@ def test_accepts_latest_possible_expiry(site: Any, slug: Callable[[int], str]) -
 
 def test_listing_root_requires_scope_for_empty_name(new_site: Callable[..., Any]) -> None:
     with new_site(roles={"anonymous": []}) as site:
-        answer = site.call("GET", f"{ROOT}/namespaces", by=None)
-        assert "\nindex:list-namespaces:\n" in answer.message
+        response = site.call("GET", f"{ROOT}/namespaces", by=None)
+        assert "\nindex:list-namespaces:\n" in response.message
 
 
 def test_deletes_expired_entries_after_a_day(site: Any, insert: Callable[..., Any]) -> None:
@@ -255,10 +255,10 @@ def test_skips_invalid_routes(site: Any, complete: Callable[..., Any], path: str
 
 def test_redirects_to_signed_url_of_private_artifact(site: Any, slug: Callable[[int], str], insert: Any) -> None:
     insert("a.b", 1)
-    answer = site.call("GET", f"{ROOT}/task/a.b/artifacts/private/x%20y")
-    assert answer.status == 303
-    assert answer.headers["content-type"].startswith("text/plain")
-    url = urlsplit(answer.headers["location"])
+    response = site.call("GET", f"{ROOT}/task/a.b/artifacts/private/x%20y")
+    assert response.status == 303
+    assert response.headers["content-type"].startswith("text/plain")
+    url = urlsplit(response.headers["location"])
     assert url.netloc == "tc.example.com:8080"
     assert url.path == f"/api/queue/v1/task/{slug(1)}/artifacts/private%2Fx%20y"
 
@@ -275,10 +275,10 @@ def test_redirects_to_queue_if_artifact_is_missing(
     site: Any, slug: Callable[[int], str], insert: Callable[..., Any]
 ) -> None:
     insert("a.b", 1)
-    answer = site.call("GET", f"{ROOT}/task/a.b/artifacts/public/x", by=None)
-    assert answer.status == 303
+    response = site.call("GET", f"{ROOT}/task/a.b/artifacts/public/x", by=None)
+    assert response.status == 303
     expected = f"http://tc.example.com:8080/api/queue/v1/task/{slug(1)}/artifacts/public%2Fx"
-    assert answer.headers["location"] == expected
+    assert response.headers["location"] == expected
 
 
 @pytest.mark.parametrize(

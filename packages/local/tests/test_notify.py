@@ -44,9 +44,9 @@ def kinds(site: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("method", EXAMPLES)
 def test_sends_notification(site: Any, method: str) -> None:
     payload, kind, field = EXAMPLES[method]
-    answer = site.call("POST", f"{ROOT}/{method}", payload)
-    assert (answer.status, answer.content) == (200, b"OK")
-    assert answer.headers["content-type"].startswith("text/plain")
+    response = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (response.status, response.content) == (200, b"OK")
+    assert response.headers["content-type"].startswith("text/plain")
     assert site.deployment.shared.outbox.messages() == [Notification(kind, payload[field], payload)]
 
 
@@ -54,8 +54,8 @@ def test_sends_notification(site: Any, method: str) -> None:
 def test_drops_duplicate_within_a_day(site: Any, method: str) -> None:
     payload, _, field = EXAMPLES[method]
     assert site.call("POST", f"{ROOT}/{method}", payload).status == 200
-    answer = site.call("POST", f"{ROOT}/{method}", payload)
-    assert (answer.status, answer.content) == (204, b"")
+    response = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (response.status, response.content) == (204, b"")
     assert site.call("POST", f"{ROOT}/{method}", {**payload, field: "b@example.com"}).status == 200
     assert len(kinds(site)) == 2
     site.clock.advance(days=1)
@@ -68,8 +68,8 @@ def test_rejects_address_on_denylist(site: Any, method: str) -> None:
     entry = {"notificationType": kind, "notificationAddress": payload[field]}
     added = site.call("POST", f"{ROOT}/denylist/add", entry)
     assert (added.status, added.content) == (200, b"OK")
-    answer = site.call("POST", f"{ROOT}/{method}", payload)
-    assert (answer.status, answer.code) == (400, "DenylistedAddress")
+    response = site.call("POST", f"{ROOT}/{method}", payload)
+    assert (response.status, response.code) == (400, "DenylistedAddress")
     assert kinds(site) == []
     removed = site.call("DELETE", f"{ROOT}/denylist/delete", entry)
     assert (removed.status, removed.content) == (200, b"OK")
@@ -82,8 +82,8 @@ def test_requires_scopes(site: Any, new_site: Make, method: str) -> None:
     scopes = [f"notify:{kind}:{payload[field]}"]
     with new_site([{"clientId": "c", "accessToken": "c" * 44, "scopes": scopes}]) as other:
         assert other.call("POST", f"{ROOT}/{method}", payload, by="c").status == 200
-        answer = other.call("POST", f"{ROOT}/{method}", {**payload, field: "b@example.com"}, by="c")
-        assert answer.status == 403
+        response = other.call("POST", f"{ROOT}/{method}", {**payload, field: "b@example.com"}, by="c")
+        assert response.status == 403
     for verb, path in (("POST", "add"), ("DELETE", "delete"), ("GET", "list")):
         assert site.call(verb, f"{ROOT}/denylist/{path}", {}, by="nobody").status == 403
 
@@ -111,8 +111,8 @@ def test_publishes_pulse_message(site: Any, published: list[Message]) -> None:
 
 @pytest.mark.parametrize("key", ["k" * 248, "ö" * 124])
 def test_rejects_invalid_routing_key(site: Any, published: list[Message], key: str) -> None:
-    answer = site.call("POST", f"{ROOT}/pulse", {"routingKey": key, "message": {}})
-    assert (answer.status, answer.code) == (400, "InputError")
+    response = site.call("POST", f"{ROOT}/pulse", {"routingKey": key, "message": {}})
+    assert (response.status, response.code) == (400, "InputError")
     assert kinds(site) == []
     assert published == []
 

@@ -53,8 +53,8 @@ def content(site: Any, name: str = "a") -> bytes:
     return found.path.read_bytes() if found else b""
 
 
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status, answer.code
+def refused(response: Any) -> tuple[int, str]:
+    return response.status, response.code
 
 
 def test_uploads_data_inline(site: Any) -> None:
@@ -82,8 +82,8 @@ def test_uploads_to_put_url(site: Any) -> None:
 
 
 def test_upload_without_method_succeeds(site: Any) -> None:
-    answer = upload(site, expires="2031-01-01 00:00:00.123456+01:00").json
-    assert answer == {
+    response = upload(site, expires="2031-01-01 00:00:00.123456+01:00").json
+    assert response == {
         "projectId": "p",
         "uploadId": UPLOAD,
         "expires": "2031-01-01 00:00:00.123456+01:00",
@@ -174,10 +174,10 @@ def test_accepts_any_name_in_path(site: Any) -> None:
     for name in ("x%2Fy", "x/y"):
         assert download(site, name, getUrl=True).status == 200
         assert site.call("GET", f"/api/object/v1/metadata/{name}").status == 200
-    answer = site.call("GET", "/api/object/v1/download/x/y")
-    assert answer.status == 303
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert answer.headers["location"].startswith("http://tc.example.com:8080/storage/signed/objects%2Fx%2Fy?")
+    response = site.call("GET", "/api/object/v1/download/x/y")
+    assert response.status == 303
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.headers["location"].startswith("http://tc.example.com:8080/storage/signed/objects%2Fx%2Fy?")
 
 
 @pytest.mark.parametrize("contentType", ["", "text", "text/x\r\nX: y", "text/é", "text/x; y", "a/b/c"])

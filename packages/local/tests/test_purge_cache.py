@@ -14,8 +14,8 @@ ROOT = "/api/purge-cache/v1/purge-cache"
 @pytest.fixture
 def purge(site: Any) -> Callable[..., None]:
     def call(pool: str, cache: str) -> None:
-        answer = site.call("POST", f"{ROOT}/{pool}", {"cacheName": cache})
-        assert (answer.status, answer.content) == (204, b"")
+        response = site.call("POST", f"{ROOT}/{pool}", {"cacheName": cache})
+        assert (response.status, response.content) == (204, b"")
 
     return call
 
@@ -50,8 +50,8 @@ def test_lists_requests_since_date(site: Any, purge: Callable[..., None]) -> Non
     assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at()}")) == ["new"]
     assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=-1)}")) == ["new", "old"]
     assert names(site.ok("GET", f"{ROOT}/p/w?since={site.clock.at(seconds=1)}")) == []
-    answer = site.call("GET", f"{ROOT}/p/w?since=yesterday")
-    assert (answer.status, answer.code) == (400, "InvalidRequestArguments")
+    response = site.call("GET", f"{ROOT}/p/w?since=yesterday")
+    assert (response.status, response.code) == (400, "InvalidRequestArguments")
 
 
 def test_deletes_requests_after_a_day(site: Any, purge: Callable[..., None]) -> None:
@@ -87,5 +87,5 @@ def test_requires_scopes(new_site: Callable[..., Any]) -> None:
 
 def test_rejects_very_long_name(site: Any, purge: Callable[..., None]) -> None:
     purge("p/w", "a" * 1000)
-    answer = site.call("POST", f"{ROOT}/p/w", {"cacheName": "a" * 1001})
-    assert (answer.status, answer.code) == (400, "InputError")
+    response = site.call("POST", f"{ROOT}/p/w", {"cacheName": "a" * 1001})
+    assert (response.status, response.code) == (400, "InputError")

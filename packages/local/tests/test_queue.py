@@ -119,9 +119,9 @@ def test_returns_complete_definition_in_order(site: Any, slug: Make, create: Mak
 def test_rejects_invalid_definition(site: Any, slug: Make, task: Make, fields: dict[str, Any], message: str) -> None:
     given = {name: site.clock.at(**value) if isinstance(value, dict) else value for name, value in fields.items()}
     payload = {name: value for name, value in task(**given).items() if value is not ...}
-    answer = site.call("PUT", f"{ROOT}/task/{slug(1)}", payload)
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert message in answer.message
+    response = site.call("PUT", f"{ROOT}/task/{slug(1)}", payload)
+    assert (response.status, response.code) == (400, "InputError")
+    assert message in response.message
     assert site.call("GET", f"{ROOT}/task/{slug(1)}").status == 404
 
 
@@ -156,8 +156,8 @@ def test_create_can_be_repeated(site: Any, slug: Make, task: Make, create: Make,
     given.update(created=given["created"].replace("Z", "+00:00"), retries=5, tags={})
     again = site.ok("PUT", f"{ROOT}/task/{slug(1)}", given)["status"]
     assert again["state"] == "running"
-    answer = site.call("PUT", f"{ROOT}/task/{slug(1)}", task(retries=1))
-    assert (answer.status, answer.code) == (409, "RequestConflict")
+    response = site.call("PUT", f"{ROOT}/task/{slug(1)}", task(retries=1))
+    assert (response.status, response.code) == (409, "RequestConflict")
     site.clock.advance(minutes=16)
     assert site.call("PUT", f"{ROOT}/task/{slug(1)}", given).code == "InputError"
 
@@ -196,8 +196,8 @@ def test_create_requires_scopes(new_site: Make, slug: Make) -> None:
 def test_returns_404_for_unknown_task(site: Any, slug: Make, post: Make) -> None:
     missing = slug(1)
     for path in (f"task/{missing}", f"task/{missing}/status", f"task-group/{missing}", f"task-group/{missing}/list"):
-        answer = site.call("GET", f"{ROOT}/{path}")
-        assert (answer.status, answer.code) == (404, "ResourceNotFound")
+        response = site.call("GET", f"{ROOT}/{path}")
+        assert (response.status, response.code) == (404, "ResourceNotFound")
     payloads = {"runs/0/claim": WORKER, "runs/0/exception": {"reason": "worker-shutdown"}}
     for action in ("schedule", "rerun", "cancel", *(f"runs/0/{verb}" for verb in ("reclaim", "completed", "failed"))):
         assert post(action).status == 404
@@ -337,8 +337,8 @@ def test_claims_certain_run(site: Any, create: Make, post: Make) -> None:
     site.clock.advance(minutes=1)
     again = post("runs/0/claim", WORKER)
     assert (again.status, again.json["takenUntil"]) == (200, first.json["takenUntil"])
-    answer = post("runs/0/claim", {**WORKER, "workerId": "other"})
-    assert (answer.status, answer.message) == (409, "Run 0 was already claimed by another worker.")
+    response = post("runs/0/claim", {**WORKER, "workerId": "other"})
+    assert (response.status, response.message) == (409, "Run 0 was already claimed by another worker.")
     assert post("runs/0/claim", WORKER, by="nobody").status == 403
 
 
@@ -365,10 +365,10 @@ def test_reclaims_run(site: Any, create: Make, claim: Make, post: Make, status: 
     assert post("runs/0/reclaim").status == 409
     old = claim()[0]["credentials"]
     site.clock.advance(minutes=10)
-    answer = post("runs/0/reclaim", by=old)
-    assert set(answer.json) == {"status", "runId", "workerGroup", "workerId", "takenUntil", "credentials"}
-    assert answer.json["takenUntil"] == status()["runs"][0]["takenUntil"] == site.clock.at(minutes=20)
-    assert post("runs/0/reclaim", by=answer.json["credentials"]).status == 200
+    response = post("runs/0/reclaim", by=old)
+    assert set(response.json) == {"status", "runId", "workerGroup", "workerId", "takenUntil", "credentials"}
+    assert response.json["takenUntil"] == status()["runs"][0]["takenUntil"] == site.clock.at(minutes=20)
+    assert post("runs/0/reclaim", by=response.json["credentials"]).status == 200
     site.clock.advance(minutes=21)
     assert "past its deadline" in post("runs/0/reclaim").message
 
@@ -395,8 +395,8 @@ def test_waiting_worker_gets_created_task(site: Any, slug: Make, task: Make) -> 
         await settle()
         assert not waiting.done()
         await site.send(site.request("PUT", f"{ROOT}/task/{slug(1)}", task()))
-        answer = await asyncio.wait_for(waiting, 60)
-        assert answer.json["tasks"][0]["status"]["taskId"] == slug(1)
+        response = await asyncio.wait_for(waiting, 60)
+        assert response.json["tasks"][0]["status"]["taskId"] == slug(1)
 
     asyncio.run(scenario())
 
@@ -470,8 +470,8 @@ def test_reports_resolve_run(
     assert post(f"runs/0/{verb}", payload).json["status"] == found
     assert post("runs/0/exception", {"reason": "internal-error"}).status == 409
     other = "failed" if state == "completed" else "completed"
-    answer = post(f"runs/0/{other}")
-    assert (answer.status, f"is not running or {other}" in answer.message) == (409, True)
+    response = post(f"runs/0/{other}")
+    assert (response.status, f"is not running or {other}" in response.message) == (409, True)
 
 
 def test_accepts_report_past_deadline(site: Any, create: Make, claim: Make, post: Make) -> None:
@@ -525,8 +525,8 @@ def test_reports_only_resolve_latest_run(create: Make, claim: Make, post: Make) 
     claim()
     assert post("runs/0/claim", WORKER).status == 409
     for verb in ("completed", "failed", "reclaim"):
-        answer = post(f"runs/0/{verb}")
-        assert (answer.status, answer.message.endswith("is resolved or not running.")) == (409, True)
+        response = post(f"runs/0/{verb}")
+        assert (response.status, response.message.endswith("is resolved or not running.")) == (409, True)
     assert post("runs/1/completed").status == 200
 
 
@@ -582,9 +582,9 @@ def test_dependency_stays_satisfied_after_rerun(
 def test_rejects_unknown_dependencies(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1, expires=site.clock.at(hours=2))
     payload = task(dependencies=[slug(1), slug(8), slug(9)], deadline=site.clock.at(hours=3))
-    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
-    assert (answer.status, answer.code) == (400, "InputError")
-    assert all(slug(number) in answer.message for number in (1, 8, 9))
+    response = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
+    assert (response.status, response.code) == (400, "InputError")
+    assert all(slug(number) in response.message for number in (1, 8, 9))
     # The taskId is free again.
     assert site.call("PUT", f"{ROOT}/task/{slug(2)}", task()).status == 200
 
@@ -617,11 +617,11 @@ def test_limits_number_of_runs(create: Make, claim: Make, post: Make) -> None:
     for run in range(MOST_RUNS):
         claim()
         found = post(f"runs/{run}/failed").json["status"]
-        answer = post("rerun")
-        if answer.status == 200:
-            assert answer.json["status"]["retriesLeft"] == MOST_RUNS - run - 2
+        response = post("rerun")
+        if response.status == 200:
+            assert response.json["status"]["retriesLeft"] == MOST_RUNS - run - 2
     assert len(found["runs"]) == MOST_RUNS
-    assert (answer.status, answer.message) == (409, "Maximum number of runs reached (50).")
+    assert (response.status, response.message) == (409, "Maximum number of runs reached (50).")
 
 
 def test_cancels_task(create: Make, claim: Make, post: Make, slug: Make) -> None:
@@ -643,8 +643,8 @@ def test_cancels_task(create: Make, claim: Make, post: Make, slug: Make) -> None
 def test_rejects_changes_past_deadline(site: Any, create: Make, post: Make, action: str) -> None:
     create(deadline=site.clock.at(minutes=1))
     site.clock.advance(minutes=2)
-    answer = post(action)
-    assert (answer.status, "past its deadline" in answer.message) == (409, True)
+    response = post(action)
+    assert (response.status, "past its deadline" in response.message) == (409, True)
 
 
 @pytest.mark.parametrize("verb", ["schedule", "rerun", "cancel"])
@@ -789,8 +789,8 @@ def test_lists_task_group(site: Any, create: Make, slug: Make) -> None:
 def test_conflicts_with_scheduler_of_group(site: Any, create: Make, slug: Make, task: Make) -> None:
     create(1, schedulerId="s")
     payload = task(taskGroupId=slug(1), schedulerId="t")
-    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
-    assert (answer.status, "schedulerId other" in answer.message) == (409, True)
+    response = site.call("PUT", f"{ROOT}/task/{slug(2)}", payload)
+    assert (response.status, "schedulerId other" in response.message) == (409, True)
 
 
 def test_group_survives_rejected_task(site: Any, slug: Make, task: Make) -> None:
@@ -808,11 +808,11 @@ def test_seals_group(site: Any, create: Make, slug: Make, task: Make) -> None:
     site.clock.advance(minutes=1)
     assert site.ok("POST", f"{path}/seal") == sealed
     assert site.ok("GET", f"{path}/list")["sealed"] == sealed["sealed"]
-    answer = site.call("PUT", f"{ROOT}/task/{slug(2)}", task(taskGroupId=slug(1)))
-    assert (answer.status, "is sealed" in answer.message) == (409, True)
+    response = site.call("PUT", f"{ROOT}/task/{slug(2)}", task(taskGroupId=slug(1)))
+    assert (response.status, "is sealed" in response.message) == (409, True)
     for action in ("seal", "cancel"):
-        answer = site.call("POST", f"{ROOT}/task-group/{slug(9)}/{action}")
-        assert (answer.status, answer.code) == (404, "ResourceNotFound")
+        response = site.call("POST", f"{ROOT}/task-group/{slug(9)}/{action}")
+        assert (response.status, response.code) == (404, "ResourceNotFound")
 
 
 def test_cancels_group(site: Any, create: Make, claim: Make, post: Make, status: Make, slug: Make) -> None:
@@ -824,8 +824,8 @@ def test_cancels_group(site: Any, create: Make, claim: Make, post: Make, status:
     claim(2)
     post("runs/0/completed", number=2)
     path = f"{ROOT}/task-group/{group}"
-    answer = site.call("POST", f"{path}/cancel")
-    assert (answer.status, "unsealed" in answer.message) == (409, True)
+    response = site.call("POST", f"{path}/cancel")
+    assert (response.status, "unsealed" in response.message) == (409, True)
     site.ok("POST", f"{path}/seal")
     assert site.call("POST", f"{path}/cancel", by="nobody").status == 403
     canceled = [slug(1), slug(3), slug(4)]

@@ -92,11 +92,11 @@ def published(site: Any) -> Iterator[list[Any]]:
 
 
 def test_creates_s3_artifact(site: Any, create: Make, running: str) -> None:
-    answer = create("public/a.txt", contentLength=3).json
-    assert (answer["storageType"], answer["contentType"]) == ("s3", "text/plain")
-    assert answer["expires"] == site.clock.at(minutes=45)
+    response = create("public/a.txt", contentLength=3).json
+    assert (response["storageType"], response["contentType"]) == ("s3", "text/plain")
+    assert response["expires"] == site.clock.at(minutes=45)
     storage = site.deployment.shared.storage
-    target = answer["putUrl"].removeprefix("http://tc.example.com:8080")
+    target = response["putUrl"].removeprefix("http://tc.example.com:8080")
     name = storage.allowed("PUT", target, {})
     storage.write(name, b"abc", "text/plain")
     # It is present at once.
@@ -139,30 +139,30 @@ def test_rejects_finishing_object_with_length(
     # The message would contain the length, which its schema forbids.
     created = create("o", "object", contentLength=3).json
     objects.finished.add(created["name"])
-    answer = site.call("PUT", f"{running}/artifacts/o", {"uploadId": created["uploadId"]})
-    assert (answer.status, answer.code) == (500, "InternalServerError")
+    response = site.call("PUT", f"{running}/artifacts/o", {"uploadId": created["uploadId"]})
+    assert (response.status, response.code) == (500, "InternalServerError")
     assert published == []
 
 
 def test_creates_object_artifact(
     site: Any, slug: Make, objects: FakeObjects, create: Make, running: str, published: list[Any]
 ) -> None:
-    answer = create("public/o", "object").json
+    response = create("public/o", "object").json
     name = f"t/{slug(1)}/0/public/o"
-    assert {key: answer[key] for key in ("storageType", "name", "projectId", "expires")} == {
+    assert {key: response[key] for key in ("storageType", "name", "projectId", "expires")} == {
         "storageType": "object",
         "name": name,
         "projectId": "proj",
         "expires": site.clock.at(days=1),
     }
-    credentials = answer["credentials"]
+    credentials = response["credentials"]
     assert credentials["clientId"] == f"artifact-upload/{slug(1)}/0/on/g/i"
     assert json.loads(credentials["certificate"])["scopes"] == [f"object:upload:proj:{name}"]
     assert site.ok("GET", "/api/auth/v1/scopes/current", by=credentials)["scopes"]
 
     path, content = f"{running}/artifacts/public/o", f"{running}/artifact-content/public/o"
 
-    def finish(uploadId: str = answer["uploadId"], path: str = path) -> Any:
+    def finish(uploadId: str = response["uploadId"], path: str = path) -> Any:
         return site.call("PUT", path, {"uploadId": uploadId})
 
     # It can be listed before it is finished, but not read.
@@ -218,8 +218,8 @@ def test_creates_other_storage_types(site: Any, slug: Make, create: Make, runnin
 
 
 def test_create_requires_running_run(site: Any, slug: Make, task: Make, running: str, create: Make) -> None:
-    def tell(answer: Any) -> tuple[int, str, str]:
-        return answer.status, answer.code, answer.message.partition(" (")[0]
+    def tell(response: Any) -> tuple[int, str, str]:
+        return response.status, response.code, response.message.partition(" (")[0]
 
     payload = {"storageType": "error", "reason": "file-missing-on-worker", "message": ""}
     payload["expires"] = site.clock.at(minutes=-16)
@@ -249,8 +249,8 @@ def test_creates_artifact_shortly_after_exception(site: Any, create: Make, runni
     # A log may be uploaded shortly after an exception.
     assert create("public/log").status == (200 if last == "exception" else 409)
     site.clock.advance(minutes=2)
-    answer = create("public/other")
-    assert (answer.status, answer.code) == (409, "RequestConflict")
+    response = create("public/other")
+    assert (response.status, response.code) == (409, "RequestConflict")
 
 
 def test_create_requires_scopes(site: Any, slug: Make, running: str) -> None:
@@ -275,8 +275,8 @@ def test_create_can_be_repeated(site: Any, create: Make, running: str, kind: str
     assert create("a", kind, expires=site.clock.at(**LATER)).status == 200
     [listed] = site.ok("GET", f"{running}/artifacts")["artifacts"]
     assert listed["expires"] == site.clock.at(**LATER)
-    answer = create("a", kind)
-    assert (answer.status, answer.code) == (409, "RequestConflict")
+    response = create("a", kind)
+    assert (response.status, response.code) == (409, "RequestConflict")
 
 
 @pytest.mark.parametrize(
@@ -346,8 +346,8 @@ def test_reports_broken_links(site: Any, create: Make, running: str, latest: str
     for root in (running, latest):
         for way in ("artifacts", "artifact-content"):
             assert site.call("GET", f"{root}/{way}/dangling").message == "Artifact not found"
-            answer = site.call("GET", f"{root}/{way}/round")
-            assert (answer.status, answer.code) == (400, "InputError")
+            response = site.call("GET", f"{root}/{way}/round")
+            assert (response.status, response.code) == (400, "InputError")
             # Whether it exists must not be revealed without the scope.
             assert site.call("GET", f"{root}/{way}/round", by="nobody").status == 403
             assert site.call("GET", f"{root}/{way}/nothing", by="nobody").status == 403
@@ -358,8 +358,8 @@ def test_returns_404_without_task_or_run(site: Any, slug: Make, task: Make, runn
     missing, bare = f"{ROOT}/task/{slug(9)}", f"{ROOT}/task/{slug(2)}"
 
     def tell(path: str, by: Any = "static/taskcluster/root") -> tuple[int, str]:
-        answer = site.call("GET", path, by=by)
-        return answer.status, "" if answer.status == 403 else answer.message
+        response = site.call("GET", path, by=by)
+        return response.status, "" if response.status == 403 else response.message
 
     for way in ("artifacts", "artifact-content"):
         assert tell(f"{missing}/runs/0/{way}/x") == (404, "Artifact not found")
@@ -421,8 +421,8 @@ def test_expired_artifacts_are_deleted(site: Any, create: Make, running: str) ->
     site.clock.advance(hours=1, seconds=1)
     asyncio.run(site.deployment.pass_time())
     for path in ("artifacts/a", "artifact-content/a", "artifacts/l"):
-        answer = site.call("GET", f"{running}/{path}")
-        assert (answer.status, answer.code) == (410, "ResourceExpired")
+        response = site.call("GET", f"{running}/{path}")
+        assert (response.status, response.code) == (410, "ResourceExpired")
     # It is listed and its data is kept for another day.
     assert site.ok("GET", f"{running}/artifact-info/a")["name"] == "a"
     assert [each["name"] for each in site.ok("GET", f"{running}/artifacts")["artifacts"]] == ["a", "l"]

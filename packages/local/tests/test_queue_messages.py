@@ -241,8 +241,8 @@ def test_reaction_is_part_of_transaction(site: Any, slug: Make, create: Make, he
         raise ValueError(message.exchange)
 
     site.deployment.events.react(Binding(f"{PREFIX}task-running", "#"), refuse)
-    answer = site.call("POST", f"{ROOT}/claim-work/p/w", WORKER)
-    assert answer.status == 500
+    response = site.call("POST", f"{ROOT}/claim-work/p/w", WORKER)
+    assert response.status == 500
     assert heard() == []
     assert site.ok("GET", f"{ROOT}/task/{slug(1)}/status")["status"]["state"] == "pending"
     assert site.ok("GET", f"{ROOT}/task-queues/p/w/counts")["claimedTasks"] == 0

@@ -298,10 +298,10 @@ class Life(RuleBasedStateMachine):
         }
         task = ModelTask(group, priority, retries, self.model.now + minutes, any_outcome, waits_for)
         for _ in range(2):
-            answer = self.site.call("PUT", f"{ROOT}/task/{slug(number)}", payload)
+            response = self.site.call("PUT", f"{ROOT}/task/{slug(number)}", payload)
             # The second time nothing changes.
             expected = self.model.create(number, task) if number not in self.model.tasks else 200
-            assert answer.status == expected
+            assert response.status == expected
 
     @rule(worker=workers, count=strategies.integers(1, 3))
     def claim_work(self, worker: str, count: int) -> None:
@@ -373,17 +373,17 @@ class Life(RuleBasedStateMachine):
     def change_group(self, number: int, action: str, priority: str) -> None:
         group = self.model.tasks[self.some(number)].group
         payload = {"newPriority": priority} if action == "priority" else None
-        answer = self.site.call("POST", f"{ROOT}/task-group/{slug(group)}/{action}", payload)
+        response = self.site.call("POST", f"{ROOT}/task-group/{slug(group)}/{action}", payload)
         if action == "seal":
             self.model.sealed.add(group)
         elif action == "cancel" and group not in self.model.sealed:
-            assert answer.status == 409
+            assert response.status == 409
             return
         else:
             do = {"cancel": lambda: self.model.cancel_group(group)}
             changed = do.get(action, lambda: self.model.prioritize_group(group, priority))()
-            assert answer.json["taskIds"] == [slug(each) for each in changed]
-        assert answer.status == 200
+            assert response.json["taskIds"] == [slug(each) for each in changed]
+        assert response.status == 200
 
     @rule(worker=workers)
     def lose_worker(self, worker: str) -> None:

@@ -102,9 +102,9 @@ def test_deep_page_costs_no_more_than_first(site: Any, slug: Make, task: Make) -
         nonlocal steps
         steps = 0
         site.store._connection.set_progress_handler(count, 10)
-        answer = site.ok("GET", f"{ROOT}/{path}")
+        response = site.ok("GET", f"{ROOT}/{path}")
         site.store._connection.set_progress_handler(None, 0)
-        return steps, answer
+        return steps, response
 
     deep_in: list[tuple[str, Any]] = [
         (f"task-group/{slug(99999999)}/list", [slug(19_000)]),

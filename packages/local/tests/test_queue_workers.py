@@ -47,8 +47,8 @@ def test_knows_nothing_before_first_claim(site: Any, create: Make) -> None:
     ):
         assert site.ok("GET", path) == {name: []}
     for path in (f"{ROOT}/provisioners/p", f"{ROOT}/task-queues/p%2Fw", TYPE, f"{TYPE}/workers/g/i"):
-        answer = site.call("GET", path)
-        assert (answer.status, answer.code) == (404, "ResourceNotFound")
+        response = site.call("GET", path)
+        assert (response.status, response.code) == (404, "ResourceNotFound")
 
 
 def test_records_worker(site: Any, create: Make, poll: Make, slug: Make) -> None:
@@ -190,8 +190,8 @@ def test_declares_worker(new_site: Make) -> None:
     ],
 )
 def test_refuses_removed_methods(site: Any, verb: str, path: str) -> None:
-    answer = site.call(verb, path, {})
-    assert (answer.status, answer.code) == (400, "NotInLocalDeployment")
+    response = site.call(verb, path, {})
+    assert (response.status, response.code) == (400, "NotInLocalDeployment")
 
 
 def test_counts_tasks(site: Any, create: Make, poll: Make, slug: Make) -> None:

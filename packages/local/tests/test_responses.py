@@ -829,16 +829,16 @@ def test_response_and_messages_match_case(site: Any, row: Case, monkeypatch: pyt
         assert call(site, before).status < 300, before
     asyncio.run(site.deployment.pass_time())
     earlier = len(published)
-    answer = call(site, row)
+    response = call(site, row)
     subscription.close()
-    assert answer.status == row.status, answer.content
+    assert response.status == row.status, response.content
     if isinstance(row.body, bytes) or row.body is bytes:
-        assert row.body in (bytes, answer.content)
+        assert row.body in (bytes, response.content)
     elif isinstance(row.body, str):
-        assert answer.json.keys() == {"code", "message", "requestInfo"}
-        assert answer.code == row.body
+        assert response.json.keys() == {"code", "message", "requestInfo"}
+        assert response.code == row.body
     elif row.body is None:
-        assert answer.content == b""
+        assert response.content == b""
     else:
-        assert not differences(answer.json, row.body)
+        assert not differences(response.json, row.body)
     assert [EXCHANGES[message.exchange] for message in published[earlier:]] == row.publishes.split()

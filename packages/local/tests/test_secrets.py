@@ -99,8 +99,8 @@ def test_accepts_unusual_limits_and_tokens(site: Any, query: str, size: int) -> 
 
 
 def test_rejects_invalid_continuation_token(site: Any) -> None:
-    answer = site.call("GET", "/api/secrets/v1/secrets?continuationToken=%21")
-    assert (answer.status, answer.code) == (400, "InputError")
+    response = site.call("GET", "/api/secrets/v1/secrets?continuationToken=%21")
+    assert (response.status, response.code) == (400, "InputError")
 
 
 def test_deletes_expired_secrets(site: Any) -> None:

@@ -127,8 +127,8 @@ def test_rejects_other_headers_than_signed(
 ) -> None:
     async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR, {"Content-Type": "text/x", "Content-Length": "3"})
-        answer, text = await site("PUT", url, content, **headers)
-        assert (answer.status, named in text.decode()) == (403, True)
+        response, text = await site("PUT", url, content, **headers)
+        assert (response.status, named in text.decode()) == (403, True)
 
     using(body)
     assert storage.find("a") is None
@@ -154,14 +154,14 @@ def test_url_is_for_one_verb_name_and_time(storage: Storage, using: Any, clock: 
             "headers added": ("PUT", put + "&headers=x%3Ay%0A"),
         }
         for case, (method, url) in wrong.items():
-            answer, text = await site(method, url, b"new" if method == "PUT" else None)
-            assert (case, answer.status, b"signature" in text) == (case, 403, True)
+            response, text = await site(method, url, b"new" if method == "PUT" else None)
+            assert (case, response.status, b"signature" in text) == (case, 403, True)
         clock.advance(HOUR - timedelta(milliseconds=1))
         assert (await site("GET", get))[0].status == 200
         clock.advance(timedelta(milliseconds=1))
         for method, url in (("GET", get), ("PUT", put)):
-            answer, text = await site(method, url)
-            assert (answer.status, b"expired" in text) == (403, True)
+            response, text = await site(method, url)
+            assert (response.status, b"expired" in text) == (403, True)
 
     using(body)
     assert [path.read_bytes() for path in [storage.find("a").path]] == [b"abc"]  # type: ignore[union-attr]
@@ -195,8 +195,8 @@ def test_public_url_is_stable_and_secret(storage: Storage, using: Any, clock: Mo
 
 def test_rejects_credentials_with_signed_url(storage: Storage, using: Any) -> None:
     async def body(site: StorageSite) -> None:
-        answer, text = await site("GET", storage.get_url("a", START + HOUR), Authorization="Hawk x")
-        assert (answer.status, b"Authorization" in text) == (400, True)
+        response, text = await site("GET", storage.get_url("a", START + HOUR), Authorization="Hawk x")
+        assert (response.status, b"Authorization" in text) == (400, True)
 
     using(body)
 
@@ -232,8 +232,8 @@ def test_serves_ranges(
     storage.write("a", b"0123456789", "text/x")
 
     async def body(site: StorageSite) -> None:
-        answer, got = await site("GET", storage.get_url("a", START + HOUR), Range=header)
-        assert (answer.status, answer.headers.get("Content-Range")) == (status, shown)
+        response, got = await site("GET", storage.get_url("a", START + HOUR), Range=header)
+        assert (response.status, response.headers.get("Content-Range")) == (status, shown)
         assert content is None or got == content
 
     using(body)
@@ -334,8 +334,8 @@ def test_rejects_chunked_body(storage: Storage, using: Any, tmp_path: Path) -> N
         yield b"abc"
 
     async def body(site: StorageSite) -> None:
-        answer, text = await site("PUT", storage.put_url("a", START + HOUR), chunks())
-        assert (answer.status, b"Content-Length" in text) == (411, True)
+        response, text = await site("PUT", storage.put_url("a", START + HOUR), chunks())
+        assert (response.status, b"Content-Length" in text) == (411, True)
 
     using(body)
     assert contents(tmp_path) == []
@@ -373,7 +373,7 @@ def test_concurrent_uploads_keep_one_intact(storage: Storage, using: Any, tmp_pa
     async def body(site: StorageSite) -> None:
         url = storage.put_url("a", START + HOUR)
         puts = await asyncio.gather(*(site("PUT", url, content) for content in bodies))
-        assert {answer.status for answer, _ in puts} == {200}
+        assert {response.status for response, _ in puts} == {200}
         got, content = await site("GET", storage.get_url("a", START + HOUR))
         assert content in bodies
         assert got.headers["ETag"] == puts[bodies.index(content)][0].headers["ETag"]
@@ -444,10 +444,10 @@ def test_rejects_headers_that_are_not_utf_8(storage: Storage, using: Any, tmp_pa
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n"
         writer.write(f"{head}{name}: a/".encode() + b"\xff\r\n\r\nabc")
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert f"the header {name} must be UTF-8".encode() in answer
+        assert response.startswith(b"HTTP/1.1 400 ")
+        assert f"the header {name} must be UTF-8".encode() in response
 
     using(body)
     assert contents(tmp_path) == []
@@ -467,8 +467,8 @@ def test_reports_full_disk(
     monkeypatch.setattr(Path, "open", full)
 
     async def body(site: StorageSite) -> None:
-        answer, text = await site("PUT", storage.put_url("a", START + HOUR), b"abc")
-        assert (answer.status, os.strerror(number) in text.decode()) == (500, True)
+        response, text = await site("PUT", storage.put_url("a", START + HOUR), b"abc")
+        assert (response.status, os.strerror(number) in text.decode()) == (500, True)
 
     using(body)
     assert contents(tmp_path) == []
@@ -478,8 +478,8 @@ def test_full_database_leaves_no_file(storage: Storage, using: Any, store: Store
     store.run(f"PRAGMA max_page_count = {store.one('PRAGMA page_count')['page_count']}")  # type: ignore[index]
 
     async def body(site: StorageSite) -> None:
-        answer, text = await site("PUT", storage.put_url("a" * 5000, START + HOUR), b"abc")
-        assert (answer.status, b"full" in text) == (500, True)
+        response, text = await site("PUT", storage.put_url("a" * 5000, START + HOUR), b"abc")
+        assert (response.status, b"full" in text) == (500, True)
 
     using(body)
     assert contents(tmp_path) == []

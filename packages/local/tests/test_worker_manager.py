@@ -51,8 +51,8 @@ def error(**fields: Any) -> dict[str, Any]:
     return {"workerGroup": "g", "workerId": "i", **given, **fields}
 
 
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status, answer.code
+def refused(response: Any) -> tuple[int, str]:
+    return response.status, response.code
 
 
 def register(site: Any, **fields: Any) -> Any:
@@ -279,10 +279,10 @@ def test_rejects_invalid_registration(site: Any) -> None:
     site.ok("PUT", WORKER, worker(site))
     assert refused(register(site, providerId="null-provider")) == (400, "InputError")
     for proof in ({"staticSecret": "x" * 44}, {"token": "x"}, {"document": "d", "signature": "s"}):
-        answer = register(site, workerIdentityProof=proof)
-        assert refused(answer) == (400, "InputError")
-        assert answer.message == "bad staticSecret in workerIdentityProof"
-        assert answer.json["requestInfo"]["payload"] == "(OMITTED)"
+        response = register(site, workerIdentityProof=proof)
+        assert refused(response) == (400, "InputError")
+        assert response.message == "bad staticSecret in workerIdentityProof"
+        assert response.json["requestInfo"]["payload"] == "(OMITTED)"
     for _ in range(2):
         assert register(site, systemBootTime=site.clock.at()).status == 200
     site.ok("DELETE", WORKER)
@@ -297,9 +297,9 @@ def test_rejects_invalid_worker(site: Any) -> None:
         worker(site, capacity=2**31),
         {"expires": site.clock.at(days=1)},
     ):
-        answer = site.call("PUT", WORKER, given)
-        assert refused(answer) == (400, "InputError")
-        assert SECRET not in answer.content.decode()
+        response = site.call("PUT", WORKER, given)
+        assert refused(response) == (400, "InputError")
+        assert SECRET not in response.content.decode()
     assert refused(site.call("PUT", f"{API}/workers/p%2Fw/a%20b/i", worker(site))) == (400, "InputError")
     site.ok("PUT", WORKER, worker(site))
     for change in ({"capacity": 2}, {"expires": site.clock.at(days=2)}, {"providerInfo": {"staticSecret": "x" * 44}}):
@@ -524,9 +524,9 @@ def test_requires_scopes(new_site: Any) -> None:
         site.ok("PUT", POOL, pool())
         assert site.call("POST", POOL, pool(), by="may").status == 403
         assert site.call("POST", f"{API}/worker-pool-errors/p/w", error(), by="may").status == 403
-        answer = site.call("GET", f"{API}/worker-pool-errors/stats", by="may")
-        assert answer.status == 403
-        assert "worker-manager:list-worker-pool-errors:*\n" in answer.message
+        response = site.call("GET", f"{API}/worker-pool-errors/stats", by="may")
+        assert response.status == 403
+        assert "worker-manager:list-worker-pool-errors:*\n" in response.message
         assert site.call("PUT", WORKER, {}, by="may").status == 403
         assert site.call("DELETE", POOL, by="may").status == 200
 
