@@ -423,6 +423,17 @@ def test_removes_expired_workers(site: Any, messages: list[Message]) -> None:
     assert names(messages) == ["worker-pool-created"]
 
 
+def test_claim_expires_before_its_worker_is_removed(site: Any, slug: Any, task: Any) -> None:
+    site.ok("PUT", POOL, pool())
+    site.ok("PUT", WORKER, worker(site, expires=site.clock.at(hours=1)))
+    path = f"/api/queue/v1/task/{slug(1)}"
+    site.ok("PUT", path, task())
+    site.ok("POST", "/api/queue/v1/claim-work/p/w", {"workerGroup": "g", "workerId": "i"})
+    pass_time(site, hours=1)
+    first, second = site.ok("GET", f"{path}/status")["status"]["runs"]
+    assert (first["reasonResolved"], second["reasonCreated"], second["state"]) == ("claim-expired", "retry", "pending")
+
+
 class KnownWorkers:
     """A queue that knows two workers."""
 
