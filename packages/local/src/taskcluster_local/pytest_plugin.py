@@ -58,7 +58,7 @@ class ClientFactory:
             scopes: The scopes of the client. Defaults to `*`.
 
         Raises:
-            LookupError: There is no such service.
+            LookupError: The service does not exist.
         """
         import taskcluster
 
@@ -72,7 +72,7 @@ class ClientFactory:
             scopes: The scopes of the client. Defaults to `*`.
 
         Raises:
-            LookupError: There is no such service.
+            LookupError: The service does not exist.
         """
         import taskcluster.aio
 

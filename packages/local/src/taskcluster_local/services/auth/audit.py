@@ -80,7 +80,7 @@ class Audit:
         """Return the history of an entity in the form of the API.
 
         Raises:
-            ApiError: There is no such entityType (InputError).
+            ApiError: The entityType does not exist (InputError).
         """
         if entityType not in ENTITY_TYPES:
             raise ApiError("InputError", f"entityType must be one of {', '.join(ENTITY_TYPES)}, not {entityType!r}")

@@ -233,7 +233,7 @@ class Accounts:
         """Return a client in the form of the API, without its access token.
 
         Raises:
-            ApiError: There is no such client (ResourceNotFound).
+            ApiError: The client does not exist (ResourceNotFound).
         """
         return self._shown(self._client_row(clientId))
 
@@ -285,7 +285,7 @@ class Accounts:
         """Return the items of `scopes` that a client does not have.
 
         Raises:
-            ApiError: There is no such client (ResourceNotFound), or it cannot be changed (InputError).
+            ApiError: The client does not exist (ResourceNotFound), or it cannot be changed (InputError).
         """
         _check_not_static(clientId)
         held = set(json.loads(self._client_row(clientId)["scopes"]))
@@ -295,7 +295,7 @@ class Accounts:
         """Change a client and return it. Without scopes in `given` its scopes stay.
 
         Raises:
-            ApiError: There is no such client (ResourceNotFound), or the change is invalid (InputError).
+            ApiError: The client does not exist (ResourceNotFound), or the change is invalid (InputError).
         """
         values = {
             "description": dumps(given["description"]),
@@ -389,7 +389,7 @@ class Accounts:
         """Return a role in the form of the API.
 
         Raises:
-            ApiError: There is no such role (ResourceNotFound).
+            ApiError: The role does not exist (ResourceNotFound).
         """
         row = self._store.one("SELECT * FROM roles WHERE roleId = ?", roleId)
         if row is None:
@@ -436,7 +436,7 @@ class Accounts:
         """Return the items of `scopes` that a role does not give already.
 
         Raises:
-            ApiError: There is no such role (ResourceNotFound).
+            ApiError: The role does not exist (ResourceNotFound).
         """
         self._check_role(roleId)
         held = self.expand([f"assume:{roleId}"])
@@ -446,7 +446,7 @@ class Accounts:
         """Change a role and return it.
 
         Raises:
-            ApiError: There is no such role (ResourceNotFound); or it is malformed or leads back to itself (InputError).
+            ApiError: The role does not exist (ResourceNotFound), or is malformed or leads back to itself (InputError).
         """
         self._check_role(roleId)
         changed = self._with_role(roleId, given["scopes"])

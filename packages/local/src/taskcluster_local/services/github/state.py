@@ -228,7 +228,7 @@ class Github:
         """Return the task groups of the builds of a repository that can be cancelled.
 
         Raises:
-            ApiError: There are no such builds (ResourceNotFound).
+            ApiError: No such builds exist (ResourceNotFound).
         """
         given = {name: value for name, value in wanted.items() if value is not None}
         conditions = "".join(f" AND {name} = ?" for name in given)

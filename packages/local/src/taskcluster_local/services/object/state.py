@@ -90,7 +90,7 @@ class Objects:
         """Finish an upload, so that the object can be downloaded. The hashes are not verified.
 
         Raises:
-            ApiError: There is no such upload (ResourceNotFound), or it belongs to another project (InputError), or has
+            ApiError: The upload does not exist (ResourceNotFound), belongs to another project (InputError), or has
                 another uploadId or other hashes (RequestConflict).
         """
         hashes: dict[str, Any] = payload.get("hashes", {})

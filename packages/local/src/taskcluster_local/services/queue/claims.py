@@ -77,7 +77,7 @@ class Claims:
         """Claim one run for a worker. The worker may repeat the call, but not for a run from `claim_work`.
 
         Raises:
-            ApiError: There is no such run (ResourceNotFound), or the run is claimed by another worker, resolved, or
+            ApiError: The run does not exist (ResourceNotFound), or the run is claimed by another worker, resolved, or
                 past its deadline (RequestConflict).
         """
         run = task.run(runId)
@@ -107,7 +107,7 @@ class Claims:
         """Renew the claim of a running run.
 
         Raises:
-            ApiError: There is no such run (ResourceNotFound), or it is not running or past its deadline
+            ApiError: The run does not exist (ResourceNotFound), or it is not running or past its deadline
                 (RequestConflict).
         """
         task, run = self._with_run(taskId, runId)
@@ -123,7 +123,7 @@ class Claims:
         """Resolve a run as `completed` or `failed`. Repeating the call changes nothing.
 
         Raises:
-            ApiError: There is no such run (ResourceNotFound), or it is not running (RequestConflict).
+            ApiError: The run does not exist (ResourceNotFound), or it is not running (RequestConflict).
         """
         task, run = self._with_run(taskId, runId)
         if run is not task.runs[-1]:
@@ -141,7 +141,7 @@ class Claims:
         """Resolve a run as an exception; for some reasons the task is retried.
 
         Raises:
-            ApiError: There is no such run (ResourceNotFound), or it is not running (RequestConflict).
+            ApiError: The run does not exist (ResourceNotFound), or it is not running (RequestConflict).
         """
         task, run = self._with_run(taskId, runId, "Are you sure it exists?")
         # A repeated call finds the run as the first one left it, and perhaps the next run of the task.

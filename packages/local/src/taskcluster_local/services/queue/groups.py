@@ -91,7 +91,7 @@ class Groups:
         """Cancel the active tasks of a sealed group, and return which tasks were canceled.
 
         Raises:
-            ApiError: There is no such group (ResourceNotFound), or it is not sealed (RequestConflict).
+            ApiError: The group does not exist (ResourceNotFound), or it is not sealed (RequestConflict).
         """
         if "sealed" not in self.group(taskGroupId):
             raise ApiError(

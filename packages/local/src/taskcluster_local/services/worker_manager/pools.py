@@ -102,7 +102,7 @@ class Pools:
         """Change a pool.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound); the payload is for another pool, or its provider or
+            ApiError: The pool does not exist (ResourceNotFound); the payload is for another pool, or its provider or
                 configuration is invalid (InputError, InputValidationError).
         """
         wanted = _wanted(payload)
@@ -129,7 +129,7 @@ class Pools:
         """Remove the provider of a pool, so that the pool is deleted once it has no workers left.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound).
+            ApiError: The pool does not exist (ResourceNotFound).
         """
         with self._store.transaction():
             previous = self._existing(workerPoolId)["providerId"]
@@ -147,7 +147,7 @@ class Pools:
         return self.shown(self._existing(workerPoolId))
 
     def check(self, workerPoolId: str) -> None:
-        """Raise ApiError if there is no such pool (ResourceNotFound)."""
+        """Raise ApiError if the pool does not exist (ResourceNotFound)."""
         self._existing(workerPoolId)
 
     def config(self, workerPoolId: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Pools:
         """Return the launch configurations of a pool, the archived ones only if `archived`.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound).
+            ApiError: The pool does not exist (ResourceNotFound).
         """
         self._existing(workerPoolId)
         statement = "SELECT * FROM launch_configs WHERE workerPoolId = ? AND isArchived <= ?"
@@ -185,7 +185,7 @@ class Pools:
         """Return the numbers of a pool's workers by launch configuration and state.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound).
+            ApiError: The pool does not exist (ResourceNotFound).
         """
         self._existing(workerPoolId)
         rows = self._store.all(
@@ -201,7 +201,7 @@ class Pools:
         """Store an error that a worker of a pool reports, and return it in the form of the API.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound).
+            ApiError: The pool does not exist (ResourceNotFound).
         """
         worker = {"workerGroup": payload["workerGroup"], "workerId": payload["workerId"]}
         with self._store.transaction():

@@ -32,8 +32,8 @@ def with_launch_config_ids(providerId: str, config: dict[str, Any]) -> dict[str,
     """Return a pool's configuration with an id for each launch configuration, derived from it if it has none.
 
     Raises:
-        ApiError: There is no such provider, or two ids are equal (InputError); or the configuration is invalid for the
-            provider (InputValidationError).
+        ApiError: The provider does not exist, or two ids are equal (InputError); or the configuration is invalid for
+            the provider (InputValidationError).
     """
     if providerId not in PROVIDERS:
         known = " and ".join(PROVIDERS)

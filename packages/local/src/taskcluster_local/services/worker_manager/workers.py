@@ -91,8 +91,8 @@ class PoolWorkers:
             now: The deployment's time.
 
         Raises:
-            ApiError: There is no such pool (ResourceNotFound), its provider does not create workers in this way, or the
-                payload is invalid (InputError); or the worker exists with other properties (RequestConflict).
+            ApiError: The pool does not exist (ResourceNotFound), its provider does not create workers in this way, or
+                the payload is invalid (InputError); or the worker exists with other properties (RequestConflict).
         """
         providerId = self._pools.providerId(key[0])
         if not all(_ID.fullmatch(part) for part in key[1:]):
@@ -123,7 +123,7 @@ class PoolWorkers:
         """Change a worker. Without a capacity in the payload its capacity stays.
 
         Raises:
-            ApiError: There is no such worker (ResourceNotFound), or the payload is invalid (InputError).
+            ApiError: The worker does not exist (ResourceNotFound), or the payload is invalid (InputError).
         """
         expires, capacity, proof = _given(self.row(key)["providerId"], payload, now)
         self._store.run(
@@ -162,8 +162,8 @@ class PoolWorkers:
         """Register a worker that identifies itself by its secret. It may register again.
 
         Raises:
-            ApiError: There is no such pool, provider or worker (ResourceNotFound); or the worker has another provider,
-                was removed, or has the wrong secret (InputError).
+            ApiError: The pool, provider or worker does not exist (ResourceNotFound); or the worker has another
+                provider, was removed, or has the wrong secret (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
@@ -183,7 +183,7 @@ class PoolWorkers:
         """Renew the registration of a worker with the secret of its last registration.
 
         Raises:
-            ApiError: There is no such worker, or the secret is wrong (InputError).
+            ApiError: The worker does not exist, or the secret is wrong (InputError).
         """
         key = payload["workerPoolId"], payload["workerGroup"], payload["workerId"]
         with self._store.transaction():
@@ -228,7 +228,7 @@ class PoolWorkers:
     def workers(
         self, workerPoolId: str, page: Page, *, state: str | None = None, launchConfigId: str | None = None
     ) -> Listing:
-        """Return workers of a pool, by group and id, or raise ApiError if there is no such pool (ResourceNotFound)."""
+        """Return workers of a pool, by group and id, or raise ApiError if it does not exist (ResourceNotFound)."""
         self._pools.check(workerPoolId)
         return page.read(
             self._store,
