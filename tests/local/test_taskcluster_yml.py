@@ -24,7 +24,7 @@ def local() -> Iterator[LocalTaskcluster]:
 
 def render(local: LocalTaskcluster, kind: str, action: str | None = None, **overrides: Any) -> list[dict[str, Any]]:
     """Return the tasks for an event."""
-    event = {"type": kind, "overrides": overrides, **({} if action is None else {"action": action})}
+    event: Any = {"type": kind, "overrides": overrides, **({} if action is None else {"action": action})}
     body = (ROOT / ".taskcluster.yml").read_text("utf-8")
     with taskcluster.Github(local.options()) as github:
         rendered = github.renderTaskclusterYml({"body": body, "fakeEvent": event})
