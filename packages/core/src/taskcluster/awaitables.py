@@ -1,4 +1,4 @@
-"""What is to be awaited, told apart in sync code, which cannot."""
+"""Awaitables in sync code, which cannot await them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .exceptions import TaskclusterFailure
 __all__ = ["plain"]
 
 
-def plain(answer: Any, otherwise: str) -> Any:
-    """Return an answer; raise TaskclusterFailure with the text `otherwise` where it is to be awaited."""
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
+def plain(result: Any, otherwise: str) -> Any:
+    """Return a result; raise TaskclusterFailure with the message `otherwise` if it is awaitable."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
         raise TaskclusterFailure(otherwise)
-    return answer
+    return result

@@ -70,10 +70,10 @@ class Settings(NamedTuple):
 
         Args:
             options: The client's options.
-            endpoint: Where the service answers.
+            endpoint: The service's URL prefix and host.
             signer: What the credentials among the options sign with.
             check: What looks at payloads before they are sent.
-            given_session: Whether the HTTP session is the caller's; then its own time-outs hold unless the option is
+            given_session: Whether the HTTP session is the caller's; then its own timeouts hold unless the option is
                 set.
         """
         timeout = options.get("timeout")
@@ -154,7 +154,7 @@ def build(service: str, method: Method, bound: Bound, settings: Settings) -> Cal
 
 
 def perform(call: Call, context: CallContext) -> Procedure:
-    """Send until there is an answer worth keeping; return its result or raise what it means."""
+    """Send a call and retry it; return the result of the last response, or raise its failure."""
     attempt = 0
     while True:
         attempt += 1
@@ -348,6 +348,6 @@ def _without(secrets: list[str], text: str) -> str:
 
 
 def _excerpt(response: Response, secrets: list[str]) -> str:
-    """Return the beginning of a body for an error's text, on one line and without what it repeats of the request."""
+    """Return the beginning of a body for an error message, on one line and without secrets of the request."""
     text = " ".join(_without(secrets, response.body[:4000].decode("utf-8", "replace")).split())
     return (text[:200] + "…" if len(text) > 200 else text) or "the answer has no body"

@@ -1,4 +1,4 @@
-"""Sync clients: the base of every service's class, the driver of calls, and classes made at run time."""
+"""Sync clients: the base of every service's class, and classes made at run time."""
 
 from __future__ import annotations
 
@@ -57,29 +57,29 @@ config: dict[str, Any] = {
     "rootUrl": None,
     **{name: DEFAULTS[name] for name in ("maxRetries", "signedUrlExpiration")},
 }
-"""The options that new clients of both modes start from. Programs may change it."""
+"""The default options of new clients, sync and async. Programs may change it."""
 _defaultConfig = config
 
 T = TypeVar("T")
 
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
-"""Returns what holds in place of some of a client's options for the calls of this context."""
+"""Returns overrides of a client's options for calls in this context."""
 
 _MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session", "_shared")
 
 
 class ServiceClient:
-    """What sync and async clients have in common: everything but the waiting.
+    """What sync and async clients have in common: everything but sending and waiting.
 
     Args:
         options: rootUrl (required), credentials and the rest, as `taskcluster.Options` describes them. Copied.
-        session: An HTTP session of the caller's, who also closes it.
+        session: The caller's HTTP session, which the caller closes.
 
     Raises:
         TaskclusterFailure: rootUrl is missing or empty, or baseUrl is given.
-        TaskclusterAuthFailure: The credentials are no mapping, or hold what is neither an ASCII string nor bytes.
+        TaskclusterAuthFailure: The credentials are not a mapping of ASCII strings or bytes.
 
-    Everything else is checked by the first call that needs it.
+    All other options are checked by the first call that needs them.
     """
 
     classOptions: ClassVar[dict[str, Any]] = {}
@@ -98,7 +98,7 @@ class ServiceClient:
     _sender_modules: ClassVar[tuple[str, str]]
     """The module where tests of programs replace makeSingleHttpRequest, and the one that defines it."""
     _uses_any_passed: ClassVar[bool] = False
-    """Whether calls use a session that was passed even if it is a mock, as the published client's do."""
+    """Whether calls use a passed session even if it is a mock, as with the published client."""
     _made_session: Any = None
     _passed: Any = None
     _warned = False
@@ -119,28 +119,28 @@ class ServiceClient:
             self.session = self._passed = session
 
     def __repr__(self) -> str:
-        # A constructor that raised has set no options, and tracebacks may show the object.
+        # Tracebacks may show an object before its constructor has set the options.
         options = getattr(self, "options", None)
         root_url = options.get("rootUrl") if is_mapping(options) else None
         return f"<{type(self).__name__} at {without_user_info(str(root_url))}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # What a client makes as it goes can be neither copied nor sent to another process; the copy makes its own.
+        # Connections and caches cannot be copied or pickled; the copy creates its own.
         return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
 
     @property
     def session(self) -> Any:
-        """The session that was passed or assigned, or one for the program's own requests.
+        """The session that was passed or assigned, or else one for the program's own requests.
 
-        The latter is a `requests.Session` on a sync client, made when it is first read and closed with the client. On
-        an async client it is the `aiohttp.ClientSession` of `async with`, and None outside it.
+        The latter is a `requests.Session` on a sync client, created on first use and closed with the client. On an
+        async client it is the `aiohttp.ClientSession` of `async with`, and None outside it.
         """
         session = self.__dict__.get("session")
         return self._own_session() if session is None else session
 
     @session.setter
     def session(self, session: Any) -> None:
-        # What was patched for a while is assigned back at its end.
+        # A patch of a test assigns the original back.
         if session is None or session is self._made_session:
             vars(self).pop("session", None)
         else:
@@ -156,10 +156,10 @@ class ServiceClient:
             from .transport.connections import Adapter
 
             session = createSession()
-            # requests by itself takes an interim response for the final one, which the next request then gets.
+            # requests returns an interim response, and the final one to the next request.
             for scheme in ("https://", "http://"):
                 session.mount(scheme, Adapter())
-            # Threads that come here at once get the same one.
+            # Concurrent threads get the same session.
             return vars(self).setdefault("_made_session", session)
         return self._made_session
 
@@ -167,12 +167,12 @@ class ServiceClient:
         """Return the session that was passed or assigned if calls use it, or None.
 
         Raises:
-            TaskclusterFailure: It is the other mode's.
+            TaskclusterFailure: It is a session of the other HTTP library.
         """
         session: object = self.__dict__.get("session")
         if session is None:
             return None
-        # Only a library that is loaded can have made one; in a program's tests, a mock may have its place.
+        # A session of the other library exists only if that is loaded. Tests may have replaced its class.
         foreign = getattr(sys.modules.get(self._foreign_library), self._foreign_session, None)
         if isinstance(foreign, type) and issubclass(type(session), foreign):
             raise exceptions.TaskclusterFailure(
@@ -180,7 +180,7 @@ class ServiceClient:
             )
         if session is self._passed and self._uses_any_passed:
             return session
-        # By its class, because any mock that was patched in its place has the method.
+        # By its class, because any mock has the method.
         return session if hasattr(type(session), self._send) else None
 
     def _replaced_sender(self) -> Any:
@@ -190,32 +190,32 @@ class ServiceClient:
         return None if sender is None or is_function_of(sender, vars(sys.modules[home])) else sender
 
     def buildUrl(self, methodName: str, *args: Any, **kwargs: Any) -> str:
-        """Return the URL that a method calls, without calling it.
+        """Return the URL of a method, without calling it.
 
         Args:
             methodName: The API method's name.
-            *args: As the method takes them; a payload is not needed.
-            **kwargs: As the method takes them.
+            *args: The method's arguments; a payload is not needed.
+            **kwargs: The method's keyword arguments.
 
         Raises:
-            TaskclusterFailure: There is no such method, or the arguments are wrong.
+            TaskclusterFailure: The method is unknown, or the arguments are wrong.
         """
         method = self._method(methodName)
         bound = bind(method, args, kwargs, needs_payload=False)
         return self._endpoint().prefix + bound.target(method)
 
     def buildSignedUrl(self, methodName: str, *args: Any, expiration: float | None = None, **kwargs: Any) -> str:
-        """Return the URL of a GET method, signed so that whoever has it may call it for a limited time.
+        """Return the URL of a GET method, signed so that it can be called without credentials for a limited time.
 
         Args:
             methodName: The API method's name.
-            *args: As the method takes them.
-            expiration: Seconds from now; the option signedUrlExpiration where left out.
-            **kwargs: As the method takes them.
+            *args: The method's arguments.
+            expiration: Seconds from now. Defaults to the option signedUrlExpiration.
+            **kwargs: The method's keyword arguments.
 
         Raises:
-            TaskclusterFailure: There is no such method, it is no GET, or the arguments are wrong.
-            TaskclusterAuthFailure: There are no credentials, or unusable ones.
+            TaskclusterFailure: The method is unknown, its verb is not GET, or the arguments are wrong.
+            TaskclusterAuthFailure: There are no usable credentials.
         """
         method = self._method(methodName)
         if method.verb != "GET":
@@ -234,10 +234,10 @@ class ServiceClient:
     def makeHawkExt(self) -> bytes | dict[str, Any]:
         """Return the `ext` of the Authorization header: base64 of JSON with the certificate and the authorized scopes.
 
-        An empty dict if the client has no credentials, as with the published client.
+        Return an empty dict if the client has no credentials, as the published client does.
 
         Raises:
-            TaskclusterAuthFailure: The credentials cannot be used.
+            TaskclusterAuthFailure: The credentials are not usable.
         """
         checked = self._current_settings().signer
         return {} if checked is None else checked.ext
@@ -257,12 +257,12 @@ class ServiceClient:
         try:
             return endpoint(self.options["rootUrl"], self.serviceName, self.apiVersion)
         except (KeyError, TypeError):
-            # What the cache cannot look up is removed or no string.
+            # The root URL was removed, or is not hashable.
             normal_root_url(self.options.get("rootUrl"))
             raise
 
     def _current_settings(self) -> Settings:
-        # Programs change options between calls, so what the settings were made of is compared each time.
+        # Programs change options between calls, so compare the options that the settings were made of.
         known, given = self._settings, self._given_session() is not None
         limits = LIMITS.get()
         current = {**self.options, **limits(self.options)} if limits else self.options
@@ -302,7 +302,7 @@ class ServiceClient:
         return cls._schemas
 
     def _procedure(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Procedure:
-        """Return the procedure of a call, which is wrong or right before anything of it is done."""
+        """Return the procedure of a call. Invalid arguments raise here, before any request is sent."""
         from .call import paginate, perform
 
         method = self._method(name)
@@ -312,7 +312,7 @@ class ServiceClient:
                 f"{self.serviceName}.{name} is gone from Taskcluster {method.removed_before}; "
                 "only older deployments answer it",
                 DeprecationWarning,
-                stacklevel=4,  # Past _call and the method, to who calls that.
+                stacklevel=4,  # The caller of the method that calls _call.
             )
         context = self._context
         if context is None:
@@ -322,7 +322,7 @@ class ServiceClient:
         return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, context)
 
     def _built(self, method: Method, bound: Bound, token: str | None) -> Call:
-        """Return a call ready to be performed, from the page that the continuation token names."""
+        """Return the call that fetches the first page, or the page of a continuation token."""
         if token is not None:
             bound.query["continuationToken"] = token
         from .call import build
@@ -334,7 +334,7 @@ class ServiceClient:
         from .hawk import new_nonce
         from .registry import registry
 
-        # Looked up at each use: programs' tests replace these functions for a while.
+        # Looked up at each use, because tests of programs replace these functions.
         return CallContext(
             now=lambda: time.time(),
             monotonic=lambda: time.monotonic(),
@@ -362,15 +362,15 @@ class ServiceClient:
 
 
 def _copied(value: Any) -> Any:
-    """Return an option's value in a form that does not change when the program changes the value in place."""
+    """Return a copy of an option's value, which the program may change in place."""
     if is_mapping(value):
-        # Only credentials are one, and no repr of the copy may show what theirs does not.
+        # Only credentials are a mapping, and the repr of their copy must not show secrets either.
         return Credentials.copy_of(value)
     return list(value) if is_array(value) else value
 
 
 def _packaged_types(service: str) -> Mapping[str, Any]:
-    """Return the schemas that the distribution of a service brings along; none where none are known."""
+    """Return the schemas in the distribution of a service, or none."""
     from .plugins import PluginError
     from .registry import registry
 
@@ -382,10 +382,10 @@ def _packaged_types(service: str) -> Mapping[str, Any]:
 
 
 class BaseEvents(ServiceClient):
-    """The base of every service's events class, whose methods give what a subscription to an exchange needs.
+    """The base of every service's events class; its methods return the bindings of a subscription.
 
     Args:
-        options: As for clients, and `exchangePrefix`, which the exchanges' names begin with. Copied.
+        options: As for clients, and `exchangePrefix`, the beginning of the exchange names. Copied.
         session: Not used.
 
     Raises:
@@ -398,7 +398,7 @@ class BaseEvents(ServiceClient):
         if "exchangePrefix" in own:
             cls.classOptions = {"exchangePrefix": cls.exchangePrefix, **own.get("classOptions", {})}
 
-    # Both modes have this class, and async programs enter it as they enter clients.
+    # Async programs use this class too, with `async with` as for clients.
     async def __aenter__(self) -> Self:
         return self
 
@@ -409,7 +409,7 @@ class BaseEvents(ServiceClient):
 class BaseClient(ServiceClient):
     """The base of every service's sync class.
 
-    Keeps connections alive and may be used from many threads, and after a fork. Close it by `close()` or `with`.
+    Keeps connections alive, and may be used from many threads and after a fork. Close it with `close()` or `with`.
     """
 
     _foreign_library = "aiohttp"
@@ -426,7 +426,7 @@ class BaseClient(ServiceClient):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, unless they are those of a session the caller gave. The client stays usable."""
+        """Close the connections, except those of a session that the caller passed. The client stays usable."""
         made = vars(self).pop("_made_session", None)
         if made is not None:
             made.close()
@@ -434,12 +434,12 @@ class BaseClient(ServiceClient):
             self._transport.close()
 
     def paginate(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> Iterator[T]:
-        """Yield the pages of a listing, each fetched when it is asked for.
+        """Yield the pages of a listing; each is fetched when it is needed.
 
         Args:
-            method: The method that lists, such as `queue.listTaskGroup`.
-            *args: As the method takes them.
-            **kwargs: As the method takes them.
+            method: The method that lists, e.g. `queue.listTaskGroup`.
+            *args: The method's arguments.
+            **kwargs: The method's keyword arguments.
         """
         token: str | None = None
         while True:
@@ -450,7 +450,7 @@ class BaseClient(ServiceClient):
                 return
 
     def paginate_items(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Yield the items of a listing, such as the tasks of a task group; arguments as for `paginate`."""
+        """Yield the items of a listing, e.g. the tasks of a task group; arguments as for `paginate`."""
         for page in self.paginate(method, *args, **kwargs):
             yield from items_of(page)
 
@@ -474,7 +474,7 @@ def _perform(transport: RequestsTransport, effect: Effect) -> Any:
 
 
 def createSession(*args: Any, **kwargs: Any) -> requests.Session:
-    """Return a new requests.Session, for the argument `session` of clients that are to share connections."""
+    """Return a new requests.Session, to pass as `session` to clients that share connections."""
     import requests
 
     return requests.Session(*args, **kwargs)
@@ -486,11 +486,11 @@ def createApiClient(name: str, api: Mapping[str, Any]) -> type[BaseClient]:
     Args:
         name: The class's name.
         api: A reference as a deployment serves it at `/references/<service>/v1/api.json` or `exchanges.json`, or a
-            dict that holds one under `reference`. Under `types` it may hold JSON schemas, by keys such as
-            `widgets/v1/widget.json`, for the option `validate`.
+            dict with one under `reference`. It may have JSON schemas for the option `validate` under `types`, by keys
+            like `widgets/v1/widget.json`.
 
     Raises:
-        TaskclusterFailure: It is no such reference.
+        TaskclusterFailure: The reference is malformed.
     """
     return make_class(name, api, BaseClient)
 
@@ -543,7 +543,7 @@ def _made_method(
     def sync_method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return getattr(self, invoke)(name, args, kwargs)
 
-    # A coroutine function, as the services' own methods are: mocks with autospec look at that.
+    # A coroutine function like the methods of services, because mocks with autospec check that.
     async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return await getattr(self, invoke)(name, args, kwargs)
 
@@ -568,7 +568,7 @@ def __getattr__(name: str) -> Any:
         from . import utils
 
         return utils
-    # The documentation reaches the events classes here too (`taskcluster.client.QueueEvents`).
+    # The documentation uses events classes from here, too (`taskcluster.client.QueueEvents`).
     from .facade import class_named
 
     return class_named(__name__, name, "client", "events")

@@ -1,4 +1,4 @@
-"""Compressed bodies, decoded in pieces of limited size: a few bytes can stand for gigabytes."""
+"""Decode compressed bodies in pieces of limited size, because a few bytes may expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Inflater:
         self._decoder = zlib.decompressobj(self._window)
         self._begun = self._window != _WINDOWS["deflate"]
         self.members = 0
-        """How many complete streams came."""
+        """How many complete streams were decoded."""
 
     @property
     def eof(self) -> bool:
-        """Whether what came ends with the end of a stream."""
+        """Whether the last bytes were the end of a stream."""
         return self._decoder.eof
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
@@ -136,7 +136,7 @@ class CollectedBody(Decoder):
             self._pieces.append(piece)
 
     def content(self) -> bytes:
-        """Return what was collected."""
+        """Return the collected bytes."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 

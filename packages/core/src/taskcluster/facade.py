@@ -1,4 +1,4 @@
-"""Names that are looked up when they are first used: service classes under `taskcluster`, `.aio` and `.client`."""
+"""Look up names when they are first used: service classes under `taskcluster`, `.aio` and `.client`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def class_named(module: str, name: str, *which: str) -> Any:
         *which: Fields of `taskcluster.plugins.Service` that the class may be of.
 
     Raises:
-        AttributeError: There is no such class.
-        ModuleNotFoundError: It belongs to a service that is not installed; the text says what to install.
+        AttributeError: The class is unknown.
+        ModuleNotFoundError: It belongs to a service that is not installed; the message says what to install.
         PluginError: Its plugin cannot be used.
     """
     # Only names written as classes are: `import taskcluster.errors` asks for `errors` here before it fails.
@@ -34,15 +34,14 @@ def class_named(module: str, name: str, *which: str) -> Any:
         found = registry.find(kinds[0], name)
     except LookupError as exc:
         raise AttributeError(f"module {module!r} has no attribute {name!r}: {exc.args[0]}") from None
-    # From now on it is an attribute like any other, and this function is not asked again; unless it is a mock, which
-    # stands in the class's place for a while only.
+    # From now on a normal attribute, so that this function is not called again. A mock is there for a while only.
     if isinstance(found, type):
         setattr(sys.modules[module], name, found)
     return found
 
 
 def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a `__getattr__` for a package whose classes are imported when they are first used.
+    """Return a `__getattr__` for a package that imports its classes when they are first used.
 
     Args:
         package: The package's name.
@@ -61,14 +60,14 @@ def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def stand_in(door: str, module: str) -> None:
-    """Put a module of another distribution in the place of one of ours, as whose name programs know it.
+    """Make a module of core an alias of a module of another distribution.
 
     Args:
-        door: Our module's name, such as `taskcluster.upload`.
-        module: The other's, such as `taskcluster_objects.upload`.
+        door: The name of core's module, e.g. `taskcluster.upload`.
+        module: The other module's name, e.g. `taskcluster_objects.upload`.
 
     Raises:
-        ModuleNotFoundError: The other distribution is not installed; the text says what to install.
+        ModuleNotFoundError: The other distribution is not installed; the message says what to install.
     """
     package = module.partition(".")[0]
     try:
@@ -81,5 +80,5 @@ def stand_in(door: str, module: str) -> None:
 
 
 def is_there(package: str) -> bool:
-    """Whether another distribution's package is installed; it is not imported."""
+    """Return whether the package of another distribution is installed, without importing it."""
     return importlib.util.find_spec(package) is not None

@@ -1,4 +1,4 @@
-"""Plain HTTP requests, without Taskcluster's authentication, as programs found them in `taskcluster.utils`."""
+"""Plain HTTP requests without authentication, which programs import from `taskcluster.utils`."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def makeSingleHttpRequest(
     headers: Mapping[str, str] | None,
     session: requests.Session | None = None,
 ) -> requests.Response:
-    """Send one request, follow no redirect, and return the answer whatever its status.
+    """Send one request, and return the response whatever its status; redirects are not followed.
 
     Args:
         method: The HTTP verb.
         url: The address.
-        payload: The body, as requests takes it in `data`.
+        payload: The body, as for `data` of requests.
         headers: The headers, or None.
         session: A session to send over.
 
     Raises:
-        requests.RequestException: There was no answer, or an interim one that requests took for it. It holds neither
-            the request nor its URL, which may be signed.
+        requests.RequestException: There was no response, or requests returned an interim one. The exception has
+            neither the request nor its URL, which may be signed.
     """
     import requests
 
@@ -111,7 +111,7 @@ def putFile(filename: str, url: str, contentType: str) -> requests.Response:
 
     Args:
         filename: The file's path.
-        url: Where it goes.
+        url: Where to send it.
         contentType: Its media type.
     """
     import os

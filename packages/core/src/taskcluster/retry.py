@@ -27,7 +27,7 @@ def retry(maxRetries: int, tryFn: Callable[[Callable[[Exception], Any]], T]) -> 
         tryFn: Called with a function. To be called again, it passes an exception to that function and returns.
 
     Raises:
-        Exception: What `tryFn` raised, or what it passed in its last call.
+        Exception: Raised by `tryFn`, or passed by its last call.
     """
     result: T = run(call_again(tryFn, maxRetries, plain_http.calculateSleepTime), perform)
     return result

@@ -27,7 +27,7 @@ def send_again(
     Args:
         send: Sends the request.
         status: Returns a response's status.
-        errors: What `send` raises if there is no response.
+        errors: The exceptions that `send` raises without a response.
         retries: How many retries there are at most.
         delay: Returns the seconds to wait before a retry, 1 being the first.
         rewind: Called before each retry.

@@ -1,4 +1,4 @@
-"""The names that programs import from `taskcluster.utils`; each lives in a module named for what it does."""
+"""The names that programs import from `taskcluster.utils`, re-exported from modules that are named by subject."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 def scope_match(assumed_scopes: Iterable[str], required_scope_sets: Iterable[Iterable[str]]) -> bool:
     """Deprecated: the old name of `scopeMatch`."""
-    # Of the published client's class: a program may turn DeprecationWarning into errors.
+    # UserWarning as in the published client: a program may turn DeprecationWarning into errors.
     warnings.warn("taskcluster.utils.scope_match is deprecated: use scopeMatch", UserWarning, stacklevel=2)
     return scopeMatch(assumed_scopes, required_scope_sets)
 
@@ -79,11 +79,11 @@ _HOMES = {
 }
 """The module that each function is in, by its name."""
 _MODULES = ("base64", "datetime", "json", "os", "random", "re", "requests", "slugid", "time")
-"""Modules that programs' tests reach through this one to replace a function, such as `taskcluster.utils.time.sleep`."""
+"""Modules that tests of programs reach through this one to replace functions, e.g. `taskcluster.utils.time.sleep`."""
 
 
 class _Replaceable(types.ModuleType):
-    """Replaces a function in the module that it is in too, so that the functions there call what a program put here."""
+    """Replaces a function also in its own module, so that the functions there call the replacement."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -1,4 +1,4 @@
-"""The old way to upload an artifact of the task that the program runs in."""
+"""The deprecated function that uploads an artifact of the task that the program runs in."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def upload_artifact(
 ) -> str:
     """Deprecated: upload an artifact of the task that this runs in, and return the path of its URL.
 
-    Use `taskcluster.upload.uploadArtifactFromBuf`, which knows every storage type; this knows s3 only.
+    Use `taskcluster.upload.uploadArtifactFromBuf`, which supports every storage type; this supports s3 only.
 
     Args:
         queue_service: A `taskcluster.Queue` that calls the task's proxy.
         artifact_path: The artifact's name.
-        content: What it holds; text is written in UTF-8.
+        content: Its content; a string is encoded as UTF-8.
         content_type: Its media type.
-        ttl: How long from now it is kept.
+        ttl: How long to keep it, from now.
 
     Raises:
         ConfigurationError: This does not run in a task with a proxy, or an argument is of a wrong type.
@@ -49,12 +49,12 @@ def upload_artifact(
     _check("content_type", content_type, str)
     _check("ttl", ttl, datetime.timedelta)
     expires = stringDate(present() + ttl)
-    answer = queue_service.createArtifact(
+    response = queue_service.createArtifact(
         task_id, run_id, artifact_path, {"storageType": "s3", "expires": expires, "contentType": content_type}
     )
-    # What is asked for is what is answered.
+    # The response has the storage type of the request.
     _put(
-        cast("PostArtifactResponse1", answer)["putUrl"],
+        cast("PostArtifactResponse1", response)["putUrl"],
         content.encode() if isinstance(content, str) else content,
         content_type,
     )

@@ -1,4 +1,4 @@
-"""One configuration for all clients of a program: where they call, and as whom."""
+"""One configuration for all clients of a program: the deployment and the credentials."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["TaskclusterConfig"]
 log = logging.getLogger("taskcluster")
 
 _PROXY = "http://taskcluster"
-"""Where a worker puts the proxy of a task, unless TASKCLUSTER_PROXY_URL says otherwise."""
+"""The URL of a task's proxy if TASKCLUSTER_PROXY_URL is not set."""
 
 
 class TaskclusterConfig:
-    """The configuration of a program, made once and shared.
+    """The configuration of a program, created once and shared.
 
         tc = TaskclusterConfig("https://tc.example.com")
         tc.auth()
@@ -60,7 +60,7 @@ class TaskclusterConfig:
             )
 
     def __repr__(self) -> str:
-        # One whose constructor has not run has no URL, and tracebacks may show it.
+        # Tracebacks may show an object before its constructor has set the URL.
         return f"<{type(self).__name__} of {without_user_info(str(getattr(self, 'default_url', '')))}>"
 
     def auth(
@@ -112,18 +112,18 @@ class TaskclusterConfig:
             use_async: Whether to return the class of `taskcluster.aio`.
 
         Raises:
-            ConfigurationError: There is no such service.
-            ModuleNotFoundError: It is a service of ours that is not installed; the text says what to install.
+            ConfigurationError: The service is unknown.
+            ModuleNotFoundError: The service is known but not installed; the message says what to install.
         """
         try:
-            # Of what is no text, such as a variable that is not set, there is no service either.
+            # Not always a string: the variable it was read from may not be set.
             service = registry.service(str(service_name))
         except LookupError:
             near = did_you_mean(str(service_name), registry.services())
             raise ConfigurationError(f"Invalid Taskcluster service {service_name}{near}") from None
         if self.options is None:
             self.auth()
-        # By attribute, as programs' tests put fakes in their place there.
+        # By attribute, because tests of programs replace these.
         return getattr(taskcluster.aio if use_async else taskcluster, service.class_name)(self.options)
 
     def load_secrets(

@@ -1,4 +1,4 @@
-"""Dates as the queue writes them, and the present."""
+"""Dates in the format of the queue, and the present."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def present() -> datetime.datetime:
 
 
 def parsed(value: Any) -> datetime.datetime | None:
-    """Return an ISO 8601 date as an aware datetime, one without a zone taken as UTC; None where it is no date."""
+    """Return an ISO 8601 date as an aware datetime, in UTC if it has no zone, or None if it is not a date."""
     if isinstance(value, datetime.datetime):
         return value if value.tzinfo is not None else value.replace(tzinfo=datetime.timezone.utc)
     try:

@@ -1,4 +1,4 @@
-"""What the helper raises of its own; each is a TaskclusterFailure, beside the failures of the calls themselves."""
+"""The helper's own exceptions, all of which are TaskclusterFailures."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["ArtifactMissingError", "ConfigurationError", "SecretError", "WaitTim
 
 
 class ConfigurationError(TaskclusterFailure, AssertionError):
-    """What the helper was given, or found in the environment, cannot work; programs catch it as AssertionError too."""
+    """Arguments or environment variables are missing or wrong; programs catch it as AssertionError too."""
 
 
 class SecretError(TaskclusterFailure):
-    """A secret lacks a required key, or is not made of keys and values; the text names keys and never a value."""
+    """A secret lacks a required key, or is not an object; the message never shows a value."""
 
 
 class ArtifactMissingError(TaskclusterFailure):
-    """The run has ended, and what was waited for is not among its artifacts."""
+    """The run has ended without creating the artifact."""
 
 
 class WaitTimeoutError(TaskclusterFailure, TimeoutError):
-    """The time for waiting is over; `last` is what was seen last, or None where nothing was."""
+    """The timeout is over; `last` is the result of the last successful poll, or None."""
 
     def __init__(self, message: str, last: Any = None) -> None:
         super().__init__(message)

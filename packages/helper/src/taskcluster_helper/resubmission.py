@@ -1,4 +1,4 @@
-"""A task's definition made ready to be created once more."""
+"""Prepare a task's definition to be created again."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None =
     """Return a copy of a task's definition with its times moved so that it is created now.
 
     `created`, `deadline` and `expires` move by the same span, and so does every `expires` in `payload.artifacts`, be
-    that a dict or a list. All else stays as it is: a task in another group, or without dependencies, is for the caller.
+    that a dict or a list. Everything else stays, for example the task group and the dependencies.
 
     Args:
         definition: As `queue.task` returns it; not changed. Dates may be datetimes.
-        now: When the new task is created, an aware datetime; the present where left out.
+        now: When the new task is created, an aware datetime. Defaults to the present.
 
     Raises:
-        TaskclusterFailure: A date is missing or is none.
+        TaskclusterFailure: A date is missing or malformed.
     """
     moved: dict[str, Any] = copy.deepcopy(dict(definition))
     start = present() if now is None else now
     if start.tzinfo is None:
-        raise TaskclusterFailure("resubmittable: now must be an aware datetime, such as datetime.now(timezone.utc)")
+        raise TaskclusterFailure("resubmittable: now must be an aware datetime, e.g. datetime.now(timezone.utc)")
     span = start - _date("created", moved.get("created"))
     for name in ("created", "deadline", "expires"):
-        # The queue sets `expires` itself where there is none.
+        # The queue sets `expires` if it is omitted.
         if name != "expires" or moved.get(name) is not None:
             moved[name] = _shifted(_date(name, moved.get(name)), span)
     payload = moved.get("payload")

@@ -1,4 +1,4 @@
-"""The async twins: `taskcluster.aio.Queue` and the rest, with the same methods, each to be awaited.
+"""Async clients: `taskcluster.aio.Queue` and the rest, with the same methods as coroutine functions.
 
 >>> async with taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"}) as queue:
 ...     await queue.status("fN1SbArXTPSVFNUvaOlinQ")
@@ -74,7 +74,7 @@ if not TYPE_CHECKING:
         if name in _shared_names():
             return getattr(taskcluster, name)
         if name == "__all__":
-            # For `import *`, which one class that cannot be imported would take down.
+            # For `import *`, which would fail if one class cannot be imported.
             return sorted([*_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names(importable=True)])
         from ..facade import class_named
 
@@ -89,7 +89,7 @@ if not TYPE_CHECKING:
         return [name for name, package in _DOORS.items() if is_there(package)]
 
     def _shared_names() -> list[str]:
-        # Exceptions and utilities are the same here; what is named twice is the async one.
+        # Exceptions and utilities are shared; of names that exist twice, this package has the async one.
         return [name for name in taskcluster._NAMES if name not in (*_NAMES, "BaseClient")]
 
     def _service_names(*, importable: bool = False) -> list[str]:

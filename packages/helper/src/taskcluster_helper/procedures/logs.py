@@ -155,7 +155,7 @@ class _Follower:
         try:
             yield from self._read(name, live=True)
         except TaskclusterConnectionError as exc:
-            # The worker may be gone with its log; the run's state tells at the next poll.
+            # The worker may be gone with its log; the next poll returns the run's state.
             log.debug("the live log of task %s: %s", self._taskId, type(exc).__name__)
 
     def _read(self, name: str, *, live: bool = False) -> LogProcedure[bool]:
@@ -167,7 +167,7 @@ class _Follower:
             yield from self._read_url(found["url"])
         except TaskclusterRestFailure as exc:
             if live:
-                # What answers in place of a worker that is gone may return any status.
+                # After the worker is gone, its proxy may return any status.
                 raise TaskclusterConnectionError(str(exc), exc) from exc
             raise
         return True
