@@ -84,15 +84,15 @@ class FakeQueue:
     runs: list[dict[str, Any]] = field(default_factory=lambda: [{"runId": 0, "state": "running", "started": "x"}])
     payload: dict[str, Any] = field(default_factory=dict[str, Any])
     artifacts: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict[str, Any])
-    """What writes the answer of storage, by the artifact's name."""
+    """Functions that write the response of storage, by artifact name."""
     failures: list[int] = field(default_factory=list[int])
-    """Statuses that the queue answers with first."""
+    """Statuses of the queue's first responses."""
     calls: list[str] = field(default_factory=list[str])
     stored: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """The headers of each request to storage."""
     on_status: Callable[[], None] | None = None
     connections: set[Any] = field(default_factory=set[Any])
-    """From where the queue was asked."""
+    """The client addresses of the queue's requests."""
 
     @property
     def options(self) -> dict[str, Any]:

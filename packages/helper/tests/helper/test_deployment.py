@@ -25,7 +25,7 @@ LINES = b"one\ntwo\nthree\n"
 
 
 class Tasks:
-    """Creates tasks in one group, and does their work."""
+    """Creates tasks in one group, and runs them."""
 
     def __init__(self, local: LocalTaskcluster) -> None:
         self.local = local
@@ -48,7 +48,7 @@ class Tasks:
         return task_id
 
     def claim(self, task_id: str, run: int = 0) -> taskcluster.Queue:
-        """Claim a run, and return a client with what its worker was given."""
+        """Claim a run, and return a client with its credentials."""
         claim = self.queue.claimTask(task_id, run, {"workerGroup": "g", "workerId": "w"})
         return taskcluster.Queue({**self.local.options(), "credentials": claim["credentials"]})
 
@@ -69,7 +69,7 @@ def tasks(local: LocalTaskcluster) -> Tasks:
 
 
 class Steps:
-    """An `on_change` that notes what it is told, and each time has the next step done."""
+    """An `on_change` that records its arguments and starts the next step each time."""
 
     def __init__(self, *steps: Callable[[], Any]) -> None:
         self.seen: list[Any] = []
@@ -88,7 +88,7 @@ class Steps:
 
 
 @pytest.mark.parametrize("how", ["completed", "failed"])
-def test_a_task_that_is_done_or_fails(mode: Mode, tasks: Tasks, how: str) -> None:
+def test_waits_for_completed_and_failed_tasks(mode: Mode, tasks: Tasks, how: str) -> None:
     task_id = tasks.create()
     steps = Steps(lambda: tasks.resolve(task_id, how))
     queue = mode.client("Queue", tasks.local.options())
@@ -97,7 +97,7 @@ def test_a_task_that_is_done_or_fails(mode: Mode, tasks: Tasks, how: str) -> Non
     assert [seen["state"] for seen in steps.seen] == ["pending", how]
 
 
-def test_a_task_whose_deadline_passes(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_a_task_past_its_deadline(mode: Mode, tasks: Tasks) -> None:
     task_id = tasks.create()
     steps = Steps(lambda: tasks.local.advance(hours=2))
     queue = mode.client("Queue", tasks.local.options())
@@ -105,7 +105,7 @@ def test_a_task_whose_deadline_passes(mode: Mode, tasks: Tasks) -> None:
     assert (status["state"], status["runs"][-1]["reasonResolved"]) == ("exception", "deadline-exceeded")
 
 
-def test_a_task_whose_worker_goes_away_is_waited_for_in_its_next_run(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_the_next_run_after_an_expired_claim(mode: Mode, tasks: Tasks) -> None:
     task_id = tasks.create()
     tasks.claim(task_id)
     steps = Steps(lambda: tasks.local.advance(minutes=21), lambda: tasks.resolve(task_id, run=1))
@@ -115,7 +115,7 @@ def test_a_task_whose_worker_goes_away_is_waited_for_in_its_next_run(mode: Mode,
     assert runs == [["running"], ["exception", "pending"], ["exception", "completed"]]
 
 
-def test_the_time_ends_with_what_was_seen_last(mode: Mode, tasks: Tasks) -> None:
+def test_a_timeout_has_the_last_status(mode: Mode, tasks: Tasks) -> None:
     task_id = tasks.create()
     queue = mode.client("Queue", tasks.local.options())
     for function, argument, last in (
@@ -127,7 +127,7 @@ def test_the_time_ends_with_what_was_seen_last(mode: Mode, tasks: Tasks) -> None
         assert last(caught.value.last)
 
 
-def test_a_task_that_is_not_there_is_the_callers_failure_at_once(mode: Mode, tasks: Tasks) -> None:
+def test_an_unknown_task_raises_at_once(mode: Mode, tasks: Tasks) -> None:
     with pytest.raises(taskcluster.TaskclusterRestFailure, match="does not correspond to a task") as caught:
         mode.run(mode.helper.wait_for_task(mode.client("Queue", tasks.local.options()), taskcluster.slugId()))
     assert caught.value.status_code == 404
@@ -136,7 +136,7 @@ def test_a_task_that_is_not_there_is_the_callers_failure_at_once(mode: Mode, tas
 # A task group to finish
 
 
-def test_a_group_is_finished_when_all_its_tasks_are_and_its_states_are_counted(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_a_group_and_counts_states(mode: Mode, tasks: Tasks) -> None:
     first, second, third = (tasks.create() for _ in range(3))
     tasks.create(dependencies=[third])
     steps = Steps(
@@ -159,7 +159,7 @@ def test_a_group_is_finished_when_all_its_tasks_are_and_its_states_are_counted(m
 # An indexed task to appear
 
 
-def test_an_indexed_task_appears_when_it_is_completed(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_an_indexed_task(mode: Mode, tasks: Tasks) -> None:
     task_id = tasks.create(routes=["index.builds.latest"])
     steps = Steps(lambda: tasks.resolve(task_id))
     index = mode.client("Index", tasks.local.options())
@@ -172,7 +172,7 @@ def test_an_indexed_task_appears_when_it_is_completed(mode: Mode, tasks: Tasks) 
 
 
 @pytest.mark.parametrize("run", [None, 0])
-def test_an_artifact_exists_when_it_is_finished(mode: Mode, tasks: Tasks, run: int | None) -> None:
+def test_waits_until_an_artifact_is_finished(mode: Mode, tasks: Tasks, run: int | None) -> None:
     task_id = tasks.create()
     worker = tasks.claim(task_id)
     # One that is declared and not uploaded yet is not there.
@@ -188,7 +188,7 @@ def test_an_artifact_exists_when_it_is_finished(mode: Mode, tasks: Tasks, run: i
     assert caught.value.last is None
 
 
-def test_an_artifact_that_does_not_come_any_more_is_missing(mode: Mode, tasks: Tasks) -> None:
+def test_an_artifact_that_will_not_appear_raises(mode: Mode, tasks: Tasks) -> None:
     task_id = tasks.create()
     queue = mode.client("Queue", tasks.local.options())
     steps = Steps(lambda: tasks.resolve(task_id, "failed"))
@@ -204,8 +204,8 @@ def lines(mode: Mode, options: dict[str, Any], task_id: str, **named: Any) -> li
     return mode.listed(mode.helper.task_log_lines(queue, task_id, delay=0.01, max_delay=0.05, **named))
 
 
-def test_a_live_log_is_followed_to_its_end(mode: Mode, tasks: Tasks, queue: FakeQueue) -> None:
-    """The worker serves the log while the task runs, and the queue knows where; stored it is an object in the end."""
+def test_follows_a_live_log(mode: Mode, tasks: Tasks, queue: FakeQueue) -> None:
+    """The worker serves the log while the task runs; afterwards it is stored as an object."""
     task_id = tasks.create()
     worker = tasks.claim(task_id)
 
@@ -221,7 +221,7 @@ def test_a_live_log_is_followed_to_its_end(mode: Mode, tasks: Tasks, queue: Fake
     assert "Authorization" not in queue.stored[0]
 
 
-def test_a_finished_log_is_read_whatever_it_is_stored_as(mode: Mode, tasks: Tasks) -> None:
+def test_reads_logs_of_any_storage_type(mode: Mode, tasks: Tasks) -> None:
     for stored in ("object", "s3"):
         task_id = tasks.create()
         worker = tasks.claim(task_id)
@@ -241,7 +241,7 @@ def test_a_finished_log_is_read_whatever_it_is_stored_as(mode: Mode, tasks: Task
         assert lines(mode, {"rootUrl": tasks.local.root_url}, task_id, name=LIVE) == ["one", "two", "three"]
 
 
-def test_a_private_log_needs_the_scope_of_its_name_and_no_more(mode: Mode, tasks: Tasks) -> None:
+def test_a_private_log_needs_only_its_scope(mode: Mode, tasks: Tasks) -> None:
     names = {"live": "private/live.log", "backing": "private/backing.log"}
     task_id = tasks.create(payload={"logs": names})
     worker = tasks.claim(task_id)
@@ -257,7 +257,7 @@ def test_a_private_log_needs_the_scope_of_its_name_and_no_more(mode: Mode, tasks
 # Times of a task's definition, moved to now
 
 
-def test_a_task_of_long_ago_is_created_now(mode: Mode, tasks: Tasks) -> None:
+def test_creates_an_old_task_again(mode: Mode, tasks: Tasks) -> None:
     expires = {"public/a": {"expires": taskcluster.stringDate(tasks.local.now() + timedelta(hours=2))}}
     first, second = tasks.create(payload={"artifacts": expires}), taskcluster.slugId()
     tasks.local.advance(hours=20)

@@ -1,4 +1,4 @@
-"""The log of a task as lines: finished, live, broken off, private; over real sockets, sync and async."""
+"""Task logs as lines: finished, live, interrupted and private ones; over real sockets, sync and async."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Writer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def stored(body: bytes, **headers: str) -> Writer:
-    """Return what serves a whole body."""
+    """Return a function that sends a complete body."""
 
     def write(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -40,7 +40,7 @@ def stored(body: bytes, **headers: str) -> Writer:
 
 
 def live(*chunks: bytes, then: Callable[[], object] = lambda: None, ends: bool = True, **headers: str) -> Writer:
-    """Return what streams chunks, does something, and ends as it should or breaks off."""
+    """Return a function that streams chunks, calls `then`, and ends the body or breaks the connection."""
 
     def write(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -72,19 +72,19 @@ def test_a_finished_log(mode: Mode, queue: FakeQueue) -> None:
 
 
 @pytest.mark.parametrize("serve", [stored, live])
-def test_a_finished_log_that_is_stored_compressed(mode: Mode, queue: FakeQueue, serve: Callable[..., Writer]) -> None:
+def test_a_compressed_log(mode: Mode, queue: FakeQueue, serve: Callable[..., Writer]) -> None:
     queue.end()
     queue.artifacts[BACKING] = serve(gzip.compress(b"a\n" * 100_000), Content_Encoding="gzip")
     assert lines(mode, queue) == ["a"] * 100_000
 
 
-def test_a_finished_log_under_the_name_of_the_live_one(mode: Mode, queue: FakeQueue) -> None:
+def test_a_finished_log_with_the_live_name(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[LIVE] = stored(b"one\n")
     assert lines(mode, queue) == ["one"]
 
 
-def test_storage_gets_no_authentication_and_redirects_are_followed(mode: Mode, queue: FakeQueue) -> None:
+def test_follows_redirects_without_authentication(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = stored(b"one\n")
     lines(mode, queue)
@@ -94,7 +94,7 @@ def test_storage_gets_no_authentication_and_redirects_are_followed(mode: Mode, q
         assert headers["User-Agent"].startswith("taskcluster-client-py/")
 
 
-def test_storage_is_told_the_programs_name(mode: Mode, queue: FakeQueue) -> None:
+def test_storage_gets_the_user_agent_suffix(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = stored(b"one\n")
     client = mode.client("Queue", {**queue.options, "userAgentSuffix": "my-program/1"})
@@ -102,13 +102,13 @@ def test_storage_is_told_the_programs_name(mode: Mode, queue: FakeQueue) -> None
     assert {headers["User-Agent"] for headers in queue.stored} == {f"taskcluster-client-py/{VERSION} my-program/1"}
 
 
-def test_a_live_log_is_followed_to_its_end_and_no_line_comes_twice(mode: Mode, queue: FakeQueue) -> None:
+def test_follows_a_live_log_without_repeating_lines(mode: Mode, queue: FakeQueue) -> None:
     queue.artifacts[LIVE] = live(b"one\nt", b"wo\nthr", then=queue.end)
     queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\nfour\n")
     assert lines(mode, queue) == ["one", "two", "three", "four"]
 
 
-def test_lines_come_as_they_are_written(queue: FakeQueue) -> None:
+def test_yields_lines_as_they_are_written(queue: FakeQueue) -> None:
     from threading import Event
 
     got = Event()
@@ -121,7 +121,7 @@ def test_lines_come_as_they_are_written(queue: FakeQueue) -> None:
     assert list(following) == ["two"]
 
 
-def test_a_live_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, queue: FakeQueue) -> None:
+def test_resumes_a_broken_live_log(mode: Mode, queue: FakeQueue) -> None:
     queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\n")
 
     def again() -> None:
@@ -131,7 +131,7 @@ def test_a_live_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, queue
     assert lines(mode, queue) == ["one", "two", "three"]
 
 
-def test_a_silent_live_log_is_asked_for_again(mode: Mode, queue: FakeQueue) -> None:
+def test_requests_an_idle_live_log_again(mode: Mode, queue: FakeQueue) -> None:
     from threading import Event
 
     over = Event()
@@ -148,7 +148,7 @@ def test_a_silent_live_log_is_asked_for_again(mode: Mode, queue: FakeQueue) -> N
         over.set()
 
 
-def test_a_worker_that_is_gone_leaves_what_is_stored(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_the_stored_log_after_the_worker_is_gone(mode: Mode, queue: FakeQueue) -> None:
     def gone(handler: BaseHTTPRequestHandler) -> None:
         queue.end()
         handler.send_error(404)
@@ -158,7 +158,7 @@ def test_a_worker_that_is_gone_leaves_what_is_stored(mode: Mode, queue: FakeQueu
     assert lines(mode, queue) == ["one"]
 
 
-def test_a_task_that_is_not_running_yet_is_waited_for(mode: Mode, queue: FakeQueue) -> None:
+def test_waits_until_the_task_runs(mode: Mode, queue: FakeQueue) -> None:
     run = queue.runs.pop()
     queue.state = "unscheduled"
 
@@ -173,7 +173,7 @@ def test_a_task_that_is_not_running_yet_is_waited_for(mode: Mode, queue: FakeQue
 
 
 @pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked\r\n\r\n5\r\n", b"Content-Length: 8\r\n\r\n"])
-def test_a_stored_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, queue: FakeQueue, header: bytes) -> None:
+def test_resumes_a_broken_stored_log(mode: Mode, queue: FakeQueue, header: bytes) -> None:
     queue.end()
 
     def broken(handler: BaseHTTPRequestHandler) -> None:
@@ -185,7 +185,7 @@ def test_a_stored_log_that_breaks_off_is_taken_up_where_it_broke(mode: Mode, que
     assert lines(mode, queue) == ["one", "two"]
 
 
-def test_failures_of_the_queue_and_of_storage_that_pass_are_waited_out(mode: Mode, queue: FakeQueue) -> None:
+def test_retries_temporary_failures(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
 
     def busy(handler: BaseHTTPRequestHandler) -> None:
@@ -197,7 +197,7 @@ def test_failures_of_the_queue_and_of_storage_that_pass_are_waited_out(mode: Mod
     assert lines(mode, queue) == ["one"]
 
 
-def test_storage_that_refuses_is_told_without_the_signed_url(mode: Mode, queue: FakeQueue) -> None:
+def test_failures_of_storage_do_not_show_the_url(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = lambda handler: handler.send_error(403)
     with pytest.raises(TaskclusterRestFailure, match="status 403") as caught:
@@ -207,13 +207,13 @@ def test_storage_that_refuses_is_told_without_the_signed_url(mode: Mode, queue: 
 
 
 @pytest.mark.parametrize("state", ["completed", "exception"])
-def test_a_run_that_left_no_log_says_so(mode: Mode, queue: FakeQueue, state: str) -> None:
+def test_a_run_without_log_raises(mode: Mode, queue: FakeQueue, state: str) -> None:
     queue.end(state, reason="claim-expired")
     with pytest.raises(ArtifactMissingError, match=r"claim-expired.*no artifact public/logs/live_backing.log or"):
         lines(mode, queue)
 
 
-def test_a_run_may_be_named(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_the_given_run(mode: Mode, queue: FakeQueue) -> None:
     queue.end("failed")
     queue.runs.append({"runId": 1, "state": "running"})
     queue.state = "running"
@@ -222,7 +222,7 @@ def test_a_run_may_be_named(mode: Mode, queue: FakeQueue) -> None:
     assert f"/task/{TASK}/runs/0/artifacts/public%2Flogs%2Flive_backing.log" in queue.calls
 
 
-def test_private_logs_are_found_by_the_payload_or_named(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_private_logs(mode: Mode, queue: FakeQueue) -> None:
     queue.end()
     queue.payload = {"logs": {"live": "private/l.log", "backing": "private/b.log"}}
     queue.artifacts["private/b.log"] = stored(b"backing\n")
@@ -231,7 +231,7 @@ def test_private_logs_are_found_by_the_payload_or_named(mode: Mode, queue: FakeQ
     assert lines(mode, queue, name="private/mine.log") == ["mine"]
 
 
-def test_following_may_be_given_up_at_any_time(mode: Mode, queue: FakeQueue) -> None:
+def test_closing_the_iterator_stops_reading(mode: Mode, queue: FakeQueue) -> None:
     from threading import Event
 
     over = Event()
@@ -255,7 +255,7 @@ def test_following_may_be_given_up_at_any_time(mode: Mode, queue: FakeQueue) -> 
         over.set()
 
 
-def test_silence_must_be_some_time(mode: Mode, queue: FakeQueue) -> None:
+def test_silence_must_be_positive(mode: Mode, queue: FakeQueue) -> None:
     with pytest.raises(TaskclusterFailure, match="silence must be"):
         lines(mode, queue, silence=0)
 
@@ -270,11 +270,11 @@ def test_silence_must_be_some_time(mode: Mode, queue: FakeQueue) -> None:
         ({"logs": False}, LogNames(LIVE, (BACKING, LIVE))),
     ],
 )
-def test_names_of_logs(payload: Any, names: LogNames) -> None:
+def test_log_names(payload: Any, names: LogNames) -> None:
     assert log_names(payload) == names
 
 
-def test_bytes_become_lines_wherever_they_are_cut() -> None:
+def test_splits_lines_at_any_boundary() -> None:
     text = "eins\nzwei ä\r\n\ndrei".encode()
     for cut in range(len(text) + 1):
         splitter = Splitter()

@@ -1,4 +1,4 @@
-"""Times of a task's definition, moved to now."""
+"""Dates of a task's definition, moved to now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFINITION: dict[str, Any] = {
 }
 
 
-def test_created_deadline_and_expires_move_alike_and_all_else_stays() -> None:
+def test_moves_dates_and_keeps_everything_else() -> None:
     before = copy.deepcopy(DEFINITION)
     moved = resubmittable(DEFINITION, NOW)
     assert moved == {
@@ -44,14 +44,14 @@ def test_created_deadline_and_expires_move_alike_and_all_else_stays() -> None:
         ([{"expires": {"$fromNow": "1 day"}}, "x"], [{"expires": {"$fromNow": "1 day"}}, "x"]),
     ],
 )
-def test_expires_of_the_payloads_artifacts_move_too_where_they_are_dates(artifacts: Any, moved: Any) -> None:
+def test_moves_expires_of_artifacts(artifacts: Any, moved: Any) -> None:
     definition = {**DEFINITION, "payload": {"artifacts": artifacts}}
     before = copy.deepcopy(definition)
     assert resubmittable(definition, NOW)["payload"]["artifacts"] == moved
     assert definition == before
 
 
-def test_dates_may_be_datetimes_and_in_other_zones() -> None:
+def test_accepts_datetimes_in_any_zone() -> None:
     zone = datetime.timezone(datetime.timedelta(hours=2))
     definition = {"created": datetime.datetime(2020, 1, 1, 2, tzinfo=zone), "deadline": "2020-01-02T02:00:00.5+02:00"}
     assert resubmittable(definition, NOW) == {
@@ -61,7 +61,7 @@ def test_dates_may_be_datetimes_and_in_other_zones() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "soon", 7])
-def test_a_missing_or_wrong_date_is_named(wrong: Any) -> None:
+def test_an_invalid_date_raises(wrong: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="deadline must be a date"):
         resubmittable({**DEFINITION, "deadline": wrong}, NOW)
     with pytest.raises(TaskclusterFailure, match="created must be a date"):
@@ -70,7 +70,7 @@ def test_a_missing_or_wrong_date_is_named(wrong: Any) -> None:
         resubmittable(DEFINITION, NOW.replace(tzinfo=None))
 
 
-def test_what_a_queue_returns_can_be_created_again(local: LocalTaskcluster) -> None:
+def test_a_returned_definition_can_be_created_again(local: LocalTaskcluster) -> None:
     queue = taskcluster.Queue(local.options())
     first, second = taskcluster.slugId(), taskcluster.slugId()
     metadata = dict.fromkeys(("description", "source"), "https://example.com/")

@@ -1,4 +1,4 @@
-"""What the documentation promises of the helper, sentence by sentence, and what programs rely on beside it."""
+"""The helper's documentation, sentence by sentence, and undocumented behaviour that programs rely on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def with_secret(local: LocalTaskcluster, name: str = "project/bot") -> taskclust
 # TaskclusterConfig(url) is created once in a program and shared
 
 
-def test_a_configuration_is_made_once_and_shared_by_all_services() -> None:
+def test_one_configuration_for_all_services() -> None:
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth("client", "no-secret")
     for name in ("queue", "hooks"):
@@ -50,14 +50,14 @@ def test_a_configuration_is_made_once_and_shared_by_all_services() -> None:
         assert tc.get_service(name, use_async=True).options["rootUrl"] == ROOT
 
 
-def test_url_is_the_argument_or_the_environments(environment: Environment) -> None:
+def test_url_defaults_to_the_environment(environment: Environment) -> None:
     environment(TASKCLUSTER_ROOT_URL="https://environment.example.com")
     assert helper.TaskclusterConfig().default_url == "https://environment.example.com"
     assert helper.TaskclusterConfig(ROOT).default_url == ROOT
     assert helper.TaskclusterConfig(url=ROOT).get_service("queue").options["rootUrl"] == ROOT
 
 
-def test_without_url_it_says_what_is_missing_as_assertion_error_and_ours() -> None:
+def test_a_missing_url_raises() -> None:
     with pytest.raises(AssertionError, match=r"You must specify a Taskcluster deployment url.*TASKCLUSTER_ROOT_URL"):
         helper.TaskclusterConfig()
 
@@ -72,7 +72,7 @@ def test_url_is_checked_by_the_first_client_or_call(url: Any) -> None:
 # auth chooses, in this order
 
 
-def test_auth_chooses_credentials_given_first(environment: Environment) -> None:
+def test_auth_prefers_given_credentials(environment: Environment) -> None:
     environment(TASKCLUSTER_CLIENT_ID="e", TASKCLUSTER_ACCESS_TOKEN="et", TASKCLUSTER_CERTIFICATE="{}", TASK_ID="t")
     tc = helper.TaskclusterConfig(ROOT)
     assert tc.auth(client_id="given", access_token="gt") is None
@@ -84,7 +84,7 @@ def test_auth_chooses_credentials_given_first(environment: Environment) -> None:
     }
 
 
-def test_auth_chooses_credentials_of_the_environment_second_with_their_certificate(environment: Environment) -> None:
+def test_auth_uses_the_environment_second(environment: Environment) -> None:
     environment(TASKCLUSTER_CLIENT_ID="e", TASKCLUSTER_ACCESS_TOKEN="et", TASKCLUSTER_CERTIFICATE="{}", TASK_ID="t")
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth()
@@ -94,7 +94,7 @@ def test_auth_chooses_credentials_of_the_environment_second_with_their_certifica
 
 
 @pytest.mark.parametrize("use_async", [False, True])
-def test_temporary_credentials_of_the_environment_are_honoured_by_a_deployment(
+def test_temporary_credentials_of_the_environment_work(
     environment: Environment, local: LocalTaskcluster, use_async: bool, mode: Any
 ) -> None:
     issuer = local.credentials
@@ -118,7 +118,7 @@ def test_temporary_credentials_of_the_environment_are_honoured_by_a_deployment(
         assert answer["secret"] == SECRET
 
 
-def test_auth_chooses_the_tasks_proxy_third_at_its_documented_address(environment: Environment) -> None:
+def test_auth_uses_the_task_proxy_third(environment: Environment) -> None:
     environment(TASK_ID="fN1SbArXTPSVFNUvaOlinQ")
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth()
@@ -126,14 +126,14 @@ def test_auth_chooses_the_tasks_proxy_third_at_its_documented_address(environmen
     assert tc.default_url == ROOT
 
 
-def test_proxy_address_is_the_environments_where_it_names_one(environment: Environment) -> None:
+def test_the_environment_sets_the_proxy_url(environment: Environment) -> None:
     environment(TASKCLUSTER_PROXY_URL="http://proxy.example.com")
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth()
     assert tc.options == {"rootUrl": "http://proxy.example.com", "maxRetries": 12}
 
 
-def test_auth_chooses_none_last(environment: Environment) -> None:
+def test_auth_uses_no_credentials_last(environment: Environment) -> None:
     environment(TASKCLUSTER_CLIENT_ID="", TASKCLUSTER_ACCESS_TOKEN="")
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth(max_retries=3)
@@ -141,7 +141,7 @@ def test_auth_chooses_none_last(environment: Environment) -> None:
     assert tc.get_service("queue").options["maxRetries"] == 3
 
 
-def test_half_of_a_pair_of_credentials_is_refused_by_a_call(environment: Environment) -> None:
+def test_incomplete_credentials_raise_in_a_call(environment: Environment) -> None:
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth("client")
     with pytest.raises(TaskclusterAuthFailure, match="clientId given, accessToken missing"):
@@ -166,13 +166,13 @@ def test_given_credentials_may_be_temporary() -> None:
     "name",
     ["purge-cache", "purgecache", "purge_cache", "purgeCache", "PurgeCache"],
 )
-def test_get_service_takes_any_spelling(name: str) -> None:
+def test_get_service_accepts_any_spelling(name: str) -> None:
     tc = helper.TaskclusterConfig(ROOT)
     assert type(tc.get_service(name)) is taskcluster.PurgeCache
     assert type(tc.get_service(name, use_async=True)) is taskcluster.aio.PurgeCache
 
 
-def test_get_service_gives_every_service() -> None:
+def test_get_service_returns_every_service() -> None:
     tc = helper.TaskclusterConfig(ROOT)
     for name, service in registry.services().items():
         assert type(tc.get_service(name)) is getattr(taskcluster, service.class_name)
@@ -180,7 +180,7 @@ def test_get_service_gives_every_service() -> None:
     assert type(tc.get_service("worker_manager")) is type(tc.get_service("workermanager"))
 
 
-def test_get_service_gives_a_plugins_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_service_returns_services_of_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     widgets = Service("widget-store", "v1", "widgets:WidgetStore", "widgets.aio:WidgetStore")
     found = {"widgetStore": widgets}
     monkeypatch.setattr(registry, "service", found.__getitem__)
@@ -191,7 +191,7 @@ def test_get_service_gives_a_plugins_service(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("use_async", [False, True])
-def test_an_unknown_service_is_an_assertion_error_that_names_it(use_async: bool) -> None:
+def test_an_unknown_service_raises(use_async: bool) -> None:
     tc = helper.TaskclusterConfig(ROOT)
     with pytest.raises(AssertionError, match=r"^Invalid Taskcluster service nope$"):
         tc.get_service("nope", use_async)
@@ -202,7 +202,7 @@ def test_an_unknown_service_is_an_assertion_error_that_names_it(use_async: bool)
         tc.get_service(nothing, use_async)
 
 
-def test_get_service_gives_what_a_program_patched() -> None:
+def test_get_service_uses_patched_classes() -> None:
     tc = helper.TaskclusterConfig(ROOT)
     with mock.patch("taskcluster.Queue") as sync, mock.patch("taskcluster.aio.Queue") as twin:
         assert tc.get_service("queue") is sync.return_value
@@ -213,7 +213,7 @@ def test_get_service_gives_what_a_program_patched() -> None:
 # The surface that programs rely on
 
 
-def test_documented_attributes_are_plain_and_may_be_assigned() -> None:
+def test_documented_attributes_can_be_assigned() -> None:
     tc = helper.TaskclusterConfig(ROOT)
     assert vars(tc) == {"options": None, "secrets": None, "default_url": ROOT}
     tc.options = {"rootUrl": "https://other.example.com", "maxRetries": 2}
@@ -231,7 +231,7 @@ def test_a_configuration_can_be_autospecced() -> None:
     assert {"options", "secrets", "default_url"} <= set(dir(faked))
 
 
-def test_load_secrets_is_called_by_keyword() -> None:
+def test_load_secrets_accepts_keyword_arguments() -> None:
     names = ["secrets_service", "secret_name", "prefixes", "required", "existing", "local_secrets"]
     for each in (helper.load_secrets, taskcluster.aio.helper.load_secrets):
         assert list(inspect.signature(each).parameters) == names
@@ -247,7 +247,7 @@ def test_load_secrets_is_called_by_keyword() -> None:
 # load_secrets
 
 
-def test_load_secrets_gives_the_secrets_value_as_a_dict(mode: Any, local: LocalTaskcluster) -> None:
+def test_load_secrets_returns_a_dict(mode: Any, local: LocalTaskcluster) -> None:
     with_secret(local)
     service = mode.client("Secrets", local.options())
     found = mode.run(mode.helper.load_secrets(secrets_service=service, secret_name="project/bot"))
@@ -255,14 +255,14 @@ def test_load_secrets_gives_the_secrets_value_as_a_dict(mode: Any, local: LocalT
     assert isinstance(found, dict)
 
 
-def test_load_secrets_by_a_client_of_the_other_mode_is_told(mode: Any, local: LocalTaskcluster) -> None:
+def test_load_secrets_with_a_client_of_the_other_mode_raises(mode: Any, local: LocalTaskcluster) -> None:
     with_secret(local)
     other = taskcluster.aio if mode.module is taskcluster else taskcluster
     with pytest.raises(TaskclusterFailure, match=r"needs an? (a?)sync client"):
         mode.run(mode.helper.load_secrets(other.Secrets(local.options()), "project/bot"))
 
 
-def test_load_secrets_does_the_documented_example(mode: Any, local: LocalTaskcluster) -> None:
+def test_load_secrets_documented_example(mode: Any, local: LocalTaskcluster) -> None:
     with_secret(local)
     existing = {"environment": "dev"}
     found = mode.helper.load_secrets(
@@ -276,18 +276,18 @@ def test_load_secrets_does_the_documented_example(mode: Any, local: LocalTaskclu
     assert existing == {"environment": "dev"}
 
 
-def test_prefixes_are_merged_in_order_and_absent_ones_add_nothing() -> None:
+def test_merges_prefixes_in_order() -> None:
     secret = {"a": {"x": 1}, "b": {"x": 2}}
     assert helper.load_secrets(None, "", ["a", "b"], local_secrets=secret) == {"x": 2}
     assert helper.load_secrets(None, "", ["b", "none", "a"], local_secrets=secret) == {"x": 1}
 
 
-def test_existing_supplies_defaults_that_fetched_values_override() -> None:
+def test_fetched_values_override_existing_ones() -> None:
     found = helper.load_secrets(None, "", existing={"a": 0, "b": 0}, required=["b"], local_secrets={"a": 1})
     assert found == {"a": 1, "b": 0}
 
 
-def test_a_required_key_that_is_missing_raises_and_is_named(mode: Any, local: LocalTaskcluster) -> None:
+def test_a_missing_required_key_raises(mode: Any, local: LocalTaskcluster) -> None:
     with_secret(local)
     service = mode.client("Secrets", local.options())
     with pytest.raises(mode.helper.SecretError, match="Missing value a, b in secrets") as caught:
@@ -296,7 +296,7 @@ def test_a_required_key_that_is_missing_raises_and_is_named(mode: Any, local: Lo
 
 
 @pytest.mark.parametrize("local_secrets", [{}, {"a": 1}])
-def test_local_secrets_are_used_instead_of_the_service(mode: Any, local_secrets: dict[str, int]) -> None:
+def test_local_secrets_replace_the_service(mode: Any, local_secrets: dict[str, int]) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("asked")
 
@@ -305,7 +305,7 @@ def test_local_secrets_are_used_instead_of_the_service(mode: Any, local_secrets:
     assert mode.run(found) == local_secrets
 
 
-def test_the_configurations_load_secrets_uses_the_shared_authentication(local: LocalTaskcluster) -> None:
+def test_a_configuration_loads_secrets_with_its_credentials(local: LocalTaskcluster) -> None:
     with_secret(local)
     tc = helper.TaskclusterConfig(local.root_url)
     tc.auth(local.credentials["clientId"], local.credentials["accessToken"])
@@ -326,12 +326,12 @@ def test_the_configurations_load_secrets_uses_the_shared_authentication(local: L
         ({}, "secrets_service must be a taskcluster"),
     ],
 )
-def test_wrong_arguments_of_load_secrets_are_assertion_errors(mode: Any, arguments: dict[str, Any], text: str) -> None:
+def test_invalid_arguments_of_load_secrets_raise(mode: Any, arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(AssertionError, match=text):
         mode.run(mode.helper.load_secrets(**{"secrets_service": None, "secret_name": "n", **arguments}))
 
 
-def test_a_secret_that_is_no_object_is_told_without_its_value() -> None:
+def test_a_secret_that_is_not_an_object_raises() -> None:
     with pytest.raises(helper.SecretError, match="'n' must hold a JSON object, not str") as caught:
         helper.load_secrets(mock.Mock(get=lambda name: {"secret": "hidden"}), "n")
     assert "hidden" not in str(caught.value)
@@ -365,7 +365,7 @@ def test_no_secret_is_in_a_log_or_repr(local: LocalTaskcluster, caplog: pytest.L
         lambda found: found | found,
     ],
 )
-def test_no_secret_is_in_the_repr_of_what_is_made_of_secrets_or_options(change: Callable[[Any], Any]) -> None:
+def test_copies_of_secrets_have_a_repr_without_values(change: Callable[[Any], Any]) -> None:
     found = helper.load_secrets(None, "n", local_secrets={"password": "hidden"})
     tc = helper.TaskclusterConfig(ROOT)
     tc.auth("client", "hidden")
@@ -378,7 +378,7 @@ def test_no_secret_is_in_the_repr_of_what_is_made_of_secrets_or_options(change: 
     assert change(tc.options)["credentials"]["accessToken"] == "hidden"
 
 
-def test_secrets_are_a_dict_like_any_other() -> None:
+def test_secrets_behave_as_a_dict() -> None:
     secret = {"a": {"b": [1]}, "c": None}
     found = helper.load_secrets(None, "n", local_secrets=secret)
     assert isinstance(found, dict)
@@ -449,7 +449,7 @@ def test_upload_artifact_works_without_a_warning(environment: Environment, conte
     assert puts == [("PUT", "/?sig=s", "text/plain", b"text")] * 2
 
 
-def test_upload_artifact_by_a_client_returns_a_path_and_hides_the_url_of_storage(environment: Environment) -> None:
+def test_upload_artifact_hides_the_storage_url(environment: Environment) -> None:
     with Storage([200, 403, 307]) as storage:
         environment(TASK_ID="t", RUN_ID="0", TASKCLUSTER_PROXY_URL=storage.url)
         queue: Any = mock.Mock(createArtifact=lambda *args: {"putUrl": f"{storage.url}/?sig=s"})
@@ -461,7 +461,7 @@ def test_upload_artifact_by_a_client_returns_a_path_and_hides_the_url_of_storage
             assert "sig" not in str(caught.value)
 
 
-def test_upload_artifact_runs_in_tasks_only(environment: Environment) -> None:
+def test_upload_artifact_outside_a_task_raises(environment: Environment) -> None:
     with pytest.raises(AssertionError, match="Can only run in Taskcluster tasks with proxy"):
         helper.TaskclusterConfig(ROOT).upload_artifact("public/x", b"", "text/plain", datetime.timedelta(days=1))
     environment(TASK_ID="t", RUN_ID="0", TASKCLUSTER_PROXY_URL="http://proxy.example.com")

@@ -1,4 +1,4 @@
-"""Waiting: for what, how often, for how long; procedures with a clock of the tests' own, both drivers on sockets."""
+"""Waiting: procedures with a fake clock, and both modes over real sockets."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ FAST = {"delay": 0.01, "max_delay": 0.05}
 
 
 class Clock:
-    """Stands still but for what a procedure sleeps, and what a look takes."""
+    """A clock that advances only when a procedure sleeps, and by the time of each poll."""
 
     def __init__(self) -> None:
         self.time = 0.0
         self.slept: list[float] = []
         self.seen: list[Any] = []
         self.given: list[float | None] = []
-        """What each call may take."""
+        """The deadline of each call, in seconds."""
 
     def pace(self, timeout: float | None = None, delay: float = 1.0, max_delay: float = 30.0) -> waiting.Pace:
         return waiting.Pace(timeout, delay, max_delay, self.seen.append, lambda: NOW, lambda: self.time, lambda: 0.5)
@@ -63,7 +63,7 @@ class Clock:
 
 
 class Scripted:
-    """A client whose every method goes through one script of answers; the last is repeated."""
+    """A client whose methods return scripted results in turn; the last one is repeated."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -96,7 +96,7 @@ def absent() -> TaskclusterRestFailure:
 # How often
 
 
-def test_looks_are_ever_further_apart_while_nothing_changes_and_near_after_a_change() -> None:
+def test_delays_double_until_something_changes() -> None:
     clock = Clock()
     queue = Scripted(*[status("pending")] * 8, status("running"), status("running"), status("completed"))
     found = clock.run(waiting.task(queue, TASK, clock.pace()))
@@ -104,13 +104,13 @@ def test_looks_are_ever_further_apart_while_nothing_changes_and_near_after_a_cha
     assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]
 
 
-def test_looks_that_take_long_are_as_far_apart() -> None:
+def test_slow_polls_are_as_far_apart() -> None:
     clock = Clock()
     clock.run(waiting.task(Scripted(status("pending"), status("completed")), TASK, clock.pace()), took=7)
     assert clock.slept == [7]
 
 
-def test_each_change_is_told_once_and_the_first_look_is_one() -> None:
+def test_reports_the_first_result_and_each_change() -> None:
     clock = Clock()
     rerun = status("pending", "exception", "pending")
     queue = Scripted(status("pending"), status("pending"), status("running"), rerun, status("failed"))
@@ -121,7 +121,7 @@ def test_each_change_is_told_once_and_the_first_look_is_one() -> None:
 # For how long
 
 
-def test_the_last_look_is_at_the_end_of_the_time_and_is_told_of() -> None:
+def test_polls_once_more_at_the_timeout() -> None:
     clock = Clock()
     with pytest.raises(WaitTimeoutError, match=f"task {TASK} to resolve: not within 10 seconds") as caught:
         clock.run(waiting.task(Scripted(status("pending")), TASK, clock.pace(timeout=10)))
@@ -132,14 +132,14 @@ def test_the_last_look_is_at_the_end_of_the_time_and_is_told_of() -> None:
     assert (str(again), again.last) == (str(caught.value), caught.value.last)
 
 
-def test_a_timeout_of_nothing_looks_once() -> None:
+def test_a_timeout_of_zero_polls_once() -> None:
     clock = Clock()
     with pytest.raises(WaitTimeoutError):
         clock.run(waiting.task(Scripted(status("pending")), TASK, clock.pace(timeout=0)))
     assert clock.slept == []
 
 
-def test_a_call_may_take_what_is_left_and_the_last_look_a_little() -> None:
+def test_calls_are_limited_to_the_remaining_time() -> None:
     for timeout, looks in ((10, [10, 9, 7, 5, 5]), (2, [2, 2, 2]), (0, [5])):
         clock = Clock()
         with pytest.raises(WaitTimeoutError):
@@ -150,7 +150,7 @@ def test_a_call_may_take_what_is_left_and_the_last_look_a_little() -> None:
     assert clock.given == [None]
 
 
-def test_the_pages_of_a_look_share_its_time() -> None:
+def test_pages_of_one_poll_share_its_time() -> None:
     clock = Clock()
     page = {"tasks": [], "continuationToken": "t"}
     queue = Scripted(page, page, page, {"tasks": []})
@@ -171,7 +171,7 @@ def test_the_pages_of_a_look_share_its_time() -> None:
         ({"timeout": 1, "maxDelay": 1}, 10, (1, 1), 4),
     ],
 )
-def test_time_outs_and_retries_fit_into_the_time(
+def test_timeouts_and_retries_fit_into_the_time(
     options: dict[str, Any], seconds: float, timeout: tuple[float, float], retries: int
 ) -> None:
     given = taskcluster.Queue({"rootUrl": "https://tc.example.com", **options}).options
@@ -181,7 +181,7 @@ def test_time_outs_and_retries_fit_into_the_time(
 @pytest.mark.parametrize(
     "wrong", [{"timeout": -1}, {"timeout": float("nan")}, {"delay": 0}, {"delay": 31}, {"max_delay": 0.5}]
 )
-def test_times_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+def test_invalid_times_raise(wrong: dict[str, float]) -> None:
     with pytest.raises(TaskclusterFailure, match=r"timeout must|delay must"):
         Clock().pace(**wrong)
 
@@ -189,7 +189,7 @@ def test_times_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
 # What fails on the way
 
 
-def test_failures_that_may_pass_are_waited_out() -> None:
+def test_temporary_failures_are_retried() -> None:
     clock = Clock()
     later = TaskclusterRestFailure("later", None, status_code=503)
     queue = Scripted(*[down(), later] * 5, status("completed"))
@@ -197,7 +197,7 @@ def test_failures_that_may_pass_are_waited_out() -> None:
     assert len(clock.slept) == 10
 
 
-def test_an_outage_ends_the_waiting_after_ten_looks_more() -> None:
+def test_raises_after_ten_failed_polls() -> None:
     clock = Clock()
     queue = Scripted(down())
     with pytest.raises(TaskclusterConnectionError):
@@ -205,7 +205,7 @@ def test_an_outage_ends_the_waiting_after_ten_looks_more() -> None:
     assert len(queue.calls) == 11
 
 
-def test_the_time_ends_in_an_outage_with_the_outage_as_cause() -> None:
+def test_a_timeout_during_an_outage_has_it_as_cause() -> None:
     clock = Clock()
     with pytest.raises(WaitTimeoutError) as caught:
         clock.run(waiting.task(Scripted(status("running"), down()), TASK, clock.pace(timeout=5)))
@@ -213,7 +213,7 @@ def test_the_time_ends_in_an_outage_with_the_outage_as_cause() -> None:
     assert caught.value.last["state"] == "running"
 
 
-def test_other_failures_are_the_callers_at_once() -> None:
+def test_other_failures_raise_at_once() -> None:
     clock = Clock()
     with pytest.raises(TaskclusterRestFailure):
         clock.run(waiting.task(Scripted(absent()), TASK, clock.pace()))
@@ -223,7 +223,7 @@ def test_other_failures_are_the_callers_at_once() -> None:
 # For what
 
 
-def test_a_group_is_counted_over_all_its_pages() -> None:
+def test_counts_a_group_over_all_pages() -> None:
     def page(token: str | None, *states: str) -> dict[str, Any]:
         tasks = [{"status": {"state": state}} for state in states]
         return {"tasks": tasks, **({"continuationToken": token} if token else {})}
@@ -235,7 +235,7 @@ def test_a_group_is_counted_over_all_its_pages() -> None:
     assert queue.calls[:2] == [("listTaskGroup", "G"), ("listTaskGroup", "G", {"continuationToken": "t"})]
 
 
-def test_an_indexed_task_that_is_absent_is_told_as_none() -> None:
+def test_reports_a_missing_indexed_task_as_none() -> None:
     clock = Clock()
     index = Scripted(absent(), absent(), {"taskId": TASK})
     assert clock.run(waiting.indexed_task(index, "a.b", clock.pace())) == {"taskId": TASK}
@@ -254,11 +254,11 @@ def test_an_indexed_task_that_is_absent_is_told_as_none() -> None:
         (status("exception", {"state": "exception", "resolved": "2029-12-31T23:59:00.000Z"}), False),
     ],
 )
-def test_an_artifact_may_come_until_its_run_is_over(last: dict[str, Any], comes: bool) -> None:
+def test_artifacts_may_appear_until_the_run_ends(last: dict[str, Any], comes: bool) -> None:
     assert waiting.may_still_appear(last["status"], None, NOW) is comes
 
 
-def test_runs_are_looked_at_one_by_one() -> None:
+def test_artifacts_depend_on_their_own_run() -> None:
     both = status("running", "failed", "running")["status"]
     for runs in ((0, 1, 2, None), ("0", "1", "2", None)):
         assert [waiting.may_still_appear(both, run, NOW) for run in runs] == [False, True, True, True]
@@ -269,7 +269,7 @@ def test_runs_are_looked_at_one_by_one() -> None:
 
 
 class Worker:
-    """Takes tasks of a local deployment through their lives."""
+    """Creates, claims and resolves tasks of a local deployment."""
 
     def __init__(self, local: LocalTaskcluster) -> None:
         self.queue = taskcluster.Queue(local.options())
@@ -297,7 +297,7 @@ class Worker:
 
 
 def once(action: Callable[[], None], mode: Mode, seen: list[Any]) -> Callable[[Any], Any]:
-    """Return an on_change that notes what it is told and acts at the first; a coroutine function in async code."""
+    """Return an on_change, async in async code, that records its arguments and acts on the first call."""
 
     def on_change(found: Any) -> None:
         seen.append(found)
@@ -363,13 +363,13 @@ def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | str | None) 
     assert seen[0] is None
 
 
-def test_an_artifact_that_a_finished_run_lacks_is_not_waited_for(mode: Mode, queue: FakeQueue) -> None:
+def test_an_artifact_missing_from_a_finished_run_raises(mode: Mode, queue: FakeQueue) -> None:
     queue.end("failed")
     with pytest.raises(ArtifactMissingError, match=r"resolved \(failed\) and has no artifact 'public/x'"):
         mode.run(mode.helper.wait_for_artifact(mode.client("Queue", queue.options), TASK, "public/x"))
 
 
-def test_waiting_ends_within_its_time_and_survives_failures(mode: Mode, queue: FakeQueue) -> None:
+def test_times_out_after_failures(mode: Mode, queue: FakeQueue) -> None:
     queue.failures = [500, 503]
     with pytest.raises(WaitTimeoutError) as caught:
         mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, timeout=0.3, **FAST))
@@ -378,14 +378,14 @@ def test_waiting_ends_within_its_time_and_survives_failures(mode: Mode, queue: F
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The root URL of a server that accepts connections and says nothing."""
+    """The root URL of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """A root URL where connections are refused, and nobody else listens meanwhile."""
+    """A root URL that refuses connections; the port stays reserved."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -401,9 +401,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("function", WAITING)
 @pytest.mark.parametrize("server", ["refusing", "silent"])
-def test_every_waiting_ends_in_its_time_where_there_is_no_answer(
-    mode: Mode, request: pytest.FixtureRequest, function: str, server: str
-) -> None:
+def test_times_out_without_a_response(mode: Mode, request: pytest.FixtureRequest, function: str, server: str) -> None:
     service, arguments = WAITING[function]
     # By the client's own options it would take minutes.
     options = {"rootUrl": request.getfixturevalue(server), "timeout": 60, "maxRetries": 9, "delayFactor": 10}
@@ -420,16 +418,14 @@ def test_every_waiting_ends_in_its_time_where_there_is_no_answer(
 
 
 @pytest.mark.parametrize("function", WAITING)
-def test_every_waiting_without_an_end_gives_up_where_connections_stay_refused(
-    mode: Mode, refusing: str, function: str
-) -> None:
+def test_raises_while_connections_are_refused(mode: Mode, refusing: str, function: str) -> None:
     service, arguments = WAITING[function]
     client = mode.client(service, {"rootUrl": refusing, "maxRetries": 0})
     with pytest.raises(TaskclusterConnectionError):
         mode.run(getattr(mode.helper, function)(client, *arguments, **FAST))
 
 
-def test_a_call_that_is_not_answered_does_not_last_longer_than_the_waiting(mode: Mode, silent: str) -> None:
+def test_a_call_without_response_ends_at_the_timeout(mode: Mode, silent: str) -> None:
     client = mode.client("Queue", {"rootUrl": silent, "timeout": 60, "maxRetries": 3})
     before = copy.deepcopy(client.options)
     started = time.monotonic()
@@ -440,7 +436,7 @@ def test_a_call_that_is_not_answered_does_not_last_longer_than_the_waiting(mode:
     assert client.options == before
 
 
-def test_calls_within_a_time_go_over_the_connections_of_the_client(mode: Mode, queue: FakeQueue) -> None:
+def test_calls_with_a_deadline_reuse_connections(mode: Mode, queue: FakeQueue) -> None:
     queue.on_status = lambda: queue.end() if len(queue.calls) > 3 else None
 
     async def used(client: Any) -> None:
@@ -467,8 +463,8 @@ def test_calls_within_a_time_go_over_the_connections_of_the_client(mode: Mode, q
         assert len(queue.connections) == 1, kind
 
 
-def test_fakes_and_subclasses_are_asked_within_a_time(mode: Mode, queue: FakeQueue) -> None:
-    """By their own methods, whatever else they lack or have."""
+def test_fakes_and_subclasses_are_called_with_a_deadline(mode: Mode, queue: FakeQueue) -> None:
+    """Fakes need only the methods that are called."""
     answer = status("completed")
 
     class Fake:
@@ -502,13 +498,13 @@ def test_fakes_and_subclasses_are_asked_within_a_time(mode: Mode, queue: FakeQue
     assert mine.looks == 1
 
 
-def test_a_client_of_the_other_mode_is_refused(mode: Mode, queue: FakeQueue) -> None:
+def test_a_client_of_the_other_mode_raises(mode: Mode, queue: FakeQueue) -> None:
     other = taskcluster.aio if mode.module is taskcluster else taskcluster
     with pytest.raises(TaskclusterFailure, match=r"needs an? (a?)sync client"):
         mode.run(mode.helper.wait_for_task(other.Queue(queue.options), TASK, timeout=0))
 
 
-def test_what_on_change_raises_is_the_callers(mode: Mode, queue: FakeQueue) -> None:
+def test_exceptions_of_on_change_propagate(mode: Mode, queue: FakeQueue) -> None:
     def fail(found: Any) -> None:
         raise KeyError("mine")
 
@@ -516,7 +512,7 @@ def test_what_on_change_raises_is_the_callers(mode: Mode, queue: FakeQueue) -> N
         mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, on_change=fail))
 
 
-def test_a_coroutine_function_is_no_on_change_of_sync_code(queue: FakeQueue) -> None:
+def test_sync_on_change_must_not_be_a_coroutine_function(queue: FakeQueue) -> None:
     async def change(found: Any) -> None: ...
 
     with pytest.raises(TaskclusterFailure, match="must not be a coroutine function"):
