@@ -1,4 +1,4 @@
-"""The procedure of a call, driven by hand: no clock, no chance, no network."""
+"""The procedure of a call, run without a clock, randomness or a network."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def answer(status: int, body: Any = None, **headers: str) -> Response:
 def drive(
     procedure: Any, *answers: Response | TaskclusterConnectionError, world: World | None = None
 ) -> tuple[Any, list[Any]]:
-    """Perform a procedure with these answers; return its result and the effects it asked for."""
+    """Run a procedure with these responses; return its result and its effects."""
     effects: list[Any] = []
     script = list(answers)
     try:
@@ -122,17 +122,17 @@ def outcome(*answers: Response | TaskclusterConnectionError, world: World, call:
     return drive(perform(call or make_call(), world.context()), *answers)[0]
 
 
-# what is built
+# requests
 
 
-def test_a_call_without_credentials_is_sent_without_authorization(world: World) -> None:
+def test_sends_no_authorization_without_credentials(world: World) -> None:
     request = make_call("a/b", limit=5).request(world.context())
     assert (request.method, request.url) == ("GET", f"{ROOT}/api/widgets/v1/widget/a%2Fb?limit=5")
     assert request.headers == {}
     assert request.body is None
 
 
-def test_a_payload_is_sent_as_compact_json_and_hashed_where_it_is_signed(world: World) -> None:
+def test_sends_the_payload_as_compact_json_and_signs_its_hash(world: World) -> None:
     call = make_call("w", "t", {"a": [1, 2]}, entry=TRIGGER, credentials=PERMANENT)
     request = call.request(world.context())
     assert request.body == b'{"a":[1,2]}'
@@ -140,7 +140,7 @@ def test_a_payload_is_sent_as_compact_json_and_hashed_where_it_is_signed(world: 
     assert f'hash="{payload_hash(request.body, "application/json")}"' in request.headers["Authorization"]
 
 
-def test_the_signature_covers_path_and_query_as_they_are_sent(world: World) -> None:
+def test_signs_path_and_query_as_they_are_sent(world: World) -> None:
     call = make_call("a/b", limit=5, credentials=PERMANENT)
     signed = signer(PERMANENT, None)
     assert signed is not None
@@ -160,14 +160,14 @@ def test_the_signature_covers_path_and_query_as_they_are_sent(world: World) -> N
         (True, (1, 2), (1.0, 2.0)),
     ],
 )
-def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set(
+def test_option_timeout_overrides_that_of_the_callers_session(
     given_session: bool, timeout: Any, expected: Any, world: World
 ) -> None:
     call = make_call(given_session=given_session, options={"timeout": timeout})
     assert call.request(world.context()).timeout == expected
 
 
-# what an answer means
+# results and errors
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_the_time_outs_of_a_session_of_the_callers_hold_unless_the_option_is_set
         (answer(200, b"", Content_Type="application/json"), {"response": "the library's response"}),
     ],
 )
-def test_the_result_is_json_or_none_or_the_response(response: Response, value: Any, world: World) -> None:
+def test_returns_json_none_or_the_response(response: Response, value: Any, world: World) -> None:
     assert outcome(response, world=world) == value
 
 
@@ -217,7 +217,7 @@ def test_raises_with_hint_when_a_write_is_redirected(status: int, location: str,
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", "application/x+json"])
 @pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"\xff", b"[" * 100000])
-def test_an_answer_that_says_it_is_json_and_is_not_is_our_failure(media_type: str, body: bytes, world: World) -> None:
+def test_raises_when_a_json_response_is_invalid(media_type: str, body: bytes, world: World) -> None:
     with pytest.raises(TaskclusterRestFailure, match=r"widgets\.widget: the answer with status 200 says") as caught:
         outcome(answer(200, body, Content_Type=media_type), world=world)
     assert caught.value.status_code == 200
@@ -226,7 +226,7 @@ def test_an_answer_that_says_it_is_json_and_is_not_is_our_failure(media_type: st
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 424])
-def test_a_refusal_is_a_rest_failure_after_one_request(status: int, world: World) -> None:
+def test_raises_rest_failure_after_one_request(status: int, world: World) -> None:
     body = {"code": "Some", "message": "no", "requestInfo": {}}
     with pytest.raises(TaskclusterRestFailure) as caught:
         outcome(answer(status, body), world=world)
@@ -234,7 +234,7 @@ def test_a_refusal_is_a_rest_failure_after_one_request(status: int, world: World
     assert (caught.value.status_code, caught.value.body, str(caught.value)) == (status, body, "no")
 
 
-def test_a_401_is_an_auth_failure_after_one_request(world: World) -> None:
+def test_raises_auth_failure_after_one_request_for_401(world: World) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=r"^Bad mac$") as caught:
         outcome(answer(401, {"message": "Bad mac"}), world=world)
     assert caught.value.status_code == 401
@@ -255,23 +255,21 @@ def test_a_401_is_an_auth_failure_after_one_request(world: World) -> None:
         (b"x" * 5000, {}, "x" * 200 + "…"),
     ],
 )
-def test_a_failure_without_a_message_tells_status_method_path_and_an_excerpt(
-    body: Any, kept: Any, text: str, world: World
-) -> None:
+def test_errors_without_a_message_show_an_excerpt(body: Any, kept: Any, text: str, world: World) -> None:
     with pytest.raises(TaskclusterRestFailure) as caught:
         outcome(answer(404, body), world=world)
     assert str(caught.value) == f"widgets.widget (GET /widget/w) failed with status 404: {text}"
     assert caught.value.body == kept
 
 
-def test_a_token_in_a_path_is_in_no_failure(world: World) -> None:
+def test_errors_hold_no_token_of_a_path(world: World) -> None:
     with pytest.raises(TaskclusterRestFailure) as caught:
         outcome(answer(404), world=world, call=make_call("w", "hook-token", {}, entry=TRIGGER))
     assert "hook-token" not in str(caught.value)
     assert "POST /widget/<id>/trigger/<token>" in str(caught.value)
 
 
-# what is tried again
+# retries
 
 CONNECTION = TaskclusterConnectionError("refused", OSError("refused"))
 AGAIN: list[Response | TaskclusterConnectionError] = [
@@ -283,14 +281,14 @@ AGAIN: list[Response | TaskclusterConnectionError] = [
 
 
 @pytest.mark.parametrize("first", AGAIN)
-def test_what_may_pass_is_tried_again_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
+def test_retries_temporary_failures_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
     value, effects = drive(perform(make_call(), world.context()), first, answer(200, {"a": 1}))
     assert value == {"a": 1}
     assert [type(effect) for effect in effects] == [Request, Sleep, Request]
     assert effects[1].seconds == pytest.approx(0.1)
 
 
-def test_delays_double_and_vary_by_chance(world: World) -> None:
+def test_delays_double_and_vary_at_random(world: World) -> None:
     world.chance = 1.0
     _, effects = drive(perform(make_call(), world.context()), *[answer(500)] * 5, answer(200, {}))
     delays = [effect.seconds for effect in effects if isinstance(effect, Sleep)]
@@ -306,7 +304,7 @@ def test_delays_double_and_vary_by_chance(world: World) -> None:
         (TaskclusterConnectionError("broken", None), TaskclusterConnectionError),
     ],
 )
-def test_after_the_last_retry_the_last_failure_is_raised(
+def test_raises_the_last_failure_after_the_last_retry(
     max_retries: int, failing: Any, kind: type[TaskclusterFailure], world: World
 ) -> None:
     call = make_call(options={"maxRetries": max_retries})
@@ -316,7 +314,7 @@ def test_after_the_last_retry_the_last_failure_is_raised(
     assert len(world.events) == max_retries + 1
 
 
-def test_each_attempt_is_signed_afresh_with_the_time_and_a_nonce_of_its_own(world: World) -> None:
+def test_signs_each_attempt_with_a_new_time_and_nonce(world: World) -> None:
     procedure = perform(make_call(credentials=PERMANENT), world.context())
     _, effects = drive(procedure, answer(500), answer(500), answer(200, {}), world=world)
     headers = [effect.headers["Authorization"] for effect in effects if isinstance(effect, Request)]
@@ -326,7 +324,7 @@ def test_each_attempt_is_signed_afresh_with_the_time_and_a_nonce_of_its_own(worl
     assert len({effect.url for effect in effects if isinstance(effect, Request)}) == 1
 
 
-def test_credentials_that_expire_between_attempts_are_told_and_not_sent(world: World) -> None:
+def test_raises_when_credentials_expire_between_attempts(world: World) -> None:
     certificate = {
         "version": 1,
         "seed": "s",
@@ -368,17 +366,17 @@ def test_ignores_retry_after_with_other_statuses(world: World) -> None:
     assert effects[1].seconds == pytest.approx(0.1)
 
 
-def test_anything_else_that_is_thrown_in_ends_the_call(world: World) -> None:
+def test_other_exceptions_end_the_call(world: World) -> None:
     procedure = perform(make_call(), world.context())
     next(procedure)
     with pytest.raises(KeyboardInterrupt):
         procedure.throw(KeyboardInterrupt())
 
 
-# who is told
+# observers and logs
 
 
-def test_each_attempt_is_observed(world: World) -> None:
+def test_observers_are_called_for_each_attempt(world: World) -> None:
     call = make_call("w", "t", {"a": 1}, entry=TRIGGER)
     drive(perform(call, world.context()), CONNECTION, answer(502, b"bad"), answer(200, {"a": 1}), world=world)
     assert world.events == [
@@ -388,14 +386,12 @@ def test_each_attempt_is_observed(world: World) -> None:
     ]
 
 
-def test_without_observers_nobody_is_told(world: World) -> None:
+def test_works_without_observers(world: World) -> None:
     drive(perform(make_call(), world.context(observed=False)), answer(200, {}))
     assert world.events == []
 
 
-def test_the_log_tells_attempts_and_delays_and_nothing_of_requests(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_attempts_and_delays_without_requests(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "taskcluster"):
         drive(perform(make_call(), world.context()), CONNECTION, answer(500), answer(200, {"a": 1}))
     assert [(record.levelname, record.message) for record in caplog.records] == [
@@ -421,7 +417,7 @@ def pages_of(world: World, handler: Callable[[Any], Any], *answers: Response) ->
     return value, effects, tokens
 
 
-def test_each_page_is_delivered_and_the_next_asked_for_by_its_token(world: World) -> None:
+def test_delivers_each_page_and_requests_the_next(world: World) -> None:
     pages: list[dict[str, Any]] = [{"n": 1, "continuationToken": "x"}, {"n": 2, "continuationToken": "y"}, {"n": 3}]
     value, effects, tokens = pages_of(world, print, *(answer(200, page) for page in pages))
     assert value is None
@@ -429,17 +425,17 @@ def test_each_page_is_delivered_and_the_next_asked_for_by_its_token(world: World
     assert tokens == [None, "x", "y"]
 
 
-def test_a_page_is_tried_again_by_itself(world: World) -> None:
+def test_retries_only_the_failed_page(world: World) -> None:
     first, last = {"continuationToken": "x"}, {"n": 2}
     _, effects, tokens = pages_of(world, print, answer(200, first), answer(500), answer(200, last))
     assert [effect.arguments for effect in effects if isinstance(effect, Invoke)] == [(first,), (last,)]
     assert tokens == [None, "x"]
 
 
-# what is shown
+# reprs
 
 
-def test_neither_call_nor_request_nor_response_shows_a_secret_or_a_payload(world: World) -> None:
+def test_reprs_show_no_secret_and_no_payload(world: World) -> None:
     call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
     request = call.request(world.context())
     response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
