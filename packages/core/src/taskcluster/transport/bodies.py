@@ -63,7 +63,7 @@ def read_body(raw: BaseHTTPResponse, limit: int) -> bytes:
 
 
 class Body:
-    """A response whose body is read in pieces, as it was sent: neither decoded nor checked for its length.
+    """A response whose body is read in pieces and not decoded.
 
     Args:
         status: The HTTP status.
