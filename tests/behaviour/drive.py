@@ -17,12 +17,12 @@ import taskcluster.aio
 
 from .server import PATIENCE
 
-__all__ = ["CREDENTIALS", "AsyncDrive", "Client", "Drive", "SyncDrive"]
+__all__ = ["CREDENTIALS", "AsyncDrive", "Drive", "DrivenClient", "SyncDrive"]
 
 CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
 
 
-class Client:
+class DrivenClient:
     """A client with methods that return results, sync or async."""
 
     def __init__(self, client: Any, finish: Callable[[Any], Any]) -> None:
@@ -50,16 +50,16 @@ class Drive:
         """Return the result, awaiting it in async mode."""
         raise NotImplementedError
 
-    def client(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
+    def client(self, service: str = "Queue", session: Any = None, **options: Any) -> DrivenClient:
         """Return a client that keeps its connections (`with`, `async with`) to the end of the test."""
         client = self.bare(service, session, **options)
         self._enter(client.native)
         return client
 
-    def bare(self, service: str = "Queue", session: Any = None, **options: Any) -> Client:
+    def bare(self, service: str = "Queue", session: Any = None, **options: Any) -> DrivenClient:
         """Return a client that was only constructed."""
         wanted = {"rootUrl": self.root_url, "credentials": CREDENTIALS, "timeout": PATIENCE, **options}
-        return Client(self._class(service)(wanted, session), self.finish)
+        return DrivenClient(self._class(service)(wanted, session), self.finish)
 
     def session(self, headers: Mapping[str, str] | None = None) -> Any:
         """Return a user's session."""
@@ -69,7 +69,7 @@ class Drive:
         """Return whether a user's session is open."""
         raise NotImplementedError
 
-    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def take(self, client: DrivenClient, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
         """Return the first `count` values of `paginate` or `paginate_items`."""
         raise NotImplementedError
 
@@ -112,7 +112,7 @@ class SyncDrive(Drive):
         adapter: Any = session.get_adapter(self.root_url)
         return bool(adapter.poolmanager.pools)
 
-    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def take(self, client: DrivenClient, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
         found = getattr(client.native, how)(getattr(client.native, method), *args, **kwargs)
         return list(itertools.islice(found, count))
 
@@ -152,7 +152,7 @@ class AsyncDrive(Drive):
     def is_open(self, session: aiohttp.ClientSession) -> bool:
         return not session.closed
 
-    def take(self, client: Client, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def take(self, client: DrivenClient, count: int, how: str, method: str, *args: Any, **kwargs: Any) -> list[Any]:
         async def collect() -> list[Any]:
             found = []
             pages = getattr(client.native, how)(getattr(client.native, method), *args, **kwargs)

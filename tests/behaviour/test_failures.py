@@ -17,7 +17,7 @@ from taskcluster.exceptions import (
     TaskclusterRestFailure,
 )
 
-from .drive import Client, Drive
+from .drive import Drive, DrivenClient
 from .server import Answer, Server, closed_port, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
@@ -48,7 +48,7 @@ BROKEN_HEADS = {
 """With a session, http.client does not detect these."""
 
 
-def failure_of(client: Client, method: str, *args: Any, **kwargs: Any) -> Any:
+def failure_of(client: DrivenClient, method: str, *args: Any, **kwargs: Any) -> Any:
     with pytest.raises(TaskclusterFailure) as caught:
         getattr(client, method)(*args, **kwargs)
     return caught.value

@@ -395,7 +395,7 @@ def test_secrets_behave_as_a_dict() -> None:
 # upload_artifact is deprecated (s3 artifacts only)
 
 
-class Storage:
+class ScriptedStorage:
     """A proxy's queue and the storage behind it, on one socket."""
 
     def __init__(self, statuses: list[int]) -> None:
@@ -423,7 +423,7 @@ class Storage:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
-    def __enter__(self) -> Storage:
+    def __enter__(self) -> ScriptedStorage:
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
         return self
@@ -436,7 +436,7 @@ class Storage:
 
 @pytest.mark.parametrize("content", ["text", b"text"])
 def test_upload_artifact_works_without_a_warning(environment: Environment, content: str | bytes) -> None:
-    with Storage([503, 200]) as storage:
+    with ScriptedStorage([503, 200]) as storage:
         environment(TASK_ID="fN1SbArXTPSVFNUvaOlinQ", RUN_ID="2", TASKCLUSTER_PROXY_URL=storage.url)
         tc = helper.TaskclusterConfig(ROOT)
         tc.auth()
@@ -450,7 +450,7 @@ def test_upload_artifact_works_without_a_warning(environment: Environment, conte
 
 
 def test_upload_artifact_hides_the_storage_url(environment: Environment) -> None:
-    with Storage([200, 403, 307]) as storage:
+    with ScriptedStorage([200, 403, 307]) as storage:
         environment(TASK_ID="t", RUN_ID="0", TASKCLUSTER_PROXY_URL=storage.url)
         queue: Any = mock.Mock(createArtifact=lambda *args: {"putUrl": f"{storage.url}/?sig=s"})
         path = helper.upload_artifact(queue, "public/x", b"", "text/plain", datetime.timedelta(days=1))

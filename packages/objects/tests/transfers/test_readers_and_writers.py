@@ -68,7 +68,7 @@ def test_any_empty_value_ends_an_upload(mode: Mode, deployment: Deployment, end:
 # A writer has write(data), which writes all of it
 
 
-class Listing:
+class ListWriter:
     """Records the written bytes."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ def test_writes_every_byte_exactly_once(mode: Mode, deployment: Deployment, size
     stored = gzip.compress(data, 1) if encoding == "gzip" else data
     deployment.blobs["x"] = Blob(stored, {"Content-Encoding": encoding})
     deployment.faults.extend([dribbles(size)])
-    writer = Listing()
+    writer = ListWriter()
     mode.get("x", "download", writerFactory=lambda: writer)
     assert b"".join(writer.given) == data
 
@@ -107,8 +107,8 @@ def test_writes_every_byte_exactly_once(mode: Mode, deployment: Deployment, size
 def test_writes_every_byte_once_over_several_connections(mode: Mode, deployment: Deployment) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
-    writers: list[Listing] = []
-    mode.get("x", "download", writerFactory=lambda: writers.append(Listing()) or writers[-1])  # type: ignore[func-returns-value]
+    writers: list[ListWriter] = []
+    mode.get("x", "download", writerFactory=lambda: writers.append(ListWriter()) or writers[-1])  # type: ignore[func-returns-value]
     # A writer without data is of an attempt that broke off before its first byte.
     assert [b"".join(each.given) for each in writers if each.given] == [DATA]
 
