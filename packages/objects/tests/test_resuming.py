@@ -11,6 +11,7 @@ from taskcluster_objects.resuming import (
     complete_length,
     content_length,
     content_type,
+    encoding,
     has_expired,
     judge,
     range_headers,
@@ -55,6 +56,8 @@ def test_judges_response_to_complete_request(status: int, verdict: Verdict) -> N
         (206, {"ETag": '"b"'}, Verdict.CHANGED),
         (206, {"Content-Encoding": "gzip"}, Verdict.CHANGED),
         (200, {}, Verdict.COMPLETE),
+        (205, {}, Verdict.FAILURE),
+        (207, {}, Verdict.FAILURE),
         (412, {}, Verdict.CHANGED),
         (416, {}, Verdict.CHANGED),
         (403, {}, Verdict.EXPIRED),
@@ -100,6 +103,16 @@ def test_only_a_strong_etag_identifies_bytes() -> None:
     assert strong_etag({"ETag": 'W/"a"'}) is None
     assert strong_etag({}) is None
     assert strong_etag({"ETag": '"a"', "Accept-Ranges": "none"}) is None
+
+
+def test_ignores_whitespace_and_case_of_header_values() -> None:
+    assert content_length({"Content-Length": " 90 "}) == 90
+    assert strong_etag({"ETag": ' "a" ', "Accept-Ranges": " bytes "}) == '"a"'
+    assert strong_etag({"ETag": '"a"', "Accept-Ranges": " None "}) is None
+    assert encoding({"Content-Encoding": " GZIP "}) == "gzip"
+    assert content_type({"Content-Type": " text/plain "}) == "text/plain"
+    padded = {name: f" {value} " for name, value in REST.items()}
+    assert judge(206, padded, HELD) is Verdict.REST
 
 
 def test_content_type_is_the_media_type() -> None:

@@ -95,6 +95,13 @@ def test_never_appends_for_another_status(status: int, headers: Mapping[str, str
         assert verdict is not Verdict.CHANGED
 
 
+@given(helds(), st.one_of(st.integers(200, 210), st.integers(100, 599)))
+def test_appends_only_for_206(held: Held, status: int) -> None:
+    """Even if all headers are those of the missing bytes."""
+    verdict = judge(status, response(held, held.received, len(BODY) - 1, len(BODY)), held)
+    assert (verdict is Verdict.REST) == (status == 206)
+
+
 @given(helds())
 def test_requests_what_a_correct_server_returns(held: Held) -> None:
     requested = range_headers(held)
