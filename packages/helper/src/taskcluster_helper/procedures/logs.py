@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -34,7 +33,6 @@ __all__ = ["LogNames", "Splitter", "follow", "log_names"]
 
 log = logging.getLogger("taskcluster")
 
-_is_length = re.compile("[0-9]{1,18}").fullmatch
 _LIVE = "public/logs/live.log"
 _BACKING = "live_backing.log"
 
@@ -189,9 +187,7 @@ class _Follower:
         if not decoder.is_decodable:
             raise TaskclusterFailure(f"the log is encoded as {encoding}, which is not supported (gzip, deflate)")
         skip = self._position
-        received = 0
         while data := (yield ReadSome(opened)):
-            received += len(data)
             try:
                 for piece in decoder.decoded(data):
                     new = piece[skip:]
@@ -201,9 +197,6 @@ class _Follower:
                         yield Emit(self._splitter.feed(new))
             except zlib.error as exc:
                 raise TaskclusterConnectionError(f"the log is not encoded as {encoding}: {exc}", exc) from exc
-        length = opened.headers.get("Content-Length", "")
-        if _is_length(length) and received < int(length):
-            raise TaskclusterConnectionError(f"the log ends after {received} of {length} bytes", None)
 
 
 def follow(
