@@ -222,14 +222,3 @@ def test_below_the_transports_nothing_is_awaited_or_waits() -> None:
         if isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith)
     }
     assert not awaiting
-
-
-def test_only_the_runner_sends_into_procedures() -> None:
-    def steps(tree: ast.Module) -> set[str]:
-        return {
-            node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and node.attr in ("throw", "gi_frame")
-        }
-
-    assert [module for module, tree in MODULES.items() if steps(tree)] == ["runner"]
