@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from taskcluster.options import KNOWN_OPTIONS
 from taskcluster_local import LocalTaskcluster
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -80,3 +81,13 @@ def test_blocks_print_what_the_page_shows(page: Path) -> None:
 
 def test_number_of_skipped_blocks() -> None:
     assert sum(block.reason is not None for page in PAGES for block in blocks(page)) == NOT_RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_option_tables_give_units(page: Path) -> None:
+    assert re.findall(r"^\| option \|(?! unit \|).*", page.read_text("utf-8"), re.MULTILINE) == []
+
+
+def test_every_client_option_is_documented() -> None:
+    text = (DOCS / "guides" / "options.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == KNOWN_OPTIONS
