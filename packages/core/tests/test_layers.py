@@ -54,6 +54,7 @@ LAYERS: list[set[str]] = [
         "transport.error_mapping",
         "transport.framing",
         "transport.log_redaction",
+        "transport.loop_session",
         "transport.own_session",
         "transport.requests",
     },
@@ -74,6 +75,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "transport.own_session": {"requests", "urllib3"},
     "transport.requests": {"requests", "urllib3"},
     "transport.aiohttp": {"aiohttp", "yarl"},
+    "transport.loop_session": {"aiohttp"},
 }
 """What modules below the top may import from elsewhere, at whatever place."""
 HTTP_LIBRARIES = {"aiohttp", "requests", "urllib3", "yarl"}

@@ -65,7 +65,7 @@ T = TypeVar("T")
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
 """Returns overrides of a client's options for calls in this context."""
 
-_MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session", "_shared")
+_MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session")
 
 
 class ServiceClient:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,19 +39,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class _SharedSession:
-    """The session that the running calls of a bare client share on one event loop; the last one closes it."""
-
-    def __init__(self) -> None:
-        self.session: aiohttp.ClientSession | None = None
-        self.users = 0
-
-
 class AsyncBaseClient(ServiceClient):
     """The base of every service's async class.
 
-    Uses the given session; or one of its own, kept from `async with` to its end; or, bare, one that lasts while calls
-    are running and leaves nothing open behind them, on whichever event loop they run.
+    Calls use the session that was passed or assigned. Without one, they use the client's own session inside
+    `async with`, and outside it the session that all clients share on the running event loop. That one is closed when
+    the loop ends.
     """
 
     _foreign_library = "requests"
@@ -63,7 +54,6 @@ class AsyncBaseClient(ServiceClient):
     _sender_modules = ("taskcluster.aio.asyncutils", "taskcluster.aio.asyncutils")
     _uses_any_passed = True
     _transport: AiohttpTransport | None = None
-    _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] | None = None
 
     async def __aenter__(self) -> Self:
         if self.session is None:
@@ -76,7 +66,7 @@ class AsyncBaseClient(ServiceClient):
         await self.close()
 
     async def close(self) -> None:
-        """Close the session of `async with`; one that the caller gave stays open. The client stays usable."""
+        """Close the session of `async with`, and no other. The client stays usable."""
         entered, self._made_session = self._made_session, None
         if entered is not None:
             await entered.close()
@@ -128,21 +118,10 @@ class AsyncBaseClient(ServiceClient):
         return _drive(procedure, transport, session, given=given is not None)
 
     async def _drive_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
-        if self._shared is None:
-            self._shared = weakref.WeakKeyDictionary()
-        shared = self._shared.setdefault(asyncio.get_running_loop(), _SharedSession())
-        if shared.session is None:
-            from ..transport.aiohttp import own_session
+        from ..transport.loop_session import loop_session
 
-            shared.session = own_session()
-        shared.users += 1
-        try:
-            return await _drive(procedure, transport, shared.session, given=False)
-        finally:
-            shared.users -= 1
-            if shared.users == 0:
-                last, shared.session = shared.session, None
-                await last.close()
+        async with loop_session() as session:
+            return await _drive(procedure, transport, session, given=False)
 
 
 async def _drive(

@@ -35,6 +35,7 @@ __all__ = [
     "ServerFailure",
     "broken_response",
     "environment_arguments",
+    "idle_connections",
     "own_session",
     "read_some",
     "request_over",
@@ -373,13 +374,14 @@ def environment_arguments(url: str) -> dict[str, Any]:
 
 def _close_unread(session: aiohttp.ClientSession) -> None:
     """Close the idle connections of a caller's session on which more arrived than responses; see `_Request`."""
-    for protocol in _unread([protocol for connections in _idle(session).values() for protocol, _ in connections]):
+    idle = [protocol for connections in idle_connections(session).values() for protocol, _ in connections]
+    for protocol in _unread(idle):
         protocol.close()
 
 
 def _close_idle(session: aiohttp.ClientSession, url: URL) -> None:
     """Close the idle connections of a caller's session to the server of a URL; see `_Response`."""
-    for key, connections in _idle(session).items():
+    for key, connections in idle_connections(session).items():
         if (key.host, key.port) == (url.raw_host, url.port):
             for protocol, _ in connections:
                 protocol.close()
@@ -391,11 +393,11 @@ def _headers(session: aiohttp.ClientSession) -> Mapping[str, Any]:
     return found if is_mapping(found) else {}
 
 
-def _idle(session: aiohttp.ClientSession) -> Mapping[Any, Any]:
+def idle_connections(session: aiohttp.ClientSession) -> dict[Any, Any]:
     """Return the connections of a session that nobody uses, by where they lead."""
     # aiohttp has no public access to them. A mock has none.
     found: Any = getattr(getattr(session, "connector", None), "_conns", None)
-    return found if is_mapping(found) else {}
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 class _Collecting:
