@@ -395,6 +395,30 @@ def test_a_request_is_not_sent_twice(server: Server, queue: Any) -> None:
     assert [(request.method, request.connection) for request in server.received] == [("GET", 1), ("POST", 1)]
 
 
+@pytest.mark.parametrize(
+    ("header", "connections"),
+    [
+        ("timeout=1", [1, 2, 3]),
+        ("max=100, Timeout = 1", [1, 2, 3]),
+        ("timeout=0", [1, 2, 3]),
+        ("timeout=600", [1, 1, 1]),
+        ("timeout=" + "9" * 5000, [1, 1, 1]),
+        ("timeout=", [1, 1, 1]),
+    ],
+    ids=["1 s", "after another parameter", "0 s", "600 s", "many digits", "no number"],
+)
+def test_a_connection_is_not_reused_when_the_server_is_about_to_close_it(
+    server: Server, queue: Any, header: str, connections: list[int]
+) -> None:
+    async def main() -> None:
+        for _ in range(3):
+            await queue.ping()
+
+    server.otherwise = respond(200, {}, {"Keep-Alive": header})
+    asyncio.run(main())
+    assert connections_of(server) == connections
+
+
 def test_the_proxy_may_change_between_calls(
     server: Server, proxy: Proxy, queue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import inspect
 import io
 import json
+import math
+import re
 import select
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -75,28 +77,33 @@ class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
     """A time-out, as asyncio's error too."""
 
 
-class _UnreadBytes(aiohttp.ClientConnectionError):
-    """More arrived on a connection than the response before; nothing was sent over it."""
+class _NotReusable(aiohttp.ClientConnectionError):
+    """An idle connection must not be used again; nothing was sent over it."""
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that is not sent over a connection where bytes wait that would be read as its response.
+    """A request that is not sent over a connection that cannot be reused.
 
-    aiohttp looks for them when a response is over, and bytes may arrive later.
+    Bytes that wait there would be read as its response. aiohttp looks for them when a response is over, and they may
+    arrive later. It does not look at how long the server keeps an idle connection open.
     """
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol = conn.protocol
         if protocol is not None:
-            if protocol in _used and _unread([protocol]):
+            until = _reusable_until.get(protocol)
+            if until is not None and (until <= asyncio.get_running_loop().time() or _unread([protocol])):
                 conn.close()
-                raise _UnreadBytes("the connection holds unread bytes")
-            _used.add(protocol)
+                raise _NotReusable("the connection holds unread bytes, or the server is about to close it")
+            _reusable_until[protocol] = math.inf
         return await super().send(conn)
 
 
-_used: WeakSet[Any] = WeakSet()
-"""The connections of our own sessions that a request was sent over."""
+_reusable_until: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+"""The used connections of sessions from `own_session`, with a time on their event loop's clock."""
+_KEEP_ALIVE_TIMEOUT = re.compile(r"(?i)\btimeout\s*=\s*([0-9]+)").search
+_KEEP_ALIVE_MARGIN = 1.0
+"""Seconds before a server closes an idle connection in which a request might cross with the closing."""
 
 
 def _unread(protocols: list[Any]) -> list[Any]:
@@ -141,6 +148,10 @@ class _Response(aiohttp.ClientResponse):
         if _announces_forbidden_body(self.method, response):
             # If one follows nevertheless, it may arrive with the next request.
             protocol.close()
+        timeout = _KEEP_ALIVE_TIMEOUT(response.headers.get("Keep-Alive", ""))
+        if timeout is not None:
+            now = asyncio.get_running_loop().time()
+            _reusable_until[protocol] = now + float(timeout[1]) - _KEEP_ALIVE_MARGIN
         return response
 
 
@@ -182,7 +193,7 @@ async def request_over(
             # A mock may be only one of the two: an awaitable or a context manager.
             awaited: Any = requested if inspect.isawaitable(requested) else requested.__aenter__()
             response: aiohttp.ClientResponse = await awaited
-        except _UnreadBytes:
+        except _NotReusable:
             # Nothing was sent, and of the session's idle connections there is one less.
             continue
         if response.status in range(100, 200):
