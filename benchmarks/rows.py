@@ -53,6 +53,7 @@ ROWS = (
     Row("sync", "sync calls, loopback", 100, 3.5, 1.5, "requests.Session.get"),
     Row("tls", "sync calls over TLS, loopback", 30, 5.0, None, "requests.Session.get"),
     Row("sequential", "async calls one after another, shared session", 150, 1.6, 0.85, "aiohttp session.get"),
+    Row("sessionless", "async calls one after another, without a session", 100, 1.7),
     Row("gathered", "async calls gathered, shared session", 300, 1.9, 0.85, "aiohttp session.get"),
     Row("create", "createTask, 1 MB payload by keyword", 4, 2.0, None, "requests.Session.put"),
     Row("sign", "signed URLs", 1000, 3.0),

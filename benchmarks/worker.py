@@ -32,11 +32,13 @@ def _client(http: str, https: str, loop: asyncio.AbstractEventLoop) -> dict[str,
         return taskcluster.aio.Queue(options, session=taskcluster.aio.createSession())
 
     async_queue = loop.run_until_complete(open_client())
+    without_session = taskcluster.aio.Queue(options)
     return {
         "build": _timed(lambda: taskcluster.Queue(options).buildUrl("status", _TASK)),
         "sync": _timed(lambda: queue.status(_TASK)),
         "tls": _timed(lambda: secure.status(_TASK)),
         "sequential": _timed_sequential(loop, lambda: async_queue.status(_TASK)),
+        "sessionless": _timed_sequential(loop, lambda: without_session.status(_TASK)),
         "gathered": _timed_gathered(loop, lambda: async_queue.status(_TASK)),
         "create": _timed(lambda: queue.createTask(_TASK, payload=_large_task())),
         "sign": _timed(lambda: queue.buildSignedUrl("getArtifact", _TASK, "0", "public/logs/live.log")),
