@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
-from .. import effects as messages
+from .. import effects
 from ..causes import describe, harmless, safe_cause
 from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
@@ -218,9 +218,7 @@ class AiohttpTransport:
         self.replacement: Callable[..., Awaitable[aiohttp.ClientResponse]] | None = None
         """Sends in place of all else; takes the verb, the URL, the body as a string, the headers and `session`."""
 
-    async def send(
-        self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
-    ) -> messages.Response:
+    async def send(self, session: aiohttp.ClientSession, request: effects.Request, *, given: bool) -> effects.Response:
         """Do one exchange.
 
         Args:
@@ -244,7 +242,7 @@ class AiohttpTransport:
                 if given and _announces_forbidden_body(request.method, response):
                     _close_idle(session, URL(request.url))
                 body = await _content(response, request.max_response_size)
-            return messages.Response(response.status, getattr(response, "headers", {}), body, lambda: response)
+            return effects.Response(response.status, getattr(response, "headers", {}), body, lambda: response)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
             cause = safe_cause(exc)
             failure = _failure(request, exc, cause)
@@ -258,7 +256,7 @@ class AiohttpTransport:
         raise failure from cause
 
     async def _response(
-        self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
+        self, session: aiohttp.ClientSession, request: effects.Request, timeout: aiohttp.ClientTimeout, *, given: bool
     ) -> aiohttp.ClientResponse:
         if self.replacement is not None:
             text = None if request.body is None else request.body.decode()
@@ -269,7 +267,7 @@ class AiohttpTransport:
     async def open(
         self,
         session: aiohttp.ClientSession,
-        request: messages.Request,
+        request: effects.Request,
         body: aiohttp.AsyncIterablePayload | None = None,
     ) -> aiohttp.ClientResponse:
         """Do one exchange up to the head of the answer, whose `content` the caller reads to its end, or closes.
@@ -293,7 +291,7 @@ class AiohttpTransport:
         raise failure from failure.superExc
 
     def _arguments(
-        self, session: aiohttp.ClientSession, request: messages.Request, timeout: aiohttp.ClientTimeout, *, given: bool
+        self, session: aiohttp.ClientSession, request: effects.Request, timeout: aiohttp.ClientTimeout, *, given: bool
     ) -> dict[str, Any]:
         if "User-Agent" not in _headers(session):
             # Every attempt has headers of its own.
@@ -314,7 +312,7 @@ class AiohttpTransport:
         return arguments
 
     def _timeouts(
-        self, session: aiohttp.ClientSession, request: messages.Request, *, given: bool
+        self, session: aiohttp.ClientSession, request: effects.Request, *, given: bool
     ) -> tuple[aiohttp.ClientTimeout, float | None]:
         """Return the time-outs for aiohttp to keep, and a total for us to keep, which costs less so."""
         if request.timeout is not None or not given:
@@ -476,7 +474,7 @@ def _body(body: bytes | None) -> bytes | io.BytesIO | None:
 
 
 def _failure(
-    request: messages.Request, exc: BaseException, cause: BaseException
+    request: effects.Request, exc: BaseException, cause: BaseException
 ) -> ConnectionFailed | ConnectionTimedOut:
     is_late = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "failed")
