@@ -40,7 +40,7 @@ Procedure = Generator[Effect, Any, Any]
 
 
 class Settings(NamedTuple):
-    """What the calls of a client have in common for as long as its options stay as they are."""
+    """What the calls of a client have in common while its options do not change."""
 
     endpoint: Endpoint
     signer: CheckedSigner | None
@@ -51,7 +51,7 @@ class Settings(NamedTuple):
     max_response_size: int
     """As in `Request`."""
     check: Callable[[Method, bytes], object] | None = None
-    """Raises TaskclusterFailure where a method's payload, written as JSON, is wrong; None leaves that to the server."""
+    """Raises TaskclusterFailure if a method's payload, as JSON, is invalid; None leaves that to the server."""
 
     def __repr__(self) -> str:
         return f"<Settings for {self.endpoint.prefix}>"
@@ -71,10 +71,9 @@ class Settings(NamedTuple):
         Args:
             options: The client's options.
             endpoint: The service's URL prefix and host.
-            signer: What the credentials among the options sign with.
-            check: What looks at payloads before they are sent.
-            given_session: Whether the HTTP session is the caller's; then its own timeouts hold unless the option is
-                set.
+            signer: Signs with the credentials in the options.
+            check: Validates payloads before they are sent.
+            given_session: Whether the HTTP session is the caller's. Its own timeouts apply unless the option is set.
         """
         timeout = options.get("timeout")
         return cls(
@@ -97,25 +96,25 @@ class CallContext:
     random: Callable[[], float]
     nonce: Callable[[], str]
     observe: Callable[[RequestEvent], object] | None
-    """Told of each attempt; None where no plugin observes."""
+    """Called with each attempt; None if no plugin observes requests."""
     server_failure: type[TaskclusterRestFailure]
-    """Raised where the server failed to the last attempt."""
+    """Raised for a server error in response to the last attempt."""
 
 
 class Call(NamedTuple):
-    """One API call, bound and built: everything that is the same in each attempt."""
+    """One API call: everything that is the same in each attempt."""
 
     service: str
     method: Method
     settings: Settings
     target: str
-    """Path below the endpoint, and query."""
+    """Path below the endpoint, with the query."""
     body: bytes | None
     """JSON."""
     content_hash: str
 
     def request(self, context: CallContext) -> Request:
-        """Return the request of the next attempt, signed afresh."""
+        """Return the request of the next attempt, with a new signature."""
         endpoint, signer, _, timeout, max_response_size, _ = self.settings
         verb = self.method.verb
         headers = {} if self.body is None else {"Content-Type": "application/json"}
@@ -137,13 +136,13 @@ class Call(NamedTuple):
 
 
 def build(service: str, method: Method, bound: Bound, settings: Settings) -> Call:
-    """Build a call: the payload is written and hashed here, once.
+    """Build a call; encode and hash its payload once.
 
     Args:
         service: The service's name.
-        method: What is called.
-        bound: With what.
-        settings: As the client's options are now.
+        method: The API method.
+        bound: Its arguments.
+        settings: The client's current settings.
     """
     body = None if bound.payload is None else encode_payload(method.name, bound.payload)
     if body is not None and settings.check is not None:
@@ -200,7 +199,7 @@ def _event(
         duration=duration,
         sent=len(call.body or b""),
         received=0 if response is None else len(response.body),
-        # The documented class, by which sync and async attempts compare.
+        # The documented class, which sync and async code share.
         failure=None if failure is None else TaskclusterConnectionError.__name__,
     )
 
@@ -209,7 +208,7 @@ def paginate(page_call: Callable[[str | None], Call], handler: Callable[[Any], A
     """Perform a call for each page, and invoke `handler` with each page; return None.
 
     Args:
-        page_call: Makes the call of the page that a continuation token names; None names the first.
+        page_call: Returns the call that fetches the page of a continuation token, or the first page for None.
         handler: Called with each page's body.
         context: As for `perform`.
     """
@@ -242,7 +241,7 @@ def result(call: Call, request: Request, response: Response) -> Any:
     except (ValueError, RecursionError) as exc:
         cause = safe_cause(exc)
     if _says_json(response):
-        # Nothing of the body is shown: it may be a secret that the call returns.
+        # Without the body, which may be a secret that the call returns.
         raise TaskclusterRestFailure(
             f"{call}: the answer with status {response.status} says it is JSON and is not: {describe(cause)} "
             f"({len(response.body)} bytes)",
@@ -253,11 +252,11 @@ def result(call: Call, request: Request, response: Response) -> Any:
 
 
 def _json(body: bytes) -> Any:
-    """Return the JSON value of a body; raise ValueError or RecursionError where there is none."""
+    """Return the JSON value of a body, or raise ValueError or RecursionError."""
     try:
         return _parsed(body.decode())
     except ValueError:
-        # Perhaps in an encoding that JSON once had, or after a mark of its byte order: guessed only where it has to be.
+        # Perhaps UTF-16, UTF-32 or a byte order mark: guess only if it is not UTF-8.
         return json.loads(body)
 
 
@@ -318,13 +317,13 @@ def _origin(url: str) -> str | None:
 
 
 def _described(call: Call) -> str:
-    # A token in a path is a secret: whoever has it may trigger the hook.
+    # A token in a path is a secret, which allows triggering the hook.
     path = call.method.route if "<token>" in call.method.route else call.target.partition("?")[0]
     return f"{call.method.verb} {path}"
 
 
 def _secrets(call: Call, request: Request) -> list[str]:
-    """Return what a server or proxy may repeat of a request that no error may show."""
+    """Return the secrets of a request, which a server or proxy may repeat and no error may show."""
     path = call.target.partition("?")[0]
     tokens = [
         given for part, given in zip(call.method.route.split("/"), path.split("/"), strict=False) if part == "<token>"

@@ -15,7 +15,7 @@ _BETWEEN = {
     "functools", "importlib", "taskcluster", "taskcluster_helper", "taskcluster_objects",
     *(f"taskcluster_{name.replace('-', '_')}" for name in OURS),
 }  # fmt: skip
-"""The packages whose code stands between a warning and the program that it is for."""
+"""The packages to skip on the way from a warning to the program's code."""
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:

@@ -1,4 +1,4 @@
-"""Async clients: sessions, and what a call's effects do in async code. The rest is shared with sync clients."""
+"""Async clients: their sessions, and how they perform calls. The rest is shared with sync clients."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class AsyncBaseClient(ServiceClient):
         return self._made_session
 
     async def paginate(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> AsyncIterator[T]:
-        """Yield the pages of a listing, each fetched when it is asked for.
+        """Yield the pages of a listing; each is fetched when it is needed.
 
         Args:
-            method: The method that lists, such as `queue.listTaskGroup`.
-            *args: As the method takes them.
-            **kwargs: As the method takes them.
+            method: The method that lists, e.g. `queue.listTaskGroup`.
+            *args: The method's arguments.
+            **kwargs: The method's keyword arguments.
         """
         token: str | None = None
         while True:
@@ -93,7 +93,7 @@ class AsyncBaseClient(ServiceClient):
     async def paginate_items(
         self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        """Yield the items of a listing, such as the tasks of a task group; arguments as for `paginate`."""
+        """Yield the items of a listing, e.g. the tasks of a task group; arguments as for `paginate`."""
         async for page in self.paginate(method, *args, **kwargs):
             for item in items_of(page):
                 yield item
@@ -114,17 +114,17 @@ class AsyncBaseClient(ServiceClient):
         given = self._given_session()
         session = self._made_session if given is None else given
         if session is None:
-            return self._drive_shared(procedure, transport)
-        return _drive(procedure, transport, session, given=given is not None)
+            return self._perform_shared(procedure, transport)
+        return _perform(procedure, transport, session, given=given is not None)
 
-    async def _drive_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
+    async def _perform_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
         from ..transport.loop_session import loop_session
 
         async with loop_session() as session:
-            return await _drive(procedure, transport, session, given=False)
+            return await _perform(procedure, transport, session, given=False)
 
 
-async def _drive(
+async def _perform(
     procedure: Procedure, transport: AiohttpTransport, session: aiohttp.ClientSession, *, given: bool
 ) -> Any:
     def perform_over(effect: Effect) -> Awaitable[Any]:
@@ -134,9 +134,9 @@ async def _drive(
 
 
 def createSession(*args: Any, **kwargs: Any) -> aiohttp.ClientSession:
-    """Return a new aiohttp.ClientSession, for the argument `session` of clients that are to share connections.
+    """Return a new aiohttp.ClientSession, to pass as `session` to clients that share connections.
 
-    Takes what aiohttp.ClientSession takes, such as `connector` and `timeout`. Needs a running event loop.
+    Arguments are those of aiohttp.ClientSession, e.g. `connector` and `timeout`. Needs a running event loop.
     """
     import aiohttp
 
@@ -144,5 +144,5 @@ def createSession(*args: Any, **kwargs: Any) -> aiohttp.ClientSession:
 
 
 def createApiClient(name: str, api: Mapping[str, Any]) -> type[AsyncBaseClient]:
-    """Return an async client class made of an API reference at run time; as `taskcluster.client.createApiClient`."""
+    """Return an async client class made of an API reference; as `taskcluster.client.createApiClient`."""
     return make_class(name, api, AsyncBaseClient)
