@@ -21,11 +21,11 @@ from taskcluster.pages import continuation, items_of, with_continuation
         (None, None),
     ],
 )
-def test_a_page_is_the_last_where_it_has_no_token(page: Any, token: str | None) -> None:
+def test_a_page_without_token_is_the_last(page: Any, token: str | None) -> None:
     assert continuation(page) == token
 
 
-def test_the_token_of_a_page_goes_into_the_query_beside_the_callers() -> None:
+def test_adds_the_token_to_the_query() -> None:
     given = {"query": {"limit": 1}, "taskId": "t"}
     assert with_continuation(given, "x") == {"query": {"limit": 1, "continuationToken": "x"}, "taskId": "t"}
     assert with_continuation({}, "x") == {"query": {"continuationToken": "x"}}
@@ -43,11 +43,11 @@ def test_the_token_of_a_page_goes_into_the_query_beside_the_callers() -> None:
         ([1, 2], [1, 2]),
     ],
 )
-def test_the_items_of_a_page_are_its_one_list(page: Any, items: list[Any]) -> None:
+def test_items_are_the_only_list_of_a_page(page: Any, items: list[Any]) -> None:
     assert items_of(page) == items
 
 
 @pytest.mark.parametrize("page", [{"a": [], "b": []}, {"a": 1}, None, "text"])
-def test_a_page_without_one_list_has_no_items(page: Any) -> None:
+def test_pages_with_no_or_several_lists_raise(page: Any) -> None:
     with pytest.raises(TaskclusterFailure, match=r"paginate\(\)"):
         items_of(page)

@@ -17,7 +17,7 @@ PUBLIC = {"Accept-Encoding": "gzip"}
 
 
 class Web:
-    """Responses by URL; notes what is sent, and what is closed."""
+    """Responses by URL; records requests and closed responses."""
 
     def __init__(self, redirects: Mapping[str, str]) -> None:
         self.redirects = redirects

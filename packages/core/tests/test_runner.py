@@ -1,4 +1,4 @@
-"""The four ways to run a procedure: what is sent and thrown into it, and that its cleanup is always performed."""
+"""The four ways to run a procedure: results, failures and cleanup."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ RUNNERS = {"run": over_run, "run_async": over_run_async, "iterate": over_iterate
 
 @pytest.fixture(params=RUNNERS)
 def execute(request: pytest.FixtureRequest) -> Callable[[Procedure, Perform], list[Any]]:
-    """Run a procedure in one of the four ways, and return what it emits."""
+    """Run a procedure in one of the four ways, and return the emitted values."""
     return RUNNERS[request.param]
 
 
@@ -90,7 +90,7 @@ def test_run_returns_the_result(perform: Performer) -> None:
     assert perform.effects == [1, 2, 1, 2]
 
 
-def test_iterate_yields_what_is_emitted(iterate: Any, perform: Performer) -> None:
+def test_iterate_yields_emitted_values(iterate: Any, perform: Performer) -> None:
     def procedure() -> Procedure:
         received.append((yield 1))
         received.append((yield Emit((2, 3))))
