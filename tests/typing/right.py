@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from taskcluster_queue.types import (
     CreateTaskRequest,
@@ -54,6 +54,29 @@ def calling(queue: taskcluster.Queue) -> None:
     assert_type(queue.status("T")["status"]["runs"][0]["runId"], int)
     queue.reportCompleted("T", 0)
     queue.createTask("T", {**task, "payload": {}})
+
+
+def untyped(queue: taskcluster.Queue, loaded: Any, made: dict[str, Any]) -> None:
+    """Programs that were written without types, as the guide about types advises."""
+    queue.createTask("T", loaded)
+    queue.createTask("T", cast("CreateTaskRequest", made))
+    copied: dict[str, Any] = {**queue.task("T")}
+    print(copied)
+
+
+def narrowing(queue: taskcluster.Queue) -> str | None:
+    """Results of several forms."""
+    artifact = queue.latestArtifact("T", "n")
+    match artifact["storageType"]:
+        case "error":
+            assert_type(artifact["reason"], str)
+        case _:
+            pass
+    if artifact["storageType"] == "error":
+        raise RuntimeError(artifact["reason"])
+    if artifact["storageType"] == "object":
+        return None
+    return artifact["url"]
 
 
 def listings(queue: taskcluster.Queue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from taskcluster_queue.types import CreateTaskRequest
 
@@ -32,6 +33,17 @@ queue.reportException("T", "0", {"reason": "bored"})  # error
 queue.claimWork("a/b", {"workerGroup": "g", "workerId": "w", "tasks": "1"})  # error
 queue.claimWork("a/b", {"workerGroup": "g", "workerId": "w", "taks": 1})  # error
 queue.claimWork(payload={"workerGroup": "g", "workerId": "w", "tasks": "1"}, taskQueueId="a/b")  # error
+
+untyped: dict[str, Any] = {}
+queue.createTask("T", untyped)  # error
+untyped = queue.task("T")  # error
+
+# Results of several forms.
+artifact = queue.latestArtifact("T", "n")
+artifact["reason"]  # error
+kind = artifact["storageType"]
+if kind == "error":
+    artifact["reason"]  # error
 
 # Path parameters.
 queue.status()  # error
