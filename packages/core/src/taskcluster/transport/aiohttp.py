@@ -48,7 +48,7 @@ __all__ = [
 class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
     TaskclusterRestFailure, aiohttp.ClientResponseError
 ):
-    """A server failure that outlasted all retries, as async code has always caught it: aiohttp's error too."""
+    """A server failure after all retries, which is also aiohttp's error, as with the published client."""
 
     def __init__(
         self, msg: str | None, superExc: BaseException | None, status_code: int = 500, body: Any = None
@@ -57,7 +57,7 @@ class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatible
         self.status = status_code
         self.message = msg or ""
         self.history = ()
-        # Handlers read their fields. What was sent, and where to, may be secret.
+        # Handlers read these fields. The request and its URL may be secret.
         headers: Any = {}
         self.headers = headers
         self.request_info = aiohttp.RequestInfo(URL(), "", headers, URL())
@@ -70,22 +70,22 @@ class ServerFailure(  # type: ignore[misc]  # pyright: ignore[reportIncompatible
 
 
 class ConnectionFailed(TaskclusterConnectionError, aiohttp.ClientConnectionError):
-    """A failed connection, as aiohttp's error too."""
+    """A failed connection, which is also aiohttp's error."""
 
 
 class ConnectionTimedOut(TaskclusterConnectionError, asyncio.TimeoutError):
-    """A time-out, as asyncio's error too."""
+    """A timeout, which is also asyncio's error."""
 
 
 class _NotReusable(aiohttp.ClientConnectionError):
-    """An idle connection must not be used again; nothing was sent over it."""
+    """An idle connection must not be reused; nothing was sent over it."""
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that is not sent over a connection that cannot be reused.
+    """A request that is not sent over a connection with unread bytes, or one that the server is about to close.
 
-    Bytes that wait there would be read as its response. aiohttp looks for them when a response is over, and they may
-    arrive later. It does not look at how long the server keeps an idle connection open.
+    Unread bytes would be read as the response. aiohttp checks for them when a response ends, but they may arrive later.
+    It ignores how long the server keeps idle connections open.
     """
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
@@ -103,11 +103,11 @@ _reusable_until: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 """The used connections of sessions from `own_session`, with a time on their event loop's clock."""
 _KEEP_ALIVE_TIMEOUT = re.compile(r"(?i)\btimeout\s*=\s*([0-9]+)").search
 _KEEP_ALIVE_MARGIN = 1.0
-"""Seconds before a server closes an idle connection in which a request might cross with the closing."""
+"""Seconds before the server closes an idle connection. A request sent then might arrive too late."""
 
 
 def _unread(protocols: list[Any]) -> list[Any]:
-    """Return those connections, of some that are idle, on which something arrived or which the server closed."""
+    """Return the idle connections with unread bytes, and those that the server closed."""
     found: list[Any] = []
     sockets: dict[int, Any] = {}
     for protocol in protocols:
@@ -116,7 +116,7 @@ def _unread(protocols: list[Any]) -> list[Any]:
         elif protocol.transport is not None:
             sockets[protocol.transport.get_extra_info("socket").fileno()] = protocol
     if hasattr(select, "poll"):
-        # What arrived while the event loop was not running is known to the socket only.
+        # Only the socket knows what arrived while the event loop was not running.
         poll = select.poll()
         for number in sockets:
             poll.register(number, select.POLLIN)
@@ -125,7 +125,7 @@ def _unread(protocols: list[Any]) -> list[Any]:
 
 
 class _Response(aiohttp.ClientResponse):
-    """A response that stands behind a limited number of interim responses, and after which nothing may follow."""
+    """A response after a limited number of interim responses; nothing may follow it."""
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol: Any = connection.protocol
@@ -139,14 +139,14 @@ class _Response(aiohttp.ClientResponse):
                 raise harmless(aiohttp.ClientConnectionError(message))
             return await read()
 
-        # aiohttp skips interim responses for ever, and each of them begins the read timeout anew.
+        # aiohttp skips any number of interim responses, and each restarts the read timeout.
         protocol.read = counted
         try:
             response = await super().start(connection)
         finally:
             del protocol.read
         if _announces_forbidden_body(self.method, response):
-            # If one follows nevertheless, it may arrive with the next request.
+            # If it sends one, that may arrive during the next request.
             protocol.close()
         timeout = _KEEP_ALIVE_TIMEOUT(response.headers.get("Keep-Alive", ""))
         if timeout is not None:
@@ -161,12 +161,12 @@ def _announces_forbidden_body(method: str, response: aiohttp.ClientResponse) -> 
 
 
 def own_session(**arguments: Any) -> aiohttp.ClientSession:
-    """Return a session for a client's or a transfer's own requests; takes what aiohttp.ClientSession takes."""
+    """Return a session for a client or a transfer. The arguments are those of aiohttp.ClientSession."""
     arguments.setdefault("cookie_jar", aiohttp.DummyCookieJar())
     arguments |= {"request_class": _Request, "response_class": _Response}
     session = aiohttp.ClientSession(**arguments)
-    # aiohttp would send a request that found no answer once more by itself: signed as before, past maxRetries, and seen
-    # by no observer. It has no public switch for this.
+    # aiohttp would resend a request without a response: with the old signature, beyond maxRetries, and unseen by
+    # observers. It has no public option for this.
     if hasattr(session, "_retry_connection"):
         session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
     return session
@@ -175,26 +175,26 @@ def own_session(**arguments: Any) -> aiohttp.ClientSession:
 async def request_over(
     session: aiohttp.ClientSession, method: str, url: str, **arguments: Any
 ) -> aiohttp.ClientResponse:
-    """Send a request over a session, own or given, and return the response, its body unread.
+    """Send a request over a session and return the response with its body unread.
 
     Args:
-        session: The session.
+        session: A session from `own_session`, or the caller's.
         method: The HTTP verb.
         url: Sent byte for byte.
-        **arguments: As ClientSession.request has them.
+        **arguments: Those of ClientSession.request.
 
     Raises:
         aiohttp.ClientError: There was no response, or one that switches to another protocol.
-        asyncio.TimeoutError: There was none in time.
+        asyncio.TimeoutError: The response took too long.
     """
     while True:
         try:
             requested: Any = session.request(method, URL(url, encoded=True), **arguments)
-            # A mock may be only one of the two: an awaitable or a context manager.
+            # A mock may be either an awaitable or a context manager.
             awaited: Any = requested if inspect.isawaitable(requested) else requested.__aenter__()
             response: aiohttp.ClientResponse = await awaited
         except _NotReusable:
-            # Nothing was sent, and of the session's idle connections there is one less.
+            # Nothing was sent. The loop ends when the session has no idle connections left.
             continue
         if response.status in range(100, 200):
             response.close()
@@ -207,7 +207,7 @@ class AiohttpTransport:
     """Sends over aiohttp sessions.
 
     Args:
-        user_agent: Sent unless the session has a User-Agent of its own.
+        user_agent: The User-Agent, unless the session's headers have one.
     """
 
     def __init__(self, user_agent: str) -> None:
@@ -216,19 +216,19 @@ class AiohttpTransport:
         self._deadlines: Deadlines | None = None
         self._without_total: tuple[aiohttp.ClientTimeout, aiohttp.ClientTimeout] | None = None
         self.replacement: Callable[..., Awaitable[aiohttp.ClientResponse]] | None = None
-        """Sends in place of all else; takes the verb, the URL, the body as a string, the headers and `session`."""
+        """Called instead of sending, with the verb, the URL, the body as a string, the headers and `session`."""
 
     async def send(self, session: aiohttp.ClientSession, request: effects.Request, *, given: bool) -> effects.Response:
-        """Do one exchange.
+        """Send a request and return the response with its body.
 
         Args:
             session: The session to use.
-            request: What to send.
-            given: Whether the session is the caller's, whose time-outs and proxies then hold.
+            request: The request.
+            given: Whether the session is the caller's. Its timeouts and proxies then apply.
 
         Raises:
-            TaskclusterConnectionError: There was no whole answer.
-            TaskclusterFailure: The session refuses the request.
+            TaskclusterConnectionError: There was no complete response.
+            TaskclusterFailure: The session rejects the request.
         """
         timeout, total = self._timeouts(session, request, given=given)
         if given:
@@ -237,7 +237,7 @@ class AiohttpTransport:
         cause: BaseException | None
         try:
             with nullcontext() if total is None else self._within(total):
-                # Not `async with`: at its end the response counts as closed, and its body could not be read again.
+                # Not `async with`: it closes the response, and the body could not be read again.
                 response = await self._response(session, request, timeout, given=given)
                 if given and _announces_forbidden_body(request.method, response):
                     _close_idle(session, URL(request.url))
@@ -252,7 +252,7 @@ class AiohttpTransport:
                 f"aiohttp refuses this call over the given session ({describe(exc)}): a session must have no auth of "
                 "its own, neither as an argument nor from a netrc file"
             )
-        # Outside the blocks, for else `exc` were its context.
+        # Outside the blocks, so that `exc` is not its context.
         raise failure from cause
 
     async def _response(
@@ -270,15 +270,17 @@ class AiohttpTransport:
         request: effects.Request,
         body: aiohttp.AsyncIterablePayload | None = None,
     ) -> aiohttp.ClientResponse:
-        """Do one exchange up to the head of the answer, whose `content` the caller reads to its end, or closes.
+        """Send a request and return the response with its body unread.
+
+        The caller reads its `content` to the end, or closes it.
 
         Args:
             session: The session to use.
-            request: What to send.
-            body: Sent in place of the request's own body; the headers then say how long it is.
+            request: The request.
+            body: Replaces the body of the request. The headers must state its length.
 
         Raises:
-            TaskclusterConnectionError: There was no answer.
+            TaskclusterConnectionError: There was no response.
         """
         timeout, _ = self._timeouts(session, request, given=False)
         arguments = self._arguments(session, request, timeout, given=False)
@@ -294,7 +296,7 @@ class AiohttpTransport:
         self, session: aiohttp.ClientSession, request: effects.Request, timeout: aiohttp.ClientTimeout, *, given: bool
     ) -> dict[str, Any]:
         if "User-Agent" not in _headers(session):
-            # Every attempt has headers of its own.
+            # Each attempt has new headers.
             request.headers["User-Agent"] = self._user_agent
         arguments: dict[str, Any] = {
             "headers": request.headers,
@@ -307,14 +309,14 @@ class AiohttpTransport:
         if request.body is not None:
             arguments["data"] = _body(request.body)
         elif request.method != "GET":
-            # aiohttp would say that a body which is not there is an octet-stream, against the payload's hash.
+            # aiohttp would declare an empty body an octet-stream, which the payload hash contradicts.
             arguments["skip_auto_headers"] = ("Content-Type",)
         return arguments
 
     def _timeouts(
         self, session: aiohttp.ClientSession, request: effects.Request, *, given: bool
     ) -> tuple[aiohttp.ClientTimeout, float | None]:
-        """Return the time-outs for aiohttp to keep, and a total for us to keep, which costs less so."""
+        """Return the timeouts that aiohttp enforces, and a total that this class enforces at a lower cost."""
         if request.timeout is not None or not given:
             return _client_timeout(*(request.timeout or DEFAULT_TIMEOUT)), None
         timeout = getattr(session, "timeout", None)
@@ -337,7 +339,7 @@ class AiohttpTransport:
         return self._deadlines.within(seconds)
 
     def _environment(self, url: str) -> dict[str, Any]:
-        # aiohttp's trust_env would do this in a thread on each request, and let netrc replace our Authorization.
+        # aiohttp's trust_env does this in a thread for each request, and lets netrc replace the Authorization header.
         key = (snapshot(url), url[: url.find("/", 8)])
         if self._known is None or self._known[0] != key:
             self._known = (key, environment_arguments(url))
@@ -359,7 +361,7 @@ async def read_some(response: aiohttp.ClientResponse, size: int) -> bytes:
 
 
 def broken_response(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
-    """Return the exception for a response that broke off, or was idle for too long, with an exception of aiohttp's."""
+    """Return the exception for a response that broke off or was idle for too long."""
     is_timeout = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
     return kind(f"the response {what}: {describe(exc)}", safe_cause(exc))
@@ -382,7 +384,7 @@ def environment_arguments(url: str) -> dict[str, Any]:
 
 
 def _close_unread(session: aiohttp.ClientSession) -> None:
-    """Close the idle connections of a caller's session on which more arrived than responses; see `_Request`."""
+    """Close the idle connections of a caller's session that have unread bytes; see `_Request`."""
     idle = [protocol for connections in idle_connections(session).values() for protocol, _ in connections]
     for protocol in _unread(idle):
         protocol.close()
@@ -403,14 +405,14 @@ def _headers(session: aiohttp.ClientSession) -> Mapping[str, Any]:
 
 
 def idle_connections(session: aiohttp.ClientSession) -> dict[Any, Any]:
-    """Return the connections of a session that nobody uses, by where they lead."""
-    # aiohttp has no public access to them. A mock has none.
+    """Return the idle connections of a session, by the key of their server."""
+    # aiohttp has no public name for them. A mock has none.
     found: Any = getattr(getattr(session, "connector", None), "_conns", None)
     return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 class _Collecting:
-    """The content of a response, of which `read` returns no more than a limit, decompressed."""
+    """The content of a response. `read` decompresses it and raises if it exceeds a limit."""
 
     def __init__(self, content: aiohttp.StreamReader, body: CollectedBody) -> None:
         self._content = content
@@ -424,25 +426,25 @@ class _Collecting:
             while data := await self._content.readany():
                 self._body.add(data)
         except zlib.error as exc:
-            raise harmless(aiohttp.ClientPayloadError(f"the body is not encoded as was announced: {exc}")) from exc
+            raise harmless(aiohttp.ClientPayloadError(f"the body is not encoded as its headers state: {exc}")) from exc
         return self._body.content()
 
 
 async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the body of a response, decompressed, which stays readable.
+    """Return the decompressed body of a response, which can be read again.
 
     Raises:
-        TaskclusterFailure: It is larger than the limit.
+        TaskclusterFailure: The body exceeds the limit.
     """
     content: Any = getattr(response, "content", None)
     if not isinstance(content, aiohttp.StreamReader):
-        # A mock, which may have no body but what `json` returns.
+        # A mock. Its only body may be what `json` returns.
         body: Any = await response.read() if hasattr(response, "read") else None
         return body if isinstance(body, bytes) else json.dumps(await response.json()).encode()
     encoding, length = response.headers.get("Content-Encoding", ""), response.content_length
     if not encoding and length is not None and length <= limit:
         return await _read(response)
-    # aiohttp decodes one encoding; a list of several and the old name of gzip are left to us.
+    # aiohttp decodes a single encoding, and does not know the old name of gzip.
     is_ours = "," in encoding or encoding.strip().lower() == "x-gzip"
     collecting: Any = _Collecting(content, CollectedBody(encoding if is_ours else "", limit))
     response.content = collecting
@@ -457,19 +459,19 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     protocol = None if connection is None else connection.protocol
     body = await response.read()
     if protocol is not None and protocol.should_close:
-        # More arrived with the end of the body, which aiohttp sees too late to keep the connection out of its pool.
+        # More bytes arrived with the end of the body. aiohttp has already returned the connection to the pool.
         protocol.close()
     return body
 
 
 @lru_cache(maxsize=16)
 def _client_timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
-    # No limit on the wait for a free connection: a thousand gathered calls share a pool of a hundred.
+    # No limit on the wait for a free connection: a thousand concurrent calls share a hundred connections.
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
 def _body(body: bytes | None) -> bytes | io.BytesIO | None:
-    # aiohttp warns of more than a mebibyte in one piece, and goes back to the event loop between the pieces of a file.
+    # aiohttp warns about bodies above 1 MiB. It yields to the event loop between the chunks of a file.
     return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
 
 
