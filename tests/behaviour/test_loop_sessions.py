@@ -22,7 +22,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS
-from .server import Answer, Proxy, Server, respond
+from .server import Answer, Late, Proxy, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -217,6 +217,33 @@ def test_closes_connections_when_the_loop_is_closed(server: Server, queue: Any, 
     loop.close()
     server.wait_until(lambda: server.open == 0)
     assert "call_soon" not in vars(loop)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_closes_a_connection_that_was_closing_when_the_loop_stopped(
+    server: Server,
+    tls_server: Server,
+    authority: tuple[trustme.CA, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority[1]))
+    chosen = server if scheme == "http" else tls_server
+    queue = taskcluster.aio.Queue({"rootUrl": chosen.root_url, "maxRetries": 0})
+    for turns in range(4):
+        late = Late(b"")
+        chosen.script(Answer(respond(200, {}).raw, late=late, then="close"))
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(queue.ping())
+        late.send()
+        chosen.wait_until(lambda: chosen.open == 0)
+        for _ in range(turns):
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+        loop.close()
+        del loop
+        # What is not closed warns, and a warning is an error.
+        gc.collect()
 
 
 def test_a_closed_loop_is_garbage_collected(queue: Any) -> None:

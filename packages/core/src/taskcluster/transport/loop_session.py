@@ -86,7 +86,9 @@ class LoopSession:
     async def _close_unused(self) -> None:
         session = self._get()
         if session is not None and not self._users:
-            _abort_idle(session)
+            for transport in _idle_transports(session):
+                # Closing TLS gracefully takes longer than an event loop that ends has.
+                transport.abort()
             await session.close()
 
     def _get(self) -> aiohttp.ClientSession | None:
@@ -142,7 +144,13 @@ def _close_now(loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession) 
         return
     loop.call_soon = _call_now  # type: ignore[method-assign, assignment]
     try:
-        _abort_idle(session)
+        for transport in _idle_transports(session):
+            # Below a TLS transport, which has no public name for it.
+            socket_transport: Any = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+            transport.abort()
+            if socket_transport is not None and socket_transport.get_extra_info("socket").fileno() != -1:
+                # It was closing already, and its callback is among those that the loop discarded.
+                getattr(socket_transport, "_call_connection_lost", _ignore)(None)
     finally:
         del loop.call_soon
     # Not session.close(), which starts a task if a call was abandoned. The connector warns only of idle connections.
@@ -154,12 +162,14 @@ def _call_now(callback: Callable[..., object], *args: Any, context: Context | No
     callback(*args)
 
 
-def _abort_idle(session: aiohttp.ClientSession) -> None:
-    # Closing TLS connections gracefully takes longer than an event loop that ends has.
-    for connections in idle_connections(session).values():
-        for protocol, _ in connections:
-            if protocol.transport is not None:
-                protocol.transport.abort()
+def _ignore(exc: BaseException | None) -> None:
+    # The transports of uvloop close themselves with their loop.
+    pass
+
+
+def _idle_transports(session: aiohttp.ClientSession) -> list[asyncio.Transport]:
+    protocols = [protocol for connections in idle_connections(session).values() for protocol, _ in connections]
+    return [protocol.transport for protocol in protocols if protocol.transport is not None]
 
 
 @atexit.register
