@@ -256,7 +256,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\
 def test_keeps_a_connection_that_holds_no_more(method: str, received: bytes, is_kept: bool, read: str) -> None:
     server, client = socket.socketpair()
     with server:
-        connection = urllib3.connection.HTTPConnection("tc.example.com")
+        connection = urllib3.connection.HTTPConnection("tc.example.com", timeout=5)
         connection.sock = client
         connection.request(method, "/", preload_content=False)
         server.sendall(received)
@@ -273,4 +273,5 @@ def test_keeps_a_connection_that_holds_no_more(method: str, received: bytes, is_
             while raw.read1():
                 pass
         assert (connection.sock is not None) is is_kept
+        assert not is_kept or client.gettimeout() == 5
         connection.close()

@@ -44,8 +44,6 @@ class FinalResponse(HTTPResponse):
         Raises:
             HTTPException: The headers are incomplete, the server switches protocols, or interim responses do not end.
         """
-        if cast("object", self.headers) is not None:
-            return
         file = self.fp
         self.fp = cast("BufferedReader", _FinalHeaders(file))
         try:
