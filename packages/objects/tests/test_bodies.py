@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import platform
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -140,3 +143,24 @@ def test_maps_names_to_paths_in_the_directory(tmp_path: Path) -> None:
             paths_for(tmp_path, names)
     with pytest.raises(TaskclusterFailure, match="cannot download the artifact"):
         paths_for(tmp_path / "file", ["x"])
+
+
+PAGE_FAULTS = """
+import resource, sys
+from taskcluster_objects.bodies import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    [bytes([1]) * 256 * 1024 for _ in range(16)]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc returns freed memory by size")
+def test_keeps_freed_memory_for_new_buffers() -> None:
+    def faults(which: str) -> int:
+        return int(subprocess.check_output([sys.executable, "-c", PAGE_FAULTS, which], encoding="utf-8"))
+
+    # 4 MiB in 50 rounds are 51 200 pages.
+    assert faults("keep") < 5_000 < 20_000 < faults("return")

@@ -33,11 +33,24 @@ __all__ = [
     "Source",
     "Writer",
     "WriterFactory",
+    "keep_freed_memory",
     "writing_to",
 ]
 
 CHUNK = 1024 * 1024
 """The most bytes to read or decode at a time."""
+
+
+_FREED = 4 * 1024 * 1024
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep 8 MiB of freed memory for new buffers, instead of returning it to the system each time.
+
+    It keeps twice as much as the largest block freed so far. Otherwise half of the pages of a download are returned
+    and paged in again, which takes 7 % of its CPU time.
+    """
+    bytes(_FREED)
 
 
 class Reader(Protocol):

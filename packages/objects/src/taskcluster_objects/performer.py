@@ -21,7 +21,7 @@ from taskcluster.runner import run
 from taskcluster.transport.bodies import Body
 from taskcluster.transport.requests import RequestsTransport
 
-from .bodies import Sink, Source
+from .bodies import Sink, Source, keep_freed_memory
 from .effects import (
     Close,
     CloseClient,
@@ -86,6 +86,7 @@ def _connection_failure(message: str, cause: BaseException) -> TaskclusterConnec
 
 def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
     """Run a transfer, and return its result."""
+    keep_freed_memory()
     transport = RequestsTransport(None, settings.user_agent, _connection_failure)
     try:
         return _SyncPerformer(transport, Event()).run(procedure)

@@ -22,7 +22,7 @@ from taskcluster.transport.aiohttp import (
     own_session,
 )
 
-from ..bodies import MemoryReader, MemoryWriter, Sink, Source
+from ..bodies import MemoryReader, MemoryWriter, Sink, Source, keep_freed_memory
 from ..effects import (
     Close,
     CloseClient,
@@ -48,8 +48,7 @@ __all__ = ["transfer", "transfer_settings"]
 T = TypeVar("T")
 
 _BUFFER = 512 * 1024
-"""Bytes that aiohttp reads ahead; it pauses at twice as many. With 4 MiB, glibc returns freed buffers to the system and
-pages them in again, which takes 40 % of a download."""
+"""Bytes that aiohttp reads ahead; it pauses at twice as many."""
 _BATCH = 1024 * 1024
 """The most bytes to write at a time. Each time wakes a thread."""
 _MAX_PIECES = 16
@@ -67,6 +66,7 @@ def transfer_settings(service: Any, max_retries: int | None, progress: Progress 
 
 async def transfer(procedure: Procedure[T], settings: TransferSettings) -> T:
     """Run a transfer, and return its result."""
+    keep_freed_memory()
     connector = aiohttp.TCPConnector(limit=0)
     async with own_session(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_BUFFER
