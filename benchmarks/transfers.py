@@ -29,12 +29,13 @@ GROUP = "transfers"
 _SIZE = 512 * 2**20
 _BLOCK = bytes(range(256)) * 4096
 _ROWS = (
-    ("download-async", "download to file, async", 2.5),
-    ("download-sync", "download to file, sync", 2.5),
-    ("upload-async", "upload from file, async", 1.7),
-    ("upload-sync", "upload from file, sync", 1.7),
-    ("many", f"{MANY} artifacts of 64 KiB", 4.0),
+    ("download-async", "download to file, async", 2.5, 0.8),
+    ("download-sync", "download to file, sync", 2.5, 0.8),
+    ("upload-async", "upload from file, async", 1.7, 0.75),
+    ("upload-sync", "upload from file, sync", 1.7, 0.75),
+    ("many", f"{MANY} artifacts of 64 KiB", 4.0, None),
 )
+"""Names and titles, and the minimum speeds relative to the published client and to SHA-512."""
 _HASH = "sha512"
 """The slower of the two hashes. One core has to hash a stream from start to end."""
 _MEMORY = ("memory-download", "memory-upload")
@@ -142,8 +143,8 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
             for _ in range(_SIZE // len(_BLOCK)):
                 file.write(_BLOCK)
         lines = [
-            f"| what | ours | published | × published | at least | {_HASH} alone | at most | |",
-            "|---|---:|---:|---:|---:|---:|---:|---|",
+            f"| what | ours | published | × published | at least | {_HASH} alone | × {_HASH} | at least | |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---|",
         ]
         met = True
         with contextlib.ExitStack() as stack:
@@ -151,9 +152,9 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
             ours, theirs = (
                 stack.enter_context(Child(python, "transfers", root, folder)) for python in (sys.executable, published)
             )
-            for name, title, target in _ROWS:
+            for name, title, over_published, over_hash in _ROWS:
                 times: dict[tuple[Child, str], list[float]] = {(ours, name): [], (theirs, name): []}
-                if name != "many":
+                if over_hash is not None:
                     times[ours, _HASH] = []
                 for number in range(rounds + 1):
                     for (child, row), seconds in times.items() if number % 2 else reversed(times.items()):
@@ -161,22 +162,27 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
                         if number:
                             seconds.append(taken)
                 mine, other, *least = (statistics.median(each) for each in times.values())
-                met = met and other / mine >= target
-                cells = [title, f"{mine:.2f} s", f"{other:.2f} s", f"{other / mine:.2f}", f"{target:g}"]
-                cells += [f"{least[0]:.2f} s", f"{other / least[0]:.2f}"] if least else ["", ""]
-                cells.append("met" if other / mine >= target else "**missed**")
+                is_met = other / mine >= over_published
+                cells = [title, f"{mine:.2f} s", f"{other:.2f} s", f"{other / mine:.2f}", f"{over_published:g}"]
+                if over_hash is None:
+                    cells += ["", "", ""]
+                else:
+                    is_met = is_met and least[0] / mine >= over_hash
+                    cells += [f"{least[0]:.2f} s", f"{least[0] / mine:.2f}", f"{over_hash:g}"]
+                met = met and is_met
+                cells.append("met" if is_met else "**missed**")
                 lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines), met
 
 
-def memory(size: int = _MEMORY_SIZE) -> tuple[str, bool]:
+def memory() -> tuple[str, bool]:
     """Return the memory a large file takes above an idle client, and whether the target is met."""
     lines: list[str] = []
     met = True
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         source = Path(folder, "source")
         source.touch()
-        os.truncate(source, size)
+        os.truncate(source, _MEMORY_SIZE)
         root = _serve(stack, source)
         for package in ("", "aio"):
             for row in _MEMORY:
