@@ -1,4 +1,7 @@
-"""Run the code blocks of each documentation page in order, and compare their output."""
+"""Run the code blocks of each documentation page in order, and compare their output.
+
+Each block runs alone, unless the page says that its blocks continue each other.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<reason>not run: [^>]+) -->\n)?^```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S
 )
+_CONTINUED = re.compile(r"continue\s+each\s+other|continues\s+the\s+code\s+above")
 NOT_RUN = 13
 """The number of blocks that tests cannot run. Each has a comment with the reason."""
 
@@ -63,7 +67,8 @@ def reader(deployment: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_blocks_print_what_the_page_shows(page: Path) -> None:
-    names: dict[str, object] = {"__name__": "__main__"}
+    continued = _CONTINUED.search(page.read_text("utf-8"))
+    names: dict[str, object] = {}
     printed: str | None = None
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
@@ -74,6 +79,7 @@ def test_blocks_print_what_the_page_shows(page: Path) -> None:
             assert block.language == "python", f"{where}: nothing runs {block.language}; say `<!-- not run: why -->`"
             # Padded, so that tracebacks have the line number of the page.
             code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+            names = {**(names if continued else {}), "__name__": "__main__"}
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 exec(code, names)
             printed = output.getvalue()
