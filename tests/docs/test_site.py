@@ -62,6 +62,17 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
+def browser() -> str:
+    """The path of Chromium."""
+    found = [path for path in map(shutil.which, CHROMIUM) if path]
+    if not found and REQUIRED:
+        pytest.fail(f"the site must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {MISSING}")
+    if not found:
+        pytest.skip(MISSING)
+    return found[0]
+
+
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
     if BUILT in os.environ:
@@ -73,13 +84,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def observed(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def observed(browser: str, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What observer.html reports of the site: the results of each search, and the overflowing code at each width."""
-    browser = next((path for path in map(shutil.which, CHROMIUM) if path), None)
-    if browser is None:
-        if REQUIRED:
-            pytest.fail(f"the site must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {MISSING}")
-        pytest.skip(MISSING)
     reports: queue.Queue[Any] = queue.Queue()
     handler = functools.partial(_Handler, directory=str(site), reports=reports)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
