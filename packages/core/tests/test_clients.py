@@ -554,8 +554,8 @@ def test_a_method_that_newer_deployments_dropped_warns_the_one_who_calls_it(mode
     assert warned[0].filename == __file__
 
 
-def test_a_client_shows_its_class_and_deployment(mode: Any) -> None:
-    assert repr(mode.widgets(credentials=CREDENTIALS)) == f"<Widgets at {ROOT}>"
+def test_repr_shows_mode_service_and_root_url(mode: Any) -> None:
+    assert repr(mode.widgets(credentials=CREDENTIALS)) == f"<Widgets ({mode.name} client of widgets) at {ROOT}>"
 
 
 # observers

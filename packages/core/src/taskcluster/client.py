@@ -91,6 +91,7 @@ class ServiceClient:
     _methods: ClassVar[dict[str, Method]] = {}
     _types: ClassVar[Mapping[str, Any] | None] = None
     _schemas: ClassVar[Schemas | None] = None
+    _kind: ClassVar[str] = "client of"
     _foreign_library: ClassVar[str]
     _foreign_session: ClassVar[str]
     _session_hint: ClassVar[str]
@@ -122,7 +123,8 @@ class ServiceClient:
         # Tracebacks may show an object before its constructor has set the options.
         options = getattr(self, "options", None)
         root_url = options.get("rootUrl") if is_mapping(options) else None
-        return f"<{type(self).__name__} at {without_user_info(str(root_url))}>"
+        service = getattr(self, "serviceName", None)
+        return f"<{type(self).__name__} ({self._kind} {service}) at {without_user_info(str(root_url))}>"
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections and caches cannot be copied or pickled; the copy creates its own.
@@ -392,6 +394,8 @@ class BaseEvents(ServiceClient):
         TaskclusterFailure: rootUrl is missing or empty, or baseUrl is given.
     """
 
+    _kind = "exchanges of"
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = vars(cls)
@@ -412,6 +416,7 @@ class BaseClient(ServiceClient):
     Keeps connections alive, and may be used from many threads and after a fork. Close it with `close()` or `with`.
     """
 
+    _kind = "sync client of"
     _foreign_library = "aiohttp"
     _foreign_session = "ClientSession"
     _session_hint = "pass a requests.Session, or use the class of the same name in taskcluster.aio"

@@ -47,6 +47,7 @@ class AsyncBaseClient(ServiceClient):
     the loop ends.
     """
 
+    _kind = "async client of"
     _foreign_library = "requests"
     _foreign_session = "Session"
     _session_hint = "pass an aiohttp.ClientSession, or use the class of the same name in taskcluster"
