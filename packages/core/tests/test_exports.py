@@ -47,6 +47,51 @@ def test_a_packages_all_is_sorted_and_its_names_are_among_dir(name: str) -> None
     assert set(module.__all__) <= set(dir(module))
 
 
+PUBLIC = [
+    "taskcluster",
+    "taskcluster.client",
+    "taskcluster.credentials",
+    "taskcluster.environment",
+    "taskcluster.exceptions",
+    "taskcluster.options",
+    "taskcluster.plugins",
+    "taskcluster.retry",
+    "taskcluster.scopes",
+    "taskcluster.slugs",
+    "taskcluster.timestamps",
+    "taskcluster.utils",
+    "taskcluster.aio",
+    "taskcluster.aio.asyncclient",
+    "taskcluster.aio.asyncutils",
+    "taskcluster.aio.retry",
+]
+BY_OTHERS = [
+    "taskcluster.download",
+    "taskcluster.helper",
+    "taskcluster.upload",
+    "taskcluster.aio.download",
+    "taskcluster.aio.helper",
+    "taskcluster.aio.reader_writer",
+    "taskcluster.aio.upload",
+    "taskcluster.queue",
+    "taskcluster.queueevents",
+    "taskcluster.aio.queue",
+    "taskcluster.aio.queueevents",
+    "taskcluster_queue",
+    "taskcluster_queue.aio",
+    "taskcluster_queue.client",
+    "taskcluster_queue.events",
+    "taskcluster_queue.types",
+]
+
+
+@pytest.mark.parametrize("name", [*PUBLIC, *(pytest.param(name, marks=pytest.mark.services) for name in BY_OTHERS)])
+def test_dir_lists_public_names_only(name: str) -> None:
+    module = importlib.import_module(name)
+    assert dir(module) == sorted(module.__all__)
+    assert not [each for each in dir(module) if each.startswith("_")]
+
+
 def told_to_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
     """Return each name that the TYPE_CHECKING block of a file imports, with its module and its name there."""
     tree = ast.parse(path.read_text("utf-8"))

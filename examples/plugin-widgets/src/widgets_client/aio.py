@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Widgets"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Widgets(AsyncBaseClient):
     """Async client for the Widgets service.
 

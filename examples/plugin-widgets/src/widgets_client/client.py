@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Widgets"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Widgets(BaseClient):
     """Client for the Widgets service.
 

@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["WidgetsEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WidgetsEvents(BaseEvents):
     """Exchanges of the Widgets service.
 

@@ -52,6 +52,11 @@ __all__ = [
     "utils",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 config: dict[str, Any] = {
     "credentials": {"clientId": None, "accessToken": None, "certificate": None},
     "rootUrl": None,

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedSigner", "createTemporaryCredentials", "isExpired", "signer", "unknown_credentials"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _LONGEST = datetime.timedelta(days=31)
 _DRIFT = 5 * 60
 """Seconds of clock drift that the auth service allows at both ends of a certificate."""

@@ -17,6 +17,11 @@ from .shapes import is_mapping
 
 __all__ = ["CONFIG_FILE", "Resolved", "optionsFromEnvironment", "resolve_options"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CONFIG_FILE = "~/.config/taskcluster.yml"
 """The configuration file of the `taskcluster` command."""
 

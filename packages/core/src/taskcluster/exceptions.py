@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class TaskclusterFailure(Exception):
     """The base of all failures; raised itself when a call is wrong before anything is sent."""
 

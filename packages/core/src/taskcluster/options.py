@@ -34,6 +34,11 @@ __all__ = [
     "user_agent_of",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 DEFAULT_TIMEOUT = (30.0, 60.0)
 """Connect and read timeout in seconds. claimWork responds after up to 20 s."""
 

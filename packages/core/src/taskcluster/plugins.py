@@ -61,6 +61,11 @@ __all__ = [
     "taskcluster_transfer_methods",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PROJECT = "taskcluster"
 """The pluggy project name, and the entry-point group."""
 HOOKIMPL = "_taskcluster_hookimpl"

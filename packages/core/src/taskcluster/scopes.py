@@ -10,6 +10,10 @@ from collections.abc import Iterable
 __all__ = ["intersection", "missing", "normalize", "satisfies", "satisfies_all", "scopeMatch", "scopesMatch"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def satisfies(scope: str, required: str) -> bool:
     """Whether having `scope` gives `required` (which may itself end with `*`)."""
     return scope == required or (scope.endswith("*") and required.startswith(scope[:-1]))

@@ -7,6 +7,10 @@ from collections.abc import Callable
 __all__ = ["slugId", "stableSlugId"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def slugId() -> str:
     """Return a new slugId: 22 URL-safe characters that never begin with `-`."""
     import slugid  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]

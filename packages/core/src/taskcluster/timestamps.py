@@ -7,6 +7,11 @@ import re
 
 __all__ = ["fromNow", "fromNowJSON", "parse_date", "stringDate"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _DAYS = {"years": 365, "months": 30}
 # White space is taken out before matching, so `m` needs care: it is a minute unless it begins `mo`.
 _OFFSET = re.compile(

@@ -50,6 +50,11 @@ __all__ = [
     "toStr",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 log = logging.getLogger(__name__)
 
 

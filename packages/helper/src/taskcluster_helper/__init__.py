@@ -31,3 +31,7 @@ __all__ = [
     "wait_for_task",
     "wait_for_task_group",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

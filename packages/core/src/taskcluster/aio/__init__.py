@@ -81,7 +81,7 @@ if not TYPE_CHECKING:
         return class_named(__name__, name, "async_client", "events")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names()})
+        return sorted([*_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names()])
 
     def _doors() -> list[str]:
         from ..facade import is_there

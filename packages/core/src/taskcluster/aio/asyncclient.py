@@ -34,6 +34,11 @@ __all__ = [
     "utils",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")

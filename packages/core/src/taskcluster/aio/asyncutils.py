@@ -37,6 +37,11 @@ __all__ = [
     "utils",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,11 @@ from .performer import perform
 
 __all__ = ["log", "retry"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")

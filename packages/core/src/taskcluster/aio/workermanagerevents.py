@@ -21,6 +21,11 @@ __all__ = [
     "createTemporaryCredentials",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from taskcluster_worker_manager import WorkerManagerEvents as WorkerManagerEvents
 else:

@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class _Reader(Protocol):
     def read(self, max_size: int, /) -> Awaitable[bytes]: ...
 

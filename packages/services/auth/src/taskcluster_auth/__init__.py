@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["Auth", "AuthEvents"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import Auth as Auth
     from .events import AuthEvents as AuthEvents

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Auth"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Auth(BaseClient):
     """Client for the Auth service.
 

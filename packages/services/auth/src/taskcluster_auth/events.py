@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["AuthEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class AuthEvents(BaseEvents):
     """Exchanges of the Auth service.
 

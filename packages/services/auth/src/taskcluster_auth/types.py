@@ -85,6 +85,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class AuthenticateHawkRequest(TypedDict):
     """Payload of `authenticateHawk`."""
 

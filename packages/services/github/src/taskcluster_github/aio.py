@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Github"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Github(AsyncBaseClient):
     """Async client for the GitHub service.
 

@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["GithubEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class GithubEvents(BaseEvents):
     """Exchanges of the GitHub service.
 

@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["Hooks", "HooksEvents"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import Hooks as Hooks
     from .events import HooksEvents as HooksEvents

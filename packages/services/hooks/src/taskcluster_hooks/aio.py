@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Hooks"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Hooks(AsyncBaseClient):
     """Async client for the Hooks service.
 

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Hooks"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Hooks(BaseClient):
     """Client for the Hooks service.
 

@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["HooksEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class HooksEvents(BaseEvents):
     """Exchanges of the Hooks service.
 

@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class BindingsItem(TypedDict):
     """Part of `Bindings`."""
 

@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["Index"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import Index as Index
 else:

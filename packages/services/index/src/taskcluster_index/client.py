@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Index"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Index(BaseClient):
     """Client for the Index service.
 

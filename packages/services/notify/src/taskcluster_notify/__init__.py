@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["Notify", "NotifyEvents"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import Notify as Notify
     from .events import NotifyEvents as NotifyEvents

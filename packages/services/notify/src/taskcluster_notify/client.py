@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Notify"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Notify(BaseClient):
     """Client for the Notify service.
 

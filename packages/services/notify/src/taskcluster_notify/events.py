@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["NotifyEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class NotifyEvents(BaseEvents):
     """Exchanges of the Notify service.
 

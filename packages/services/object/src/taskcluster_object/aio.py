@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Object"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Object(AsyncBaseClient):
     """Async client for the Object service.
 

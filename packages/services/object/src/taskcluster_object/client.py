@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Object"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Object(BaseClient):
     """Client for the Object service.
 

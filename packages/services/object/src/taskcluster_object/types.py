@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 PathValue: TypeAlias = str | int
 """The value of a path parameter."""
 

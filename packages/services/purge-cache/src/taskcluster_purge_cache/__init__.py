@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["PurgeCache"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import PurgeCache as PurgeCache
 else:

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["PurgeCache"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class PurgeCache(AsyncBaseClient):
     """Async client for the Purge Cache service.
 

@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["Queue", "QueueEvents"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import Queue as Queue
     from .events import QueueEvents as QueueEvents

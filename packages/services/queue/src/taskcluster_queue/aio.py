@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Queue"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Queue(AsyncBaseClient):
     """Async client for the Queue service.
 

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Queue"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Queue(BaseClient):
     """Client for the Queue service.
 

@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["QueueEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class QueueEvents(BaseEvents):
     """Exchanges of the Queue service.
 

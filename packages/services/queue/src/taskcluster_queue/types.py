@@ -167,6 +167,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class ArtifactContentResponse1(TypedDict):
     """Part of `ArtifactContentResponse`."""
 

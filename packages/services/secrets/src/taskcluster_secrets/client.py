@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["Secrets"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Secrets(BaseClient):
     """Client for the Secrets service.
 

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["WebServer"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WebServer(AsyncBaseClient):
     """Async client for the Web Server service.
 

@@ -16,6 +16,10 @@ else:
 __all__ = ["NoQuery", "PathValue", "QueryValue", "TaskGroupProfileParams", "TaskProfileParams"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class NoQuery(TypedDict):
     """The `query` of methods without query parameters."""
 

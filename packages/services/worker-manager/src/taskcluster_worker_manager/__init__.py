@@ -10,6 +10,11 @@ from taskcluster.facade import lazily
 
 __all__ = ["WorkerManager", "WorkerManagerEvents"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from .client import WorkerManager as WorkerManager
     from .events import WorkerManagerEvents as WorkerManagerEvents

@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["WorkerManager"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WorkerManager(AsyncBaseClient):
     """Async client for the Worker Manager service.
 

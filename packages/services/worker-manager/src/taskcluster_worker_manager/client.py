@@ -12,6 +12,10 @@ from .methods import METHODS
 __all__ = ["WorkerManager"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WorkerManager(BaseClient):
     """Client for the Worker Manager service.
 

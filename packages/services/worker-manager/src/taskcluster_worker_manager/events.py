@@ -12,6 +12,10 @@ from .exchanges import EXCHANGES
 __all__ = ["WorkerManagerEvents"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WorkerManagerEvents(BaseEvents):
     """Exchanges of the Worker Manager service.
 
