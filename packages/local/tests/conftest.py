@@ -127,7 +127,7 @@ class Site:
 
 
 @contextmanager
-def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200) -> Iterator[Site]:
+def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200, poll: float = 0) -> Iterator[Site]:
     clock = StandingClock()
     configuration = Configuration(
         accessToken=ROOT_KEY,
@@ -135,6 +135,7 @@ def make_site(clients: Any = (), roles: Any = None, claim_timeout: float = 1200)
         roles=roles or {},
         clock=clock,
         claim_timeout=timedelta(seconds=claim_timeout),
+        poll=timedelta(seconds=poll),
     )
     tokens = {ROOT_CLIENT: ROOT_KEY, "tester": "no-secret"}
     tokens.update({client["clientId"]: client["accessToken"] for client in clients})
@@ -151,12 +152,19 @@ def new_site() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def poll_seconds() -> float:
+    """How long claimWork waits for a task at `site`. Tests that wait replace this fixture."""
+    return 0
+
+
+@pytest.fixture
+def site(poll_seconds: float) -> Iterator[Site]:
     with make_site(
         clients=[
             {"clientId": "nobody", "accessToken": "n" * 44, "scopes": []},
             {"clientId": "reader", "accessToken": "x" * 44, "scopes": ["secrets:get:a/*", "queue:get-task:*"]},
-        ]
+        ],
+        poll=poll_seconds,
     ) as made:
         yield made
 

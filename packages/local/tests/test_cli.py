@@ -73,6 +73,11 @@ def test_warns_when_other_machines_can_connect() -> None:
         assert errors.startswith("taskcluster-local: warning: 0.0.0.0 is open to other machines.")
 
 
+def test_polls_last_as_long_as_given() -> None:
+    with serving("--poll", "0") as (_, settings, _), taskcluster.Queue(options(settings)) as queue:
+        assert queue.claimWork("p/w", {"workerGroup": "g", "workerId": "i"}) == {"tasks": []}
+
+
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """Restore what `serve` changes when it runs in the tests' own process."""
@@ -172,6 +177,8 @@ def test_loads_file_into_running_deployment(
     [
         ("serve --data x --memory", 2, "not allowed with argument"),
         ("serve --port 70000", 2, "port must be between 0 and 65535, not '70000'"),
+        ("serve --poll soon", 2, "poll must be a number of seconds, at least 0, not 'soon'"),
+        ("serve --poll -1", 2, "poll must be a number of seconds, at least 0, not '-1'"),
         ("serve --data .", 1, "contains other files"),
         ("serve --data thesis.txt", 1, "cannot use"),
         ("serve --load bad.yml", 1, "bad.yml:1: secrets: must be a mapping"),

@@ -180,10 +180,7 @@ def found(body: Any, where: str) -> Iterator[str]:
 
 @pytest.mark.once
 @pytest.mark.parametrize("listing", LISTINGS)
-def test_lists_in_order_of_names(
-    site: Any, task: Any, slug: Any, listing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
+def test_lists_in_order_of_names(site: Any, task: Any, slug: Any, listing: str) -> None:
     names = [*NAMES]
     random.Random(listing).shuffle(names)
     path, where, expected = getattr(Maker(site, task, slug), listing)(names)

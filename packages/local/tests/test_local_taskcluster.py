@@ -123,6 +123,59 @@ def test_advance_in_async_code(local: LocalTaskcluster) -> None:
     asyncio.run(scenario())
 
 
+# Polls
+
+
+def test_advance_ends_waiting_claims() -> None:
+    async def scenario() -> None:
+        async with LocalTaskcluster(poll=3600) as local, taskcluster.aio.Queue(local.options()) as queue:
+            waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
+            # This one is served after the other request was received.
+            await queue.ping()
+            await local.aio.advance(hours=1)
+            assert await asyncio.wait_for(waiting, 60) == {"tasks": []}
+
+    asyncio.run(scenario())
+
+
+def test_waiting_claim_gets_task_that_advance_made_pending(local: LocalTaskcluster) -> None:
+    async def scenario() -> None:
+        async with taskcluster.aio.Queue(local.options()) as queue:
+            task_id = taskcluster.slugId()
+            await queue.createTask(task_id, definition(local))
+            await queue.claimWork("p/w", WORKER)
+            waiting = asyncio.create_task(queue.claimWork("p/w", {**WORKER, "workerId": "other"}))
+            await queue.ping()
+            await local.aio.advance(minutes=21)
+            [claim] = (await asyncio.wait_for(waiting, 60))["tasks"]
+            assert (claim["status"]["taskId"], claim["runId"]) == (task_id, 1)
+
+    asyncio.run(scenario())
+
+
+def test_empty_claim_returns_immediately_without_poll() -> None:
+    with LocalTaskcluster(poll=0) as local, taskcluster.Queue(local.options()) as queue:
+        queue.createTask(taskcluster.slugId(), definition(local))
+        assert len(queue.claimWork("p/w", WORKER)["tasks"]) == 1
+        assert queue.claimWork("p/w", WORKER) == {"tasks": []}
+
+
+@pytest.mark.parametrize(
+    ("poll", "error", "match"),
+    [
+        ("5", TypeError, "poll must be a number of seconds, not str"),
+        (True, TypeError, "not bool"),
+        (-1, ValueError, "at least 0 and finite: -1"),
+        (float("nan"), ValueError, "nan"),
+        (float("inf"), ValueError, "inf"),
+        (10**15, ValueError, "finite: 1000000000000000"),
+    ],
+)
+def test_rejects_invalid_poll(poll: Any, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        LocalTaskcluster(poll=poll)
+
+
 # Reset
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ from taskcluster_local.services.queue.task import MOST_RUNS
 ROOT = "/api/queue/v1"
 WORKER = {"workerGroup": "g", "workerId": "i"}
 Make = Callable[..., Any]
+
+
+@pytest.fixture
+def poll_seconds() -> float:
+    return 20
 
 
 @pytest.fixture
@@ -429,9 +435,39 @@ def test_waiting_worker_gets_retried_task(site: Any, create: Make, claim: Make, 
     asyncio.run(scenario())
 
 
-def test_waiting_claim_ends(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.01)
+@pytest.mark.parametrize("poll_seconds", [0.01])
+def test_waiting_claim_ends(site: Any) -> None:
     assert site.ok("POST", f"{ROOT}/claim-work/p/w", WORKER) == {"tasks": []}
+
+
+def test_poll_ends_when_time_passes_its_limit(site: Any) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(poll(site))
+        await settle()
+        site.deployment.end_polls(site.deployment.clock.advance(timedelta(seconds=19)))
+        await settle()
+        assert not waiting.done()
+        site.deployment.end_polls(site.deployment.clock.advance(timedelta(seconds=1)))
+        assert (await asyncio.wait_for(waiting, 60)).json == {"tasks": []}
+
+    asyncio.run(scenario())
+
+
+def test_woken_worker_without_task_does_not_wait_again(site: Any, slug: Make, task: Make) -> None:
+    """Another worker got the task, and the time has passed the limit of both polls meanwhile."""
+
+    async def scenario() -> None:
+        workers = [asyncio.create_task(poll(site, workerId=name)) for name in ("a", "b")]
+        await settle()
+        now = site.deployment.clock.advance(timedelta(minutes=1))
+        create = site.request("PUT", f"{ROOT}/task/{slug(1)}", task(deadline=site.clock.at(hours=1)))
+        await site.send(create)
+        # The new task has woken both already.
+        site.deployment.end_polls(now)
+        claimed = [(await asyncio.wait_for(worker, 60)).json["tasks"] for worker in workers]
+        assert sorted(map(len, claimed)) == [0, 1]
+
+    asyncio.run(scenario())
 
 
 def test_disconnected_worker_gets_no_task(site: Any, slug: Make, task: Make, status: Make) -> None:

@@ -14,11 +14,6 @@ TYPE = f"{ROOT}/provisioners/p/worker-types/w"
 Make = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
-
-
 @pytest.fixture
 def create(site: Any, slug: Make, task: Make) -> Make:
     def call(number: int = 1, **fields: Any) -> Any:
@@ -150,12 +145,11 @@ def test_quarantine_ends(site: Any, create: Make, poll: Make) -> None:
     assert len(poll()) == 1
 
 
-def test_released_waiting_worker_gets_task(
-    site: Any, create: Make, poll: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    poll()
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 20.0)
+@pytest.mark.parametrize("poll_seconds", [20])
+def test_released_waiting_worker_gets_task(site: Any, create: Make, poll: Make) -> None:
     create()
+    poll()
+    create(2)
     path = f"{TYPE}/workers/g/i"
     site.ok("PUT", path, {"quarantineUntil": site.clock.at(days=1)})
 

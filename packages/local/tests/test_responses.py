@@ -821,8 +821,7 @@ def test_every_method_has_a_case() -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_response_and_messages_match_case(site: Any, row: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
+def test_response_and_messages_match_case(site: Any, row: Case) -> None:
     published: list[Message] = []
     subscription = site.deployment.events.subscribe([Binding(name, "#") for name in EXCHANGES], published.append)
     for before in row.after:

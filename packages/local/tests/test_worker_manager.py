@@ -502,8 +502,7 @@ def test_ends_runs_of_removed_worker_once(site: Any, workers: PoolWorkers, queue
     assert queue.removed == [key]
 
 
-def test_lists_workers_known_to_queue(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskcluster_local.services.queue.routes._POLL_SECONDS", 0.0)
+def test_lists_workers_known_to_queue(site: Any) -> None:
     site.ok("POST", "/api/queue/v1/claim-work/p/w", {"workerGroup": "g", "workerId": "i"})
     path = f"{API}/provisioners/p/worker-types/w/workers"
     never = site.clock.at(days=-3650)

@@ -17,7 +17,7 @@ from taskcluster.environment import optionsFromEnvironment
 from taskcluster.exceptions import TaskclusterFailure
 
 from . import loading
-from .local import LocalTaskcluster
+from .local import LocalTaskcluster, poll_of
 from .server import is_loopback
 from .store import StoreError
 from .timestamps import system_clock
@@ -62,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         help="also accept this name in the Host header of requests, if only this machine can reach the server; "
         "can be given several times",
     )
+    serve.add_argument(
+        "--poll",
+        type=_poll,
+        default=20.0,
+        metavar="SECONDS",
+        help="how long claimWork waits for a task, 0 to return immediately (default: %(default)g seconds)",
+    )
     where = serve.add_mutually_exclusive_group()
     where.add_argument("--data", type=Path, metavar="DIR", help="store everything in this directory")
     where.add_argument("--memory", action="store_true", help="store nothing (the default)")
@@ -87,6 +94,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _poll(text: str) -> float:
+    try:
+        seconds = float(text)
+        poll_of(seconds)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"poll must be a number of seconds, at least 0, not {text!r}") from None
+    return seconds
+
+
 def _serve(given: argparse.Namespace) -> int:
     if not is_loopback(given.host):
         print(
@@ -108,6 +124,7 @@ def _serve(given: argparse.Namespace) -> int:
         host=given.host,
         port=given.port,
         allow_hosts=given.allow_host,
+        poll=given.poll,
         accessToken=os.environ.get(_TOKEN_VARIABLE) or None,
         github_webhook_secret=os.environ.get(_WEBHOOK_VARIABLE) or None,
     )

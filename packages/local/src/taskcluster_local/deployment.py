@@ -10,7 +10,7 @@ import warnings
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class Configuration:
     claim_timeout: timedelta = timedelta(minutes=20)
     github_webhook_secret: str | None = field(default=None, repr=False)
     """The secret that GitHub signs webhooks with; None to accept unsigned webhooks."""
+    poll: timedelta = timedelta(seconds=20)
+    """How long claimWork waits for a task."""
     notification_limit: int | None = None
     """How many notifications an address may get in 24 hours; None for no limit."""
     plugins: tuple[LocalService, ...] = ()
@@ -138,7 +140,7 @@ class Deployment:
     def _open_shared_state(self, interface: Interface, directory: Path) -> SharedState:
         store, events, clock, configuration = self._store, self.events, self.clock, self._configuration
         storage = Storage(directory, store, self._root_url, self._derived("storage").encode(), clock)
-        audit, arrivals = Audit(store, clock), Arrivals()
+        audit, arrivals = Audit(store, clock), Arrivals(configuration.poll, clock)
         outbox = Outbox(store, configuration.notification_limit)
         messages, workers = QueueMessages(events), QueueWorkers(store)
         return SharedState(
@@ -260,6 +262,10 @@ class Deployment:
     async def run_jobs(self) -> None:
         """Run the periodic jobs that take little time."""
         await _run(self._jobs)
+
+    def end_polls(self, now: datetime) -> None:
+        """Let claimWork calls return that wait until `now` or earlier."""
+        self.shared.arrivals.end_polls(now)
 
     def end_waiting(self) -> None:
         """Let waiting claimWork calls return, so that the server can stop."""

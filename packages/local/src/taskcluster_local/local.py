@@ -26,7 +26,7 @@ from .services.auth.state import client_of
 from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
 
-__all__ = ["LocalTaskcluster"]
+__all__ = ["LocalTaskcluster", "poll_of"]
 
 
 class LocalTaskcluster:
@@ -47,6 +47,7 @@ class LocalTaskcluster:
         roles: The scopes of roles, by roleId; `anonymous` replaces the default read-only role.
         clock: Returns the time, as an aware datetime in UTC.
         claim_timeout: How many seconds a claim lasts unless the worker renews it.
+        poll: How many seconds claimWork waits for a task, as real deployments do. With 0 it returns immediately.
         github_webhook_secret: The secret that GitHub signs webhooks with. Without it, unsigned webhooks are accepted.
         notification_limit: How many notifications an address may get in 24 hours. Defaults to no limit.
 
@@ -67,6 +68,7 @@ class LocalTaskcluster:
         roles: Mapping[str, Collection[str]] | None = None,
         clock: Clock = system_clock,
         claim_timeout: float = 1200.0,
+        poll: float = 20.0,
         github_webhook_secret: str | None = None,
         notification_limit: int | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class LocalTaskcluster:
             roles=roles or {},
             clock=clock,
             claim_timeout=timedelta(seconds=claim_timeout),
+            poll=poll_of(poll),
             plugins=registry.services(),
             github_webhook_secret=github_webhook_secret,
             notification_limit=notification_limit,
@@ -136,8 +139,8 @@ class LocalTaskcluster:
     def advance(self, span: timedelta | None = None, **units: float) -> None:
         """Move the deployment's time forward, and do what is due by then: expire claims, fire hooks and so on.
 
-        Deadlines and expiry dates are compared with this time. Clients need not know it: requests are signed with the
-        real time.
+        A waiting claimWork call gets a task that has become pending, and returns if its time is up. Deadlines and
+        expiry dates are compared with this time. Clients need not know it: requests are signed with the real time.
 
         Args:
             span: How far.
@@ -292,6 +295,20 @@ class AsyncLocalTaskcluster:
     async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
         """Add clients, roles, secrets, hooks, tasks and repositories."""
         return await asyncio.to_thread(self._local.load, source)
+
+
+def poll_of(seconds: float) -> timedelta:
+    """Return how long claimWork waits for a task.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is negative, not finite, or too large.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"poll must be a number of seconds, not {type(seconds).__name__}")
+    if not 0 <= seconds < timedelta.max.total_seconds():
+        raise ValueError(f"poll must be a number of seconds, at least 0 and finite: {seconds!r}")
+    return timedelta(seconds=seconds)
 
 
 def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:

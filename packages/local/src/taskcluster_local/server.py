@@ -168,9 +168,11 @@ class LocalServer:
 
     async def advance(self, span: timedelta) -> None:
         """Move the deployment's time forward and do what is due by then."""
-        self._state.deployment.clock.advance(span)
+        now = self._state.deployment.clock.advance(span)
         await self._run_jobs()
         await self._run_background_jobs()
+        # Last: workers get the tasks that have become pending.
+        self._state.deployment.end_polls(now)
 
     async def reset(self) -> None:
         """Replace the deployment by a new one."""

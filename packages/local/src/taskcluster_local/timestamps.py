@@ -40,8 +40,8 @@ class MovableClock:
         """Return the time."""
         return self._source() + self._ahead
 
-    def advance(self, span: timedelta) -> None:
-        """Move the time forward.
+    def advance(self, span: timedelta) -> datetime:
+        """Move the time forward, and return the new time.
 
         Raises:
             ValueError: `span` is negative, or leads beyond the year 2900; then nothing has changed.
@@ -54,6 +54,7 @@ class MovableClock:
                 f"cannot advance from {present:%Y-%m-%d} by {span}: time must stay before {_LATEST:%Y-%m-%d}"
             )
         self._ahead += span
+        return self()
 
 
 @functools.lru_cache(maxsize=256)

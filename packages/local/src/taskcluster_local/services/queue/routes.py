@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from ...api import Handler, HandlerCall
@@ -23,8 +22,6 @@ from .state import Queue
 from .task import Claim, Task
 
 __all__ = ["build", "handlers"]
-
-_POLL_SECONDS = 20.0
 
 
 def build(context: ServiceContext) -> dict[str, Handler]:
@@ -148,11 +145,10 @@ def handlers(
         worker = given["workerGroup"], given["workerId"]
         call.authorize(workerGroup=worker[0], workerId=worker[1])
         queue.workers.record_activity(name, worker, call.now)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _POLL_SECONDS
+        poll = arrivals.poll()
         while True:
             claims = queue.claims.claim_work(name, worker, given["tasks"], clock())
-            if claims or not await arrivals.wait(name, end - loop.time()):
+            if claims or not await arrivals.wait(name, poll):
                 return {"tasks": [handed_out(call, claim) for claim in claims]}
 
     async def claimTask(call: HandlerCall) -> dict[str, Any]:
