@@ -58,6 +58,37 @@ def test_resets_server_for_each_test(tmp_path: Path) -> None:
     assert "20 passed" in done.stdout
 
 
+SESSION = """
+import pytest, taskcluster
+from taskcluster_local import LocalTaskcluster
+
+
+@pytest.fixture(scope="session")
+def taskcluster_local_server():
+    with LocalTaskcluster(poll=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def program(taskcluster_local_server):
+    # Its options stay valid through resets.
+    with taskcluster.Queue(taskcluster_local_server.options()) as queue:
+        yield queue
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_uses_program(number, program, taskcluster_local):
+    assert program.listTaskQueues() == {"taskQueues": []}
+    assert program.claimWork("p/w", {"workerGroup": "g", "workerId": "w"}) == {"tasks": []}
+"""
+
+
+def test_session_fixture_can_be_replaced(tmp_path: Path) -> None:
+    done = run(tmp_path, SESSION)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed")
 def test_xdist_workers_have_own_servers(tmp_path: Path) -> None:
     done = run(tmp_path, ONE_SERVER, "-n", "2")

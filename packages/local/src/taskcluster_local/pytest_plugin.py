@@ -16,7 +16,8 @@ __all__ = ["ClientFactory"]
 
 
 @pytest.fixture(scope="session")
-def _taskcluster_local_server() -> Iterator[LocalTaskcluster]:
+def taskcluster_local_server() -> Iterator[LocalTaskcluster]:
+    """A local Taskcluster for the session. Replace it in conftest.py to pass arguments to `LocalTaskcluster`."""
     from .local import LocalTaskcluster
 
     with LocalTaskcluster() as local:
@@ -24,10 +25,10 @@ def _taskcluster_local_server() -> Iterator[LocalTaskcluster]:
 
 
 @pytest.fixture
-def taskcluster_local(_taskcluster_local_server: LocalTaskcluster) -> LocalTaskcluster:
-    """A local Taskcluster, reset for each test; one server for the session."""
-    _taskcluster_local_server.reset()
-    return _taskcluster_local_server
+def taskcluster_local(taskcluster_local_server: LocalTaskcluster) -> LocalTaskcluster:
+    """The server of the session, reset for each test."""
+    taskcluster_local_server.reset()
+    return taskcluster_local_server
 
 
 @pytest.fixture
