@@ -29,6 +29,12 @@ SEARCHES = {
     "pagination": "guides/pagination.html",
     "timeout": "guides/options.html",
     "403": "guides/errors.html",
+    "missing_scopes": "guides/errors.html",
+    "install": "guides/installation.html",
+    "logging": "guides/logging.html",
+    "proxy": "guides/connections.html",
+    "secrets": "guides/helper.html",
+    "mypy": "guides/types.html",
 }
 WIDTHS = (1280, 390)
 """The width of a common screen and of a phone, in CSS pixels."""
