@@ -115,29 +115,32 @@ def put(
     while location is not None:
         source = yield from _source(reader_factory, length, algorithms)
         failure: TaskclusterFailure
-        answer: Uploaded | None = None
+        response: Uploaded | None = None
         is_expired = False
         try:
             request = settings.request(location, _headers(location, length))
-            answer = yield SendBody(request._replace(url=sendable_url(location.url)), source, settings.report)
+            uploaded: Uploaded = yield SendBody(
+                request._replace(url=sendable_url(location.url)), source, settings.report
+            )
         except TaskclusterConnectionError as exc:
             if source.failure is not None:
                 raise
             failure = exc
         else:
-            if 200 <= answer.status < 300:
+            response = uploaded
+            if 200 <= uploaded.status < 300:
                 if not source.started:
                     # Mocks of storage, in tests of programs, read no body.
                     yield ReadAll(source)
                 if source.complete:
                     hashes: dict[str, str] = yield Invoke(source.digests.hexdigests)
                     return hashes
-            failure = _failure(name, answer.status, settings)
-            is_expired = answer.status == 403 and not renewed
-            if not (is_expired or retryable(answer.status) or answer.status < 300):
+            failure = _failure(name, uploaded.status, settings)
+            is_expired = uploaded.status == 403 and not renewed
+            if not (is_expired or retryable(uploaded.status) or uploaded.status < 300):
                 raise failure
         if not is_expired:
-            yield from retries.wait(failure, answer)
+            yield from retries.wait(failure, response)
         if is_expired or resuming.has_expired(location, settings.now()):
             renewed = renewed or is_expired
             location = yield from locate()
