@@ -548,7 +548,7 @@ def test_stop_async_iteration_of_reader_fails_unfinished(
             return super().read(max_size)
 
     if (mode.name, kind) == ("sync", "coroutine"):
-        pytest.skip("refused")
+        pytest.skip("rejected in sync functions")
     reader = Reader if kind == "plain" else Coroutines
     with pytest.raises(StopAsyncIteration if mode.name == "sync" else TaskclusterFailure):
         mode.put("upload", contentLength=length, readerFactory=lambda: reader(b"x" * 10))
@@ -592,7 +592,7 @@ def test_does_not_read_response_body_of_upload(mode: Mode, deployment: Deploymen
 
 def test_cancelled_task_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:
     if mode.name == "sync":
-        pytest.skip("only tasks are cancelled")
+        pytest.skip("only async tasks can be cancelled")
     deployment.blobs["big"] = Blob(DATA)
     deployment.faults.extend([breaks(2_000_000, "stall"), leaves("stall")])
 

@@ -126,7 +126,7 @@ def test_failure_stops_downloads_that_wait_for_storage(
     mode: Mode, deployment: Deployment, tmp_path: Path, length: dict[str, str]
 ) -> None:
     if "Connection" in length and not hasattr(urllib3.HTTPResponse, "shutdown"):
-        pytest.skip("urllib3 before 2.3 has let go of the socket; the time-out ends it")
+        pytest.skip("urllib3 before 2.3 cannot interrupt the read; the timeout ends it")
     two_artifacts(deployment)
     begun = threading.Event()
 
@@ -205,7 +205,7 @@ def test_no_name_leads_out_of_the_directory(mode: Mode, deployment: Deployment, 
 @pytest.mark.usefixtures("leaks")
 def test_cancelled_download_of_many_leaves_nothing(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
     if mode.name == "sync":
-        pytest.skip("only tasks are cancelled")
+        pytest.skip("only async tasks can be cancelled")
     two_artifacts(deployment)
     begun = threading.Event()
 

@@ -285,7 +285,7 @@ def test_raises_client_errors_of_readers_and_writers_as_they_are(
     mode: Mode, deployment: Deployment, where: str, kind: str
 ) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
-        pytest.skip("refused")
+        pytest.skip("rejected in sync functions")
     made: list[Any] = []
     error: BaseException
 
