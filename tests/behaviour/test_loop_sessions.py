@@ -220,7 +220,7 @@ def test_closes_connections_when_the_loop_is_closed(server: Server, queue: Any, 
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_closes_a_connection_that_was_closing_when_the_loop_stopped(
+def test_closes_connections_that_were_closing_at_loop_end(
     server: Server,
     tls_server: Server,
     authority: tuple[trustme.CA, Path],
@@ -316,7 +316,7 @@ def test_loops_in_threads_use_a_client_at_once(server: Server, queue: Any) -> No
         assert request.body == b'{"name":"%s"}' % request.target.rpartition("/")[2].encode()
 
 
-def test_async_with_has_connections_of_its_own(server: Server, queue: Any) -> None:
+def test_async_with_uses_separate_connections(server: Server, queue: Any) -> None:
     async def main() -> None:
         await queue.ping()
         async with queue:
@@ -350,7 +350,7 @@ def test_at_most_100_connections_are_open_to_a_server(server: Server) -> None:
     assert server.connections == 100
 
 
-def test_a_fork_uses_connections_of_its_own(server: Server, program: Callable[..., str]) -> None:
+def test_a_fork_opens_new_connections(server: Server, program: Callable[..., str]) -> None:
     program(
         """
         import asyncio, os, sys
@@ -434,7 +434,7 @@ def test_a_request_is_not_sent_twice(server: Server, queue: Any) -> None:
     ],
     ids=["1 s", "after another parameter", "0 s", "600 s", "many digits", "no number"],
 )
-def test_a_connection_is_not_reused_when_the_server_is_about_to_close_it(
+def test_does_not_reuse_a_connection_the_server_will_close(
     server: Server, queue: Any, header: str, connections: list[int]
 ) -> None:
     async def main() -> None:

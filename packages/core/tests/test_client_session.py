@@ -225,7 +225,7 @@ REFERENCE = {
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
-def test_a_copy_makes_a_session_of_its_own(again: Any) -> None:
+def test_a_copy_creates_a_new_session(again: Any) -> None:
     client = taskcluster.client.BaseClient({"rootUrl": ROOT})
     session = client.session
     assert type(again(client).session) is requests.Session
@@ -234,7 +234,7 @@ def test_a_copy_makes_a_session_of_its_own(again: Any) -> None:
     assert again(client).session is not session
 
 
-def test_a_session_of_the_other_mode_is_told_by_the_first_call(wire: Any, mode: Any) -> None:
+def test_raises_for_a_session_of_the_other_mode(wire: Any, mode: Any) -> None:
     async def use() -> None:
         async with aiohttp.ClientSession() as other:
             client = mode.widgets(other if mode.name == "sync" else requests.Session())

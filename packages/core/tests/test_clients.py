@@ -28,7 +28,7 @@ OURS = f"taskcluster-client-py/{taskcluster.__version__}"
 # classes made at run time
 
 
-def test_a_class_made_of_a_reference_has_a_documented_method_for_each_entry(mode: Any, reference: Any) -> None:
+def test_a_class_has_a_documented_method_for_each_entry(mode: Any, reference: Any) -> None:
     made = mode.module.createApiClient("Widgets", reference)
     names = {entry["name"] for entry in reference["entries"]}
     assert names <= set(vars(made))
@@ -39,7 +39,7 @@ def test_a_class_made_of_a_reference_has_a_documented_method_for_each_entry(mode
     assert made.funcinfo["widget"]["name"] == "widget"
 
 
-def test_a_reference_may_stand_under_the_key_reference(mode: Any, reference: Any) -> None:
+def test_accepts_a_reference_under_the_key_reference(mode: Any, reference: Any) -> None:
     assert mode.module.createApiClient("Widgets", {"reference": reference}).serviceName == "widgets"
 
 
@@ -60,12 +60,12 @@ METHOD = {"type": "function", "name": "part", "method": "get", "route": "/widget
         reference_of({"type": "topic-exchange", "name": "widgetMade"}),
     ],
 )
-def test_what_is_no_reference_is_told(mode: Any, wrong: Any) -> None:
+def test_raises_for_an_invalid_reference(mode: Any, wrong: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="Widgets is made of something that is no API reference"):
         mode.module.createApiClient("Widgets", wrong)
 
 
-def test_a_route_with_a_parameter_that_no_argument_fills_is_told_when_the_class_is_made(mode: Any) -> None:
+def test_raises_for_a_route_parameter_without_an_argument(mode: Any) -> None:
     wrong = reference_of({**METHOD, "route": "/widget/<widgetId>/part/<partId>"})
     with pytest.raises(TaskclusterFailure, match=r"the route /widget/<.* of part has parameters .* args: partId"):
         mode.module.createApiClient("Widgets", wrong)
@@ -82,7 +82,7 @@ def test_exchanges_of_a_reference_are_bound_without_a_request(reference: Any) ->
 # what is sent
 
 
-def test_a_get_is_sent_once_without_a_body_and_its_json_returned(mode: Any, wire: Any) -> None:
+def test_get_returns_json_after_one_request(mode: Any, wire: Any) -> None:
     wire.answer(200, {"a": 1})
     assert mode.run(mode.widgets().widget("a/b")) == {"a": 1}
     assert (wire.last.method, wire.last.target, wire.last.body) == ("GET", f"{PREFIX}/widget/a%2Fb", None)
@@ -97,7 +97,7 @@ def test_a_payload_is_sent_as_json(mode: Any, wire: Any) -> None:
     assert wire.last.headers["Content-Type"] == "application/json"
 
 
-def test_credentials_sign_and_their_absence_sends_no_authorization(mode: Any, wire: Any) -> None:
+def test_signs_only_with_credentials(mode: Any, wire: Any) -> None:
     wire.answer(200, {}, times=2)
     mode.run(mode.widgets(credentials=CREDENTIALS).ping())
     assert wire.last.headers["Authorization"].startswith('Hawk id="tester", ts="')
@@ -112,7 +112,7 @@ def test_redirects_are_not_followed(mode: Any, wire: Any, status: int) -> None:
     assert len(wire.sent) == 1
 
 
-def test_no_secret_is_among_what_a_client_keeps(mode: Any, wire: Any) -> None:
+def test_a_clients_attributes_show_no_secret(mode: Any, wire: Any) -> None:
     widgets = mode.widgets(credentials=CREDENTIALS)
     wire.answer(200, {}, times=2)
     mode.run(widgets.ping())
@@ -122,7 +122,7 @@ def test_no_secret_is_among_what_a_client_keeps(mode: Any, wire: Any) -> None:
     assert "no-secret" not in repr(vars(widgets))
 
 
-def test_scopes_that_were_set_to_one_text_are_refused_and_not_signed_letter_by_letter(mode: Any, wire: Any) -> None:
+def test_raises_if_authorized_scopes_is_a_string(mode: Any, wire: Any) -> None:
     widgets = mode.widgets(credentials=CREDENTIALS)
     widgets.options["authorizedScopes"] = "abc"
     with pytest.raises(TaskclusterFailure, match="authorizedScopes must be a list"):
@@ -130,7 +130,7 @@ def test_scopes_that_were_set_to_one_text_are_refused_and_not_signed_letter_by_l
     assert wire.sent == []
 
 
-def test_wrong_use_is_told_before_anything_is_sent(mode: Any, wire: Any) -> None:
+def test_invalid_calls_raise_before_any_request(mode: Any, wire: Any) -> None:
     widgets = mode.widgets(credentials={"clientId": "half"})
     for wrong in (
         lambda: widgets.widget(),
@@ -147,7 +147,7 @@ def test_wrong_use_is_told_before_anything_is_sent(mode: Any, wire: Any) -> None
 # retries
 
 
-def test_a_failing_server_is_asked_again_up_to_the_limit(mode: Any, wire: Any, slept: list[float]) -> None:
+def test_retries_server_errors_up_to_the_limit(mode: Any, wire: Any, slept: list[float]) -> None:
     wire.answer(500, {"message": "broken"}, times=4)
     with pytest.raises(TaskclusterRestFailure, match=r"^broken$") as caught:
         mode.run(mode.widgets(maxRetries=3).ping())
@@ -156,9 +156,7 @@ def test_a_failing_server_is_asked_again_up_to_the_limit(mode: Any, wire: Any, s
     assert slept == [0, 0, 0]
 
 
-def test_what_is_waited_is_what_was_decided(
-    mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sleeps_as_long_as_decided(mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)
     wire.answer(503).refuse().answer(429, headers={"Retry-After": "7"}).answer(200, {"a": 1})
     assert mode.run(mode.widgets(delayFactor=0.1).ping()) == {"a": 1}
@@ -166,7 +164,7 @@ def test_what_is_waited_is_what_was_decided(
 
 
 @pytest.mark.parametrize("failure", ["refuse", "stall"])
-def test_a_connection_that_fails_is_tried_again_and_the_last_failure_raised(mode: Any, wire: Any, failure: str) -> None:
+def test_retries_connection_failures_and_raises_the_last(mode: Any, wire: Any, failure: str) -> None:
     getattr(wire, failure)(times=3)
     with pytest.raises(TaskclusterConnectionError) as caught:
         mode.run(mode.widgets(maxRetries=2).ping())
@@ -186,7 +184,7 @@ def test_both_modes_raise_the_same_classes(mode: Any, wire: Any) -> None:
     assert len(wire.sent) == 4
 
 
-def test_the_path_with_its_token_is_in_no_connection_failure(mode: Any, wire: Any) -> None:
+def test_connection_failures_do_not_show_the_path(mode: Any, wire: Any) -> None:
     wire.refuse()
     with pytest.raises(TaskclusterConnectionError) as caught:
         mode.run(mode.widgets(maxRetries=0).triggerWidget("w", "hook-token", {}))
@@ -222,7 +220,7 @@ def collect(mode: Any, pages: Any) -> list[Any]:
     return asyncio.run(as_list(pages)) if mode.name == "async" else list(pages)
 
 
-def test_a_handler_is_called_with_each_page_and_the_call_returns_none(mode: Any, three_pages: Any) -> None:
+def test_calls_the_handler_with_each_page(mode: Any, three_pages: Any) -> None:
     pages: list[Any] = []
     result = mode.run(mode.widgets().listWidgets(query={"color": "red"}, paginationHandler=pages.append))
     assert result is None
@@ -230,7 +228,7 @@ def test_a_handler_is_called_with_each_page_and_the_call_returns_none(mode: Any,
     assert [sent.target for sent in three_pages.sent] == TARGETS
 
 
-def test_the_pagination_limit_goes_with_each_page(mode: Any, three_pages: Any) -> None:
+def test_sends_the_pagination_limit_with_each_page(mode: Any, three_pages: Any) -> None:
     mode.run(mode.widgets().listWidgets(paginationHandler=lambda page: None, paginationLimit=2))
     assert [sent.target.partition("?")[2] for sent in three_pages.sent] == [
         "limit=2",
@@ -269,7 +267,7 @@ REFERENCE_OF_LISTING: dict[str, Any] = {
 }
 
 
-def test_what_a_handler_raises_ends_the_listing(mode: Any, three_pages: Any) -> None:
+def test_an_exception_of_a_handler_ends_the_listing(mode: Any, three_pages: Any) -> None:
     def stop(page: Any) -> None:
         raise KeyError(page["widgets"][0])
 
@@ -278,7 +276,7 @@ def test_what_a_handler_raises_ends_the_listing(mode: Any, three_pages: Any) -> 
     assert len(three_pages.sent) == 1
 
 
-def test_a_stop_iteration_out_of_a_handler_is_not_taken_for_the_end_of_the_call(mode: Any, three_pages: Any) -> None:
+def test_raises_the_stop_iteration_of_a_handler(mode: Any, three_pages: Any) -> None:
     exhausted: Any = iter(())
     # Python lets no StopIteration out of a coroutine and makes it a RuntimeError.
     with pytest.raises((StopIteration, RuntimeError)):
@@ -290,26 +288,26 @@ def test_methods_of_an_async_class_are_coroutine_functions(mode: Any) -> None:
     assert not inspect.iscoroutinefunction(type(mode.widgets()).widgetMade)
 
 
-def test_an_iterator_gives_all_pages(mode: Any, three_pages: Any) -> None:
+def test_iterates_over_all_pages(mode: Any, three_pages: Any) -> None:
     widgets = mode.widgets()
     assert collect(mode, widgets.paginate(widgets.listWidgets, query={"color": "red"})) == PAGES
     assert [sent.target for sent in three_pages.sent] == TARGETS
 
 
-def test_an_iterator_gives_all_items(mode: Any, three_pages: Any) -> None:
+def test_iterates_over_all_items(mode: Any, three_pages: Any) -> None:
     widgets = mode.widgets()
     assert collect(mode, widgets.paginate_items(widgets.listWidgets, query={"color": "red"})) == [1, 2, 3]
     assert [sent.target for sent in three_pages.sent] == TARGETS
 
 
 @pytest.mark.parametrize("first", [{"continuationToken": "t"}, {"query": {"continuationToken": "t"}}])
-def test_an_iterator_may_begin_at_a_token_given_in_either_way(mode: Any, three_pages: Any, first: Any) -> None:
+def test_iteration_starts_at_a_continuation_token(mode: Any, three_pages: Any, first: Any) -> None:
     widgets = mode.widgets()
     assert collect(mode, widgets.paginate_items(widgets.listWidgets, **first)) == [1, 2, 3]
     assert [sent.target.partition("continuationToken=")[2] for sent in three_pages.sent] == ["t", "x%20y", "z"]
 
 
-def test_an_iterator_that_is_left_early_fetches_no_more(mode: Any, three_pages: Any) -> None:
+def test_stopping_an_iteration_sends_no_more_requests(mode: Any, three_pages: Any) -> None:
     widgets = mode.widgets()
 
     async def first() -> Any:
@@ -353,26 +351,26 @@ def call_over_session(mode: Any, headers: dict[str, str], **options: Any) -> Any
     return session
 
 
-def test_a_user_agent_of_our_own_with_a_suffix_of_the_users(mode: Any, wire: Any) -> None:
+def test_user_agent_has_the_callers_suffix(mode: Any, wire: Any) -> None:
     wire.answer(200, {}, times=2)
     mode.run(mode.widgets().ping())
     mode.run(mode.widgets(userAgentSuffix="robot/1.0").ping())
     assert [sent.headers["User-Agent"] for sent in wire.sent] == [OURS, f"{OURS} robot/1.0"]
 
 
-def test_a_user_agent_set_on_a_session_stays(mode: Any, wire: Any) -> None:
+def test_keeps_the_user_agent_of_a_session(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     call_over_session(mode, {"User-Agent": "mine"}, userAgentSuffix="robot/1.0")
     assert wire.last.headers.getall("User-Agent") == ["mine"]
 
 
-def test_a_session_whose_user_agent_is_the_librarys_default_sends_ours(mode: Any, wire: Any) -> None:
+def test_replaces_the_librarys_default_user_agent(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     call_over_session(mode, {})
     assert wire.last.headers.getall("User-Agent") == [OURS]
 
 
-def test_headers_of_a_session_are_sent_beside_ours(mode: Any, wire: Any) -> None:
+def test_sends_the_headers_of_a_session(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     call_over_session(mode, {"X-Mine": "1"}, credentials=CREDENTIALS)
     assert wire.last.headers["X-Mine"] == "1"
@@ -380,7 +378,7 @@ def test_headers_of_a_session_are_sent_beside_ours(mode: Any, wire: Any) -> None
 
 
 @pytest.mark.parametrize(("timeout", "expected"), [(None, (30.0, 60.0)), ((1, 2), (1.0, 2.0))])
-def test_every_call_has_a_time_out(mode: Any, wire: Any, timeout: Any, expected: tuple[float, float]) -> None:
+def test_every_call_has_a_timeout(mode: Any, wire: Any, timeout: Any, expected: tuple[float, float]) -> None:
     wire.answer(200, {})
     mode.run(mode.widgets(timeout=timeout).ping())
     found = wire.last.timeout
@@ -390,7 +388,7 @@ def test_every_call_has_a_time_out(mode: Any, wire: Any, timeout: Any, expected:
     assert found == expected
 
 
-def test_a_session_of_the_users_keeps_its_time_outs_unless_the_option_is_set(mode: Any, wire: Any) -> None:
+def test_a_callers_session_keeps_its_timeouts(mode: Any, wire: Any) -> None:
     wire.answer(200, {}, times=2)
     call_over_session(mode, {})
     # In async code the client watches over the session's total itself.
@@ -447,7 +445,7 @@ def test_a_client_stays_usable_after_it_is_closed(mode: Any, wire: Any) -> None:
     assert len(wire.sent) == 2
 
 
-def test_a_bare_async_client_works_in_one_loop_after_another_and_leaves_nothing_open(wire: Any, reference: Any) -> None:
+def test_async_client_works_in_several_loops(wire: Any, reference: Any) -> None:
     wire.answer(200, {}, times=6)
     widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
 
@@ -461,7 +459,7 @@ def test_a_bare_async_client_works_in_one_loop_after_another_and_leaves_nothing_
     assert len(wire.sent) == 6
 
 
-def test_an_async_client_may_be_made_outside_any_loop_and_entered_later(wire: Any, reference: Any) -> None:
+def test_creates_an_async_client_outside_a_loop(wire: Any, reference: Any) -> None:
     wire.answer(200, {"a": 1})
     widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
 
@@ -508,7 +506,7 @@ def test_a_url_is_built_without_a_call_or_a_payload(mode: Any, wire: Any) -> Non
 
 
 @pytest.mark.parametrize("build", ["buildUrl", "buildSignedUrl"])
-def test_an_unknown_method_is_told_with_the_nearest(mode: Any, build: str) -> None:
+def test_error_for_an_unknown_method_suggests_another(mode: Any, build: str) -> None:
     with pytest.raises(TaskclusterFailure, match="widgets has no method 'wigdet'; did you mean 'widget'"):
         getattr(mode.widgets(credentials=CREDENTIALS), build)("wigdet", "w")
 
@@ -518,7 +516,7 @@ def test_an_unknown_method_is_told_with_the_nearest(mode: Any, build: str) -> No
     [({}, {}, 900), ({"signedUrlExpiration": 60}, {}, 60), ({"signedUrlExpiration": 60}, {"expiration": 5}, 5)],
 )
 @pytest.mark.usefixtures("frozen")
-def test_a_signed_url_ends_after_the_keyword_or_the_option(
+def test_a_signed_url_expires_after_keyword_or_option(
     mode: Any, options: dict[str, Any], keywords: dict[str, Any], ends: int
 ) -> None:
     from base64 import urlsafe_b64decode
@@ -543,7 +541,7 @@ def test_only_a_get_can_be_signed_and_only_with_credentials(mode: Any) -> None:
         mode.widgets(credentials={"clientId": "half"}).buildSignedUrl("widget", "w")
 
 
-def test_a_method_that_newer_deployments_dropped_warns_the_one_who_calls_it(mode: Any, wire: Any) -> None:
+def test_a_removed_method_warns_its_caller(mode: Any, wire: Any) -> None:
     wire.answer(200, {"a": 1})
 
     async def call() -> Any:

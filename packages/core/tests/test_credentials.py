@@ -70,7 +70,7 @@ def test_temporary_credentials_match_known_values(
 
 
 @pytest.mark.usefixtures("seeded")
-def test_bytes_and_strings_give_the_same_credentials() -> None:
+def test_bytes_and_strings_make_the_same_credentials() -> None:
     assert create(clientId=b"issuer", accessToken=b"no-secret") == create()
     assert create(clientId=b"issuer", name="tmp/x") == create(name="tmp/x")
 
@@ -249,7 +249,7 @@ def test_ext_holds_authorized_scopes_even_if_empty(scopes: list[str]) -> None:
         (MagicMock(), "must be a mapping with clientId and accessToken, not MagicMock"),
     ],
 )
-def test_error_of_partial_credentials_names_what_is_missing(credentials: Any, told: str) -> None:
+def test_error_names_the_missing_part_of_credentials(credentials: Any, told: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
         signer(credentials, None)
     assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")

@@ -193,7 +193,7 @@ def test_the_file_is_read_only_if_needed(given: dict[str, Any], environ: dict[st
             resolve_options(open_still, environ={}, config_file=path)
 
 
-def test_without_a_home_directory_there_is_no_file(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_no_file_without_a_home_directory(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home(self: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 

@@ -63,7 +63,7 @@ AGAIN: list[Any] = [
 
 @pytest.mark.parametrize("make", EVERY)
 @pytest.mark.parametrize("again", AGAIN)
-def test_every_exception_comes_back_from_a_pickle_as_it_was(
+def test_pickling_preserves_every_exception(
     make: Callable[[], TaskclusterFailure], again: Callable[[Any], Any]
 ) -> None:
     before = make()
@@ -101,7 +101,7 @@ def unpicklable() -> requests.ConnectionError:
     ],
 )
 @pytest.mark.parametrize("kind", [TaskclusterConnectionError, ConnectionFailed, ConnectionTimedOut])
-def test_an_exception_of_an_http_library_below_ours_never_stops_a_pickle(
+def test_pickles_with_any_cause_of_an_http_library(
     cause: Callable[[], BaseException], kind: type[TaskclusterConnectionError]
 ) -> None:
     below = cause()
@@ -111,12 +111,12 @@ def test_an_exception_of_an_http_library_below_ours_never_stops_a_pickle(
     assert type(below).__name__ in repr(after.superExc)
 
 
-def test_all_are_failures_and_so_exceptions() -> None:
+def test_all_derive_from_taskcluster_failure() -> None:
     assert all(isinstance(make(), TaskclusterFailure) for make in EVERY)
     assert issubclass(TaskclusterFailure, Exception)
 
 
-def test_a_rest_failure_carries_what_it_is_made_of() -> None:
+def test_a_rest_failure_has_its_arguments_as_attributes() -> None:
     below = ValueError("below")
     failure = TaskclusterRestFailure("m", below, status_code=409, body=BODY)
     assert (str(failure), failure.superExc, failure.status_code, failure.body) == ("m", below, 409, BODY)
@@ -124,7 +124,7 @@ def test_a_rest_failure_carries_what_it_is_made_of() -> None:
     assert failure.requestInfo == {"method": "task"}
 
 
-def test_a_body_left_out_is_an_empty_dict_of_its_own() -> None:
+def test_body_defaults_to_a_new_empty_dict() -> None:
     first, second = TaskclusterRestFailure("m", None), TaskclusterRestFailure("m", None)
     first.body["x"] = 1
     assert second.body == {}
@@ -165,13 +165,13 @@ EXPRESSION = {"AnyOf": ["a:b", {"AllOf": ["c", "d", "a:b"]}]}
         ("one fence ``` only", None, []),
     ],
 )
-def test_a_403_gives_the_missing_scopes_as_data(message: str, expression: Any, scopes: list[str]) -> None:
+def test_a_403_has_the_missing_scopes_as_data(message: str, expression: Any, scopes: list[str]) -> None:
     failure = TaskclusterRestFailure("m", None, 403, {"code": "InsufficientScopes", "message": message})
     assert failure.missing_scope_expression == expression
     assert failure.missing_scopes == scopes
 
 
-def test_other_failures_name_no_missing_scopes() -> None:
+def test_other_failures_have_no_missing_scopes() -> None:
     body = {"code": "InputError", "message": WITHOUT.format("a")}
     assert TaskclusterRestFailure("m", None, 400, body).missing_scopes == []
 
@@ -182,7 +182,7 @@ def test_an_artifact_error_has_message_and_reason() -> None:
     assert str(error) == "the file is missing"
 
 
-def test_what_async_code_raises_satisfies_old_handlers_too() -> None:
+def test_async_failures_are_caught_by_old_handlers() -> None:
     failure = ServerFailure("m", None, status_code=502, body=BODY)
     assert isinstance(failure, aiohttp.ClientResponseError)
     assert isinstance(failure, aiohttp.ClientError)

@@ -43,7 +43,7 @@ def pattern(*args: Any, **kwargs: Any) -> str:
         ({"routingKeyKind": "primary", "taskId": "t"}, "primary.t.*.#"),
     ],
 )
-def test_parts_come_as_one_dict_or_as_keywords(parts: dict[str, Any], expected: str) -> None:
+def test_accepts_words_as_a_dict_or_as_keywords(parts: dict[str, Any], expected: str) -> None:
     assert pattern(parts) == expected
     assert pattern(**parts) == expected
 
@@ -56,12 +56,12 @@ def test_parts_come_as_one_dict_or_as_keywords(parts: dict[str, Any], expected: 
         ("", "task-completed"),
     ],
 )
-def test_an_exchange_begins_with_the_prefix_and_one_slash(prefix: str, exchange: str) -> None:
+def test_joins_prefix_and_exchange_with_one_slash(prefix: str, exchange: str) -> None:
     assert bind_exchange(EXCHANGE, prefix, (), {})["exchange"] == exchange
 
 
 @pytest.mark.parametrize("text", ["primary.t.#", "#", "route.index.*", ""])
-def test_a_pattern_as_text_is_taken_as_it_is(text: str) -> None:
+def test_a_pattern_as_a_string_is_used_unchanged(text: str) -> None:
     assert pattern(text) == text
 
 
@@ -82,6 +82,6 @@ def test_a_pattern_as_text_is_taken_as_it_is(text: str) -> None:
         ((), {"taskId": b"t"}, "not bytes"),
     ],
 )
-def test_what_makes_no_pattern_is_told(args: tuple[Any, ...], kwargs: dict[str, Any], told: str) -> None:
+def test_raises_for_invalid_routing_key_words(args: tuple[Any, ...], kwargs: dict[str, Any], told: str) -> None:
     with pytest.raises(TaskclusterTopicExchangeFailure, match=told):
         pattern(*args, **kwargs)

@@ -48,7 +48,7 @@ WITH_EXCHANGES = ["Auth", "Github", "Hooks", "Notify", "Queue", "WorkerManager"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_class_is_made_by_position_and_by_keyword_with_a_session(name: str) -> None:
+def test_creates_a_client_with_a_session(name: str) -> None:
     session = requests.Session()
     made = getattr(taskcluster, name)
     for client in (made({"rootUrl": ROOT}, session), made(options={"rootUrl": ROOT}, session=session)):
@@ -56,7 +56,7 @@ def test_a_service_class_is_made_by_position_and_by_keyword_with_a_session(name:
         assert isinstance(client, made)
 
 
-def test_a_service_class_can_stand_in_annotations_at_import(python: Callable[..., str]) -> None:
+def test_annotates_with_a_service_class(python: Callable[..., str]) -> None:
     program = """
 import taskcluster
 def f(queue: taskcluster.Queue | None, twin: taskcluster.aio.Queue | None) -> taskcluster.Queue | None: ...
@@ -82,7 +82,7 @@ def test_a_service_class_can_be_subclassed(wire: Any) -> None:
     assert isinstance(mine, taskcluster.Queue)
 
 
-def test_an_async_class_takes_the_users_session_with_headers_connector_and_time_outs(wire: Any) -> None:
+def test_uses_the_callers_async_session(wire: Any) -> None:
     async def use() -> None:
         connector = aiohttp.TCPConnector(limit=5)
         timeout = aiohttp.ClientTimeout(total=12, sock_connect=3, sock_read=4)
@@ -103,7 +103,7 @@ def test_an_async_class_takes_the_users_session_with_headers_connector_and_time_
     assert [sent.timeout for sent in wire.sent] == [expected, expected]
 
 
-def test_an_async_client_is_made_at_import_time_outside_any_loop(python: Callable[..., str]) -> None:
+def test_creates_an_async_client_at_import_time(python: Callable[..., str]) -> None:
     program = """
 import asyncio, taskcluster.aio
 queue = taskcluster.aio.Queue({"rootUrl": "https://tc.example.com"})
@@ -138,7 +138,7 @@ def test_create_session_takes_connector_and_timeout() -> None:
 
 @pytest.mark.parametrize("name", [*SERVICES, *(f"{name}Events" for name in WITH_EXCHANGES)])
 @pytest.mark.parametrize("package", ["taskcluster", "taskcluster.aio"])
-def test_each_class_is_imported_from_a_module_of_its_own(package: str, name: str) -> None:
+def test_imports_each_class_from_its_module(package: str, name: str) -> None:
     module = importlib.import_module(f"{package}.{name.lower()}")
     assert getattr(module, name) is getattr(importlib.import_module(package), name)
     assert name in module.__all__
@@ -148,7 +148,7 @@ def test_each_class_is_imported_from_a_module_of_its_own(package: str, name: str
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_methods_are_class_attributes_whose_signature_takes_anything(mode: Any, name: str) -> None:
+def test_signatures_accept_any_arguments(mode: Any, name: str) -> None:
     made = getattr(mode.module, name)
     for method in made.funcinfo:
         assert str(inspect.signature(vars(made)[method]).replace(return_annotation=inspect.Signature.empty)) in (
@@ -172,7 +172,7 @@ def test_create_autospec_with_spec_set(mode: Any, name: str) -> None:
     assert mode.run(instance.ping(1, 2, any=3)) == 1
 
 
-def test_patch_object_of_a_class_changes_its_instances_for_a_while(mode: Any, wire: Any) -> None:
+def test_patch_object_of_a_class(mode: Any, wire: Any) -> None:
     queue = mode.client("Queue")
 
     def replacement(self: Any, taskId: str) -> str:
@@ -218,7 +218,7 @@ def test_methods_are_set_on_instances(mode: Any) -> None:
         lambda queue: queue.getLatestArtifact(params={"taskId": TASK, "name": "public/x"}),
     ],
 )
-def test_route_parameters_are_given_by_keyword(mode: Any, wire: Any, call: Callable[..., Any]) -> None:
+def test_passes_route_parameters_by_keyword(mode: Any, wire: Any, call: Callable[..., Any]) -> None:
     wire.answer(303, {"url": "https://storage.example.com"})
     mode.run(call(mode.client("Queue")))
     assert wire.last.target == f"/api/queue/v1/task/{TASK}/artifacts/public%2Fx"
@@ -272,7 +272,7 @@ def test_json_is_a_dict_and_no_content_is_none(mode: Any, wire: Any) -> None:
     assert mode.run(queue.ping()) is None
 
 
-def test_what_is_not_json_is_the_librarys_response_under_the_key_response(mode: Any, wire: Any) -> None:
+def test_returns_the_librarys_response_if_not_json(mode: Any, wire: Any) -> None:
     wire.answer(200, b"log line\n", content_type="text/plain", headers={"X-Mine": "1"})
     result = mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/log"))
     assert result.keys() == {"response"}
@@ -286,7 +286,7 @@ def test_what_is_not_json_is_the_librarys_response_under_the_key_response(mode: 
         assert asyncio.run(response.read()) == b"log line\n"
 
 
-def test_a_303_with_a_json_body_gives_that_body_and_is_not_followed(mode: Any, wire: Any) -> None:
+def test_returns_the_json_body_of_a_303(mode: Any, wire: Any) -> None:
     elsewhere = "https://storage.example.com/x"
     wire.answer(303, {"storageType": "s3", "url": elsewhere}, headers={"Location": elsewhere})
     assert mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/x"))["url"] == elsewhere
@@ -296,7 +296,7 @@ def test_a_303_with_a_json_body_gives_that_body_and_is_not_followed(mode: Any, w
 # client.options
 
 
-def test_options_are_a_plain_mutable_dict_that_is_read_at_call_time(mode: Any, wire: Any) -> None:
+def test_options_may_change_between_calls(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     queue = mode.client("Queue")
     assert isinstance(queue.options, dict)
@@ -307,7 +307,7 @@ def test_options_are_a_plain_mutable_dict_that_is_read_at_call_time(mode: Any, w
     assert 'id="later"' in wire.last.headers["Authorization"]
 
 
-def test_credentials_in_the_options_are_bytes_and_the_callers_dict_stays_untouched(mode: Any) -> None:
+def test_copies_credentials_as_bytes(mode: Any) -> None:
     mine = {"rootUrl": ROOT, "credentials": {**CREDENTIALS, "certificate": "{}"}}
     before = json.dumps(mine)
     queue = mode.module.Queue(mine)
@@ -401,7 +401,7 @@ AFTER_A_BARE_IMPORT = [
 ]
 
 
-def test_submodules_and_names_are_there_after_a_bare_import(python: Callable[..., str]) -> None:
+def test_bare_import_provides_submodules_and_names(python: Callable[..., str]) -> None:
     program = f"""
 import taskcluster
 for expression in {AFTER_A_BARE_IMPORT!r}:
@@ -514,7 +514,7 @@ def test_string_date_writes_z_for_utc_and_for_naive_dates() -> None:
     assert taskcluster.stringDate(naive.replace(tzinfo=datetime.timezone.utc)) == "2024-01-01T00:00:00.123456Z"
 
 
-def test_create_temporary_credentials_gives_bytes_and_json_text() -> None:
+def test_create_temporary_credentials_returns_bytes_and_json() -> None:
     start = datetime.datetime(2024, 1, 1)
     made = taskcluster.client.createTemporaryCredentials("issuer", "no-secret", start, start, ["a"], name="n")
     assert isinstance(made["accessToken"], bytes)
@@ -525,7 +525,7 @@ def test_create_temporary_credentials_gives_bytes_and_json_text() -> None:
 # exceptions
 
 
-def test_exceptions_are_constructed_by_programs() -> None:
+def test_programs_construct_exceptions() -> None:
     failure = taskcluster.exceptions.TaskclusterRestFailure("m", None, status_code=409, body={})
     assert (failure.status_code, failure.body, failure.superExc, str(failure)) == (409, {}, None, "m")
     auth = taskcluster.exceptions.TaskclusterAuthFailure("m", None, status_code=401, body={"a": 1})
@@ -535,7 +535,7 @@ def test_exceptions_are_constructed_by_programs() -> None:
     assert taskcluster.exceptions.TaskclusterArtifactError("m", "reason").reason == "reason"
 
 
-def test_the_body_of_a_failure_has_the_request_info_and_its_text_is_the_servers(mode: Any, wire: Any) -> None:
+def test_failure_has_the_servers_message_and_request_info(mode: Any, wire: Any) -> None:
     body = {"code": "RequestConflict", "message": "exists already", "requestInfo": {"method": "createTask"}}
     wire.answer(409, body)
     with pytest.raises(taskcluster.exceptions.TaskclusterRestFailure) as caught:
@@ -589,7 +589,7 @@ def test_async_failures_are_caught_by_old_and_new_handlers(wire: Any, ending: st
             asyncio.run(queue.ping())
 
 
-def test_the_status_of_an_async_server_failure_is_read_by_its_old_name_too(wire: Any) -> None:
+def test_async_failure_has_its_status_under_both_names(wire: Any) -> None:
     wire.answer(503, {"message": "m"})
     with pytest.raises(aiohttp.ClientResponseError) as caught:
         asyncio.run(taskcluster.aio.Queue({"rootUrl": ROOT, "maxRetries": 0}).ping())
@@ -614,7 +614,7 @@ def test_patch_replaces_a_class_for_a_while(target: str) -> None:
         assert current() is original
 
 
-def test_patch_of_a_class_that_was_never_touched_before(python: Callable[..., str]) -> None:
+def test_patches_a_class_that_is_not_loaded_yet(python: Callable[..., str]) -> None:
     program = """
 from unittest.mock import patch
 import taskcluster
@@ -628,7 +628,7 @@ print(taskcluster.Queue.__module__, taskcluster.aio.Queue.__module__, taskcluste
     assert python(program) == "taskcluster_queue.client taskcluster_queue.aio taskcluster.timestamps"
 
 
-def test_a_class_found_while_its_module_is_patched_is_the_original_afterwards(python: Callable[..., str]) -> None:
+def test_finds_the_original_class_after_a_module_patch(python: Callable[..., str]) -> None:
     program = """
 from unittest.mock import patch
 import taskcluster, taskcluster_queue.client
@@ -677,7 +677,7 @@ print(json.dumps(found), date, type(taskcluster.fromNow("1 hour")).__name__)
         "patch.dict('os.environ', {'TASKCLUSTER_ROOT_URL': 'https://patched.example.com'}, clear=True)",
     ],
 )
-def test_a_class_first_touched_while_the_world_is_patched_keeps_nothing_of_it(
+def test_a_class_loaded_during_a_patch_keeps_no_mock(
     patching: str, python: Callable[..., str], environment: Callable[..., None]
 ) -> None:
     printed = python(FIRST_TOUCH.format(patch=patching))

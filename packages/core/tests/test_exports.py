@@ -32,7 +32,7 @@ def names_of_modules() -> list[str]:
 
 # The one that is left out changes the log of whoever imports it.
 @pytest.mark.parametrize("name", sorted({*names_of_modules()} - {"taskcluster.debugging"}))
-def test_every_name_in_all_is_there(name: str) -> None:
+def test_names_in_all_exist(name: str) -> None:
     module = importlib.import_module(name)
     exported: list[str] = getattr(module, "__all__", [])
     missing = [each for each in exported if not hasattr(module, each)]
@@ -41,7 +41,7 @@ def test_every_name_in_all_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["taskcluster", "taskcluster.aio"])
-def test_a_packages_all_is_sorted_and_its_names_are_among_dir(name: str) -> None:
+def test_all_is_sorted_and_part_of_dir(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) <= set(dir(module))
@@ -113,7 +113,7 @@ CHECKED = told_to_type_checkers(SOURCE / "__init__.py")
 CHECKED_AIO = told_to_type_checkers(SOURCE / "aio" / "__init__.py")
 
 
-def test_type_checkers_know_the_names_that_are_looked_up_and_where_they_are() -> None:
+def test_type_checkers_know_names_that_are_looked_up() -> None:
     ours = {name: module for name, (module, _) in CHECKED.items() if module.startswith(".")}
     table: dict[str, str] = taskcluster._NAMES
     modules: tuple[str, ...] = taskcluster._MODULES
@@ -126,7 +126,7 @@ def test_type_checkers_know_the_names_of_the_async_package() -> None:
     assert ours == {*taskcluster.aio._MODULES, *taskcluster.aio._NAMES, *taskcluster.aio._DOORS}
 
 
-def test_the_modules_of_the_async_package_are_reached_through_it_and_load_no_http_library(python: Any) -> None:
+def test_modules_of_the_async_package_load_no_http_library(python: Any) -> None:
     program = """
 import sys
 import taskcluster.aio
@@ -138,7 +138,7 @@ print([name for name in ("aiohttp", "requests", "urllib3") if name in sys.module
 
 
 @pytest.mark.parametrize("checked", [CHECKED, CHECKED_AIO])
-def test_what_type_checkers_are_told_is_what_programs_get(checked: dict[str, tuple[str, str]]) -> None:
+def test_type_checkers_see_the_same_objects_as_programs(checked: dict[str, tuple[str, str]]) -> None:
     package: Any = taskcluster if checked is CHECKED else taskcluster.aio
     for name, (module, original) in checked.items():
         if module.strip("."):
@@ -149,7 +149,7 @@ def test_what_type_checkers_are_told_is_what_programs_get(checked: dict[str, tup
 
 
 @pytest.mark.services
-def test_type_checkers_know_every_service_of_ours() -> None:
+def test_type_checkers_know_every_service() -> None:
     from taskcluster.registry import services
 
     for which, package in ((("client", "events"), taskcluster), (("async_client", "events"), taskcluster.aio)):
@@ -164,7 +164,7 @@ def test_type_checkers_know_every_service_of_ours() -> None:
         assert ours == found - {None}
 
 
-def test_an_unknown_name_is_an_attribute_error_that_names_module_and_attribute() -> None:
+def test_error_names_an_unknown_attribute_and_its_module() -> None:
     for module in (taskcluster, taskcluster.aio, taskcluster.client):
         with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'Nonsense'"):
             _ = module.Nonsense
@@ -185,9 +185,7 @@ class OfOnePlugin(Registry):
 
 
 @pytest.mark.parametrize("package", ["taskcluster", "taskcluster.aio"])
-def test_a_class_that_cannot_be_imported_is_told_by_import_star_and_does_not_take_it_down(
-    package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_star_warns_of_a_class_that_fails_to_import(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster.registry.registry", OfOnePlugin())
     imported: dict[str, Any] = {}
     with pytest.warns(
@@ -203,7 +201,7 @@ def test_a_class_that_cannot_be_imported_is_told_by_import_star_and_does_not_tak
 
 @pytest.mark.services
 @pytest.mark.parametrize("module", [taskcluster, taskcluster.aio])
-def test_an_events_class_that_a_service_does_not_have_is_no_attribute(module: Any) -> None:
+def test_a_service_without_events_has_no_events_class(module: Any) -> None:
     assert getattr(module, "IndexEvents", None) is None
     with pytest.raises(AttributeError, match="offers Queu; did you mean 'Queue'"):
         _ = module.Queu
@@ -211,9 +209,7 @@ def test_an_events_class_that_a_service_does_not_have_is_no_attribute(module: An
 
 @pytest.mark.services
 @pytest.mark.parametrize(("module", "where"), [(taskcluster, "client"), (taskcluster.aio, "aio")])
-def test_a_class_first_touched_while_it_is_patched_is_itself_when_the_patch_is_gone(
-    module: Any, where: str, python: Any
-) -> None:
+def test_finds_the_original_class_after_a_patch(module: Any, where: str, python: Any) -> None:
     program = f"""
 from unittest.mock import Mock, patch
 import taskcluster.aio

@@ -163,7 +163,7 @@ def test_skips_interim_responses(interim: bytes) -> None:
     ],
     ids=["interim responses", "continue", "interim headers", "101", "odd status"],
 )
-def test_raises_when_there_is_no_final_response(received: bytes, message: str) -> None:
+def test_raises_without_a_final_response(received: bytes, message: str) -> None:
     kind, text = understood(FinalResponse, received + HEADERS["plain"] + BODY, "GET")
     assert kind is http.client.HTTPException
     assert message in text

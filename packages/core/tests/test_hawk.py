@@ -32,7 +32,7 @@ def attributes(header: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON "])
-def test_the_payload_hash_is_that_of_the_media_type_and_the_exact_bytes(content_type: str) -> None:
+def test_payload_hash_covers_media_type_and_exact_bytes(content_type: str) -> None:
     assert payload_hash(BODY, content_type) == BODY_HASH
     assert payload_hash(BODY + b" ", content_type) != BODY_HASH
 
@@ -41,7 +41,7 @@ def test_the_hash_of_no_payload() -> None:
     assert EMPTY_PAYLOAD_HASH == "B0weSUXsMcb5UhL41FZbrUJCAotzSI3HawE1NPLRUz8="
 
 
-def test_a_signer_hashes_a_body_as_json_and_the_absence_of_one_as_nothing() -> None:
+def test_signer_hashes_a_body_as_json() -> None:
     assert SIGNER.content_hash(BODY) == BODY_HASH
     assert SIGNER.content_hash(b"") == payload_hash(b"", "application/json")
     assert SIGNER.content_hash(None) == EMPTY_PAYLOAD_HASH
@@ -72,7 +72,7 @@ def test_a_known_bewit() -> None:
     )
 
 
-def test_a_fraction_of_a_second_does_not_reach_the_header() -> None:
+def test_header_has_no_fraction_of_a_second() -> None:
     assert SIGNER.header("GET", GET, HOST, PORT, "", NOW + 0.9, NONCE) == SIGNER.header(
         "GET", GET, HOST, PORT, "", NOW, NONCE
     )
@@ -113,7 +113,7 @@ def test_mohawk_accepts_every_header(target: str, method: str, body: bytes, ext:
         ("https://tc.example.com/api/y", "POST", b"[]"),
     ],
 )
-def test_mohawk_refuses_what_was_tampered_with(url: str, method: str, body: bytes) -> None:
+def test_mohawk_rejects_a_changed_request(url: str, method: str, body: bytes) -> None:
     content_hash = payload_hash(b"{}", "application/json")
     header = SIGNER.header("POST", "/api/y", HOST, PORT, content_hash, NOW, NONCE)
     receive(header, "https://tc.example.com/api/y", "POST", content=b"{}", content_type="application/json")
@@ -141,12 +141,12 @@ def test_a_bewit_needs_no_padding_and_no_quoting() -> None:
 
 
 @pytest.mark.parametrize("client_id", ['a"b', "a\\b", "a\nb", "ä"])
-def test_a_client_id_that_no_header_may_hold_is_told(client_id: str) -> None:
+def test_raises_for_a_client_id_invalid_in_a_header(client_id: str) -> None:
     with pytest.raises(TaskclusterAuthFailure, match="clientId"):
         Signer(client_id, b"k", "")
 
 
-def test_a_header_that_taskcluster_would_refuse_for_its_length_is_told_before() -> None:
+def test_raises_for_a_header_that_is_too_long() -> None:
     short = Signer("tester", b"no-secret", "x" * 3800).header("GET", "/", HOST, PORT, "", NOW, NONCE)
     assert len(short) <= 4096
     with pytest.raises(TaskclusterAuthFailure, match="fewer scopes"):

@@ -158,7 +158,7 @@ def from_elsewhere(module: str, *, inside_functions: bool) -> set[str]:
     return {name for name in found if not name.startswith(".")} - sys.stdlib_module_names - {"__future__"}
 
 
-def test_the_table_names_only_modules_that_there_are() -> None:
+def test_listed_modules_exist() -> None:
     assert set().union(*LAYERS) <= MODULES.keys()
     assert THIRD_PARTY.keys() <= MODULES.keys()
 
@@ -169,7 +169,7 @@ def test_imports_only_go_down(module: str) -> None:
     assert not upwards
 
 
-def test_no_modules_import_one_another_in_a_circle() -> None:
+def test_imports_have_no_cycle() -> None:
     graph = {module: from_core(module, inside_functions=False) - {module} for module in MODULES}
     while leaves := {module for module, needed in graph.items() if not needed & graph.keys()}:
         graph = {module: needed for module, needed in graph.items() if module not in leaves}
@@ -177,12 +177,12 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) < TOP])
-def test_below_the_top_only_named_modules_import_from_elsewhere_and_only_what_is_named(module: str) -> None:
+def test_lower_layers_import_only_listed_libraries(module: str) -> None:
     assert from_elsewhere(module, inside_functions=True) == THIRD_PARTY.get(module, set())
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == TOP])
-def test_at_the_top_what_is_slow_to_load_is_imported_inside_functions(module: str) -> None:
+def test_top_layer_imports_slow_libraries_inside_functions(module: str) -> None:
     assert not from_elsewhere(module, inside_functions=False) & SLOW_TO_LOAD
 
 
@@ -205,7 +205,7 @@ def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
         yield from reads_of_the_world(node, inner)
 
 
-def test_below_the_top_nothing_reads_clock_chance_or_environment_but_what_is_named() -> None:
+def test_only_listed_functions_read_the_environment() -> None:
     found = {
         (module, function)
         for module, tree in MODULES.items()
@@ -215,7 +215,7 @@ def test_below_the_top_nothing_reads_clock_chance_or_environment_but_what_is_nam
     assert found == LOOKS_AT_THE_WORLD.keys()
 
 
-def test_below_the_transports_nothing_is_awaited_or_waits() -> None:
+def test_layers_below_the_transports_are_not_async() -> None:
     awaiting = {
         module
         for module, tree in MODULES.items()

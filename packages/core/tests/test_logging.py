@@ -166,9 +166,7 @@ def test_temporary_credentials_are_not_logged(log: Everything) -> None:
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_neither_client_nor_options_nor_credentials_show_a_secret(
-    mode: Any, wire: Any, show: Callable[[Any], str]
-) -> None:
+def test_client_options_and_credentials_show_no_secret(mode: Any, wire: Any, show: Callable[[Any], str]) -> None:
     wire.answer(200, {})
     widgets = mode.widgets(credentials=CREDENTIALS)
     mode.run(widgets.ping())
@@ -177,7 +175,7 @@ def test_neither_client_nor_options_nor_credentials_show_a_secret(
     assert not secrets_in(shown)
 
 
-def test_observers_are_told_no_secret(mode: Any, wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_for_observers_hold_no_secret(mode: Any, wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from taskcluster.registry import registry
 
     events: list[Any] = []

@@ -61,13 +61,13 @@ def calls(mock: aioresponses) -> list[tuple[str, URL]]:
     return [key for key, seen in mock.requests.items() for _ in seen]
 
 
-def test_a_mocked_answer_is_returned_after_one_request(mock: aioresponses, call: Callable[..., Any]) -> None:
+def test_returns_a_mocked_response_after_one_request(mock: aioresponses, call: Callable[..., Any]) -> None:
     mock.get(f"{QUEUE}/task/{TASK}", payload={"a": 1})
     assert call("task", TASK) == {"a": 1}
     assert calls(mock) == [("GET", URL(f"{QUEUE}/task/{TASK}"))]
 
 
-def test_an_artifacts_name_is_quoted_whole(mock: aioresponses, call: Callable[..., Any]) -> None:
+def test_quotes_an_artifacts_complete_name(mock: aioresponses, call: Callable[..., Any]) -> None:
     url = URL(f"{QUEUE}/task/{TASK}/artifacts/public%2Fbuild%2Fx", encoded=True)
     mock.get(url, payload={"url": "https://storage.example.com"})
     assert call("getLatestArtifact", TASK, "public/build/x") == {"url": "https://storage.example.com"}
@@ -94,9 +94,7 @@ def test_json_without_a_content_type_is_read(mock: aioresponses, call: Callable[
     assert call("ping") == {"alive": True}
 
 
-def test_a_redirect_with_a_json_body_gives_the_body_and_is_not_followed(
-    mock: aioresponses, call: Callable[..., Any]
-) -> None:
+def test_returns_the_json_body_of_a_redirect(mock: aioresponses, call: Callable[..., Any]) -> None:
     elsewhere = "https://storage.example.com/x"
     url = URL(f"{QUEUE}/task/{TASK}/runs/0/artifacts/public%2Fx", encoded=True)
     mock.get(url, status=303, payload={"url": elsewhere}, headers={"Location": elsewhere})
@@ -114,7 +112,7 @@ def test_the_mock_sees_query_and_payload(mock: aioresponses, call: Callable[...,
     assert request.kwargs["headers"]["Content-Type"] == "application/json"
 
 
-def test_what_is_not_json_is_the_mocks_response(mock: aioresponses, call: Callable[..., Any]) -> None:
+def test_returns_the_mocks_response_if_not_json(mock: aioresponses, call: Callable[..., Any]) -> None:
     mock.get(f"{QUEUE}/ping", body=b"\x00\xff", content_type="image/png", headers={"X-Mine": "1"})
     response = call("ping")["response"]
     assert isinstance(response, aiohttp.ClientResponse)
@@ -122,7 +120,7 @@ def test_what_is_not_json_is_the_mocks_response(mock: aioresponses, call: Callab
     assert asyncio.run(response.read()) == b"\x00\xff"
 
 
-def test_what_outlasts_all_retries_satisfies_old_and_new_handlers(mock: aioresponses, call: Callable[..., Any]) -> None:
+def test_last_failure_is_caught_by_old_and_new_handlers(mock: aioresponses, call: Callable[..., Any]) -> None:
     mock.get(f"{QUEUE}/ping", status=502, repeat=True)
     with pytest.raises(aiohttp.ClientResponseError) as caught:
         call("ping")
@@ -131,7 +129,7 @@ def test_what_outlasts_all_retries_satisfies_old_and_new_handlers(mock: aiorespo
     assert len(calls(mock)) == 3
 
 
-def test_a_time_out_satisfies_old_and_new_handlers(mock: aioresponses, call: Callable[..., Any]) -> None:
+def test_timeout_is_caught_by_old_and_new_handlers(mock: aioresponses, call: Callable[..., Any]) -> None:
     mock.get(f"{QUEUE}/ping", exception=asyncio.TimeoutError(), repeat=True)
     with pytest.raises(asyncio.TimeoutError) as caught:
         call("ping")

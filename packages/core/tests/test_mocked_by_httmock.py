@@ -34,13 +34,13 @@ def call(mock: Mock, method: str, *args: Any, session: Any = None, **kwargs: Any
         return getattr(taskcluster.Queue(OPTIONS, session), method)(*args, **kwargs)
 
 
-def test_a_mocked_answer_is_returned_after_one_request() -> None:
+def test_returns_a_mocked_response_after_one_request() -> None:
     mock = Mock({"status_code": 200, "content": {"a": 1}})
     assert call(mock, "task", TASK) == {"a": 1}
     assert [request.url for request in mock.seen] == [f"{ROOT}/api/queue/v1/task/{TASK}"]
 
 
-def test_an_artifacts_name_is_quoted_whole() -> None:
+def test_quotes_an_artifacts_complete_name() -> None:
     mock = Mock({"status_code": 200, "content": {}})
     call(mock, "getLatestArtifact", TASK, "public/build/x")
     assert mock.seen[0].url == f"{ROOT}/api/queue/v1/task/{TASK}/artifacts/public%2Fbuild%2Fx"
@@ -64,7 +64,7 @@ def test_json_without_a_content_type_is_read() -> None:
     assert call(mock, "ping") == {"alive": True}
 
 
-def test_a_redirect_with_a_json_body_gives_the_body_and_is_not_followed() -> None:
+def test_returns_the_json_body_of_a_redirect() -> None:
     elsewhere = "https://storage.example.com/x"
     mock = Mock({"status_code": 303, "content": {"url": elsewhere}, "headers": {"Location": elsewhere}})
     assert call(mock, "getArtifact", TASK, 0, "public/x")["url"] == elsewhere

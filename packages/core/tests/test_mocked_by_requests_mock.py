@@ -22,13 +22,13 @@ def queue() -> Any:
     return taskcluster.Queue({"rootUrl": ROOT, "delayFactor": 0})
 
 
-def test_a_mocked_answer_is_returned_after_one_request(queue: Any, requests_mock: requests_mock.Mocker) -> None:
+def test_returns_a_mocked_response_after_one_request(queue: Any, requests_mock: requests_mock.Mocker) -> None:
     requests_mock.get(f"{QUEUE}/task/{TASK}", json={"a": 1})
     assert queue.task(TASK) == {"a": 1}
     assert requests_mock.call_count == 1
 
 
-def test_an_artifacts_name_is_quoted_whole(queue: Any, requests_mock: requests_mock.Mocker) -> None:
+def test_quotes_an_artifacts_complete_name(queue: Any, requests_mock: requests_mock.Mocker) -> None:
     url = f"{QUEUE}/task/{TASK}/artifacts/public%2Fbuild%2Fx"
     requests_mock.get(url, json={"url": "https://storage.example.com"})
     assert queue.getLatestArtifact(TASK, "public/build/x") == {"url": "https://storage.example.com"}
@@ -53,9 +53,7 @@ def test_json_without_a_content_type_is_read(queue: Any, requests_mock: requests
     assert queue.ping() == {"alive": True}
 
 
-def test_a_redirect_with_a_json_body_gives_the_body_and_is_not_followed(
-    queue: Any, requests_mock: requests_mock.Mocker
-) -> None:
+def test_returns_the_json_body_of_a_redirect(queue: Any, requests_mock: requests_mock.Mocker) -> None:
     elsewhere = "https://storage.example.com/x"
     requests_mock.get(
         f"{QUEUE}/task/{TASK}/runs/0/artifacts/public%2Fx",
@@ -77,7 +75,7 @@ def test_the_mock_sees_query_and_payload(queue: Any, requests_mock: requests_moc
     assert requests_mock.last_request.json() == {"a": 1}
 
 
-def test_what_is_not_json_is_the_mocks_response(queue: Any, requests_mock: requests_mock.Mocker) -> None:
+def test_returns_the_mocks_response_if_not_json(queue: Any, requests_mock: requests_mock.Mocker) -> None:
     requests_mock.get(f"{QUEUE}/ping", content=b"\x00\xff", headers={"Content-Type": "image/png"})
     assert queue.ping()["response"].content == b"\x00\xff"
 

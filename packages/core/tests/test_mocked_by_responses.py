@@ -24,14 +24,14 @@ def queue() -> Any:
 
 
 @responses.activate
-def test_a_mocked_answer_is_returned_after_one_request(queue: Any) -> None:
+def test_returns_a_mocked_response_after_one_request(queue: Any) -> None:
     responses.add(responses.GET, f"{QUEUE}/task/{TASK}", json={"a": 1})
     assert queue.task(TASK) == {"a": 1}
     assert [call.request.url for call in responses.calls] == [f"{QUEUE}/task/{TASK}"]
 
 
 @responses.activate
-def test_an_artifacts_name_is_quoted_whole(queue: Any) -> None:
+def test_quotes_an_artifacts_complete_name(queue: Any) -> None:
     url = f"{QUEUE}/task/{TASK}/artifacts/public%2Fbuild%2Fx"
     responses.add(responses.GET, url, json={"url": "https://storage.example.com"}, status=303)
     assert queue.getLatestArtifact(TASK, "public/build/x") == {"url": "https://storage.example.com"}
@@ -62,7 +62,7 @@ def test_json_without_a_content_type_is_read(queue: Any) -> None:
 
 
 @responses.activate
-def test_a_redirect_with_a_json_body_gives_the_body_and_is_not_followed(queue: Any) -> None:
+def test_returns_the_json_body_of_a_redirect(queue: Any) -> None:
     elsewhere = "https://storage.example.com/x"
     url = f"{QUEUE}/task/{TASK}/runs/0/artifacts/public%2Fx"
     responses.add(responses.GET, url, json={"url": elsewhere}, status=303, headers={"Location": elsewhere})
@@ -95,7 +95,7 @@ def test_the_mock_sees_method_query_payload_and_headers(queue: Any) -> None:
 
 
 @responses.activate
-def test_what_is_not_json_is_the_mocks_response(queue: Any) -> None:
+def test_returns_the_mocks_response_if_not_json(queue: Any) -> None:
     responses.add(responses.GET, f"{QUEUE}/ping", body=b"\x00\xff", content_type="image/png", headers={"X-Mine": "1"})
     response = queue.ping()["response"]
     assert isinstance(response, requests.Response)

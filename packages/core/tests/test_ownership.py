@@ -65,7 +65,7 @@ def test_other_names_do_not_change_an_owner(points: list[EntryPoint], more: list
 
 
 @given(ENTRY_POINTS)
-def test_a_conflict_names_all_and_disabling_the_others_resolves_it(points: list[EntryPoint]) -> None:
+def test_disabling_the_other_claims_resolves_a_conflict(points: list[EntryPoint]) -> None:
     for name, conflict in owners_of(points, ()).conflicts.items():
         claims = [point for point in points if normalized(point.name) == name]
         assert all(point.distribution in conflict.reason for point in claims)

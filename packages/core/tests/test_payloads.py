@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=3))
-def test_what_is_sent_is_the_payload_again_when_read(payload: dict[str, Any]) -> None:
+def test_reading_a_sent_payload_returns_it(payload: dict[str, Any]) -> None:
     assert json.loads(encode_payload("m", payload)) == payload
 
 
@@ -40,7 +40,7 @@ def test_json_is_compact() -> None:
         (b"text", '"text"'),
     ],
 )
-def test_dates_and_bytes_become_text(value: Any, text: str) -> None:
+def test_dates_and_bytes_become_strings(value: Any, text: str) -> None:
     assert dumpJson({"x": [value]}) == f'{{"x":[{text}]}}'
     assert encode_payload("m", {"x": [value]}) == f'{{"x":[{text}]}}'.encode()
 
@@ -49,7 +49,7 @@ def test_dump_json_passes_keywords_on() -> None:
     assert dumpJson({"b": 1, "a": 2}, sort_keys=True) == '{"a":2,"b":1}'
 
 
-def test_dump_json_refuses_other_values() -> None:
+def test_dump_json_rejects_other_values() -> None:
     with pytest.raises(TypeError, match="set is no JSON value"):
         dumpJson({"x": {1}})
 
@@ -61,7 +61,7 @@ def nested() -> list[Any]:
 
 
 @pytest.mark.parametrize("payload", ['{"a":1}', b"{}"])
-def test_json_text_as_payload_is_told_to_be_read_first(payload: Any) -> None:
+def test_raises_for_a_json_string_as_payload(payload: Any) -> None:
     with pytest.raises(TaskclusterFailure, match=r"m: .*json\.loads"):
         encode_payload("m", payload)
 
@@ -69,18 +69,18 @@ def test_json_text_as_payload_is_told_to_be_read_first(payload: Any) -> None:
 @pytest.mark.parametrize(
     "payload", [{"x": {1}}, {"x": object()}, {"x": float("nan")}, {("a",): 1}, {"x": b"\xff"}, nested()]
 )
-def test_a_payload_that_is_no_json_is_told_by_the_methods_name(payload: Any) -> None:
+def test_error_for_an_invalid_payload_names_the_method(payload: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="m: the payload cannot be written as JSON"):
         encode_payload("m", payload)
 
 
-def test_text_and_bytes_become_text() -> None:
+def test_str_and_bytes_become_str() -> None:
     assert toStr("ä") == toStr("ä".encode()) == "ä"
     assert toStr(b"\xe4", "latin-1") == "ä"
 
 
 @given(st.binary())
-def test_base64_goes_into_its_url_safe_alphabet_and_back(raw: bytes) -> None:
+def test_converts_base64_to_url_safe_and_back(raw: bytes) -> None:
     header = encodeStringForB64Header(raw)
     assert b"\n" not in header
     safe = makeB64UrlSafe(header)
@@ -89,5 +89,5 @@ def test_base64_goes_into_its_url_safe_alphabet_and_back(raw: bytes) -> None:
     assert makeB64UrlSafe(header.decode()) == safe
 
 
-def test_text_is_encoded_for_a_header_as_utf8() -> None:
+def test_strings_are_encoded_for_a_header_as_utf8() -> None:
     assert encodeStringForB64Header("ä") == b"w6Q="

@@ -258,7 +258,7 @@ def test_skips_a_plugin_that_provides_two_services(second: Service) -> None:
         registry.service("widget-store")
 
 
-def test_a_distribution_provides_services_by_several_entry_points(classes: Mapping[str, Any]) -> None:
+def test_a_distribution_may_have_several_entry_points(classes: Mapping[str, Any]) -> None:
     registry = registry_of(STORE, Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))))
     assert registry.find("client", "WidgetStore") is classes["client"]
     assert registry.service("gadgets").class_name == "Gadgets"
@@ -487,7 +487,7 @@ def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
     assert registry.services() == {}
 
 
-def test_a_plugin_with_an_unknown_hook_does_not_affect_later_ones() -> None:
+def test_an_unknown_hook_does_not_affect_later_plugins() -> None:
     registry = registry_of(
         Point("broken", lambda: plugin(taskcluster_weather=lambda: None)),
         Point("count", lambda: plugin(taskcluster_request=lambda: None)),

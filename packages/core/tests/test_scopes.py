@@ -41,7 +41,7 @@ def satisfied(scopes: list[str]) -> list[str]:
         ("", "a", False),
     ],
 )
-def test_a_star_at_the_end_stands_for_any_suffix_and_nowhere_else(scope: str, required: str, answer: bool) -> None:
+def test_only_a_final_star_matches_any_suffix(scope: str, required: str, answer: bool) -> None:
     assert satisfies(scope, required) is answer
     assert satisfies_all([scope], [required]) is answer
 
@@ -59,46 +59,44 @@ def test_a_star_at_the_end_stands_for_any_suffix_and_nowhere_else(scope: str, re
         (["*"], [], False),
     ],
 )
-def test_one_required_set_has_to_be_satisfied_as_a_whole(
-    assumed: list[str], sets: list[list[str]], answer: bool
-) -> None:
+def test_scope_match_needs_one_complete_set(assumed: list[str], sets: list[list[str]], answer: bool) -> None:
     assert scopeMatch(assumed, sets) is answer
     assert scopesMatch(assumed, sets) is answer
     assert scopeMatch(iter(assumed), iter(sets)) is answer
 
 
 @given(SETS, SETS)
-def test_missing_are_those_that_no_scope_satisfies_in_their_order(held: list[str], required: list[str]) -> None:
+def test_missing_scopes_keep_their_order(held: list[str], required: list[str]) -> None:
     assert missing(held, required) == [scope for scope in required if not any(satisfies(have, scope) for have in held)]
 
 
 @given(SETS)
-def test_normal_form_means_the_same(scopes: list[str]) -> None:
+def test_normal_form_satisfies_the_same_scopes(scopes: list[str]) -> None:
     assert satisfied(normalize(scopes)) == satisfied(scopes)
 
 
 @given(SETS)
-def test_normal_form_of_a_normal_form_is_itself_whatever_the_order_given(scopes: list[str]) -> None:
+def test_normalizing_is_idempotent_and_ignores_order(scopes: list[str]) -> None:
     assert normalize(normalize(scopes)) == normalize(scopes) == normalize(reversed(scopes * 2))
 
 
 @given(SETS)
-def test_in_normal_form_no_scope_implies_another(scopes: list[str]) -> None:
+def test_no_scope_of_a_normal_form_implies_another(scopes: list[str]) -> None:
     normal = normalize(scopes)
     assert not [pair for pair in itertools.permutations(normal, 2) if satisfies(*pair)]
 
 
-def test_normal_form_is_sorted_by_bytes_with_a_star_before_all_that_begins_like_it() -> None:
+def test_normal_form_is_sorted_by_bytes() -> None:
     assert normalize(["b", "a b", "a!*", "a ", "B", "a#*", "a"]) == ["B", "a", "a ", "a b", "a!*", "a#*", "b"]
     assert normalize(["ab", "a*", "a"]) == ["a*"]
 
 
 @given(SETS, SETS)
-def test_the_intersection_satisfies_what_both_sets_satisfy_and_nothing_else(left: list[str], right: list[str]) -> None:
+def test_intersection_satisfies_what_both_sets_satisfy(left: list[str], right: list[str]) -> None:
     both = satisfied(intersection(left, right))
     assert both == [scope for scope in satisfied(left) if scope in set(satisfied(right))]
 
 
 @given(SETS, SETS)
-def test_the_intersection_is_in_normal_form_and_the_same_from_either_side(left: list[str], right: list[str]) -> None:
+def test_intersection_is_normalized_and_commutative(left: list[str], right: list[str]) -> None:
     assert intersection(left, right) == intersection(right, left) == normalize(intersection(left, right))

@@ -9,13 +9,13 @@ from taskcluster.slugs import slugId, stableSlugId
 SLUG = r"[A-Za-z0-9_][A-Za-z0-9_-]{7}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]"
 
 
-def test_a_slug_id_is_new_each_time_and_of_the_form_that_the_services_accept() -> None:
+def test_slug_ids_are_new_and_valid() -> None:
     slugs = [slugId() for _ in range(200)]
     assert len(set(slugs)) == 200
     assert all(re.fullmatch(SLUG, slug) for slug in slugs)
 
 
-def test_a_stable_slug_id_is_the_same_for_a_name_and_another_for_another() -> None:
+def test_stable_slug_ids_differ_by_name() -> None:
     slug_of = stableSlugId()
     build, test = slug_of("build"), slug_of("test")
     assert build != test
@@ -23,5 +23,5 @@ def test_a_stable_slug_id_is_the_same_for_a_name_and_another_for_another() -> No
     assert re.fullmatch(SLUG, build)
 
 
-def test_every_stable_slug_id_has_slugs_of_its_own() -> None:
+def test_stable_slug_ids_are_independent() -> None:
     assert stableSlugId()("build") != stableSlugId()("build")

@@ -62,9 +62,7 @@ def test_signs_order_and_white_space(offset: str, seconds: int) -> None:
     data=st.data(),
     negative=st.booleans(),
 )
-def test_any_choice_of_units_from_large_to_small_adds_up(
-    counts: list[int | None], data: st.DataObject, negative: bool
-) -> None:
+def test_units_add_up(counts: list[int | None], data: st.DataObject, negative: bool) -> None:
     text, total = "-" if negative else data.draw(st.sampled_from(["", "+"])), datetime.timedelta()
     for count, (spellings, length) in zip(counts, UNITS.items(), strict=True):
         if count is not None:
@@ -79,32 +77,32 @@ def test_any_choice_of_units_from_large_to_small_adds_up(
     "offset",
     ["bogus", "1", "1 fortnight", "1 hour 1 day", "1 day 1 day", "--1 day", "1 day ago", "1.5 days", "day", "٣ days"],
 )
-def test_what_does_not_parse_is_a_value_error_that_shows_it(offset: str) -> None:
+def test_error_shows_an_invalid_offset(offset: str) -> None:
     with pytest.raises(ValueError, match="does not parse") as caught:
         fromNow(offset)
     assert repr(offset) in str(caught.value)
 
 
-def test_a_date_beyond_what_python_holds_is_a_value_error_that_shows_the_offset() -> None:
+def test_error_shows_an_offset_beyond_the_year_9999() -> None:
     with pytest.raises(ValueError, match="99999 years"):
         fromNow("99999 years")
     with pytest.raises(ValueError, match="99999999999999 years"):
         fromNow("99999999999999 years")
 
 
-def test_without_a_date_it_starts_at_the_present_in_utc(frozen: datetime.datetime) -> None:
+def test_from_now_defaults_to_the_present_in_utc(frozen: datetime.datetime) -> None:
     date = fromNow("1 hour")
     assert date == frozen + datetime.timedelta(hours=1)
     assert date.utcoffset() == datetime.timedelta(0)
 
 
-def test_the_date_to_start_from_may_be_a_keyword_and_keeps_its_microseconds_and_zone() -> None:
+def test_date_obj_keeps_microseconds_and_zone() -> None:
     start = datetime.datetime(2024, 1, 1, 0, 0, 0, 123456)
     assert fromNow("1 second", dateObj=start) == datetime.datetime(2024, 1, 1, 0, 0, 1, 123456)
     assert fromNowJSON("1 second", dateObj=start) == "2024-01-01T00:00:01.123456Z"
 
 
-def test_from_now_json_is_the_date_as_json_holds_it(frozen: datetime.datetime) -> None:
+def test_from_now_json_is_an_iso_8601_string(frozen: datetime.datetime) -> None:
     assert fromNowJSON("1 hour") == "2023-11-14T23:13:20Z"
 
 
@@ -123,9 +121,7 @@ def test_from_now_json_is_the_date_as_json_holds_it(frozen: datetime.datetime) -
         ),
     ],
 )
-def test_a_date_in_utc_or_without_a_zone_ends_in_z_and_another_keeps_its_zone(
-    date: datetime.datetime, text: str
-) -> None:
+def test_string_date_writes_the_zone(date: datetime.datetime, text: str) -> None:
     assert stringDate(date) == text
 
 
@@ -133,7 +129,7 @@ ZONES = st.timezones() | st.just(datetime.timezone.utc)
 
 
 @given(st.datetimes(min_value=datetime.datetime(1900, 1, 1), timezones=ZONES))
-def test_a_date_written_is_the_same_moment_when_read(date: datetime.datetime) -> None:
+def test_parses_the_dates_it_writes(date: datetime.datetime) -> None:
     read = datetime.datetime.fromisoformat(stringDate(date).replace("Z", "+00:00"))
     assert read.utcoffset() == date.utcoffset()
     assert read.replace(tzinfo=None) == date.replace(tzinfo=None)
@@ -158,6 +154,6 @@ def test_reads_dates_with_any_fraction_and_zone(text: str, microsecond: int) -> 
 
 
 @pytest.mark.parametrize("text", ["", "2026-11-24", "2026-02-30T00:00:00Z", "2026-11-24T24:00:00Z", "24.4", "today"])
-def test_rejects_what_is_no_date(text: str) -> None:
+def test_rejects_invalid_dates(text: str) -> None:
     with pytest.raises(ValueError):
         parse_date(text)

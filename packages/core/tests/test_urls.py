@@ -35,9 +35,7 @@ UNTOUCHED = frozenset(string.ascii_letters + string.digits + "-._~%")
         ("https://x.example/sub", "https://x.example/sub/api/queue/v1", "/sub/api/queue/v1", "x.example", "443"),
     ],
 )
-def test_an_endpoint_is_split_as_requests_and_signatures_need_it(
-    root_url: str, prefix: str, path: str, host: str, port: str
-) -> None:
+def test_splits_an_endpoint(root_url: str, prefix: str, path: str, host: str, port: str) -> None:
     found = endpoint(root_url, "queue", "v1")
     assert (found.prefix, found.path, found.host, found.port) == (prefix, path, host, port)
 
@@ -54,7 +52,7 @@ def test_an_invalid_host_raises(host: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["x", "99999", "-1"])
-def test_a_port_that_is_none_is_told(port: str) -> None:
+def test_raises_for_an_invalid_port(port: str) -> None:
     with pytest.raises(TaskclusterFailure, match="port"):
         endpoint(f"https://tc.example.com:{port}", "queue", "v1")
 
@@ -62,7 +60,7 @@ def test_a_port_that_is_none_is_told(port: str) -> None:
 @pytest.mark.parametrize(
     ("value", "quoted"), [("a/b c", "a%2Fb%20c"), (0, "0"), (-5, "-5"), ("...", "..."), ("~._-", "~._-")]
 )
-def test_a_parameter_is_text_or_an_integer(value: Any, quoted: str) -> None:
+def test_a_parameter_is_a_string_or_an_integer(value: Any, quoted: str) -> None:
     assert quote_parameter("m", "p", value) == quoted
 
 
@@ -78,7 +76,7 @@ def test_a_parameter_is_text_or_an_integer(value: Any, quoted: str) -> None:
         (b"x", "m: the parameter p must be text or an integer, not bytes"),
     ],
 )
-def test_a_parameter_that_no_server_would_receive_as_it_is_is_refused(value: Any, told: str) -> None:
+def test_raises_for_an_invalid_parameter(value: Any, told: str) -> None:
     with pytest.raises(TaskclusterFailure) as caught:
         quote_parameter("m", "p", value)
     assert str(caught.value) == told
@@ -96,7 +94,7 @@ def test_a_parameter_comes_back_from_its_quoted_form(value: str) -> None:
 
 
 @given(TEXT)
-def test_a_quoted_parameter_is_one_segment_of_characters_that_need_no_quoting(value: str) -> None:
+def test_a_quoted_parameter_is_one_segment(value: str) -> None:
     quoted = quote_parameter("m", "p", value)
     assert set(quoted) <= UNTOUCHED
     assert quoted not in (".", "..")
@@ -137,17 +135,17 @@ def test_query_values_are_written_as_the_services_read_them(value: Any, text: st
     assert encode_query("m", {"x": value}) == f"x={text}"
 
 
-def test_a_query_value_of_none_is_left_out() -> None:
+def test_omits_a_query_value_of_none() -> None:
     assert encode_query("m", {"x": None, "y": 1, "z": None}) == "y=1"
     assert encode_query("m", {"x": None}) == ""
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, b"a", object()])
-def test_a_query_value_that_is_not_one_value_is_refused(value: Any) -> None:
+def test_rejects_a_query_value_that_is_not_a_scalar(value: Any) -> None:
     with pytest.raises(TaskclusterFailure, match="query parameter x must be one plain value"):
         encode_query("m", {"x": value})
 
 
-def test_a_query_value_that_is_not_unicode_is_refused() -> None:
+def test_rejects_a_query_value_that_is_not_unicode() -> None:
     with pytest.raises(TaskclusterFailure, match="not valid Unicode"):
         encode_query("m", {"x": "\ud800"})

@@ -47,7 +47,7 @@ def ext_of(header: str) -> Any:
 
 
 @pytest.mark.parametrize(("name", "path"), SERVICES.items())
-def test_there_is_one_class_per_service_and_its_async_twin(name: str, path: str) -> None:
+def test_each_service_has_a_sync_and_an_async_class(name: str, path: str) -> None:
     sync, twin = getattr(taskcluster, name), getattr(taskcluster.aio, name)
     assert sync is not twin
     assert sync.__name__ == twin.__name__ == name
@@ -75,7 +75,7 @@ def test_the_root_url_is_the_deployment_that_is_called(mode: Any, wire: Any) -> 
     assert wire.last.url == "https://other.example.com/api/queue/v1/ping"
 
 
-def test_credentials_are_needed_only_for_methods_that_need_authentication(mode: Any, wire: Any) -> None:
+def test_public_methods_need_no_credentials(mode: Any, wire: Any) -> None:
     wire.answer(200, {"alive": True}).answer(200, {})
     assert mode.run(mode.client("Queue").ping()) == {"alive": True}
     assert "Authorization" not in wire.last.headers
@@ -83,7 +83,7 @@ def test_credentials_are_needed_only_for_methods_that_need_authentication(mode: 
     assert 'id="tester"' in wire.last.headers["Authorization"]
 
 
-def test_a_certificate_of_the_credentials_is_optional_and_sent_where_it_is_given(mode: Any, wire: Any) -> None:
+def test_sends_the_certificate_of_the_credentials(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     temporary = taskcluster.createTemporaryCredentials(
         "issuer", "no-secret", taskcluster.fromNow("-1 minute"), taskcluster.fromNow("1 hour"), ["a"]
@@ -93,7 +93,7 @@ def test_a_certificate_of_the_credentials_is_optional_and_sent_where_it_is_given
     assert certificate == json.loads(temporary["certificate"])
 
 
-def test_options_from_environment_reads_root_url_client_id_access_token_and_certificate(
+def test_options_from_environment(
     environment: Callable[..., None],
 ) -> None:
     environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a", CERTIFICATE="{}")
@@ -102,7 +102,7 @@ def test_options_from_environment_reads_root_url_client_id_access_token_and_cert
     assert taskcluster.Queue(options).options["credentials"]["clientId"] == b"c"
 
 
-def test_options_from_environment_takes_defaults(environment: Callable[..., None]) -> None:
+def test_options_from_environment_accepts_defaults(environment: Callable[..., None]) -> None:
     environment(CLIENT_ID="c")
     assert taskcluster.optionsFromEnvironment({"rootUrl": ROOT, "maxRetries": 3}) == {
         "rootUrl": ROOT,
@@ -111,14 +111,12 @@ def test_options_from_environment_takes_defaults(environment: Callable[..., None
     }
 
 
-def test_options_from_environment_does_not_look_at_the_proxy_url(environment: Callable[..., None]) -> None:
+def test_options_from_environment_ignores_the_proxy_url(environment: Callable[..., None]) -> None:
     environment(ROOT_URL=ROOT, PROXY_URL="http://taskcluster")
     assert taskcluster.optionsFromEnvironment() == {"rootUrl": ROOT}
 
 
-def test_inside_a_task_the_proxy_url_is_passed_as_root_url_and_nothing_is_signed(
-    mode: Any, wire: Any, environment: Callable[..., None]
-) -> None:
+def test_the_proxy_url_as_root_url_needs_no_signature(mode: Any, wire: Any, environment: Callable[..., None]) -> None:
     environment(PROXY_URL="http://taskcluster")
     wire.answer(200, {})
     mode.run(mode.module.Queue({"rootUrl": os.environ["TASKCLUSTER_PROXY_URL"]}).ping())
@@ -126,14 +124,14 @@ def test_inside_a_task_the_proxy_url_is_passed_as_root_url_and_nothing_is_signed
     assert "Authorization" not in wire.last.headers
 
 
-def test_authorized_scopes_restrict_what_a_call_may_use(mode: Any, wire: Any) -> None:
+def test_authorized_scopes_restrict_a_call(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     mode.run(mode.client("Queue", credentials=CREDENTIALS, authorizedScopes=["queue:x", "queue:y"]).ping())
     assert ext_of(wire.last.headers["Authorization"]) == {"authorizedScopes": ["queue:x", "queue:y"]}
 
 
 @pytest.mark.usefixtures("frozen")
-def test_signed_url_expiration_is_the_default_of_a_signed_urls_expiration_in_seconds(mode: Any) -> None:
+def test_signed_url_expiration_is_the_default_in_seconds(mode: Any) -> None:
     assert expiry_of(mode.client("Secrets", credentials=CREDENTIALS).buildSignedUrl("get", "s")) == 1700000000 + 900
     secrets = mode.client("Secrets", credentials=CREDENTIALS, signedUrlExpiration=60)
     assert expiry_of(secrets.buildSignedUrl("get", "s")) == 1700000000 + 60
@@ -145,7 +143,7 @@ def expiry_of(url: str) -> int:
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_max_retries_is_how_often_a_failed_request_is_retried(mode: Any, wire: Any, retries: int) -> None:
+def test_retries_a_failed_request_max_retries_times(mode: Any, wire: Any, retries: int) -> None:
     wire.answer(500, times=retries + 1)
     with pytest.raises(taskcluster.exceptions.TaskclusterRestFailure):
         mode.run(mode.client("Queue", maxRetries=retries).ping())
@@ -187,7 +185,7 @@ def test_the_conventions_hold_for_methods_without_a_payload(mode: Any, wire: Any
     assert wire.last.body is None
 
 
-def test_the_documentations_example_of_a_query_works(wire: Any) -> None:
+def test_query_example_of_the_documentation(wire: Any) -> None:
     wire.answer(200, {"taskGroupId": GROUP, "tasks": []})
     queue = taskcluster.aio.Queue({"rootUrl": ROOT})
     token = "a/b=="
@@ -199,20 +197,20 @@ def test_the_documentations_example_of_a_query_works(wire: Any) -> None:
     assert wire.last.target == f"/api/queue/v1/task-group/{GROUP}/list?continuationToken=a%2Fb%3D%3D"
 
 
-def test_build_url_gives_a_methods_url_without_calling_it(mode: Any, wire: Any) -> None:
+def test_build_url_sends_no_request(mode: Any, wire: Any) -> None:
     index = mode.client("Index")
     assert index.buildUrl("findTask", "builds.v1.latest") == f"{ROOT}/api/index/v1/task/builds.v1.latest"
     assert wire.sent == []
 
 
-def test_build_signed_url_gives_a_url_signed_for_a_limited_time(mode: Any, wire: Any) -> None:
+def test_build_signed_url_adds_a_bewit(mode: Any, wire: Any) -> None:
     url = mode.client("Secrets", credentials=CREDENTIALS).buildSignedUrl("get", "my-secret")
     assert url.startswith(f"{ROOT}/api/secrets/v1/secret/my-secret?bewit=")
     assert wire.sent == []
 
 
 @pytest.mark.usefixtures("frozen")
-def test_the_keyword_expiration_of_build_signed_url_is_in_seconds(mode: Any) -> None:
+def test_expiration_of_build_signed_url_is_in_seconds(mode: Any) -> None:
     secrets = mode.client("Secrets", credentials=CREDENTIALS, signedUrlExpiration=60)
     assert expiry_of(secrets.buildSignedUrl("get", "my-secret", expiration=5)) == 1700000000 + 5
 
@@ -220,7 +218,7 @@ def test_the_keyword_expiration_of_build_signed_url_is_in_seconds(mode: Any) -> 
 # Temporary credentials
 
 
-def test_temporary_credentials_are_a_credentials_dict_with_a_certificate() -> None:
+def test_temporary_credentials_have_a_certificate() -> None:
     start = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
     made = taskcluster.createTemporaryCredentials("issuer", "no-secret", start, start, ["a", "b:*"])
     assert made.keys() == {"clientId", "accessToken", "certificate"}
@@ -246,7 +244,7 @@ def test_no_correction_for_clock_drift_is_applied() -> None:
     assert (certificate["start"], certificate["expiry"]) == (1704067200000, 1704070800000)
 
 
-def test_credentials_are_not_told_invalid_for_the_drift_that_the_auth_service_allows(mode: Any, wire: Any) -> None:
+def test_accepts_a_certificate_that_starts_within_the_drift(mode: Any, wire: Any) -> None:
     wire.answer(200, {})
     soon = taskcluster.createTemporaryCredentials(
         "issuer", "no-secret", taskcluster.fromNow("4 minutes"), taskcluster.fromNow("1 hour"), []
@@ -254,7 +252,7 @@ def test_credentials_are_not_told_invalid_for_the_drift_that_the_auth_service_al
     assert mode.run(mode.client("Queue", credentials=soon).ping()) == {}
 
 
-def test_named_temporary_credentials_name_their_issuer_and_unnamed_ones_do_not() -> None:
+def test_named_temporary_credentials_have_their_issuer() -> None:
     start = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
     named = taskcluster.createTemporaryCredentials("issuer", "no-secret", start, start, [], name="tmp/x")
     assert named["clientId"] == "tmp/x"
@@ -275,7 +273,7 @@ def test_from_now_json_is_its_iso_8601_string_ending_in_z(frozen: datetime.datet
     assert taskcluster.fromNowJSON("2 days 3 hours 1 minute") == "2023-11-17T01:14:20Z"
 
 
-def test_a_leading_minus_goes_into_the_past_and_a_leading_plus_changes_nothing(frozen: datetime.datetime) -> None:
+def test_a_leading_minus_goes_into_the_past(frozen: datetime.datetime) -> None:
     assert taskcluster.fromNow("-1 day") == frozen - datetime.timedelta(days=1)
     assert taskcluster.fromNow("- 1 day 1 hour") == frozen - datetime.timedelta(days=1, hours=1)
     assert taskcluster.fromNow("+1 day") == taskcluster.fromNow("1 day")
@@ -310,7 +308,7 @@ def test_units_go_from_large_to_small_and_each_is_optional(frozen: datetime.date
         taskcluster.fromNow("1 second 1 year")
 
 
-def test_the_date_to_start_from_is_the_second_argument_or_the_keyword_date_obj() -> None:
+def test_from_now_starts_at_date_obj() -> None:
     start = datetime.datetime(2024, 1, 1)
     assert taskcluster.fromNow("1 day", start) == datetime.datetime(2024, 1, 2)
     assert taskcluster.fromNow("1 day", dateObj=start) == datetime.datetime(2024, 1, 2)
@@ -318,7 +316,7 @@ def test_the_date_to_start_from_is_the_second_argument_or_the_keyword_date_obj()
     assert taskcluster.fromNowJSON("1 day", dateObj=start) == "2024-01-02T00:00:00Z"
 
 
-def test_a_string_that_does_not_parse_is_a_value_error_that_shows_it() -> None:
+def test_from_now_raises_for_an_invalid_offset() -> None:
     with pytest.raises(ValueError, match="three fortnights"):
         taskcluster.fromNow("three fortnights")
 
@@ -326,11 +324,11 @@ def test_a_string_that_does_not_parse_is_a_value_error_that_shows_it() -> None:
 # SlugIds
 
 
-def test_slug_id_is_a_new_one_each_call() -> None:
+def test_slug_id_is_new_at_each_call() -> None:
     assert len({taskcluster.slugId() for _ in range(50)}) == 50
 
 
-def test_stable_slug_id_gives_the_same_slug_for_the_same_name_and_others_than_any_other() -> None:
+def test_stable_slug_id_is_stable_for_a_name() -> None:
     first, second = taskcluster.stableSlugId(), taskcluster.stableSlugId()
     assert first("a") == first("a")
     assert first("a") != first("b")
@@ -350,7 +348,7 @@ def test_scope_match_under_both_of_its_names(name: str) -> None:
 # Pagination
 
 
-def test_pagination_by_hand_with_the_continuation_token_in_result_and_query(mode: Any, wire: Any) -> None:
+def test_pagination_by_continuation_token(mode: Any, wire: Any) -> None:
     wire.answer(200, {"tasks": [1], "continuationToken": "next"}).answer(200, {"tasks": [2]})
     queue = mode.client("Queue")
     tasks: list[int] = []
@@ -365,7 +363,7 @@ def test_pagination_by_hand_with_the_continuation_token_in_result_and_query(mode
     assert wire.last.target.endswith("/list?continuationToken=next")
 
 
-def test_a_pagination_handler_is_called_with_each_pages_body_in_both_modes(mode: Any, wire: Any) -> None:
+def test_calls_the_pagination_handler_with_each_page(mode: Any, wire: Any) -> None:
     wire.answer(200, {"tasks": [1], "continuationToken": "next"}).answer(200, {"tasks": [2]})
     pages: list[Any] = []
     mode.run(mode.client("Queue").listTaskGroup(GROUP, paginationHandler=pages.append))
@@ -386,7 +384,7 @@ def test_each_service_with_exchanges_has_an_events_class(module: Any, name: str)
 
 
 @pytest.mark.parametrize("module", [taskcluster, taskcluster.client])
-def test_an_events_name_called_with_one_dict_or_keywords_or_a_string_gives_exchange_and_pattern(module: Any) -> None:
+def test_events_accept_a_dict_keywords_or_a_string(module: Any) -> None:
     events = module.QueueEvents({"rootUrl": ROOT})
     expected = {"exchange": TASK_COMPLETED, "routingKeyPattern": f"primary.{TASK}.*.*.*.*.*.*.*.#"}
     assert events.taskCompleted({"taskId": TASK}) == expected
@@ -394,7 +392,7 @@ def test_an_events_name_called_with_one_dict_or_keywords_or_a_string_gives_excha
     assert events.taskCompleted(expected["routingKeyPattern"]) == expected
 
 
-def test_parameters_that_are_left_out_become_a_star_or_a_hash_where_several_words_are_allowed() -> None:
+def test_omitted_routing_key_words_become_wildcards() -> None:
     events = taskcluster.QueueEvents({"rootUrl": ROOT})
     assert events.taskCompleted()["routingKeyPattern"] == "primary.*.*.*.*.*.*.*.*.#"
     assert events.taskGroupResolved()["routingKeyPattern"] == "primary.*.*.#"
@@ -411,12 +409,12 @@ def test_parameters_that_are_left_out_become_a_star_or_a_hash_where_several_word
         ((), {"taskid": "a"}),
     ],
 )
-def test_a_pattern_asked_for_in_a_wrong_way_is_a_topic_exchange_failure(args: Any, kwargs: Any) -> None:
+def test_events_raise_for_invalid_arguments(args: Any, kwargs: Any) -> None:
     with pytest.raises(taskcluster.exceptions.TaskclusterTopicExchangeFailure):
         taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted(*args, **kwargs)
 
 
-def test_a_subclass_of_an_events_class_may_have_a_prefix_of_its_own() -> None:
+def test_a_subclass_may_set_its_exchange_prefix() -> None:
     class Mine(taskcluster.QueueEvents):
         exchangePrefix = "exchange/mine/v1/"
 
@@ -425,7 +423,7 @@ def test_a_subclass_of_an_events_class_may_have_a_prefix_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("module", [taskcluster, taskcluster.aio])
-def test_the_exchange_prefix_is_an_option_of_events_which_may_be_set_at_once_or_later(module: Any) -> None:
+def test_exchange_prefix_is_an_option_of_events(module: Any) -> None:
     prefix = "exchange/taskcluster-queue/v1/"
     assert module.QueueEvents.classOptions == {"exchangePrefix": prefix}
     events = module.QueueEvents({"rootUrl": ROOT})
@@ -444,7 +442,7 @@ def test_the_exchange_prefix_is_an_option_of_events_which_may_be_set_at_once_or_
     module.Queue({"rootUrl": ROOT, "exchangePrefix": "exchange/mine/"})
 
 
-def test_events_do_not_listen_or_send_anything(wire: Any) -> None:
+def test_events_send_no_request(wire: Any) -> None:
     taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted(taskId=TASK)
     assert wire.sent == []
 
@@ -468,7 +466,7 @@ print(log.level, *(type(handler).__name__ for handler in log.handlers))
         ("", "", "0"),
     ],
 )
-def test_the_debug_variable_sets_the_level_and_a_handler_if_there_is_none(
+def test_debug_variable_configures_logging(
     python: Callable[..., str], variable: str, before: str, printed: str
 ) -> None:
     found = python(DEBUG_PROGRAM.format(before=before), DEBUG_TASKCLUSTER_CLIENT=variable)
@@ -479,7 +477,7 @@ def test_the_debug_variable_sets_the_level_and_a_handler_if_there_is_none(
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_method_that_a_reference_names_is_callable_in_both_modes(name: str) -> None:
+def test_every_method_of_a_reference_is_callable(name: str) -> None:
     from taskcluster.registry import services
 
     service = services()[SERVICES[name]]
@@ -491,5 +489,5 @@ def test_every_method_that_a_reference_names_is_callable_in_both_modes(name: str
         assert set(found.funcinfo) == set(functions)
 
 
-def test_version_is_that_of_the_distribution() -> None:
+def test_version_equals_the_distributions() -> None:
     assert taskcluster.__version__ == importlib.metadata.version("taskcluster-core")
