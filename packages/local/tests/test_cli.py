@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +173,106 @@ def test_loads_file_into_running_deployment(
         monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", "wrong")
         assert main(["load", str(file), "--root-url", local.root_url]) == 1
         assert capsys.readouterr().err.startswith("taskcluster-local: secrets.a: ")
+
+
+# Status and reset
+
+
+def test_status_and_reset_of_running_deployment() -> None:
+    with serving() as (_, settings, _), taskcluster.Queue(options(settings)) as queue:
+        now = taskcluster.fromNow("0 seconds")
+        definition = {
+            "taskQueueId": "p/w",
+            "created": now,
+            "deadline": taskcluster.fromNow("1 hour"),
+            "payload": {},
+            "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+        }
+        queue.createTask(taskcluster.slugId(), definition)
+        root_url = settings["TASKCLUSTER_ROOT_URL"]
+        # Everyone may read the status.
+        done = run("status", "--root-url", root_url)
+        assert (done.returncode, done.stderr) == (0, "")
+        first, time, *others = done.stdout.splitlines()
+        assert first.startswith(f"{root_url}: running, version ")
+        assert first.endswith(", data in memory")
+        assert re.fullmatch(r"time: \d{4}-[\d-]+T[\d:.]+Z", time)
+        assert others == ["tasks: 1 (1 pending, 0 running)", "workers waiting for tasks: 0"]
+        done = run("reset", "--root-url", root_url)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "local:reset" in done.stderr
+        done = run("reset", **settings)
+        ended = "deleted everything, including 1 tasks; ended 0 waiting claimWork calls\n"
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{root_url}: {ended}", "")
+        assert queue.listTaskQueues() == {"taskQueues": []}
+
+
+def test_status_and_reset_show_moved_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalTaskcluster() as local:
+        monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", local.credentials["clientId"])
+        monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", local.credentials["accessToken"])
+        local.advance(hours=2, minutes=5)
+        for command in ("status", "reset"):
+            assert main([command, "--root-url", local.root_url]) == 0
+        printed = capsys.readouterr().out
+        assert "Z, 2:05:00 ahead\n" in printed
+        assert "; moved the time back by 2:05:00\n" in printed
+
+
+def test_reset_keeps_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LocalTaskcluster(tmp_path / "data") as local:
+        monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", local.credentials["clientId"])
+        monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", local.credentials["accessToken"])
+        assert main(["reset", "--root-url", local.root_url]) == 1
+        assert "stores its data in a directory" in capsys.readouterr().err
+        assert main(["status", "--root-url", local.root_url]) == 0
+        assert "data in a directory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "reset"])
+def test_reports_missing_deployment(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        root_url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    done = run(command, "--root-url", root_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"taskcluster-local: no local deployment responds at {root_url}: start one with `taskcluster-local serve`, or "
+        "give its URL with --root-url\n"
+    )
+    done = run(command)
+    assert done.returncode == 1
+    assert "TASKCLUSTER_ROOT_URL" in done.stderr
+
+
+class OtherServer(BaseHTTPRequestHandler):
+    """Responds with a page, or with 404 below /missing/."""
+
+    def do_GET(self) -> None:
+        self.send_response(404 if self.path.startswith("/missing/") else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"<>")
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("command", ["status", "reset"])
+@pytest.mark.parametrize("path", ["", "/missing"])
+def test_reports_server_that_is_not_a_local_deployment(
+    command: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), OtherServer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        root_url = f"http://127.0.0.1:{server.server_port}{path}"
+        assert main([command, "--root-url", root_url]) == 1
+        thread.join()
+    assert capsys.readouterr().err == f"taskcluster-local: {root_url} is not a local deployment\n"
 
 
 @pytest.mark.usefixtures("handlers")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import requests
@@ -17,7 +18,7 @@ import yaml
 import taskcluster
 import taskcluster.aio
 from taskcluster.exceptions import TaskclusterRestFailure
-from taskcluster_local import LocalTaskcluster
+from taskcluster_local import LocalTaskcluster, own_api
 from taskcluster_local.authentication import Client
 from taskcluster_local.errors import ApiError
 
@@ -202,6 +203,27 @@ def test_reset_ends_waiting_claims(local: LocalTaskcluster) -> None:
             await queue.ping()
             await queue.createTask(taskcluster.slugId(), definition(local))
             assert len((await asyncio.wait_for(waiting, 60))["tasks"]) == 1
+
+    asyncio.run(scenario())
+
+
+def test_api_has_status_and_reset(local: LocalTaskcluster) -> None:
+    create_client = taskcluster.aio.createApiClient("Local", own_api.REFERENCE)
+
+    async def scenario() -> None:
+        async with taskcluster.aio.Queue(local.options()) as queue, create_client(local.options()) as own:
+            await queue.createTask(taskcluster.slugId(), definition(local, taskQueueId="p/other"))
+            waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
+            await queue.ping()
+            before = await own.status()
+            counts = {name: before[name] for name in ("tasks", "pending", "running", "waitingWorkers")}
+            assert counts == {"tasks": 1, "pending": 1, "running": 0, "waitingWorkers": 1}
+            assert (before["secondsAhead"], before["storage"]) == (0, "memory")
+            await local.aio.advance(seconds=5)
+            assert await own.reset() == {**before, "time": ANY, "secondsAhead": 5}
+            assert await asyncio.wait_for(waiting, 60) == {"tasks": []}
+            after = await own.status()
+            assert (after["tasks"], after["waitingWorkers"], after["secondsAhead"]) == (0, 0, 0)
 
     asyncio.run(scenario())
 

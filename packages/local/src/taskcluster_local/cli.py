@@ -11,12 +11,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from taskcluster.environment import optionsFromEnvironment
-from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 
-from . import loading
+from . import loading, own_api
 from .local import LocalTaskcluster, poll_of
 from .server import is_loopback
 from .store import StoreError
@@ -34,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "load":
             return _load(given.file, given.root_url)
-        return _serve(given)
+        if given.command == "serve":
+            return _serve(given)
+        return _call_running(given.command, given.root_url)
     except (StoreError, loading.LoadError, TaskclusterFailure) as error:
         print(f"taskcluster-local: {error}", file=sys.stderr)
         return 1
@@ -84,7 +89,20 @@ def _parser() -> argparse.ArgumentParser:
         "access tokens of new clients.",
     )
     load.add_argument("file", type=Path, metavar="FILE", help="the YAML file")
-    load.add_argument("--root-url", help="the root URL of the deployment (default: TASKCLUSTER_ROOT_URL)")
+    status = commands.add_parser(
+        "status",
+        help="show the state of a running deployment",
+        description="Show the time of a running deployment, and how many tasks and waiting workers it has. Fails if "
+        "nothing listens at the root URL.",
+    )
+    reset = commands.add_parser(
+        "reset",
+        help="delete everything in a running deployment",
+        description="Delete everything in a running deployment, as if it had been restarted, with the credentials in "
+        "the environment. Its root URL and root credentials stay valid. What `serve --load` added is deleted too.",
+    )
+    for command in (load, status, reset):
+        command.add_argument("--root-url", help="the root URL of the deployment (default: TASKCLUSTER_ROOT_URL)")
     return parser
 
 
@@ -188,10 +206,58 @@ def _allow_many_connections() -> None:
 
 def _load(file: Path, root_url: str | None) -> int:
     contents = loading.read(file, system_clock())
-    options = optionsFromEnvironment({} if root_url is None else {"rootUrl": root_url})
-    if root_url is not None:
-        options["rootUrl"] = root_url
-    for clientId, token in loading.send(contents, options).items():
+    for clientId, token in loading.send(contents, _options(root_url)).items():
         print(f"client {clientId}: {token}")
     print(f"{file}: {contents.summary()}")
     return 0
+
+
+def _options(root_url: str | None) -> dict[str, Any]:
+    options = optionsFromEnvironment({} if root_url is None else {"rootUrl": root_url})
+    if root_url is not None:
+        options["rootUrl"] = root_url
+    return options
+
+
+def _call_running(method: str, root_url: str | None) -> int:
+    """Call a method of a running deployment's own API, and print the result."""
+    import taskcluster
+
+    options = _options(root_url)
+    found = options.get("rootUrl")
+    with taskcluster.createApiClient("Local", own_api.REFERENCE)({**options, "maxRetries": 0}) as deployment:
+        try:
+            status: dict[str, Any] = getattr(deployment, method)()
+        except TaskclusterConnectionError as error:
+            raise TaskclusterFailure(
+                f"no local deployment responds at {found}: start one with `taskcluster-local serve`, or give its URL "
+                "with --root-url"
+            ) from error
+        except TaskclusterRestFailure as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            status = {}
+    # Other servers may respond with a page and status 200.
+    if "waitingWorkers" not in status:
+        raise TaskclusterFailure(f"{found} is not a local deployment")
+    print(f"{found}: {(_reset_text if method == 'reset' else _status_text)(status)}")
+    return 0
+
+
+def _status_text(status: Mapping[str, Any]) -> str:
+    ahead = timedelta(seconds=status["secondsAhead"])
+    return (
+        f"running, version {status['version']}, data in "
+        f"{'memory' if status['storage'] == 'memory' else 'a directory'}\n"
+        f"time: {status['time']}{f', {ahead} ahead' if ahead else ''}\n"
+        f"tasks: {status['tasks']} ({status['pending']} pending, {status['running']} running)\n"
+        f"workers waiting for tasks: {status['waitingWorkers']}"
+    )
+
+
+def _reset_text(before: Mapping[str, Any]) -> str:
+    ahead = timedelta(seconds=before["secondsAhead"])
+    return (
+        f"deleted everything, including {before['tasks']} tasks; ended {before['waitingWorkers']} waiting claimWork "
+        f"calls{f'; moved the time back by {ahead}' if ahead else ''}"
+    )

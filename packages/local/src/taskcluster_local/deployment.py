@@ -102,12 +102,20 @@ class Deployment:
         store: The database; whoever opened it closes it.
         directory: The directory for files.
         root_url: The root URL.
+        reset: Replaces this deployment by a new one, for the API. None if that is not possible.
 
     Raises:
         ApiError: The clients, roles or secret of the configuration are invalid (InputError).
     """
 
-    def __init__(self, configuration: Configuration, store: Store, directory: Path, root_url: str) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Store,
+        directory: Path,
+        root_url: str,
+        reset: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         configuration.check()
         store.create(_TABLES)
         self._store = store
@@ -132,7 +140,7 @@ class Deployment:
         for name, named in handlers.items():
             handlers[name] = {**_handlers_of(of_every_service, interface.references[name]), **named}
         accounts, signing_clock = self.shared.accounts, configuration.clock
-        own_handlers = {"local": own_api.handlers(self.shared.github, self.shared.outbox)}
+        own_handlers = {"local": own_api.Own(self.shared, clock, reset).handlers()}
         own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
         unlisted = dict.fromkeys(own_api.paths(), own.respond)
         self.api = Api(interface, handlers, accounts, clock, signing_clock, root_url, unlisted=unlisted)

@@ -1,4 +1,4 @@
-"""The API that only a local deployment has: notifications it would have sent, and repositories it knows.
+"""The API that only a local deployment has: its state, notifications it would have sent, and repositories it knows.
 
 It is like the other APIs (`/api/local/v1/…`, Hawk, scopes, payloads, pages), but not in the list of references, so that
 clients that read the list find the services of a real deployment.
@@ -7,17 +7,23 @@ clients that read the list find the services of a real deployment.
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .api import Handler, HandlerCall, Interface
+from .documents import version
+from .errors import ApiError
 from .isolation import isolated
 from .pages import Page
+from .services.context import SharedState
 from .services.github.rendering import policy
-from .services.github.state import Github
-from .services.notify.outbox import Outbox, notification_of
+from .services.notify.outbox import notification_of
+from .timestamps import MovableClock, to_wire
 
-__all__ = ["REFERENCE", "handlers", "interface", "paths"]
+__all__ = ["REFERENCE", "Own", "interface", "paths"]
 
+_COUNT: dict[str, Any] = {"type": "integer"}
 _TEXT: dict[str, Any] = {"type": "string"}
 
 
@@ -27,6 +33,26 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
 
 _ABOUT: dict[str, Any] = {"stability": "experimental", "category": "Local", "args": []}
 _METHODS: list[dict[str, Any]] = [
+    {
+        **_ABOUT,
+        "name": "status",
+        "title": "Status",
+        "description": "Returns the time, and how many tasks and waiting workers there are.",
+        "method": "get",
+        "route": "/status",
+        "output": "local/v1/status.json",
+        "scopes": "local:status",
+    },
+    {
+        **_ABOUT,
+        "name": "reset",
+        "title": "Reset",
+        "description": "Deletes everything, as if the deployment had been restarted. Returns the status before.",
+        "method": "post",
+        "route": "/reset",
+        "output": "local/v1/status.json",
+        "scopes": "local:reset",
+    },
     {
         **_ABOUT,
         "name": "listNotifications",
@@ -58,6 +84,17 @@ REFERENCE: dict[str, Any] = {
     "methods": _METHODS,
     "entries": [{"type": "function", **method} for method in _METHODS],
     "types": {
+        "local/v1/status.json": _object(
+            ["version", "time", "secondsAhead", "storage", "tasks", "pending", "running", "waitingWorkers"],
+            version=_TEXT,
+            time={"type": "string", "format": "date-time"},
+            secondsAhead={"type": "number"},
+            storage={"type": "string", "enum": ["memory", "directory"]},
+            tasks=_COUNT,
+            pending=_COUNT,
+            running=_COUNT,
+            waitingWorkers=_COUNT,
+        ),
         "local/v1/notifications.json": _object(
             ["notifications"],
             continuationToken=_TEXT,
@@ -93,24 +130,61 @@ def paths() -> list[tuple[str, str]]:
     return [(method["method"].upper(), f"/api/local/v1{method['route']}") for method in _METHODS]
 
 
-def handlers(github: Github, outbox: Outbox) -> dict[str, Handler]:
-    """Return the handlers, by method."""
+@dataclass(frozen=True)
+class Own:
+    """The handlers of this API."""
 
-    async def listNotifications(call: HandlerCall) -> dict[str, Any]:
-        return outbox.page(Page.of(call.query)).body("notifications", lambda row: notification_of(row).shown())
+    shared: SharedState
+    clock: MovableClock
+    reset_deployment: Callable[[], Awaitable[None]] | None
+    """Replaces the deployment by a new one. None if its data is stored in a directory."""
 
-    async def addRepository(call: HandlerCall) -> dict[str, Any]:
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handlers, by method."""
+        return {
+            "status": self.status,
+            "reset": self.reset,
+            "listNotifications": self.listNotifications,
+            "addRepository": self.addRepository,
+        }
+
+    async def status(self, call: HandlerCall) -> dict[str, Any]:
+        """Return the time and the numbers of tasks and waiting workers."""
+        return {
+            "version": version()["version"],
+            "time": to_wire(self.clock()),
+            "secondsAhead": self.clock.ahead.total_seconds(),
+            "storage": "directory" if self.reset_deployment is None else "memory",
+            **self.shared.queue.totals(),
+            "waitingWorkers": self.shared.arrivals.count,
+        }
+
+    async def reset(self, call: HandlerCall) -> dict[str, Any]:
+        """Replace the deployment by a new one, and return the status of the old one."""
+        if self.reset_deployment is None:
+            raise ApiError(
+                "RequestConflict", "This deployment stores its data in a directory: stop it and delete the directory."
+            )
+        before = await self.status(call)
+        await self.reset_deployment()
+        return before
+
+    async def listNotifications(self, call: HandlerCall) -> dict[str, Any]:
+        """Return a page of the notifications that a real deployment would have sent."""
+        page = self.shared.outbox.page(Page.of(call.query))
+        return page.body("notifications", lambda row: notification_of(row).shown())
+
+    async def addRepository(self, call: HandlerCall) -> dict[str, Any]:
+        """Add or change a repository."""
         organization, repository = call.payload["organization"], call.payload["repository"]
         call.authorize(organization=organization, repository=repository)
         text = call.payload.get("taskclusterYml")
         if text is not None:
             await isolated(policy, text)
-        github.add_repository(
+        self.shared.github.add_repository(
             organization,
             repository,
             installed=call.payload["installed"],
             taskclusterYml=text,
         )
         return {}
-
-    return {"listNotifications": listNotifications, "addRepository": addRepository}

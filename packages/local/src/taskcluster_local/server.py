@@ -67,7 +67,9 @@ def _is_local(name: str) -> bool:
 class _State:
     """A deployment with its store and files. `with` keeps it open, even after it has been replaced."""
 
-    def __init__(self, configuration: Configuration, data: Path | None, root_url: str) -> None:
+    def __init__(
+        self, configuration: Configuration, data: Path | None, root_url: str, reset: Callable[[], Awaitable[None]]
+    ) -> None:
         self._temporary = None
         if data is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="taskcluster-local-"))
@@ -78,7 +80,9 @@ class _State:
             assert directory is not None
             self._store = Store() if data is None else Store(directory / DATABASE)
             try:
-                self.deployment = Deployment(configuration, self._store, directory / "files", root_url)
+                self.deployment = Deployment(
+                    configuration, self._store, directory / "files", root_url, reset if data is None else None
+                )
             except BaseException:
                 self._store.close()
                 raise
@@ -178,7 +182,7 @@ class LocalServer:
         """Replace the deployment by a new one."""
         if self._data is not None:
             raise RuntimeError(f"reset() would delete the contents of {self._data}: use it without `data`")
-        old, self._state = self._state, _State(self._configuration, None, self.root_url)
+        old, self._state = self._state, _State(self._configuration, None, self.root_url, self.reset)
         for inbox in self._inboxes:
             inbox.messages.clear()
             self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
@@ -221,7 +225,7 @@ class LocalServer:
         self._one_background_run = asyncio.Lock()
         # Also closes the socket if the server fails to start.
         with listening:
-            self._state = _State(self._configuration, self._data, self.root_url)
+            self._state = _State(self._configuration, self._data, self.root_url, self.reset)
             try:
                 async with _serving(self._respond, listening):
                     repeated = [

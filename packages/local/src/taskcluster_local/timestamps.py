@@ -40,6 +40,11 @@ class MovableClock:
         """Return the time."""
         return self._source() + self._ahead
 
+    @property
+    def ahead(self) -> timedelta:
+        """How far it was advanced."""
+        return self._ahead
+
     def advance(self, span: timedelta) -> datetime:
         """Move the time forward, and return the new time.
 

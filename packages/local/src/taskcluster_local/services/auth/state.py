@@ -42,6 +42,7 @@ ANONYMOUS_SCOPES = (
     "index:find-task:*",
     "index:list-namespaces:*",
     "index:list-tasks:*",
+    "local:status",
     "purge-cache:all-purge-requests",
     "purge-cache:purge-requests::*",
     "queue:get-artifact:public/*",

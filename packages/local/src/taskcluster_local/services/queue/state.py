@@ -95,6 +95,15 @@ class Queue:
         )
         return int(row["pending"]) - (0 if late is None else int(late["number"])), int(row["claimed"])
 
+    def totals(self) -> dict[str, int]:
+        """Return how many tasks there are in all queues, and how many of them are pending and running."""
+        row = self._store.one(
+            "SELECT (SELECT count(*) FROM tasks) AS tasks, ifnull(sum(pending), 0) AS pending,"
+            " ifnull(sum(claimed), 0) AS running FROM queue_counts"
+        )
+        assert row is not None
+        return dict(row)
+
     def pending(self, taskQueueId: str, page: Page) -> Listing:
         """Return the pending tasks of a queue, in the order in which they are claimed."""
         statement = f"SELECT {COLUMNS} FROM tasks WHERE taskQueueId = ? AND state = 'pending'"
