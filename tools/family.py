@@ -1,21 +1,38 @@
-"""Build the distributions of this repository and install them into the environment that runs this.
+"""Build the distributions of this repository, and install them into the environment of the Python that runs this.
 
-    python tools/family.py build DIRECTORY          every sdist, and from each its wheel
-    python tools/family.py install core queue …     wheels of those, by folder name; without names: of all
+    python tools/family.py install local "core[validate]"   those, and the others that they require
+    python tools/family.py install                          all
+    python tools/family.py install --editable               all, so that changes of the checkout take effect
+    python tools/family.py build DIRECTORY                  every sdist, and from each its wheel
 
-Needs hatchling, which every distribution is built with.
+Distributions are named by folder (`queue`) or by name (`taskcluster-queue`). Those that are installed already are
+updated too, so that all have one version. The published client is uninstalled, because it has files of the same names.
+
+Needs Python and pip. If hatchling, which builds the distributions, is not installed, pip installs it into a temporary
+folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+# Regular expressions, because Python 3.10 has no TOML parser.
+_NAME = re.compile(r'^name = "(.+)"$', re.MULTILINE)
+_REQUIRED = re.compile(r'^    "taskcluster-([a-z-]+)(?:\[[a-z,]+\])?[>=]=', re.MULTILINE)
+_ARGUMENT = re.compile(r"([a-z-]+)((?:\[[a-z,]+\])?)")
 
 
 def folders() -> dict[str, Path]:
@@ -24,12 +41,42 @@ def folders() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(found)}
 
 
-def wheel(folder: Path, directory: Path) -> Path:
+def distribution(folder: Path) -> str:
+    """Return the name of the distribution in a folder."""
+    [name] = _NAME.findall((folder / "pyproject.toml").read_text("utf-8"))
+    return str(name)
+
+
+def with_required(names: Sequence[str]) -> list[str]:
+    """Return folder names and those of the distributions that they require, directly or not."""
+    known = folders()
+    found = list(dict.fromkeys(names))
+    for name in found:
+        required = _REQUIRED.findall((known[name] / "pyproject.toml").read_text("utf-8"))
+        found.extend(other for other in required if other in known and other not in found)
+    return found
+
+
+@contextmanager
+def hatchling(*, editable: bool = False) -> Iterator[None]:
+    """Make hatchling importable, and what it needs for editable wheels."""
+    needed = ["hatchling", "editables"] if editable else ["hatchling"]
+    with tempfile.TemporaryDirectory() as folder:
+        if not all(map(importlib.util.find_spec, needed)):
+            # Not into the environment, which would keep it and its requirements.
+            _run([*_PIP, "install", "--quiet", "--target", folder, "hatchling>=1.26", "editables>=0.5"])
+            sys.path.insert(0, folder)
+        yield
+
+
+def wheel(folder: Path, directory: Path, *, editable: bool = False) -> Path:
     """Build the wheel of the distribution in a folder and return its path."""
     # Imported here because release.py, which shares folders(), runs without hatchling.
     from hatchling.builders.wheel import WheelBuilder
 
-    [built] = WheelBuilder(str(folder)).build(directory=str(directory))
+    [built] = WheelBuilder(str(folder)).build(
+        directory=str(directory), versions=["editable" if editable else "standard"]
+    )
     return Path(built)
 
 
@@ -46,25 +93,60 @@ def build(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for outdated in [*directory.glob("taskcluster*.whl"), *directory.glob("taskcluster*.tar.gz")]:
         outdated.unlink()
-    for folder in folders().values():
-        built = sdist(folder, directory)
-        with tempfile.TemporaryDirectory() as unpacked, tarfile.open(built) as archive:
-            archive.extractall(unpacked, filter="data")
-            wheel(Path(unpacked, built.name.removesuffix(".tar.gz")), directory)
+    with hatchling():
+        for folder in folders().values():
+            built = sdist(folder, directory)
+            with tempfile.TemporaryDirectory() as unpacked, tarfile.open(built) as archive:
+                archive.extractall(unpacked, filter="data")
+                wheel(Path(unpacked, built.name.removesuffix(".tar.gz")), directory)
 
 
-def install(names: list[str]) -> None:
-    """Build wheels of the named distributions and install them, dependencies from the index."""
+def install(arguments: Sequence[str], *, editable: bool = False) -> None:
+    """Build wheels of the named distributions and of those they require, and install them.
+
+    Args:
+        arguments: Names, with extras if needed; none means all distributions. Other requirements are installed from
+            pip's package index.
+        editable: Whether Python shall import from the checkout.
+    """
     known = folders()
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        sys.exit(f"no such distribution: {', '.join(unknown)}; choose from {', '.join(known)}")
-    with tempfile.TemporaryDirectory() as directory:
-        wheels = [str(wheel(known[name], Path(directory))) for name in names or known]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    accepted = {**{distribution(folder): name for name, folder in known.items()}, **{name: name for name in known}}
+    extras: dict[str, str] = {}
+    for argument in arguments:
+        parsed = _ARGUMENT.fullmatch(argument)
+        if parsed is None or parsed[1] not in accepted:
+            sys.exit(f"no such distribution: {argument}; choose from {', '.join(known)}")
+        extras[accepted[parsed[1]]] = parsed[2]
+    replaces_published = _is_published_client_installed()
+    already = [name for name, folder in known.items() if _is_installed(distribution(folder))]
+    if replaces_published:
+        already.remove("meta")
+    names = with_required([*extras, *already]) if arguments else list(known)
+    with tempfile.TemporaryDirectory() as directory, hatchling(editable=editable):
+        wheels = {name: wheel(known[name], Path(directory), editable=editable) for name in names}
+        if replaces_published:
+            _run([*_PIP, "uninstall", "--yes", "taskcluster"])
+        pip = [*_PIP, "install", "--quiet"]
         # The version stays the same between two changes, so pip must be forced to replace an installed one.
-        subprocess.run([*pip, "--no-deps", "--force-reinstall", *wheels], check=True)
-        subprocess.run([*pip, *wheels], check=True)
+        _run([*pip, "--no-deps", "--force-reinstall", *map(str, wheels.values())])
+        _run([*pip, *(f"{path}{extras.get(name, '')}" for name, path in wheels.items())])
+    print(f"installed into {sys.prefix}: {', '.join(sorted(distribution(known[name]) for name in names))}")
+
+
+def _is_installed(name: str) -> bool:
+    return any(True for _ in importlib.metadata.distributions(name=name))
+
+
+def _is_published_client_installed() -> bool:
+    """Return whether a distribution `taskcluster` has modules, unlike the meta-package."""
+    found = [path for each in importlib.metadata.distributions(name="taskcluster") for path in each.files or ()]
+    return any(path.parts[0] == "taskcluster" for path in found)
+
+
+def _run(command: list[str]) -> None:
+    # pip has printed the reason.
+    if status := subprocess.run(command).returncode:
+        sys.exit(status)
 
 
 def main() -> None:
@@ -72,12 +154,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build and install the distributions of this repository.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="every sdist and wheel").add_argument("directory", type=Path)
-    commands.add_parser("install", help="wheels into this environment").add_argument("names", nargs="*")
+    installing = commands.add_parser("install", help="into this environment, with what they require")
+    installing.add_argument("names", nargs="*", help='for example queue or "core[validate]"; default: all')
+    installing.add_argument("--editable", action="store_true", help="import from the checkout")
     arguments = parser.parse_args()
     if arguments.command == "build":
         build(arguments.directory)
     else:
-        install(arguments.names)
+        install(arguments.names, editable=arguments.editable)
 
 
 if __name__ == "__main__":
