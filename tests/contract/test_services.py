@@ -87,12 +87,17 @@ def test_funcinfo_matches_spec(method, mode):
 
 @each_mode
 @each_method
-def test_method_signature_is_args_and_kwargs(method, mode):
+def test_method_signature_names_parameters(method, mode):
     function = inspect.getattr_static(class_of(method.spec, mode), method.entry["name"])
     assert inspect.isfunction(function)
     assert inspect.iscoroutinefunction(function) == (mode == "async")
-    parameters = inspect.signature(function).parameters.values()
-    assert [str(parameter).partition(":")[0] for parameter in parameters] == ["self", "*args", "**kwargs"]
+    entry = method.entry
+    query = entry.get("query", [])
+    options = {"continuationToken": "paginationHandler", "limit": "paginationLimit"}
+    pages = [option for name, option in options.items() if {name, "continuationToken"} <= {*query}]
+    names = [*entry["args"], *(["payload"] if "input" in entry else []), "query", *query, *pages]
+    said = ", ".join(["self", "*args", *(f"{name}=..." for name in names), "**kwargs"])
+    assert str(inspect.signature(function)) == f"({said})"
 
 
 @each_mode

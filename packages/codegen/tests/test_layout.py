@@ -1,6 +1,6 @@
 """Test line breaks in types."""
 
-from taskcluster_codegen.layout import split, typed
+from taskcluster_codegen.layout import folded, split, typed
 
 WORDS = [f"'{letter * 20}'".replace("'", '"') for letter in "abcdef"]
 
@@ -41,3 +41,10 @@ def test_long_union_is_parenthesised():
 def test_separators_in_brackets_and_quotes_are_ignored():
     text = 'Literal["a | [b", "\\"| c"] | dict[str, int | None] | None'
     assert split(text, " | ") == ['Literal["a | [b", "\\"| c"]', "dict[str, int | None]", "None"]
+
+
+def test_arguments_are_on_one_line_if_they_fit():
+    assert folded("    call(", ["a", "b"], ")", 4) == "    call(a, b)"
+    assert folded("x" * 110 + "(", ["a" * 5, "b" * 5], ")", 0) == f"{'x' * 110}(\n    aaaaa, bbbbb\n)"
+    names = [letter * 40 for letter in "abc"]
+    assert folded("call(", names, ")", 0) == "\n".join(["call(", *(f"    {name}," for name in names), ")"])

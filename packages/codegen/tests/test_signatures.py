@@ -59,3 +59,35 @@ def test_one_parameter_per_line():
     assert signatures.Signature(("a: int",), "Any").text("async def", "get") == (
         "    async def get(\n        self,\n        a: int,\n    ) -> Any: ..."
     )
+
+
+def test_run_time_method_names_its_parameters():
+    method = parse(a_spec(methods=[a_method(query=["limit"])]), "specs/widgets.json").methods[0]
+    assert signatures.run_time_method(method, '        """Doc."""', is_async=True) == (
+        "    async def getWidget(self, *args, name=OMITTED, query=OMITTED, limit=OMITTED, **kwargs):\n"
+        '        """Doc."""\n'
+        '        return await self._call("getWidget", args, {"name": name, "query": query, "limit": limit, **kwargs})'
+    )
+
+
+def test_run_time_method_without_valid_parameters():
+    exchange = parse(a_spec(exchanges=[an_exchange(routingKey=[])]), "specs/widgets.json").exchanges[0]
+    assert signatures.run_time_exchange(exchange, '        """Doc."""') == (
+        "    def widgetMade(self, *args, **kwargs):\n"
+        '        """Doc."""\n'
+        '        return self._event("widgetMade", args, kwargs)'
+    )
+
+
+def test_run_time_method_with_many_parameters():
+    names = [letter * 20 for letter in "abcdef"]
+    method = parse(a_spec(methods=[a_method("get", "/w", query=names)]), "specs/widgets.json").methods[0]
+    lines = signatures.run_time_method(method, '        """Doc."""', is_async=False).splitlines()
+    assert lines[:4] == ["    def get(", "        self,", "        *args,", "        query=OMITTED,"]
+    assert lines[-14:-10] == ["        return self._call(", '            "get",', "            args,", "            {"]
+    assert lines[-4:] == [
+        f'                "{names[-1]}": {names[-1]},',
+        "                **kwargs,",
+        "            },",
+        "        )",
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcluster.arguments import Bound, bind
+from taskcluster.arguments import OMITTED, Bound, bind, parameters, without_omitted
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.spec import Method
 
@@ -186,3 +188,29 @@ def test_target_is_the_encoded_path_and_query() -> None:
 
 def test_repr_shows_no_payload() -> None:
     assert "hidden" not in repr(call(POST, {"secret": "hidden"}))
+
+
+# Signatures
+
+
+@pytest.mark.parametrize(
+    ("args", "query", "has_payload", "names"),
+    [
+        ([], [], False, "query"),
+        (["taskId"], [], True, "taskId payload query"),
+        ([], ["continuationToken", "limit"], False, "query continuationToken limit paginationHandler paginationLimit"),
+        ([], ["continuationToken"], False, "query continuationToken paginationHandler"),
+        ([], ["limit"], False, "query limit"),
+        (["payload", "params"], ["query", "paginationLimit"], False, "query"),
+        (["self", "args", "kwargs", "class", "a-b", "__a", "é", "a"], ["a", "_b"], False, "a query _b"),
+    ],
+    ids=["nothing", "payload", "pages", "pages-without-limit", "limit", "reserved", "invalid"],
+)
+def test_parameters_named_by_signatures(args: list[str], query: list[str], has_payload: bool, names: str) -> None:
+    assert parameters(args, query, has_payload=has_payload) == names.split()
+
+
+def test_omitted_arguments_are_dropped() -> None:
+    assert without_omitted({"a": OMITTED, "b": None, "c": ...}) == {"b": None, "c": ...}
+    assert repr(OMITTED) == "..."
+    assert copy.deepcopy(OMITTED) is pickle.loads(pickle.dumps(OMITTED)) is OMITTED

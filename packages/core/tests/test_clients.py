@@ -50,6 +50,38 @@ def reference_of(entry: Any) -> dict[str, Any]:
 METHOD = {"type": "function", "name": "part", "method": "get", "route": "/widget/<widgetId>", "args": ["widgetId"]}
 
 
+ODD = {
+    **METHOD,
+    "method": "put",
+    "route": "/widget/<self>/<a-b>/<class>/<payload>/<__x>/<part>",
+    "args": ["self", "a-b", "class", "payload", "__x", "part"],
+    "query": ["part", "query", "args", "é", "limit"],
+    "input": "x.json",
+}
+
+
+def test_signatures_name_the_parameters(mode: Any, reference: Any) -> None:
+    made = mode.module.createApiClient("Widgets", {**reference_of(ODD), "serviceName": "widgets"})
+    assert str(inspect.signature(made.part)) == "(self, *args, part=..., payload=..., query=..., limit=..., **kwargs)"
+    bound = made({"rootUrl": ROOT}).part
+    assert str(inspect.signature(bound)) == "(*args, part=..., payload=..., query=..., limit=..., **kwargs)"
+    assert inspect.iscoroutinefunction(bound) == (mode.name == "async")
+    made = mode.module.createApiClient("Widgets", reference)
+    assert str(inspect.signature(made.widgetMade)) == (
+        "(self, *args, routingKeyKind=..., widgetId=..., reserved=..., **kwargs)"
+    )
+
+
+def test_names_that_no_parameter_can_have_are_accepted(mode: Any, wire: Any) -> None:
+    made = mode.module.createApiClient("Widgets", {**reference_of(ODD), "serviceName": "widgets"})
+    values = dict(zip(ODD["args"], "abcdef", strict=True))
+    wire.answer(200, {}, times=2)
+    client = made({"rootUrl": ROOT})
+    mode.run(client.part(*"abcdef", {"a": 1}, query={"é": 1}))
+    mode.run(client.part({"a": 1}, params=values, é=1))
+    assert [sent.target for sent in wire.sent] == [f"{PREFIX}/widget/a/b/c/d/e/f?%C3%A9=1"] * 2
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -11,7 +11,7 @@ import json
 import pickle
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import AsyncMock, MagicMock, Mock, create_autospec, patch
+from unittest.mock import AsyncMock, MagicMock, Mock, call, create_autospec, patch
 
 import aiohttp
 import pytest
@@ -151,10 +151,32 @@ def test_imports_each_class_from_its_module(package: str, name: str) -> None:
 def test_signatures_accept_any_arguments(mode: Any, name: str) -> None:
     made = getattr(mode.module, name)
     for method in made.funcinfo:
-        assert str(inspect.signature(vars(made)[method]).replace(return_annotation=inspect.Signature.empty)) in (
-            "(self, *args, **kwargs)",
-            "(self, *args: 'Any', **kwargs: 'Any')",
-        )
+        signature = inspect.signature(vars(made)[method])
+        positional = [each.name for each in signature.parameters.values() if each.kind != each.KEYWORD_ONLY]
+        assert positional == ["self", "args", "kwargs"]
+        signature.bind("self", 1, 2, 3, anything=4)
+
+
+CONVENTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "in order": (("T", {"a": 1}), {}),
+    "payload first": (({"a": 1},), {"taskId": "T"}),
+    "params": ((), {"payload": {"a": 1}, "params": {"taskId": "T"}, "query": {"x": 1}}),
+    "payload by name": (("T",), {"payload": {"a": 1}}),
+    "unknown": ((), {"anything": 1}),
+}
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_autospec_accepts_each_calling_convention(mode: Any, convention: str) -> None:
+    args, kwargs = CONVENTIONS[convention]
+    mock = create_autospec(mode.module.Queue, spec_set=True)({"rootUrl": ROOT})
+    mock.createTask.return_value = {"status": {}}
+    assert mode.run(mock.createTask(*args, **kwargs)) == {"status": {}}
+    mock.createTask.assert_called_once_with(*args, **kwargs)
+    # A mock records what was passed, and no defaults.
+    assert mock.createTask.call_args == call(*args, **kwargs)
+    with pytest.raises(AssertionError):
+        mock.createTask.assert_called_once_with("other", **kwargs)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -170,6 +192,14 @@ def test_create_autospec_with_spec_set(mode: Any, name: str) -> None:
     instance = create_autospec(made({"rootUrl": ROOT}), spec_set=True)
     instance.ping.return_value = 1
     assert mode.run(instance.ping(1, 2, any=3)) == 1
+
+
+@pytest.mark.parametrize("argument", ["taskGroupId", "query", "limit", "paginationHandler"])
+def test_an_ellipsis_is_a_value_that_is_rejected(mode: Any, argument: str) -> None:
+    queue = mode.client("Queue")
+    kwargs = {"taskGroupId": "G", argument: ...}
+    with pytest.raises(taskcluster.TaskclusterFailure, match="ellipsis"):
+        mode.run(queue.listTaskGroup(**kwargs))
 
 
 def test_patch_object_of_a_class(mode: Any, wire: Any) -> None:

@@ -1,4 +1,4 @@
-"""Format types as Python code, like ruff."""
+"""Format types, parameters and arguments as Python code, like ruff."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from .literals import WIDTH
 
-__all__ = ["split", "typed"]
+__all__ = ["folded", "split", "typed"]
 
 _SUBSCRIPT = re.compile(r"([\w.]+)\[(.*)\]")
 
@@ -44,6 +44,25 @@ def typed(prefix: str, text: str, suffix: str = "", indent: int = 0) -> str:
     else:
         lines = [typed("", each, ",", indent + 4) for each in arguments]
     return "\n".join([f"{margin}{prefix}{found[1]}[", *lines, f"{margin}]{suffix}"])
+
+
+def folded(start: str, parts: list[str], end: str, indent: int) -> str:
+    """Return parameters or arguments between `start` and `end`: on that line, on one line below, or on one each.
+
+    Args:
+        start: The code before them, indented.
+        parts: The parameters or arguments.
+        end: The code after them.
+        indent: The indentation of `start`.
+    """
+    joined, inner = ", ".join(parts), " " * (indent + 4)
+    if "\n" not in joined and len(start) + len(joined) + len(end) <= WIDTH:
+        return f"{start}{joined}{end}"
+    if "\n" not in joined and len(inner) + len(joined) <= WIDTH:
+        lines = f"{inner}{joined}\n"
+    else:
+        lines = "".join(f"{inner}{part},\n" for part in parts)
+    return f"{start}\n{lines}{' ' * indent}{end}"
 
 
 def split(text: str, separator: str) -> list[str]:

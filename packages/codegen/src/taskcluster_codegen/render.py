@@ -235,5 +235,5 @@ def _prominence(method: MethodSpec) -> tuple[bool, ...]:
 
 def _render(template: str, **facts: Any) -> str:
     return _templates.get_template(f"{template}.jinja").render(
-        docstrings=docstrings, layout=layout, naming=naming, version=VERSION, **facts
+        docstrings=docstrings, layout=layout, naming=naming, signatures=signatures, version=VERSION, **facts
     )

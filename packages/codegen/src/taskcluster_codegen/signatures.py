@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from taskcluster.arguments import parameters, valid_parameters
+
 from . import typed
+from .layout import folded
+from .literals import WIDTH, text
 from .spec import ExchangeSpec, MethodSpec, Spec
 from .typed import NO_QUERY, PATH_VALUE, QUERY_VALUE, Types
 
-__all__ = ["Signature", "Stubs", "of_exchange", "of_method", "of_spec"]
+__all__ = ["Signature", "Stubs", "of_exchange", "of_method", "of_spec", "run_time_exchange", "run_time_method"]
 
 _OMITTED = " = ..."
 
@@ -111,6 +115,32 @@ def of_exchange(exchange: ExchangeSpec) -> list[Signature]:
     parts = [f"{word.name}: str | int | None{_OMITTED}" for word in exchange.routingKey]
     ways = [_signature([given, "/"], [], "dict[str, str]")]
     return [*ways, _signature([], parts, "dict[str, str]")]
+
+
+def run_time_method(method: MethodSpec, docstring: str, *, is_async: bool) -> str:
+    """Return the code of a method of a client class; type checkers read its signatures in the stub."""
+    names = parameters(method.args, method.query, has_payload=method.input is not None)
+    return _run_time(method.name, names, docstring, "_call", is_async=is_async)
+
+
+def run_time_exchange(exchange: ExchangeSpec, docstring: str) -> str:
+    """Return the code of a method of an events class."""
+    names = valid_parameters(word.name for word in exchange.routingKey)
+    return _run_time(exchange.name, names, docstring, "_event", is_async=False)
+
+
+def _run_time(name: str, names: list[str], docstring: str, invoke: str, *, is_async: bool) -> str:
+    define, result = ("async def", "return await") if is_async else ("def", "return")
+    named = [f"{each}=OMITTED" for each in names]
+    start = folded(f"    {define} {name}(", ["self", "*args", *named, "**kwargs"], "):", 4)
+    passed = "kwargs"
+    if names:
+        items = [*(f"{text(each)}: {each}" for each in names), "**kwargs"]
+        passed = f"{{{', '.join(items)}}}"
+        if len(passed) > WIDTH - 13:
+            passed = "".join(["{\n", *(f"{' ' * 16}{item},\n" for item in items), " " * 12, "}"])
+    end = folded(f"        {result} self.{invoke}(", [text(name), "args", passed], ")", 8)
+    return f"{start}\n{docstring}\n{end}"
 
 
 def _signature(positional: list[str], named: list[str], result: str) -> Signature:

@@ -37,7 +37,7 @@ _VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
 _STABILITIES = ("deprecated", "experimental", "stable")
 _RESERVED = ("self", "payload", "query", "params", "paginationHandler", "paginationLimit")
 _RESERVED_WORDS = ("self", "routingKeyPattern")
-_NAMES_IN_CLASSES = ("dict", "int", "overload", "str", "types")
+_NAMES_IN_CLASSES = ("OMITTED", "dict", "int", "overload", "str", "types")
 _NAMES_IN_MODULES = (
     "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar", "Iterator",
 )  # fmt: skip

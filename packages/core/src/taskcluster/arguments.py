@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import TaskclusterFailure
 from .shapes import is_mapping
@@ -16,9 +17,80 @@ from .spec import Method
 from .suggestions import did_you_mean
 from .urls import encode_query, needs_no_quoting, quote_parameter
 
-__all__ = ["Bound", "bind"]
+if TYPE_CHECKING:
+    from inspect import Signature
+
+__all__ = ["OMITTED", "Bound", "bind", "parameters", "signature", "valid_parameters", "without_omitted"]
 
 _RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
+
+
+class _Omitted:
+    def __repr__(self) -> str:
+        return "..."
+
+    def __reduce__(self) -> str:
+        return "OMITTED"
+
+
+OMITTED: Any = _Omitted()
+"""The default of the keyword parameters that signatures of API methods name. Not `...`, which would hide a mistake."""
+
+
+def parameters(args: Iterable[str], query: Iterable[str], *, has_payload: bool) -> list[str]:
+    """Return the keyword parameters that an API method's signature names; the method accepts others, too.
+
+    Args:
+        args: The path parameters.
+        query: The query parameters.
+        has_payload: Whether the method has a payload.
+    """
+    path, query = ([name for name in names if name not in _RESERVED] for names in (args, query))
+    pagination = {"continuationToken": "paginationHandler", "limit": "paginationLimit"}
+    is_listing = "continuationToken" in query
+    return valid_parameters(
+        [
+            *path,
+            *(["payload"] if has_payload else []),
+            "query",
+            *query,
+            *(option for name, option in pagination.items() if is_listing and name in query),
+        ]
+    )
+
+
+def valid_parameters(names: Iterable[str]) -> list[str]:
+    """Return the names that can be parameters of a method in a class, without duplicates."""
+    # Python normalizes names that are not ASCII, and mangles those with two leading underscores.
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name.isascii()
+        and name.isidentifier()
+        and not iskeyword(name)
+        and not name.startswith("__")
+        and name not in ("self", "args", "kwargs")
+    ]
+
+
+def signature(names: Iterable[str]) -> Signature:
+    """Return the signature of a method that names these keyword parameters."""
+    # Takes 5 ms to import; only classes made at run time need it.
+    from inspect import Parameter, Signature
+
+    return Signature(
+        [
+            Parameter("self", Parameter.POSITIONAL_OR_KEYWORD),
+            Parameter("args", Parameter.VAR_POSITIONAL),
+            *(Parameter(name, Parameter.KEYWORD_ONLY, default=OMITTED) for name in names),
+            Parameter("kwargs", Parameter.VAR_KEYWORD),
+        ]
+    )
+
+
+def without_omitted(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments that the caller passed."""
+    return {name: value for name, value in kwargs.items() if value is not OMITTED}
 
 
 class Bound(NamedTuple):

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import exceptions
-from .arguments import Bound, bind
+from .arguments import Bound, bind, parameters, signature, valid_parameters, without_omitted
 from .callers import warn_caller
 from .exchanges import bind_exchange
 from .options import DEFAULTS, Credentials, Options, normal_root_url, number_option, user_agent_of
@@ -313,7 +313,7 @@ class ServiceClient:
         from .call import paginate, perform
 
         method = self._method(name)
-        bound = bind(method, args, kwargs)
+        bound = bind(method, args, without_omitted(kwargs))
         if method.removed_before is not None:
             warnings.warn(
                 f"{self.serviceName}.{name} is gone from Taskcluster {method.removed_before}; "
@@ -365,7 +365,7 @@ class ServiceClient:
                 "the option exchangePrefix must be a string, such as 'exchange/taskcluster-queue/v1/', not "
                 f"{type(prefix).__name__}"
             )
-        return bind_exchange(exchange, prefix, args, kwargs)
+        return bind_exchange(exchange, prefix, args, without_omitted(kwargs))
 
 
 def _copied(value: Any) -> Any:
@@ -514,10 +514,13 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
         reference = api.get("reference", api)
         functions = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "function"}
         topics = {entry["name"]: dict(entry) for entry in reference["entries"] if entry["type"] == "topic-exchange"}
+        named: dict[str, list[str]] = {}
         for entry in functions.values():
-            _check_parameters(Method.from_entry(entry))
+            method = Method.from_entry(entry)
+            _check_parameters(method)
+            named[method.name] = parameters(method.args, method.query, has_payload=method.input is not None)
         for entry in topics.values():
-            Exchange.from_entry(entry)
+            named[entry["name"]] = valid_parameters(word.name for word in Exchange.from_entry(entry).words)
         namespace: dict[str, Any] = {
             "__doc__": reference.get("description"),
             "serviceName": reference["serviceName"],
@@ -535,6 +538,7 @@ def make_class(name: str, api: Mapping[str, Any], base: type[C]) -> type[C]:
         for method_name, entry in entries.items():
             is_async = invoke == "_call" and hasattr(base, "__aenter__")
             namespace[method_name] = _made_method(name, method_name, entry, invoke, is_async=is_async)
+            namespace[method_name].__signature__ = signature(named[method_name])
     return types.new_class(name, (base,), exec_body=lambda body: body.update(namespace))
 
 
