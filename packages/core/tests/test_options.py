@@ -115,8 +115,9 @@ def test_error_of_a_missing_root_url_says_what_to_do() -> None:
         ({"rootURL": ROOT}, "did you mean 'rootUrl' instead of 'rootURL'"),
         ({"root_url": ROOT, "credentials": {}}, "did you mean 'rootUrl' instead of 'root_url'"),
         ({"rootUrl": ROOT, "baseUrl": ROOT}, "baseUrl option is no longer allowed: pass rootUrl"),
-        ([("rootUrl", ROOT)], "options must be a mapping, .*, not list"),
-        ("text", "options must be a mapping, .*, not str"),
+        ([("rootUrl", ROOT)], "options must be a mapping, not list: pass "),
+        ("text", "options must be a mapping, not str: pass {'rootUrl': 'https://tc.example.com'}$"),
+        ("https://me:secret@h.example", "not str: pass {'rootUrl': 'https://…@h.example'}$"),
     ],
 )
 def test_invalid_options_raise(options: Any, told: str) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["OMITTED", "Bound", "bind", "parameters", "signature", "valid_parameters", "without_omitted"]
 
 _RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
+_SIGNATURE = "bewit"
+"""The one query parameter that servers accept of every method."""
 
 
 class _Omitted:
@@ -170,7 +172,11 @@ def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any]
                 f"{method.name} takes no paginationLimit: its pages have no limit to set: {_usage(method)}"
             )
         query["limit"] = kwargs["paginationLimit"]
-    query.update(_mapping(method, kwargs, "query"))
+    for name, value in _mapping(method, kwargs, "query").items():
+        if name not in method.query and name != _SIGNATURE:
+            hint = did_you_mean(str(name), method.query)
+            raise TaskclusterFailure(f"{method.name} has no query parameter {name!r}{hint}: {_usage(method)}")
+        query[name] = value
     for name, value in kwargs.items():
         if name in _RESERVED:
             continue

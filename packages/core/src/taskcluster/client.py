@@ -11,13 +11,22 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from . import exceptions
 from .arguments import Bound, bind, parameters, signature, valid_parameters, without_omitted
 from .callers import warn_caller
 from .exchanges import bind_exchange
-from .options import DEFAULTS, Credentials, Options, normal_root_url, number_option, user_agent_of
+from .options import (
+    CREDENTIALS,
+    DEFAULTS,
+    KNOWN_OPTIONS,
+    Credentials,
+    Options,
+    normal_root_url,
+    number_option,
+    user_agent_of,
+)
 from .pages import continuation, items_of, with_continuation
 from .redacted import without_user_info
 from .shapes import is_array, is_function_of, is_mapping
@@ -73,6 +82,28 @@ LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = Co
 _MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session")
 
 
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _explains_keywords(constructor: F) -> F:
+    """Return a constructor with the same signature whose TypeError for an unknown keyword argument names the fix."""
+
+    # `wraps` also keeps the signature, which mocks with autospec check.
+    @functools.wraps(constructor)
+    def explaining(self: object, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in ("options", "session"):
+                hint = did_you_mean(name, ("options", "session"))
+                if name in KNOWN_OPTIONS:
+                    hint = f": pass options as one dict, {type(self).__name__}({{{name!r}: …}})"
+                elif name in CREDENTIALS:
+                    hint = f": pass it in the options, {type(self).__name__}({{'credentials': {{{name!r}: …}}, …}})"
+                raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}{hint}")
+        constructor(self, *args, **kwargs)
+
+    return cast("F", explaining)
+
+
 class ServiceClient:
     """What sync and async clients have in common: everything but sending and waiting.
 
@@ -116,6 +147,7 @@ class ServiceClient:
         cls._methods = {}
         cls._schemas = None
 
+    @_explains_keywords
     def __init__(self, options: Mapping[str, Any] | None = None, session: Any = None) -> None:
         self.options = Options.over({**_defaultConfig, **self.classOptions}, options)
         asked = os.environ.get("TASKCLUSTER_VALIDATE", "").lower() in ("1", "true", "yes", "on")

@@ -159,8 +159,10 @@ class Options(ClientOptions):
         try:
             wanted: dict[str, Any] = {**defaults, **(given or {}), **more}
         except TypeError:
+            example = given if isinstance(given, str) and _is_root_url(given) else "https://tc.example.com"
             raise TaskclusterFailure(
-                f"options must be a mapping, such as {{'rootUrl': …}}, not {type(given).__name__}"
+                f"options must be a mapping, not {type(given).__name__}: "
+                f"pass {{'rootUrl': {without_user_info(example)!r}}}"
             ) from None
         if wanted.pop("baseUrl", None):
             raise TaskclusterFailure(
