@@ -86,6 +86,55 @@ def test_advance_rejects_negative_span(local: LocalTaskcluster) -> None:
             local.advance(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "units", "match"),
+    [
+        ((20,), {}, r"^advance: 20 has no unit: pass seconds=20, minutes=20, or a timedelta$"),
+        ((), {"minute": 20}, r"^advance: unknown unit 'minute'; did you mean 'minutes=20'\?$"),
+        ((), {"hours": 1, "Secs": 1.5}, r"^advance: unknown unit 'Secs'; did you mean 'seconds=1.5'\?$"),
+        ((), {"fortnights": 1}, r"^advance: unknown unit 'fortnights'; units are weeks, days, hours, .*$"),
+    ],
+    ids=["number", "singular", "short", "unknown"],
+)
+def test_advance_error_names_unit(
+    local: LocalTaskcluster, arguments: tuple[Any, ...], units: dict[str, float], match: str
+) -> None:
+    with pytest.raises(TypeError, match=match):
+        local.advance(*arguments, **units)
+    with pytest.raises(TypeError, match=match):
+        asyncio.run(local.aio.advance(*arguments, **units))
+
+
+@pytest.mark.parametrize(
+    ("fields", "first"),
+    [
+        ({}, "`created` cannot be in the past (max 15min drift)"),
+        ({"deadline": timedelta()}, "`created` cannot be in the past (max 15min drift)"),
+        ({"created": timedelta(hours=2)}, "`deadline` cannot be before `created`"),
+    ],
+    ids=["both", "created", "deadline"],
+)
+def test_error_about_real_date_names_now_after_advance(
+    local: LocalTaskcluster, fields: dict[str, timedelta], first: str
+) -> None:
+    real = datetime.now(timezone.utc)
+    dates = {"created": real, "deadline": real + timedelta(hours=1)}
+    given = {**dates, **{name: real + span for name, span in fields.items()}}
+    local.advance(hours=2)
+    with taskcluster.Queue(local.options()) as queue, pytest.raises(TaskclusterRestFailure) as caught:
+        queue.createTask(taskcluster.slugId(), definition(local, **given))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == first
+    assert lines[1].startswith("The time of this local deployment was moved forward, to 2")
+    assert "`taskcluster_local.now()`" in lines[1]
+
+
+def test_error_about_date_has_no_hint_without_advance(local: LocalTaskcluster) -> None:
+    with taskcluster.Queue(local.options()) as queue, pytest.raises(TaskclusterRestFailure) as caught:
+        queue.createTask(taskcluster.slugId(), definition(local, created=local.now() - timedelta(hours=1)))
+    assert "local.now" not in str(caught.value)
+
+
 @pytest.mark.parametrize("span", [{"days": 4_000_000}, {"weeks": 10**9}, {"span": timedelta.max}])
 def test_advance_too_far_changes_nothing(local: LocalTaskcluster, span: dict[str, Any]) -> None:
     before = local.now()

@@ -19,7 +19,7 @@ import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 from functools import cached_property
@@ -162,6 +162,11 @@ class HandlerCall:
         self.received = received
         """The time of the request by the clients' clock."""
         self._directory = directory
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the deployment's time is ahead of the clients' clock."""
+        return self.now - self.received
 
     @property
     def begun(self) -> datetime:

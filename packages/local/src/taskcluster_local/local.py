@@ -14,6 +14,7 @@ from typing import Any
 from taskcluster.options import Credentials
 from taskcluster.redacted import ClientOptions
 from taskcluster.slugs import slugId
+from taskcluster.suggestions import did_you_mean
 
 from . import loading
 from .authentication import Client
@@ -27,6 +28,8 @@ from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
 
 __all__ = ["LocalTaskcluster", "poll_of"]
+
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds")
 
 
 class LocalTaskcluster:
@@ -147,6 +150,7 @@ class LocalTaskcluster:
             **units: Arguments of `timedelta` instead: `hours=1, minutes=30`.
 
         Raises:
+            TypeError: It has no unit, or an unknown one.
             ValueError: It is negative, or leads beyond the year 2900; nothing has changed then. Only `reset` moves the
                 time back.
         """
@@ -313,7 +317,13 @@ def poll_of(seconds: float) -> timedelta:
 
 def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:
     if (span is None) == (not units):
-        raise TypeError("pass either a timedelta or its arguments, such as hours=1")
+        raise TypeError("advance: pass either a timedelta or its arguments, such as hours=1")
+    if span is not None and not isinstance(span, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"advance: {span!r} has no unit: pass seconds={span!r}, minutes={span!r}, or a timedelta")
+    for name, value in units.items():
+        if name not in _UNITS:
+            near = did_you_mean(f"{name}={value!r}", [f"{unit}={value!r}" for unit in _UNITS])
+            raise TypeError(f"advance: unknown unit {name!r}{near or '; units are ' + ', '.join(_UNITS)}")
     try:
         return timedelta(**units) if span is None else span
     except OverflowError as error:

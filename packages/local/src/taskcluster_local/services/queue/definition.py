@@ -17,6 +17,8 @@ PRIORITIES = ("highest", "very-high", "high", "medium", "low", "very-low", "lowe
 
 _DRIFT = timedelta(minutes=15)
 _LONGEST = timedelta(days=5)
+_MOVED = timedelta(seconds=1)
+"""From here on, the deployment's time must have been moved: the clocks are not read at the same instant."""
 _FIELDS = (
     "provisionerId", "workerType", "taskQueueId", "schedulerId", "projectId", "taskGroupId", "dependencies", "requires",
     "routes", "priority", "retries", "created", "deadline", "expires", "scopes", "payload", "metadata", "tags", "extra",
@@ -57,8 +59,14 @@ def complete(taskId: str, given: dict[str, Any]) -> dict[str, Any]:
     return {field: found[field] for field in _FIELDS}
 
 
-def check(definition: dict[str, Any], now: datetime) -> None:
-    """Raise ApiError (InputError) unless a complete definition is valid at this time."""
+def check(definition: dict[str, Any], now: datetime, ahead: timedelta) -> None:
+    """Raise ApiError (InputError) unless a complete definition is valid at this time.
+
+    Args:
+        definition: The definition.
+        now: The deployment's time.
+        ahead: How far that is ahead of the client's clock.
+    """
     created, deadline = definition["created"], definition["deadline"]
     wrong = None
     if created < to_wire(now - _DRIFT):
@@ -74,8 +82,15 @@ def check(definition: dict[str, Any], now: datetime) -> None:
     elif definition["expires"] < deadline:
         wrong = "`expires` cannot be before `deadline`"
     if wrong is not None:
-        raise ApiError("InputError", wrong)
+        raise ApiError("InputError", f"{wrong}{_time_hint(now) if ahead > _MOVED else ''}")
     check_scopes(definition["scopes"])
+
+
+def _time_hint(now: datetime) -> str:
+    return (
+        f"\nThe time of this local deployment was moved forward, to {to_wire(now)}. Use it for dates: `local.now()`, "
+        "or `taskcluster_local.now()` with the pytest fixture."
+    )
 
 
 def _year_after(date: datetime) -> datetime:

@@ -55,7 +55,8 @@ def handlers(
         given = with_queue(call.payload)
         urgent_enough = PRIORITIES[: PRIORITIES.index(given["priority"]) + 1]
         call.authorize(**given, priorities=urgent_enough)
-        return _status(queue.create(call.params["taskId"], complete(call.params["taskId"], given), call.now))
+        definition = complete(call.params["taskId"], given)
+        return _status(queue.create(call.params["taskId"], definition, call.now, call.ahead))
 
     async def task(call: HandlerCall) -> dict[str, Any]:
         return queue.task(call.params["taskId"]).definition

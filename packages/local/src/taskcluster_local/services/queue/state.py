@@ -116,14 +116,20 @@ class Queue:
 
     # Creating and scheduling
 
-    def create(self, taskId: str, definition: dict[str, Any], now: datetime) -> Task:
+    def create(self, taskId: str, definition: dict[str, Any], now: datetime, ahead: timedelta) -> Task:
         """Create a task from its complete definition. Repeating the call changes nothing.
+
+        Args:
+            taskId: Its taskId.
+            definition: Its definition.
+            now: The deployment's time.
+            ahead: How far that is ahead of the client's clock.
 
         Raises:
             ApiError: The definition or its dependencies are invalid (InputError), or there is a task with this taskId
                 and another definition, or the group does not accept the task (RequestConflict).
         """
-        definitions.check(definition, now)
+        definitions.check(definition, now, ahead)
         with self._store.transaction():
             task, refusal = self._create(taskId, definition, now)
         # Outside the transaction, because the group stays even if the task is refused.
