@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Answer", "Late", "Proxy", "Received", "Server", "closed_port", "respond"]
+__all__ = ["Late", "Proxy", "Reaction", "Received", "Server", "closed_port", "respond"]
 
 PATIENCE = 60.0
 """The timeout of tests in seconds."""
@@ -57,7 +57,7 @@ class Late:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reaction:
     """The server's reaction to a request."""
 
     raw: bytes = b""
@@ -81,7 +81,7 @@ def respond(
     *,
     then: Literal["keep", "close", "reset", "stall"] = "keep",
     gate: threading.Event | None = None,
-) -> Answer:
+) -> Reaction:
     """Return a well-formed response. A mapping or list is sent as JSON; `headers` override the default ones."""
     usual: dict[str, str] = {}
     if isinstance(body, Mapping | list):
@@ -91,7 +91,7 @@ def respond(
     if status != 204:
         usual["Content-Length"] = str(len(content))
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {text}" for name, text in {**usual, **(headers or {})}.items())]
-    return Answer("\r\n".join([*lines, "", ""]).encode("latin-1") + content, then, gate=gate)
+    return Reaction("\r\n".join([*lines, "", ""]).encode("latin-1") + content, then, gate=gate)
 
 
 def closed_port() -> int:
@@ -179,7 +179,7 @@ class Server(_Listener):
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
-        self._script: deque[Answer] = deque()
+        self._script: deque[Reaction] = deque()
         self.otherwise = respond(200, {})
         self.received: list[Received] = []
         super().__init__()
@@ -188,7 +188,7 @@ class Server(_Listener):
     def root_url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
-    def script(self, *answers: Answer) -> None:
+    def script(self, *answers: Reaction) -> None:
         """Set the responses to the next requests, on any connection."""
         self._script.extend(answers)
 
@@ -248,7 +248,7 @@ class Server(_Listener):
         self._leave(stream, answer)
         return False
 
-    def _leave(self, stream: socket.socket, answer: Answer) -> None:
+    def _leave(self, stream: socket.socket, answer: Reaction) -> None:
         if answer.then == "stall":
             stream.recv(1)
         elif answer.then == "reset":

@@ -18,7 +18,7 @@ from taskcluster.effects import Request
 from taskcluster.transport.requests import RequestsTransport
 
 from .drive import CREDENTIALS
-from .server import Answer, Server, closed_port, respond
+from .server import Reaction, Server, closed_port, respond
 from .test_failures import NO_WHOLE_ANSWER
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
@@ -34,8 +34,8 @@ def cause(session: requests.Session | None, root_url: str) -> Any:
     return caught.value.superExc
 
 
-@pytest.mark.parametrize("answer", [*NO_WHOLE_ANSWER.values(), Answer(then="stall")], ids=[*NO_WHOLE_ANSWER, "stall"])
-def test_failure_has_the_same_cause_as_with_a_session(server: Server, answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [*NO_WHOLE_ANSWER.values(), Reaction(then="stall")], ids=[*NO_WHOLE_ANSWER, "stall"])
+def test_failure_has_the_same_cause_as_with_a_session(server: Server, answer: Reaction) -> None:
     server.script(answer, answer)
     with requests.Session() as session:
         expected = cause(session, server.root_url)
@@ -163,7 +163,7 @@ def test_urllib3_logs_no_urls(server: Server, caplog: pytest.LogCaptureFixture, 
 
 
 def test_urllib3_warnings_contain_no_urls(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    odd = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnonsense\r\n\r\n{}")
+    odd = Reaction(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnonsense\r\n\r\n{}")
     server.script(odd)
     transport = RequestsTransport(None, "ours")
     with caplog.at_level(logging.WARNING):

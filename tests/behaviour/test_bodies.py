@@ -14,7 +14,7 @@ from taskcluster.exceptions import TaskclusterConnectionError
 from taskcluster.transport.bodies import Body
 from taskcluster.transport.requests import RequestsTransport
 
-from .server import Answer, Server, respond
+from .server import Reaction, Server, respond
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 PROMISED = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
@@ -43,15 +43,15 @@ def pieces(body: Body, size: int) -> list[bytes]:
         (respond(404, b"not there"), b"not there"),
         (respond(200, b""), b""),
         (respond(204), b""),
-        (Answer(CHUNKED + b"5\r\n01234\r\n4;x=y\r\n5678\r\n1\r\n9\r\n0\r\n\r\n"), b"0123456789"),
-        (Answer(b"HTTP/1.1 200 OK\r\n\r\n0123456789", then="close"), b"0123456789"),
+        (Reaction(CHUNKED + b"5\r\n01234\r\n4;x=y\r\n5678\r\n1\r\n9\r\n0\r\n\r\n"), b"0123456789"),
+        (Reaction(b"HTTP/1.1 200 OK\r\n\r\n0123456789", then="close"), b"0123456789"),
         (respond(200, gzip.compress(b"0", mtime=0), {"Content-Encoding": "gzip"}), gzip.compress(b"0", mtime=0)),
     ],
     ids=["of a length", "of a failure", "of no length", "none", "in chunks", "to the end of the connection", "encoded"],
 )
 @pytest.mark.parametrize("size", [3, 5, 10, 1000])
 def test_reads_a_body_in_pieces_without_decoding(
-    transport: RequestsTransport, server: Server, answer: Answer, expected: bytes, size: int
+    transport: RequestsTransport, server: Server, answer: Reaction, expected: bytes, size: int
 ) -> None:
     server.script(answer)
     with opened(transport, server) as body:
@@ -64,7 +64,7 @@ def test_reads_a_body_in_pieces_without_decoding(
 def test_connection_is_reused_after_a_complete_body(transport: RequestsTransport, server: Server) -> None:
     for answer in (
         respond(200, b"0123456789"),
-        Answer(CHUNKED + b"1\r\n9\r\n0\r\n\r\n"),
+        Reaction(CHUNKED + b"1\r\n9\r\n0\r\n\r\n"),
         respond(200, b""),
         respond(204),
     ):
@@ -85,7 +85,7 @@ def test_connection_is_closed_with_an_unread_body(transport: RequestsTransport, 
 def test_bytes_before_a_read_timeout_are_not_lost(server: Server) -> None:
     transport = RequestsTransport(None, "ours")
     for head, piece in ((PROMISED, b"0123"), (CHUNKED, b"4\r\n0123\r\n")):
-        server.script(Answer(head + piece, then="stall"))
+        server.script(Reaction(head + piece, then="stall"))
         with opened(transport, server) as body:
             assert body.read(1000) == b"0123"
             with pytest.raises(TaskclusterConnectionError, match="timed out"):
@@ -106,15 +106,15 @@ def test_pool_of_one_works_after_an_unread_body(server: Server) -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (Answer(PROMISED + b"0123", then="reset"), "broke off"),
-        (Answer(CHUNKED + b"50\r\n0123", then="close"), "broke off"),
-        (Answer(CHUNKED + b"ZZ\r\n", then="close"), "broke off"),
-        (Answer(PROMISED + b"0123", then="stall"), "timed out"),
+        (Reaction(PROMISED + b"0123", then="reset"), "broke off"),
+        (Reaction(CHUNKED + b"50\r\n0123", then="close"), "broke off"),
+        (Reaction(CHUNKED + b"ZZ\r\n", then="close"), "broke off"),
+        (Reaction(PROMISED + b"0123", then="stall"), "timed out"),
     ],
     ids=["reset", "a cut chunk", "a chunk of no size", "silence"],
 )
 def test_truncated_body_raises_without_the_url(
-    transport: RequestsTransport, server: Server, answer: Answer, says: str
+    transport: RequestsTransport, server: Server, answer: Reaction, says: str
 ) -> None:
     server.script(answer)
     with opened(transport, server) as body, pytest.raises(TaskclusterConnectionError, match=says) as caught:

@@ -17,7 +17,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS, Drive
-from .server import PATIENCE, Answer, Server, respond
+from .server import PATIENCE, Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -211,7 +211,7 @@ def test_gathered_calls_wait_for_a_free_connection(server: Server) -> None:
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], ids=["waiting", "reading"])
 @pytest.mark.parametrize("bare", [True, False], ids=["bare", "entered"])
 def test_cancelled_call_leaves_nothing_open(server: Server, sent: bytes, bare: bool) -> None:
-    server.otherwise = Answer(sent, then="stall")
+    server.otherwise = Reaction(sent, then="stall")
 
     async def main() -> None:
         queue = taskcluster.aio.Queue({"rootUrl": server.root_url, "credentials": CREDENTIALS})
@@ -233,7 +233,7 @@ def test_cancelled_call_is_not_retried(server: Server) -> None:
     queue = taskcluster.aio.Queue({"rootUrl": server.root_url})
 
     async def main() -> object:
-        server.script(Answer(then="stall"))
+        server.script(Reaction(then="stall"))
         cancelled = asyncio.create_task(queue.task("cancelled"))
         await asyncio.to_thread(server.wait_until, lambda: len(server.received) == 1)
         server.script(respond(200, {"other": True}, gate=gate))

@@ -18,32 +18,32 @@ from taskcluster.exceptions import (
 )
 
 from .drive import Drive, DrivenClient
-from .server import Answer, Server, closed_port, respond
+from .server import Reaction, Server, closed_port, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 PROMISED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 
 NO_WHOLE_ANSWER = {
-    "closed without an answer": Answer(then="close"),
-    "reset on accepting": Answer(then="reset", when="accepted"),
-    "reset after the request": Answer(then="reset"),
-    "reset within the status line": Answer(b"HTTP/1.1 20", then="reset"),
-    "reset within the headers": Answer(PROMISED[:40], then="reset"),
-    "reset before the body": Answer(PROMISED, then="reset"),
-    "reset within the body": Answer(PROMISED + b'{"a": ', then="reset"),
-    "truncated body": Answer(PROMISED + b'{"a": 1}', then="close"),
-    "truncated chunk": Answer(CHUNKED + b'50\r\n{"a": 1}', then="close"),
-    "no last chunk": Answer(CHUNKED + b'8\r\n{"a": 1}\r\n', then="close"),
-    "chunk size that is none": Answer(CHUNKED + b'ZZ\r\n{"a": 1}\r\n0\r\n\r\n', then="close"),
-    "garbage": Answer(b"\x00\xff\xfe what is this\r\n\r\n", then="close"),
-    "status that is none": Answer(b"HTTP/1.1 fine OK\r\nContent-Length: 0\r\n\r\n", then="close"),
-    "header of 100 kB": Answer(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", then="close"),
+    "closed without an answer": Reaction(then="close"),
+    "reset on accepting": Reaction(then="reset", when="accepted"),
+    "reset after the request": Reaction(then="reset"),
+    "reset within the status line": Reaction(b"HTTP/1.1 20", then="reset"),
+    "reset within the headers": Reaction(PROMISED[:40], then="reset"),
+    "reset before the body": Reaction(PROMISED, then="reset"),
+    "reset within the body": Reaction(PROMISED + b'{"a": ', then="reset"),
+    "truncated body": Reaction(PROMISED + b'{"a": 1}', then="close"),
+    "truncated chunk": Reaction(CHUNKED + b'50\r\n{"a": 1}', then="close"),
+    "no last chunk": Reaction(CHUNKED + b'8\r\n{"a": 1}\r\n', then="close"),
+    "chunk size that is none": Reaction(CHUNKED + b'ZZ\r\n{"a": 1}\r\n0\r\n\r\n', then="close"),
+    "garbage": Reaction(b"\x00\xff\xfe what is this\r\n\r\n", then="close"),
+    "status that is none": Reaction(b"HTTP/1.1 fine OK\r\nContent-Length: 0\r\n\r\n", then="close"),
+    "header of 100 kB": Reaction(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", then="close"),
     "gzip that is none": respond(200, b"plain, not packed", {"Content-Encoding": "gzip"}),
 }
 BROKEN_HEADS = {
-    "closed within a header": Answer(PROMISED[:40], then="close"),
-    "closed between headers": Answer(PROMISED.removesuffix(b"\r\n"), then="close"),
+    "closed within a header": Reaction(PROMISED[:40], then="close"),
+    "closed between headers": Reaction(PROMISED.removesuffix(b"\r\n"), then="close"),
 }
 """With a session, http.client does not detect these."""
 
@@ -58,7 +58,7 @@ def failure_of(client: DrivenClient, method: str, *args: Any, **kwargs: Any) -> 
     "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
 )
 def test_incomplete_response_raises_after_all_retries(
-    drive: Drive, server: Server, waits: list[float], answer: Answer
+    drive: Drive, server: Server, waits: list[float], answer: Reaction
 ) -> None:
     server.script(*[answer] * 3)
     failure = failure_of(drive.client(maxRetries=2), "task", TASK)
@@ -74,7 +74,7 @@ def test_incomplete_response_raises_after_all_retries(
 @pytest.mark.parametrize(
     "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
 )
-def test_incomplete_response_is_retried(drive: Drive, server: Server, answer: Answer) -> None:
+def test_incomplete_response_is_retried(drive: Drive, server: Server, answer: Reaction) -> None:
     server.script(answer, respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}
 
@@ -91,10 +91,10 @@ def test_refused_connection_raises_after_all_retries(drive: Drive, waits: list[f
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer(then="stall"), Answer(PROMISED[:30], then="stall"), Answer(PROMISED + b'{"a":', then="stall")],
+    [Reaction(then="stall"), Reaction(PROMISED[:30], then="stall"), Reaction(PROMISED + b'{"a":', then="stall")],
     ids=["before the answer", "within the headers", "within the body"],
 )
-def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float], answer: Answer) -> None:
+def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float], answer: Reaction) -> None:
     server.script(answer, answer)
     failure = failure_of(drive.client(timeout=0.2, maxRetries=1), "task", TASK)
     assert isinstance(failure, TaskclusterConnectionError)
@@ -104,13 +104,13 @@ def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float
 
 
 def test_reset_while_sending_raises_connection_error(drive: Drive, server: Server) -> None:
-    server.script(Answer(then="reset", when="head"))
+    server.script(Reaction(then="reset", when="head"))
     failure = failure_of(drive.client(maxRetries=0), "createTask", TASK, {"payload": "x" * 20_000_000})
     assert isinstance(failure, TaskclusterConnectionError)
 
 
 def test_failures_can_be_pickled(drive: Drive, server: Server) -> None:
-    server.script(respond(503, {"code": "Busy", "message": "later"}), Answer(then="reset"))
+    server.script(respond(503, {"code": "Busy", "message": "later"}), Reaction(then="reset"))
     client = drive.client(maxRetries=0)
     for failure in (failure_of(client, "task", TASK), failure_of(client, "task", TASK)):
         again = pickle.loads(pickle.dumps(failure))
@@ -120,7 +120,7 @@ def test_failures_can_be_pickled(drive: Drive, server: Server) -> None:
 
 def test_call_after_an_aborted_connection(drive: Drive, server: Server) -> None:
     client = drive.client(maxRetries=0)
-    server.script(respond(200, {"call": 1}), Answer(PROMISED + b"{", then="reset"), respond(200, {"call": 3}))
+    server.script(respond(200, {"call": 1}), Reaction(PROMISED + b"{", then="reset"), respond(200, {"call": 3}))
     assert client.task(TASK) == {"call": 1}
     failure_of(client, "task", TASK)
     assert client.task(TASK) == {"call": 3}
@@ -247,7 +247,7 @@ def test_html_error_names_the_call_and_keeps_the_message(drive: Drive, server: S
     ],
     ids=["cut off", "no text", "html", "gzip cut off"],
 )
-def test_invalid_json_raises_rest_failure(drive: Drive, server: Server, answer: Answer) -> None:
+def test_invalid_json_raises_rest_failure(drive: Drive, server: Server, answer: Reaction) -> None:
     server.script(answer)
     failure = failure_of(drive.client(), "task", TASK)
     assert type(failure) is TaskclusterRestFailure

@@ -22,7 +22,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS
-from .server import Answer, Late, Proxy, Server, respond
+from .server import Late, Proxy, Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -232,7 +232,7 @@ def test_closes_connections_that_were_closing_at_loop_end(
     queue = taskcluster.aio.Queue({"rootUrl": chosen.root_url, "maxRetries": 0})
     for turns in range(4):
         late = Late(b"")
-        chosen.script(Answer(respond(200, {}).raw, late=late, then="close"))
+        chosen.script(Reaction(respond(200, {}).raw, late=late, then="close"))
         loop = asyncio.new_event_loop()
         loop.run_until_complete(queue.ping())
         late.send()
@@ -414,7 +414,7 @@ def test_a_connection_that_the_server_closed_is_replaced(
 def test_a_request_is_not_sent_twice(server: Server, queue: Any) -> None:
     async def main() -> None:
         await queue.ping()
-        server.script(Answer(then="close"))
+        server.script(Reaction(then="close"))
         with pytest.raises(taskcluster.TaskclusterConnectionError):
             await queue.cancelTask(TASK)
 

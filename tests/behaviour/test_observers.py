@@ -13,7 +13,7 @@ from taskcluster.plugins import RequestEvent, hookimpl
 from taskcluster.registry import Registry, entry_points
 
 from .drive import CREDENTIALS, Drive
-from .server import Answer, Server, respond
+from .server import Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -32,7 +32,7 @@ class Watching:
             raise self._raises
 
 
-class Point:
+class PluginPoint:
     """An entry point without a distribution."""
 
     dist = None
@@ -43,14 +43,14 @@ class Point:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **plugins: object) -> None:
-    points: Any = {**entry_points(), **{name: [Point(plugin)] for name, plugin in plugins.items()}}
+    points: Any = {**entry_points(), **{name: [PluginPoint(plugin)] for name, plugin in plugins.items()}}
     monkeypatch.setattr(registry_module, "registry", Registry(lambda: points))
 
 
 def test_observers_see_each_attempt(drive: Drive, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     watching = Watching()
     install(monkeypatch, watching=watching)
-    server.script(respond(500, b"oh"), Answer(then="reset"), respond(200, {"a": 1}))
+    server.script(respond(500, b"oh"), Reaction(then="reset"), respond(200, {"a": 1}))
     drive.client().createTask(TASK, {"a": "b"})
     first, second, third = watching.events
     assert [(event.service, event.method, event.attempt) for event in watching.events] == [
@@ -77,7 +77,7 @@ def test_events_have_the_same_failure_in_both_modes(
 ) -> None:
     watching = Watching()
     install(monkeypatch, watching=watching)
-    server.script(Answer(then="reset"))
+    server.script(Reaction(then="reset"))
     drive.client().task(TASK)
     assert watching.events[0].failure == "TaskclusterConnectionError"
 

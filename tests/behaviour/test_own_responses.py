@@ -25,7 +25,7 @@ from taskcluster_helper.effects import LogProcedure, ReadSome
 from taskcluster_helper.performer import HelperPerformer
 
 from .drive import AsyncDrive, Drive, SyncDrive
-from .server import Answer, Late, Proxy, Server, respond
+from .server import Late, Proxy, Reaction, Server, respond
 
 STRAY = respond(200, {"number": -1}).raw
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
@@ -39,54 +39,54 @@ def parts(number: int) -> tuple[bytes, bytes]:
     return head + end, body
 
 
-def followed(number: int) -> Answer:
-    return Answer(respond(200, {"number": number}).raw + STRAY)
+def followed(number: int) -> Reaction:
+    return Reaction(respond(200, {"number": number}).raw + STRAY)
 
 
-def followed_with_the_body(number: int) -> Answer:
+def followed_with_the_body(number: int) -> Reaction:
     head, body = parts(number)
-    return Answer(head, more=(body + STRAY,))
+    return Reaction(head, more=(body + STRAY,))
 
 
-def followed_with_half_the_body(number: int) -> Answer:
+def followed_with_half_the_body(number: int) -> Reaction:
     head, body = parts(number)
-    return Answer(head + body[:3], more=(body[3:] + STRAY,))
+    return Reaction(head + body[:3], more=(body[3:] + STRAY,))
 
 
-def followed_by_much(number: int) -> Answer:
-    return Answer(respond(200, {"number": number}).raw + STRAY * 500)
+def followed_by_much(number: int) -> Reaction:
+    return Reaction(respond(200, {"number": number}).raw + STRAY * 500)
 
 
-def chunked_and_followed(number: int) -> Answer:
+def chunked_and_followed(number: int) -> Reaction:
     _, body = parts(number)
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return Answer(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n" + STRAY)
+    return Reaction(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n" + STRAY)
 
 
-def no_content_with_a_body(number: int) -> Answer:
-    return Answer(EMPTY % (204, len(STRAY)) + STRAY)
+def no_content_with_a_body(number: int) -> Reaction:
+    return Reaction(EMPTY % (204, len(STRAY)) + STRAY)
 
 
-def no_content_and_then_a_body(number: int) -> Answer:
-    return Answer(EMPTY % (204, len(STRAY)), more=(STRAY,))
+def no_content_and_then_a_body(number: int) -> Reaction:
+    return Reaction(EMPTY % (204, len(STRAY)), more=(STRAY,))
 
 
-def not_modified_and_then_a_body(number: int) -> Answer:
-    return Answer(EMPTY % (304, len(STRAY)), more=(STRAY,))
+def not_modified_and_then_a_body(number: int) -> Reaction:
+    return Reaction(EMPTY % (304, len(STRAY)), more=(STRAY,))
 
 
-def after_interim(number: int) -> Answer:
-    return Answer(INTERIM + respond(200, {"number": number}).raw)
+def after_interim(number: int) -> Reaction:
+    return Reaction(INTERIM + respond(200, {"number": number}).raw)
 
 
-def long_after_interim(number: int) -> Answer:
-    return Answer(INTERIM, more=(respond(200, {"number": number}).raw,))
+def long_after_interim(number: int) -> Reaction:
+    return Reaction(INTERIM, more=(respond(200, {"number": number}).raw,))
 
 
-def after_many_interim(number: int) -> Answer:
+def after_many_interim(number: int) -> Reaction:
     head, body = parts(number)
     processing = b"HTTP/1.1 102 Processing\r\n\r\n"
-    return Answer(
+    return Reaction(
         b"HTTP/1.1 100 Continue\r\n\r\n" + processing, more=(processing + INTERIM[:20], INTERIM[20:] + head, body)
     )
 
@@ -117,7 +117,7 @@ def number_of(drive: Drive, result: Any) -> int | None:
 @pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
 @own_and_given
 def test_calls_get_their_own_responses(
-    drive: Drive, server: Server, answer: Callable[[int], Answer], given: bool
+    drive: Drive, server: Server, answer: Callable[[int], Reaction], given: bool
 ) -> None:
     client = drive.client(session=drive.session() if given else None, maxRetries=0)
     # requests treats an interim response as the final one.
@@ -143,7 +143,7 @@ def test_calls_get_their_own_responses_when_bytes_arrive_late(
     for number in range(CALLS):
         late = Late(stray)
         body = {"number": number} if status == 200 else b""
-        server.script(Answer(respond(status, body).raw, late=late))
+        server.script(Reaction(respond(status, body).raw, late=late))
         assert number_of(drive, client.task(f"task-{number}")) == (number if status == 200 else None)
         late.send()
     assert len(server.received) == CALLS
@@ -159,7 +159,7 @@ def test_calls_get_their_own_responses_when_bytes_arrive_late(
 )
 @own_and_given
 def test_raises_when_the_server_switches_protocols(drive: Drive, server: Server, raw: bytes, given: bool) -> None:
-    server.otherwise = Answer(raw)
+    server.otherwise = Reaction(raw)
     client = drive.client(session=drive.session() if given else None, maxRetries=1)
     for _ in range(3):
         with pytest.raises(TaskclusterConnectionError, match="status 101"):
@@ -169,7 +169,7 @@ def test_raises_when_the_server_switches_protocols(drive: Drive, server: Server,
 
 @pytest.mark.parametrize("interim", [INTERIM, b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["103", "100"])
 def test_raises_when_interim_responses_do_not_end(drive: Drive, server: Server, interim: bytes) -> None:
-    server.otherwise = Answer(interim * 1500 + respond(200, {"number": 0}).raw)
+    server.otherwise = Reaction(interim * 1500 + respond(200, {"number": 0}).raw)
     with pytest.raises(TaskclusterConnectionError, match=r"interim|no response"):
         drive.client(maxRetries=0).task("a")
 
@@ -206,7 +206,7 @@ def test_calls_get_their_own_responses_over_tls(
 @pytest.mark.parametrize("answer", [after_interim, long_after_interim], ids=lambda answer: answer.__name__)
 @own_and_given
 def test_plain_requests_raise_when_the_response_is_interim(
-    server: Server, answer: Callable[[int], Answer], given: bool
+    server: Server, answer: Callable[[int], Reaction], given: bool
 ) -> None:
     with requests.Session() as session:
         for number in range(CALLS):
@@ -219,7 +219,7 @@ def test_plain_requests_raise_when_the_response_is_interim(
 @pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
 @pytest.mark.parametrize(("stream", "copied"), [(False, False), (True, False), (False, True)])
 def test_the_session_of_a_client_gets_its_own_responses(
-    server: Server, answer: Callable[[int], Answer], stream: bool, copied: bool
+    server: Server, answer: Callable[[int], Reaction], stream: bool, copied: bool
 ) -> None:
     has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
     with contextlib.ExitStack() as stack:
@@ -236,12 +236,12 @@ def test_the_session_of_a_client_gets_its_own_responses(
 READ = [answer for answer in ODD if answer not in (not_modified_and_then_a_body,)]
 
 
-def head_with_a_body(number: int) -> Answer:
-    return Answer(EMPTY % (200, len(STRAY)) + STRAY)
+def head_with_a_body(number: int) -> Reaction:
+    return Reaction(EMPTY % (200, len(STRAY)) + STRAY)
 
 
-def head_and_then_a_body(number: int) -> Answer:
-    return Answer(EMPTY % (200, len(STRAY)), more=(STRAY,))
+def head_and_then_a_body(number: int) -> Reaction:
+    return Reaction(EMPTY % (200, len(STRAY)), more=(STRAY,))
 
 
 def read_in_pieces(transport: RequestsTransport, request: Request) -> bytes:
@@ -249,7 +249,7 @@ def read_in_pieces(transport: RequestsTransport, request: Request) -> bytes:
         return b"".join(iter(lambda: body.read(5), b""))
 
 
-def requests_of(server: Server, answer: Callable[[int], Answer]) -> Iterator[tuple[Request, bytes]]:
+def requests_of(server: Server, answer: Callable[[int], Reaction]) -> Iterator[tuple[Request, bytes]]:
     for number in range(CALLS):
         server.script(answer(number))
         method = "HEAD" if answer.__name__.startswith("head") else "GET"
@@ -259,7 +259,7 @@ def requests_of(server: Server, answer: Callable[[int], Answer]) -> Iterator[tup
 
 @pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
 @own_and_given
-def test_sync_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Answer], given: bool) -> None:
+def test_sync_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction], given: bool) -> None:
     with requests.Session() as session:
         transport = RequestsTransport(session if given else None, "ours")
         for request, expected in requests_of(server, answer):
@@ -270,7 +270,7 @@ def test_sync_transfers_get_their_own_responses(server: Server, answer: Callable
 
 
 @pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
-def test_async_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Answer]) -> None:
+def test_async_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction]) -> None:
     async def read() -> None:
         async with own_session() as session:
             transport = AiohttpTransport("ours")
@@ -294,7 +294,7 @@ def log_of(request: Request) -> LogProcedure[None]:
 
 
 @pytest.mark.parametrize("answer", READ, ids=lambda answer: answer.__name__)
-def test_log_readers_get_their_own_responses(server: Server, answer: Callable[[int], Answer]) -> None:
+def test_log_readers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction]) -> None:
     performer = HelperPerformer(None)
     for request, expected in requests_of(server, answer):
         assert b"".join(iterate(log_of(request), performer)) == expected

@@ -16,7 +16,7 @@ from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.version import VERSION
 
 from .drive import CREDENTIALS, Drive
-from .server import Answer, Received, Server, respond
+from .server import Reaction, Received, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 HARD = [
@@ -177,9 +177,11 @@ def test_no_body_without_payload(drive: Drive, server: Server) -> None:
     assert_signed(server, server.last)
 
 
-@pytest.mark.parametrize("failing", [respond(500), respond(429), Answer(then="close")], ids=["500", "429", "no answer"])
+@pytest.mark.parametrize(
+    "failing", [respond(500), respond(429), Reaction(then="close")], ids=["500", "429", "no answer"]
+)
 @pytest.mark.parametrize("method", ["createTask", "cancelTask", "task"])
-def test_each_attempt_has_a_new_signature(drive: Drive, server: Server, failing: Answer, method: str) -> None:
+def test_each_attempt_has_a_new_signature(drive: Drive, server: Server, failing: Reaction, method: str) -> None:
     server.script(failing, failing, failing)
     getattr(drive.client(), method)(TASK, *([{"a": 1}] if method == "createTask" else []))
     assert len(server.received) == 4
@@ -239,7 +241,7 @@ def test_user_agent_of_a_session_is_kept(drive: Drive, server: Server) -> None:
 
 
 def test_logs_contain_no_secrets(drive: Drive, server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    server.script(respond(500, {"message": "no"}), Answer(then="reset"))
+    server.script(respond(500, {"message": "no"}), Reaction(then="reset"))
     with caplog.at_level(logging.DEBUG, logger="taskcluster"):
         drive.client("Secrets").set("name", {"secret": {"key": "hidden-value"}, "expires": "2030"})
     assert caplog.records

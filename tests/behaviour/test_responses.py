@@ -13,7 +13,7 @@ import pytest
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
 from .drive import Drive
-from .server import Answer, Server, respond
+from .server import Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -44,13 +44,15 @@ def test_returns_none_when_the_status_is_204(drive: Drive, server: Server) -> No
         respond(201),
         respond(303, b"", {"Location": "https://storage.example.com/x"}),
         respond(304),
-        Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        Answer(b"HTTP/1.1 200 OK\r\n\r\n", then="close"),
+        Reaction(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        Reaction(b"HTTP/1.1 200 OK\r\n\r\n", then="close"),
     ],
     ids=["200", "empty JSON", "blank JSON", "201", "303", "304", "no chunks", "until closed"],
 )
 @pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
-def test_returns_the_response_when_its_body_is_empty(drive: Drive, server: Server, answer: Answer, given: bool) -> None:
+def test_returns_the_response_when_its_body_is_empty(
+    drive: Drive, server: Server, answer: Reaction, given: bool
+) -> None:
     server.script(answer)
     result = drive.client(session=drive.session() if given else None).task(TASK)
     response = result["response"]
@@ -85,7 +87,7 @@ def test_decodes_compressed_and_chunked_responses(drive: Drive, server: Server) 
     packed = gzip.compress(b'{"packed": true}')
     server.script(
         respond(200, packed, {"Content-Encoding": "gzip"}),
-        Answer(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\n\r\n'),
+        Reaction(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\n\r\n'),
     )
     client = drive.client()
     assert (client.task(TASK), client.task(TASK)) == ({"packed": True}, {"a": 1})
@@ -124,7 +126,7 @@ def test_accepts_large_headers(drive: Drive, server: Server) -> None:
 
 
 def test_skips_interim_responses(drive: Drive, server: Server) -> None:
-    server.script(Answer(b"HTTP/1.1 100 Continue\r\n\r\n" + respond(200, {"a": 1}).raw))
+    server.script(Reaction(b"HTTP/1.1 100 Continue\r\n\r\n" + respond(200, {"a": 1}).raw))
     assert drive.client().task(TASK) == {"a": 1}
 
 
@@ -149,13 +151,13 @@ def encoded(kind: str, size: int) -> bytes:
 KINDS = ["", "gzip", "x-gzip", "deflate", "raw", "gzip, gzip", "deflate, gzip"]
 
 
-def compressed(kind: str, size: int, *, chunked: bool) -> Answer:
+def compressed(kind: str, size: int, *, chunked: bool) -> Reaction:
     body = encoded(kind, size)
     headers = {"Content-Encoding": kind.replace("raw", "deflate"), "Content-Type": "application/json"}
     if not chunked:
         return respond(200, body, headers)
     head = respond(200, b"", headers).raw.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-    return Answer(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+    return Reaction(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize("kind", KINDS)

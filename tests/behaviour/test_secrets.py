@@ -34,7 +34,7 @@ import taskcluster.upload
 from taskcluster.aio import asyncutils
 from taskcluster.exceptions import TaskclusterFailure
 
-from .server import Answer, Server, closed_port, respond
+from .server import Reaction, Server, closed_port, respond
 
 SECRET = "hUnTeR2-sEcReT"
 LATER = "2099-01-01T00:00:00.000Z"
@@ -59,7 +59,7 @@ class Echo:
 
     def __getattr__(self, name: str) -> Any:
         # Other attributes are those of a normal response.
-        return getattr(Answer, name)
+        return getattr(Reaction, name)
 
     @property
     def raw(self) -> bytes:
@@ -73,22 +73,22 @@ class Echo:
 JSON = {"Content-Type": "application/json"}
 BODY = f'{{"accessToken": "{SECRET}", "secret": {{"a": "{SECRET}"}}, "status": "{SECRET}'.encode()
 ANSWERS: dict[str, Callable[[Server], Any]] = {
-    "reset": lambda server: Answer(then="reset"),
-    "closed": lambda server: Answer(then="close"),
+    "reset": lambda server: Reaction(then="reset"),
+    "closed": lambda server: Reaction(then="close"),
     "cut body": lambda server: respond(200, BODY, {**JSON, "Content-Length": "900"}, then="close"),
     "cut chunk": lambda server: respond(
         200, b"ff\r\n" + BODY, {"Transfer-Encoding": "chunked", "Content-Length": "900"}, then="close"
     ),
-    "bad chunk": lambda server: Answer(
+    "bad chunk": lambda server: Reaction(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY + b"\r\n" + BODY, then="close"
     ),
     "truncated JSON": lambda server: respond(200, BODY, JSON),
     "no UTF-8": lambda server: respond(200, BODY + b"\xff", JSON),
     "bad gzip": lambda server: respond(200, BODY, {**JSON, "Content-Encoding": "gzip"}),
     "cut gzip": lambda server: respond(200, gzip.compress(BODY)[:-9], {**JSON, "Content-Encoding": "gzip"}),
-    "no HTTP": lambda server: Answer(BODY + b"\r\n\r\n", then="close"),
-    "bad header": lambda server: Answer(b"HTTP/1.1 200 OK\r\n" + BODY + b"\r\nX: \x00\r\n\r\n", then="close"),
-    "silence": lambda server: Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + BODY, then="stall"),
+    "no HTTP": lambda server: Reaction(BODY + b"\r\n\r\n", then="close"),
+    "bad header": lambda server: Reaction(b"HTTP/1.1 200 OK\r\n" + BODY + b"\r\nX: \x00\r\n\r\n", then="close"),
+    "silence": lambda server: Reaction(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + BODY, then="stall"),
     "redirect": lambda server: respond(302, "", {"Location": f"/elsewhere/{SECRET}?signature={SECRET}"}),
     "bad redirect": lambda server: respond(302, "", {"Location": f"http://[{SECRET}/?signature={SECRET}"}),
     "400 with echo": lambda server: Echo(server, 400),
@@ -176,7 +176,7 @@ LIBRARIES = {
 
 
 @dataclass
-class Mode:
+class SecretsMode:
     """Sync or async functions with one interface."""
 
     name: str
@@ -341,12 +341,12 @@ class Mode:
 
 
 @pytest.fixture(params=["sync", "async"])
-def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mode:
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SecretsMode:
     for name, value in {"TASK_ID": TASK, "RUN_ID": "0", "TASKCLUSTER_PROXY_URL": "http://taskcluster"}.items():
         monkeypatch.setenv(name, value)
     # The request function without a client.
     monkeypatch.setattr("taskcluster.options.DEFAULT_TIMEOUT", (5, 0.1))
-    return Mode(request.param, "", tmp_path)
+    return SecretsMode(request.param, "", tmp_path)
 
 
 def expose(calls: Mapping[str, Callable[[], Any]], log: Log) -> int:
@@ -372,7 +372,7 @@ def expose(calls: Mapping[str, Callable[[], Any]], log: Log) -> int:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("failure", ANSWERS)
-def test_no_secret_shows_when_a_server_fails(mode: Mode, server: Server, log: Log, failure: str) -> None:
+def test_no_secret_shows_when_a_server_fails(mode: SecretsMode, server: Server, log: Log, failure: str) -> None:
     server.otherwise = ANSWERS[failure](server)
     mode.root_url = server.root_url
     calls = mode.calls()
@@ -386,7 +386,7 @@ def test_no_secret_shows_when_a_server_fails(mode: Mode, server: Server, log: Lo
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("failure", PLACES)
 def test_no_secret_shows_when_a_request_is_not_sent(
-    mode: Mode, server: Server, tls_server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, failure: str
+    mode: SecretsMode, server: Server, tls_server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
     nobody = f"127.0.0.1:{closed_port()}"
     url = server.root_url
@@ -407,7 +407,7 @@ def test_no_secret_shows_when_a_request_is_not_sent(
             "bad port": "http://127.0.0.1:99999",
         }[failure]
     if failure == "no TLS":
-        server.otherwise = Answer(then="close")
+        server.otherwise = Reaction(then="close")
     mode.root_url = url
     calls, transfers = mode.calls(), mode.transfers(url)
     # A session passed by the caller does not read the environment.
@@ -424,7 +424,7 @@ def test_no_secret_shows_when_a_request_is_not_sent(
     ids=["bad status", "bad chunk"],
 )
 def test_no_secret_shows_when_plain_async_requests_fail(server: Server, log: Log, raw: bytes) -> None:
-    server.otherwise = Answer(raw % SECRET.encode(), then="close")
+    server.otherwise = Reaction(raw % SECRET.encode(), then="close")
     path = f"/{SECRET}?signature={SECRET}"
     urls = [f"{server.root_url}{path}", f"http://127.0.0.1:{closed_port()}{path}", path]
 
@@ -437,7 +437,7 @@ def test_no_secret_shows_when_plain_async_requests_fail(server: Server, log: Log
             request(url)
 
 
-def test_every_transfer_function_is_covered(mode: Mode) -> None:
+def test_every_transfer_function_is_covered(mode: SecretsMode) -> None:
     modules = (mode.package.download, mode.package.upload, mode.package.helper)
     functions = {
         name for module in modules for name in module.__all__ if inspect.isfunction(getattr(module, name, None))

@@ -17,7 +17,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS, Drive
-from .server import Answer, Server, respond
+from .server import Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -73,7 +73,7 @@ def test_session_cannot_replace_the_signature(drive: Drive, server: Server) -> N
 
 
 def test_retries_use_the_session(drive: Drive, server: Server) -> None:
-    server.script(respond(500), Answer(then="close"))
+    server.script(respond(500), Reaction(then="close"))
     assert drive.client(session=drive.session({"X-Mine": "yes"})).cancelTask(TASK) == {}
     assert [request.headers["x-mine"] for request in server.received] == ["yes"] * 3
 
@@ -116,7 +116,7 @@ def test_aiohttp_session_with_credentials_raises(server: Server) -> None:
 def test_session_timeouts_apply(server: Server) -> None:
     async def main() -> None:
         async with taskcluster.aio.createSession(timeout=aiohttp.ClientTimeout(total=0.1)) as session:
-            server.script(Answer(then="stall"))
+            server.script(Reaction(then="stall"))
             queue = taskcluster.aio.Queue({"rootUrl": server.root_url, "maxRetries": 0}, session)
             with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
                 await queue.ping()
@@ -125,7 +125,7 @@ def test_session_timeouts_apply(server: Server) -> None:
 
 
 def test_timeout_option_overrides_the_session(drive: Drive, server: Server) -> None:
-    server.script(Answer(then="stall"))
+    server.script(Reaction(then="stall"))
     client = drive.bare(session=drive.session(), timeout=0.1, maxRetries=0)
     with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
         client.task(TASK)

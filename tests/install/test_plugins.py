@@ -78,7 +78,7 @@ SIGNED = {**OPTIONS, "credentials": {"clientId": "tester", "accessToken": "hidde
 def root_url() -> Iterator[str]:
     """A server that responds with the request's path."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class PathHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps({"path": self.path}).encode()
             self.send_response(200)
@@ -89,7 +89,7 @@ def root_url() -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PathHandler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -121,42 +121,42 @@ async def in_async_code() -> None:
             assert_type(secret["secret"], dict[str, Any])
 
 
-class Reader:
+class CustomReader:
     """A custom reader."""
 
     def read(self, max_size: int = -1) -> bytes:
         return b""
 
 
-class Writer:
+class CustomWriter:
     """A custom writer."""
 
     def write(self, data: bytes) -> None:
         return None
 
 
-class AsyncReader:
+class CustomAsyncReader:
     """A custom async reader."""
 
     async def read(self, max_size: int = -1) -> bytes:
         return b""
 
 
-class AsyncWriter:
+class CustomAsyncWriter:
     """A custom async writer."""
 
     async def write(self, data: bytes) -> None:
         return None
 
 
-async def reader() -> AsyncReader:
+async def reader() -> CustomAsyncReader:
     """An async reader factory."""
-    return AsyncReader()
+    return CustomAsyncReader()
 
 
-async def writer() -> AsyncWriter:
+async def writer() -> CustomAsyncWriter:
     """An async writer factory."""
-    return AsyncWriter()
+    return CustomAsyncWriter()
 
 
 def progress(done: int, total: int | None) -> None:
@@ -173,7 +173,7 @@ def transfers(queue: taskcluster.Queue, service: taskcluster.Object, index: task
     download = taskcluster.download
     size: int = upload.DATA_INLINE_MAX_SIZE
     print(size)
-    for factory in (Reader, io.BytesIO, lambda: io.BytesIO(b"x")):
+    for factory in (CustomReader, io.BytesIO, lambda: io.BytesIO(b"x")):
         upload.upload(
             projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, readerFactory=factory,
             maxRetries=3, uploadId=taskcluster.slugId(), objectService=service, progress=progress,
@@ -197,14 +197,14 @@ def transfers(queue: taskcluster.Queue, service: taskcluster.Object, index: task
     )
     assert_type(kind, str)
 
-    assert_type(download.download(name="n", writerFactory=Writer, objectService=service, progress=progress), str)
+    assert_type(download.download(name="n", writerFactory=CustomWriter, objectService=service, progress=progress), str)
     assert_type(download.download(name="n", writerFactory=io.BytesIO, objectService=service), str)
     assert_type(download.downloadToBuf(name="n", maxRetries=0, objectService=service), tuple[memoryview, str])
     with open("x", "wb") as file:
         assert_type(download.downloadToFile(file, name="n", objectService=service), str)
         assert_type(download.downloadArtifactToFile(file=file, taskId="T", name="a", queueService=queue), str)
     assert_type(download.downloadToPath(Path("x"), name="n", objectService=service), str)
-    assert_type(download.downloadArtifact(taskId="T", name="a", writerFactory=Writer, queueService=queue), str)
+    assert_type(download.downloadArtifact(taskId="T", name="a", writerFactory=CustomWriter, queueService=queue), str)
     buffer, content_type = download.downloadArtifactToBuf(taskId="T", runId=0, name="a", queueService=queue)
     assert_type(buffer.tobytes(), bytes)
     assert_type(content_type, str)
@@ -224,7 +224,7 @@ async def transfers_in_async_code(queue: taskcluster.aio.Queue, service: taskclu
     """Async transfers, with sync and async readers, writers and clients."""
     upload = taskcluster.aio.upload
     download = taskcluster.aio.download
-    for factory in (Reader, AsyncReader, io.BytesIO):
+    for factory in (CustomReader, CustomAsyncReader, io.BytesIO):
         await upload.upload(
             projectId="p", name="n", contentType="x/y", contentLength=1, expires=EXPIRES, readerFactory=factory,
             objectService=service, progress=async_progress,
@@ -250,7 +250,7 @@ async def transfers_in_async_code(queue: taskcluster.aio.Queue, service: taskclu
     )  # fmt: skip
     assert_type(kind, str)
 
-    for each in (Writer, AsyncWriter, io.BytesIO):
+    for each in (CustomWriter, CustomAsyncWriter, io.BytesIO):
         assert_type(await download.download(name="n", writerFactory=each, objectService=service), str)
     assert_type(await download.download(name="n", writerFactory=writer, objectService=service), str)
     assert_type(await download.downloadToBuf(name="n", objectService=service), tuple[memoryview, str])

@@ -77,7 +77,7 @@ put = taskcluster.upload.uploadFromBuf
 get = taskcluster.download
 
 
-class AsyncReader:
+class WrongReader:
     """An async reader."""
 
     async def read(self, max_size: int = -1) -> bytes:
@@ -101,7 +101,7 @@ taskcluster.upload.upload(
     contentType="x/y",
     contentLength=1,
     expires="2030",
-    readerFactory=AsyncReader,  # error
+    readerFactory=WrongReader,  # error
     objectService=service,
 )
 get.download(name="n", writerFactory=io.BytesIO(), objectService=service)  # error

@@ -16,7 +16,7 @@ def server(monkeypatch):
     known = {}
     requests = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class FileHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             requests.append(self)
             status, body = known.get(self.path, (404, b""))
@@ -28,7 +28,7 @@ def server(monkeypatch):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FileHandler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}", known, requests

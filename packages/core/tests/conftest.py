@@ -141,7 +141,7 @@ class Sent:
 
 
 @dataclass
-class Answer:
+class ScriptedResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -152,7 +152,7 @@ class Wire:
     """Stands where a network would be, under both HTTP libraries: gives the answers it was told, in their order."""
 
     sent: list[Sent] = field(default_factory=list)
-    script: deque[Answer | str] = field(default_factory=deque)
+    script: deque[ScriptedResponse | str] = field(default_factory=deque)
 
     def answer(
         self,
@@ -165,7 +165,7 @@ class Wire:
     ) -> Wire:
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {"Content-Type": content_type} if content_type else {}
-        self.script.extend([Answer(status, {**named, **(headers or {})}, raw)] * times)
+        self.script.extend([ScriptedResponse(status, {**named, **(headers or {})}, raw)] * times)
         return self
 
     def refuse(self, times: int = 1) -> Wire:
@@ -180,7 +180,7 @@ class Wire:
     def last(self) -> Sent:
         return self.sent[-1]
 
-    def next(self, sent: Sent, failures: dict[str, BaseException]) -> Answer:
+    def next(self, sent: Sent, failures: dict[str, BaseException]) -> ScriptedResponse:
         self.sent.append(sent)
         assert self.script, f"one request more than expected: {sent.method} {sent.url}"
         step = self.script.popleft()
@@ -190,7 +190,7 @@ class Wire:
 
 
 @dataclass
-class AsyncAnswer:
+class ScriptedClientResponse:
     """As much of an aiohttp.ClientResponse as an answer that has been read needs."""
 
     status: int
@@ -221,7 +221,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
         )
         return self.build_response(request, raw)
 
-    async def request(self: aiohttp.ClientSession, method: str, url: Any, **kwargs: Any) -> AsyncAnswer:
+    async def request(self: aiohttp.ClientSession, method: str, url: Any, **kwargs: Any) -> ScriptedClientResponse:
         headers = CIMultiDict(self.headers)
         headers.update(kwargs.get("headers") or {})
         sent = Sent(method, str(url), headers, kwargs.get("data"), kwargs)
@@ -229,7 +229,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
             sent,
             {"refuse": aiohttp.ServerDisconnectedError("refused"), "stall": aiohttp.ServerTimeoutError("too slow")},
         )
-        return AsyncAnswer(answer.status, CIMultiDictProxy(CIMultiDict(answer.headers)), answer.body)
+        return ScriptedClientResponse(answer.status, CIMultiDictProxy(CIMultiDict(answer.headers)), answer.body)
 
     monkeypatch.setattr(HTTPAdapter, "send", send)
     monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
@@ -237,7 +237,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 @dataclass(frozen=True)
-class Mode:
+class ClientMode:
     """One of the two ways to call: what a test does with it, it does sync and async."""
 
     name: str
@@ -257,8 +257,8 @@ class Mode:
 
 
 @pytest.fixture(params=["sync", "async"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    return Mode(request.param, taskcluster if request.param == "sync" else taskcluster.aio)
+def mode(request: pytest.FixtureRequest) -> ClientMode:
+    return ClientMode(request.param, taskcluster if request.param == "sync" else taskcluster.aio)
 
 
 @pytest.fixture
@@ -273,12 +273,12 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime.datetime:
     """Stop every clock at NOW, as programs' own tests do it, and return that time."""
     stopped = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
 
-    class Stopped(datetime.datetime):
+    class FrozenDatetime(datetime.datetime):
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
             return stopped.astimezone(tz) if tz else stopped.replace(tzinfo=None)
 
-    monkeypatch.setattr(datetime, "datetime", Stopped)
+    monkeypatch.setattr(datetime, "datetime", FrozenDatetime)
     monkeypatch.setattr(time, "time", lambda: float(NOW))
     return stopped
 

@@ -34,7 +34,7 @@ def test_without_objects_the_doors_say_so_and_are_not_listed(package: object) ->
         assert name not in dir(package)
 
 
-class Method:
+class TorrentMethod:
     name = "torrent"
 
     def accept(self) -> bool:
@@ -47,14 +47,14 @@ class Method:
 class Plugin:
     @staticmethod
     @hookimpl
-    def taskcluster_transfer_methods() -> list[Method]:
-        return [Method()]
+    def taskcluster_transfer_methods() -> list[TorrentMethod]:
+        return [TorrentMethod()]
 
 
-class Broken:
+class BrokenPlugin:
     @staticmethod
     @hookimpl
-    def taskcluster_transfer_methods() -> list[Method]:
+    def taskcluster_transfer_methods() -> list[TorrentMethod]:
         raise ValueError("no idea")
 
 
@@ -67,11 +67,11 @@ def test_plugins_add_transfer_methods() -> None:
 
 def test_error_names_a_plugin_whose_transfer_methods_raise() -> None:
     registry = Registry(dict)
-    registry._manager.register(Broken(), "torrents")
+    registry._manager.register(BrokenPlugin(), "torrents")
     with pytest.raises(PluginError, match=r"'torrents'.*no idea"):
         registry.transfer_methods()
 
 
 def test_repr_of_a_location_shows_no_url() -> None:
-    assert "hidden" not in repr(Method().source({}))
+    assert "hidden" not in repr(TorrentMethod().source({}))
     assert plugins.Location("x", headers={"a": "hidden"}) == Location("x", headers={"a": "hidden"})

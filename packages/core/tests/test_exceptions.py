@@ -30,7 +30,7 @@ from taskcluster.transport.aiohttp import ConnectionFailed, ConnectionTimedOut, 
 BODY = {"code": "ResourceNotFound", "message": "gone", "requestInfo": {"method": "task"}}
 
 
-class Mine(TaskclusterRestFailure):
+class TaskFailure(TaskclusterRestFailure):
     """As a program derives one, with a constructor of its own."""
 
     def __init__(self, *, task: str) -> None:
@@ -52,7 +52,7 @@ EVERY: list[Callable[[], TaskclusterFailure]] = [
     lambda: ServerFailure("m", None, status_code=502, body=BODY),
     lambda: ConnectionFailed("m", aiohttp.ServerDisconnectedError()),
     lambda: ConnectionTimedOut("m", asyncio.TimeoutError()),
-    lambda: Mine(task="t"),
+    lambda: TaskFailure(task="t"),
 ]
 AGAIN: list[Any] = [
     *(lambda exc, protocol=protocol: pickle.loads(pickle.dumps(exc, protocol)) for protocol in range(3, 6)),

@@ -66,7 +66,7 @@ print(f.__annotations__["queue"].__args__[0].__name__)
 
 
 def test_a_service_class_can_be_subclassed(wire: Any) -> None:
-    class Mine(taskcluster.Queue):
+    class CountingCalls(taskcluster.Queue):
         def __init__(self, **options: Any) -> None:
             super().__init__({"rootUrl": ROOT, **options})
             self.calls = 0
@@ -76,7 +76,7 @@ def test_a_service_class_can_be_subclassed(wire: Any) -> None:
             return super().task(*args, **kwargs)
 
     wire.answer(200, {"a": 1})
-    mine = Mine()
+    mine = CountingCalls()
     assert mine.task(TASK) == {"a": 1}
     assert mine.calls == 1
     assert isinstance(mine, taskcluster.Queue)

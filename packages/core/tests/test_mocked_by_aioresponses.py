@@ -23,7 +23,7 @@ QUEUE = f"{ROOT}/api/queue/v1"
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
-class Response(aiohttp.ClientResponse):
+class PatchedResponse(aiohttp.ClientResponse):
     """Lets aioresponses 0.7.9 make responses of aiohttp 3.14, whose constructor wants one argument more."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class Response(aiohttp.ClientResponse):
 
 @pytest.fixture
 def mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
-    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+    monkeypatch.setattr("aioresponses.core.ClientResponse", PatchedResponse)
     with aioresponses() as mock:
         yield mock
 

@@ -187,11 +187,11 @@ def test_errors_without_a_message_show_status_and_body(mode: Any, wire: Any, bod
     assert str(caught.value) == f"queue.task (GET /task/{TASK}) failed with status 404: {text}"
 
 
-class Mine(TaskclusterRestFailure):
+class ProgramFailure(TaskclusterRestFailure):
     """A program's exception."""
 
 
-@pytest.mark.parametrize("kind", [Mine, TaskclusterAuthFailure])
+@pytest.mark.parametrize("kind", [ProgramFailure, TaskclusterAuthFailure])
 def test_subclasses_of_exceptions_can_be_pickled(kind: Any) -> None:
     again = pickle.loads(pickle.dumps(kind("m", None, status_code=409, body={"a": 1})))
     assert type(again) is kind

@@ -209,7 +209,7 @@ def test_requests_call_what_replaces_a_single_request(monkeypatch: pytest.Monkey
 def test_calls_send_through_a_replaced_function(mode: Any, slept: list[float]) -> None:
     """Nothing may be sent: the options may be those of a real deployment."""
 
-    class Fake:
+    class FakeJsonResponse:
         def __init__(self, status: int, content: Any) -> None:
             self.status = self.status_code = status
             self.content = content
@@ -219,7 +219,7 @@ def test_calls_send_through_a_replaced_function(mode: Any, slept: list[float]) -
 
     is_sync = mode.name == "sync"
     failure = requests.ConnectionError("mine") if is_sync else aiohttp.ClientConnectionError("mine")
-    responses = [failure, Fake(500, {}), Fake(200, {"a": 1})]
+    responses = [failure, FakeJsonResponse(500, {}), FakeJsonResponse(200, {"a": 1})]
     module = "taskcluster.utils" if is_sync else "taskcluster.aio.asyncutils"
     secrets = mode.module.Secrets({"rootUrl": ROOT, "credentials": {"clientId": "a", "accessToken": "b"}})
     with mock.patch(f"{module}.makeSingleHttpRequest", side_effect=responses) as single:

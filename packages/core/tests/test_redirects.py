@@ -78,12 +78,12 @@ def test_sends_no_credentials_to_other_origins() -> None:
 
 
 def test_a_redirect_loop_fails() -> None:
-    class Failure(TaskclusterRestFailure):
+    class LoopFailure(TaskclusterRestFailure):
         pass
 
     web = Web({"http://a/?sig=hidden": "http://a/?sig=hidden"})
-    with pytest.raises(Failure, match="GET at a redirects more than 10 times") as caught:
-        web.open("http://a/?sig=hidden", failure=Failure)
+    with pytest.raises(LoopFailure, match="GET at a redirects more than 10 times") as caught:
+        web.open("http://a/?sig=hidden", failure=LoopFailure)
     assert caught.value.status_code == 307
     assert len(web.requests) == len(web.closed) == 11
 

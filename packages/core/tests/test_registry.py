@@ -22,7 +22,7 @@ EVENT = RequestEvent("queue", "task", 1, 200, 0.1, 0, 2, None)
 
 
 @dataclass
-class Point:
+class FakeEntryPoint:
     """An entry point of a distribution that is not installed."""
 
     name: str
@@ -57,10 +57,10 @@ def service(name: str, class_name: str, **fields: Any) -> Service:
 WIDGETS = service("widget-store", "WidgetStore", events="fake_widget-store:WidgetStoreEvents")
 
 
-STORE = Point("widget-store", lambda: offering(WIDGETS))
+STORE = FakeEntryPoint("widget-store", lambda: offering(WIDGETS))
 
 
-def registry_of(*points: Point) -> Registry:
+def registry_of(*points: FakeEntryPoint) -> Registry:
     by_name: dict[str, list[Any]] = {}
     for point in points:
         by_name.setdefault(point.name, []).append(point)
@@ -92,13 +92,15 @@ def never(what: str) -> Callable[[], Any]:
 
 @pytest.mark.parametrize("which", ["client", "async_client", "events"])
 def test_find_loads_only_the_owner_of_a_class(which: str, classes: Mapping[str, Any]) -> None:
-    registry = registry_of(Point("other", never("other")), Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(
+        FakeEntryPoint("other", never("other")), FakeEntryPoint("widget-store", lambda: offering(WIDGETS))
+    )
     name = "WidgetStoreEvents" if which == "events" else "WidgetStore"
     assert registry.find(which, name) is classes[which]
 
 
 def test_a_found_class_stays_the_same_when_patched(classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS)))
     first = registry.find("client", "WidgetStore")
     monkeypatch.setattr(sys.modules["fake_widget-store"], "WidgetStore", object())
     assert registry.find("client", "WidgetStore") is first
@@ -111,7 +113,7 @@ def test_loads_a_plugin_once(classes: Mapping[str, Any]) -> None:
         loaded.append(1)
         return offering(WIDGETS)
 
-    registry = registry_of(Point("widget-store", load))
+    registry = registry_of(FakeEntryPoint("widget-store", load))
     registry.find("client", "WidgetStore")
     registry.find("events", "WidgetStoreEvents")
     registry.services()
@@ -123,20 +125,20 @@ def test_a_plugin_may_look_up_services_while_it_loads(classes: Mapping[str, Any]
         assert set(registry.services()) == {"widget-store"}
         return offering(service("gadgets", "Gadgets"))
 
-    registry = registry_of(Point("gadgets", load), STORE)
+    registry = registry_of(FakeEntryPoint("gadgets", load), STORE)
     assert set(registry.services()) == {"gadgets", "widget-store"}
 
 
 @pytest.mark.parametrize("spelling", ["widget-store", "widget_store", "widgetStore", "widgetstore", "WidgetStore"])
 def test_a_service_is_found_by_any_spelling_of_its_name(spelling: str) -> None:
-    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS)))
     assert registry.service(spelling) is WIDGETS
 
 
 def test_lists_services_and_class_names_of_all_plugins() -> None:
     registry = registry_of(
-        Point("widget-store", lambda: offering(WIDGETS)),
-        Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))),
+        FakeEntryPoint("widget-store", lambda: offering(WIDGETS)),
+        FakeEntryPoint("gadgets", lambda: offering(service("gadgets", "Gadgets"))),
     )
     assert set(registry.services()) == {"widget-store", "gadgets"}
     assert registry.class_names("client") == ["Gadgets", "WidgetStore"]
@@ -160,7 +162,7 @@ def test_error_says_what_to_install_for_missing_events() -> None:
 
 
 def test_error_suggests_the_nearest_name() -> None:
-    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS)))
     with pytest.raises(LookupError, match="no installed service offers WidgetStor; did you mean 'WidgetStore'"):
         registry.find("client", "WidgetStor")
     with pytest.raises(
@@ -189,7 +191,7 @@ def broken() -> Any:
 def test_warns_of_a_broken_plugin_and_loads_the_others(
     load: Callable[[], Any], why: str, classes: Mapping[str, Any]
 ) -> None:
-    registry = registry_of(Point("broken", load), Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(FakeEntryPoint("broken", load), FakeEntryPoint("widget-store", lambda: offering(WIDGETS)))
     with pytest.warns(PluginWarning, match=f"the plugin 'broken' of example-plugin {why}"):
         assert set(registry.services()) == {"widget-store"}
     assert registry.find("client", "WidgetStore") is classes["client"]
@@ -199,8 +201,8 @@ def test_warns_of_a_broken_plugin_and_loads_the_others(
 
 def test_a_name_conflict_is_an_error_that_names_both_owners() -> None:
     registry = registry_of(
-        Point("widget-store", lambda: offering(WIDGETS), "first"),
-        Point("widget-store", lambda: offering(WIDGETS), "second"),
+        FakeEntryPoint("widget-store", lambda: offering(WIDGETS), "first"),
+        FakeEntryPoint("widget-store", lambda: offering(WIDGETS), "second"),
     )
     message = "the plugin 'widget-store' comes from more than one distribution: first and second"
     with pytest.raises(PluginError, match=message):
@@ -209,8 +211,8 @@ def test_a_name_conflict_is_an_error_that_names_both_owners() -> None:
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_two_spellings_of_one_name_conflict(order: int) -> None:
-    hyphen = Point("widget-store", lambda: offering(WIDGETS), "first")
-    underscore = Point("widget_store", lambda: offering(WIDGETS), "second")
+    hyphen = FakeEntryPoint("widget-store", lambda: offering(WIDGETS), "first")
+    underscore = FakeEntryPoint("widget_store", lambda: offering(WIDGETS), "second")
     registry = in_both_orders(hyphen, underscore)[order]
     for ask in (lambda: registry.find("client", "WidgetStore"), lambda: registry.service("widgetStore")):
         with pytest.raises(PluginError, match=r"first.* second|second.* first") as caught:
@@ -219,7 +221,7 @@ def test_two_spellings_of_one_name_conflict(order: int) -> None:
         assert "TASKCLUSTER_DISABLE_PLUGINS" in str(caught.value)
 
 
-def in_both_orders(*points: Point) -> list[Registry]:
+def in_both_orders(*points: FakeEntryPoint) -> list[Registry]:
     return [registry_of(*points), registry_of(*reversed(points))]
 
 
@@ -236,7 +238,7 @@ UNOWNED = [
 def test_skips_a_plugin_that_provides_a_name_it_does_not_own(
     provided: Service, order: int, classes: Mapping[str, Any]
 ) -> None:
-    other = Point("other", lambda: offering(provided), "late")
+    other = FakeEntryPoint("other", lambda: offering(provided), "late")
     registry = in_both_orders(STORE, other)[order]
     with pytest.warns(
         PluginWarning, match=r"the plugin 'other' of late failed to load: .* name the entry point"
@@ -253,20 +255,22 @@ def test_skips_a_plugin_that_provides_a_name_it_does_not_own(
 
 @pytest.mark.parametrize("second", [service("other", "Other"), WIDGETS], ids=["another", "twice"])
 def test_skips_a_plugin_that_provides_two_services(second: Service) -> None:
-    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS, second)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS, second)))
     with pytest.raises(PluginError, match="the plugin 'widget-store' of example-plugin failed to load"):
         registry.service("widget-store")
 
 
 def test_a_distribution_may_have_several_entry_points(classes: Mapping[str, Any]) -> None:
-    registry = registry_of(STORE, Point("gadgets", lambda: offering(service("gadgets", "Gadgets"))))
+    registry = registry_of(STORE, FakeEntryPoint("gadgets", lambda: offering(service("gadgets", "Gadgets"))))
     assert registry.find("client", "WidgetStore") is classes["client"]
     assert registry.service("gadgets").class_name == "Gadgets"
 
 
 def test_warns_of_a_conflict_once_and_skips_both() -> None:
     load = never("a plugin of a conflict")
-    registry = registry_of(Point("widget-store", load, "first"), Point("widget_store", load, "second"))
+    registry = registry_of(
+        FakeEntryPoint("widget-store", load, "first"), FakeEntryPoint("widget_store", load, "second")
+    )
     with pytest.warns(
         PluginWarning, match=r"the plugin 'widget-store' comes .* first and second \(as 'widget_store'\)"
     ) as caught:
@@ -280,13 +284,13 @@ def test_disabling_one_owner_resolves_a_conflict(
     disabled: str, classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", disabled)
-    registry = registry_of(STORE, Point("widget_store", never("a disabled plugin"), "second"))
+    registry = registry_of(STORE, FakeEntryPoint("widget_store", never("a disabled plugin"), "second"))
     assert registry.find("client", "WidgetStore") is classes["client"]
     assert registry.service("widget-store") is WIDGETS
 
 
 def test_the_hint_of_a_conflict_resolves_it(classes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_of(STORE, Point("widget-store", never("a disabled plugin"), "second"))
+    registry = registry_of(STORE, FakeEntryPoint("widget-store", never("a disabled plugin"), "second"))
     with pytest.raises(PluginError, match="example-plugin and second") as caught:
         registry.find("client", "WidgetStore")
     monkeypatch.setenv(*str(caught.value).split()[-1].split("=", 1))
@@ -299,7 +303,7 @@ def test_other_threads_find_classes_during_an_import(
 ) -> None:
     found: list[Any] = []
 
-    class Slow(ModuleType):
+    class WaitingModule(ModuleType):
         """Looks for a class in another thread, and waits for it, when it is asked for one itself."""
 
         def __getattr__(self, name: str) -> Any:
@@ -308,8 +312,8 @@ def test_other_threads_find_classes_during_an_import(
             other.join(20)
             return classes["client"]
 
-    monkeypatch.setitem(sys.modules, "fake_slow", Slow("fake_slow"))
-    registry = registry_of(STORE, Point("slow", lambda: offering(service("slow", "Slow"))))
+    monkeypatch.setitem(sys.modules, "fake_slow", WaitingModule("fake_slow"))
+    registry = registry_of(STORE, FakeEntryPoint("slow", lambda: offering(service("slow", "Slow"))))
     assert registry.find("client", "Slow") is classes["client"]
     assert found == [classes["client"]]
 
@@ -319,7 +323,7 @@ def test_hooks_of_a_skipped_plugin_are_not_called() -> None:
         raise AssertionError("asked")
 
     other = plugin(taskcluster_services=lambda: [service("x", "WidgetStore")], taskcluster_credentials=credentials)
-    registry = registry_of(Point("other", lambda: other), STORE)
+    registry = registry_of(FakeEntryPoint("other", lambda: other), STORE)
     with pytest.warns(PluginWarning, match="'other'"):
         assert registry.credentials("https://tc.example.com") is None
 
@@ -336,7 +340,7 @@ GONE = Service("gadgets", "v1", "no_such_package:Gadgets", "fake_widget-store:Ga
 )
 @pytest.mark.usefixtures("classes")
 def test_error_names_the_plugin_of_a_class_that_fails_to_import(which: str, why: str) -> None:
-    registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"))
+    registry = registry_of(FakeEntryPoint("gadgets", lambda: offering(GONE), "gadget-maker"))
     told = f"^Gadgets is not available: the plugin 'gadgets' of gadget-maker names {why}"
     with pytest.raises(PluginError, match=told) as caught:
         registry.find(which, "Gadgets")
@@ -345,7 +349,7 @@ def test_error_names_the_plugin_of_a_class_that_fails_to_import(which: str, why:
 
 @pytest.mark.usefixtures("classes")
 def test_omits_classes_that_fail_to_import_with_a_warning() -> None:
-    registry = registry_of(Point("gadgets", lambda: offering(GONE), "gadget-maker"), STORE)
+    registry = registry_of(FakeEntryPoint("gadgets", lambda: offering(GONE), "gadget-maker"), STORE)
     assert registry.class_names("client", "events") == ["Gadgets", "WidgetStore", "WidgetStoreEvents"]
     with pytest.warns(PluginWarning, match="Gadgets is not available: the plugin 'gadgets' of gadget-maker"):
         found = registry.class_names("client", "events", importable=True)
@@ -362,7 +366,7 @@ def test_finds_the_class_after_a_patch_is_undone(classes: Mapping[str, Any], mon
 
 
 def test_no_install_hint_for_events_of_an_installed_service() -> None:
-    registry = registry_of(Point("index", lambda: offering(service("index", "Index"))))
+    registry = registry_of(FakeEntryPoint("index", lambda: offering(service("index", "Index"))))
     with pytest.raises(LookupError, match="no installed service offers IndexEvents"):
         registry.find("events", "IndexEvents")
 
@@ -372,13 +376,13 @@ def test_no_install_hint_for_events_of_an_installed_service() -> None:
 )
 def test_plugin_warnings_point_at_the_program(ask: Callable[[Registry], Any]) -> None:
     with pytest.warns(PluginWarning, match="'broken'") as caught:
-        ask(registry_of(Point("broken", broken)))
+        ask(registry_of(FakeEntryPoint("broken", broken)))
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_a_disabled_plugin_is_skipped_and_named_when_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault, widget-store")
-    registry = registry_of(Point("widget-store", never("a disabled plugin")))
+    registry = registry_of(FakeEntryPoint("widget-store", never("a disabled plugin")))
     assert registry.services() == {}
     with pytest.raises(PluginError, match="'widget-store' is disabled by TASKCLUSTER_DISABLE_PLUGINS"):
         registry.find("client", "WidgetStore")
@@ -386,7 +390,9 @@ def test_a_disabled_plugin_is_skipped_and_named_when_looked_up(monkeypatch: pyte
 
 def test_a_plugin_is_disabled_by_its_complete_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "widget")
-    assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).services() == {"widget-store": WIDGETS}
+    assert registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS))).services() == {
+        "widget-store": WIDGETS
+    }
 
 
 def test_first_credentials_that_are_not_none_win() -> None:
@@ -396,19 +402,19 @@ def test_first_credentials_that_are_not_none_win() -> None:
         asked.append(rootUrl)
 
     registry = registry_of(
-        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": rootUrl})),
-        Point("empty", lambda: plugin(taskcluster_credentials=empty)),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": rootUrl})),
+        FakeEntryPoint("empty", lambda: plugin(taskcluster_credentials=empty)),
     )
     assert registry.credentials("https://tc.example.com") == ({"clientId": "https://tc.example.com"}, "full")
     assert asked == ["https://tc.example.com"]
-    assert registry_of(Point("empty", lambda: plugin(taskcluster_credentials=empty))).credentials("x") is None
+    assert registry_of(FakeEntryPoint("empty", lambda: plugin(taskcluster_credentials=empty))).credentials("x") is None
 
 
 def test_hooks_may_take_fewer_arguments() -> None:
     told: list[str] = []
     registry = registry_of(
-        Point("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})),
-        Point("count", lambda: plugin(taskcluster_request=lambda: told.append("seen"))),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})),
+        FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda: told.append("seen"))),
     )
     assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
     observer = registry.observer()
@@ -422,8 +428,8 @@ def test_warns_of_failing_credentials_and_tries_the_next() -> None:
         raise RuntimeError("the vault's token is no-secret")
 
     registry = registry_of(
-        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
-        Point("vault", lambda: plugin(taskcluster_credentials=fail)),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=fail)),
     )
     with pytest.warns(PluginWarning, match="^the plugin 'vault' failed to look for credentials: RuntimeError$"):
         assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
@@ -431,8 +437,8 @@ def test_warns_of_failing_credentials_and_tries_the_next() -> None:
 
 def test_warns_of_malformed_credentials_without_showing_them() -> None:
     registry = registry_of(
-        Point("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
-        Point("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
     )
     with pytest.warns(
         PluginWarning, match="^the plugin 'vault' has credentials that are no mapping .*, but str$"
@@ -450,8 +456,8 @@ def implementations(module: ModuleType, marker: Any, **options: Any) -> ModuleTy
 @pytest.mark.parametrize("marker", [hookimpl, pluggy.HookimplMarker("taskcluster")], ids=["ours", "pluggy"])
 def test_hooks_are_ordered_by_options(marker: Any) -> None:
     registry = registry_of(
-        Point("first", lambda: implementations(ModuleType("first"), marker, tryfirst=True)),
-        Point("last", lambda: implementations(ModuleType("last"), marker)),
+        FakeEntryPoint("first", lambda: implementations(ModuleType("first"), marker, tryfirst=True)),
+        FakeEntryPoint("last", lambda: implementations(ModuleType("last"), marker)),
     )
     assert [each.plugin_name for each in registry._implementations("taskcluster_request")] == ["first", "last"]
 
@@ -459,7 +465,7 @@ def test_hooks_are_ordered_by_options(marker: Any) -> None:
 def test_plugins_marked_by_pluggy_itself_provide_services() -> None:
     module = ModuleType("example")
     module.taskcluster_services = pluggy.HookimplMarker("taskcluster")(lambda: [WIDGETS])  # type: ignore[attr-defined]
-    registry = registry_of(Point("widget-store", lambda: implementations(module, hookimpl)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: implementations(module, hookimpl)))
     assert registry.service("widget-store") is WIDGETS
     assert registry.observer() is not None
 
@@ -473,14 +479,14 @@ def test_a_misspelt_hook_with_options_is_an_error_at_lookup() -> None:
     module = offering(WIDGETS)
     module.taskcluster_credntials = hookimpl(tryfirst=True)(lambda: None)  # type: ignore[attr-defined]
     with pytest.raises(PluginError, match="taskcluster_credntials"):
-        registry_of(Point("widget-store", lambda: module)).service("widget-store")
+        registry_of(FakeEntryPoint("widget-store", lambda: module)).service("widget-store")
 
 
 def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
     """Hooks that pluggy marked are checked with all hooks, after the service was found without pluggy."""
     module = offering(WIDGETS)
     module.taskcluster_weather = pluggy.HookimplMarker("taskcluster")(lambda: None)  # type: ignore[attr-defined]
-    registry = registry_of(Point("widget-store", lambda: module))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: module))
     assert registry.service("widget-store") is WIDGETS
     with pytest.warns(PluginWarning, match="'widget-store' of example-plugin failed to load: .*taskcluster_weather"):
         assert registry.observer() is None
@@ -489,8 +495,8 @@ def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
 
 def test_an_unknown_hook_does_not_affect_later_plugins() -> None:
     registry = registry_of(
-        Point("broken", lambda: plugin(taskcluster_weather=lambda: None)),
-        Point("count", lambda: plugin(taskcluster_request=lambda: None)),
+        FakeEntryPoint("broken", lambda: plugin(taskcluster_weather=lambda: None)),
+        FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda: None)),
     )
     with pytest.warns(PluginWarning, match="'broken'") as caught:
         assert registry.observer() is not None
@@ -502,12 +508,14 @@ def test_plugins_with_more_hooks_provide_their_own_services() -> None:
         return implementations(offering(provided), hookimpl, tryfirst=True)
 
     gadgets = service("gadgets", "Gadgets")
-    registry = registry_of(Point("widget-store", lambda: load(WIDGETS)), Point("gadgets", lambda: load(gadgets)))
+    registry = registry_of(
+        FakeEntryPoint("widget-store", lambda: load(WIDGETS)), FakeEntryPoint("gadgets", lambda: load(gadgets))
+    )
     assert registry.services() == {"widget-store": WIDGETS, "gadgets": gadgets}
 
 
 def test_hooks_are_not_called_once_their_plugin_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_of(Point("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})))
+    registry = registry_of(FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})))
     assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault")
     assert registry.credentials("https://tc.example.com") is None
@@ -515,7 +523,11 @@ def test_hooks_are_not_called_once_their_plugin_is_disabled(monkeypatch: pytest.
 
 @pytest.mark.filterwarnings("error")
 def test_no_warning_of_a_plugin_after_its_error() -> None:
-    registry = registry_of(Point("broken", broken), Point("a-b", broken, "first"), Point("a_b", broken, "second"))
+    registry = registry_of(
+        FakeEntryPoint("broken", broken),
+        FakeEntryPoint("a-b", broken, "first"),
+        FakeEntryPoint("a_b", broken, "second"),
+    )
     for name in ("broken", "a-b"):
         with pytest.raises(PluginError):
             registry.service(name)
@@ -523,7 +535,7 @@ def test_no_warning_of_a_plugin_after_its_error() -> None:
 
 
 def test_observer_is_none_without_observers() -> None:
-    assert registry_of(Point("widget-store", lambda: offering(WIDGETS))).observer() is None
+    assert registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS))).observer() is None
 
 
 def test_logs_an_observer_that_raises_and_calls_the_others(
@@ -535,9 +547,9 @@ def test_logs_an_observer_that_raises_and_calls_the_others(
         raise RuntimeError("out of metrics")
 
     registry = registry_of(
-        Point("before", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
-        Point("broken", lambda: plugin(taskcluster_request=fail)),
-        Point("after", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+        FakeEntryPoint("before", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+        FakeEntryPoint("broken", lambda: plugin(taskcluster_request=fail)),
+        FakeEntryPoint("after", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
     )
     observer = registry.observer()
     assert observer is not None
@@ -563,7 +575,7 @@ def test_reads_entry_points_once_when_needed() -> None:
 
 
 def test_threads_find_the_same_class(classes: Mapping[str, Any]) -> None:
-    registry = registry_of(Point("widget-store", lambda: offering(WIDGETS)))
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS)))
     found: list[Any] = []
     barrier = threading.Barrier(8)
 
@@ -580,7 +592,7 @@ def test_threads_find_the_same_class(classes: Mapping[str, Any]) -> None:
 
 
 def test_a_distribution_found_twice_does_not_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
-    twice = [Point("widgets", list), Point("widgets", list), Point("widgets", list, "other")]
+    twice = [FakeEntryPoint("widgets", list), FakeEntryPoint("widgets", list), FakeEntryPoint("widgets", list, "other")]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: twice if group == "taskcluster" else [])
     assert [point.dist.name for point in entry_points()["widgets"]] == ["example-plugin", "other"]  # type: ignore[union-attr]
 

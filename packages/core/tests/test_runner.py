@@ -337,19 +337,19 @@ def test_an_interrupt_at_any_line_performs_cleanup(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNNERS)
 def test_a_failure_leaves_no_reference_cycle(name: str) -> None:
-    class Failure(Exception):
+    class ProcedureError(Exception):
         pass
 
     def procedure() -> Procedure:
         yield
 
     def fail(effect: Any) -> None:
-        raise Failure
+        raise ProcedureError
 
     async def fail_async(effect: Any) -> None:
-        raise Failure
+        raise ProcedureError
 
-    async def failed() -> weakref.ref[Failure]:
+    async def failed() -> weakref.ref[ProcedureError]:
         try:
             match name:
                 case "run":
@@ -360,7 +360,7 @@ def test_a_failure_leaves_no_reference_cycle(name: str) -> None:
                     list(runner.iterate(procedure(), fail))
                 case _:
                     await anext(runner.iterate_async(procedure(), fail_async))
-        except Failure as exc:
+        except ProcedureError as exc:
             return weakref.ref(exc)
         raise AssertionError("nothing was raised")
 

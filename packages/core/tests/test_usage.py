@@ -415,10 +415,10 @@ def test_events_raise_for_invalid_arguments(args: Any, kwargs: Any) -> None:
 
 
 def test_a_subclass_may_set_its_exchange_prefix() -> None:
-    class Mine(taskcluster.QueueEvents):
+    class PrefixedEvents(taskcluster.QueueEvents):
         exchangePrefix = "exchange/mine/v1/"
 
-    assert Mine({"rootUrl": ROOT}).taskCompleted()["exchange"] == "exchange/mine/v1/task-completed"
+    assert PrefixedEvents({"rootUrl": ROOT}).taskCompleted()["exchange"] == "exchange/mine/v1/task-completed"
     assert taskcluster.QueueEvents({"rootUrl": ROOT}).taskCompleted()["exchange"] == TASK_COMPLETED
 
 

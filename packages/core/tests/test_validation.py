@@ -11,7 +11,7 @@ import pytest
 import taskcluster
 from taskcluster import exceptions
 
-from .conftest import ROOT, Mode, Wire
+from .conftest import ROOT, ClientMode, Wire
 
 TYPES: dict[str, Any] = {
     "widgets/v1/make-widget.json": {
@@ -60,7 +60,7 @@ TYPES: dict[str, Any] = {
 
 
 @pytest.fixture
-def widgets(mode: Mode, reference: dict[str, Any]) -> Callable[..., Any]:
+def widgets(mode: ClientMode, reference: dict[str, Any]) -> Callable[..., Any]:
     """Make clients whose reference holds schemas."""
 
     def make(types: dict[str, Any] = TYPES, **options: Any) -> Any:
@@ -70,7 +70,7 @@ def widgets(mode: Mode, reference: dict[str, Any]) -> Callable[..., Any]:
     return make
 
 
-def refusal(mode: Mode, call: Callable[[], Any]) -> str:
+def refusal(mode: ClientMode, call: Callable[[], Any]) -> str:
     """Return what a call says that is refused before anything is sent."""
     with pytest.raises(exceptions.TaskclusterFailure) as raised:
         mode.run(call())
@@ -106,7 +106,7 @@ def refusal(mode: Mode, call: Callable[[], Any]) -> str:
     ],
 )
 def test_error_of_an_invalid_payload_names_key_and_rule(
-    mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any, wrong: str
+    mode: ClientMode, wire: Wire, widgets: Callable[..., Any], payload: Any, wrong: str
 ) -> None:
     told = refusal(mode, lambda: widgets().makeWidget("w", payload=payload))
     expected = "makeWidget: nothing was sent, the payload does not fit widgets/v1/make-widget.json: "
@@ -127,13 +127,13 @@ def test_error_of_an_invalid_payload_names_key_and_rule(
         {"name": "a", "odd": "é"},
     ],
 )
-def test_a_valid_payload_is_sent(mode: Mode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
+def test_a_valid_payload_is_sent(mode: ClientMode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
     wire.answer(200, {})
     assert mode.run(widgets().makeWidget("w", payload)) == {}
     assert wire.last.json["name"] == payload["name"]
 
 
-def test_errors_show_no_value(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_errors_show_no_value(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     secret = "hunter2"
     for key in TYPES["widgets/v1/make-widget.json"]["properties"]:
         for value in (secret, [secret], {"kind": secret}):
@@ -142,13 +142,13 @@ def test_errors_show_no_value(mode: Mode, wire: Wire, widgets: Callable[..., Any
     assert not wire.sent
 
 
-def test_error_lists_only_the_first_of_many(mode: Mode, widgets: Callable[..., Any]) -> None:
+def test_error_lists_only_the_first_of_many(mode: ClientMode, widgets: Callable[..., Any]) -> None:
     told = refusal(mode, lambda: widgets().makeWidget("w", {"name": "a", "parts": [0] * 15}))
     assert told.count("must be 1 or more") == 10
     assert told.endswith("; and more")
 
 
-def test_payloads_without_a_schema_are_not_checked(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_payloads_without_a_schema_are_not_checked(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     wire.answer(200, {}, times=2)
     mode.run(widgets({}).makeWidget("w", {"anything": 1}))
     mode.run(widgets().widget("w"))
@@ -156,7 +156,7 @@ def test_payloads_without_a_schema_are_not_checked(mode: Mode, wire: Wire, widge
     assert len(wire.sent) == 2
 
 
-def test_error_of_a_broken_schema_shows_no_payload(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_error_of_a_broken_schema_shows_no_payload(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     broken = {"widgets/v1/make-widget.json": {"properties": {"name": {"$ref": "nowhere.json#"}}}}
     told = refusal(mode, lambda: widgets(broken).makeWidget("w", {"name": "hunter2"}))
     assert "widgets/v1/make-widget.json cannot check" in told
@@ -164,7 +164,7 @@ def test_error_of_a_broken_schema_shows_no_payload(mode: Mode, wire: Wire, widge
     assert not wire.sent
 
 
-def test_payloads_are_not_checked_by_default(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_payloads_are_not_checked_by_default(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     wire.answer(200, {}, times=2)
     for options in ({"validate": False}, {"validate": None}):
         mode.run(widgets(**options).makeWidget("w", {"name": 1}))
@@ -173,7 +173,7 @@ def test_payloads_are_not_checked_by_default(mode: Mode, wire: Wire, widgets: Ca
 
 @pytest.mark.parametrize(("value", "checks"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
 def test_the_environment_variable_is_the_default(
-    mode: Mode,
+    mode: ClientMode,
     wire: Wire,
     widgets: Callable[..., Any],
     environment: Callable[..., None],
@@ -189,7 +189,7 @@ def test_the_environment_variable_is_the_default(
     mode.run(widgets(validate=False).makeWidget("w", {}))
 
 
-def test_the_option_may_change_between_calls(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_the_option_may_change_between_calls(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     wire.answer(200, {})
     client = widgets()
     refusal(mode, lambda: client.makeWidget("w", {}))
@@ -197,7 +197,7 @@ def test_the_option_may_change_between_calls(mode: Mode, wire: Wire, widgets: Ca
     mode.run(client.makeWidget("w", {}))
 
 
-def test_the_option_is_a_boolean(mode: Mode, wire: Wire, widgets: Callable[..., Any]) -> None:
+def test_the_option_is_a_boolean(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     client = widgets(validate="yes")
     with pytest.raises(exceptions.TaskclusterFailure, match=r"validate must be True or False, not 'yes'"):
         mode.run(client.ping())
@@ -205,7 +205,7 @@ def test_the_option_is_a_boolean(mode: Mode, wire: Wire, widgets: Callable[..., 
 
 
 @pytest.mark.services
-def test_services_have_schemas(mode: Mode, wire: Wire) -> None:
+def test_services_have_schemas(mode: ClientMode, wire: Wire) -> None:
     queue = mode.client(validate=True)
     told = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))
     assert "deadline is missing" in told

@@ -56,14 +56,14 @@ def test_reads_at_most_max_size() -> None:
 
 
 def test_raises_failures_of_reader_and_writer() -> None:
-    class Broken:
+    class BrokenReaderWriter:
         async def read(self, max_size: int) -> bytes:
             raise ValueError("broken")
 
         async def write(self, chunk: bytes) -> None:
             raise ValueError("broken")
 
-    for reader, writer in ((Broken(), BufferWriter()), (BufferReader(DATA), Broken())):
+    for reader, writer in ((BrokenReaderWriter(), BufferWriter()), (BufferReader(DATA), BrokenReaderWriter())):
         with pytest.raises(ValueError, match="broken"):
             asyncio.run(streamingCopy(reader, writer))
 
@@ -94,7 +94,7 @@ class FakeObject:
         raise LookupError(name)
 
 
-class FakeQueue:
+class ArtifactQueue:
     options: ClassVar = {"rootUrl": "https://tc.example.com"}
 
     def latestArtifact(self, taskId: str, name: str) -> Any:
@@ -110,7 +110,7 @@ def test_uses_replaced_object_client(is_async: bool, monkeypatch: pytest.MonkeyP
         return FakeObject()
 
     def download() -> Any:
-        arguments: Any = {"taskId": "a", "name": "public/a", "queueService": FakeQueue()}
+        arguments: Any = {"taskId": "a", "name": "public/a", "queueService": ArtifactQueue()}
         if is_async:
             return asyncio.run(taskcluster.aio.download.downloadArtifactToBuf(**arguments))
         return taskcluster.download.downloadArtifactToBuf(**arguments)
@@ -118,6 +118,6 @@ def test_uses_replaced_object_client(is_async: bool, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(taskcluster.aio.download, "Object", replaced)
     with pytest.raises(LookupError, match="some/object"):
         download()
-    assert seen == [{**FakeQueue.options, "credentials": {"clientId": "c", "accessToken": "a"}}]
+    assert seen == [{**ArtifactQueue.options, "credentials": {"clientId": "c", "accessToken": "a"}}]
     monkeypatch.undo()
     assert taskcluster.aio.download.Object is Object

@@ -25,7 +25,7 @@ _VARIABLES = ("ROOT_URL", "CLIENT_ID", "ACCESS_TOKEN", "CERTIFICATE", "PROXY_URL
 
 
 @dataclass(frozen=True)
-class Mode:
+class HelperMode:
     """One of the two ways to call: what a test does with it, it does sync and async."""
 
     module: ModuleType
@@ -52,8 +52,8 @@ class Mode:
 
 
 @pytest.fixture(params=["sync", "async"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    return Mode(taskcluster if request.param == "sync" else taskcluster.aio)
+def mode(request: pytest.FixtureRequest) -> HelperMode:
+    return HelperMode(taskcluster if request.param == "sync" else taskcluster.aio)
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ class FakeQueue:
 def queue() -> Iterator[FakeQueue]:
     fake = FakeQueue()
 
-    class Handler(BaseHTTPRequestHandler):
+    class TaskHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -158,7 +158,7 @@ def queue() -> Iterator[FakeQueue]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), TaskHandler) as server:
         server.daemon_threads = True
         fake.root_url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

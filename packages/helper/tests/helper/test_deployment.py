@@ -17,7 +17,7 @@ from taskcluster.helper import ArtifactMissingError, WaitTimeoutError, resubmitt
 from taskcluster_helper.dates import parsed
 from taskcluster_local import LocalTaskcluster
 
-from .conftest import FakeQueue, Mode
+from .conftest import FakeQueue, HelperMode
 from .test_logs import BACKING, LIVE, live
 
 FAST: dict[str, Any] = {"timeout": 30, "delay": 0.01, "max_delay": 0.05}
@@ -88,7 +88,7 @@ class Steps:
 
 
 @pytest.mark.parametrize("how", ["completed", "failed"])
-def test_waits_for_completed_and_failed_tasks(mode: Mode, tasks: Tasks, how: str) -> None:
+def test_waits_for_completed_and_failed_tasks(mode: HelperMode, tasks: Tasks, how: str) -> None:
     task_id = tasks.create()
     steps = Steps(lambda: tasks.resolve(task_id, how))
     queue = mode.client("Queue", tasks.local.options())
@@ -97,7 +97,7 @@ def test_waits_for_completed_and_failed_tasks(mode: Mode, tasks: Tasks, how: str
     assert [seen["state"] for seen in steps.seen] == ["pending", how]
 
 
-def test_waits_for_a_task_past_its_deadline(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_a_task_past_its_deadline(mode: HelperMode, tasks: Tasks) -> None:
     task_id = tasks.create()
     steps = Steps(lambda: tasks.local.advance(hours=2))
     queue = mode.client("Queue", tasks.local.options())
@@ -105,7 +105,7 @@ def test_waits_for_a_task_past_its_deadline(mode: Mode, tasks: Tasks) -> None:
     assert (status["state"], status["runs"][-1]["reasonResolved"]) == ("exception", "deadline-exceeded")
 
 
-def test_waits_for_the_next_run_after_an_expired_claim(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_the_next_run_after_an_expired_claim(mode: HelperMode, tasks: Tasks) -> None:
     task_id = tasks.create()
     tasks.claim(task_id)
     steps = Steps(lambda: tasks.local.advance(minutes=21), lambda: tasks.resolve(task_id, run=1))
@@ -115,7 +115,7 @@ def test_waits_for_the_next_run_after_an_expired_claim(mode: Mode, tasks: Tasks)
     assert runs == [["running"], ["exception", "pending"], ["exception", "completed"]]
 
 
-def test_a_timeout_has_the_last_status(mode: Mode, tasks: Tasks) -> None:
+def test_a_timeout_has_the_last_status(mode: HelperMode, tasks: Tasks) -> None:
     task_id = tasks.create()
     queue = mode.client("Queue", tasks.local.options())
     for function, argument, last in (
@@ -127,7 +127,7 @@ def test_a_timeout_has_the_last_status(mode: Mode, tasks: Tasks) -> None:
         assert last(caught.value.last)
 
 
-def test_an_unknown_task_raises_at_once(mode: Mode, tasks: Tasks) -> None:
+def test_an_unknown_task_raises_at_once(mode: HelperMode, tasks: Tasks) -> None:
     with pytest.raises(taskcluster.TaskclusterRestFailure, match="does not correspond to a task") as caught:
         mode.run(mode.helper.wait_for_task(mode.client("Queue", tasks.local.options()), taskcluster.slugId()))
     assert caught.value.status_code == 404
@@ -136,7 +136,7 @@ def test_an_unknown_task_raises_at_once(mode: Mode, tasks: Tasks) -> None:
 # A task group to finish
 
 
-def test_waits_for_a_group_and_counts_states(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_a_group_and_counts_states(mode: HelperMode, tasks: Tasks) -> None:
     first, second, third = (tasks.create() for _ in range(3))
     tasks.create(dependencies=[third])
     steps = Steps(
@@ -159,7 +159,7 @@ def test_waits_for_a_group_and_counts_states(mode: Mode, tasks: Tasks) -> None:
 # An indexed task to appear
 
 
-def test_waits_for_an_indexed_task(mode: Mode, tasks: Tasks) -> None:
+def test_waits_for_an_indexed_task(mode: HelperMode, tasks: Tasks) -> None:
     task_id = tasks.create(routes=["index.builds.latest"])
     steps = Steps(lambda: tasks.resolve(task_id))
     index = mode.client("Index", tasks.local.options())
@@ -172,7 +172,7 @@ def test_waits_for_an_indexed_task(mode: Mode, tasks: Tasks) -> None:
 
 
 @pytest.mark.parametrize("run", [None, 0])
-def test_waits_until_an_artifact_is_finished(mode: Mode, tasks: Tasks, run: int | None) -> None:
+def test_waits_until_an_artifact_is_finished(mode: HelperMode, tasks: Tasks, run: int | None) -> None:
     task_id = tasks.create()
     worker = tasks.claim(task_id)
     # One that is declared and not uploaded yet is not there.
@@ -188,7 +188,7 @@ def test_waits_until_an_artifact_is_finished(mode: Mode, tasks: Tasks, run: int 
     assert caught.value.last is None
 
 
-def test_an_artifact_that_will_not_appear_raises(mode: Mode, tasks: Tasks) -> None:
+def test_an_artifact_that_will_not_appear_raises(mode: HelperMode, tasks: Tasks) -> None:
     task_id = tasks.create()
     queue = mode.client("Queue", tasks.local.options())
     steps = Steps(lambda: tasks.resolve(task_id, "failed"))
@@ -199,12 +199,12 @@ def test_an_artifact_that_will_not_appear_raises(mode: Mode, tasks: Tasks) -> No
 # The log of a task
 
 
-def lines(mode: Mode, options: dict[str, Any], task_id: str, **named: Any) -> list[str]:
+def lines(mode: HelperMode, options: dict[str, Any], task_id: str, **named: Any) -> list[str]:
     queue = mode.client("Queue", options)
     return mode.listed(mode.helper.task_log_lines(queue, task_id, delay=0.01, max_delay=0.05, **named))
 
 
-def test_follows_a_live_log(mode: Mode, tasks: Tasks, queue: FakeQueue) -> None:
+def test_follows_a_live_log(mode: HelperMode, tasks: Tasks, queue: FakeQueue) -> None:
     """The worker serves the log while the task runs; afterwards it is stored as an object."""
     task_id = tasks.create()
     worker = tasks.claim(task_id)
@@ -221,7 +221,7 @@ def test_follows_a_live_log(mode: Mode, tasks: Tasks, queue: FakeQueue) -> None:
     assert "Authorization" not in queue.stored[0]
 
 
-def test_reads_logs_of_any_storage_type(mode: Mode, tasks: Tasks) -> None:
+def test_reads_logs_of_any_storage_type(mode: HelperMode, tasks: Tasks) -> None:
     for stored in ("object", "s3"):
         task_id = tasks.create()
         worker = tasks.claim(task_id)
@@ -241,7 +241,7 @@ def test_reads_logs_of_any_storage_type(mode: Mode, tasks: Tasks) -> None:
         assert lines(mode, {"rootUrl": tasks.local.root_url}, task_id, name=LIVE) == ["one", "two", "three"]
 
 
-def test_a_private_log_needs_only_its_scope(mode: Mode, tasks: Tasks) -> None:
+def test_a_private_log_needs_only_its_scope(mode: HelperMode, tasks: Tasks) -> None:
     names = {"live": "private/live.log", "backing": "private/backing.log"}
     task_id = tasks.create(payload={"logs": names})
     worker = tasks.claim(task_id)
@@ -257,7 +257,7 @@ def test_a_private_log_needs_only_its_scope(mode: Mode, tasks: Tasks) -> None:
 # Times of a task's definition, moved to now
 
 
-def test_creates_an_old_task_again(mode: Mode, tasks: Tasks) -> None:
+def test_creates_an_old_task_again(mode: HelperMode, tasks: Tasks) -> None:
     expires = {"public/a": {"expires": taskcluster.stringDate(tasks.local.now() + timedelta(hours=2))}}
     first, second = tasks.create(payload={"artifacts": expires}), taskcluster.slugId()
     tasks.local.advance(hours=20)

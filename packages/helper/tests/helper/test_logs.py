@@ -17,7 +17,7 @@ from taskcluster.helper import ArtifactMissingError
 from taskcluster.version import VERSION
 from taskcluster_helper.procedures.logs import LogNames, Splitter, log_names
 
-from .conftest import TASK, FakeQueue, Mode
+from .conftest import TASK, FakeQueue, HelperMode
 
 LIVE = "public/logs/live.log"
 BACKING = "public/logs/live_backing.log"
@@ -60,31 +60,31 @@ def live(*chunks: bytes, then: Callable[[], object] = lambda: None, ends: bool =
     return write
 
 
-def lines(mode: Mode, queue: FakeQueue, *args: Any, **options: Any) -> list[str]:
+def lines(mode: HelperMode, queue: FakeQueue, *args: Any, **options: Any) -> list[str]:
     client = mode.client("Queue", queue.options)
     return mode.listed(mode.helper.task_log_lines(client, TASK, *args, **{**FAST, **options}))
 
 
-def test_a_finished_log(mode: Mode, queue: FakeQueue) -> None:
+def test_a_finished_log(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = stored(b"one\r\n\ntwo \xc3\xa4\xff\nno end")
     assert lines(mode, queue) == ["one", "", "two ä\ufffd", "no end"]
 
 
 @pytest.mark.parametrize("serve", [stored, live])
-def test_a_compressed_log(mode: Mode, queue: FakeQueue, serve: Callable[..., Writer]) -> None:
+def test_a_compressed_log(mode: HelperMode, queue: FakeQueue, serve: Callable[..., Writer]) -> None:
     queue.end()
     queue.artifacts[BACKING] = serve(gzip.compress(b"a\n" * 100_000), Content_Encoding="gzip")
     assert lines(mode, queue) == ["a"] * 100_000
 
 
-def test_a_finished_log_with_the_live_name(mode: Mode, queue: FakeQueue) -> None:
+def test_a_finished_log_with_the_live_name(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[LIVE] = stored(b"one\n")
     assert lines(mode, queue) == ["one"]
 
 
-def test_follows_redirects_without_authentication(mode: Mode, queue: FakeQueue) -> None:
+def test_follows_redirects_without_authentication(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = stored(b"one\n")
     lines(mode, queue)
@@ -94,7 +94,7 @@ def test_follows_redirects_without_authentication(mode: Mode, queue: FakeQueue) 
         assert headers["User-Agent"].startswith("taskcluster-client-py/")
 
 
-def test_storage_gets_the_user_agent_suffix(mode: Mode, queue: FakeQueue) -> None:
+def test_storage_gets_the_user_agent_suffix(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = stored(b"one\n")
     client = mode.client("Queue", {**queue.options, "userAgentSuffix": "my-program/1"})
@@ -102,7 +102,7 @@ def test_storage_gets_the_user_agent_suffix(mode: Mode, queue: FakeQueue) -> Non
     assert {headers["User-Agent"] for headers in queue.stored} == {f"taskcluster-client-py/{VERSION} my-program/1"}
 
 
-def test_follows_a_live_log_without_repeating_lines(mode: Mode, queue: FakeQueue) -> None:
+def test_follows_a_live_log_without_repeating_lines(mode: HelperMode, queue: FakeQueue) -> None:
     queue.artifacts[LIVE] = live(b"one\nt", b"wo\nthr", then=queue.end)
     queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\nfour\n")
     assert lines(mode, queue) == ["one", "two", "three", "four"]
@@ -121,7 +121,7 @@ def test_yields_lines_as_they_are_written(queue: FakeQueue) -> None:
     assert list(following) == ["two"]
 
 
-def test_resumes_a_broken_live_log(mode: Mode, queue: FakeQueue) -> None:
+def test_resumes_a_broken_live_log(mode: HelperMode, queue: FakeQueue) -> None:
     queue.artifacts[BACKING] = stored(b"one\ntwo\nthree\n")
 
     def again() -> None:
@@ -131,7 +131,7 @@ def test_resumes_a_broken_live_log(mode: Mode, queue: FakeQueue) -> None:
     assert lines(mode, queue) == ["one", "two", "three"]
 
 
-def test_requests_an_idle_live_log_again(mode: Mode, queue: FakeQueue) -> None:
+def test_requests_an_idle_live_log_again(mode: HelperMode, queue: FakeQueue) -> None:
     from threading import Event
 
     over = Event()
@@ -148,7 +148,7 @@ def test_requests_an_idle_live_log_again(mode: Mode, queue: FakeQueue) -> None:
         over.set()
 
 
-def test_reads_the_stored_log_after_the_worker_is_gone(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_the_stored_log_after_the_worker_is_gone(mode: HelperMode, queue: FakeQueue) -> None:
     def gone(handler: BaseHTTPRequestHandler) -> None:
         queue.end()
         handler.send_error(404)
@@ -158,7 +158,7 @@ def test_reads_the_stored_log_after_the_worker_is_gone(mode: Mode, queue: FakeQu
     assert lines(mode, queue) == ["one"]
 
 
-def test_waits_until_the_task_runs(mode: Mode, queue: FakeQueue) -> None:
+def test_waits_until_the_task_runs(mode: HelperMode, queue: FakeQueue) -> None:
     run = queue.runs.pop()
     queue.state = "unscheduled"
 
@@ -173,7 +173,7 @@ def test_waits_until_the_task_runs(mode: Mode, queue: FakeQueue) -> None:
 
 
 @pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked\r\n\r\n5\r\n", b"Content-Length: 8\r\n\r\n"])
-def test_resumes_a_broken_stored_log(mode: Mode, queue: FakeQueue, header: bytes) -> None:
+def test_resumes_a_broken_stored_log(mode: HelperMode, queue: FakeQueue, header: bytes) -> None:
     queue.end()
 
     def broken(handler: BaseHTTPRequestHandler) -> None:
@@ -185,7 +185,7 @@ def test_resumes_a_broken_stored_log(mode: Mode, queue: FakeQueue, header: bytes
     assert lines(mode, queue) == ["one", "two"]
 
 
-def test_retries_temporary_failures(mode: Mode, queue: FakeQueue) -> None:
+def test_retries_temporary_failures(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
 
     def busy(handler: BaseHTTPRequestHandler) -> None:
@@ -197,7 +197,7 @@ def test_retries_temporary_failures(mode: Mode, queue: FakeQueue) -> None:
     assert lines(mode, queue) == ["one"]
 
 
-def test_failures_of_storage_do_not_show_the_url(mode: Mode, queue: FakeQueue) -> None:
+def test_failures_of_storage_do_not_show_the_url(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.artifacts[BACKING] = lambda handler: handler.send_error(403)
     with pytest.raises(TaskclusterRestFailure, match="status 403") as caught:
@@ -207,13 +207,13 @@ def test_failures_of_storage_do_not_show_the_url(mode: Mode, queue: FakeQueue) -
 
 
 @pytest.mark.parametrize("state", ["completed", "exception"])
-def test_a_run_without_log_raises(mode: Mode, queue: FakeQueue, state: str) -> None:
+def test_a_run_without_log_raises(mode: HelperMode, queue: FakeQueue, state: str) -> None:
     queue.end(state, reason="claim-expired")
     with pytest.raises(ArtifactMissingError, match=r"claim-expired.*no artifact public/logs/live_backing.log or"):
         lines(mode, queue)
 
 
-def test_reads_the_given_run(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_the_given_run(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end("failed")
     queue.runs.append({"runId": 1, "state": "running"})
     queue.state = "running"
@@ -222,7 +222,7 @@ def test_reads_the_given_run(mode: Mode, queue: FakeQueue) -> None:
     assert f"/task/{TASK}/runs/0/artifacts/public%2Flogs%2Flive_backing.log" in queue.calls
 
 
-def test_reads_private_logs(mode: Mode, queue: FakeQueue) -> None:
+def test_reads_private_logs(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end()
     queue.payload = {"logs": {"live": "private/l.log", "backing": "private/b.log"}}
     queue.artifacts["private/b.log"] = stored(b"backing\n")
@@ -231,7 +231,7 @@ def test_reads_private_logs(mode: Mode, queue: FakeQueue) -> None:
     assert lines(mode, queue, name="private/mine.log") == ["mine"]
 
 
-def test_closing_the_iterator_stops_reading(mode: Mode, queue: FakeQueue) -> None:
+def test_closing_the_iterator_stops_reading(mode: HelperMode, queue: FakeQueue) -> None:
     from threading import Event
 
     over = Event()
@@ -255,7 +255,7 @@ def test_closing_the_iterator_stops_reading(mode: Mode, queue: FakeQueue) -> Non
         over.set()
 
 
-def test_silence_must_be_positive(mode: Mode, queue: FakeQueue) -> None:
+def test_silence_must_be_positive(mode: HelperMode, queue: FakeQueue) -> None:
     with pytest.raises(TaskclusterFailure, match="silence must be"):
         lines(mode, queue, silence=0)
 

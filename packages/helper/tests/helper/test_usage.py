@@ -402,7 +402,7 @@ class ScriptedStorage:
         self.seen: list[tuple[str, str, str, bytes]] = []
         storage = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class UploadHandler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 storage.seen.append((self.command, self.path, self.headers["Content-Type"], body))
@@ -420,7 +420,7 @@ class ScriptedStorage:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = HTTPServer(("127.0.0.1", 0), UploadHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> ScriptedStorage:

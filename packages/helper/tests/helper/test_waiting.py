@@ -27,7 +27,7 @@ from taskcluster_helper.performer import limited
 from taskcluster_helper.procedures import waiting
 from taskcluster_local import LocalTaskcluster
 
-from .conftest import TASK, FakeQueue, Mode
+from .conftest import TASK, FakeQueue, HelperMode
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 FAST = {"delay": 0.01, "max_delay": 0.05}
@@ -296,7 +296,7 @@ class Worker:
             self.queue.reportCompleted(each["status"]["taskId"], each["runId"])
 
 
-def once(action: Callable[[], None], mode: Mode, seen: list[Any]) -> Callable[[Any], Any]:
+def once(action: Callable[[], None], mode: HelperMode, seen: list[Any]) -> Callable[[Any], Any]:
     """Return an on_change, async in async code, that records its arguments and acts on the first call."""
 
     def on_change(found: Any) -> None:
@@ -318,7 +318,7 @@ def worker(local: LocalTaskcluster) -> Worker:
     return Worker(local)
 
 
-def test_wait_for_task(mode: Mode, local: LocalTaskcluster, worker: Worker) -> None:
+def test_wait_for_task(mode: HelperMode, local: LocalTaskcluster, worker: Worker) -> None:
     task_id, seen = worker.create(), []
     queue = mode.client("Queue", local.options())
     waited = mode.helper.wait_for_task(queue, task_id, timeout=60, on_change=once(worker.finish, mode, seen), **FAST)
@@ -326,7 +326,7 @@ def test_wait_for_task(mode: Mode, local: LocalTaskcluster, worker: Worker) -> N
     assert [found["state"] for found in seen] == ["pending", "completed"]
 
 
-def test_wait_for_task_group(mode: Mode, local: LocalTaskcluster, worker: Worker) -> None:
+def test_wait_for_task_group(mode: HelperMode, local: LocalTaskcluster, worker: Worker) -> None:
     for _ in range(3):
         worker.create()
     seen: list[Any] = []
@@ -337,7 +337,7 @@ def test_wait_for_task_group(mode: Mode, local: LocalTaskcluster, worker: Worker
     assert seen == [{"pending": 3}, {"completed": 3}]
 
 
-def test_wait_for_indexed_task(mode: Mode, local: LocalTaskcluster) -> None:
+def test_wait_for_indexed_task(mode: HelperMode, local: LocalTaskcluster) -> None:
     def insert() -> None:
         taskcluster.Index(local.options()).insertTask(
             "a.b", {"taskId": TASK, "rank": 0, "data": {}, "expires": taskcluster.fromNowJSON("1 day")}
@@ -351,7 +351,7 @@ def test_wait_for_indexed_task(mode: Mode, local: LocalTaskcluster) -> None:
 
 
 @pytest.mark.parametrize("run", [None, 0, "0"])
-def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | str | None) -> None:
+def test_wait_for_artifact(mode: HelperMode, queue: FakeQueue, run: int | str | None) -> None:
     def create() -> None:
         queue.artifacts["public/a b"] = lambda handler: None
 
@@ -363,13 +363,13 @@ def test_wait_for_artifact(mode: Mode, queue: FakeQueue, run: int | str | None) 
     assert seen[0] is None
 
 
-def test_an_artifact_missing_from_a_finished_run_raises(mode: Mode, queue: FakeQueue) -> None:
+def test_an_artifact_missing_from_a_finished_run_raises(mode: HelperMode, queue: FakeQueue) -> None:
     queue.end("failed")
     with pytest.raises(ArtifactMissingError, match=r"resolved \(failed\) and has no artifact 'public/x'"):
         mode.run(mode.helper.wait_for_artifact(mode.client("Queue", queue.options), TASK, "public/x"))
 
 
-def test_times_out_after_failures(mode: Mode, queue: FakeQueue) -> None:
+def test_times_out_after_failures(mode: HelperMode, queue: FakeQueue) -> None:
     queue.failures = [500, 503]
     with pytest.raises(WaitTimeoutError) as caught:
         mode.run(mode.helper.wait_for_task(mode.client("Queue", queue.options), TASK, timeout=0.3, **FAST))
@@ -401,7 +401,9 @@ WAITING: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("function", WAITING)
 @pytest.mark.parametrize("server", ["refusing", "silent"])
-def test_times_out_without_a_response(mode: Mode, request: pytest.FixtureRequest, function: str, server: str) -> None:
+def test_times_out_without_a_response(
+    mode: HelperMode, request: pytest.FixtureRequest, function: str, server: str
+) -> None:
     service, arguments = WAITING[function]
     # By the client's own options it would take minutes.
     options = {"rootUrl": request.getfixturevalue(server), "timeout": 60, "maxRetries": 9, "delayFactor": 10}
@@ -418,14 +420,14 @@ def test_times_out_without_a_response(mode: Mode, request: pytest.FixtureRequest
 
 
 @pytest.mark.parametrize("function", WAITING)
-def test_raises_while_connections_are_refused(mode: Mode, refusing: str, function: str) -> None:
+def test_raises_while_connections_are_refused(mode: HelperMode, refusing: str, function: str) -> None:
     service, arguments = WAITING[function]
     client = mode.client(service, {"rootUrl": refusing, "maxRetries": 0})
     with pytest.raises(TaskclusterConnectionError):
         mode.run(getattr(mode.helper, function)(client, *arguments, **FAST))
 
 
-def test_a_call_without_response_ends_at_the_timeout(mode: Mode, silent: str) -> None:
+def test_a_call_without_response_ends_at_the_timeout(mode: HelperMode, silent: str) -> None:
     client = mode.client("Queue", {"rootUrl": silent, "timeout": 60, "maxRetries": 3})
     before = copy.deepcopy(client.options)
     started = time.monotonic()
@@ -436,7 +438,7 @@ def test_a_call_without_response_ends_at_the_timeout(mode: Mode, silent: str) ->
     assert client.options == before
 
 
-def test_calls_with_a_deadline_reuse_connections(mode: Mode, queue: FakeQueue) -> None:
+def test_calls_with_a_deadline_reuse_connections(mode: HelperMode, queue: FakeQueue) -> None:
     queue.on_status = lambda: queue.end() if len(queue.calls) > 3 else None
 
     async def used(client: Any) -> None:
@@ -463,11 +465,11 @@ def test_calls_with_a_deadline_reuse_connections(mode: Mode, queue: FakeQueue) -
         assert len(queue.connections) == 1, kind
 
 
-def test_fakes_and_subclasses_are_called_with_a_deadline(mode: Mode, queue: FakeQueue) -> None:
+def test_fakes_and_subclasses_are_called_with_a_deadline(mode: HelperMode, queue: FakeQueue) -> None:
     """Fakes need only the methods that are called."""
     answer = status("completed")
 
-    class Fake:
+    class StatusQueue:
         if mode.module is taskcluster:
 
             def status(self, taskId: str) -> Any:
@@ -479,32 +481,32 @@ def test_fakes_and_subclasses_are_called_with_a_deadline(mode: Mode, queue: Fake
 
     base = mode.module.Queue
 
-    class Mine(base):  # type: ignore[misc]
+    class CountingQueue(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(queue.options)
             self.looks = 0
 
         def status(self, *args: Any) -> Any:
             self.looks += 1
-            return Fake().status(*args)
+            return StatusQueue().status(*args)
 
     patched = base(queue.options)
-    patched.status = Fake().status
+    patched.status = StatusQueue().status
     mocked = mock.create_autospec(base, instance=True)
     mocked.status.return_value = answer
-    mine = Mine()
-    for client in (Fake(), mine, patched, mocked):
+    mine = CountingQueue()
+    for client in (StatusQueue(), mine, patched, mocked):
         assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=60))["state"] == "completed"
     assert mine.looks == 1
 
 
-def test_a_client_of_the_other_mode_raises(mode: Mode, queue: FakeQueue) -> None:
+def test_a_client_of_the_other_mode_raises(mode: HelperMode, queue: FakeQueue) -> None:
     other = taskcluster.aio if mode.module is taskcluster else taskcluster
     with pytest.raises(TaskclusterFailure, match=r"needs an? (a?)sync client"):
         mode.run(mode.helper.wait_for_task(other.Queue(queue.options), TASK, timeout=0))
 
 
-def test_exceptions_of_on_change_propagate(mode: Mode, queue: FakeQueue) -> None:
+def test_exceptions_of_on_change_propagate(mode: HelperMode, queue: FakeQueue) -> None:
     def fail(found: Any) -> None:
         raise KeyError("mine")
 

@@ -17,7 +17,7 @@ import pytest
 import taskcluster
 import taskcluster.aio
 
-from .deployment import PATIENCE, Blob, Deployment
+from .deployment import PATIENCE, Blob, StorageServer
 
 CREDENTIALS = {"clientId": "tester", "accessToken": "hidden-token"}
 
@@ -30,17 +30,17 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def deployment() -> Iterator[Deployment]:
+def deployment() -> Iterator[StorageServer]:
     """A new deployment for each test."""
-    deployment = Deployment()
+    deployment = StorageServer()
     yield deployment
     deployment.close()
 
 
-class Mode:
+class TransferMode:
     """Sync or async functions, called alike."""
 
-    def __init__(self, name: str, deployment: Deployment) -> None:
+    def __init__(self, name: str, deployment: StorageServer) -> None:
         self.name = name
         self.deployment = deployment
         package: Any = taskcluster if name == "sync" else taskcluster.aio
@@ -85,13 +85,13 @@ class Mode:
 
 
 @pytest.fixture(params=["sync", "async"])
-def mode(request: pytest.FixtureRequest, deployment: Deployment) -> Mode:
+def mode(request: pytest.FixtureRequest, deployment: StorageServer) -> TransferMode:
     """First sync, then async functions."""
-    return Mode(request.param, deployment)
+    return TransferMode(request.param, deployment)
 
 
 @pytest.fixture
-def leaks(deployment: Deployment, mode: Mode, tmp_path: Path) -> Iterator[None]:
+def leaks(deployment: StorageServer, mode: TransferMode, tmp_path: Path) -> Iterator[None]:
     """Fails if descriptors, connections, threads or temporary files are left."""
     # Descriptors that are opened once per process, e.g. for epoll, are opened before the first count.
     deployment.blobs["warm"] = Blob(b"warm")

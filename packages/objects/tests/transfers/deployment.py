@@ -20,7 +20,7 @@ from urllib.parse import unquote
 PATIENCE = 60.0
 SECRET = "sig=hidden-signature"
 
-Fault = Callable[["Deployment", socket.socket, "Received", "Blob"], bool]
+Fault = Callable[["StorageServer", socket.socket, "StorageRequest", "Blob"], bool]
 """Responds to a request instead of storage; returns whether the connection stays open.
 
 Its attribute `before_body` has it do so before the body is read, and `takes` reads the body in the usual way's place.
@@ -28,7 +28,7 @@ Its attribute `before_body` has it do so before the body is read, and `takes` re
 
 
 @dataclass(frozen=True)
-class Received:
+class StorageRequest:
     method: str
     path: str
     query: str
@@ -54,7 +54,7 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-class Deployment:
+class StorageServer:
     """Serves from threads, and records the requests."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Deployment:
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.faults: deque[Fault | None] = deque()
         """The faults of the next requests to storage; None for a normal response."""
-        self.received: list[Received] = []
+        self.received: list[StorageRequest] = []
         self.api: list[tuple[str, Any]] = []
         """The names of the called API methods, with their payloads."""
         self.refused_types: set[str] = set()
@@ -85,7 +85,7 @@ class Deployment:
     # For assertions.
 
     @property
-    def stored_requests(self) -> list[Received]:
+    def stored_requests(self) -> list[StorageRequest]:
         return [each for each in self.received if each.path.startswith("/storage/")]
 
     def called(self, name: str) -> list[Any]:
@@ -162,11 +162,11 @@ class Deployment:
             key = path.removeprefix("/storage/")
             fault = self.faults.popleft() if path.startswith("/storage/") and self.faults else None
             if fault is not None and getattr(fault, "before_body", False):
-                self.received.append(Received(method, path, query, headers, b"", number))
+                self.received.append(StorageRequest(method, path, query, headers, b"", number))
                 return fault(self, connection, self.received[-1], self.blobs.get(key, Blob(b"")))
             take = getattr(fault, "takes", BufferedReader.read)
             body = take(file, int(headers.get("content-length", "0")))
-        received = Received(method, path, query, headers, body, number)
+        received = StorageRequest(method, path, query, headers, body, number)
         with self.changed:
             self.received.append(received)
             self.changed.notify_all()
@@ -175,7 +175,7 @@ class Deployment:
             return (fault or storage)(self, connection, received, blob)
         return self._api(connection, received)
 
-    def _api(self, connection: socket.socket, received: Received) -> bool:
+    def _api(self, connection: socket.socket, received: StorageRequest) -> bool:
         status, body = self._called(received)
         content = json.dumps(body).encode()
         connection.sendall(
@@ -183,7 +183,7 @@ class Deployment:
         )
         return True
 
-    def _called(self, received: Received) -> tuple[int, Any]:
+    def _called(self, received: StorageRequest) -> tuple[int, Any]:
         payload = json.loads(received.body) if received.body else None
         _, _, service, _, *rest = received.path.split("/")
         if service == "object":
@@ -269,7 +269,7 @@ class Deployment:
         return {"sha256": hashlib.sha256(data).hexdigest(), "sha512": hashlib.sha512(data).hexdigest()}
 
 
-def storage(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+def storage(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
     """Send the complete body, or the requested range."""
     if received.method == "PUT":
         deployment.blobs[received.path.removeprefix("/storage/")] = Blob(
@@ -305,7 +305,7 @@ def _end(connection: socket.socket, how: str) -> None:
 def breaks(after: int, how: str = "close") -> Fault:
     """Send the headers and a part of the body; then `close`, `reset` or `stall`."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         size = len(blob.data)
         start, status, more = 0, 200, {}
         if "range" in received.headers:
@@ -324,7 +324,7 @@ def breaks(after: int, how: str = "close") -> Fault:
 def leaves(how: str = "reset", *, before_body: bool = False) -> Fault:
     """Send no response."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         _end(connection, how)
         return False
 
@@ -342,7 +342,7 @@ def wait_for_the_end_of(connection: socket.socket) -> None:
 def holds(end: threading.Event) -> Fault:
     """Read no body and send no response until `end` is set."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         # The end of the connection cannot arrive behind an unread body.
         assert end.wait(PATIENCE), "it never happened"
         return False
@@ -354,7 +354,7 @@ def holds(end: threading.Event) -> Fault:
 def answers(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Fault:
     """Respond with a status."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(head(status, {"Content-Length": str(len(body)), **(headers or {})}) + body)
         return True
 

@@ -11,12 +11,12 @@ import pytest
 import taskcluster
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
-from .conftest import Mode
-from .deployment import Blob, Deployment, answers
+from .conftest import TransferMode
+from .deployment import Blob, StorageServer, answers
 from .test_usage import DATA, artifacts
 
 
-def test_returns_content_as_json_text_and_bytes(mode: Mode, deployment: Deployment) -> None:
+def test_returns_content_as_json_text_and_bytes(mode: TransferMode, deployment: StorageServer) -> None:
     value = {"ä": [1, 2]}
     deployment.blobs["x"] = Blob(json.dumps(value, ensure_ascii=False).encode("latin-1"))
     deployment.blobs["x"].headers["Content-Type"] = "application/json; charset=latin-1"
@@ -30,7 +30,7 @@ def test_returns_content_as_json_text_and_bytes(mode: Mode, deployment: Deployme
     assert all("authorization" not in each.headers for each in deployment.stored_requests)
 
 
-def test_returns_content_by_index_path(mode: Mode, deployment: Deployment) -> None:
+def test_returns_content_by_index_path(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     deployment.blobs["one"].data = b"[1]"
     index = mode.client("Index")
@@ -42,7 +42,7 @@ def test_returns_content_by_index_path(mode: Mode, deployment: Deployment) -> No
     assert "/indexed-task/" in deployment.called("latestArtifact")[0]
 
 
-def put_artifact(mode: Mode, function: str, **given: Any) -> Any:
+def put_artifact(mode: TransferMode, function: str, **given: Any) -> Any:
     call = {
         "taskId": "T", "runId": 0, "name": "public/new", "contentType": "x/y",
         "expires": taskcluster.fromNow("1 day"), "queueService": mode.client("Queue"),
@@ -51,10 +51,10 @@ def put_artifact(mode: Mode, function: str, **given: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_creates_uploads_and_finishes_an_artifact(mode: Mode, deployment: Deployment, size: int) -> None:
+def test_creates_uploads_and_finishes_an_artifact(mode: TransferMode, deployment: StorageServer, size: int) -> None:
     data = DATA[:size]
     assert put_artifact(mode, "uploadArtifactFromBuf", data=data) == "object"
-    assert deployment.finished["t/public/new"] == Deployment.hashes(Blob(data))
+    assert deployment.finished["t/public/new"] == StorageServer.hashes(Blob(data))
     assert deployment.called("finishArtifact") == [{"uploadId": "U" * 22}]
     order = [name for name, _ in deployment.api]
     assert order == ["createArtifact", "createUpload", "finishUpload", "finishArtifact"]
@@ -63,7 +63,7 @@ def test_creates_uploads_and_finishes_an_artifact(mode: Mode, deployment: Deploy
             assert 'id="upload"' in each.headers["authorization"]
 
 
-def test_uses_s3_without_object_service(mode: Mode, deployment: Deployment) -> None:
+def test_uses_s3_without_object_service(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.refused_types = {"object"}
     deployment.faults.extend([answers(403)])
     assert put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(DATA)) == "s3"
@@ -71,13 +71,13 @@ def test_uses_s3_without_object_service(mode: Mode, deployment: Deployment) -> N
     assert deployment.called("finishArtifact") == []
 
 
-def test_rejected_artifact_raises(mode: Mode, deployment: Deployment) -> None:
+def test_rejected_artifact_raises(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.refused_types = {"object", "s3"}
     with pytest.raises(TaskclusterRestFailure, match="no s3 here"):
         put_artifact(mode, "uploadArtifactFromBuf", data=b"x")
 
 
-def test_stores_artifact_as_storage_type(mode: Mode, deployment: Deployment) -> None:
+def test_stores_artifact_as_storage_type(mode: TransferMode, deployment: StorageServer) -> None:
     for kind in ("s3", "object"):
         assert put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(DATA), storageType=kind) == kind
         assert put_artifact(mode, "uploadArtifactFromBuf", name="public/two", data=b"x", storageType=kind) == kind
@@ -92,7 +92,9 @@ def test_stores_artifact_as_storage_type(mode: Mode, deployment: Deployment) -> 
     assert deployment.api == []
 
 
-def test_explains_missing_object_storage(mode: Mode, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explains_missing_object_storage(
+    mode: TransferMode, deployment: StorageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = 400, {"code": "NoMatchingBackend", "message": "no backend"}
     monkeypatch.setattr(deployment, "_createUpload", lambda name, payload: refusal)
     with pytest.raises(TaskclusterRestFailure, match="storageType='s3'") as caught:

@@ -14,15 +14,15 @@ import pytest
 import taskcluster
 from taskcluster.exceptions import TaskclusterFailure
 
-from .conftest import Mode
-from .deployment import PATIENCE, Blob, Deployment
-from .test_usage import DATA, Coroutines
+from .conftest import TransferMode
+from .deployment import PATIENCE, Blob, StorageServer
+from .test_usage import DATA, CoroutineFile
 
 
-def test_sync_functions_reject_async_readers_and_writers(deployment: Deployment) -> None:
-    mode = Mode("sync", deployment)
+def test_sync_functions_reject_async_readers_and_writers(deployment: StorageServer) -> None:
+    mode = TransferMode("sync", deployment)
     deployment.blobs["x"] = Blob(DATA)
-    kinds: tuple[Any, ...] = (Coroutines, lambda *data: Giving(Coroutines(*data)))
+    kinds: tuple[Any, ...] = (CoroutineFile, lambda *data: Giving(CoroutineFile(*data)))
     for kind in kinds:
         with pytest.raises(TaskclusterFailure, match=r"a writer must not be async .* taskcluster\.aio"):
             mode.get("x", "download", writerFactory=kind)
@@ -35,7 +35,7 @@ def test_sync_functions_reject_async_readers_and_writers(deployment: Deployment)
 class Giving:
     """Plain functions that return awaitables."""
 
-    def __init__(self, inner: Coroutines) -> None:
+    def __init__(self, inner: CoroutineFile) -> None:
         self._inner = inner
 
     def read(self, max_size: int = -1) -> Any:
@@ -46,8 +46,8 @@ class Giving:
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_reader_may_reuse_its_buffer(mode: Mode, deployment: Deployment, kind: Any) -> None:
-    class Reader:
+def test_reader_may_reuse_its_buffer(mode: TransferMode, deployment: StorageServer, kind: Any) -> None:
+    class ReusingReader:
         def __init__(self) -> None:
             self._source = io.BytesIO(data)
             self._buffer = bytearray(65536)
@@ -57,24 +57,24 @@ def test_reader_may_reuse_its_buffer(mode: Mode, deployment: Deployment, kind: A
             return memoryview(self._buffer)[:count] if kind is memoryview else self._buffer[:count]
 
     data = random.Random(1).randbytes(2_500_000)
-    mode.put("upload", contentLength=len(data), readerFactory=Reader)
+    mode.put("upload", contentLength=len(data), readerFactory=ReusingReader)
     assert deployment.stored_requests[-1].body == data
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(data))
 
 
-def test_cancelled_download_waits_for_writer_off_the_loop(deployment: Deployment) -> None:
+def test_cancelled_download_waits_for_writer_off_the_loop(deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
-    mode = Mode("async", deployment)
+    mode = TransferMode("async", deployment)
     writing, released = threading.Event(), threading.Event()
 
-    class Slow:
+    class WaitingWriter:
         def write(self, data: bytes) -> None:
             writing.set()
             assert released.wait(PATIENCE)
 
     async def main() -> None:
         download = asyncio.ensure_future(
-            mode.download.download(name="x", objectService=mode.client("Object"), writerFactory=Slow)
+            mode.download.download(name="x", objectService=mode.client("Object"), writerFactory=WaitingWriter)
         )
         assert await asyncio.to_thread(writing.wait, 10)
         for _ in range(3):
@@ -90,13 +90,13 @@ def test_cancelled_download_waits_for_writer_off_the_loop(deployment: Deployment
     asyncio.run(main())
 
 
-def test_blocking_reader_does_not_block_the_loop(deployment: Deployment) -> None:
+def test_blocking_reader_does_not_block_the_loop(deployment: StorageServer) -> None:
     import threading
 
-    mode = Mode("async", deployment)
+    mode = TransferMode("async", deployment)
     released = threading.Event()
 
-    class Slow(io.BytesIO):
+    class WaitingReader(io.BytesIO):
         def read(self, size: Any = -1) -> bytes:
             assert released.wait(PATIENCE)
             return super().read(size)
@@ -104,8 +104,9 @@ def test_blocking_reader_does_not_block_the_loop(deployment: Deployment) -> None
     async def main() -> None:
         asyncio.get_running_loop().call_later(0.05, released.set)
         await mode.upload.upload(
-            projectId="p", name="n", contentType="x/y", contentLength=len(DATA), readerFactory=lambda: Slow(DATA),
-            expires=taskcluster.fromNow("1 day"), objectService=mode.client("Object"),
+            projectId="p", name="n", contentType="x/y", contentLength=len(DATA),
+            readerFactory=lambda: WaitingReader(DATA), expires=taskcluster.fromNow("1 day"),
+            objectService=mode.client("Object"),
         )  # fmt: skip
 
     asyncio.run(main())

@@ -16,8 +16,8 @@ import pytest
 
 from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterConnectionError
 
-from .conftest import Mode
-from .deployment import SECRET, Blob, Deployment, Fault, Received, answers, breaks, head, storage
+from .conftest import TransferMode
+from .deployment import SECRET, Blob, Fault, StorageRequest, StorageServer, answers, breaks, head, storage
 from .test_faults import assert_secret_free
 
 pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
@@ -27,18 +27,18 @@ CUT = 300_000
 
 
 @pytest.fixture
-def stored(deployment: Deployment) -> Blob:
+def stored(deployment: StorageServer) -> Blob:
     """An object with hashes, and an artifact `a` of the same bytes without hashes."""
     blob = deployment.blobs["big"] = Blob(DATA)
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     return blob
 
 
-def start_of(received: Received) -> int:
+def start_of(received: StorageRequest) -> int:
     return int(received.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
 
 
-def heads(received: Received, blob: Blob, **more: str) -> bytes:
+def heads(received: StorageRequest, blob: Blob, **more: str) -> bytes:
     """Return the headers of a correct response."""
     start, size = start_of(received), len(blob.data)
     headers = {"Content-Length": str(size - start), **({"ETag": blob.etag} if blob.etag else {})}
@@ -55,7 +55,7 @@ def heads(received: Received, blob: Blob, **more: str) -> bytes:
 def cuts_head(at: Any) -> Fault:
     """Break off within the headers."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         whole = heads(received, blob)
         connection.sendall(whole[: at(whole)])
         return False
@@ -73,7 +73,9 @@ HEADS = {
 
 
 @pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
-def test_retries_after_truncated_response_headers(mode: Mode, deployment: Deployment, stored: Blob, at: Any) -> None:
+def test_retries_after_truncated_response_headers(
+    mode: TransferMode, deployment: StorageServer, stored: Blob, at: Any
+) -> None:
     deployment.faults.extend([cuts_head(at), breaks(CUT), cuts_head(at)])
     assert mode.get_artifact("a")[0] == DATA
     assert len(deployment.stored_requests) == 4
@@ -84,11 +86,13 @@ def test_retries_after_truncated_response_headers(mode: Mode, deployment: Deploy
 
 
 @pytest.mark.parametrize("at", HEADS.values(), ids=HEADS.keys())
-def test_retries_upload_after_truncated_response_headers(mode: Mode, deployment: Deployment, at: Any) -> None:
+def test_retries_upload_after_truncated_response_headers(
+    mode: TransferMode, deployment: StorageServer, at: Any
+) -> None:
     deployment.faults.extend([cuts_head(at)])
     mode.put(data=DATA)
     assert [each.body for each in deployment.stored_requests] == [DATA] * 2
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(DATA))
 
 
 # Response bodies
@@ -97,7 +101,7 @@ def test_retries_upload_after_truncated_response_headers(mode: Mode, deployment:
 def sends_more(**headers: str) -> Fault:
     """Send the requested bytes and more."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(heads(received, blob, **headers) + blob.data[start_of(received) :] + b"and more" * 1000)
         return False
 
@@ -107,7 +111,7 @@ def sends_more(**headers: str) -> Fault:
 def sends_chunks(body: Any, *, ended: bool = True) -> Fault:
     """Send the requested bytes in chunks, with or without the last chunk."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         data = body(blob.data[start_of(received) :])
         connection.sendall(heads(received, blob, Content_Length="", Transfer_Encoding="chunked"))
         for start in range(0, len(data), 300_000):
@@ -123,7 +127,7 @@ def sends_chunks(body: Any, *, ended: bool = True) -> Fault:
 def sends_to_the_end(body: Any) -> Fault:
     """Send the requested bytes without a length, and close the connection."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         whole = heads(received, blob, Content_Length="", Connection="close")
         connection.sendall(whole + body(blob.data[start_of(received) :]))
         return False
@@ -144,7 +148,9 @@ def longer(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("call", ["get", "get_artifact"])
-def test_ignores_bytes_after_the_end_of_a_body(mode: Mode, deployment: Deployment, stored: Blob, call: str) -> None:
+def test_ignores_bytes_after_the_end_of_a_body(
+    mode: TransferMode, deployment: StorageServer, stored: Blob, call: str
+) -> None:
     name = "big" if call == "get" else "a"
     deployment.faults.extend([sends_more()])
     assert getattr(mode, call)(name)[0] == DATA
@@ -154,7 +160,7 @@ def test_ignores_bytes_after_the_end_of_a_body(mode: Mode, deployment: Deploymen
 
 
 def test_bytes_after_a_body_are_not_the_next_response(
-    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
+    mode: TransferMode, deployment: StorageServer, stored: Blob, tmp_path: Path
 ) -> None:
     deployment.artifacts["b"] = deployment.artifacts["a"]
 
@@ -173,7 +179,7 @@ def test_bytes_after_a_body_are_not_the_next_response(
 @pytest.mark.parametrize("call", ["get", "get_artifact"])
 @pytest.mark.parametrize("etag", ['"one"', None])
 def test_completes_chunked_body_after_it_breaks_off(
-    mode: Mode, deployment: Deployment, stored: Blob, call: str, etag: str | None
+    mode: TransferMode, deployment: StorageServer, stored: Blob, call: str, etag: str | None
 ) -> None:
     stored.etag = etag
     # All data is complete, but the chunk that marks the end is missing.
@@ -183,7 +189,7 @@ def test_completes_chunked_body_after_it_breaks_off(
 
 
 def test_fails_if_chunked_body_stays_truncated(
-    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path
+    mode: TransferMode, deployment: StorageServer, stored: Blob, tmp_path: Path
 ) -> None:
     deployment.faults.extend([sends_chunks(cut, ended=False)] * 3)
     with pytest.raises(TaskclusterConnectionError) as caught:
@@ -195,7 +201,7 @@ def test_fails_if_chunked_body_stays_truncated(
 @pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
 @pytest.mark.parametrize("change", [cut, longer])
 def test_verifies_hash_of_body_without_length(
-    mode: Mode, deployment: Deployment, stored: Blob, tmp_path: Path, sends: Any, change: Any
+    mode: TransferMode, deployment: StorageServer, stored: Blob, tmp_path: Path, sends: Any, change: Any
 ) -> None:
     deployment.faults.extend([sends(change)])
     with pytest.raises(ObjectHashVerificationError):
@@ -208,12 +214,12 @@ def test_verifies_hash_of_body_without_length(
 @pytest.mark.parametrize("sends", [sends_chunks, sends_to_the_end])
 @pytest.mark.parametrize("change", [cut, longer])
 def test_restarts_when_rest_has_wrong_length(
-    mode: Mode, deployment: Deployment, stored: Blob, first: Fault, sends: Any, change: Any
+    mode: TransferMode, deployment: StorageServer, stored: Blob, first: Fault, sends: Any, change: Any
 ) -> None:
     """The length is known from Content-Range, if not before."""
-    tampered: list[Received] = []
+    tampered: list[StorageRequest] = []
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         # A reset may discard all unread bytes of the first response. Then the download restarts.
         if "range" not in received.headers:
             return (storage if tampered else first)(deployment, connection, received, blob)
@@ -249,7 +255,7 @@ def refusing() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/x?{SECRET}"
 
 
-def test_refused_connection_fails_upload(mode: Mode, deployment: Deployment, refusing: str) -> None:
+def test_refused_connection_fails_upload(mode: TransferMode, deployment: StorageServer, refusing: str) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -272,7 +278,7 @@ def test_refused_connection_fails_upload(mode: Mode, deployment: Deployment, ref
     assert deployment.finished == {}
 
 
-def test_retries_upload_after_refused_connection(mode: Mode, deployment: Deployment, refusing: str) -> None:
+def test_retries_upload_after_refused_connection(mode: TransferMode, deployment: StorageServer, refusing: str) -> None:
     deployment.expires = "2000-01-01T00:00:00.000Z"
     urls = [refusing, deployment.url("some/name")]
     deployment.upload_methods = lambda proposed: {
@@ -283,7 +289,7 @@ def test_retries_upload_after_refused_connection(mode: Mode, deployment: Deploym
 
 
 def test_counts_refused_connection_as_attempt_while_resuming(
-    mode: Mode, deployment: Deployment, stored: Blob, refusing: str
+    mode: TransferMode, deployment: StorageServer, stored: Blob, refusing: str
 ) -> None:
     deployment.faults.extend([breaks(CUT), answers(302, {"Location": refusing})])
     assert mode.get("big", maxRetries=2)[0] == DATA

@@ -30,8 +30,8 @@ import taskcluster.aio.upload
 import taskcluster.download
 import taskcluster.upload
 
-from .conftest import CREDENTIALS, Mode
-from .deployment import PATIENCE, SECRET, Blob, Deployment, answers, leaves
+from .conftest import CREDENTIALS, TransferMode
+from .deployment import PATIENCE, SECRET, Blob, StorageServer, answers, leaves
 from .test_usage import DATA, artifacts
 
 ROOT = "https://tc.example.com"
@@ -99,7 +99,7 @@ def test_httmock_mocks_downloads() -> None:
     assert file.getvalue() == DATA
 
 
-class Response(aiohttp.ClientResponse):
+class CompatibleResponse(aiohttp.ClientResponse):
     """Lets aioresponses 0.7.9 create responses of aiohttp 3.14, which has another required argument."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -109,7 +109,7 @@ class Response(aiohttp.ClientResponse):
 
 
 def test_aioresponses_mocks_async_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+    monkeypatch.setattr("aioresponses.core.ClientResponse", CompatibleResponse)
 
     async def scenario() -> Any:
         with aioresponses.aioresponses() as mocked:
@@ -131,7 +131,7 @@ CREATED = {
     "uploadMethod": {"putUrl": {"url": STORED, "expires": "2099-01-01T00:00:00.000Z", "headers": {}}},
 }
 PUT: dict[str, Any] = {"projectId": "p", "name": "n", "contentType": "x/y", "data": DATA, "expires": CREATED["expires"]}
-HASHES = Deployment.hashes(Blob(DATA))
+HASHES = StorageServer.hashes(Blob(DATA))
 
 
 @responses.activate
@@ -174,7 +174,7 @@ def test_httmock_mocks_uploads() -> None:
 
 
 def test_aioresponses_mocks_async_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+    monkeypatch.setattr("aioresponses.core.ClientResponse", CompatibleResponse)
 
     async def scenario() -> Any:
         with aioresponses.aioresponses() as mocked:
@@ -199,7 +199,7 @@ def test_missing_artifact_takes_one_request() -> None:
         assert len(mocked.calls) == 1
 
 
-def test_accepts_autospecced_clients(mode: Mode, deployment: Deployment) -> None:
+def test_accepts_autospecced_clients(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     fake = mock.create_autospec(taskcluster.Queue, instance=True, spec_set=False)
     fake.options = {"rootUrl": deployment.root_url}
@@ -208,7 +208,9 @@ def test_accepts_autospecced_clients(mode: Mode, deployment: Deployment) -> None
     fake.latestArtifact.assert_called_once_with("T", "public/x")
 
 
-def test_debug_log_contains_no_secret(mode: Mode, deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_log_contains_no_secret(
+    mode: TransferMode, deployment: StorageServer, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="taskcluster")
     for name in artifacts(deployment):
         mode.get_artifact(name)
@@ -221,7 +223,7 @@ def test_debug_log_contains_no_secret(mode: Mode, deployment: Deployment, caplog
 # Bugs of the published client
 
 
-def test_api_calls_use_the_users_session(mode: Mode, deployment: Deployment) -> None:
+def test_api_calls_use_the_users_session(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     call = {**PUT, "data": DATA}
@@ -249,7 +251,9 @@ def test_api_calls_use_the_users_session(mode: Mode, deployment: Deployment) -> 
     assert len({each.connection for each in calls}) == 1
 
 
-def test_sequential_downloads_share_one_connection(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_sequential_downloads_share_one_connection(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     deployment.blobs["x"] = Blob(DATA)
     for name in "abcdef":
         deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("x")}
@@ -260,7 +264,7 @@ def test_sequential_downloads_share_one_connection(mode: Mode, deployment: Deplo
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployment, status: int) -> None:
+def test_old_handlers_catch_failures_of_storage(mode: TransferMode, deployment: StorageServer, status: int) -> None:
     deployment.blobs["x"] = Blob(DATA)
     for call in (lambda: mode.get("x", maxRetries=1), lambda: mode.put(data=DATA, maxRetries=1)):
         deployment.received.clear()
@@ -281,7 +285,7 @@ def test_old_handlers_catch_failures_of_storage(mode: Mode, deployment: Deployme
 
 
 @pytest.mark.parametrize("ending", ["closed", "silent"])
-def test_old_handlers_catch_broken_connections(mode: Mode, deployment: Deployment, ending: str) -> None:
+def test_old_handlers_catch_broken_connections(mode: TransferMode, deployment: StorageServer, ending: str) -> None:
     deployment.blobs["x"] = Blob(DATA)
     old = aiohttp.ClientConnectionError if ending == "closed" else asyncio.TimeoutError
     for call in (mode.get, mode.put):
@@ -294,7 +298,7 @@ def test_old_handlers_catch_broken_connections(mode: Mode, deployment: Deploymen
             deployment.wait_until(lambda: not deployment.faults)
 
 
-def test_exceptions_of_transfers_can_be_pickled(mode: Mode, deployment: Deployment) -> None:
+def test_exceptions_of_transfers_can_be_pickled(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
     deployment.blobs["wrong"] = Blob(DATA, hashes={"sha256": "0" * 64})
@@ -318,7 +322,9 @@ def test_exceptions_of_transfers_can_be_pickled(mode: Mode, deployment: Deployme
 
 
 @pytest.mark.parametrize("name", [".", "..", ""])
-def test_rejects_name_that_changes_the_route(mode: Mode, deployment: Deployment, name: str, tmp_path: Path) -> None:
+def test_rejects_name_that_changes_the_route(
+    mode: TransferMode, deployment: StorageServer, name: str, tmp_path: Path
+) -> None:
     for call in (
         lambda: mode.get(name),
         lambda: mode.get_artifact(name),
@@ -331,7 +337,7 @@ def test_rejects_name_that_changes_the_route(mode: Mode, deployment: Deployment,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sends_other_names_byte_for_byte(mode: Mode, deployment: Deployment) -> None:
+def test_sends_other_names_byte_for_byte(mode: TransferMode, deployment: StorageServer) -> None:
     for name in ("a/../b", "./c", "ä %2F?#&", "public/build/x y"):
         deployment.blobs[name] = Blob(DATA)
         deployment.artifacts[name] = {"storageType": "object", "name": name, "credentials": CREDENTIALS}
@@ -341,11 +347,11 @@ def test_sends_other_names_byte_for_byte(mode: Mode, deployment: Deployment) -> 
         assert mode.get_artifact(name)[0] == DATA
         mode.put(name=name, data=b"little")
         assert deployment.blobs[name].data == b"little"
-        assert deployment.finished.pop(name) == Deployment.hashes(Blob(b"little"))
+        assert deployment.finished.pop(name) == StorageServer.hashes(Blob(b"little"))
         assert deployment.received[0].path.endswith("/artifact-content/" + quote(name, safe="~()*!.'"))
 
 
-def test_accepts_run_id_0(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_accepts_run_id_0(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     artifacts(deployment)
     mode.get_artifact("public/s3", "downloadArtifactToPath", tmp_path / "x", runId=0)
     mode.run(mode.download.getArtifactContent, "T", "public/s3", 0, queueService=mode.client("Queue"))
@@ -357,7 +363,7 @@ def test_accepts_run_id_0(mode: Mode, deployment: Deployment, tmp_path: Path) ->
     assert len(deployment.called("artifact")) == 3
 
 
-def test_does_not_change_the_clients_options(mode: Mode, deployment: Deployment) -> None:
+def test_does_not_change_the_clients_options(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     given = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS, "maxRetries": 3}
     before = copy.deepcopy(given)
@@ -372,10 +378,10 @@ def test_does_not_change_the_clients_options(mode: Mode, deployment: Deployment)
     assert {name: client.options for name, client in clients.items()} == options
 
 
-def test_transfers_work_inside_a_running_loop(deployment: Deployment, tmp_path: Path) -> None:
+def test_transfers_work_inside_a_running_loop(deployment: StorageServer, tmp_path: Path) -> None:
     """As in Jupyter, pytest-asyncio and web frameworks."""
     artifacts(deployment)
-    mode = Mode("sync", deployment)
+    mode = TransferMode("sync", deployment)
 
     async def main() -> None:
         assert mode.get("one")[0] == DATA
@@ -389,7 +395,7 @@ def test_transfers_work_inside_a_running_loop(deployment: Deployment, tmp_path: 
     assert len(deployment.finished) == 2
 
 
-def test_modules_are_callable_as_documented(mode: Mode, deployment: Deployment) -> None:
+def test_modules_are_callable_as_documented(mode: TransferMode, deployment: StorageServer) -> None:
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     given = {name: value for name, value in PUT.items() if name != "data"}
 
@@ -415,7 +421,7 @@ def test_modules_are_callable_as_documented(mode: Mode, deployment: Deployment) 
 
 
 @pytest.mark.parametrize("target", ["upload.uploadFromBuf", "download.downloadArtifactToBuf", "download.download"])
-def test_mock_patch_replaces_a_function(mode: Mode, target: str) -> None:
+def test_mock_patch_replaces_a_function(mode: TransferMode, target: str) -> None:
     before = mode.package.__name__
     door, name = target.split(".")
     original = getattr(getattr(mode.package, door), name)

@@ -23,14 +23,14 @@ from taskcluster.exceptions import (
     TaskclusterRestFailure,
 )
 
-from .conftest import Mode
+from .conftest import TransferMode
 from .deployment import (
     PATIENCE,
     SECRET,
     Blob,
-    Deployment,
     Fault,
-    Received,
+    StorageRequest,
+    StorageServer,
     answers,
     breaks,
     head,
@@ -46,7 +46,7 @@ DATA = random.Random(1).randbytes(3_000_000)
 
 
 @pytest.fixture
-def stored(deployment: Deployment) -> Blob:
+def stored(deployment: StorageServer) -> Blob:
     deployment.blobs["big"] = Blob(DATA)
     return deployment.blobs["big"]
 
@@ -76,14 +76,14 @@ def closed_port() -> int:
     ],
     ids=["reset", "closed", "no body", "reset before the body", "500", "503", "429"],
 )
-def test_retries_after_one_failure(mode: Mode, deployment: Deployment, stored: Blob, fault: Fault) -> None:
+def test_retries_after_one_failure(mode: TransferMode, deployment: StorageServer, stored: Blob, fault: Fault) -> None:
     deployment.faults.extend([fault])
     assert mode.get("big")[0] == DATA
     assert len(deployment.stored_requests) == 2
     assert len(deployment.called("startDownload")) == 1
 
 
-def test_completes_body_after_reset(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_completes_body_after_reset(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     # A reset may discard everything that had arrived. Then there is nothing to resume.
     deployment.faults.extend([breaks(2_000_000, "reset"), breaks(300_000, "reset")])
     assert mode.get("big")[0] == DATA
@@ -91,7 +91,7 @@ def test_completes_body_after_reset(mode: Mode, deployment: Deployment, stored: 
 
 
 @pytest.mark.parametrize("how", ["close", "stall"])
-def test_resumes_after_body_breaks_off(mode: Mode, deployment: Deployment, stored: Blob, how: str) -> None:
+def test_resumes_after_body_breaks_off(mode: TransferMode, deployment: StorageServer, stored: Blob, how: str) -> None:
     deployment.faults.extend([breaks(2_000_000, how), breaks(300_000, how)])
     writers: list[io.BytesIO] = []
 
@@ -109,7 +109,7 @@ def test_resumes_after_body_breaks_off(mode: Mode, deployment: Deployment, store
     assert second.headers["if-match"] == '"one"'
 
 
-def test_resumes_encoded_body(mode: Mode, deployment: Deployment) -> None:
+def test_resumes_encoded_body(mode: TransferMode, deployment: StorageServer) -> None:
     import gzip
 
     deployment.blobs["big"] = Blob(gzip.compress(DATA, 1), {"Content-Encoding": "gzip"})
@@ -119,15 +119,19 @@ def test_resumes_encoded_body(mode: Mode, deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_restarts_without_strong_etag(mode: Mode, deployment: Deployment, stored: Blob, etag: str | None) -> None:
+def test_restarts_without_strong_etag(
+    mode: TransferMode, deployment: StorageServer, stored: Blob, etag: str | None
+) -> None:
     stored.etag = etag
     deployment.faults.extend([breaks(2_000_000)])
     assert mode.get("big")[0] == DATA
     assert "range" not in deployment.stored_requests[1].headers
 
 
-def test_restarts_with_complete_body_of_server_without_ranges(mode: Mode, deployment: Deployment, stored: Blob) -> None:
-    def whole(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+def test_restarts_with_complete_body_of_server_without_ranges(
+    mode: TransferMode, deployment: StorageServer, stored: Blob
+) -> None:
+    def whole(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": str(len(blob.data))}) + blob.data)
         return True
 
@@ -146,7 +150,7 @@ def test_restarts_with_complete_body_of_server_without_ranges(mode: Mode, deploy
     ],
 )
 def test_restarts_after_wrong_content_range(
-    mode: Mode, deployment: Deployment, stored: Blob, headers: dict[str, str]
+    mode: TransferMode, deployment: StorageServer, stored: Blob, headers: dict[str, str]
 ) -> None:
     deployment.faults.extend([breaks(2_000_000), answers(206, headers, b"x" * 100)])
     assert mode.get("big")[0] == DATA
@@ -154,10 +158,12 @@ def test_restarts_after_wrong_content_range(
 
 
 @pytest.mark.parametrize("earlier", [1, len(DATA)], ids=["one byte", "everything"])
-def test_restarts_when_a_206_starts_too_early(mode: Mode, deployment: Deployment, stored: Blob, earlier: int) -> None:
+def test_restarts_when_a_206_starts_too_early(
+    mode: TransferMode, deployment: StorageServer, stored: Blob, earlier: int
+) -> None:
     """The length is right and there is no hash, so only Content-Range shows that the bytes are wrong."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         requested, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
         start = max(requested - earlier, 0)
         headers = {"ETag": str(blob.etag), "Content-Range": f"bytes {start}-{size - 1}/{size}", "Connection": "close"}
@@ -174,7 +180,7 @@ def test_restarts_when_a_206_starts_too_early(mode: Mode, deployment: Deployment
 def chunked(size: int) -> Fault:
     """Send the beginning of a body without a length, and break off."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         headers = {"ETag": str(blob.etag), "Transfer-Encoding": "chunked"}
         connection.sendall(head(200, headers) + b"%x\r\n%s\r\n" % (size, blob.data[:size]))
         return False
@@ -185,7 +191,7 @@ def chunked(size: int) -> Fault:
 def rest(change: Any, **more: str) -> Fault:
     """Send a changed rest, and close the connection."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         start, size = int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), len(blob.data)
         headers = {"ETag": str(blob.etag), "Content-Range": f"bytes {start}-{size - 1}/{size}", "Connection": "close"}
         kept = {name: text for name, text in {**headers, **more}.items() if text}
@@ -200,7 +206,7 @@ def rest(change: Any, **more: str) -> Fault:
     "change", [lambda body: body[:1000], lambda body: body + b"more"], ids=["truncated", "overlong"]
 )
 def test_checks_range_of_rest_without_length(
-    mode: Mode, deployment: Deployment, stored: Blob, first: Fault, change: Any
+    mode: TransferMode, deployment: StorageServer, stored: Blob, first: Fault, change: Any
 ) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     deployment.faults.extend([first, rest(change)])
@@ -210,24 +216,24 @@ def test_checks_range_of_rest_without_length(
     assert ("range" in third.headers) is (len(change(DATA)) < len(DATA))
 
 
-def test_fails_if_rest_stays_truncated(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_fails_if_rest_stays_truncated(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     deployment.faults.extend([chunked(1_000_000), rest(lambda body: body[:1000])])
     with pytest.raises(TaskclusterConnectionError, match=f"of {len(DATA)} bytes"):
         mode.get_artifact("a", maxRetries=1)
 
 
-def test_restarts_when_rest_has_no_etag(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_restarts_when_rest_has_no_etag(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
     deployment.faults.extend([breaks(1_000_000), rest(lambda body: body[::-1], ETag="")])
     assert mode.get_artifact("a")[0] == DATA
     assert "range" not in deployment.stored_requests[2].headers
 
 
-def test_restarts_when_object_changed(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_restarts_when_object_changed(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     other = DATA[::-1]
 
-    def change(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def change(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         breaks(2_000_000)(deployment, connection, received, blob)
         deployment.blobs["big"] = Blob(other, etag='"two"')
         return False
@@ -238,7 +244,7 @@ def test_restarts_when_object_changed(mode: Mode, deployment: Deployment, stored
 
 
 @pytest.mark.parametrize("size", [10, 2_000_000])
-def test_fails_if_body_stays_truncated(mode: Mode, deployment: Deployment, stored: Blob, size: int) -> None:
+def test_fails_if_body_stays_truncated(mode: TransferMode, deployment: StorageServer, stored: Blob, size: int) -> None:
     stored.etag = None
     deployment.faults.extend([breaks(size)] * 3)
     with pytest.raises(TaskclusterConnectionError) as caught:
@@ -247,10 +253,10 @@ def test_fails_if_body_stays_truncated(mode: Mode, deployment: Deployment, store
     assert_secret_free(caught.value)
 
 
-def test_ignores_bytes_beyond_content_length(mode: Mode, deployment: Deployment) -> None:
+def test_ignores_bytes_beyond_content_length(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["small"] = Blob(b"small")
 
-    def more(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def more(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": "5"}) + b"small and more")
         return False
 
@@ -258,7 +264,7 @@ def test_ignores_bytes_beyond_content_length(mode: Mode, deployment: Deployment)
     assert mode.get("small")[0] == b"small"
 
 
-def test_refused_connection_fails_download(mode: Mode, deployment: Deployment) -> None:
+def test_refused_connection_fails_download(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": f"http://127.0.0.1:{closed_port()}/x?{SECRET}"}
     with pytest.raises(TaskclusterConnectionError) as caught:
         mode.get_artifact("a", maxRetries=1)
@@ -266,15 +272,15 @@ def test_refused_connection_fails_download(mode: Mode, deployment: Deployment) -
     assert isinstance(caught.value, aiohttp.ClientError)
 
 
-def test_idle_storage_times_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_idle_storage_times_out(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.get("big", maxRetries=1, options={"timeout": 1})
     assert isinstance(caught.value, asyncio.TimeoutError)
 
 
-def test_long_transfer_does_not_time_out(mode: Mode, deployment: Deployment, stored: Blob) -> None:
-    def slowly(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+def test_long_transfer_does_not_time_out(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
+    def slowly(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": str(len(blob.data))}))
         for start in range(0, len(blob.data), 500_000):
             connection.sendall(blob.data[start : start + 500_000])
@@ -286,7 +292,9 @@ def test_long_transfer_does_not_time_out(mode: Mode, deployment: Deployment, sto
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 304, 206])
-def test_does_not_retry_other_statuses(mode: Mode, deployment: Deployment, stored: Blob, status: int) -> None:
+def test_does_not_retry_other_statuses(
+    mode: TransferMode, deployment: StorageServer, stored: Blob, status: int
+) -> None:
     deployment.faults.extend([answers(status, body=b"" if status == 304 else SECRET.encode())])
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
@@ -296,7 +304,7 @@ def test_does_not_retry_other_statuses(mode: Mode, deployment: Deployment, store
     assert isinstance(caught.value, aiohttp.ClientResponseError)
 
 
-def test_server_errors_end_after_max_retries(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_server_errors_end_after_max_retries(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([answers(502)] * 9)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big", maxRetries=3)
@@ -304,7 +312,7 @@ def test_server_errors_end_after_max_retries(mode: Mode, deployment: Deployment,
     assert len(deployment.stored_requests) == 4
 
 
-def test_renews_expired_url_once(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_renews_expired_url_once(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([breaks(2_000_000), answers(403)])
     assert mode.get("big", maxRetries=1)[0] == DATA
     assert len(deployment.called("startDownload")) == 2
@@ -312,7 +320,7 @@ def test_renews_expired_url_once(mode: Mode, deployment: Deployment, stored: Blo
     assert "range" in deployment.stored_requests[2].headers
 
 
-def test_fails_if_url_stays_forbidden(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_fails_if_url_stays_forbidden(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([answers(403)] * 9)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
@@ -320,7 +328,7 @@ def test_fails_if_url_stays_forbidden(mode: Mode, deployment: Deployment, stored
     assert len(deployment.called("startDownload")) == 2
 
 
-def test_renews_expired_url_before_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_renews_expired_url_before_retry(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.expires = "2000-01-01T00:00:00.000Z"
     deployment.faults.extend([answers(500)])
     assert mode.get("big")[0] == DATA
@@ -329,9 +337,9 @@ def test_renews_expired_url_before_retry(mode: Mode, deployment: Deployment, sto
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512", "md5"])
 def test_wrong_hash_fails_without_retry(
-    mode: Mode, deployment: Deployment, stored: Blob, algorithm: str, tmp_path: Path
+    mode: TransferMode, deployment: StorageServer, stored: Blob, algorithm: str, tmp_path: Path
 ) -> None:
-    stored.hashes = {**Deployment.hashes(stored), algorithm: hashlib.new(algorithm, b"other").hexdigest()}
+    stored.hashes = {**StorageServer.hashes(stored), algorithm: hashlib.new(algorithm, b"other").hexdigest()}
     target = tmp_path / "target"
     target.write_bytes(b"old")
     with pytest.raises(ObjectHashVerificationError, match=algorithm):
@@ -343,7 +351,7 @@ def test_wrong_hash_fails_without_retry(
 
 @pytest.mark.parametrize("hashes", [{}, {"md5": "0" * 32}, {"crc32c": "abc"}])
 def test_no_supported_hash_raises_before_the_body_is_read(
-    mode: Mode, deployment: Deployment, stored: Blob, hashes: dict[str, str], tmp_path: Path
+    mode: TransferMode, deployment: StorageServer, stored: Blob, hashes: dict[str, str], tmp_path: Path
 ) -> None:
     stored.hashes = hashes
     with pytest.raises(ObjectHashVerificationError, match="no supported hash"):
@@ -351,7 +359,9 @@ def test_no_supported_hash_raises_before_the_body_is_read(
     assert os.listdir(tmp_path) == []
 
 
-def test_raises_failure_of_storage_before_missing_hashes(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_raises_failure_of_storage_before_missing_hashes(
+    mode: TransferMode, deployment: StorageServer, stored: Blob
+) -> None:
     stored.hashes = {}
     deployment.faults.append(answers(404))
     with pytest.raises(TaskclusterRestFailure) as caught:
@@ -359,7 +369,7 @@ def test_raises_failure_of_storage_before_missing_hashes(mode: Mode, deployment:
     assert caught.value.status_code == 404
 
 
-def test_redirect_loop_fails(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_redirect_loop_fails(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([answers(302, {"Location": "/storage/big?around"})] * 20)
     with pytest.raises(TaskclusterRestFailure, match="redirects") as caught:
         mode.get("big")
@@ -367,7 +377,7 @@ def test_redirect_loop_fails(mode: Mode, deployment: Deployment, stored: Blob) -
     assert caught.value.status_code == 302
 
 
-def test_malformed_redirect_fails_without_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_malformed_redirect_fails_without_retry(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.faults.extend([answers(302, {"Location": "http://[::1"})])
     with pytest.raises(TaskclusterFailure, match="malformed") as caught:
         mode.get("big")
@@ -375,14 +385,14 @@ def test_malformed_redirect_fails_without_retry(mode: Mode, deployment: Deployme
     assert_secret_free(caught.value)
 
 
-def test_invalid_gzip_fails(mode: Mode, deployment: Deployment) -> None:
+def test_invalid_gzip_fails(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(b"plain", {"Content-Encoding": "gzip"}, hashes={"sha256": "0" * 64})
     with pytest.raises(TaskclusterFailure, match="gzip"):
         mode.get("x")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-5], lambda data: data[:-8] + b"12345678"], ids=["cut", "crc"])
-def test_data_stored_broken_fails(mode: Mode, deployment: Deployment, spoil: Any) -> None:
+def test_data_stored_broken_fails(mode: TransferMode, deployment: StorageServer, spoil: Any) -> None:
     import gzip
 
     deployment.blobs["x"] = Blob(spoil(gzip.compress(DATA, 1)), {"Content-Encoding": "gzip"})
@@ -392,7 +402,7 @@ def test_data_stored_broken_fails(mode: Mode, deployment: Deployment, spoil: Any
     assert len(deployment.stored_requests) == 1
 
 
-class Broken(io.RawIOBase):
+class FailingFile(io.RawIOBase):
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
@@ -411,15 +421,17 @@ class Broken(io.RawIOBase):
     ],
 )
 def test_raises_exception_of_writer_without_retry(
-    mode: Mode, deployment: Deployment, stored: Blob, error: BaseException
+    mode: TransferMode, deployment: StorageServer, stored: Blob, error: BaseException
 ) -> None:
     # A generator or coroutine cannot raise StopIteration. It is the cause of a RuntimeError.
     with pytest.raises((StopIteration, RuntimeError) if isinstance(error, StopIteration) else type(error)):
-        mode.get("big", "download", writerFactory=lambda: Broken(error))
+        mode.get("big", "download", writerFactory=lambda: FailingFile(error))
     assert len(deployment.stored_requests) == 1
 
 
-def test_raises_exception_of_progress_without_retry(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_raises_exception_of_progress_without_retry(
+    mode: TransferMode, deployment: StorageServer, stored: Blob
+) -> None:
     def fail(*args: Any) -> Any:
         raise TaskclusterConnectionError("mine", None)
 
@@ -439,7 +451,7 @@ def test_raises_exception_of_progress_without_retry(mode: Mode, deployment: Depl
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_full_disk_raises_os_error(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_full_disk_raises_os_error(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         mode.get("big", "downloadToFile", file)
 
@@ -452,21 +464,21 @@ def test_full_disk_raises_os_error(mode: Mode, deployment: Deployment, stored: B
     [leaves("reset"), leaves("reset", before_body=True), leaves("close"), answers(500), answers(429)],
     ids=["reset", "reset before the body", "closed", "500", "429"],
 )
-def test_restarts_upload_after_failure(mode: Mode, deployment: Deployment, fault: Fault) -> None:
+def test_restarts_upload_after_failure(mode: TransferMode, deployment: StorageServer, fault: Fault) -> None:
     deployment.faults.extend([fault])
     mode.put(data=DATA)
     assert (
         deployment.blobs["some/name"].data == DATA if "some/name" in deployment.blobs else _stored(deployment) == DATA
     )
     assert len(deployment.called("createUpload")) == 1
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(DATA))
 
 
-def _stored(deployment: Deployment) -> bytes:
+def _stored(deployment: StorageServer) -> bytes:
     return deployment.stored_requests[-1].body
 
 
-def test_renews_upload_url_with_same_parameters(mode: Mode, deployment: Deployment) -> None:
+def test_renews_upload_url_with_same_parameters(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.faults.extend([answers(403)])
     mode.put(data=DATA, maxRetries=0)
     first, second = deployment.called("createUpload")
@@ -475,7 +487,7 @@ def test_renews_upload_url_with_same_parameters(mode: Mode, deployment: Deployme
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 301])
-def test_rejected_upload_fails_unfinished(mode: Mode, deployment: Deployment, status: int) -> None:
+def test_rejected_upload_fails_unfinished(mode: TransferMode, deployment: StorageServer, status: int) -> None:
     deployment.faults.extend([answers(status, {"Location": "/"})] * 3)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.put(data=DATA)
@@ -484,7 +496,7 @@ def test_rejected_upload_fails_unfinished(mode: Mode, deployment: Deployment, st
     assert_secret_free(caught.value)
 
 
-def test_times_out_if_storage_reads_nothing(mode: Mode, deployment: Deployment) -> None:
+def test_times_out_if_storage_reads_nothing(mode: TransferMode, deployment: StorageServer) -> None:
     end = threading.Event()
     deployment.faults.extend([holds(end)])
     with pytest.raises(TaskclusterConnectionError):
@@ -495,7 +507,9 @@ def test_times_out_if_storage_reads_nothing(mode: Mode, deployment: Deployment) 
 
 @pytest.mark.parametrize("length", [10, 100_000, 2_000_000])
 @pytest.mark.parametrize("off_by", [-1, 1, -600_000])
-def test_wrong_content_length_fails_unfinished(mode: Mode, deployment: Deployment, length: int, off_by: int) -> None:
+def test_wrong_content_length_fails_unfinished(
+    mode: TransferMode, deployment: StorageServer, length: int, off_by: int
+) -> None:
     data = bytes(max(length + off_by, 0))
     with pytest.raises(TaskclusterFailure, match="contentLength"):
         mode.put(data=data, contentLength=length)
@@ -503,20 +517,20 @@ def test_wrong_content_length_fails_unfinished(mode: Mode, deployment: Deploymen
     assert all(len(each.body) < length for each in deployment.stored_requests)
 
 
-def test_raises_exception_of_reader(mode: Mode, deployment: Deployment) -> None:
-    class Reader:
+def test_raises_exception_of_reader(mode: TransferMode, deployment: StorageServer) -> None:
+    class TornReader:
         def read(self, max_size: int = -1) -> bytes:
             raise OSError("the tape is torn")
 
     with pytest.raises(OSError, match="the tape is torn"):
-        mode.put("upload", contentLength=1_000_000, readerFactory=Reader)
+        mode.put("upload", contentLength=1_000_000, readerFactory=TornReader)
     assert deployment.finished == {}
 
 
-def test_connection_error_of_reader_is_not_retried(mode: Mode, deployment: Deployment) -> None:
-    made: list[Reader] = []
+def test_connection_error_of_reader_is_not_retried(mode: TransferMode, deployment: StorageServer) -> None:
+    made: list[DisconnectedReader] = []
 
-    class Reader:
+    class DisconnectedReader:
         def __init__(self) -> None:
             made.append(self)
 
@@ -526,7 +540,7 @@ def test_connection_error_of_reader_is_not_retried(mode: Mode, deployment: Deplo
     for length in (10, 1_000_000):
         made.clear()
         with pytest.raises(TaskclusterConnectionError, match="mine"):
-            mode.put("upload", contentLength=length, readerFactory=Reader)
+            mode.put("upload", contentLength=length, readerFactory=DisconnectedReader)
         assert len(made) == 1
     assert deployment.finished == {}
 
@@ -534,28 +548,28 @@ def test_connection_error_of_reader_is_not_retried(mode: Mode, deployment: Deplo
 @pytest.mark.parametrize("length", [100, 100_000])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
 def test_stop_async_iteration_of_reader_fails_unfinished(
-    mode: Mode, deployment: Deployment, length: int, kind: str
+    mode: TransferMode, deployment: StorageServer, length: int, kind: str
 ) -> None:
-    class Reader(io.BytesIO):
+    class ShortReader(io.BytesIO):
         def read(self, max_size: Any = -1) -> bytes:
             data = super().read(max_size)
             if not data:
                 raise StopAsyncIteration
             return data
 
-    class Coroutines(Reader):
+    class ShortCoroutineReader(ShortReader):
         async def read(self, max_size: Any = -1) -> bytes:  # type: ignore[override]
             return super().read(max_size)
 
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("rejected in sync functions")
-    reader = Reader if kind == "plain" else Coroutines
+    reader = ShortReader if kind == "plain" else ShortCoroutineReader
     with pytest.raises(StopAsyncIteration if mode.name == "sync" else TaskclusterFailure):
         mode.put("upload", contentLength=length, readerFactory=lambda: reader(b"x" * 10))
     assert deployment.finished == {}
 
 
-def test_stop_async_iteration_of_progress_fails(mode: Mode, deployment: Deployment) -> None:
+def test_stop_async_iteration_of_progress_fails(mode: TransferMode, deployment: StorageServer) -> None:
     def progress(done: int, total: int | None) -> None:
         raise StopAsyncIteration
 
@@ -564,10 +578,10 @@ def test_stop_async_iteration_of_progress_fails(mode: Mode, deployment: Deployme
     assert deployment.finished == {}
 
 
-def test_retries_when_storage_responds_before_complete_body(mode: Mode, deployment: Deployment) -> None:
+def test_retries_when_storage_responds_before_complete_body(mode: TransferMode, deployment: StorageServer) -> None:
     data = bytes(40_000_000)
 
-    def early(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def early(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.recv(65536)
         connection.sendall(head(200, {"Content-Length": "0", "Connection": "close"}))
         return False
@@ -575,22 +589,22 @@ def test_retries_when_storage_responds_before_complete_body(mode: Mode, deployme
     early.before_body = True  # type: ignore[attr-defined]
     deployment.faults.extend([early])
     mode.put(data=data)
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(data))
     assert _stored(deployment) == data
 
 
-def test_does_not_read_response_body_of_upload(mode: Mode, deployment: Deployment) -> None:
-    def silent(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+def test_does_not_read_response_body_of_upload(mode: TransferMode, deployment: StorageServer) -> None:
+    def silent(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.sendall(head(200, {"Content-Length": "100"}) + b"the rest never comes")
         wait_for_the_end_of(connection)
         return False
 
     deployment.faults.extend([silent])
     mode.put(data=DATA, maxRetries=0, options={"timeout": 1})
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(DATA))
 
 
-def test_cancelled_task_leaves_nothing(deployment: Deployment, mode: Mode, tmp_path: Path) -> None:
+def test_cancelled_task_leaves_nothing(deployment: StorageServer, mode: TransferMode, tmp_path: Path) -> None:
     if mode.name == "sync":
         pytest.skip("only async tasks can be cancelled")
     deployment.blobs["big"] = Blob(DATA)
@@ -625,7 +639,7 @@ def test_cancelled_task_leaves_nothing(deployment: Deployment, mode: Mode, tmp_p
     assert deployment.finished == {}
 
 
-def test_sends_expected_requests_to_storage(mode: Mode, deployment: Deployment, stored: Blob) -> None:
+def test_sends_expected_requests_to_storage(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     assert storage is not None
     mode.get("big")
     mode.put(data=DATA)

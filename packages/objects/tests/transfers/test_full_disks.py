@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Mode
-from .deployment import Blob, Deployment
+from .conftest import TransferMode
+from .deployment import Blob, StorageServer
 
 pytestmark = pytest.mark.once
 
@@ -62,7 +62,9 @@ print(call("Queue", "downloadTaskArtifacts", "T", "*", directory))
 
 
 @pytest.mark.usefixtures("leaks")
-def test_file_size_limit_leaves_no_file_and_keeps_old_one(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_file_size_limit_leaves_no_file_and_keeps_old_one(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     deployment.blobs["big"] = Blob(DATA)
     for name in ("public/big", "old", "public/other"):
         deployment.artifacts[name] = {"storageType": "s3", "url": lambda: deployment.url("big")}
@@ -86,12 +88,12 @@ class Full(OSError):
 @pytest.mark.usefixtures("leaks")
 @pytest.mark.parametrize("after", [0, 1_000_000])
 def test_raises_error_of_full_file_without_retry(
-    mode: Mode, deployment: Deployment, tmp_path: Path, after: int
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, after: int
 ) -> None:
     deployment.blobs["big"] = Blob(DATA)
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("big")}
 
-    class File:
+    class FullDiskFile:
         """A file with a buffer, open on a disk with room for `after` bytes."""
 
         def __init__(self) -> None:
@@ -112,6 +114,6 @@ def test_raises_error_of_full_file_without_retry(
     ):
         deployment.received.clear()
         with pytest.raises(Full) as caught:
-            call(File())
+            call(FullDiskFile())
         assert caught.value.errno == errno.ENOSPC
         assert len(deployment.stored_requests) == 1

@@ -13,8 +13,8 @@ import pytest
 
 from taskcluster.exceptions import TaskclusterConnectionError
 
-from .conftest import Mode
-from .deployment import Blob, Deployment, breaks, leaves, storage
+from .conftest import TransferMode
+from .deployment import Blob, StorageServer, breaks, leaves, storage
 
 pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
 
@@ -28,7 +28,7 @@ def passes(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def test_long_upload_does_not_time_out(mode: Mode, deployment: Deployment) -> None:
+def test_long_upload_does_not_time_out(mode: TransferMode, deployment: StorageServer) -> None:
     """Each pause is shorter than the timeout, and the upload takes longer."""
     # More than the socket buffers hold, and read slowly.
     data = bytes(24_000_000)
@@ -49,18 +49,18 @@ def test_long_upload_does_not_time_out(mode: Mode, deployment: Deployment) -> No
     started = time.monotonic()
     mode.put(data=data, maxRetries=0, options={"timeout": TIMEOUT})
     assert time.monotonic() - started > TIMEOUT
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(data))
 
 
 @pytest.mark.parametrize(
     ("kind", "when"), [("plain", "first"), ("plain", "later"), ("plain", "last"), ("coroutine", "later")]
 )
-def test_slow_reader_does_not_time_out(mode: Mode, deployment: Deployment, kind: str, when: str) -> None:
+def test_slow_reader_does_not_time_out(mode: TransferMode, deployment: StorageServer, kind: str, when: str) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("rejected in sync functions")
     data = bytes(2_000_000)
 
-    class Slow(io.BytesIO):
+    class SlowReader(io.BytesIO):
         def is_slow(self) -> bool:
             return self.tell() == {"first": 0, "later": 1_000_000, "last": len(data)}[when]
 
@@ -69,13 +69,13 @@ def test_slow_reader_does_not_time_out(mode: Mode, deployment: Deployment, kind:
                 passes(LONGER)
             return super().read(min(max_size, 1_000_000))
 
-    class Coroutine(Slow):
+    class SlowCoroutineReader(SlowReader):
         async def read(self, max_size: Any = -1) -> bytes:  # type: ignore[override]
             if self.is_slow():
                 await asyncio.sleep(LONGER)
             return io.BytesIO.read(self, min(max_size, 1_000_000))
 
-    reader = Slow if kind == "plain" else Coroutine
+    reader = SlowReader if kind == "plain" else SlowCoroutineReader
     mode.put(
         "upload", contentLength=len(data), readerFactory=lambda: reader(data), maxRetries=0,
         options={"timeout": TIMEOUT},
@@ -84,29 +84,29 @@ def test_slow_reader_does_not_time_out(mode: Mode, deployment: Deployment, kind:
 
 
 @pytest.mark.parametrize(("kind", "size"), [("plain", 1_000_000), ("plain", 20_000_000), ("coroutine", 20_000_000)])
-def test_slow_writer_does_not_time_out(mode: Mode, deployment: Deployment, kind: str, size: int) -> None:
+def test_slow_writer_does_not_time_out(mode: TransferMode, deployment: StorageServer, kind: str, size: int) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("rejected in sync functions")
     deployment.blobs["x"] = Blob(bytes(size))
 
-    class Slow(io.BytesIO):
+    class SlowWriter(io.BytesIO):
         def write(self, data: Any) -> int:
             if not self.tell():
                 passes(LONGER)
             return super().write(data)
 
-    class Coroutine(Slow):
+    class SlowCoroutineWriter(SlowWriter):
         async def write(self, data: Any) -> int:  # type: ignore[override]
             if not self.tell():
                 await asyncio.sleep(LONGER)
             return io.BytesIO.write(self, data)
 
-    writer = Slow() if kind == "plain" else Coroutine()
+    writer = SlowWriter() if kind == "plain" else SlowCoroutineWriter()
     mode.get("x", "download", writerFactory=lambda: writer, maxRetries=0, options={"timeout": TIMEOUT})
     assert writer.getvalue() == deployment.blobs["x"].data
 
 
-def test_slow_progress_does_not_time_out(mode: Mode, deployment: Deployment) -> None:
+def test_slow_progress_does_not_time_out(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(bytes(2_000_000))
     told: list[int] = []
 
@@ -129,7 +129,7 @@ def test_slow_progress_does_not_time_out(mode: Mode, deployment: Deployment) -> 
     assert told[-1] == 2_000_000
 
 
-def test_retries_idle_storage_max_retries_times(mode: Mode, deployment: Deployment) -> None:
+def test_retries_idle_storage_max_retries_times(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(bytes(2_000_000), etag=None)
     for fault in (leaves("stall"), breaks(1000, "stall")):
         deployment.received.clear()
@@ -142,7 +142,7 @@ def test_retries_idle_storage_max_retries_times(mode: Mode, deployment: Deployme
             assert isinstance(caught.value, asyncio.TimeoutError)
 
 
-def test_times_out_without_response_to_upload(mode: Mode, deployment: Deployment) -> None:
+def test_times_out_without_response_to_upload(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.faults.extend([leaves("stall")] * 2)
     with pytest.raises(TaskclusterConnectionError, match="timed out") as caught:
         mode.put(data=bytes(100_000), maxRetries=1, options={"timeout": 1})

@@ -17,8 +17,8 @@ import urllib3
 import taskcluster
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
-from .conftest import Mode
-from .deployment import PATIENCE, Blob, Deployment, Received, answers, breaks, head, storage
+from .conftest import TransferMode
+from .deployment import PATIENCE, Blob, StorageRequest, StorageServer, answers, breaks, head, storage
 from .test_usage import DATA, artifacts
 
 
@@ -26,7 +26,7 @@ def transferring() -> int:
     return sum(each.name.startswith("taskcluster-transfer") for each in threading.enumerate())
 
 
-def test_downloads_many_artifacts_concurrently(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_downloads_many_artifacts_concurrently(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     names = artifacts(deployment)
     deployment.artifacts["private/x"] = {"storageType": "error", "reason": "r", "message": "m"}
     # Storage responds to neither request before it has received both; otherwise the barrier breaks.
@@ -55,7 +55,7 @@ def test_downloads_many_artifacts_concurrently(mode: Mode, deployment: Deploymen
     assert max(told) > len(DATA) * 4
 
 
-def test_first_failure_stops_the_other_downloads(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_first_failure_stops_the_other_downloads(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     artifacts(deployment)
     deployment.artifacts["public/a"] = {"storageType": "error", "reason": "r", "message": "the first"}
     with pytest.raises(taskcluster.TaskclusterArtifactError, match="the first"):
@@ -67,7 +67,7 @@ def test_first_failure_stops_the_other_downloads(mode: Mode, deployment: Deploym
 
 @pytest.mark.parametrize("concurrency", [0, -1, 2.5, None])
 def test_concurrency_must_be_a_positive_integer(
-    mode: Mode, deployment: Deployment, tmp_path: Path, concurrency: Any
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, concurrency: Any
 ) -> None:
     with pytest.raises(TaskclusterFailure, match="concurrency must be"):
         mode.run(
@@ -80,7 +80,7 @@ def test_concurrency_must_be_a_positive_integer(
 @pytest.mark.usefixtures("leaks")
 @pytest.mark.parametrize("concurrency", [1, 3, 20])
 def test_reaches_but_never_exceeds_concurrency(
-    mode: Mode, deployment: Deployment, tmp_path: Path, concurrency: int
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, concurrency: int
 ) -> None:
     names = [f"a{number}" for number in range(9)]
     deployment.blobs["x"] = Blob(DATA)
@@ -114,7 +114,7 @@ def test_reaches_but_never_exceeds_concurrency(
     assert transferring() == 0
 
 
-def two_artifacts(deployment: Deployment) -> None:
+def two_artifacts(deployment: StorageServer) -> None:
     for name in ("a", "b"):
         deployment.blobs[name] = Blob(DATA)
         deployment.artifacts[name] = {"storageType": "s3", "url": partial(deployment.url, name)}
@@ -123,14 +123,14 @@ def two_artifacts(deployment: Deployment) -> None:
 @pytest.mark.usefixtures("leaks")
 @pytest.mark.parametrize("length", [{"Content-Length": "3000000"}, {"Connection": "close"}], ids=["kept", "closed"])
 def test_failure_stops_downloads_that_wait_for_storage(
-    mode: Mode, deployment: Deployment, tmp_path: Path, length: dict[str, str]
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, length: dict[str, str]
 ) -> None:
     if "Connection" in length and not hasattr(urllib3.HTTPResponse, "shutdown"):
         pytest.skip("urllib3 before 2.3 cannot interrupt the read; the timeout ends it")
     two_artifacts(deployment)
     begun = threading.Event()
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         if received.path.endswith("/a"):
             connection.sendall(head(200, length) + b"x" * 1000)
             begun.set()
@@ -151,11 +151,11 @@ def test_failure_stops_downloads_that_wait_for_storage(
     assert os.listdir(tmp_path) == []
 
 
-def test_raises_the_first_of_many_failures(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_raises_the_first_of_many_failures(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     two_artifacts(deployment)
     other, told = threading.Event(), threading.Event()
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         if received.path.endswith("/b"):
             assert other.wait(PATIENCE)
             answers(410)(deployment, connection, received, blob)
@@ -178,7 +178,7 @@ def test_raises_the_first_of_many_failures(mode: Mode, deployment: Deployment, t
 
 @pytest.mark.parametrize("names", [["a", "a/b"], ["file/x"], ["loop/x"]])
 def test_invalid_names_raise_and_leave_nothing(
-    mode: Mode, deployment: Deployment, tmp_path: Path, names: list[str]
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, names: list[str]
 ) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "loop").symlink_to("loop")
@@ -191,7 +191,9 @@ def test_invalid_names_raise_and_leave_nothing(
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a//b", "link/x", ".", "a\\b", ""])
-def test_no_name_leads_out_of_the_directory(mode: Mode, deployment: Deployment, tmp_path: Path, name: str) -> None:
+def test_no_name_leads_out_of_the_directory(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, name: str
+) -> None:
     artifacts(deployment)
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "link").symlink_to(tmp_path)
@@ -203,7 +205,9 @@ def test_no_name_leads_out_of_the_directory(mode: Mode, deployment: Deployment, 
 
 
 @pytest.mark.usefixtures("leaks")
-def test_cancelled_download_of_many_leaves_nothing(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_cancelled_download_of_many_leaves_nothing(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     if mode.name == "sync":
         pytest.skip("only async tasks can be cancelled")
     two_artifacts(deployment)

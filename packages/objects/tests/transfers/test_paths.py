@@ -12,12 +12,12 @@ import pytest
 
 from taskcluster.exceptions import TaskclusterRestFailure
 
-from .conftest import Mode, temporary_files
-from .deployment import Blob, Deployment, answers, breaks
+from .conftest import TransferMode, temporary_files
+from .deployment import Blob, StorageServer, answers, breaks
 from .test_usage import DATA, artifacts
 
 
-def test_file_appears_at_path_when_complete(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_file_appears_at_path_when_complete(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "x/y"})
     target = tmp_path / "target"
     target.write_bytes(b"old")
@@ -30,7 +30,9 @@ def test_file_appears_at_path_when_complete(mode: Mode, deployment: Deployment, 
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
 
 
-def test_failed_download_leaves_no_file_and_keeps_old_one(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_failed_download_leaves_no_file_and_keeps_old_one(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     artifacts(deployment)
     (tmp_path / "old").write_bytes(b"old")
     for name in ("old", "new"):
@@ -41,7 +43,7 @@ def test_failed_download_leaves_no_file_and_keeps_old_one(mode: Mode, deployment
     assert (tmp_path / "old").read_bytes() == b"old"
 
 
-def test_invalid_path_raises_before_any_request(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_invalid_path_raises_before_any_request(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("fifo")
     for path in (tmp_path, tmp_path / "no" / "such", tmp_path / "fifo", tmp_path / "link"):
@@ -52,7 +54,7 @@ def test_invalid_path_raises_before_any_request(mode: Mode, deployment: Deployme
     assert sorted(os.listdir(tmp_path)) == ["fifo", "link"]
 
 
-def test_file_gets_permissions_of_old_one(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_file_gets_permissions_of_old_one(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     target = tmp_path / "target"
     seen: set[int] = set()
@@ -71,7 +73,9 @@ def test_file_gets_permissions_of_old_one(mode: Mode, deployment: Deployment, tm
         target.unlink()
 
 
-def test_replaces_symbolic_link_and_keeps_its_target(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_replaces_symbolic_link_and_keeps_its_target(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     deployment.blobs["x"] = Blob(DATA)
     (tmp_path / "named").write_bytes(b"old")
     for name in ("named", "nothing"):
@@ -84,7 +88,7 @@ def test_replaces_symbolic_link_and_keeps_its_target(mode: Mode, deployment: Dep
     assert os.listdir(tmp_path) == ["named"]
 
 
-def test_accepts_the_longest_file_name(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_accepts_the_longest_file_name(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     for name in ("\U0001f600" * 63, "x" * 255):
         mode.get("x", "downloadToPath", tmp_path / name)
@@ -92,7 +96,9 @@ def test_accepts_the_longest_file_name(mode: Mode, deployment: Deployment, tmp_p
 
 
 @pytest.mark.usefixtures("leaks")
-def test_unfinished_file_is_in_the_same_directory(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_unfinished_file_is_in_the_same_directory(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     """The check for leaks relies on this name."""
     deployment.blobs["x"] = Blob(DATA)
     seen: list[list[str]] = []
@@ -102,7 +108,9 @@ def test_unfinished_file_is_in_the_same_directory(mode: Mode, deployment: Deploy
 
 
 @pytest.mark.parametrize("kind", ["socket", "device", "endless link"])
-def test_does_not_replace_special_files(mode: Mode, deployment: Deployment, tmp_path: Path, kind: str) -> None:
+def test_does_not_replace_special_files(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, kind: str
+) -> None:
     path = tmp_path / "x"
     with socket.socket(socket.AF_UNIX) as listener:
         if kind == "socket":
@@ -117,14 +125,14 @@ def test_does_not_replace_special_files(mode: Mode, deployment: Deployment, tmp_
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_writes_to_a_device_passed_as_a_file(mode: Mode, deployment: Deployment) -> None:
+def test_writes_to_a_device_passed_as_a_file(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA, etag=None)
     deployment.faults.extend([breaks(1000)])
     with open(os.devnull, "wb") as file:
         mode.get("x", "downloadToFile", file)
 
 
-def test_rejects_link_to_a_directory(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_rejects_link_to_a_directory(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "link").symlink_to("directory")
     with pytest.raises(IsADirectoryError):
@@ -133,7 +141,7 @@ def test_rejects_link_to_a_directory(mode: Mode, deployment: Deployment, tmp_pat
     assert deployment.received == []
 
 
-def test_file_gets_permissions_of_link_target(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_file_gets_permissions_of_link_target(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     (tmp_path / "named").write_bytes(b"old")
     (tmp_path / "named").chmod(0o640)
@@ -142,7 +150,7 @@ def test_file_gets_permissions_of_link_target(mode: Mode, deployment: Deployment
     assert stat.S_IMODE((tmp_path / "link").lstat().st_mode) == 0o640
 
 
-def test_does_not_copy_setuid_bits(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_does_not_copy_setuid_bits(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     (tmp_path / "x").write_bytes(b"old")
     (tmp_path / "x").chmod(0o6755)
@@ -150,7 +158,7 @@ def test_does_not_copy_setuid_bits(mode: Mode, deployment: Deployment, tmp_path:
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o755
 
 
-def test_hard_link_of_old_file_keeps_its_content(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_hard_link_of_old_file_keeps_its_content(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     (tmp_path / "x").write_bytes(b"old")
     (tmp_path / "other").hardlink_to(tmp_path / "x")
@@ -159,8 +167,8 @@ def test_hard_link_of_old_file_keeps_its_content(mode: Mode, deployment: Deploym
     assert (tmp_path / "x").read_bytes() == DATA
 
 
-def test_concurrent_downloads_to_one_path_leave_one_file(deployment: Deployment, tmp_path: Path) -> None:
-    mode = Mode("async", deployment)
+def test_concurrent_downloads_to_one_path_leave_one_file(deployment: StorageServer, tmp_path: Path) -> None:
+    mode = TransferMode("async", deployment)
     deployment.blobs["x"] = Blob(DATA)
 
     async def main() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from taskcluster.exceptions import TaskclusterFailure
 
-from .conftest import Mode
-from .deployment import Blob, Deployment
+from .conftest import TransferMode
+from .deployment import Blob, StorageServer
 from .test_usage import DATA, artifacts
 
 
 @pytest.mark.parametrize("kind", ["coroutine function", "gives an awaitable"])
-def test_only_async_functions_accept_async_progress(mode: Mode, deployment: Deployment, kind: str) -> None:
+def test_only_async_functions_accept_async_progress(mode: TransferMode, deployment: StorageServer, kind: str) -> None:
     artifacts(deployment)
     told: list[int] = []
 
@@ -40,7 +40,7 @@ def test_only_async_functions_accept_async_progress(mode: Mode, deployment: Depl
             assert told == []
 
 
-def test_reports_bytes_done_and_total(mode: Mode, deployment: Deployment) -> None:
+def test_reports_bytes_done_and_total(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
     told: list[tuple[int, int | None]] = []
     mode.get("x", progress=lambda done, total: told.append((done, total)))

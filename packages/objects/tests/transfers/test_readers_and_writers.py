@@ -19,9 +19,9 @@ import pytest
 import taskcluster
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 
-from .conftest import CREDENTIALS, Mode
-from .deployment import PATIENCE, Blob, Deployment, Fault, Received, answers, breaks, head, storage
-from .test_usage import Coroutines
+from .conftest import CREDENTIALS, TransferMode
+from .deployment import PATIENCE, Blob, Fault, StorageRequest, StorageServer, answers, breaks, head, storage
+from .test_usage import CoroutineFile
 
 DATA = random.Random(2).randbytes(2_500_000)
 
@@ -49,18 +49,18 @@ class Pieces:
     ids=["one", "some", "any"],
 )
 def test_reader_may_return_any_size_up_to_max_size(
-    mode: Mode, deployment: Deployment, length: int, sizes: Callable[[], int]
+    mode: TransferMode, deployment: StorageServer, length: int, sizes: Callable[[], int]
 ) -> None:
     reader = Pieces(DATA[:length], sizes)
     mode.put("upload", contentLength=length, readerFactory=lambda: reader)
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA[:length]))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(DATA[:length]))
     assert deployment.blobs["some/name"].data == DATA[:length]
     assert min(reader.asked) > 0
 
 
 @pytest.mark.parametrize("end", [b"", bytearray(), memoryview(b""), None, ""], ids=lambda end: type(end).__name__)
 @pytest.mark.parametrize("length", [0, 100, 100_000])
-def test_any_empty_value_ends_an_upload(mode: Mode, deployment: Deployment, end: Any, length: int) -> None:
+def test_any_empty_value_ends_an_upload(mode: TransferMode, deployment: StorageServer, end: Any, length: int) -> None:
     mode.put("upload", contentLength=length, readerFactory=lambda: Pieces(DATA[:length], lambda: 60_000, end))
     assert deployment.blobs["some/name"].data == DATA[:length]
 
@@ -82,7 +82,7 @@ class ListWriter:
 def dribbles(size: int) -> Fault:
     """Send a body in pieces of a given size."""
 
-    def fault(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(head(200, {**blob.headers, "Content-Length": str(len(blob.data))}))
         for start in range(0, len(blob.data), size):
@@ -94,7 +94,9 @@ def dribbles(size: int) -> Fault:
 
 @pytest.mark.parametrize("size", [1, 7777, 10_000_000])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_writes_every_byte_exactly_once(mode: Mode, deployment: Deployment, size: int, encoding: str) -> None:
+def test_writes_every_byte_exactly_once(
+    mode: TransferMode, deployment: StorageServer, size: int, encoding: str
+) -> None:
     data = DATA[:3000] if size == 1 else DATA
     stored = gzip.compress(data, 1) if encoding == "gzip" else data
     deployment.blobs["x"] = Blob(stored, {"Content-Encoding": encoding})
@@ -104,7 +106,7 @@ def test_writes_every_byte_exactly_once(mode: Mode, deployment: Deployment, size
     assert b"".join(writer.given) == data
 
 
-def test_writes_every_byte_once_over_several_connections(mode: Mode, deployment: Deployment) -> None:
+def test_writes_every_byte_once_over_several_connections(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([breaks(1_000_000), breaks(1), breaks(500_000)])
     writers: list[ListWriter] = []
@@ -120,7 +122,7 @@ class Narrow(io.FileIO):
         return super().write(memoryview(data)[:70_000])
 
 
-def test_writes_everything_to_an_unbuffered_file(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_writes_everything_to_an_unbuffered_file(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
     for call in (
@@ -132,7 +134,7 @@ def test_writes_everything_to_an_unbuffered_file(mode: Mode, deployment: Deploym
         assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_file_that_returns_no_count_has_written_everything(mode: Mode, deployment: Deployment) -> None:
+def test_file_that_returns_no_count_has_written_everything(mode: TransferMode, deployment: StorageServer) -> None:
     class Wordless(io.BytesIO):
         def write(self, data: Any) -> Any:
             assert self.tell() < len(DATA), "it comes again"
@@ -144,7 +146,7 @@ def test_file_that_returns_no_count_has_written_everything(mode: Mode, deploymen
     assert file.getvalue() == DATA
 
 
-def test_fails_if_file_accepts_nothing(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_fails_if_file_accepts_nothing(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     class Taking(io.FileIO):
         def __init__(self, taken: int | None) -> None:
             super().__init__(tmp_path / "file", "w")
@@ -159,22 +161,22 @@ def test_fails_if_file_accepts_nothing(mode: Mode, deployment: Deployment, tmp_p
             mode.get("x", "downloadToFile", file)
 
 
-# Coroutines in async functions, plain functions in sync ones
+# CoroutineFile in async functions, plain functions in sync ones
 
 
 class AwaitableFactories:
     def __init__(self, data: bytes = b"") -> None:
-        self.made: list[Coroutines] = []
+        self.made: list[CoroutineFile] = []
         self._data = data
 
-    async def __call__(self) -> Coroutines:
+    async def __call__(self) -> CoroutineFile:
         await asyncio.sleep(0)
-        self.made.append(Coroutines(self._data))
+        self.made.append(CoroutineFile(self._data))
         return self.made[-1]
 
 
 @pytest.mark.parametrize("length", [100, len(DATA)])
-def test_accepts_plain_functions_in_both_modes(mode: Mode, deployment: Deployment, length: int) -> None:
+def test_accepts_plain_functions_in_both_modes(mode: TransferMode, deployment: StorageServer, length: int) -> None:
     deployment.blobs["x"] = Blob(DATA[:length])
     writer = io.BytesIO()
     mode.get("x", "download", writerFactory=lambda: writer)
@@ -184,8 +186,8 @@ def test_accepts_plain_functions_in_both_modes(mode: Mode, deployment: Deploymen
 
 
 @pytest.mark.parametrize("length", [100, len(DATA)])
-def test_accepts_objects_with_async_call_as_factories(deployment: Deployment, length: int) -> None:
-    mode = Mode("async", deployment)
+def test_accepts_objects_with_async_call_as_factories(deployment: StorageServer, length: int) -> None:
+    mode = TransferMode("async", deployment)
     deployment.blobs["x"] = Blob(DATA[:length])
     factory = AwaitableFactories()
     mode.get("x", "download", writerFactory=factory)
@@ -198,7 +200,7 @@ def test_accepts_objects_with_async_call_as_factories(deployment: Deployment, le
 
 
 def changed(
-    whole: list[Fault], deployment: Deployment, connection: socket.socket, received: Received, blob: Blob
+    whole: list[Fault], deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob
 ) -> bool:
     """Respond with 412 to requests of the rest, and to others as `whole`, one after another."""
     fault = answers(412) if "range" in received.headers else whole.pop(0)
@@ -206,7 +208,7 @@ def changed(
 
 
 @pytest.mark.parametrize("reason", ["no ETag", "weak ETag", "no ranges", "another body"])
-def test_calls_writer_factory_at_each_restart(mode: Mode, deployment: Deployment, reason: str) -> None:
+def test_calls_writer_factory_at_each_restart(mode: TransferMode, deployment: StorageServer, reason: str) -> None:
     blob = deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([breaks(1_000_000), breaks(2_000_000)])
     if reason == "no ETag":
@@ -235,7 +237,7 @@ def test_calls_writer_factory_at_each_restart(mode: Mode, deployment: Deployment
         assert DATA.startswith(writer.getvalue())
 
 
-def test_does_not_call_writer_factory_without_body(mode: Mode, deployment: Deployment) -> None:
+def test_does_not_call_writer_factory_without_body(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
     deployment.faults.extend([answers(500), answers(404)])
     writers: list[io.BytesIO] = []
@@ -244,11 +246,13 @@ def test_does_not_call_writer_factory_without_body(mode: Mode, deployment: Deplo
     assert writers == []
 
 
-def test_writes_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_writes_file_from_first_byte_at_each_attempt(
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path
+) -> None:
     deployment.blobs["x"] = Blob(DATA[:100_000], etag=None)
     deployment.blobs["longer"] = Blob(DATA, etag=None)
 
-    def longer(deployment: Deployment, connection: socket.socket, received: Received, blob: Blob) -> bool:
+    def longer(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         return breaks(2_000_000)(deployment, connection, received, deployment.blobs["longer"])
 
     deployment.faults.extend([longer])
@@ -260,7 +264,7 @@ def test_writes_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Dep
     assert (tmp_path / "path").read_bytes() == DATA[:100_000]
 
 
-def test_reads_file_from_first_byte_at_each_attempt(mode: Mode, deployment: Deployment) -> None:
+def test_reads_file_from_first_byte_at_each_attempt(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.faults.extend([answers(500), answers(503)])
     mode.put("uploadFromFile", file=io.BytesIO(DATA))
     assert [each.body for each in deployment.stored_requests] == [DATA] * 3
@@ -282,7 +286,7 @@ FAILURES = [
 @pytest.mark.parametrize("where", ["factory", "first", "later"])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
 def test_raises_client_errors_of_readers_and_writers_as_they_are(
-    mode: Mode, deployment: Deployment, where: str, kind: str
+    mode: TransferMode, deployment: StorageServer, where: str, kind: str
 ) -> None:
     if (mode.name, kind) == ("sync", "coroutine"):
         pytest.skip("rejected in sync functions")
@@ -308,7 +312,7 @@ def test_raises_client_errors_of_readers_and_writers_as_they_are(
         def write(self, data: bytes) -> None:
             self._call()
 
-    class Coroutine(Failing):
+    class FailingCoroutine(Failing):
         async def read(self, max_size: int = -1) -> bytes:  # type: ignore[override]
             return super().read(max_size)
 
@@ -316,7 +320,7 @@ def test_raises_client_errors_of_readers_and_writers_as_they_are(
             super().write(data)
 
     deployment.blobs["x"] = Blob(bytes(6_000_000))
-    factory = Failing if kind == "plain" else Coroutine
+    factory = Failing if kind == "plain" else FailingCoroutine
     for call, error in product(
         (
             partial(mode.get, "x", "download", writerFactory=factory),
@@ -364,13 +368,13 @@ class Blocking:
 
 @pytest.mark.parametrize("length", [100, 2_000_000])
 @pytest.mark.parametrize("what", ["reader factory", "reader", "writer factory", "writer", "sync client"])
-def test_calls_blocking_functions_off_the_event_loop(deployment: Deployment, length: int, what: str) -> None:
-    mode = Mode("async", deployment)
+def test_calls_blocking_functions_off_the_event_loop(deployment: StorageServer, length: int, what: str) -> None:
+    mode = TransferMode("async", deployment)
     data = DATA[:length]
     deployment.blobs["x"] = Blob(data)
     blocking = Blocking()
 
-    class File(io.BytesIO):
+    class BlockingFile(io.BytesIO):
         def read(self, max_size: Any = -1) -> bytes:
             if what == "reader":
                 blocking.block()
@@ -381,12 +385,12 @@ def test_calls_blocking_functions_off_the_event_loop(deployment: Deployment, len
                 blocking.block()
             return super().write(given)
 
-    def factory(given: bytes = b"") -> File:
+    def factory(given: bytes = b"") -> BlockingFile:
         if what in ("reader factory", "writer factory"):
             blocking.block()
-        return File(given)
+        return BlockingFile(given)
 
-    class Slow(taskcluster.Object):
+    class BlockingObject(taskcluster.Object):
         def startDownload(self, *args: Any, **kwargs: Any) -> Any:
             blocking.block()
             return super().startDownload(*args, **kwargs)
@@ -394,7 +398,7 @@ def test_calls_blocking_functions_off_the_event_loop(deployment: Deployment, len
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
 
     async def main() -> None:
-        with Slow(options) as slow:
+        with BlockingObject(options) as slow:
             client = slow if what == "sync client" else mode.client("Object")
             if "reader" in what:
                 transfer = mode.upload.upload(
@@ -410,12 +414,12 @@ def test_calls_blocking_functions_off_the_event_loop(deployment: Deployment, len
 
 
 @pytest.mark.parametrize("what", ["reader", "writer"])
-def test_reads_and_writes_files_off_the_event_loop(deployment: Deployment, what: str) -> None:
-    mode = Mode("async", deployment)
+def test_reads_and_writes_files_off_the_event_loop(deployment: StorageServer, what: str) -> None:
+    mode = TransferMode("async", deployment)
     deployment.blobs["x"] = Blob(DATA)
     blocking = Blocking()
 
-    class File(io.BytesIO):
+    class BlockingDiskFile(io.BytesIO):
         def read(self, size: Any = -1) -> bytes:
             blocking.block()
             return super().read(size)
@@ -428,11 +432,11 @@ def test_reads_and_writes_files_off_the_event_loop(deployment: Deployment, what:
         client = mode.client("Object")
         if what == "reader":
             transfer = mode.upload.uploadFromFile(
-                projectId="p", name="n", contentType="x/y", file=File(DATA), objectService=client,
+                projectId="p", name="n", contentType="x/y", file=BlockingDiskFile(DATA), objectService=client,
                 expires=taskcluster.fromNow("1 day"),
             )  # fmt: skip
         else:
-            transfer = mode.download.downloadToFile(File(), name="x", objectService=client)
+            transfer = mode.download.downloadToFile(BlockingDiskFile(), name="x", objectService=client)
         await blocking.runs_beside(transfer)
 
     asyncio.run(main())

@@ -11,12 +11,12 @@ from taskcluster.plugins import Location
 from taskcluster.registry import registry
 from taskcluster.version import VERSION
 
-from .conftest import Mode
-from .deployment import Blob, Deployment, answers, breaks
+from .conftest import TransferMode
+from .deployment import Blob, StorageServer, answers, breaks
 from .test_usage import DATA, artifacts
 
 
-def test_sends_user_agent_to_storage(mode: Mode, deployment: Deployment) -> None:
+def test_sends_user_agent_to_storage(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     options = {"userAgentSuffix": "my-program/1"}
     mode.get_artifact("public/object", options=options)
@@ -26,7 +26,7 @@ def test_sends_user_agent_to_storage(mode: Mode, deployment: Deployment) -> None
     }
 
 
-def test_content_type_defaults_to_octet_stream(mode: Mode, deployment: Deployment) -> None:
+def test_content_type_defaults_to_octet_stream(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
     deployment.faults.extend([answers(200, body=b"x")] * 2)
     assert mode.get_artifact("a")[1] == "application/octet-stream"
@@ -35,7 +35,7 @@ def test_content_type_defaults_to_octet_stream(mode: Mode, deployment: Deploymen
 
 
 def test_offers_and_uses_methods_of_plugins(
-    mode: Mode, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    mode: TransferMode, deployment: StorageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Post:
         name = "postUrl"
@@ -66,7 +66,7 @@ def test_offers_and_uses_methods_of_plugins(
 
 
 def test_sends_no_netrc_credentials_to_storage(
-    mode: Mode, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: TransferMode, deployment: StorageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hidden\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -79,7 +79,7 @@ def test_sends_no_netrc_credentials_to_storage(
 
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_sends_headers_of_plugins_to_their_server_only(
-    mode: Mode, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+    mode: TransferMode, deployment: StorageServer, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
     class Bearer:
         name = "bearer"
@@ -90,7 +90,7 @@ def test_sends_headers_of_plugins_to_their_server_only(
         def source(self, answer: Any) -> Location:
             return Location(answer["url"], headers={"Authorization": "Bearer x", "Cookie": "c=1"})
 
-    other = Deployment() if elsewhere else deployment
+    other = StorageServer() if elsewhere else deployment
     try:
         monkeypatch.setattr(registry, "transfer_methods", lambda: [Bearer()])
         deployment.blobs["x"] = other.blobs["y"] = Blob(DATA, method="bearer")

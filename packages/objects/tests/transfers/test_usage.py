@@ -20,8 +20,8 @@ import taskcluster.download
 import taskcluster.upload
 from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, UnknownOptionWarning
 
-from .conftest import CREDENTIALS, Mode
-from .deployment import Blob, Deployment, answers
+from .conftest import CREDENTIALS, TransferMode
+from .deployment import Blob, StorageServer, answers
 
 DATA = bytes(range(256)) * 5000
 
@@ -34,17 +34,17 @@ def written(writers: list[io.BytesIO]) -> Any:
     return factory
 
 
-def test_upload_from_buf_uploads_bytes(mode: Mode, deployment: Deployment) -> None:
+def test_upload_from_buf_uploads_bytes(mode: TransferMode, deployment: StorageServer) -> None:
     mode.put(data=DATA, contentLength=len(DATA), uploadId="U" * 22, maxRetries=1)
     assert deployment.blobs["some/name"].data == DATA if "some/name" in deployment.blobs else True
     assert deployment.stored_requests[-1].body == DATA
     (created,) = deployment.called("createUpload")
     assert created["uploadId"] == "U" * 22
     assert list(created["proposedUploadMethods"]) == ["putUrl"]
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(DATA))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(DATA))
 
 
-def test_upload_from_file_uploads_an_open_file(mode: Mode, deployment: Deployment) -> None:
+def test_upload_from_file_uploads_an_open_file(mode: TransferMode, deployment: StorageServer) -> None:
     file = io.BytesIO(DATA)
     file.seek(100)
     mode.put("uploadFromFile", file=file)
@@ -52,7 +52,7 @@ def test_upload_from_file_uploads_an_open_file(mode: Mode, deployment: Deploymen
     assert not file.closed
 
 
-def test_upload_uses_reader_and_module_is_callable(mode: Mode, deployment: Deployment) -> None:
+def test_upload_uses_reader_and_module_is_callable(mode: TransferMode, deployment: StorageServer) -> None:
     for function in ("upload", "__call__"):
         mode.put(function, name=function, contentLength=len(DATA), readerFactory=lambda: io.BytesIO(DATA))
         assert deployment.stored_requests[-1].body == DATA
@@ -68,26 +68,26 @@ def test_upload_uses_reader_and_module_is_callable(mode: Mode, deployment: Deplo
 
 
 @pytest.mark.parametrize("data", [b"", b"little", bytes(8192)])
-def test_sends_small_data_inline(mode: Mode, deployment: Deployment, data: bytes) -> None:
+def test_sends_small_data_inline(mode: TransferMode, deployment: StorageServer, data: bytes) -> None:
     mode.put(data=data)
     assert deployment.blobs["some/name"].data == data
     assert deployment.stored_requests == []
-    assert deployment.finished["some/name"] == Deployment.hashes(Blob(data))
+    assert deployment.finished["some/name"] == StorageServer.hashes(Blob(data))
 
 
-def test_sends_small_data_to_url_if_requested(mode: Mode, deployment: Deployment) -> None:
+def test_sends_small_data_to_url_if_requested(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.upload_methods = lambda proposed: {"putUrl": deployment.put_url("some/name", proposed["putUrl"])}
     mode.put(data=b"little")
     assert deployment.stored_requests[-1].body == b"little"
 
 
-def test_fails_without_common_method(mode: Mode, deployment: Deployment) -> None:
+def test_fails_without_common_method(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.upload_methods = lambda proposed: {}
     with pytest.raises(taskcluster.TaskclusterFailure, match="by none of the methods"):
         mode.put(data=b"little")
 
 
-def test_upload_id_defaults_to_a_new_slug_id(mode: Mode, deployment: Deployment) -> None:
+def test_upload_id_defaults_to_a_new_slug_id(mode: TransferMode, deployment: StorageServer) -> None:
     mode.put(name="a", data=b"a")
     mode.put(name="b", data=b"b")
     first, second = (each["uploadId"] for each in deployment.called("createUpload"))
@@ -109,7 +109,7 @@ def test_upload_id_defaults_to_a_new_slug_id(mode: Mode, deployment: Deployment)
     ids=repr,
 )
 def test_max_retries_works_as_for_clients(
-    mode: Mode, deployment: Deployment, given: dict[str, Any], attempts: int
+    mode: TransferMode, deployment: StorageServer, given: dict[str, Any], attempts: int
 ) -> None:
     artifacts(deployment)
     calls = (
@@ -132,14 +132,14 @@ def test_max_retries_works_as_for_clients(
     assert len(deployment.finished) == 2
 
 
-def test_download_to_buf_returns_buffer_and_content_type(mode: Mode, deployment: Deployment) -> None:
+def test_download_to_buf_returns_buffer_and_content_type(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain; charset=utf-8"})
     buffer, content_type = mode.get("x")
     assert isinstance(buffer, memoryview)
     assert (buffer.tobytes(), content_type) == (DATA, "text/plain")
 
 
-def test_download_to_file_returns_content_type(mode: Mode, deployment: Deployment, tmp_path: Path) -> None:
+def test_download_to_file_returns_content_type(mode: TransferMode, deployment: StorageServer, tmp_path: Path) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
     with open(tmp_path / "file", "w+b") as file:
         file.write(b"older" * 1_000_000)
@@ -148,7 +148,7 @@ def test_download_to_file_returns_content_type(mode: Mode, deployment: Deploymen
     assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_download_uses_writer_and_module_is_callable(mode: Mode, deployment: Deployment) -> None:
+def test_download_uses_writer_and_module_is_callable(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA, {"Content-Type": "text/plain"})
     for function in ("download", "__call__"):
         writers: list[io.BytesIO] = []
@@ -156,7 +156,7 @@ def test_download_uses_writer_and_module_is_callable(mode: Mode, deployment: Dep
         assert [each.getvalue() for each in writers] == [DATA]
 
 
-def artifacts(deployment: Deployment) -> dict[str, bytes]:
+def artifacts(deployment: StorageServer) -> dict[str, bytes]:
     deployment.blobs["one"] = Blob(DATA)
     deployment.blobs["packed"] = Blob(gzip.compress(DATA), {"Content-Encoding": "gzip"})
     credentials = {"clientId": "artifact-download", "accessToken": "from-the-queue"}
@@ -173,7 +173,7 @@ def artifacts(deployment: Deployment) -> dict[str, bytes]:
     return dict.fromkeys(deployment.artifacts, DATA)
 
 
-def test_unknown_option_of_queue_warns_once(mode: Mode, deployment: Deployment) -> None:
+def test_unknown_option_of_queue_warns_once(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     with pytest.warns(UnknownOptionWarning, match="'zzz' is ignored") as caught:
         mode.get_artifact("public/object", options={"zzz": 1})
@@ -181,14 +181,14 @@ def test_unknown_option_of_queue_warns_once(mode: Mode, deployment: Deployment) 
 
 
 @pytest.mark.parametrize("options", [{"maxRetries": "5"}, {"timeout": "30"}, {"userAgentSuffix": "a\n"}])
-def test_malformed_client_options_raise(mode: Mode, deployment: Deployment, options: dict[str, Any]) -> None:
+def test_malformed_client_options_raise(mode: TransferMode, deployment: StorageServer, options: dict[str, Any]) -> None:
     with pytest.raises(TaskclusterFailure, match=f"the option {next(iter(options))} must be"):
         mode.get_artifact("public/object", options=options)
     assert deployment.received == []
 
 
 @pytest.mark.parametrize("run", [None, 0, "3"])
-def test_downloads_artifacts_of_every_storage_type(mode: Mode, deployment: Deployment, run: Any) -> None:
+def test_downloads_artifacts_of_every_storage_type(mode: TransferMode, deployment: StorageServer, run: Any) -> None:
     for name, data in artifacts(deployment).items():
         buffer, content_type = mode.get_artifact(name, runId=run)
         assert (buffer.tobytes(), content_type) == (data, "application/octet-stream"), name
@@ -200,7 +200,7 @@ def test_downloads_artifacts_of_every_storage_type(mode: Mode, deployment: Deplo
     assert bool(deployment.called("latestArtifact")) is (run is None)
 
 
-def test_uses_queues_credentials_for_object_service_only(mode: Mode, deployment: Deployment) -> None:
+def test_uses_queues_credentials_for_object_service_only(mode: TransferMode, deployment: StorageServer) -> None:
     artifacts(deployment)
     mode.get_artifact("public/object", options={"authorizedScopes": ["queue:get-artifact:*"]})
     for each in deployment.received:
@@ -214,19 +214,19 @@ def test_uses_queues_credentials_for_object_service_only(mode: Mode, deployment:
             assert signed == ""
 
 
-def test_error_artifact_raises(mode: Mode, deployment: Deployment) -> None:
+def test_error_artifact_raises(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.artifacts["e"] = {"storageType": "error", "reason": "file-missing-on-worker", "message": "no such file"}
     with pytest.raises(TaskclusterArtifactError, match="no such file") as caught:
         mode.get_artifact("e")
     assert caught.value.reason == "file-missing-on-worker"
 
 
-def test_downloads_by_method_simple(mode: Mode, deployment: Deployment) -> None:
+def test_downloads_by_method_simple(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA, method="simple")
     assert mode.get("x")[0] == DATA
 
 
-class Coroutines(io.BytesIO):
+class CoroutineFile(io.BytesIO):
     async def read(self, max_size: int = -1) -> bytes:  # type: ignore[override]
         return super().read(max_size)
 
@@ -235,15 +235,15 @@ class Coroutines(io.BytesIO):
 
 
 @pytest.mark.parametrize("factory", ["plain", "coroutine"])
-def test_async_functions_await_readers_and_writers(deployment: Deployment, factory: str) -> None:
-    mode = Mode("async", deployment)
-    made: list[Coroutines] = []
+def test_async_functions_await_readers_and_writers(deployment: StorageServer, factory: str) -> None:
+    mode = TransferMode("async", deployment)
+    made: list[CoroutineFile] = []
 
-    def plain(data: bytes = b"") -> Coroutines:
-        made.append(Coroutines(data))
+    def plain(data: bytes = b"") -> CoroutineFile:
+        made.append(CoroutineFile(data))
         return made[-1]
 
-    async def coroutine(data: bytes = b"") -> Coroutines:
+    async def coroutine(data: bytes = b"") -> CoroutineFile:
         return plain(data)
 
     make: Any = plain if factory == "plain" else coroutine
@@ -254,7 +254,7 @@ def test_async_functions_await_readers_and_writers(deployment: Deployment, facto
     assert deployment.stored_requests[-1].body == DATA
 
 
-def test_reader_returns_one_to_max_size_bytes(mode: Mode, deployment: Deployment) -> None:
+def test_reader_returns_one_to_max_size_bytes(mode: TransferMode, deployment: StorageServer) -> None:
     class Dribble(io.BytesIO):
         def read(self, max_size: Any = -1) -> bytes:
             assert max_size > 0
@@ -264,7 +264,7 @@ def test_reader_returns_one_to_max_size_bytes(mode: Mode, deployment: Deployment
     assert deployment.stored_requests[-1].body == DATA
 
 
-def test_calls_factory_once_per_attempt(mode: Mode, deployment: Deployment) -> None:
+def test_calls_factory_once_per_attempt(mode: TransferMode, deployment: StorageServer) -> None:
     readers: list[io.BytesIO] = []
 
     def factory() -> io.BytesIO:
@@ -276,7 +276,7 @@ def test_calls_factory_once_per_attempt(mode: Mode, deployment: Deployment) -> N
     assert len(readers) == 3
 
 
-def test_accepts_clients_of_either_mode(mode: Mode, deployment: Deployment) -> None:
+def test_accepts_clients_of_either_mode(mode: TransferMode, deployment: StorageServer) -> None:
     other: Any = taskcluster.aio if mode.name == "sync" else taskcluster
     options = {"rootUrl": deployment.root_url, "credentials": CREDENTIALS}
     artifacts(deployment)
@@ -292,7 +292,7 @@ def test_accepts_clients_of_either_mode(mode: Mode, deployment: Deployment) -> N
     assert deployment.stored_requests[-1].body == DATA
 
 
-def test_sync_functions_work_inside_a_running_event_loop(deployment: Deployment) -> None:
+def test_sync_functions_work_inside_a_running_event_loop(deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
 
     async def main() -> None:
@@ -302,8 +302,8 @@ def test_sync_functions_work_inside_a_running_event_loop(deployment: Deployment)
     asyncio.run(main())
 
 
-def test_accepts_fakes_with_methods_and_options_only(mode: Mode, deployment: Deployment) -> None:
-    class Fake:
+def test_accepts_fakes_with_methods_and_options_only(mode: TransferMode, deployment: StorageServer) -> None:
+    class MinimalQueue:
         def __init__(self) -> None:
             self.options = {"rootUrl": deployment.root_url}
 
@@ -311,11 +311,11 @@ def test_accepts_fakes_with_methods_and_options_only(mode: Mode, deployment: Dep
             return {"storageType": "s3", "url": deployment.url("x")}
 
     deployment.blobs["x"] = Blob(DATA)
-    buffer, _ = mode.run(mode.download.downloadArtifactToBuf, taskId="T", name="a", queueService=Fake())
+    buffer, _ = mode.run(mode.download.downloadArtifactToBuf, taskId="T", name="a", queueService=MinimalQueue())
     assert buffer.tobytes() == DATA
 
 
-def test_download_artifact_to_file_has_positional_file(mode: Mode) -> None:
+def test_download_artifact_to_file_has_positional_file(mode: TransferMode) -> None:
     for function in (mode.download.downloadArtifactToFile, mode.download.downloadToFile):
         assert next(iter(inspect.signature(function).parameters)) == "file"
 
@@ -339,7 +339,7 @@ def test_core_exposes_the_modules_themselves() -> None:
 @pytest.mark.parametrize("content_type", ["\ud800", "text/\u2603", "a\nb: c", "a\x7f"])
 @pytest.mark.parametrize("storage_type", [None, "s3", "an object"])
 def test_invalid_content_type_raises_before_any_request(
-    mode: Mode, deployment: Deployment, content_type: str, storage_type: str | None
+    mode: TransferMode, deployment: StorageServer, content_type: str, storage_type: str | None
 ) -> None:
     if storage_type == "an object":
         upload = partial(mode.put, data=DATA, contentType=content_type)
