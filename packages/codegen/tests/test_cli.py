@@ -1,5 +1,7 @@
 """Test the command on a small repository: writing files, and `--check`."""
 
+import shutil
+
 import pytest
 
 from taskcluster_codegen import tree
@@ -77,6 +79,7 @@ def test_changed_and_surplus_files_are_fixed(root, capsys, path, what):
     write(root, path, before.get(path, b"").decode() + "more\n")
     assert check(root, capsys) == (1, [f"{what}: {path}"])
     assert main(["--root", str(root)]) == 0
+    assert capsys.readouterr().out == f"{'deleted' if what == 'surplus' else 'wrote'}: {path}\n"
     assert contents(root) == before
     assert (root / path).parent.exists() == any(name.startswith(path.rpartition("/")[0] + "/") for name in before)
 
@@ -144,6 +147,16 @@ def test_errors_leave_files_unchanged(root, capsys, path, text, message):
     assert main(["--root", str(root)]) == 2
     assert message in capsys.readouterr().err
     assert contents(root) == before
+
+
+def test_names_only_files_it_has_written(root, capsys):
+    """A folder after the first file cannot be created."""
+    write(root, f"{CORE}/widgets.py", "changed")
+    shutil.rmtree(root / "packages/meta")
+    (root / "packages/meta").symlink_to("missing")
+    capsys.readouterr()
+    assert main(["--root", str(root)]) == 2
+    assert capsys.readouterr().out == f"wrote: {CORE}/widgets.py\n"
 
 
 def test_specs_option(root, capsys):

@@ -101,11 +101,13 @@ def _generate(options: argparse.Namespace, read: references.Read | None) -> int:
     if read is not None and not options.check:
         wanted.update((spec.file, spec.text) for spec in specs)
     differences = tree.differences(root, wanted, repository.owned(root) if found is None else found.owned())
-    for difference in (*differences, *changed):
-        print(difference)
     if options.check:
+        for difference in (*differences, *changed):
+            print(difference)
         return 1 if differences or changed else 0
-    tree.apply(root, wanted, differences)
+    for difference in differences:
+        tree.apply(root, wanted, difference)
+        print(f"{'deleted' if difference.what == 'surplus' else 'wrote'}: {difference.path}")
     return 0
 
 

@@ -126,7 +126,8 @@ def create(
     with tempfile.TemporaryDirectory(prefix=".taskcluster-codegen.", dir=directory.parent) as made:
         whole = Path(made) / "whole"
         whole.mkdir()
-        tree.apply(whole, files, tree.differences(whole, files, set()))
+        for difference in tree.differences(whole, files, set()):
+            tree.apply(whole, files, difference)
         os.rename(whole, directory)
     return spec
 

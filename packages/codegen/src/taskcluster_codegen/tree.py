@@ -48,19 +48,18 @@ def differences(root: Path, wanted: Mapping[str, str], owned: set[str]) -> list[
     return sorted(found, key=lambda difference: difference.path)
 
 
-def apply(root: Path, wanted: Mapping[str, str], found: list[Difference]) -> None:
-    """Write missing and differing files, and delete surplus files and the folders they leave empty."""
-    for difference in found:
-        path = root / difference.path
-        if difference.what != "surplus":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, wanted[difference.path].encode())
-            continue
-        path.unlink()
-        for folder in path.relative_to(root).parents:
-            if any((root / folder).iterdir()):
-                break
-            (root / folder).rmdir()
+def apply(root: Path, wanted: Mapping[str, str], difference: Difference) -> None:
+    """Write a missing or differing file, or delete a surplus file and the folders it leaves empty."""
+    path = root / difference.path
+    if difference.what != "surplus":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, wanted[difference.path].encode())
+        return
+    path.unlink()
+    for folder in path.relative_to(root).parents:
+        if any((root / folder).iterdir()):
+            break
+        (root / folder).rmdir()
 
 
 def _write(path: Path, content: bytes) -> None:
