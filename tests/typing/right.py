@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from taskcluster_queue.types import (
+    ArtifactContentResponseS3,
+    CreateArtifactParams,
     CreateTaskRequest,
     ListTaskGroupResponse,
+    PostArtifactRequest,
+    PostArtifactRequestLink,
+    PostArtifactResponse,
+    PostArtifactResponseLink,
+    PostArtifactResponseObject,
+    PostArtifactResponseS3,
     TaskDefinitionAndStatus,
     TaskStatusResponse,
 )
@@ -79,6 +87,23 @@ def narrowing(queue: taskcluster.Queue) -> str | None:
     return artifact["url"]
 
 
+def artifacts(queue: taskcluster.Queue, either: PostArtifactRequest, link: PostArtifactRequestLink) -> None:
+    """Results whose form the payload determines."""
+    created = queue.createArtifact("T", 0, "a", {"storageType": "s3", "expires": EXPIRES, "contentType": "x/y"})
+    assert_type(created, PostArtifactResponseS3)
+    assert_type(created["putUrl"], str)
+    stored = queue.createArtifact(
+        {"storageType": "object", "expires": EXPIRES, "contentType": "x/y"}, taskId="T", runId="0", name="a"
+    )
+    assert_type(stored, PostArtifactResponseObject)
+    params: CreateArtifactParams = {"taskId": "T", "runId": 0, "name": "a"}
+    assert_type(queue.createArtifact(payload=link, params=params), PostArtifactResponseLink)
+    assert_type(queue.createArtifact("T", 0, "a", payload=either), PostArtifactResponse)
+    content = queue.artifact("T", "0", "a")
+    if content["storageType"] == "s3":
+        assert_type(content, ArtifactContentResponseS3)
+
+
 def listings(queue: taskcluster.Queue) -> None:
     """Pagination."""
     assert_type(queue.paginate(queue.listTaskGroup, "G"), Iterator[ListTaskGroupResponse])
@@ -108,6 +133,8 @@ async def in_async_code() -> None:
         assert_type(await queue.createTask("T", task), TaskStatusResponse)
         assert_type(await queue.createTask(task, taskId="T"), TaskStatusResponse)
         assert_type(await queue.createTask(payload=task, params={"taskId": "T"}), TaskStatusResponse)
+        payload: PostArtifactRequestLink = {"storageType": "link", "expires": EXPIRES, "artifact": "b"}
+        assert_type(await queue.createArtifact("T", 0, "a", payload), PostArtifactResponseLink)
         assert_type(queue.paginate(queue.listTaskGroup, "G", limit=1), AsyncIterator[ListTaskGroupResponse])
         assert_type(queue.paginate_items(queue.listTaskGroup, "G"), AsyncIterator[TaskDefinitionAndStatus])
 

@@ -65,6 +65,10 @@ number: int = queue.status("T")["status"]["taskId"]  # error
 for name in queue.paginate_items(queue.listTaskGroup, "G"):
     name.upper()  # error
 
+queue.createArtifact("T", 0, "a", {"storageType": "link", "expires": "2030", "artifact": "b"})["putUrl"]  # error
+queue.createArtifact("T", 0, "a", {"storageType": "s4", "expires": "2030", "contentType": "x/y"})  # error
+queue.createArtifact("T", 0, "a", {"storageType": "s3", "expires": "2030", "artifact": "b"})  # error
+
 # Routing keys.
 events.taskCompleted(taskID="T")  # error
 events.taskCompleted(taskId=["T"])  # error

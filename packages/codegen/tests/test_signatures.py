@@ -1,5 +1,7 @@
 """Test the signatures of stubs."""
 
+import pytest
+
 from taskcluster_codegen import signatures, typed
 from taskcluster_codegen.spec import parse
 
@@ -35,6 +37,31 @@ def test_payload_last_or_first():
         (("name: types.PathValue", widget, "*", ANY_QUERY), "types.Widget"),
         ((widget, "*", "name: types.PathValue", ANY_QUERY), "types.Widget"),
         ((widget, "*", "params: types.PutParams", ANY_QUERY), "types.Widget"),
+    ]
+
+
+def forms(*values):
+    def member(value):
+        return {"type": "object", "properties": {"kind": {"const": value}}, "required": ["kind"]}
+
+    return {"oneOf": [member(value) for value in values]}
+
+
+@pytest.mark.parametrize(
+    ("returned", "wanted"),
+    [
+        (("b", "a"), ["SentA ResultA", "SentB ResultB", "Sent Result"]),
+        (("a", "b", "c"), ["SentA ResultA", "SentB ResultB", "Sent Result"]),
+        (("a", "c"), ["Sent Result"]),
+        (("a",), ["Sent Result"]),
+    ],
+    ids=["all", "more", "others", "one"],
+)
+def test_payload_determines_result(returned, wanted):
+    method = a_method("make", "/make", method="put", input="widgets/v1/sent.json", output="widgets/v1/result.json")
+    types = {"widgets/v1/sent.json": forms("a", "b"), "widgets/v1/result.json": forms(*returned)}
+    assert ways(method, types=types) == [
+        ((f"payload: types.{sent}", "*", ANY_QUERY), f"types.{result}") for sent, result in map(str.split, wanted)
     ]
 
 

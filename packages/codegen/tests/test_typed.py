@@ -84,6 +84,53 @@ def test_alternatives_are_numbered():
     assert found["Either2"] == {"b": "NotRequired[str]"}
 
 
+def a_form(value, **more):
+    return an_object(["kind"], kind=value, **more)
+
+
+A_CONST, AN_ENUM = {"const": "big-box"}, {"enum": ["ring", "rings"]}
+
+
+@pytest.mark.parametrize("word", ["oneOf", "anyOf"])
+def test_alternatives_are_named_by_their_constants(word):
+    found = definitions({"made": {word: [a_form(A_CONST, a=an_object(b=TEXT)), a_form(AN_ENUM)]}})
+    assert found["Made"] == "MadeBigBox | MadeRing"
+    assert found["MadeBigBox"] == {"kind": 'Literal["big-box"]', "a": "NotRequired[MadeBigBoxA]"}
+    assert found["MadeRing"] == {"kind": 'Literal["ring", "rings"]'}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        a_form(A_CONST),
+        a_form({"enum": ["other", "big-box"]}),
+        a_form(TEXT),
+        a_form({"enum": ["other", 5]}),
+        a_form({"const": "Big Box"}),
+        a_form({"const": "…"}),
+        a_form({"const": ""}),
+        an_object(kind={"const": "other"}),
+        an_object(["other"], other={"const": "x"}),
+        a_form({"const": "elsewhere"}),
+    ],
+    ids=[
+        "the-same",
+        "common",
+        "any-string",
+        "no-string",
+        "the-same-name",
+        "no-name",
+        "empty",
+        "optional",
+        "missing",
+        "a-file's-name",
+    ],
+)
+def test_alternatives_without_a_discriminator_are_numbered(second):
+    schemas = {"made": {"oneOf": [a_form(A_CONST), second]}, "made-elsewhere": TEXT}
+    assert definitions(schemas)["Made1"] == {"kind": 'Literal["big-box"]'}
+
+
 def test_references():
     found = definitions(
         {

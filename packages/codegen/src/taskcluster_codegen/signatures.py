@@ -84,11 +84,20 @@ def of_method(method: MethodSpec, types: Types) -> list[Signature]:
     """Return the signatures of a method, the most common one first.
 
     Path parameters and payload are in order or by name, the payload comes before path parameters by name, or path
-    parameters are a dict. Listings have each of these also with a `paginationHandler`, which returns None.
+    parameters are a dict. Listings have each of these also with a `paginationHandler`, which returns None. If the form
+    of the payload determines that of the result, each form has all of these, before their unions.
     """
-    result = f"types.{types.results[method.output]}" if method.output else "Any"
+    result = types.results[method.output] if method.output else None
+    payload = types.payloads[method.input] if method.input else None
+    forms = [*types.forms.get(method.name, []), (payload, result)]
+    return [signature for form in forms for signature in _ways(method, *form)]
+
+
+def _ways(method: MethodSpec, payload_type: str | None, result_type: str | None) -> list[Signature]:
+    """Return a method's signatures, one for each calling convention."""
+    result = f"types.{result_type}" if result_type else "Any"
     path = [f"{name}: types.{PATH_VALUE}" for name in method.args]
-    payload = [f"payload: types.{types.payloads[method.input]}"] if method.input else []
+    payload = [f"payload: types.{payload_type}"] if payload_type else []
     params = f"params: types.{typed.params_name(method)}"
     ways = [(path + payload, list[str]())]
     if method.args and payload:

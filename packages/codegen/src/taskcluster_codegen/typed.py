@@ -118,6 +118,8 @@ class Types:
     """The type of each schema in results, by its key."""
     items: Mapping[str, str] = field(repr=False)
     """The type of a page's items, by the name of the page's type."""
+    forms: Mapping[str, list[tuple[str, str]]] = field(repr=False)
+    """The types of payload and result for each value of the property that both tell their forms by, by method."""
 
     @property
     def names(self) -> list[str]:
@@ -159,6 +161,17 @@ def params_name(method: MethodSpec) -> str:
 def query_name(method: MethodSpec) -> str:
     """Return the name of the type of a method's `query`."""
     return f"{_camel(method.name)}Query"
+
+
+@dataclass(frozen=True)
+class _Discriminator:
+    """The property that tells the members of a union apart."""
+
+    word: str
+    """`oneOf` or `anyOf`."""
+    property: str
+    values: list[dict[str, None]]
+    """The values in each member, in order."""
 
 
 class _Schemas:
@@ -205,7 +218,42 @@ class _Schemas:
                 self._define(Record(query_name(method), f"The `query` of `{method.name}`.", tuple(query)))
         pages = {results[method.output] for method in self._spec.methods if method.output and _is_listing(method)}
         items = {page: item for page in sorted(pages) if (item := self._item(page)) is not None}
-        return Types(tuple(_in_order(self._definitions)), payloads, results, items)
+        forms = {method.name: found for method in self._spec.methods if (found := self._forms(method))}
+        return Types(tuple(_in_order(self._definitions)), payloads, results, items, forms)
+
+    def _forms(self, method: MethodSpec) -> list[tuple[str, str]]:
+        """Return the types of payload and result for each form of the payload, if it determines that of the result."""
+        if method.input is None or method.output is None:
+            return []
+        sent, returned = (self._discriminator(key, ()) for key in (method.input, method.output))
+        if sent is None or returned is None or sent.property != returned.property:
+            return []
+        found: list[tuple[str, str]] = []
+        for number, values in enumerate(sent.values):
+            fitting = [at for at, others in enumerate(returned.values) if values.keys() <= others.keys()]
+            if not fitting:
+                return []
+            result = self._type(
+                method.output, (returned.word, str(fitting[0])), method.output in self._only_in_payloads
+            )
+            found.append((self._type(method.input, (sent.word, str(number)), True), result))
+        return found
+
+    def _discriminator(self, key: str, steps: tuple[str, ...]) -> _Discriminator | None:
+        """Return what tells the members of the union at a place apart, if there is such a property."""
+        schema = self._at(key, steps)
+        word = next((each for each in ("oneOf", "anyOf") if is_mapping(schema) and is_array(schema.get(each))), None)
+        if word is None:
+            return None
+        members = [self._followed(key, (*steps, word, str(number))) for number in range(len(schema[word]))]
+        if len(members) < 2 or not all(is_mapping(each) and is_mapping(each.get("properties")) for each in members):
+            return None
+        for name in members[0]["properties"]:
+            values = [_constants(member, name) for member in members]
+            distinct = {value for each in values for value in each}
+            if all(values) and len(distinct) == sum(map(len, values)):
+                return _Discriminator(word, name, values)
+        return None
 
     def _has_only_definitions(self, key: str) -> bool:
         """Return whether a file contains only definitions."""
@@ -349,7 +397,7 @@ class _Schemas:
 
     def _claimed_name(self, key: str, steps: tuple[str, ...], in_payload: bool) -> str:
         """Return the unique name of the type at a place."""
-        name = _name(key, steps) + ("Input" if in_payload and key in self._with_two_types else "")
+        name = self._name(key, steps) + ("Input" if in_payload and key in self._with_two_types else "")
         if name not in self._places and name in self._definitions:
             raise SpecError(f"{self._spec.file}: two types would be named {name}")
         self._check_name(name)
@@ -357,6 +405,34 @@ class _Schemas:
         if place != (key, steps):
             raise SpecError(f"{self._spec.file}: {key} and {place[0]} both have a type named {name}")
         return name
+
+    def _name(self, key: str, steps: tuple[str, ...]) -> str:
+        """Return the name of the type at a place, from the file's stem and the properties of the path."""
+        parts: list[str] = []
+        named = iter(enumerate(steps))
+        for at, step in named:
+            if step in ("properties", "definitions", "patternProperties"):
+                parts.append(next(named, (0, ""))[1])
+            elif step == "items":
+                parts.append("Item")
+            elif step == "additionalProperties":
+                parts.append("Value")
+            elif step in ("oneOf", "anyOf", "allOf"):
+                number = int(next(named, (0, "0"))[1])
+                names = self._member_names(key, steps[:at], step, _stem(key) + "".join(map(_camel, parts)))
+                parts.append(names[number] if names else str(number + 1))
+        return _stem(key) + "".join(map(_camel, parts))
+
+    def _member_names(self, key: str, steps: tuple[str, ...], word: str, union: str) -> list[str]:
+        """Return the suffixes of the names of a union's members, none if the members can only be counted."""
+        found = self._discriminator(key, steps)
+        if found is None or found.word != word:
+            return []
+        names = [_camel(next(iter(values))) for values in found.values]
+        files = {_stem(each) for each in self._types}
+        if not all(names) or len(set(names)) < len(names) or any(f"{union}{name}" in files for name in names):
+            return []
+        return names
 
     def _alias(self, key: str, steps: tuple[str, ...], in_payload: bool, found: str, summary: str = "") -> str:
         name = self._claimed_name(key, steps, in_payload)
@@ -369,7 +445,7 @@ class _Schemas:
         if isinstance(description, str) and description.strip():
             return description.strip()
         if steps:
-            return f"Part of `{_name(key, ())}`."
+            return f"Part of `{_stem(key)}`."
         inputs = [method.name for method in self._spec.methods if method.input == key]
         outputs = [method.name for method in self._spec.methods if method.output == key]
         messages = [exchange.name for exchange in self._spec.exchanges if exchange.schema == key]
@@ -418,21 +494,18 @@ def _is_listing(method: MethodSpec) -> bool:
     return "continuationToken" in method.query
 
 
-def _name(key: str, steps: tuple[str, ...]) -> str:
-    """Return the name of the type at a place, from the file's stem and the properties of the path."""
-    stem = posixpath.basename(key).removesuffix(".json")
-    parts: list[str] = []
-    named = iter(steps)
-    for step in named:
-        if step in ("properties", "definitions", "patternProperties"):
-            parts.append(next(named, ""))
-        elif step == "items":
-            parts.append("Item")
-        elif step == "additionalProperties":
-            parts.append("Value")
-        elif step in ("oneOf", "anyOf", "allOf"):
-            parts.append(str(int(next(named, "0")) + 1))
-    return _camel(stem) + "".join(map(_camel, parts))
+def _stem(key: str) -> str:
+    """Return the name of the type of a file."""
+    return _camel(posixpath.basename(key).removesuffix(".json"))
+
+
+def _constants(member: Mapping[str, Any], name: str) -> dict[str, None]:
+    """Return the strings that a required property of a union's member can have, in order; none if it can have any."""
+    schema = member["properties"].get(name)
+    if not is_mapping(schema) or name not in member.get("required", ()):
+        return {}
+    values = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    return dict.fromkeys(values) if all(isinstance(value, str) for value in values) else {}
 
 
 def _camel(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from taskcluster.causes import describe
@@ -17,7 +17,6 @@ from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from taskcluster_queue import Queue
-    from taskcluster_queue.types import PostArtifactResponse1
 
 __all__ = ["upload_artifact"]
 
@@ -52,12 +51,7 @@ def upload_artifact(
     response = queue_service.createArtifact(
         task_id, run_id, artifact_path, {"storageType": "s3", "expires": expires, "contentType": content_type}
     )
-    # The response has the storage type of the request.
-    _put(
-        cast("PostArtifactResponse1", response)["putUrl"],
-        content.encode() if isinstance(content, str) else content,
-        content_type,
-    )
+    _put(response["putUrl"], content.encode() if isinstance(content, str) else content, content_type)
     return f"/api/queue/v1/task/{task_id}/runs/{run_id}/artifacts/{quote(artifact_path)}"
 
 

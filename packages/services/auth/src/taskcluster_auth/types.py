@@ -16,9 +16,9 @@ else:
 __all__ = [
     "AuthenticateHawkRequest",
     "AuthenticateHawkResponse",
-    "AuthenticateHawkResponse1",
-    "AuthenticateHawkResponse2",
-    "AuthenticateHawkResponse3",
+    "AuthenticateHawkResponseAuthFailed",
+    "AuthenticateHawkResponseAuthSuccess",
+    "AuthenticateHawkResponseNoAuth",
     "AwsS3CredentialsParams",
     "AwsS3CredentialsQuery",
     "AwsS3CredentialsResponse",
@@ -128,7 +128,14 @@ class AuthenticateHawkRequest(TypedDict):
     sourceIp: NotRequired[str]
 
 
-class AuthenticateHawkResponse1(TypedDict):
+class AuthenticateHawkResponseAuthFailed(TypedDict):
+    """Part of `AuthenticateHawkResponse`."""
+
+    message: str
+    status: Literal["auth-failed"]
+
+
+class AuthenticateHawkResponseAuthSuccess(TypedDict):
     """Part of `AuthenticateHawkResponse`."""
 
     clientId: str
@@ -140,14 +147,7 @@ class AuthenticateHawkResponse1(TypedDict):
     status: Literal["auth-success"]
 
 
-class AuthenticateHawkResponse2(TypedDict):
-    """Part of `AuthenticateHawkResponse`."""
-
-    message: str
-    status: Literal["auth-failed"]
-
-
-class AuthenticateHawkResponse3(TypedDict):
+class AuthenticateHawkResponseNoAuth(TypedDict):
     """Part of `AuthenticateHawkResponse`."""
 
     expires: str
@@ -157,7 +157,9 @@ class AuthenticateHawkResponse3(TypedDict):
     status: Literal["no-auth"]
 
 
-AuthenticateHawkResponse: TypeAlias = AuthenticateHawkResponse1 | AuthenticateHawkResponse2 | AuthenticateHawkResponse3
+AuthenticateHawkResponse: TypeAlias = (
+    AuthenticateHawkResponseAuthSuccess | AuthenticateHawkResponseAuthFailed | AuthenticateHawkResponseNoAuth
+)
 """Result of `authenticateHawk`."""
 
 

@@ -33,10 +33,10 @@ __all__ = [
     "PathValue",
     "QueryValue",
     "RenderTaskclusterYmlInput",
-    "RenderTaskclusterYmlInputFakeEvent1",
-    "RenderTaskclusterYmlInputFakeEvent2",
-    "RenderTaskclusterYmlInputFakeEvent3",
-    "RenderTaskclusterYmlInputFakeEvent4",
+    "RenderTaskclusterYmlInputFakeEventGithubIssueComment",
+    "RenderTaskclusterYmlInputFakeEventGithubPullRequest",
+    "RenderTaskclusterYmlInputFakeEventGithubPush",
+    "RenderTaskclusterYmlInputFakeEventGithubRelease",
     "RenderTaskclusterYmlOutput",
     "Repository",
     "RepositoryParams",
@@ -227,14 +227,15 @@ class NoQuery(TypedDict):
     """The `query` of methods without query parameters."""
 
 
-class RenderTaskclusterYmlInputFakeEvent1(TypedDict):
+class RenderTaskclusterYmlInputFakeEventGithubIssueComment(TypedDict):
     """Part of `RenderTaskclusterYmlInput`."""
 
+    action: Literal["created", "edited"]
     overrides: NotRequired[dict[str, Any]]
-    type: Literal["github-push"]
+    type: Literal["github-issue-comment"]
 
 
-class RenderTaskclusterYmlInputFakeEvent2(TypedDict):
+class RenderTaskclusterYmlInputFakeEventGithubPullRequest(TypedDict):
     """Part of `RenderTaskclusterYmlInput`."""
 
     action: Literal[
@@ -260,7 +261,14 @@ class RenderTaskclusterYmlInputFakeEvent2(TypedDict):
     type: Literal["github-pull-request", "github-pull-request-untrusted"]
 
 
-class RenderTaskclusterYmlInputFakeEvent3(TypedDict):
+class RenderTaskclusterYmlInputFakeEventGithubPush(TypedDict):
+    """Part of `RenderTaskclusterYmlInput`."""
+
+    overrides: NotRequired[dict[str, Any]]
+    type: Literal["github-push"]
+
+
+class RenderTaskclusterYmlInputFakeEventGithubRelease(TypedDict):
     """Part of `RenderTaskclusterYmlInput`."""
 
     action: Literal["published", "unpublished", "created", "edited", "deleted", "prereleased", "released"]
@@ -268,23 +276,15 @@ class RenderTaskclusterYmlInputFakeEvent3(TypedDict):
     type: Literal["github-release"]
 
 
-class RenderTaskclusterYmlInputFakeEvent4(TypedDict):
-    """Part of `RenderTaskclusterYmlInput`."""
-
-    action: Literal["created", "edited"]
-    overrides: NotRequired[dict[str, Any]]
-    type: Literal["github-issue-comment"]
-
-
 class RenderTaskclusterYmlInput(TypedDict):
     """Payload of `renderTaskclusterYml`."""
 
     body: str
     fakeEvent: (
-        RenderTaskclusterYmlInputFakeEvent1
-        | RenderTaskclusterYmlInputFakeEvent2
-        | RenderTaskclusterYmlInputFakeEvent3
-        | RenderTaskclusterYmlInputFakeEvent4
+        RenderTaskclusterYmlInputFakeEventGithubPush
+        | RenderTaskclusterYmlInputFakeEventGithubPullRequest
+        | RenderTaskclusterYmlInputFakeEventGithubRelease
+        | RenderTaskclusterYmlInputFakeEventGithubIssueComment
     )
     organization: NotRequired[str]
     repository: NotRequired[str]

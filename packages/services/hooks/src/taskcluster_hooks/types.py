@@ -24,9 +24,9 @@ __all__ = [
     "HookMetadata",
     "HookParams",
     "HookStatus",
-    "HookStatusLastFire1",
-    "HookStatusLastFire2",
-    "HookStatusLastFire3",
+    "HookStatusLastFireError",
+    "HookStatusLastFireNoFire",
+    "HookStatusLastFireSuccess",
     "ListHookGroupsResponse",
     "ListHooksParams",
     "ListHooksResponse",
@@ -146,16 +146,7 @@ class HookParams(TypedDict):
     hookId: PathValue
 
 
-class HookStatusLastFire1(TypedDict):
-    """Part of `HookStatus`."""
-
-    result: Literal["success"]
-    taskId: str
-    time: str
-    """Date and time in ISO 8601."""
-
-
-class HookStatusLastFire2(TypedDict):
+class HookStatusLastFireError(TypedDict):
     """Part of `HookStatus`."""
 
     error: dict[str, Any]
@@ -164,16 +155,25 @@ class HookStatusLastFire2(TypedDict):
     """Date and time in ISO 8601."""
 
 
-class HookStatusLastFire3(TypedDict):
+class HookStatusLastFireNoFire(TypedDict):
     """Part of `HookStatus`."""
 
     result: Literal["no-fire"]
 
 
+class HookStatusLastFireSuccess(TypedDict):
+    """Part of `HookStatus`."""
+
+    result: Literal["success"]
+    taskId: str
+    time: str
+    """Date and time in ISO 8601."""
+
+
 class HookStatus(TypedDict):
     """Result of `getHookStatus`."""
 
-    lastFire: HookStatusLastFire1 | HookStatusLastFire2 | HookStatusLastFire3
+    lastFire: HookStatusLastFireSuccess | HookStatusLastFireError | HookStatusLastFireNoFire
     nextScheduledDate: NotRequired[str]
     """Date and time in ISO 8601."""
 

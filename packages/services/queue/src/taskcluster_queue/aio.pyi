@@ -461,6 +461,146 @@ class Queue(AsyncBaseClient):
         taskId: types.PathValue,
         runId: types.PathValue,
         name: types.PathValue,
+        payload: types.PostArtifactRequestS3,
+        *,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseS3: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestS3,
+        *,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseS3: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestS3,
+        *,
+        params: types.CreateArtifactParams,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseS3: ...
+    @overload
+    async def createArtifact(
+        self,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        payload: types.PostArtifactRequestObject,
+        *,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseObject: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestObject,
+        *,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseObject: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestObject,
+        *,
+        params: types.CreateArtifactParams,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseObject: ...
+    @overload
+    async def createArtifact(
+        self,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        payload: types.PostArtifactRequestReference,
+        *,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseReference: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestReference,
+        *,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseReference: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestReference,
+        *,
+        params: types.CreateArtifactParams,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseReference: ...
+    @overload
+    async def createArtifact(
+        self,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        payload: types.PostArtifactRequestLink,
+        *,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseLink: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestLink,
+        *,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseLink: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestLink,
+        *,
+        params: types.CreateArtifactParams,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseLink: ...
+    @overload
+    async def createArtifact(
+        self,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        payload: types.PostArtifactRequestError,
+        *,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseError: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestError,
+        *,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseError: ...
+    @overload
+    async def createArtifact(
+        self,
+        payload: types.PostArtifactRequestError,
+        *,
+        params: types.CreateArtifactParams,
+        query: types.NoQuery | None = ...,
+    ) -> types.PostArtifactResponseError: ...
+    @overload
+    async def createArtifact(
+        self,
+        taskId: types.PathValue,
+        runId: types.PathValue,
+        name: types.PathValue,
         payload: types.PostArtifactRequest,
         *,
         query: types.NoQuery | None = ...,

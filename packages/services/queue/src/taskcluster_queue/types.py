@@ -15,10 +15,10 @@ else:
 
 __all__ = [
     "ArtifactContentResponse",
-    "ArtifactContentResponse1",
-    "ArtifactContentResponse2",
-    "ArtifactContentResponse3",
-    "ArtifactContentResponse4",
+    "ArtifactContentResponseError",
+    "ArtifactContentResponseObject",
+    "ArtifactContentResponseReference",
+    "ArtifactContentResponseS3",
     "ArtifactCreatedMessage",
     "ArtifactCreatedMessageArtifact",
     "ArtifactInfoParams",
@@ -92,17 +92,17 @@ __all__ = [
     "PendingTasksParams",
     "PendingTasksResponse",
     "PostArtifactRequest",
-    "PostArtifactRequest1",
-    "PostArtifactRequest2",
-    "PostArtifactRequest3",
-    "PostArtifactRequest4",
-    "PostArtifactRequest5",
+    "PostArtifactRequestError",
+    "PostArtifactRequestLink",
+    "PostArtifactRequestObject",
+    "PostArtifactRequestReference",
+    "PostArtifactRequestS3",
     "PostArtifactResponse",
-    "PostArtifactResponse1",
-    "PostArtifactResponse2",
-    "PostArtifactResponse3",
-    "PostArtifactResponse4",
-    "PostArtifactResponse5",
+    "PostArtifactResponseError",
+    "PostArtifactResponseLink",
+    "PostArtifactResponseObject",
+    "PostArtifactResponseReference",
+    "PostArtifactResponseS3",
     "ProvisionerResponse",
     "QuarantineWorkerParams",
     "QuarantineWorkerRequest",
@@ -171,12 +171,12 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class ArtifactContentResponse1(TypedDict):
+class ArtifactContentResponseError(TypedDict):
     """Part of `ArtifactContentResponse`."""
 
-    storageType: Literal["s3"]
-    url: str
-    """URI."""
+    message: str
+    reason: str
+    storageType: Literal["error"]
 
 
 class ObjectCredentials(TypedDict):
@@ -187,7 +187,7 @@ class ObjectCredentials(TypedDict):
     clientId: str
 
 
-class ArtifactContentResponse2(TypedDict):
+class ArtifactContentResponseObject(TypedDict):
     """Part of `ArtifactContentResponse`."""
 
     credentials: ObjectCredentials
@@ -195,7 +195,7 @@ class ArtifactContentResponse2(TypedDict):
     storageType: Literal["object"]
 
 
-class ArtifactContentResponse3(TypedDict):
+class ArtifactContentResponseReference(TypedDict):
     """Part of `ArtifactContentResponse`."""
 
     storageType: Literal["reference"]
@@ -203,16 +203,19 @@ class ArtifactContentResponse3(TypedDict):
     """URI."""
 
 
-class ArtifactContentResponse4(TypedDict):
+class ArtifactContentResponseS3(TypedDict):
     """Part of `ArtifactContentResponse`."""
 
-    message: str
-    reason: str
-    storageType: Literal["error"]
+    storageType: Literal["s3"]
+    url: str
+    """URI."""
 
 
 ArtifactContentResponse: TypeAlias = (
-    ArtifactContentResponse1 | ArtifactContentResponse2 | ArtifactContentResponse3 | ArtifactContentResponse4
+    ArtifactContentResponseS3
+    | ArtifactContentResponseObject
+    | ArtifactContentResponseReference
+    | ArtifactContentResponseError
 )
 """Result of `artifact`, `latestArtifact`."""
 
@@ -963,54 +966,7 @@ class PendingTasksResponse(TypedDict):
     workerType: str
 
 
-class PostArtifactRequest1(TypedDict):
-    """Part of `PostArtifactRequest`."""
-
-    contentLength: NotRequired[int]
-    """0 or more."""
-    contentType: str
-    """At most 255 characters."""
-    expires: str | datetime
-    """Date and time in ISO 8601."""
-    storageType: Literal["s3"]
-
-
-class PostArtifactRequest2(TypedDict):
-    """Part of `PostArtifactRequest`."""
-
-    contentLength: NotRequired[int]
-    """0 or more."""
-    contentType: str
-    """At most 255 characters."""
-    expires: str | datetime
-    """Date and time in ISO 8601."""
-    storageType: Literal["object"]
-
-
-class PostArtifactRequest3(TypedDict):
-    """Part of `PostArtifactRequest`."""
-
-    contentType: str
-    """At most 255 characters."""
-    expires: str | datetime
-    """Date and time in ISO 8601."""
-    storageType: Literal["reference"]
-    url: str
-    """URI."""
-
-
-class PostArtifactRequest4(TypedDict):
-    """Part of `PostArtifactRequest`."""
-
-    artifact: str
-    contentType: NotRequired[str]
-    """At most 255 characters."""
-    expires: str | datetime
-    """Date and time in ISO 8601."""
-    storageType: Literal["link"]
-
-
-class PostArtifactRequest5(TypedDict):
+class PostArtifactRequestError(TypedDict):
     """Part of `PostArtifactRequest`."""
 
     expires: str | datetime
@@ -1026,25 +982,76 @@ class PostArtifactRequest5(TypedDict):
     storageType: Literal["error"]
 
 
+class PostArtifactRequestLink(TypedDict):
+    """Part of `PostArtifactRequest`."""
+
+    artifact: str
+    contentType: NotRequired[str]
+    """At most 255 characters."""
+    expires: str | datetime
+    """Date and time in ISO 8601."""
+    storageType: Literal["link"]
+
+
+class PostArtifactRequestObject(TypedDict):
+    """Part of `PostArtifactRequest`."""
+
+    contentLength: NotRequired[int]
+    """0 or more."""
+    contentType: str
+    """At most 255 characters."""
+    expires: str | datetime
+    """Date and time in ISO 8601."""
+    storageType: Literal["object"]
+
+
+class PostArtifactRequestReference(TypedDict):
+    """Part of `PostArtifactRequest`."""
+
+    contentType: str
+    """At most 255 characters."""
+    expires: str | datetime
+    """Date and time in ISO 8601."""
+    storageType: Literal["reference"]
+    url: str
+    """URI."""
+
+
+class PostArtifactRequestS3(TypedDict):
+    """Part of `PostArtifactRequest`."""
+
+    contentLength: NotRequired[int]
+    """0 or more."""
+    contentType: str
+    """At most 255 characters."""
+    expires: str | datetime
+    """Date and time in ISO 8601."""
+    storageType: Literal["s3"]
+
+
 PostArtifactRequest: TypeAlias = (
-    PostArtifactRequest1 | PostArtifactRequest2 | PostArtifactRequest3 | PostArtifactRequest4 | PostArtifactRequest5
+    PostArtifactRequestS3
+    | PostArtifactRequestObject
+    | PostArtifactRequestReference
+    | PostArtifactRequestLink
+    | PostArtifactRequestError
 )
 """Payload of `createArtifact`."""
 
 
-class PostArtifactResponse1(TypedDict):
+class PostArtifactResponseError(TypedDict):
     """Part of `PostArtifactResponse`."""
 
-    contentType: str
-    """At most 255 characters."""
-    expires: str
-    """Date and time in ISO 8601."""
-    putUrl: str
-    """URI."""
-    storageType: Literal["s3"]
+    storageType: Literal["error"]
 
 
-class PostArtifactResponse2(TypedDict):
+class PostArtifactResponseLink(TypedDict):
+    """Part of `PostArtifactResponse`."""
+
+    storageType: Literal["link"]
+
+
+class PostArtifactResponseObject(TypedDict):
     """Part of `PostArtifactResponse`."""
 
     credentials: ObjectCredentials
@@ -1057,30 +1064,30 @@ class PostArtifactResponse2(TypedDict):
     uploadId: str
 
 
-class PostArtifactResponse3(TypedDict):
+class PostArtifactResponseReference(TypedDict):
     """Part of `PostArtifactResponse`."""
 
     storageType: Literal["reference"]
 
 
-class PostArtifactResponse4(TypedDict):
+class PostArtifactResponseS3(TypedDict):
     """Part of `PostArtifactResponse`."""
 
-    storageType: Literal["link"]
-
-
-class PostArtifactResponse5(TypedDict):
-    """Part of `PostArtifactResponse`."""
-
-    storageType: Literal["error"]
+    contentType: str
+    """At most 255 characters."""
+    expires: str
+    """Date and time in ISO 8601."""
+    putUrl: str
+    """URI."""
+    storageType: Literal["s3"]
 
 
 PostArtifactResponse: TypeAlias = (
-    PostArtifactResponse1
-    | PostArtifactResponse2
-    | PostArtifactResponse3
-    | PostArtifactResponse4
-    | PostArtifactResponse5
+    PostArtifactResponseS3
+    | PostArtifactResponseObject
+    | PostArtifactResponseReference
+    | PostArtifactResponseLink
+    | PostArtifactResponseError
 )
 """Result of `createArtifact`."""
 
