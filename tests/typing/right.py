@@ -305,8 +305,14 @@ def helpers(queue: taskcluster.Queue, index: taskcluster.Index, secrets: taskclu
     assert_type(tc.options, dict[str, Any] | None)
     assert_type(tc.secrets, dict[str, Any] | None)
     assert_type(tc.default_url, str)
-    given: taskcluster.aio.Queue = tc.get_service("queue", use_async=True)
-    assert_type(given, taskcluster.aio.Queue)
+    assert_type(tc.get_service("queue"), taskcluster.Queue)
+    assert_type(tc.get_service("queue", use_async=True), taskcluster.aio.Queue)
+    assert_type(tc.get_service("purgeCache"), taskcluster.PurgeCache)
+    assert_type(tc.get_service("purge-cache", False), taskcluster.PurgeCache)
+    assert_type(tc.get_service("worker_manager", True), taskcluster.aio.WorkerManager)
+    assert_type(tc.get_service("widgets"), Any)
+    widgets: str = tc.get_service(tc.default_url, use_async=bool(tc.secrets))
+    assert_type(widgets, str)
     assert_type(tc.load_secrets("s", prefixes=["a"], required=("b",), existing={"c": 1}), dict[str, Any])
     assert_type(
         helper.load_secrets(

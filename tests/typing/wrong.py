@@ -126,6 +126,10 @@ taskcluster.helper.wait_for_task_group(queue, "G")["completed"].upper()  # error
 taskcluster.helper.load_secrets(queue, "s")  # error
 taskcluster.helper.load_secrets(None, "s", existing=["a"])  # error
 taskcluster.helper.resubmittable("T")  # error
+tc = taskcluster.helper.TaskclusterConfig("https://tc.example.com")
+tc.get_service("queue").stauts("T")  # error
+tc.get_service("queue", use_async=True).status("T")["status"]  # error
+tc.get_service("queue", asynchronous=True)  # error
 for line in taskcluster.helper.task_log_lines(queue, "T"):
     line.decode()  # error
 

@@ -10,6 +10,7 @@ from taskcluster_codegen.cli import main
 from .examples import a_spec, an_exchange
 
 CORE = "packages/core/src/taskcluster"
+CONFIGURATION = "packages/helper/src/taskcluster_helper/configuration.py"
 SERVICE = "packages/services/widgets"
 HAND_WRITTEN = f"if TYPE_CHECKING:\n    {tree.BEGINNING}\n    {tree.END}\n\nx = 1\n"
 
@@ -21,6 +22,7 @@ def root(tmp_path):
         "specs/widgets.json": a_spec(exchanges=[an_exchange()]),
         f"{CORE}/__init__.py": HAND_WRITTEN,
         f"{CORE}/aio/__init__.py": HAND_WRITTEN,
+        CONFIGURATION: HAND_WRITTEN,
         f"{CORE}/call.py": "# Written by hand.\n",
     }
     for path, text in files.items():
@@ -55,6 +57,20 @@ def test_only_the_marked_block_is_replaced(root):
         f"if TYPE_CHECKING:\n    {tree.BEGINNING}\n"
         "    from taskcluster_widgets import Widgets as Widgets\n"
         "    from taskcluster_widgets import WidgetsEvents as WidgetsEvents\n"
+        f"    {tree.END}\n\nx = 1\n"
+    )
+
+
+def test_the_helper_knows_the_type_of_each_service(root):
+    assert (root / CONFIGURATION).read_text("utf-8") == (
+        f"if TYPE_CHECKING:\n    {tree.BEGINNING}\n"
+        "    @overload\n"
+        "    def get_service(\n"
+        '        self, service_name: Literal["widgets"], use_async: Literal[False] = False\n'
+        "    ) -> taskcluster.Widgets: ...\n"
+        "    @overload\n"
+        '    def get_service(self, service_name: Literal["widgets"], use_async: Literal[True])'
+        " -> taskcluster.aio.Widgets: ...\n"
         f"    {tree.END}\n\nx = 1\n"
     )
 

@@ -21,6 +21,14 @@ def test_service_names(service, distribution, package, variable):
 
 
 @pytest.mark.parametrize(
+    ("service", "spellings"),
+    [("queue", ["queue"]), ("purge-cache", ["purge-cache", "purgeCache", "purge_cache", "purgecache"])],
+)
+def test_spellings(service, spellings):
+    assert naming.spellings(service) == spellings
+
+
+@pytest.mark.parametrize(
     ("class_name", "module"),
     [("Queue", "queue"), ("PurgeCache", "purgecache"), ("WorkerManagerEvents", "workermanagerevents")],
 )

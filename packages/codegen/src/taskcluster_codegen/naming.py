@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 
-__all__ = ["compat_module", "distribution", "package", "type_reference", "variable"]
+__all__ = ["compat_module", "distribution", "package", "spellings", "type_reference", "variable"]
 
 
 def distribution(service: str) -> str:
@@ -21,6 +21,13 @@ def package(service: str) -> str:
 def compat_module(class_name: str) -> str:
     """Return the module of `taskcluster` that re-exports a class: `PurgeCache` → `purgecache`."""
     return class_name.lower()
+
+
+def spellings(service: str) -> list[str]:
+    """Return the spellings of a service's name: `purge-cache` → `purge-cache`, `purgeCache`, `purge_cache`, …."""
+    first, *others = service.split("-")
+    camel = first + "".join(map(str.capitalize, others))
+    return list(dict.fromkeys([service, camel, service.replace("-", "_"), service.replace("-", "")]))
 
 
 def variable(service: str) -> str:

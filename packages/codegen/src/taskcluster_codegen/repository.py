@@ -13,6 +13,7 @@ __all__ = ["owned", "wanted"]
 SERVICES = "packages/services"
 META = "packages/meta"
 CORE = "packages/core/src/taskcluster"
+CONFIGURATION = "packages/helper/src/taskcluster_helper/configuration.py"
 
 
 def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
@@ -27,9 +28,13 @@ def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
             files[f"{SERVICES}/{spec.serviceName}/{path}"] = text
     for path, text in render.compat_modules(specs).items():
         files[f"{CORE}/{path}"] = text
-    for path, is_async in ((f"{CORE}/__init__.py", False), (f"{CORE}/aio/__init__.py", True)):
-        text = (root / path).read_text("utf-8")
-        files[path] = tree.replace_block(text, render.block(specs, is_async=is_async), path)
+    blocks = {
+        f"{CORE}/__init__.py": render.block(specs, is_async=False),
+        f"{CORE}/aio/__init__.py": render.block(specs, is_async=True),
+        CONFIGURATION: render.get_service(specs),
+    }
+    for path, block in blocks.items():
+        files[path] = tree.replace_block((root / path).read_text("utf-8"), block, path)
     return files
 
 

@@ -6,7 +6,7 @@ import datetime
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, overload
 
 import taskcluster
 import taskcluster.aio
@@ -103,6 +103,77 @@ class TaskclusterConfig:
             source = "none"
         log.debug("credentials for %s: %s", self.default_url, source)
         self.options = options
+
+    # The beginning of the block that taskcluster-codegen writes.
+    @overload
+    def get_service(self, service_name: Literal["auth"], use_async: Literal[False] = False) -> taskcluster.Auth: ...
+    @overload
+    def get_service(self, service_name: Literal["auth"], use_async: Literal[True]) -> taskcluster.aio.Auth: ...
+    @overload
+    def get_service(self, service_name: Literal["github"], use_async: Literal[False] = False) -> taskcluster.Github: ...
+    @overload
+    def get_service(self, service_name: Literal["github"], use_async: Literal[True]) -> taskcluster.aio.Github: ...
+    @overload
+    def get_service(self, service_name: Literal["hooks"], use_async: Literal[False] = False) -> taskcluster.Hooks: ...
+    @overload
+    def get_service(self, service_name: Literal["hooks"], use_async: Literal[True]) -> taskcluster.aio.Hooks: ...
+    @overload
+    def get_service(self, service_name: Literal["index"], use_async: Literal[False] = False) -> taskcluster.Index: ...
+    @overload
+    def get_service(self, service_name: Literal["index"], use_async: Literal[True]) -> taskcluster.aio.Index: ...
+    @overload
+    def get_service(self, service_name: Literal["notify"], use_async: Literal[False] = False) -> taskcluster.Notify: ...
+    @overload
+    def get_service(self, service_name: Literal["notify"], use_async: Literal[True]) -> taskcluster.aio.Notify: ...
+    @overload
+    def get_service(self, service_name: Literal["object"], use_async: Literal[False] = False) -> taskcluster.Object: ...
+    @overload
+    def get_service(self, service_name: Literal["object"], use_async: Literal[True]) -> taskcluster.aio.Object: ...
+    @overload
+    def get_service(
+        self,
+        service_name: Literal["purge-cache", "purgeCache", "purge_cache", "purgecache"],
+        use_async: Literal[False] = False,
+    ) -> taskcluster.PurgeCache: ...
+    @overload
+    def get_service(
+        self, service_name: Literal["purge-cache", "purgeCache", "purge_cache", "purgecache"], use_async: Literal[True]
+    ) -> taskcluster.aio.PurgeCache: ...
+    @overload
+    def get_service(self, service_name: Literal["queue"], use_async: Literal[False] = False) -> taskcluster.Queue: ...
+    @overload
+    def get_service(self, service_name: Literal["queue"], use_async: Literal[True]) -> taskcluster.aio.Queue: ...
+    @overload
+    def get_service(
+        self, service_name: Literal["secrets"], use_async: Literal[False] = False
+    ) -> taskcluster.Secrets: ...
+    @overload
+    def get_service(self, service_name: Literal["secrets"], use_async: Literal[True]) -> taskcluster.aio.Secrets: ...
+    @overload
+    def get_service(
+        self,
+        service_name: Literal["web-server", "webServer", "web_server", "webserver"],
+        use_async: Literal[False] = False,
+    ) -> taskcluster.WebServer: ...
+    @overload
+    def get_service(
+        self, service_name: Literal["web-server", "webServer", "web_server", "webserver"], use_async: Literal[True]
+    ) -> taskcluster.aio.WebServer: ...
+    @overload
+    def get_service(
+        self,
+        service_name: Literal["worker-manager", "workerManager", "worker_manager", "workermanager"],
+        use_async: Literal[False] = False,
+    ) -> taskcluster.WorkerManager: ...
+    @overload
+    def get_service(
+        self,
+        service_name: Literal["worker-manager", "workerManager", "worker_manager", "workermanager"],
+        use_async: Literal[True],
+    ) -> taskcluster.aio.WorkerManager: ...
+    # The end of the block that taskcluster-codegen writes.
+    @overload  # A plugin's service, or a name that is not a literal.
+    def get_service(self, service_name: str, use_async: bool = False) -> Any: ...
 
     def get_service(self, service_name: str, use_async: bool = False) -> Any:
         """Return a new client of a service, authenticated as `auth` chose; `auth()` is called if it was not yet.
