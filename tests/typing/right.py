@@ -120,6 +120,13 @@ def listings(queue: taskcluster.Queue) -> None:
         assert_type(pool["providerId"], str)
 
 
+def options(queue: taskcluster.Queue) -> None:
+    """Derived clients."""
+    fast = queue.with_options(timeout=(5, 10), maxRetries=0, credentials=None, validate=True)
+    assert_type(fast, taskcluster.Queue)
+    assert_type(fast.paginate(fast.listTaskGroup, "G"), Iterator[ListTaskGroupResponse])
+
+
 def exchanges(events: taskcluster.QueueEvents) -> None:
     """Routing keys."""
     assert_type(events.taskCompleted(taskId="T"), dict[str, str])
@@ -137,6 +144,8 @@ async def in_async_code() -> None:
         assert_type(await queue.createArtifact("T", 0, "a", payload), PostArtifactResponseLink)
         assert_type(queue.paginate(queue.listTaskGroup, "G", limit=1), AsyncIterator[ListTaskGroupResponse])
         assert_type(queue.paginate_items(queue.listTaskGroup, "G"), AsyncIterator[TaskDefinitionAndStatus])
+
+        assert_type(queue.with_options(timeout=5), taskcluster.aio.Queue)
 
         async def handler(page: ListTaskGroupResponse) -> None:
             assert_type(page["taskGroupId"], str)

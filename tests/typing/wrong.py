@@ -69,6 +69,10 @@ queue.createArtifact("T", 0, "a", {"storageType": "link", "expires": "2030", "ar
 queue.createArtifact("T", 0, "a", {"storageType": "s4", "expires": "2030", "contentType": "x/y"})  # error
 queue.createArtifact("T", 0, "a", {"storageType": "s3", "expires": "2030", "artifact": "b"})  # error
 
+# Options.
+queue.with_options(timeot=5)  # error
+queue.with_options(maxRetries="5")  # error
+
 # Routing keys.
 events.taskCompleted(taskID="T")  # error
 events.taskCompleted(taskId=["T"])  # error

@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     import logging
 
     import requests
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from . import utils as utils
     from .call import Call, CallContext, Effect, Procedure, Settings
     from .credentials import createTemporaryCredentials as createTemporaryCredentials
+    from .options import OptionValues
     from .transport.requests import RequestsTransport
     from .validation import Schemas
 
@@ -79,7 +80,7 @@ T = TypeVar("T")
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
 """Returns overrides of a client's options for calls in this context."""
 
-_MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session")
+_MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session", "_parent")
 
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -136,6 +137,8 @@ class ServiceClient:
     """The module where tests of programs replace makeSingleHttpRequest, and the one that defines it."""
     _uses_any_passed: ClassVar[bool] = False
     """Whether calls use a passed session even if it is a mock, as with the published client."""
+    _parent: Self | None = None
+    """The client that this one was derived from by `with_options`, and whose connections it shares."""
     _made_session: Any = None
     _passed: Any = None
     _warned = False
@@ -165,7 +168,37 @@ class ServiceClient:
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections and caches cannot be copied or pickled; the copy creates its own.
-        return {name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}
+        sessions = vars(self._connected())
+        state: dict[str, Any] = {name: sessions[name] for name in ("session", "_passed") if name in sessions}
+        return {**state, **{name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}}
+
+    def with_options(self, **options: Unpack[OptionValues]) -> Self:
+        """Return a client with other options that shares this client's connections and session.
+
+        The other options are those that this client has now. Closing the new client closes nothing of this one. Both
+        stay usable if either is closed. A sync client with another userAgentSuffix opens its own connections.
+
+        Args:
+            **options: The options to replace, as `taskcluster.Options` describes them; None for the default.
+
+        Raises:
+            TaskclusterFailure: rootUrl is empty, or baseUrl is given.
+            TaskclusterAuthFailure: The credentials are not a mapping of ASCII strings or bytes.
+        """
+        derived = type(self).__new__(type(self))
+        vars(derived).update(self.__getstate__())
+        for name in ("session", "_passed"):
+            vars(derived).pop(name, None)
+        derived._parent = self._connected()
+        derived.options = Options.over(self.options, options)
+        return derived
+
+    def _connected(self) -> Self:
+        """Return the client whose session calls use."""
+        client = self
+        while client._parent is not None and vars(client).get("session") is None:
+            client = client._parent
+        return client
 
     @property
     def session(self) -> Any:
@@ -174,13 +207,14 @@ class ServiceClient:
         The latter is a `requests.Session` on a sync client, created on first use and closed with the client. On an
         async client it is the `aiohttp.ClientSession` of `async with`, and None outside it.
         """
-        session = self.__dict__.get("session")
+        session = vars(self._connected()).get("session")
         return self._own_session() if session is None else session
 
     @session.setter
     def session(self, session: Any) -> None:
         # A patch of a test assigns the original back.
-        if session is None or session is self._made_session:
+        parent = self._parent
+        if session is None or session is self._made_session or (parent is not None and session is parent.session):
             vars(self).pop("session", None)
         else:
             vars(self)["session"] = session
@@ -191,6 +225,8 @@ class ServiceClient:
 
     def _own_session(self) -> Any:
         """Return the session of `session` if none was passed or assigned."""
+        if self._parent is not None:
+            return self._parent._own_session()
         if self._made_session is None:
             from .transport.connections import Adapter
 
@@ -208,7 +244,8 @@ class ServiceClient:
         Raises:
             TaskclusterFailure: It is a session of the other HTTP library.
         """
-        session: object = self.__dict__.get("session")
+        client = self if self._parent is None else self._connected()
+        session: object = vars(client).get("session")
         if session is None:
             return None
         # A session of the other library exists only if that is loaded. Tests may have replaced its class.
@@ -217,7 +254,7 @@ class ServiceClient:
             raise exceptions.TaskclusterFailure(
                 f"{type(self).__name__} cannot call over a session of {self._foreign_library}: {self._session_hint}"
             )
-        if session is self._passed and self._uses_any_passed:
+        if session is client._passed and self._uses_any_passed:
             return session
         # By its class, because any mock has the method.
         return session if hasattr(type(session), self._send) else None
@@ -499,13 +536,20 @@ class BaseClient(ServiceClient):
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         from .runner import run
 
-        transport, given = self._transport, self._given_session()
+        client = self if self._parent is None else self._sender()
+        transport, given = client._transport, self._given_session()
         if transport is None or transport.given is not given:
             from .transport.requests import RequestsTransport
 
-            transport = self._transport = RequestsTransport(given, self._user_agent())
+            transport = client._transport = RequestsTransport(given, self._user_agent())
         transport.replacement = self._replaced_sender()
         return run(self._procedure(name, args, kwargs), functools.partial(_perform, transport))
+
+    def _sender(self) -> Self:
+        """Return the client whose transport calls use. A transport has one User-Agent."""
+        client = self._connected()
+        name = "userAgentSuffix"
+        return client if client.options.get(name) == self.options.get(name) else self
 
 
 def _perform(transport: RequestsTransport, effect: Effect) -> Any:

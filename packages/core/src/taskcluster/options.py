@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 from urllib.parse import urlsplit
 
 from .callers import warn_caller
@@ -18,6 +18,26 @@ from .redacted import ClientOptions, Redacted, without_user_info
 from .shapes import is_mapping
 from .suggestions import did_you_mean, near_misses
 from .version import user_agent
+
+if TYPE_CHECKING:
+
+    class OptionValues(TypedDict, total=False):
+        """The options of a client, for type checkers."""
+
+        rootUrl: str
+        credentials: Mapping[str, Any] | None
+        authorizedScopes: Iterable[str] | None
+        timeout: float | Sequence[float] | None
+        maxRetries: int | None
+        delayFactor: float | None
+        randomizationFactor: float | None
+        maxDelay: float | None
+        signedUrlExpiration: float | None
+        maxResponseSize: int | None
+        userAgentSuffix: str | None
+        validate: bool | None
+        exchangePrefix: str
+
 
 __all__ = [
     "CREDENTIALS",
@@ -159,7 +179,7 @@ class Options(ClientOptions):
         try:
             wanted: dict[str, Any] = {**defaults, **(given or {}), **more}
         except TypeError:
-            example = given if isinstance(given, str) and _is_root_url(given) else "https://tc.example.com"
+            example = str(given) if _is_root_url(str(given)) else "https://tc.example.com"
             raise TaskclusterFailure(
                 f"options must be a mapping, not {type(given).__name__}: "
                 f"pass {{'rootUrl': {without_user_info(example)!r}}}"

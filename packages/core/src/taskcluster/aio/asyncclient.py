@@ -78,6 +78,8 @@ class AsyncBaseClient(ServiceClient):
             await entered.close()
 
     def _own_session(self) -> Any:
+        if self._made_session is None and self._parent is not None:
+            return self._parent._own_session()
         return self._made_session
 
     async def paginate(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> AsyncIterator[T]:
@@ -118,7 +120,7 @@ class AsyncBaseClient(ServiceClient):
         transport.replacement = self._replaced_sender()
         procedure = self._procedure(name, args, kwargs)
         given = self._given_session()
-        session = self._made_session if given is None else given
+        session = self._own_session() if given is None else given
         if session is None:
             return self._perform_shared(procedure, transport)
         return _perform(procedure, transport, session, given=given is not None)
