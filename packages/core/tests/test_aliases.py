@@ -8,26 +8,26 @@ import pytest
 
 import taskcluster
 from taskcluster import plugins
-from taskcluster.facade import is_there, stand_in
+from taskcluster.facade import alias_module, is_installed
 from taskcluster.plugins import Location, PluginError, hookimpl
 from taskcluster.registry import Registry
 
 
-def test_a_door_that_leads_nowhere_says_what_to_install() -> None:
+def test_error_says_which_distribution_to_install() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"taskcluster\.x is not installed: pip install taskcluster-no-such"):
-        stand_in("taskcluster.x", "taskcluster_no_such.x")
+        alias_module("taskcluster.x", "taskcluster_no_such.x")
     assert "taskcluster.x" not in sys.modules
 
 
-def test_a_door_is_the_module_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "taskcluster.door", sys)
-    stand_in("taskcluster.door", "json")
-    assert sys.modules["taskcluster.door"] is sys.modules["json"]
+def test_an_alias_is_the_other_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "taskcluster.alias", sys)
+    alias_module("taskcluster.alias", "json")
+    assert sys.modules["taskcluster.alias"] is sys.modules["json"]
 
 
-@pytest.mark.skipif(is_there("taskcluster_objects"), reason="needs an environment without taskcluster-objects")
+@pytest.mark.skipif(is_installed("taskcluster_objects"), reason="needs an environment without taskcluster-objects")
 @pytest.mark.parametrize("package", [taskcluster, taskcluster.aio])
-def test_without_objects_the_doors_say_so_and_are_not_listed(package: object) -> None:
+def test_raises_without_the_aliased_package(package: object) -> None:
     for name in ("upload", "download"):
         with pytest.raises(ModuleNotFoundError, match="pip install taskcluster-objects"):
             getattr(package, name)
