@@ -141,7 +141,7 @@ class Service(NamedTuple):
             PluginError: The service has no spec.
         """
         if self.spec is None:
-            raise PluginError(f"the service {self.name!r} comes without a spec")
+            raise PluginError(f"the service {self.name!r} has no spec")
         import json
         from importlib import resources
 
@@ -189,7 +189,7 @@ class UploadMethod(Protocol):
         """Return the value for this method in `proposedUploadMethods` of createUpload; None omits the method."""
         ...
 
-    def destination(self, answer: Any) -> Location | None:
+    def destination(self, response: Any, /) -> Location | None:
         """Return the request for the value in `uploadMethod` of the response; None if the data is already stored."""
         ...
 
@@ -206,7 +206,7 @@ class DownloadMethod(Protocol):
         """Return the value for this method in `acceptDownloadMethods` of startDownload."""
         ...
 
-    def source(self, answer: Mapping[str, Any]) -> Location:
+    def source(self, response: Mapping[str, Any], /) -> Location:
         """Return the request for the response of startDownload."""
         ...
 

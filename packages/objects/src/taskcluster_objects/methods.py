@@ -38,7 +38,7 @@ class DataInline:
             return None
         return {"contentType": offer.contentType, "objectData": base64.b64encode(offer.data).decode("ascii")}
 
-    def destination(self, answer: Any) -> Location | None:
+    def destination(self, response: Any) -> Location | None:
         """Return None, because the data is already stored."""
         return None
 
@@ -52,9 +52,9 @@ class PutUrl:
         """Return the content type and length for the URL."""
         return {"contentType": offer.contentType, "contentLength": offer.contentLength}
 
-    def destination(self, answer: Any) -> Location | None:
+    def destination(self, response: Any) -> Location | None:
         """Return the URL with its headers."""
-        return Location(answer["url"], "PUT", answer["headers"], answer["expires"])
+        return Location(response["url"], "PUT", response["headers"], response["expires"])
 
 
 class GetUrl:
@@ -66,9 +66,9 @@ class GetUrl:
         """Return true."""
         return True
 
-    def source(self, answer: Mapping[str, Any]) -> Location:
+    def source(self, response: Mapping[str, Any]) -> Location:
         """Return the URL with the hashes."""
-        return Location(answer["url"], expires=answer["expires"], hashes=answer["hashes"])
+        return Location(response["url"], expires=response["expires"], hashes=response["hashes"])
 
 
 class Simple:
@@ -80,9 +80,9 @@ class Simple:
         """Return true."""
         return True
 
-    def source(self, answer: Mapping[str, Any]) -> Location:
+    def source(self, response: Mapping[str, Any]) -> Location:
         """Return the URL."""
-        return Location(answer["url"])
+        return Location(response["url"])
 
 
 def upload_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, UploadMethod]:
@@ -109,13 +109,13 @@ def proposals(methods: Mapping[str, UploadMethod], offer: UploadOffer) -> dict[s
     return {name: proposal for name, proposal in proposed.items() if proposal is not None}
 
 
-def destination(methods: Mapping[str, UploadMethod], object_name: str, answer: Mapping[str, Any]) -> Location | None:
+def destination(methods: Mapping[str, UploadMethod], object_name: str, response: Mapping[str, Any]) -> Location | None:
     """Return the location to upload to by the response of createUpload, or None if the data is already stored.
 
     Raises:
         TaskclusterFailure: The object service chose none of the methods.
     """
-    for name, details in answer["uploadMethod"].items():
+    for name, details in response["uploadMethod"].items():
         if name in methods:
             return methods[name].destination(details)
     raise TaskclusterFailure(
@@ -129,15 +129,15 @@ def accepted(methods: Mapping[str, DownloadMethod]) -> dict[str, Any]:
     return {name: method.accept() for name, method in methods.items()}
 
 
-def source(methods: Mapping[str, DownloadMethod], object_name: str, answer: Mapping[str, Any]) -> Location:
+def source(methods: Mapping[str, DownloadMethod], object_name: str, response: Mapping[str, Any]) -> Location:
     """Return the location to download from by the response of startDownload.
 
     Raises:
         TaskclusterFailure: The object service chose none of the methods.
     """
-    method = methods.get(answer["method"])
+    method = methods.get(response["method"])
     if method is None:
         raise TaskclusterFailure(
-            f"the object service offers {object_name} by the unsupported method {answer['method']!r}"
+            f"the object service offers {object_name} by the unsupported method {response['method']!r}"
         )
-    return method.source(answer)
+    return method.source(response)

@@ -248,9 +248,9 @@ class _Stopped(TaskclusterFailure):
 _MUST_BE_SYNC = "must not be async in a sync function: use its async counterpart in taskcluster.aio"
 
 
-def _sync_result(answer: Any, whose: str) -> Any:
+def _sync_result(value: Any, whose: str) -> Any:
     """Return the result of a function of the program's; raise TaskclusterFailure if it is awaitable."""
-    return plain(answer, f"{whose} {_MUST_BE_SYNC}")
+    return plain(value, f"{whose} {_MUST_BE_SYNC}")
 
 
 def _source_chunks(source: Source, threads: HashThreads, check: Callable[[], None]) -> Iterator[bytes]:

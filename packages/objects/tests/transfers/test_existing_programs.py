@@ -41,9 +41,9 @@ ANSWER = {"storageType": "s3", "url": STORED}
 CALL: dict[str, Any] = {"taskId": "T", "name": "public/x"}
 
 
-@pytest.mark.parametrize("door", ["upload", "download"])
-def test_sync_and_async_functions_have_same_parameters(door: str) -> None:
-    sync, twin = getattr(taskcluster, door), getattr(taskcluster.aio, door)
+@pytest.mark.parametrize("alias", ["upload", "download"])
+def test_sync_and_async_functions_have_same_parameters(alias: str) -> None:
+    sync, twin = getattr(taskcluster, alias), getattr(taskcluster.aio, alias)
     assert sync.__all__ == twin.__all__
     for name in sync.__all__:
         if inspect.isfunction(getattr(sync, name)):
@@ -55,9 +55,9 @@ def test_sync_and_async_functions_have_same_parameters(door: str) -> None:
 
 @pytest.mark.parametrize("service", ["objectService", "queueService"])
 def test_requires_a_configured_client(service: str) -> None:
-    for door in (taskcluster.upload, taskcluster.download):
-        for name in door.__all__:
-            function = getattr(door, name)
+    for alias in (taskcluster.upload, taskcluster.download):
+        for name in alias.__all__:
+            function = getattr(alias, name)
             if inspect.isfunction(function) and service in inspect.signature(function).parameters:
                 assert inspect.signature(function).parameters[service].default is inspect.Parameter.empty
 
@@ -423,8 +423,8 @@ def test_modules_are_callable_as_documented(mode: TransferMode, deployment: Stor
 @pytest.mark.parametrize("target", ["upload.uploadFromBuf", "download.downloadArtifactToBuf", "download.download"])
 def test_mock_patch_replaces_a_function(mode: TransferMode, target: str) -> None:
     before = mode.package.__name__
-    door, name = target.split(".")
-    original = getattr(getattr(mode.package, door), name)
+    alias, name = target.split(".")
+    original = getattr(getattr(mode.package, alias), name)
     with mock.patch(f"{before}.{target}") as patched:
-        assert getattr(getattr(mode.package, door), name) is patched
-    assert getattr(getattr(mode.package, door), name) is original
+        assert getattr(getattr(mode.package, alias), name) is patched
+    assert getattr(getattr(mode.package, alias), name) is original

@@ -344,9 +344,9 @@ class _Payload(aiohttp.AsyncIterablePayload):
         await super().write_with_length(writer, content_length)
 
 
-async def _awaited(answer: Any) -> Any:
+async def _awaited(value: Any) -> Any:
     """Return the result of a function of the program's, awaited if it is awaitable."""
-    return await answer if inspect.isawaitable(answer) else answer
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _wait_for_all(*running: asyncio.Future[Any]) -> None:

@@ -286,8 +286,8 @@ def upload_artifact(
     first: list[Mapping[str, Any]] = [created]
 
     def locate() -> Procedure[Location | None]:
-        answer = first.pop() if first else (yield from create("s3"))
-        return Location(answer["putUrl"], "PUT", {"Content-Type": content_type}, answer["expires"])
+        response = first.pop() if first else (yield from create("s3"))
+        return Location(response["putUrl"], "PUT", {"Content-Type": content_type}, response["expires"])
 
     # The queue keeps no hashes of artifacts on s3.
     yield from put(locate, name, reader_factory, content_length, (), settings)

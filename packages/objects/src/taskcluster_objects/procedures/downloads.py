@@ -53,8 +53,8 @@ class Retries:
 def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
     """Return the location of an object's data."""
     payload = {"acceptDownloadMethods": methods.accepted(offered)}
-    answer = yield Invoke(service.startDownload, (name, payload))
-    return methods.source(offered, name, answer)
+    response = yield Invoke(service.startDownload, (name, payload))
+    return methods.source(offered, name, response)
 
 
 def fetch(

@@ -83,8 +83,8 @@ def upload_object(
     }
 
     def locate() -> Procedure[Location | None]:
-        answer = yield Invoke(service.createUpload, (upload.name, created))
-        return methods.destination(offered, upload.name, answer)
+        response = yield Invoke(service.createUpload, (upload.name, created))
+        return methods.destination(offered, upload.name, response)
 
     sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, ACCEPTABLE_HASHES, settings)
     yield Invoke(service.finishUpload, (upload.name, {**ids, "hashes": sent or hashes}))
