@@ -92,7 +92,7 @@ def test_timestamps(output_of: Run) -> None:
         "fromNow returns a datetime in UTC: datetime UTC",
         "formatted for the API: 2030-01-01T00:00:00Z",
         "invalid: offset string 'a fortnight' does not parse: write units from years to seconds, "
-        "such as '2 days 3 hours'",
+        "for example '2 days 3 hours'",
     ]
 
 

@@ -144,7 +144,7 @@ def test_an_empty_payload_is_a_payload() -> None:
         (lambda: call(READ, "", 0), "taskId must not be empty"),
         (lambda: call(READ, "..", 0), r"taskId must not be '\.\.'"),
         (lambda: call(READ, ".", 0), r"taskId must not be '\.'"),
-        (lambda: call(READ, None, 0), "taskId must be text or an integer, not NoneType"),
+        (lambda: call(READ, None, 0), "taskId must be a string or an integer, not NoneType"),
         (lambda: call(READ, b"t", 0), "not bytes"),
         (lambda: call(READ, True, 0), "not bool"),
         (lambda: call(READ, 1.0, 0), "not float"),

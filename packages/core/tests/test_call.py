@@ -218,7 +218,9 @@ def test_raises_with_hint_when_a_write_is_redirected(status: int, location: str,
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", "application/x+json"])
 @pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"\xff", b"[" * 100000])
 def test_raises_when_a_json_response_is_invalid(media_type: str, body: bytes, world: World) -> None:
-    with pytest.raises(TaskclusterRestFailure, match=r"widgets\.widget: the answer with status 200 says") as caught:
+    with pytest.raises(
+        TaskclusterRestFailure, match=r"widgets\.widget: the response with status 200 has a JSON"
+    ) as caught:
         outcome(answer(200, body, Content_Type=media_type), world=world)
     assert caught.value.status_code == 200
     assert caught.value.__cause__ is caught.value.superExc
@@ -245,7 +247,7 @@ def test_raises_auth_failure_after_one_request_for_401(world: World) -> None:
     ("body", "kept", "text"),
     [
         (b"<html>\n<h1>Not\tFound</h1>", {}, "<html> <h1>Not Found</h1>"),
-        (b"", {}, "the answer has no body"),
+        (b"", {}, "the response has no body"),
         ({"error": "Not found"}, {"error": "Not found"}, '{"error": "Not found"}'),
         ({"message": None}, {"message": None}, '{"message": null}'),
         ({"message": ""}, {"message": ""}, '{"message": ""}'),

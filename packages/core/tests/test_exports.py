@@ -23,7 +23,7 @@ def names_of_modules() -> list[str]:
     found = []
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text("utf-8")
-        if text.startswith("# Generated") or "stand_in(__name__" in text:
+        if text.startswith("# Generated") or "alias_module(__name__" in text:
             continue
         parts = path.relative_to(SOURCE.parent).with_suffix("").parts
         found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
@@ -117,13 +117,13 @@ def test_type_checkers_know_names_that_are_looked_up() -> None:
     ours = {name: module for name, (module, _) in CHECKED.items() if module.startswith(".")}
     table: dict[str, str] = taskcluster._NAMES
     modules: tuple[str, ...] = taskcluster._MODULES
-    doors = dict.fromkeys(taskcluster._DOORS, ".")
-    assert ours == {**{name: f".{module}" for name, module in table.items()}, **dict.fromkeys(modules, "."), **doors}
+    aliases = dict.fromkeys(taskcluster._ALIASES, ".")
+    assert ours == {**{name: f".{module}" for name, module in table.items()}, **dict.fromkeys(modules, "."), **aliases}
 
 
 def test_type_checkers_know_the_names_of_the_async_package() -> None:
     ours = {name for name, (module, _) in CHECKED_AIO.items() if module.startswith(".")}
-    assert ours == {*taskcluster.aio._MODULES, *taskcluster.aio._NAMES, *taskcluster.aio._DOORS}
+    assert ours == {*taskcluster.aio._MODULES, *taskcluster.aio._NAMES, *taskcluster.aio._ALIASES}
 
 
 def test_modules_of_the_async_package_load_no_http_library(python: Any) -> None:

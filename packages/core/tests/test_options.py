@@ -328,5 +328,5 @@ def test_options_can_be_changed() -> None:
     + [("randomizationFactor", value) for value in (-0.1, 1.1, float("nan"))],
 )
 def test_a_malformed_number_raises(name: str, value: Any) -> None:
-    with pytest.raises(TaskclusterFailure, match=f"the option {name} must be a .*number"):
+    with pytest.raises(TaskclusterFailure, match=f"the option {name} must be a .*(number|integer)"):
         number_option(Options({"rootUrl": ROOT, name: value}), name)

@@ -50,7 +50,7 @@ def test_dump_json_passes_keywords_on() -> None:
 
 
 def test_dump_json_rejects_other_values() -> None:
-    with pytest.raises(TypeError, match="set is no JSON value"):
+    with pytest.raises(TypeError, match="set is not a JSON type"):
         dumpJson({"x": {1}})
 
 

@@ -177,7 +177,7 @@ def test_returns_a_readable_response_for_binary_bodies(mode: Any, wire: Any) -> 
     [
         ({"error": "Not found"}, '{"error": "Not found"}'),
         (b"<html><h1>Bad Gateway</h1></html>", "<html><h1>Bad Gateway</h1></html>"),
-        (None, "the answer has no body"),
+        (None, "the response has no body"),
     ],
 )
 def test_errors_without_a_message_show_status_and_body(mode: Any, wire: Any, body: Any, text: str) -> None:

@@ -440,9 +440,7 @@ def test_warns_of_malformed_credentials_without_showing_them() -> None:
         FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
         FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
     )
-    with pytest.warns(
-        PluginWarning, match="^the plugin 'vault' has credentials that are no mapping .*, but str$"
-    ) as caught:
+    with pytest.warns(PluginWarning, match="^the plugin 'vault' must return a mapping with .*, not str$") as caught:
         assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -604,7 +602,7 @@ def test_one_distribution_may_conflict_with_itself(monkeypatch: pytest.MonkeyPat
 
 
 def test_reference_raises_without_a_spec() -> None:
-    with pytest.raises(PluginError, match=r"widget-store.*without a spec"):
+    with pytest.raises(PluginError, match=r"widget-store.*has no spec"):
         WIDGETS.reference()
 
 

@@ -70,10 +70,10 @@ def test_a_parameter_is_a_string_or_an_integer(value: Any, quoted: str) -> None:
         ("", "m: the parameter p must not be empty: another route would be called"),
         (".", "m: the parameter p must not be '.': another route would be called"),
         ("..", "m: the parameter p must not be '..': another route would be called"),
-        (None, "m: the parameter p must be text or an integer, not NoneType"),
-        (True, "m: the parameter p must be text or an integer, not bool"),
-        (1.0, "m: the parameter p must be text or an integer, not float"),
-        (b"x", "m: the parameter p must be text or an integer, not bytes"),
+        (None, "m: the parameter p must be a string or an integer, not NoneType"),
+        (True, "m: the parameter p must be a string or an integer, not bool"),
+        (1.0, "m: the parameter p must be a string or an integer, not float"),
+        (b"x", "m: the parameter p must be a string or an integer, not bytes"),
     ],
 )
 def test_raises_for_an_invalid_parameter(value: Any, told: str) -> None:
@@ -142,7 +142,7 @@ def test_omits_a_query_value_of_none() -> None:
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, b"a", object()])
 def test_rejects_a_query_value_that_is_not_a_scalar(value: Any) -> None:
-    with pytest.raises(TaskclusterFailure, match="query parameter x must be one plain value"):
+    with pytest.raises(TaskclusterFailure, match="query parameter x must be a string, number"):
         encode_query("m", {"x": value})
 
 

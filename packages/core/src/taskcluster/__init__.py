@@ -94,7 +94,7 @@ __version__ = version.VERSION
 
 _MODULES = ("aio", "client", "exceptions", "plugins", "utils")
 
-_DOORS = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
+_ALIASES = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
 """Modules that another distribution brings, by the package in it."""
 
 _NAMES = {
@@ -128,7 +128,7 @@ if os.environ.get("DEBUG_TASKCLUSTER_CLIENT"):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name in _MODULES or name in _DOORS:
+        if name in _MODULES or name in _ALIASES:
             return importlib.import_module(f"{__name__}.{name}")
         if name in _NAMES:
             value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
@@ -136,18 +136,18 @@ if not TYPE_CHECKING:
             return value
         if name == "__all__":
             # For `import *`, which one class that cannot be imported would take down.
-            return sorted([*_MODULES, *_doors(), *_NAMES, *_service_names(importable=True)])
+            return sorted([*_MODULES, *_installed(), *_NAMES, *_service_names(importable=True)])
         from .facade import class_named
 
         return class_named(__name__, name, "client", "events")
 
     def __dir__() -> list[str]:
-        return sorted([*_MODULES, *_doors(), *_NAMES, *_service_names()])
+        return sorted([*_MODULES, *_installed(), *_NAMES, *_service_names()])
 
-    def _doors() -> list[str]:
-        from .facade import is_there
+    def _installed() -> list[str]:
+        from .facade import is_installed
 
-        return [name for name, package in _DOORS.items() if is_there(package)]
+        return [name for name, package in _ALIASES.items() if is_installed(package)]
 
     def _service_names(*, importable: bool = False) -> list[str]:
         from .registry import registry

@@ -225,8 +225,8 @@ def result(call: Call, request: Request, response: Response) -> Any:
     """Return the JSON value of a response, None for status 204, and `{"response": …}` for any other.
 
     Raises:
-        TaskclusterRestFailure: The status is a failure, the body claims to be JSON and is not, or the call changes
-            something and was redirected, so that nothing was done.
+        TaskclusterRestFailure: The status is a failure, the body is not JSON although its content type is, or the call
+            changes something and was redirected, so that nothing was done.
     """
     if response.status >= 400:
         raise _failure(call, request, response, TaskclusterRestFailure)
@@ -243,8 +243,8 @@ def result(call: Call, request: Request, response: Response) -> Any:
     if _says_json(response):
         # Without the body, which may be a secret that the call returns.
         raise TaskclusterRestFailure(
-            f"{call}: the answer with status {response.status} says it is JSON and is not: {describe(cause)} "
-            f"({len(response.body)} bytes)",
+            f"{call}: the response with status {response.status} has a JSON content type but invalid JSON: "
+            f"{describe(cause)} ({len(response.body)} bytes)",
             cause,
             status_code=response.status,
         ) from cause
@@ -349,4 +349,4 @@ def _without(secrets: list[str], text: str) -> str:
 def _excerpt(response: Response, secrets: list[str]) -> str:
     """Return the beginning of a body for an error message, on one line and without secrets of the request."""
     text = " ".join(_without(secrets, response.body[:4000].decode("utf-8", "replace")).split())
-    return (text[:200] + "…" if len(text) > 200 else text) or "the answer has no body"
+    return (text[:200] + "…" if len(text) > 200 else text) or "the response has no body"

@@ -255,5 +255,5 @@ def signer(credentials: Any, authorized_scopes: Sequence[str] | None) -> Checked
 def _seconds(certificate: Mapping[str, Any], key: str) -> float:
     value = certificate[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
-        raise unusable_credentials(f"the certificate of the credentials has a {key} that is no date in milliseconds")
+        raise unusable_credentials(f"the certificate of the credentials has a {key} that is not a date in milliseconds")
     return value / 1000

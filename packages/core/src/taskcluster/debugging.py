@@ -1,4 +1,7 @@
-"""Imported when DEBUG_TASKCLUSTER_CLIENT is set: the client's log at DEBUG, on standard error if nobody handles it."""
+"""Set the client's logger to DEBUG, with a handler for standard error if it has none.
+
+Imported if DEBUG_TASKCLUSTER_CLIENT is set.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .facade import stand_in
+from .facade import alias_module
 
 if TYPE_CHECKING:
     from taskcluster_objects.download import download as download
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
     from taskcluster_objects.download import downloadToPath as downloadToPath
     from taskcluster_objects.download import getArtifactContent as getArtifactContent
 else:
-    stand_in(__name__, "taskcluster_objects.download")
+    alias_module(__name__, "taskcluster_objects.download")

@@ -1,4 +1,4 @@
-"""Base64 and text conversions that programs found in `taskcluster.utils`."""
+"""Conversions of strings and base64, which `taskcluster.utils` re-exports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["encodeStringForB64Header", "makeB64UrlSafe", "makeB64UrlUnsafe", "to
 
 
 def toStr(obj: str | bytes, encoding: str = "utf-8") -> str:
-    """Return text as it is, and bytes decoded."""
+    """Return a string unchanged, and bytes decoded."""
     return obj.decode(encoding) if isinstance(obj, bytes) else obj
 
 
@@ -23,5 +23,5 @@ def makeB64UrlUnsafe(b64str: str | bytes) -> bytes:
 
 
 def encodeStringForB64Header(s: str | bytes) -> bytes:
-    """Return base64 on one line, fit for a header, as bytes."""
+    """Return base64 on one line, valid in a header, as bytes."""
     return b64encode(s.encode() if isinstance(s, str) else s)

@@ -1,7 +1,7 @@
-"""Every exception the client raises, the same classes in sync and async code.
+"""The exceptions of the client, the same classes in sync and async code.
 
-`except taskcluster.exceptions.TaskclusterFailure` catches all of them. What the server said is data on
-`TaskclusterRestFailure` and `TaskclusterAuthFailure`: `status_code`, `body`, `code`, `requestInfo`, `missing_scopes`.
+`except taskcluster.exceptions.TaskclusterFailure` catches all of them. `TaskclusterRestFailure` and
+`TaskclusterAuthFailure` hold the server's response: `status_code`, `body`, `code`, `requestInfo`, `missing_scopes`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def __dir__() -> list[str]:
 
 
 class TaskclusterFailure(Exception):
-    """The base of all failures; raised itself when a call is wrong before anything is sent."""
+    """The base class of all failures. Raised itself for an invalid call, before any request is sent."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own __reduce__ calls the class with `args` alone, which fails for every constructor that
-        # wants more, a subclass of the caller's included.
+        # Exception.__reduce__ calls the class with `args` only, which fails if the constructor requires more
+        # arguments. So do those of subclasses in programs.
         state = dict(self.__dict__)
         if isinstance(state.get("superExc"), BaseException):
             state["superExc"] = _picklable(state["superExc"])
@@ -48,7 +48,7 @@ def _restore(cls: type[TaskclusterFailure], args: tuple[Any, ...], state: dict[s
 
 
 def _picklable(exc: BaseException) -> BaseException:
-    """Return `exc`, or what it says where an HTTP library's exception holds sockets or fails to come back."""
+    """Return `exc`, or an Exception with its message if it cannot be pickled and unpickled."""
     import pickle
 
     try:
@@ -58,13 +58,13 @@ def _picklable(exc: BaseException) -> BaseException:
     return exc
 
 
-class _Answered(TaskclusterFailure):
-    """What the failures that carry a server's answer have in common."""
+class _FailedResponse(TaskclusterFailure):
+    """The base class of failures with a server's response."""
 
     def __init__(
         self, msg: str | None, superExc: BaseException | None = None, status_code: int = 500, body: Any = None
     ) -> None:
-        # Named, because async code's subclasses are aiohttp's errors too, whose constructors want something else.
+        # Not super(): async code's subclasses also derive from aiohttp's errors, which take other arguments.
         Exception.__init__(self, msg)
         self.superExc = superExc
         self.status_code = status_code
@@ -72,23 +72,23 @@ class _Answered(TaskclusterFailure):
 
     @property
     def code(self) -> str | None:
-        """The server's error code, such as `ResourceNotFound`, or None where the body has none."""
+        """The server's error code, for example `ResourceNotFound`; None if the body has none."""
         code = self._field("code")
         return code if isinstance(code, str) else None
 
     @property
     def requestInfo(self) -> Mapping[str, Any] | None:
-        """What the server noted of the request (method, params, payload, time), or None where it did not."""
+        """The request as the server logged it (method, params, payload, time); None if the body has none."""
         info = self._field("requestInfo")
         return info if is_mapping(info) else None
 
     @property
     def missing_scope_expression(self) -> Any:
-        """The scope expression a 403 says is not satisfied: a scope, or AllOf and AnyOf of them; None elsewhere."""
+        """The scope expression that was not satisfied, for a 403: a scope, or AllOf and AnyOf of scopes; else None."""
         message = self._field("message")
         if self.code != "InsufficientScopes" or not isinstance(message, str):
             return None
-        # The server fences the unsatisfied part first (or, without credentials, the whole expression).
+        # The first fenced block is the unsatisfied part or, without credentials, the complete expression.
         _, fence, rest = message.partition("```")
         fenced, closing, _ = rest.partition("```")
         if not fence or not closing:
@@ -105,7 +105,7 @@ class _Answered(TaskclusterFailure):
 
     @property
     def missing_scopes(self) -> list[str]:
-        """Every scope that `missing_scope_expression` names, in its order, each once."""
+        """The scopes in `missing_scope_expression`, in order and without duplicates."""
         return list(dict.fromkeys(_scopes_in(self.missing_scope_expression)))
 
     def _field(self, name: str) -> Any:
@@ -122,14 +122,14 @@ def _scopes_in(expression: Any) -> list[str]:
     return []
 
 
-class TaskclusterRestFailure(_Answered):
-    """The server answered with a status that is neither a success nor 401.
+class TaskclusterRestFailure(_FailedResponse):
+    """The server responded with a status that is neither a success nor 401.
 
     Args:
-        msg: The server's message, or a text that names the call and the status.
-        superExc: The exception below this one, if any.
+        msg: The server's message, or one that names the call and the status.
+        superExc: The cause, if there is one.
         status_code: The HTTP status.
-        body: The answer's JSON; an empty dict where it was not JSON.
+        body: The response's JSON; an empty dict if it was not JSON.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class TaskclusterRestFailure(_Answered):
         super().__init__(msg, superExc, status_code, body)
 
 
-class TaskclusterAuthFailure(_Answered):
+class TaskclusterAuthFailure(_FailedResponse):
     """The server responded with status 401, or the credentials cannot be used and nothing was sent.
 
     In both cases `status_code` is 401 and `code` is `AuthenticationFailed`, so that a program that gets new credentials
@@ -152,9 +152,9 @@ def unusable_credentials(message: str) -> TaskclusterAuthFailure:
 
 
 class TaskclusterConnectionError(TaskclusterFailure):
-    """No whole answer came: refused, reset, timed out, or cut off; `superExc` is of the HTTP library's class.
+    """There was no complete response: the connection was refused or reset, timed out, or ended early.
 
-    It is a copy without the request and the response, which hold secrets.
+    `superExc` is a copy of the HTTP library's exception, without the request and the response, which hold secrets.
     """
 
     def __init__(self, msg: str, superExc: BaseException | None) -> None:
@@ -163,11 +163,11 @@ class TaskclusterConnectionError(TaskclusterFailure):
 
 
 class TaskclusterTopicExchangeFailure(TaskclusterFailure):
-    """A routing key pattern was asked for with parts that the exchange does not have, or in a wrong form."""
+    """The arguments of a routing key pattern are invalid, or the exchange has no such routing key word."""
 
 
 class TaskclusterArtifactError(TaskclusterFailure):
-    """The artifact is of storage type `error`; `reason` is the worker's reason for it."""
+    """The artifact is of storage type `error`; `reason` is the worker's reason."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -176,8 +176,8 @@ class TaskclusterArtifactError(TaskclusterFailure):
 
 
 class ObjectHashVerificationError(TaskclusterFailure):
-    """Downloaded bytes do not have the hashes that the object service states for them."""
+    """Downloaded bytes do not match the hashes that the object service has for them."""
 
 
 class UnknownOptionWarning(UserWarning):
-    """A client was given an option, or a key of credentials, that it does not know and ignores."""
+    """An unknown option, or an unknown key of the credentials, is ignored."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["class_named", "is_there", "lazily", "stand_in"]
+__all__ = ["alias_module", "class_named", "is_installed", "lazily"]
 
 
 def class_named(module: str, name: str, *which: str) -> Any:
@@ -59,11 +59,11 @@ def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     return attribute
 
 
-def stand_in(door: str, module: str) -> None:
+def alias_module(alias: str, module: str) -> None:
     """Make a module of core an alias of a module of another distribution.
 
     Args:
-        door: The name of core's module, e.g. `taskcluster.upload`.
+        alias: The name of core's module, e.g. `taskcluster.upload`.
         module: The other module's name, e.g. `taskcluster_objects.upload`.
 
     Raises:
@@ -71,14 +71,14 @@ def stand_in(door: str, module: str) -> None:
     """
     package = module.partition(".")[0]
     try:
-        sys.modules[door] = importlib.import_module(module)
+        sys.modules[alias] = importlib.import_module(module)
     except ModuleNotFoundError as exc:
         if exc.name != package:
             raise
         distribution = package.replace("_", "-")
-        raise ModuleNotFoundError(f"{door} is not installed: pip install {distribution}", name=package) from None
+        raise ModuleNotFoundError(f"{alias} is not installed: pip install {distribution}", name=package) from None
 
 
-def is_there(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Return whether the package of another distribution is installed, without importing it."""
     return importlib.util.find_spec(package) is not None

@@ -1,8 +1,7 @@
-"""Hawk, the sending side: the Authorization header, and bewits for signed URLs.
+"""Hawk signatures of requests: the Authorization header, and bewits for signed URLs.
 
-mohawk says what a header value may be, how long a header, and what a content type. Its Sender is passed by because it
-formats a dump of every request, credentials and payload included, for a log that hardly anyone reads and no secret may
-reach.
+mohawk parses content types and checks header values and lengths. Its Sender is not used because it writes each request,
+with credentials and payload, to the debug log.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def new_nonce() -> str:
 
 
 def payload_hash(body: bytes, content_type: str) -> str:
-    """Return Hawk's hash of a request's body, which binds it to the signature."""
+    """Return Hawk's hash of a request body, which the signature covers."""
     digest = hashlib.sha256(f"hawk.1.payload\n{parse_content_type(content_type)}\n".encode())
     digest.update(body)
     digest.update(b"\n")
@@ -46,7 +45,7 @@ class Signer:
     Args:
         client_id: The Hawk id.
         key: The access token.
-        ext: Base64 of what Taskcluster reads beside it (certificate, authorizedScopes); empty for nothing.
+        ext: Taskcluster's extension (certificate, authorizedScopes) as base64; empty if there is none.
     """
 
     __slots__ = ("_ext", "_id", "_inner", "_outer")
@@ -55,9 +54,11 @@ class Signer:
         try:
             self._id: str = prepare_header_val(client_id)
         except BadHeaderValue:
-            raise unusable_credentials(f"the clientId {client_id!r} holds characters that no header may") from None
-        # HMAC by RFC 2104. The two hashes are keyed once and copied for each signature; copying what `hmac` makes takes
-        # twice as long, and keying it each time longer still.
+            raise unusable_credentials(
+                f"the clientId {client_id!r} contains characters that are invalid in a header"
+            ) from None
+        # HMAC (RFC 2104) with two keyed hashes, copied for each signature. Copying an object of the module hmac takes
+        # twice as long, and keying one for each signature even longer.
         block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
@@ -65,14 +66,14 @@ class Signer:
 
     @property
     def ext(self) -> str:
-        """Base64 of what Taskcluster reads beside the id; empty for nothing."""
+        """Taskcluster's extension as base64; empty if there is none."""
         return self._ext
 
     def __repr__(self) -> str:
         return f"<Signer for {self._id!r}>"
 
     def content_hash(self, body: bytes | None) -> str:
-        """Return the hash of a JSON body, or of the absence of one, that `header` wants."""
+        """Return the hash of a JSON body, or of no body, for `header`."""
         return EMPTY_PAYLOAD_HASH if body is None else payload_hash(body, "application/json")
 
     def header(self, method: str, name: str, host: str, port: str, content_hash: str, now: float, nonce: str) -> str:
@@ -80,9 +81,9 @@ class Signer:
 
         Args:
             method: The HTTP verb.
-            name: Path and query, exactly as they go over the wire.
+            name: Path and query, exactly as sent.
             host: As in the Host header, without the port.
-            port: The port, the scheme's default included.
+            port: The port, even if it is the scheme's default.
             content_hash: As `content_hash` returns it.
             now: Unix time in seconds.
             nonce: Fresh for each attempt.
@@ -98,13 +99,13 @@ class Signer:
         header = f'Hawk id="{self._id}", ts="{timestamp}", nonce="{nonce}", hash="{content_hash}"{ext}, mac="{mac}"'
         if len(header) > MAX_LENGTH:
             raise unusable_credentials(
-                f"the Authorization header would have {len(header)} characters, and Taskcluster refuses more than "
+                f"the Authorization header would have {len(header)} characters, and Taskcluster rejects more than "
                 f"{MAX_LENGTH}: use a certificate or authorizedScopes with fewer scopes"
             )
         return header
 
     def bewit(self, name: str, host: str, port: str, expires: int) -> str:
-        """Return the bewit that lets anyone GET `name` until `expires`, unix time in seconds."""
+        """Return the bewit that allows anyone to GET `name` until `expires`, in seconds of Unix time."""
         mac = self._mac(f"hawk.1.bewit\n{expires}\n\nGET\n{name}\n{host}\n{port}\n\n{self._ext}\n")
         text = f"{self._id}\\{expires}\\{mac}\\{self._ext}"
         return urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")

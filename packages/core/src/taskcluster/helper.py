@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .facade import stand_in
+from .facade import alias_module
 
 if TYPE_CHECKING:
     from taskcluster_helper import ArtifactMissingError as ArtifactMissingError
@@ -21,4 +21,4 @@ if TYPE_CHECKING:
     from taskcluster_helper import wait_for_task as wait_for_task
     from taskcluster_helper import wait_for_task_group as wait_for_task_group
 else:
-    stand_in(__name__, "taskcluster_helper")
+    alias_module(__name__, "taskcluster_helper")

@@ -285,10 +285,10 @@ def number_option(options: Mapping[str, Any], name: str) -> Any:
     # Above 1, delays could be negative.
     largest = 1 if name == "randomizationFactor" else _LARGEST
     if not isinstance(value, wanted) or not 0 <= value <= largest:
-        integer = "a whole number, not negative"
+        integer = "a non-negative integer"
         what = {"maxRetries": integer, "maxResponseSize": integer, "randomizationFactor": "a number from 0 to 1"}
         raise TaskclusterFailure(
-            f"the option {name} must be {what.get(name, 'a finite number, not negative')}: {value!r}"
+            f"the option {name} must be {what.get(name, 'a finite number of at least 0')}: {value!r}"
         )
     return value
 
@@ -307,4 +307,4 @@ def listed_scopes(what: str, scopes: Any) -> list[str]:
         listed = list(scopes)
         if all(isinstance(scope, str) and _printable(scope) for scope in listed):
             return listed
-    raise TaskclusterFailure(f"{what} must be a list of scopes, each a text of printable ASCII characters")
+    raise TaskclusterFailure(f"{what} must be a list of scopes, which are strings of printable ASCII characters")

@@ -1,4 +1,4 @@
-"""JSON as it is sent: compact, dates as ISO 8601, bytes as text."""
+"""Payloads as compact JSON, with dates as ISO 8601 and bytes as strings."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ __all__ = ["dumpJson", "encode_payload"]
 
 
 def dumpJson(obj: Any, **kwargs: Any) -> str:
-    """Return `obj` as compact JSON; datetimes become ISO 8601 strings, bytes become text.
+    """Return `obj` as compact JSON; datetimes become ISO 8601 strings, bytes become strings.
 
     Args:
-        obj: What `json.dumps` takes, with datetimes and bytes among its values.
+        obj: A value for `json.dumps`, which may contain datetimes and bytes.
         **kwargs: For `json.dumps`.
 
     Raises:
-        TypeError: `obj` holds something else.
+        TypeError: `obj` contains a value of another type.
     """
     return json.dumps(obj, separators=(",", ":"), default=_plain, **kwargs)
 
 
 def encode_payload(method: str, payload: Any) -> bytes:
-    """Return a payload as the body of a request; raise TaskclusterFailure where it is no JSON value."""
+    """Return a payload as the body of a request; raise TaskclusterFailure if it is not a JSON value."""
     if isinstance(payload, str | bytes):
         raise TaskclusterFailure(
-            f"{method}: the payload must be a JSON object, such as a dict, not {type(payload).__name__} "
-            "(JSON text is to be read with json.loads first)"
+            f"{method}: the payload must be a JSON object, for example a dict, not {type(payload).__name__}; "
+            "parse JSON with json.loads first"
         )
     try:
-        # NaN and Infinity are no JSON; Python would write them, and the server refuse the whole body.
+        # Python writes NaN and Infinity, which are not JSON, and the server rejects them.
         return dumpJson(payload, allow_nan=False).encode("ascii")
     except UnicodeError:
-        problem = "it holds bytes that are not UTF-8"
+        problem = "it contains bytes that are not UTF-8"
     except (TypeError, ValueError, RecursionError) as exc:
         problem = str(exc)
-    # Not chained: a UnicodeError holds the bytes.
+    # Not chained, because a UnicodeError holds the bytes.
     raise TaskclusterFailure(f"{method}: the payload cannot be written as JSON: {problem}")
 
 
@@ -48,4 +48,4 @@ def _plain(value: Any) -> str:
         return timestamps.stringDate(value)
     if isinstance(value, bytes):
         return value.decode()
-    raise TypeError(f"{type(value).__name__} is no JSON value; datetimes and bytes are converted, nothing else")
+    raise TypeError(f"{type(value).__name__} is not a JSON type; only datetimes and bytes are converted")

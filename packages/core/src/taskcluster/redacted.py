@@ -1,6 +1,6 @@
-"""Dicts whose repr hides what is secret in them, and so keeps it out of logs and tracebacks.
+"""Dicts that hide secrets in their repr, which keeps them out of logs and tracebacks.
 
-To programs they are plain dicts: they compare, copy, pickle and serialize as such.
+To programs they are plain dicts, which can be compared, copied, pickled and serialized.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["HIDDEN", "ClientOptions", "Redacted", "without_user_info"]
 
 HIDDEN = "…"
-"""Stands for a value that is not shown."""
+"""Shown instead of a secret value."""
 
 _USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
 
 
 class Redacted(dict[str, Any]):
-    """A dict whose repr shows its keys and hides its values, as does that of its copies and unions."""
+    """A dict that shows its keys and hides its values in its repr; so do its copies and unions."""
 
     _shown: ClassVar[frozenset[str]] = frozenset()
-    """The keys whose values are no secret."""
+    """The keys that do not have secret values."""
 
     @classmethod
     def copy_of(cls, given: Mapping[str, Any]) -> Self:
-        """Return a copy of a mapping as it is, without the checks and defaults that the constructor may have."""
+        """Return an unchanged copy of a mapping, without the checks and defaults of a subclass's constructor."""
         made = cls.__new__(cls)
         made.update(given)
         return made
@@ -61,7 +61,7 @@ class Redacted(dict[str, Any]):
 
 
 class ClientOptions(Redacted):
-    """Options for clients, as they were found: neither checked nor complete."""
+    """Options for clients, neither checked nor completed."""
 
     _shown = frozenset(
         {
@@ -91,13 +91,13 @@ def _write_as_dict(dumper: Any, data: Redacted) -> Any:
 
 
 def _register(yaml: Any) -> None:
-    # PyYAML's SafeDumper refuses subclasses of dict, and its Dumper writes the name of the class.
+    # Otherwise PyYAML's SafeDumper rejects subclasses of dict, and its Dumper writes the name of the class.
     for representer in (yaml.representer.SafeRepresenter, yaml.representer.Representer):
         representer.add_multi_representer(Redacted, _write_as_dict)
 
 
 class _YamlFinder:
-    """Registers `Redacted` with PyYAML when a program imports that; to import it here would take 15 ms."""
+    """Registers `Redacted` with PyYAML when a program imports PyYAML, because importing it here takes 15 ms."""
 
     def __init__(self) -> None:
         self._finding = False

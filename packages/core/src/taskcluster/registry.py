@@ -157,8 +157,8 @@ class Registry:
                 return found, implementation.plugin_name
             if found is not None:
                 warn_caller(
-                    f"the plugin {implementation.plugin_name!r} has credentials that are no mapping with clientId and "
-                    f"accessToken, but {type(found).__name__}",
+                    f"the plugin {implementation.plugin_name!r} must return a mapping with clientId and accessToken "
+                    f"as credentials, not {type(found).__name__}",
                     PluginWarning,
                 )
         return None
@@ -175,7 +175,7 @@ class Registry:
                 found.extend(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
             except Exception as exc:
                 raise PluginError(
-                    f"the plugin {implementation.plugin_name!r} names no transfer methods: {exc}"
+                    f"the plugin {implementation.plugin_name!r} failed to return transfer methods: {exc}"
                 ) from exc
         return found
 

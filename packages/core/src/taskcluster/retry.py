@@ -1,4 +1,4 @@
-"""Retries of a program's own requests, as programs find them in `taskcluster.retry`."""
+"""Retries of a program's own requests, the published module `taskcluster.retry`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Scope sets: who satisfies what, in the service's own terms. No role is expanded here; only a deployment can.
+"""Sets of scopes: satisfaction, normal form and intersection. Roles are not expanded; only a deployment can do that.
 
-A scope A satisfies b when they are equal, or when A ends with `*` and b begins with what stands before it.
+A scope A satisfies B if they are equal, or if A ends with `*` and B starts with the rest of A.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ def __dir__() -> list[str]:
 
 
 def satisfies(scope: str, required: str) -> bool:
-    """Whether having `scope` gives `required` (which may itself end with `*`)."""
+    """Return whether a scope satisfies another, which may itself end with `*`."""
     return scope == required or (scope.endswith("*") and required.startswith(scope[:-1]))
 
 
 def satisfies_all(scopes: Iterable[str], required: Iterable[str]) -> bool:
-    """Whether having all of `scopes` gives every one of `required`."""
+    """Return whether `scopes` satisfy all of `required`."""
     return not missing(scopes, required)
 
 
@@ -33,23 +33,23 @@ def missing(scopes: Iterable[str], required: Iterable[str]) -> list[str]:
 
 
 def scopeMatch(assumedScopes: Iterable[str], requiredScopeSets: Iterable[Iterable[str]]) -> bool:
-    """Whether `assumedScopes`, already expanded, satisfy all scopes of at least one required set."""
+    """Return whether `assumedScopes`, already expanded, satisfy all scopes of at least one required set."""
     held = list(assumedScopes)
     return any(satisfies_all(held, required) for required in requiredScopeSets)
 
 
 scopesMatch = scopeMatch
-"""The name that the documentation's example uses."""
+"""The name in the published documentation's example."""
 
 
 def normalize(scopes: Iterable[str]) -> list[str]:
-    """Return the shortest set that means the same: sorted, without duplicates or scopes that another one implies.
+    """Return the shortest equivalent list: sorted, without duplicates and without scopes that another one satisfies.
 
-    The order is the service's: by bytes, but `P*` before everything else that begins with `P`.
+    Sorted by bytes, as the service does, except that `P*` precedes all other scopes that start with `P`.
     """
     kept: list[str] = []
     for scope in sorted(set(scopes), key=_order):
-        # Whatever implies a scope sorts right before it and everything else it implies.
+        # A scope sorts directly before all scopes that it satisfies.
         if not kept or not satisfies(kept[-1], scope):
             kept.append(scope)
     return kept

@@ -12,18 +12,18 @@ def __dir__() -> list[str]:
 
 
 def slugId() -> str:
-    """Return a new slugId: 22 URL-safe characters that never begin with `-`."""
+    """Return a new slugId: 22 URL-safe characters, the first not `-`."""
     import slugid  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
     return str(slugid.nice())
 
 
 def stableSlugId() -> Callable[[str], str]:
-    """Return a callable that gives one slugId for one name, each time, and others than any other such callable."""
+    """Return a function that returns the same slugId for the same name. Each such function has its own slugIds."""
     known: dict[str, str] = {}
 
     def slug_of(name: str) -> str:
-        # setdefault, so that two threads that ask for one name at once are told the same.
+        # setdefault, so that two threads get the same slugId for a name.
         return known.get(name) or known.setdefault(name, slugId())
 
     return slug_of

@@ -1,4 +1,4 @@
-"""Relative dates as Taskcluster writes them ("2 days 3 hours"), and dates as JSON holds them."""
+"""Relative dates in Taskcluster's notation ("2 days 3 hours"), and dates in JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def __dir__() -> list[str]:
 
 
 _DAYS = {"years": 365, "months": 30}
-# White space is taken out before matching, so `m` needs care: it is a minute unless it begins `mo`.
+# Matched without white space, so months precede minutes: `mo` must not match as `m`.
 _OFFSET = re.compile(
     r"""
     (?P<sign>[+-])?
@@ -33,12 +33,12 @@ _DATE_TIME = re.compile(
 
 
 def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.datetime:
-    """Return the date that lies `offset` from now, or from `dateObj`.
+    """Return the date at an offset from now, or from `dateObj`.
 
     Args:
-        offset: Units from years down to seconds, each optional, such as `1 year 2 mo 3 weeks 4d 5hr 6 min 7s`. A
+        offset: Units from years down to seconds, each optional, for example `1 year 2 mo 3 weeks 4d 5hr 6 min 7s`. A
             leading `-` goes into the past. A year is 365 days and a month 30. White space and case do not matter.
-        dateObj: The date to start from; without it the present, as an aware datetime in UTC.
+        dateObj: The date to start from. Defaults to the present, as an aware datetime in UTC.
 
     Raises:
         ValueError: `offset` does not parse.
@@ -46,7 +46,7 @@ def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.d
     match = _OFFSET.fullmatch("".join(offset.split()))
     if match is None:
         raise ValueError(
-            f"offset string {offset!r} does not parse: write units from years to seconds, such as '2 days 3 hours'"
+            f"offset string {offset!r} does not parse: write units from years to seconds, for example '2 days 3 hours'"
         )
     units = {name: int(count) for name, count in match.groupdict(default="0").items() if name != "sign"}
     days = units.pop("days") + sum(units.pop(name) * length for name, length in _DAYS.items())
@@ -55,7 +55,7 @@ def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.d
         start = datetime.datetime.now(datetime.timezone.utc) if dateObj is None else dateObj
         return start - delta if match["sign"] == "-" else start + delta
     except OverflowError:
-        raise ValueError(f"offset string {offset!r} leads to a date that Python cannot hold") from None
+        raise ValueError(f"offset string {offset!r} exceeds the range of datetime") from None
 
 
 def fromNowJSON(offset: str, dateObj: datetime.datetime | None = None) -> str:
@@ -64,7 +64,7 @@ def fromNowJSON(offset: str, dateObj: datetime.datetime | None = None) -> str:
 
 
 def stringDate(date: datetime.datetime) -> str:
-    """Return a date as ISO 8601; one in UTC, or without a zone and so taken as UTC, ends in Z."""
+    """Return a date as ISO 8601. One in UTC ends in Z, and one without a zone is taken as UTC."""
     text = date.isoformat()
     if date.tzinfo is None:
         return f"{text}Z"
@@ -72,18 +72,18 @@ def stringDate(date: datetime.datetime) -> str:
 
 
 def parse_date(text: str) -> datetime.datetime:
-    """Return the date that a service wrote, as an aware datetime; one without a zone is in UTC.
+    """Return a service's date as an aware datetime. One without a zone is in UTC.
 
     Args:
-        text: A date and time as ISO 8601 with a fraction of any length: services drop trailing zeros. Digits of it
-            beyond microseconds are cut off.
+        text: A date and time in ISO 8601, with a fraction of any length, because services drop trailing zeros. Digits
+            after microseconds are ignored.
 
     Raises:
-        ValueError: `text` is no such date, or one that does not exist.
+        ValueError: It has another form, or the date does not exist.
     """
     match = _DATE_TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a date and time such as 2030-01-01T12:00:00.000Z")
+        raise ValueError(f"{text!r} is not a date and time like 2030-01-01T12:00:00.000Z")
     day, time, fraction, hours, minutes = match.groups(default="")
     # The one form that Python 3.10 reads too.
     return datetime.datetime.fromisoformat(f"{day} {time}.{fraction[:6]:0<6}{hours or '+00'}:{minutes or '00'}")

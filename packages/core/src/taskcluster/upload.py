@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .facade import stand_in
+from .facade import alias_module
 
 if TYPE_CHECKING:
     from taskcluster_objects.upload import DATA_INLINE_MAX_SIZE as DATA_INLINE_MAX_SIZE
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
     from taskcluster_objects.upload import uploadFromBuf as uploadFromBuf
     from taskcluster_objects.upload import uploadFromFile as uploadFromFile
 else:
-    stand_in(__name__, "taskcluster_objects.upload")
+    alias_module(__name__, "taskcluster_objects.upload")

@@ -1,4 +1,4 @@
-"""Addresses: a deployment's service as a prefix, paths and queries quoted so that no library quotes them again."""
+"""URLs of services, with paths and queries quoted so that no library quotes them again."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["Endpoint", "encode_query", "endpoint", "needs_no_quoting", "quote_pa
 
 
 needs_no_quoting = re.compile("[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
-"""Matches what most path parameters are, identifiers. Not `.` and `..`."""
+"""Matches identifiers, which most path parameters are. Does not match `.` and `..`."""
 
 
 class Endpoint(NamedTuple):
-    """Where one service answers, in the parts that requests and signatures are made of."""
+    """The address of a service, in the parts that requests and signatures need."""
 
     prefix: str
-    """What stands before a route in a URL: scheme, host, port, `/api/<service>/<version>`."""
+    """The URL up to the route: scheme, host, port, `/api/<service>/<version>`."""
     path: str
     """The part of `prefix` that is sent in the request line."""
     host: str
@@ -35,7 +35,7 @@ class Endpoint(NamedTuple):
 
 @lru_cache(maxsize=256)
 def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
-    """Return where `service_name` answers at `root_url`.
+    """Return the address of a service.
 
     Raises:
         TaskclusterFailure: It is not the root URL of a deployment.
@@ -44,7 +44,8 @@ def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
     prefix: str = api(normal_root_url(root_url), service_name, api_version, "").rstrip("/")
     parts = urlsplit(prefix)
     if "@" in parts.netloc:
-        # HTTP libraries would send it as an Authorization header in place of the signature. Not shown: a password.
+        # HTTP libraries would send it as the Authorization header, instead of the signature. It holds a password, so
+        # the error does not show it.
         raise TaskclusterFailure(
             "the option rootUrl must not contain a user name or password: pass them as the option credentials, "
             "with clientId and accessToken"
@@ -57,26 +58,26 @@ def endpoint(root_url: str, service_name: str, api_version: str) -> Endpoint:
         ) from None
     host = parts.hostname or ""
     try:
-        # The Host header, and so the signature, has an international name in its ASCII form.
+        # The Host header has an international name in ASCII, and so must the signature.
         if ":" not in host and not _is_plain_host(host):
             host = host.encode("idna").decode("ascii")
     except UnicodeError:
         raise TaskclusterFailure(f"the host of the option rootUrl is not a valid name: {root_url!r}") from None
-    # The receiving side takes the host from the Host header, where an IPv6 address stands in brackets.
+    # The Host header has an IPv6 address in brackets, and the server verifies the signature with that header.
     return Endpoint(prefix, parts.path, f"[{host}]" if ":" in host else host, str(port))
 
 
 def _is_plain_host(host: str) -> bool:
-    """Return whether the encoding idna, whose tables take 1 ms to import, would return the host as it is."""
+    """Return whether the codec idna would leave the host unchanged. Importing its tables takes 1 ms."""
     return host.isascii() and all(0 < len(label) < 64 for label in host.split("."))
 
 
 def quote_parameter(method: str, name: str, value: Any, *, may_be_empty: bool = False) -> str:
-    """Return a path parameter percent-encoded whole, `/` included.
+    """Return a path parameter, percent-encoded including `/`.
 
     Raises:
-        TaskclusterFailure: The value is no text or integer, or one that no server would receive as it is: an empty
-            one reaches another route, and `.` and `..` are resolved away by HTTP libraries and proxies.
+        TaskclusterFailure: The value is not a string or integer, or the request would reach another route: because the
+            value is empty, or because HTTP libraries and proxies resolve `.` and `..`.
     """
     if isinstance(value, str):
         if needs_no_quoting(value):
@@ -87,11 +88,13 @@ def quote_parameter(method: str, name: str, value: Any, *, may_be_empty: bool = 
         raise TaskclusterFailure(f"{method}: the parameter {name} must not be {shown}: another route would be called")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise TaskclusterFailure(f"{method}: the parameter {name} must be text or an integer, not {type(value).__name__}")
+    raise TaskclusterFailure(
+        f"{method}: the parameter {name} must be a string or an integer, not {type(value).__name__}"
+    )
 
 
 def encode_query(method: str, query: Mapping[str, Any]) -> str:
-    """Return a query string; None values are left out, dates and booleans written as the services read them."""
+    """Return a query string without None values, with dates and booleans in the form that the services read."""
     return "&".join(
         f"{_quoted(method, name, str(name))}={_quoted(method, name, _query_value(method, name, value))}"
         for name, value in query.items()
@@ -111,7 +114,8 @@ def _query_value(method: str, name: str, value: Any) -> str:
 
         return stringDate(value)
     raise TaskclusterFailure(
-        f"{method}: the query parameter {name} must be one plain value, not {type(value).__name__}"
+        f"{method}: the query parameter {name} must be a string, number, boolean or datetime, "
+        f"not {type(value).__name__}"
     )
 
 
@@ -119,6 +123,6 @@ def _quoted(method: str, name: str, text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        # Not chained: the exception holds the value.
+        # Not chained, because the exception holds the value.
         shown = HIDDEN if name == "token" else repr(text)
     raise TaskclusterFailure(f"{method}: the parameter {name!r} is not valid Unicode: {shown}")

@@ -52,7 +52,7 @@ _MODULES = {
     "retry": f"{__name__}.retry",
 }
 _NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
-_DOORS = {
+_ALIASES = {
     "download": "taskcluster_objects",
     "helper": "taskcluster_helper",
     "reader_writer": "taskcluster_objects",
@@ -69,24 +69,24 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(f"{__name__}.asyncclient"), name)
             globals()[name] = value
             return value
-        if name in _DOORS:
+        if name in _ALIASES:
             return importlib.import_module(f"{__name__}.{name}")
         if name in _shared_names():
             return getattr(taskcluster, name)
         if name == "__all__":
             # For `import *`, which would fail if one class cannot be imported.
-            return sorted([*_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names(importable=True)])
+            return sorted([*_MODULES, *_installed(), *_NAMES, *_shared_names(), *_service_names(importable=True)])
         from ..facade import class_named
 
         return class_named(__name__, name, "async_client", "events")
 
     def __dir__() -> list[str]:
-        return sorted([*_MODULES, *_doors(), *_NAMES, *_shared_names(), *_service_names()])
+        return sorted([*_MODULES, *_installed(), *_NAMES, *_shared_names(), *_service_names()])
 
-    def _doors() -> list[str]:
-        from ..facade import is_there
+    def _installed() -> list[str]:
+        from ..facade import is_installed
 
-        return [name for name, package in _DOORS.items() if is_there(package)]
+        return [name for name, package in _ALIASES.items() if is_installed(package)]
 
     def _shared_names() -> list[str]:
         # Exceptions and utilities are shared; of names that exist twice, this package has the async one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..facade import stand_in
+from ..facade import alias_module
 
 if TYPE_CHECKING:
     from taskcluster_objects.aio.download import ACCEPTABLE_HASHES as ACCEPTABLE_HASHES
@@ -25,4 +25,4 @@ if TYPE_CHECKING:
     from taskcluster_objects.aio.download import streamingCopy as streamingCopy
     from taskcluster_objects.aio.download import verifyHashes as verifyHashes
 else:
-    stand_in(__name__, "taskcluster_objects.aio.download")
+    alias_module(__name__, "taskcluster_objects.aio.download")

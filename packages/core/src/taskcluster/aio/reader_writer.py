@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..facade import stand_in
+from ..facade import alias_module
 
 if TYPE_CHECKING:
     from taskcluster_objects.aio.reader_writer import BufferReader as BufferReader
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
     from taskcluster_objects.aio.reader_writer import HashingWriter as HashingWriter
     from taskcluster_objects.aio.reader_writer import streamingCopy as streamingCopy
 else:
-    stand_in(__name__, "taskcluster_objects.aio.reader_writer")
+    alias_module(__name__, "taskcluster_objects.aio.reader_writer")
