@@ -18,7 +18,7 @@ import taskcluster
 import taskcluster.aio
 
 from .drive import CREDENTIALS, Drive, DrivenClient
-from .server import Answer, Server, respond
+from .server import Reaction, Server, respond
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -43,7 +43,7 @@ def test_derived_client_shares_connections_and_not_options(drive: Drive, server:
 
 def test_derived_timeout_applies(drive: Drive, server: Server) -> None:
     client = drive.client(maxRetries=0)
-    server.script(Answer(then="stall"))
+    server.script(Reaction(then="stall"))
     with pytest.raises(taskcluster.TaskclusterConnectionError, match="timed out"):
         derived(drive, client, timeout=0.1).task(TASK)
     gate = threading.Event()
