@@ -188,9 +188,9 @@ class Server(_Listener):
     def root_url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
-    def script(self, *answers: Reaction) -> None:
+    def script(self, *reactions: Reaction) -> None:
         """Set the responses to the next requests, on any connection."""
-        self._script.extend(answers)
+        self._script.extend(reactions)
 
     @property
     def last(self) -> Received:
@@ -226,32 +226,32 @@ class Server(_Listener):
                 name, _, text = line.decode("latin-1").partition(":")
                 assert name.lower() not in headers, f"{name} appears twice"
                 headers[name.lower()] = text.strip()
-            answer = self._script[0] if self._script else self.otherwise
+            reaction = self._script[0] if self._script else self.otherwise
             assert "transfer-encoding" not in headers
-            body = b"" if answer.when == "head" else file.read(int(headers.get("content-length", "0")))
+            body = b"" if reaction.when == "head" else file.read(int(headers.get("content-length", "0")))
         with self.changed:
-            answer = self._script.popleft() if self._script else self.otherwise
+            reaction = self._script.popleft() if self._script else self.otherwise
             self.received.append(Received(method, target, headers, body, number))
             self.changed.notify_all()
-        if answer.gate is not None:
-            assert answer.gate.wait(PATIENCE)
-        stream.sendall(answer.raw)
-        for piece in answer.more:
+        if reaction.gate is not None:
+            assert reaction.gate.wait(PATIENCE)
+        stream.sendall(reaction.raw)
+        for piece in reaction.more:
             threading.Event().wait(0.01)
             stream.sendall(piece)
-        if answer.late is not None:
-            assert answer.late.wanted.wait(PATIENCE)
-            stream.sendall(answer.late.raw)
-            answer.late.sent.set()
-        if answer.then == "keep":
+        if reaction.late is not None:
+            assert reaction.late.wanted.wait(PATIENCE)
+            stream.sendall(reaction.late.raw)
+            reaction.late.sent.set()
+        if reaction.then == "keep":
             return True
-        self._leave(stream, answer)
+        self._leave(stream, reaction)
         return False
 
-    def _leave(self, stream: socket.socket, answer: Reaction) -> None:
-        if answer.then == "stall":
+    def _leave(self, stream: socket.socket, reaction: Reaction) -> None:
+        if reaction.then == "stall":
             stream.recv(1)
-        elif answer.then == "reset":
+        elif reaction.then == "reset":
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

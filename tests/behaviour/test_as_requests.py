@@ -19,7 +19,7 @@ from taskcluster.transport.requests import RequestsTransport
 
 from .drive import CREDENTIALS
 from .server import Reaction, Server, closed_port, respond
-from .test_failures import NO_WHOLE_ANSWER
+from .test_failures import NO_COMPLETE_RESPONSE
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -34,9 +34,11 @@ def cause(session: requests.Session | None, root_url: str) -> Any:
     return caught.value.superExc
 
 
-@pytest.mark.parametrize("answer", [*NO_WHOLE_ANSWER.values(), Reaction(then="stall")], ids=[*NO_WHOLE_ANSWER, "stall"])
-def test_failure_has_the_same_cause_as_with_a_session(server: Server, answer: Reaction) -> None:
-    server.script(answer, answer)
+@pytest.mark.parametrize(
+    "reaction", [*NO_COMPLETE_RESPONSE.values(), Reaction(then="stall")], ids=[*NO_COMPLETE_RESPONSE, "stall"]
+)
+def test_failure_has_the_same_cause_as_with_a_session(server: Server, reaction: Reaction) -> None:
+    server.script(reaction, reaction)
     with requests.Session() as session:
         expected = cause(session, server.root_url)
     assert type(cause(None, server.root_url)) is type(expected)

@@ -37,7 +37,7 @@ def pieces(body: Body, size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("reaction", "expected"),
     [
         (respond(200, b"0123456789"), b"0123456789"),
         (respond(404, b"not there"), b"not there"),
@@ -51,9 +51,9 @@ def pieces(body: Body, size: int) -> list[bytes]:
 )
 @pytest.mark.parametrize("size", [3, 5, 10, 1000])
 def test_reads_a_body_in_pieces_without_decoding(
-    transport: RequestsTransport, server: Server, answer: Reaction, expected: bytes, size: int
+    transport: RequestsTransport, server: Server, reaction: Reaction, expected: bytes, size: int
 ) -> None:
-    server.script(answer)
+    server.script(reaction)
     with opened(transport, server) as body:
         found = pieces(body, size)
         assert body.read(size) == b""
@@ -62,13 +62,13 @@ def test_reads_a_body_in_pieces_without_decoding(
 
 
 def test_connection_is_reused_after_a_complete_body(transport: RequestsTransport, server: Server) -> None:
-    for answer in (
+    for reaction in (
         respond(200, b"0123456789"),
         Reaction(CHUNKED + b"1\r\n9\r\n0\r\n\r\n"),
         respond(200, b""),
         respond(204),
     ):
-        server.script(answer)
+        server.script(reaction)
         with opened(transport, server) as body:
             pieces(body, 4)
     assert server.connections == 1
@@ -104,7 +104,7 @@ def test_pool_of_one_works_after_an_unread_body(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("reaction", "says"),
     [
         (Reaction(PROMISED + b"0123", then="reset"), "broke off"),
         (Reaction(CHUNKED + b"50\r\n0123", then="close"), "broke off"),
@@ -114,9 +114,9 @@ def test_pool_of_one_works_after_an_unread_body(server: Server) -> None:
     ids=["reset", "a cut chunk", "a chunk of no size", "silence"],
 )
 def test_truncated_body_raises_without_the_url(
-    transport: RequestsTransport, server: Server, answer: Reaction, says: str
+    transport: RequestsTransport, server: Server, reaction: Reaction, says: str
 ) -> None:
-    server.script(answer)
+    server.script(reaction)
     with opened(transport, server) as body, pytest.raises(TaskclusterConnectionError, match=says) as caught:
         pieces(body, 4)
     failure: Any = caught.value

@@ -24,8 +24,8 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 PROMISED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 
-NO_WHOLE_ANSWER = {
-    "closed without an answer": Reaction(then="close"),
+NO_COMPLETE_RESPONSE = {
+    "closed without a response": Reaction(then="close"),
     "reset on accepting": Reaction(then="reset", when="accepted"),
     "reset after the request": Reaction(then="reset"),
     "reset within the status line": Reaction(b"HTTP/1.1 20", then="reset"),
@@ -55,27 +55,27 @@ def failure_of(client: DrivenClient, method: str, *args: Any, **kwargs: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
+    "reaction", [*NO_COMPLETE_RESPONSE.values(), *BROKEN_HEADS.values()], ids=[*NO_COMPLETE_RESPONSE, *BROKEN_HEADS]
 )
 def test_incomplete_response_raises_after_all_retries(
-    drive: Drive, server: Server, waits: list[float], answer: Reaction
+    drive: Drive, server: Server, waits: list[float], reaction: Reaction
 ) -> None:
-    server.script(*[answer] * 3)
+    server.script(*[reaction] * 3)
     failure = failure_of(drive.client(maxRetries=2), "task", TASK)
     assert isinstance(failure, TaskclusterConnectionError)
     assert isinstance(failure, aiohttp.ClientError) == (drive.mode == "async")
     assert isinstance(failure.superExc, Exception)
     assert failure.__cause__ is failure.superExc
     assert len(waits) == 2
-    reached = server.connections if answer.when == "accepted" else len(server.received)
+    reached = server.connections if reaction.when == "accepted" else len(server.received)
     assert reached == 3
 
 
 @pytest.mark.parametrize(
-    "answer", [*NO_WHOLE_ANSWER.values(), *BROKEN_HEADS.values()], ids=[*NO_WHOLE_ANSWER, *BROKEN_HEADS]
+    "reaction", [*NO_COMPLETE_RESPONSE.values(), *BROKEN_HEADS.values()], ids=[*NO_COMPLETE_RESPONSE, *BROKEN_HEADS]
 )
-def test_incomplete_response_is_retried(drive: Drive, server: Server, answer: Reaction) -> None:
-    server.script(answer, respond(200, {"good": True}))
+def test_incomplete_response_is_retried(drive: Drive, server: Server, reaction: Reaction) -> None:
+    server.script(reaction, respond(200, {"good": True}))
     assert drive.client().task(TASK) == {"good": True}
 
 
@@ -90,12 +90,12 @@ def test_refused_connection_raises_after_all_retries(drive: Drive, waits: list[f
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reaction",
     [Reaction(then="stall"), Reaction(PROMISED[:30], then="stall"), Reaction(PROMISED + b'{"a":', then="stall")],
-    ids=["before the answer", "within the headers", "within the body"],
+    ids=["before the response", "within the headers", "within the body"],
 )
-def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float], answer: Reaction) -> None:
-    server.script(answer, answer)
+def test_read_timeout_is_retried(drive: Drive, server: Server, waits: list[float], reaction: Reaction) -> None:
+    server.script(reaction, reaction)
     failure = failure_of(drive.client(timeout=0.2, maxRetries=1), "task", TASK)
     assert isinstance(failure, TaskclusterConnectionError)
     assert isinstance(failure, asyncio.TimeoutError) == (drive.mode == "async")
@@ -234,7 +234,7 @@ def test_html_error_names_the_call_and_keeps_the_message(drive: Drive, server: S
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reaction",
     [
         respond(200, '{"status": ', {"Content-Type": "application/json"}),
         respond(201, b"\xff\xfe\x00", {"Content-Type": "application/problem+json; charset=utf-8"}),
@@ -247,8 +247,8 @@ def test_html_error_names_the_call_and_keeps_the_message(drive: Drive, server: S
     ],
     ids=["cut off", "no text", "html", "gzip cut off"],
 )
-def test_invalid_json_raises_rest_failure(drive: Drive, server: Server, answer: Reaction) -> None:
-    server.script(answer)
+def test_invalid_json_raises_rest_failure(drive: Drive, server: Server, reaction: Reaction) -> None:
+    server.script(reaction)
     failure = failure_of(drive.client(), "task", TASK)
     assert type(failure) is TaskclusterRestFailure
     assert isinstance(failure.superExc, ValueError)

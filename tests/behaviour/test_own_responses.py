@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from taskcluster_helper.performer import HelperPerformer
 from .drive import AsyncDrive, Drive, SyncDrive
 from .server import Late, Proxy, Reaction, Server, respond
 
+NAME = attrgetter("__name__")
 STRAY = respond(200, {"number": -1}).raw
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 EMPTY = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n"
@@ -114,17 +116,17 @@ def number_of(drive: Drive, result: Any) -> int | None:
     return None if result is None else result["number"]
 
 
-@pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
+@pytest.mark.parametrize("reaction", ODD, ids=NAME)
 @own_and_given
 def test_calls_get_their_own_responses(
-    drive: Drive, server: Server, answer: Callable[[int], Reaction], given: bool
+    drive: Drive, server: Server, reaction: Callable[[int], Reaction], given: bool
 ) -> None:
     client = drive.client(session=drive.session() if given else None, maxRetries=0)
     # requests treats an interim response as the final one.
-    is_refused = given and isinstance(drive, SyncDrive) and "interim" in answer.__name__
-    has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
+    is_refused = given and isinstance(drive, SyncDrive) and "interim" in reaction.__name__
+    has_no_body = "_content" in reaction.__name__ or "_modified" in reaction.__name__
     for number in range(CALLS):
-        server.script(answer(number))
+        server.script(reaction(number))
         if is_refused:
             with pytest.raises(TaskclusterConnectionError, match="interim status"):
                 client.task(f"task-{number}")
@@ -203,37 +205,37 @@ def test_calls_get_their_own_responses_over_tls(
     assert [request.connection for request in tls_server.received] == [*[1] * (CALLS + 1), *range(2, CALLS + 1)]
 
 
-@pytest.mark.parametrize("answer", [after_interim, long_after_interim], ids=lambda answer: answer.__name__)
+@pytest.mark.parametrize("reaction", [after_interim, long_after_interim], ids=NAME)
 @own_and_given
 def test_plain_requests_raise_when_the_response_is_interim(
-    server: Server, answer: Callable[[int], Reaction], given: bool
+    server: Server, reaction: Callable[[int], Reaction], given: bool
 ) -> None:
     with requests.Session() as session:
         for number in range(CALLS):
-            server.script(answer(number), respond(200, {"number": number}))
+            server.script(reaction(number), respond(200, {"number": number}))
             url = f"{server.root_url}/{number}"
             response = makeHttpRequest("get", url, None, {}, retries=1, session=session if given else None)
             assert response.json() == {"number": number}
 
 
-@pytest.mark.parametrize("answer", ODD, ids=lambda answer: answer.__name__)
+@pytest.mark.parametrize("reaction", ODD, ids=NAME)
 @pytest.mark.parametrize(("stream", "copied"), [(False, False), (True, False), (False, True)])
 def test_the_session_of_a_client_gets_its_own_responses(
-    server: Server, answer: Callable[[int], Reaction], stream: bool, copied: bool
+    server: Server, reaction: Callable[[int], Reaction], stream: bool, copied: bool
 ) -> None:
-    has_no_body = "_content" in answer.__name__ or "_modified" in answer.__name__
+    has_no_body = "_content" in reaction.__name__ or "_modified" in reaction.__name__
     with contextlib.ExitStack() as stack:
         queue = stack.enter_context(taskcluster.Queue({"rootUrl": server.root_url}))
         session = stack.enter_context(copy.deepcopy(queue.session)) if copied else queue.session
         for number in range(CALLS):
-            server.script(answer(number))
+            server.script(reaction(number))
             with session.get(queue.buildUrl("task", f"task-{number}"), stream=stream) as response:
                 assert response.content == (b"" if has_no_body else parts(number)[1])
 
 
 # bodies that are read piece by piece
 
-READ = [answer for answer in ODD if answer not in (not_modified_and_then_a_body,)]
+READ = [reaction for reaction in ODD if reaction not in (not_modified_and_then_a_body,)]
 
 
 def head_with_a_body(number: int) -> Reaction:
@@ -249,34 +251,36 @@ def read_in_pieces(transport: RequestsTransport, request: Request) -> bytes:
         return b"".join(iter(lambda: body.read(5), b""))
 
 
-def requests_of(server: Server, answer: Callable[[int], Reaction]) -> Iterator[tuple[Request, bytes]]:
+def requests_of(server: Server, reaction: Callable[[int], Reaction]) -> Iterator[tuple[Request, bytes]]:
     for number in range(CALLS):
-        server.script(answer(number))
-        method = "HEAD" if answer.__name__.startswith("head") else "GET"
-        expected = b"" if "_content" in answer.__name__ or method == "HEAD" else parts(number)[1]
+        server.script(reaction(number))
+        method = "HEAD" if reaction.__name__.startswith("head") else "GET"
+        expected = b"" if "_content" in reaction.__name__ or method == "HEAD" else parts(number)[1]
         yield Request(method, f"{server.root_url}/{number}", {}, None, (5, 5)), expected
 
 
-@pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
+@pytest.mark.parametrize("reaction", [*READ, head_with_a_body, head_and_then_a_body], ids=NAME)
 @own_and_given
-def test_sync_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction], given: bool) -> None:
+def test_sync_transfers_get_their_own_responses(
+    server: Server, reaction: Callable[[int], Reaction], given: bool
+) -> None:
     with requests.Session() as session:
         transport = RequestsTransport(session if given else None, "ours")
-        for request, expected in requests_of(server, answer):
-            refused = given and "interim" in answer.__name__
+        for request, expected in requests_of(server, reaction):
+            refused = given and "interim" in reaction.__name__
             with pytest.raises(TaskclusterConnectionError) if refused else contextlib.nullcontext():
                 assert read_in_pieces(transport, request) == expected
         transport.close()
 
 
-@pytest.mark.parametrize("answer", [*READ, head_with_a_body, head_and_then_a_body], ids=lambda answer: answer.__name__)
-def test_async_transfers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction]) -> None:
+@pytest.mark.parametrize("reaction", [*READ, head_with_a_body, head_and_then_a_body], ids=NAME)
+def test_async_transfers_get_their_own_responses(server: Server, reaction: Callable[[int], Reaction]) -> None:
     async def read() -> None:
         async with own_session() as session:
             transport = AiohttpTransport("ours")
-            for request, expected in requests_of(server, answer):
+            for request, expected in requests_of(server, reaction):
                 # aiohttp takes a body of HEAD that arrives with the headers for a broken response.
-                may_fail = answer in (head_with_a_body, head_and_then_a_body)
+                may_fail = reaction in (head_with_a_body, head_and_then_a_body)
                 with contextlib.suppress(TaskclusterConnectionError) if may_fail else contextlib.nullcontext():
                     response = await transport.open(session, request)
                     assert await response.content.read() == expected
@@ -293,16 +297,16 @@ def log_of(request: Request) -> LogProcedure[None]:
         yield Close(opened)
 
 
-@pytest.mark.parametrize("answer", READ, ids=lambda answer: answer.__name__)
-def test_log_readers_get_their_own_responses(server: Server, answer: Callable[[int], Reaction]) -> None:
+@pytest.mark.parametrize("reaction", READ, ids=NAME)
+def test_log_readers_get_their_own_responses(server: Server, reaction: Callable[[int], Reaction]) -> None:
     performer = HelperPerformer(None)
-    for request, expected in requests_of(server, answer):
+    for request, expected in requests_of(server, reaction):
         assert b"".join(iterate(log_of(request), performer)) == expected
     performer.close()
 
     async def read() -> None:
         performer = AsyncHelperPerformer(None)
-        for request, expected in requests_of(server, answer):
+        for request, expected in requests_of(server, reaction):
             pieces = [piece async for piece in iterate_async(log_of(request), performer)]
             assert b"".join(pieces) == expected
         await performer.close()

@@ -178,7 +178,7 @@ def test_no_body_without_payload(drive: Drive, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "failing", [respond(500), respond(429), Reaction(then="close")], ids=["500", "429", "no answer"]
+    "failing", [respond(500), respond(429), Reaction(then="close")], ids=["500", "429", "no response"]
 )
 @pytest.mark.parametrize("method", ["createTask", "cancelTask", "task"])
 def test_each_attempt_has_a_new_signature(drive: Drive, server: Server, failing: Reaction, method: str) -> None:

@@ -36,7 +36,7 @@ def test_returns_none_when_the_status_is_204(drive: Drive, server: Server) -> No
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reaction",
     [
         respond(200),
         respond(200, b"", {"Content-Type": "application/json"}),
@@ -51,14 +51,14 @@ def test_returns_none_when_the_status_is_204(drive: Drive, server: Server) -> No
 )
 @pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
 def test_returns_the_response_when_its_body_is_empty(
-    drive: Drive, server: Server, answer: Reaction, given: bool
+    drive: Drive, server: Server, reaction: Reaction, given: bool
 ) -> None:
-    server.script(answer)
+    server.script(reaction)
     result = drive.client(session=drive.session() if given else None).task(TASK)
     response = result["response"]
-    assert drive.status_of(response) == int(answer.raw[9:12])
+    assert drive.status_of(response) == int(reaction.raw[9:12])
     assert drive.body_of(response).strip() == b""
-    assert answer.raw[9:12] != b"303" or response.headers["Location"] == "https://storage.example.com/x"
+    assert reaction.raw[9:12] != b"303" or response.headers["Location"] == "https://storage.example.com/x"
 
 
 @pytest.mark.parametrize(

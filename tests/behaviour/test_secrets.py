@@ -72,7 +72,7 @@ class Echo:
 
 JSON = {"Content-Type": "application/json"}
 BODY = f'{{"accessToken": "{SECRET}", "secret": {{"a": "{SECRET}"}}, "status": "{SECRET}'.encode()
-ANSWERS: dict[str, Callable[[Server], Any]] = {
+REACTIONS: dict[str, Callable[[Server], Any]] = {
     "reset": lambda server: Reaction(then="reset"),
     "closed": lambda server: Reaction(then="close"),
     "cut body": lambda server: respond(200, BODY, {**JSON, "Content-Length": "900"}, then="close"),
@@ -371,9 +371,9 @@ def expose(calls: Mapping[str, Callable[[], Any]], log: Log) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("failure", ANSWERS)
+@pytest.mark.parametrize("failure", REACTIONS)
 def test_no_secret_shows_when_a_server_fails(mode: SecretsMode, server: Server, log: Log, failure: str) -> None:
-    server.otherwise = ANSWERS[failure](server)
+    server.otherwise = REACTIONS[failure](server)
     mode.root_url = server.root_url
     calls = mode.calls()
     is_redirect = failure.endswith("redirect")

@@ -42,9 +42,9 @@ CALLS = """
 
 
 def assert_queue_works(environment: Environment) -> None:
-    answer = {"path": "/api/queue/v1/task/a%2Fb", "signed": "Hawk"}
-    *answers, exchange = environment.run(CALLS, NO_PROXY="127.0.0.1").splitlines()
-    assert [json.loads(line) for line in answers] == [answer, answer]
+    expected = {"path": "/api/queue/v1/task/a%2Fb", "signed": "Hawk"}
+    *responses, exchange = environment.run(CALLS, NO_PROXY="127.0.0.1").splitlines()
+    assert [json.loads(line) for line in responses] == [expected, expected]
     assert exchange == "exchange/taskcluster-queue/v1/task-pending"
 
 

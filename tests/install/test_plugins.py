@@ -136,13 +136,13 @@ print(json.dumps([
 
 @pytest.mark.plugins("example-widgets", "example-broken")
 def test_warns_when_a_plugin_fails_to_load(with_plugins: Run, root_url: str) -> None:
-    warned, answers = with_plugins(
+    warned, responses = with_plugins(
         """
-answers = []
-first = warned(lambda: answers.append(taskcluster.Widgets(OPTIONS).widget("a")))
-again = warned(lambda: answers.append(taskcluster.Secrets(OPTIONS).ping()))
+responses = []
+first = warned(lambda: responses.append(taskcluster.Widgets(OPTIONS).widget("a")))
+again = warned(lambda: responses.append(taskcluster.Secrets(OPTIONS).ping()))
 assert again == []
-print(json.dumps([first, answers]))
+print(json.dumps([first, responses]))
         """,
         root_url,
     )
@@ -150,7 +150,7 @@ print(json.dumps([first, answers]))
     assert category == "PluginWarning"
     for part in ("'gadgets'", "example-broken", "a_module_that_is_not_there"):
         assert part in text
-    assert answers == [{"path": "/api/widgets/v1/widget/a"}, {"path": "/api/secrets/v1/ping"}]
+    assert responses == [{"path": "/api/widgets/v1/widget/a"}, {"path": "/api/secrets/v1/ping"}]
 
 
 @pytest.mark.plugins("example-broken")
@@ -199,11 +199,11 @@ print(json.dumps([warned_of, *responses]))
 
 @pytest.mark.plugins("example-widgets", "example-broken", "example-raising")
 def test_environment_variable_disables_plugins(with_plugins: Run, root_url: str) -> None:
-    error, warned, answers = with_plugins(
+    error, warned, responses = with_plugins(
         """
-answers = []
-warned_of = warned(lambda: answers.append(taskcluster.Secrets(OPTIONS).ping()))
-print(json.dumps([said(lambda: taskcluster.Widgets), warned_of, answers]))
+responses = []
+warned_of = warned(lambda: responses.append(taskcluster.Secrets(OPTIONS).ping()))
+print(json.dumps([said(lambda: taskcluster.Widgets), warned_of, responses]))
         """,
         root_url,
         TASKCLUSTER_DISABLE_PLUGINS="widgets, gadgets,raising",
@@ -211,12 +211,12 @@ print(json.dumps([said(lambda: taskcluster.Widgets), warned_of, answers]))
     assert error[0] == "PluginError"
     assert "TASKCLUSTER_DISABLE_PLUGINS" in error[1]
     assert warned == []
-    assert answers == [{"path": "/api/secrets/v1/ping"}]
+    assert responses == [{"path": "/api/secrets/v1/ping"}]
 
 
 @pytest.mark.plugins("example-raising", "example-recorder")
 def test_logs_an_observer_that_raises(with_plugins: Run, root_url: str) -> None:
-    answers, logged, recorded = with_plugins(
+    responses, logged, recorded = with_plugins(
         """
 import example_recorder
 
@@ -224,12 +224,12 @@ records = []
 handler = logging.Handler()
 handler.emit = lambda record: records.append([record.name, record.getMessage(), str(record.exc_info[1])])
 logging.getLogger("taskcluster").addHandler(handler)
-answers = [taskcluster.Secrets(OPTIONS).ping(), asyncio.run(taskcluster.aio.Secrets(OPTIONS).ping())]
-print(json.dumps([answers, records, len(example_recorder.EVENTS)]))
+responses = [taskcluster.Secrets(OPTIONS).ping(), asyncio.run(taskcluster.aio.Secrets(OPTIONS).ping())]
+print(json.dumps([responses, records, len(example_recorder.EVENTS)]))
         """,
         root_url,
     )
-    assert answers == [{"path": "/api/secrets/v1/ping"}] * 2
+    assert responses == [{"path": "/api/secrets/v1/ping"}] * 2
     assert recorded == 2
     assert len(logged) == 2
     for name, message, reason in logged:
@@ -305,10 +305,10 @@ print(json.dumps([resolved.credentials_source, example_vault.ASKED]))
 
 @pytest.mark.plugins("example-unknown-hook", "example-widgets")
 def test_warns_about_and_skips_a_plugin_with_an_unknown_hook(with_plugins: Run, root_url: str) -> None:
-    warned, answers = with_plugins(
+    warned, responses = with_plugins(
         """
-answers = []
-print(json.dumps([warned(lambda: answers.append(taskcluster.Widgets(OPTIONS).widget("a"))), answers]))
+responses = []
+print(json.dumps([warned(lambda: responses.append(taskcluster.Widgets(OPTIONS).widget("a"))), responses]))
         """,
         root_url,
     )
@@ -316,4 +316,4 @@ print(json.dumps([warned(lambda: answers.append(taskcluster.Widgets(OPTIONS).wid
     assert category == "PluginWarning"
     assert "'weather'" in text
     assert "taskcluster_weather" in text
-    assert answers == [{"path": "/api/widgets/v1/widget/a"}]
+    assert responses == [{"path": "/api/widgets/v1/widget/a"}]

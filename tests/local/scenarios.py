@@ -319,8 +319,8 @@ def the_others(client: Clients) -> Scenario:
     builds = yield client("Github").builds()
     assert isinstance(builds["builds"], list)
     for service in ("Auth", "Github", "Hooks", "Index", "Notify", "Object", "PurgeCache", "Queue", "Secrets"):
-        answer = yield client(service).ping()
-        assert answer["alive"] is True
+        pong = yield client(service).ping()
+        assert pong["alive"] is True
     try:
         yield client("Auth").sentryDSN("project")
     except TaskclusterRestFailure as error:
@@ -344,26 +344,26 @@ SCENARIOS: tuple[Callable[[Clients], Scenario], ...] = (
 
 
 def drive(scenario: Scenario) -> None:
-    answer: Any = None
+    result: Any = None
     while True:
         try:
-            answer = scenario.send(answer)
+            result = scenario.send(result)
         except StopIteration:
             return
 
 
 async def drive_async(scenario: Scenario) -> None:
     advance: Callable[[Any], Any] = scenario.send
-    answer: Any = None
+    result: Any = None
     while True:
         try:
-            call = advance(answer)
+            call = advance(result)
         except StopIteration:
             return
         try:
-            advance, answer = scenario.send, await call
+            advance, result = scenario.send, await call
         except Exception as error:
-            advance, answer = scenario.throw, error
+            advance, result = scenario.throw, error
 
 
 def main(mode: str) -> None:

@@ -57,8 +57,8 @@ def test_claimers_never_get_the_same_task(local: LocalTaskcluster, count: int) -
             with taskcluster.Queue(local.options()) as queue:
                 all_ready.wait()
                 while sum(map(len, claimed)) < TASKS:
-                    answer = queue.claimWork("p/w", {"workerGroup": "g", "workerId": f"w{number}", "tasks": count})
-                    claimed[number] += [each["status"]["taskId"] for each in answer["tasks"]]
+                    response = queue.claimWork("p/w", {"workerGroup": "g", "workerId": f"w{number}", "tasks": count})
+                    claimed[number] += [each["status"]["taskId"] for each in response["tasks"]]
         except BaseException as error:
             failures.append(error)
 

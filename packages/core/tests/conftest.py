@@ -124,7 +124,7 @@ class Sent:
     headers: CIMultiDict[str]
     body: bytes | None
     options: dict[str, Any]
-    """What the library was told beside: time-outs, proxies, certificates."""
+    """The other arguments for the library: timeouts, proxies, certificates."""
 
     @property
     def timeout(self) -> Any:
@@ -149,12 +149,12 @@ class ScriptedResponse:
 
 @dataclass
 class Wire:
-    """Stands where a network would be, under both HTTP libraries: gives the answers it was told, in their order."""
+    """Replaces the network below both HTTP libraries: returns scripted responses in order, and records requests."""
 
     sent: list[Sent] = field(default_factory=list)
     script: deque[ScriptedResponse | str] = field(default_factory=deque)
 
-    def answer(
+    def respond(
         self,
         status: int = 200,
         body: Any = None,
@@ -191,7 +191,7 @@ class Wire:
 
 @dataclass
 class ScriptedClientResponse:
-    """As much of an aiohttp.ClientResponse as an answer that has been read needs."""
+    """The part of aiohttp.ClientResponse that the client uses."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -207,17 +207,17 @@ class ScriptedClientResponse:
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """Both HTTP libraries, cut off where they would open a connection."""
+    """Both HTTP libraries, without connections."""
     wire = Wire()
 
     def send(self: HTTPAdapter, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         body = request.body.encode() if isinstance(request.body, str) else request.body
         sent = Sent(str(request.method), str(request.url), CIMultiDict(request.headers.items()), body, kwargs)
-        answer = wire.next(
+        response = wire.next(
             sent, {"refuse": requests.ConnectionError("refused"), "stall": requests.ReadTimeout("too slow")}
         )
         raw = urllib3.HTTPResponse(
-            io.BytesIO(answer.body), headers=answer.headers, status=answer.status, preload_content=False
+            io.BytesIO(response.body), headers=response.headers, status=response.status, preload_content=False
         )
         return self.build_response(request, raw)
 
@@ -225,11 +225,11 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
         headers = CIMultiDict(self.headers)
         headers.update(kwargs.get("headers") or {})
         sent = Sent(method, str(url), headers, kwargs.get("data"), kwargs)
-        answer = wire.next(
+        response = wire.next(
             sent,
             {"refuse": aiohttp.ServerDisconnectedError("refused"), "stall": aiohttp.ServerTimeoutError("too slow")},
         )
-        return ScriptedClientResponse(answer.status, CIMultiDictProxy(CIMultiDict(answer.headers)), answer.body)
+        return ScriptedClientResponse(response.status, CIMultiDictProxy(CIMultiDict(response.headers)), response.body)
 
     monkeypatch.setattr(HTTPAdapter, "send", send)
     monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
@@ -238,7 +238,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 @dataclass(frozen=True)
 class ClientMode:
-    """One of the two ways to call: what a test does with it, it does sync and async."""
+    """Sync or async clients, called alike."""
 
     name: str
     module: ModuleType
@@ -270,7 +270,7 @@ def reference() -> dict[str, Any]:
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime.datetime:
-    """Stop every clock at NOW, as programs' own tests do it, and return that time."""
+    """Stop all clocks at NOW, as tests of programs do, and return that time."""
     stopped = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
 
     class FrozenDatetime(datetime.datetime):
@@ -285,7 +285,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime.datetime:
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Replace waiting, sync and async, and return the list of what would have been waited, in seconds."""
+    """Replace sync and async sleeping, and return the list of delays in seconds."""
     seconds: list[float] = []
 
     async def sleep(delay: float, result: Any = None) -> Any:
@@ -312,7 +312,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def python() -> Callable[..., str]:
-    """Run a program in an interpreter of its own and return what it prints."""
+    """Run a program in a new interpreter and return its output."""
 
     def run(program: str, **environ: str) -> str:
         import os

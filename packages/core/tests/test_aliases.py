@@ -40,7 +40,7 @@ class TorrentMethod:
     def accept(self) -> bool:
         return True
 
-    def source(self, answer: object) -> Location:
+    def source(self, response: object) -> Location:
         return Location("https://example.com/?sig=hidden")
 
 

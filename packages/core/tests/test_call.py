@@ -88,18 +88,18 @@ def make_call(
     return build("widgets", method, bind(method, args or ("w",), kwargs), settings)
 
 
-def answer(status: int, body: Any = None, **headers: str) -> Response:
+def respond(status: int, body: Any = None, **headers: str) -> Response:
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, {"Content-Type": "application/json", **named}, raw, lambda: "the library's response")
 
 
 def drive(
-    procedure: Any, *answers: Response | TaskclusterConnectionError, world: World | None = None
+    procedure: Any, *responses: Response | TaskclusterConnectionError, world: World | None = None
 ) -> tuple[Any, list[Any]]:
     """Run a procedure with these responses; return its result and its effects."""
     effects: list[Any] = []
-    script = list(answers)
+    script = list(responses)
     try:
         effect = next(procedure)
         while True:
@@ -118,8 +118,8 @@ def drive(
         return stop.value, effects
 
 
-def outcome(*answers: Response | TaskclusterConnectionError, world: World, call: Call | None = None) -> Any:
-    return drive(perform(call or make_call(), world.context()), *answers)[0]
+def outcome(*responses: Response | TaskclusterConnectionError, world: World, call: Call | None = None) -> Any:
+    return drive(perform(call or make_call(), world.context()), *responses)[0]
 
 
 # requests
@@ -173,22 +173,22 @@ def test_option_timeout_overrides_that_of_the_callers_session(
 @pytest.mark.parametrize(
     ("response", "value"),
     [
-        (answer(200, {"a": 1}), {"a": 1}),
-        (answer(200, []), []),
-        (answer(200, 0), 0),
-        (answer(200, b"null"), None),
-        (answer(201, None), {"response": "the library's response"}),
-        (answer(204), None),
-        (answer(204, b"noise"), None),
-        (answer(200, {"a": 1}, Content_Type="text/plain"), {"a": 1}),
-        (answer(303, {"url": "https://x.example"}), {"url": "https://x.example"}),
-        (answer(200, '{"a": "ä"}'.encode("utf-8-sig"), Content_Type="application/json"), {"a": "ä"}),
-        (answer(200, '{"a": "ä"}'.encode("utf-16"), Content_Type="application/json; charset=utf-16"), {"a": "ä"}),
-        (answer(200, "ä".encode(), Content_Type="text/plain"), {"response": "the library's response"}),
-        (answer(200, b"\x89PNG\xff", Content_Type="image/png"), {"response": "the library's response"}),
-        (answer(303, b"See other", Content_Type="text/plain"), {"response": "the library's response"}),
-        (answer(303, b"", Location="https://x.example"), {"response": "the library's response"}),
-        (answer(200, b"", Content_Type="application/json"), {"response": "the library's response"}),
+        (respond(200, {"a": 1}), {"a": 1}),
+        (respond(200, []), []),
+        (respond(200, 0), 0),
+        (respond(200, b"null"), None),
+        (respond(201, None), {"response": "the library's response"}),
+        (respond(204), None),
+        (respond(204, b"noise"), None),
+        (respond(200, {"a": 1}, Content_Type="text/plain"), {"a": 1}),
+        (respond(303, {"url": "https://x.example"}), {"url": "https://x.example"}),
+        (respond(200, '{"a": "ä"}'.encode("utf-8-sig"), Content_Type="application/json"), {"a": "ä"}),
+        (respond(200, '{"a": "ä"}'.encode("utf-16"), Content_Type="application/json; charset=utf-16"), {"a": "ä"}),
+        (respond(200, "ä".encode(), Content_Type="text/plain"), {"response": "the library's response"}),
+        (respond(200, b"\x89PNG\xff", Content_Type="image/png"), {"response": "the library's response"}),
+        (respond(303, b"See other", Content_Type="text/plain"), {"response": "the library's response"}),
+        (respond(303, b"", Location="https://x.example"), {"response": "the library's response"}),
+        (respond(200, b"", Content_Type="application/json"), {"response": "the library's response"}),
     ],
 )
 def test_returns_json_none_or_the_response(response: Response, value: Any, world: World) -> None:
@@ -210,7 +210,7 @@ def test_returns_json_none_or_the_response(response: Response, value: Any, world
 def test_raises_with_hint_when_a_write_is_redirected(status: int, location: str, hint: str, world: World) -> None:
     call = make_call("w", "t0ken", {"a": 1}, entry=TRIGGER)
     with pytest.raises(TaskclusterRestFailure, match=hint) as caught:
-        outcome(answer(status, {"url": "x"}, Location=location), world=world, call=call)
+        outcome(respond(status, {"url": "x"}, Location=location), world=world, call=call)
     assert (caught.value.status_code, caught.value.body) == (status, {"url": "x"})
     assert "t0ken" not in str(caught.value)
 
@@ -221,7 +221,7 @@ def test_raises_when_a_json_response_is_invalid(media_type: str, body: bytes, wo
     with pytest.raises(
         TaskclusterRestFailure, match=r"widgets\.widget: the response with status 200 has a JSON"
     ) as caught:
-        outcome(answer(200, body, Content_Type=media_type), world=world)
+        outcome(respond(200, body, Content_Type=media_type), world=world)
     assert caught.value.status_code == 200
     assert caught.value.__cause__ is caught.value.superExc
     assert len(str(caught.value)) < 400
@@ -231,14 +231,14 @@ def test_raises_when_a_json_response_is_invalid(media_type: str, body: bytes, wo
 def test_raises_rest_failure_after_one_request(status: int, world: World) -> None:
     body = {"code": "Some", "message": "no", "requestInfo": {}}
     with pytest.raises(TaskclusterRestFailure) as caught:
-        outcome(answer(status, body), world=world)
+        outcome(respond(status, body), world=world)
     assert type(caught.value) is TaskclusterRestFailure
     assert (caught.value.status_code, caught.value.body, str(caught.value)) == (status, body, "no")
 
 
 def test_raises_auth_failure_after_one_request_for_401(world: World) -> None:
     with pytest.raises(TaskclusterAuthFailure, match=r"^Bad mac$") as caught:
-        outcome(answer(401, {"message": "Bad mac"}), world=world)
+        outcome(respond(401, {"message": "Bad mac"}), world=world)
     assert caught.value.status_code == 401
     assert caught.value.body == {"message": "Bad mac"}
 
@@ -259,14 +259,14 @@ def test_raises_auth_failure_after_one_request_for_401(world: World) -> None:
 )
 def test_errors_without_a_message_show_an_excerpt(body: Any, kept: Any, text: str, world: World) -> None:
     with pytest.raises(TaskclusterRestFailure) as caught:
-        outcome(answer(404, body), world=world)
+        outcome(respond(404, body), world=world)
     assert str(caught.value) == f"widgets.widget (GET /widget/w) failed with status 404: {text}"
     assert caught.value.body == kept
 
 
 def test_errors_hold_no_token_of_a_path(world: World) -> None:
     with pytest.raises(TaskclusterRestFailure) as caught:
-        outcome(answer(404), world=world, call=make_call("w", "hook-token", {}, entry=TRIGGER))
+        outcome(respond(404), world=world, call=make_call("w", "hook-token", {}, entry=TRIGGER))
     assert "hook-token" not in str(caught.value)
     assert "POST /widget/<id>/trigger/<token>" in str(caught.value)
 
@@ -275,16 +275,16 @@ def test_errors_hold_no_token_of_a_path(world: World) -> None:
 
 CONNECTION = TaskclusterConnectionError("refused", OSError("refused"))
 AGAIN: list[Response | TaskclusterConnectionError] = [
-    answer(500),
-    answer(503, {"message": "busy"}),
-    answer(429),
+    respond(500),
+    respond(503, {"message": "busy"}),
+    respond(429),
     CONNECTION,
 ]
 
 
 @pytest.mark.parametrize("first", AGAIN)
 def test_retries_temporary_failures_after_a_delay(first: Response | TaskclusterConnectionError, world: World) -> None:
-    value, effects = drive(perform(make_call(), world.context()), first, answer(200, {"a": 1}))
+    value, effects = drive(perform(make_call(), world.context()), first, respond(200, {"a": 1}))
     assert value == {"a": 1}
     assert [type(effect) for effect in effects] == [Request, Sleep, Request]
     assert effects[1].seconds == pytest.approx(0.1)
@@ -292,7 +292,7 @@ def test_retries_temporary_failures_after_a_delay(first: Response | TaskclusterC
 
 def test_delays_double_and_vary_at_random(world: World) -> None:
     world.chance = 1.0
-    _, effects = drive(perform(make_call(), world.context()), *[answer(500)] * 5, answer(200, {}))
+    _, effects = drive(perform(make_call(), world.context()), *[respond(500)] * 5, respond(200, {}))
     delays = [effect.seconds for effect in effects if isinstance(effect, Sleep)]
     assert delays == pytest.approx([0.125, 0.25, 0.5, 1.0, 2.0])
 
@@ -301,8 +301,8 @@ def test_delays_double_and_vary_at_random(world: World) -> None:
 @pytest.mark.parametrize(
     ("failing", "kind"),
     [
-        (answer(500, {"message": "broken"}), ServerFailed),
-        (answer(429, {"message": "broken"}), TaskclusterRestFailure),
+        (respond(500, {"message": "broken"}), ServerFailed),
+        (respond(429, {"message": "broken"}), TaskclusterRestFailure),
         (TaskclusterConnectionError("broken", None), TaskclusterConnectionError),
     ],
 )
@@ -318,7 +318,7 @@ def test_raises_the_last_failure_after_the_last_retry(
 
 def test_signs_each_attempt_with_a_new_time_and_nonce(world: World) -> None:
     procedure = perform(make_call(credentials=PERMANENT), world.context())
-    _, effects = drive(procedure, answer(500), answer(500), answer(200, {}), world=world)
+    _, effects = drive(procedure, respond(500), respond(500), respond(200, {}), world=world)
     headers = [effect.headers["Authorization"] for effect in effects if isinstance(effect, Request)]
     for number, header in enumerate(headers):
         assert f'nonce="n{number}"' in header
@@ -338,7 +338,7 @@ def test_raises_when_credentials_expire_between_attempts(world: World) -> None:
     call = make_call(credentials={**PERMANENT, "certificate": json.dumps(certificate)})
     procedure = perform(call, world.context())
     next(procedure)
-    assert isinstance(procedure.send(answer(500)), Sleep)
+    assert isinstance(procedure.send(respond(500)), Sleep)
     world.time += 301
     with pytest.raises(TaskclusterAuthFailure, match="expired"):
         procedure.send(None)
@@ -358,13 +358,13 @@ def test_raises_when_credentials_expire_between_attempts(world: World) -> None:
 def test_waits_as_long_as_retry_after_requests_up_to_the_limit(
     status: int, header: str, delay: float, world: World
 ) -> None:
-    first = answer(status, Retry_After=header)
-    _, effects = drive(perform(make_call(), world.context()), first, answer(200, {}))
+    first = respond(status, Retry_After=header)
+    _, effects = drive(perform(make_call(), world.context()), first, respond(200, {}))
     assert effects[1].seconds == pytest.approx(delay)
 
 
 def test_ignores_retry_after_with_other_statuses(world: World) -> None:
-    _, effects = drive(perform(make_call(), world.context()), answer(500, Retry_After="7"), answer(200, {}))
+    _, effects = drive(perform(make_call(), world.context()), respond(500, Retry_After="7"), respond(200, {}))
     assert effects[1].seconds == pytest.approx(0.1)
 
 
@@ -380,7 +380,7 @@ def test_other_exceptions_end_the_call(world: World) -> None:
 
 def test_observers_are_called_for_each_attempt(world: World) -> None:
     call = make_call("w", "t", {"a": 1}, entry=TRIGGER)
-    drive(perform(call, world.context()), CONNECTION, answer(502, b"bad"), answer(200, {"a": 1}), world=world)
+    drive(perform(call, world.context()), CONNECTION, respond(502, b"bad"), respond(200, {"a": 1}), world=world)
     assert world.events == [
         RequestEvent("widgets", "trigger", 1, None, 2.0, 7, 0, "TaskclusterConnectionError"),
         RequestEvent("widgets", "trigger", 2, 502, 2.0, 7, 3, None),
@@ -389,13 +389,13 @@ def test_observers_are_called_for_each_attempt(world: World) -> None:
 
 
 def test_works_without_observers(world: World) -> None:
-    drive(perform(make_call(), world.context(observed=False)), answer(200, {}))
+    drive(perform(make_call(), world.context(observed=False)), respond(200, {}))
     assert world.events == []
 
 
 def test_logs_attempts_and_delays_without_requests(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "taskcluster"):
-        drive(perform(make_call(), world.context()), CONNECTION, answer(500), answer(200, {"a": 1}))
+        drive(perform(make_call(), world.context()), CONNECTION, respond(500), respond(200, {"a": 1}))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("DEBUG", "widgets.widget: attempt 1: no response"),
         ("WARNING", "widgets.widget: no response; next attempt in 0.1 s"),
@@ -408,20 +408,20 @@ def test_logs_attempts_and_delays_without_requests(world: World, caplog: pytest.
 # pages
 
 
-def pages_of(world: World, handler: Callable[[Any], Any], *answers: Response) -> tuple[Any, list[Any], list[Any]]:
+def pages_of(world: World, handler: Callable[[Any], Any], *responses: Response) -> tuple[Any, list[Any], list[Any]]:
     tokens: list[str | None] = []
 
     def page_call(token: str | None) -> Call:
         tokens.append(token)
         return make_call()
 
-    value, effects = drive(paginate(page_call, handler, world.context()), *answers)
+    value, effects = drive(paginate(page_call, handler, world.context()), *responses)
     return value, effects, tokens
 
 
 def test_delivers_each_page_and_requests_the_next(world: World) -> None:
     pages: list[dict[str, Any]] = [{"n": 1, "continuationToken": "x"}, {"n": 2, "continuationToken": "y"}, {"n": 3}]
-    value, effects, tokens = pages_of(world, print, *(answer(200, page) for page in pages))
+    value, effects, tokens = pages_of(world, print, *(respond(200, page) for page in pages))
     assert value is None
     assert [effect for effect in effects if isinstance(effect, Invoke)] == [Invoke(print, (page,)) for page in pages]
     assert tokens == [None, "x", "y"]
@@ -429,7 +429,7 @@ def test_delivers_each_page_and_requests_the_next(world: World) -> None:
 
 def test_retries_only_the_failed_page(world: World) -> None:
     first, last = {"continuationToken": "x"}, {"n": 2}
-    _, effects, tokens = pages_of(world, print, answer(200, first), answer(500), answer(200, last))
+    _, effects, tokens = pages_of(world, print, respond(200, first), respond(500), respond(200, last))
     assert [effect.arguments for effect in effects if isinstance(effect, Invoke)] == [(first,), (last,)]
     assert tokens == [None, "x"]
 
@@ -440,7 +440,7 @@ def test_retries_only_the_failed_page(world: World) -> None:
 def test_reprs_show_no_secret_and_no_payload(world: World) -> None:
     call = make_call("w", "t", {"secret": "payload-secret"}, entry=TRIGGER, credentials=PERMANENT)
     request = call.request(world.context())
-    response = answer(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
+    response = respond(200, {"secret": "payload-secret"}, Set_Cookie="no-secret")
     shown = f"{call} {call!r} {request!r} {request} {response!r} {Invoke(print, (1,))!r}"
     for secret in ("no-secret", "payload-secret", "mac=", "Hawk"):
         assert secret not in shown

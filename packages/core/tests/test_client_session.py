@@ -85,7 +85,7 @@ def test_calls_do_not_use_the_session_that_a_sync_client_made(wire: Any, mode: A
             client.session.headers["X-Mine"] = "1"
         yield client.ping
 
-    wire.answer(200, {})
+    wire.respond(200, {})
     in_mode(mode, test)
     assert "X-Mine" not in wire.last.headers
 
@@ -109,7 +109,7 @@ def test_calls_use_a_session_that_was_assigned(wire: Any, mode: Any) -> None:
         yield client.ping
         yield session.close
 
-    wire.answer(200, {}, times=4)
+    wire.respond(200, {}, times=4)
     in_mode(mode, test)
     assert [sent.headers.get("X-Mine") for sent in wire.sent] == ["1", None, "1", None]
 
@@ -144,7 +144,7 @@ def test_a_patched_session_does_not_break_calls(wire: Any, mode: Any, make: Any,
         if given:
             yield before.close
 
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     in_mode(mode, test)
     assert [sent.headers.get("X-Mine") for sent in wire.sent] == [
         None,
@@ -176,7 +176,7 @@ def test_async_calls_use_a_context_manager_that_was_passed() -> None:
 
 @pytest.mark.parametrize("make", MOCKS)
 def test_sync_calls_ignore_a_mock_that_was_passed(wire: Any, make: Any) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     client = taskcluster.client.createApiClient("Widgets", {**REFERENCE})({"rootUrl": ROOT}, make(requests.Session))
     assert client.ping() == {"a": 1}  # type: ignore[attr-defined]
 
@@ -194,7 +194,7 @@ class OverridingSession(requests.Session):
 @pytest.mark.parametrize("how", ["overridden", "patched"])
 @pytest.mark.parametrize("passed", [True, False])
 def test_calls_use_the_request_method_of_a_session(wire: Any, how: str, passed: bool) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     session = OverridingSession()
     if how == "patched":
         overriding, session = session, requests.Session()  # type: ignore[assignment]

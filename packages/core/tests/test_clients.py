@@ -75,7 +75,7 @@ def test_signatures_name_the_parameters(mode: Any, reference: Any) -> None:
 def test_names_that_no_parameter_can_have_are_accepted(mode: Any, wire: Any) -> None:
     made = mode.module.createApiClient("Widgets", {**reference_of(ODD), "serviceName": "widgets"})
     values = dict(zip(ODD["args"], "abcdef", strict=True))
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     client = made({"rootUrl": ROOT})
     mode.run(client.part(*"abcdef", {"a": 1}, query={"é": 1}))
     mode.run(client.part({"a": 1}, params=values, é=1))
@@ -115,14 +115,14 @@ def test_exchanges_of_a_reference_are_bound_without_a_request(reference: Any) ->
 
 
 def test_get_returns_json_after_one_request(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     assert mode.run(mode.widgets().widget("a/b")) == {"a": 1}
     assert (wire.last.method, wire.last.target, wire.last.body) == ("GET", f"{PREFIX}/widget/a%2Fb", None)
     assert "Content-Type" not in wire.last.headers
 
 
 def test_a_payload_is_sent_as_json(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.widgets().makeWidget("w", {"a": [1, "ä"]}))
     assert (wire.last.method, wire.last.target) == ("PUT", f"{PREFIX}/widget/w")
     assert wire.last.body == b'{"a":[1,"\\u00e4"]}'
@@ -130,7 +130,7 @@ def test_a_payload_is_sent_as_json(mode: Any, wire: Any) -> None:
 
 
 def test_signs_only_with_credentials(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     mode.run(mode.widgets(credentials=CREDENTIALS).ping())
     assert wire.last.headers["Authorization"].startswith('Hawk id="tester", ts="')
     mode.run(mode.widgets().ping())
@@ -139,14 +139,14 @@ def test_signs_only_with_credentials(mode: Any, wire: Any) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(mode: Any, wire: Any, status: int) -> None:
-    wire.answer(status, {"url": "https://elsewhere.example"}, headers={"Location": "https://elsewhere.example"})
+    wire.respond(status, {"url": "https://elsewhere.example"}, headers={"Location": "https://elsewhere.example"})
     assert mode.run(mode.widgets(credentials=CREDENTIALS).ping()) == {"url": "https://elsewhere.example"}
     assert len(wire.sent) == 1
 
 
 def test_a_clients_attributes_show_no_secret(mode: Any, wire: Any) -> None:
     widgets = mode.widgets(credentials=CREDENTIALS)
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     mode.run(widgets.ping())
     assert "no-secret" not in repr(vars(widgets))
     widgets.options["credentials"] = dict(CREDENTIALS)
@@ -180,7 +180,7 @@ def test_invalid_calls_raise_before_any_request(mode: Any, wire: Any) -> None:
 
 
 def test_retries_server_errors_up_to_the_limit(mode: Any, wire: Any, slept: list[float]) -> None:
-    wire.answer(500, {"message": "broken"}, times=4)
+    wire.respond(500, {"message": "broken"}, times=4)
     with pytest.raises(TaskclusterRestFailure, match=r"^broken$") as caught:
         mode.run(mode.widgets(maxRetries=3).ping())
     assert caught.value.status_code == 500
@@ -190,7 +190,7 @@ def test_retries_server_errors_up_to_the_limit(mode: Any, wire: Any, slept: list
 
 def test_sleeps_as_long_as_decided(mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)
-    wire.answer(503).refuse().answer(429, headers={"Retry-After": "7"}).answer(200, {"a": 1})
+    wire.respond(503).refuse().respond(429, headers={"Retry-After": "7"}).respond(200, {"a": 1})
     assert mode.run(mode.widgets(delayFactor=0.1).ping()) == {"a": 1}
     assert slept == pytest.approx([0.1, 0.2, 7.0])
 
@@ -208,7 +208,7 @@ def test_retries_connection_failures_and_raises_the_last(mode: Any, wire: Any, f
 
 
 def test_both_modes_raise_the_same_classes(mode: Any, wire: Any) -> None:
-    wire.answer(404, {"message": "no"}).answer(401, {"message": "no"}).answer(500, {"message": "no"}).refuse()
+    wire.respond(404, {"message": "no"}).respond(401, {"message": "no"}).respond(500, {"message": "no"}).refuse()
     widgets = mode.widgets(maxRetries=0)
     for kind in (TaskclusterRestFailure, TaskclusterAuthFailure, TaskclusterRestFailure, TaskclusterConnectionError):
         with pytest.raises(kind):
@@ -240,7 +240,7 @@ TARGETS = [
 @pytest.fixture
 def three_pages(wire: Any) -> Any:
     for page in PAGES:
-        wire.answer(200, page)
+        wire.respond(200, page)
     return wire
 
 
@@ -272,7 +272,7 @@ def test_sends_the_pagination_limit_with_each_page(mode: Any, three_pages: Any) 
 def test_a_handler_may_be_a_coroutine_function_in_async_code(wire: Any) -> None:
     made = taskcluster.aio.createApiClient("Widgets", {**REFERENCE_OF_LISTING})
     for page in PAGES:
-        wire.answer(200, page)
+        wire.respond(200, page)
     pages: list[Any] = []
 
     async def handler(page: Any) -> None:
@@ -384,26 +384,26 @@ def call_over_session(mode: Any, headers: dict[str, str], **options: Any) -> Any
 
 
 def test_user_agent_has_the_callers_suffix(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     mode.run(mode.widgets().ping())
     mode.run(mode.widgets(userAgentSuffix="robot/1.0").ping())
     assert [sent.headers["User-Agent"] for sent in wire.sent] == [OURS, f"{OURS} robot/1.0"]
 
 
 def test_keeps_the_user_agent_of_a_session(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     call_over_session(mode, {"User-Agent": "mine"}, userAgentSuffix="robot/1.0")
     assert wire.last.headers.getall("User-Agent") == ["mine"]
 
 
 def test_replaces_the_librarys_default_user_agent(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     call_over_session(mode, {})
     assert wire.last.headers.getall("User-Agent") == [OURS]
 
 
 def test_sends_the_headers_of_a_session(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     call_over_session(mode, {"X-Mine": "1"}, credentials=CREDENTIALS)
     assert wire.last.headers["X-Mine"] == "1"
     assert wire.last.headers["Authorization"].startswith("Hawk ")
@@ -411,7 +411,7 @@ def test_sends_the_headers_of_a_session(mode: Any, wire: Any) -> None:
 
 @pytest.mark.parametrize(("timeout", "expected"), [(None, (30.0, 60.0)), ((1, 2), (1.0, 2.0))])
 def test_every_call_has_a_timeout(mode: Any, wire: Any, timeout: Any, expected: tuple[float, float]) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.widgets(timeout=timeout).ping())
     found = wire.last.timeout
     if mode.name == "async":
@@ -421,7 +421,7 @@ def test_every_call_has_a_timeout(mode: Any, wire: Any, timeout: Any, expected: 
 
 
 def test_a_callers_session_keeps_its_timeouts(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     call_over_session(mode, {})
     # In async code the client watches over the session's total itself.
     default = aiohttp.ClientTimeout(total=None, sock_connect=aiohttp.client.DEFAULT_TIMEOUT.sock_connect)
@@ -438,7 +438,7 @@ def test_cookies_auth_and_hooks_of_a_sync_session_are_applied(wire: Any, referen
     seen: list[int] = []
     session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
     widgets = taskcluster.createApiClient("Widgets", reference)
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     widgets({"rootUrl": ROOT}, session).ping()  # type: ignore[attr-defined]
     assert wire.last.headers["Cookie"] == "c=1"
     assert wire.last.headers["Authorization"].startswith("Basic ")
@@ -450,13 +450,13 @@ def test_cookies_auth_and_hooks_of_a_sync_session_are_applied(wire: Any, referen
 def test_a_header_set_to_none_on_a_sync_session_is_not_sent(wire: Any, reference: Any) -> None:
     session = requests.Session()
     session.headers["Accept"] = None  # type: ignore[assignment]
-    wire.answer(200, {})
+    wire.respond(200, {})
     taskcluster.createApiClient("Widgets", reference)({"rootUrl": ROOT}, session).ping()  # type: ignore[attr-defined]
     assert "Accept" not in wire.last.headers
 
 
 def test_a_client_stays_usable_after_it_is_closed(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     widgets = mode.widgets()
 
     async def use() -> None:
@@ -478,7 +478,7 @@ def test_a_client_stays_usable_after_it_is_closed(mode: Any, wire: Any) -> None:
 
 
 def test_async_client_works_in_several_loops(wire: Any, reference: Any) -> None:
-    wire.answer(200, {}, times=6)
+    wire.respond(200, {}, times=6)
     widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
 
     async def twice() -> None:
@@ -492,7 +492,7 @@ def test_async_client_works_in_several_loops(wire: Any, reference: Any) -> None:
 
 
 def test_creates_an_async_client_outside_a_loop(wire: Any, reference: Any) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)({"rootUrl": ROOT})
 
     async def use() -> Any:
@@ -506,7 +506,7 @@ def test_creates_an_async_client_outside_a_loop(wire: Any, reference: Any) -> No
 
 
 def test_options_are_read_at_each_call(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2).answer(500, times=1)
+    wire.respond(200, {}, times=2).respond(500, times=1)
     widgets = mode.widgets()
     mode.run(widgets.ping())
     widgets.options["rootUrl"] = "https://other.example.com/"
@@ -520,7 +520,7 @@ def test_options_are_read_at_each_call(mode: Any, wire: Any) -> None:
 
 
 def test_credentials_changed_in_place_sign_the_next_call(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     widgets = mode.widgets(credentials=CREDENTIALS)
     mode.run(widgets.ping())
     widgets.options["credentials"]["clientId"] = b"another"
@@ -574,7 +574,7 @@ def test_only_a_get_can_be_signed_and_only_with_credentials(mode: Any) -> None:
 
 
 def test_a_removed_method_warns_its_caller(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
 
     async def call() -> Any:
         return await mode.widgets().oldWidget()
@@ -596,7 +596,7 @@ def test_a_plugin_observes_each_attempt(mode: Any, wire: Any, monkeypatch: pytes
 
     events: list[Any] = []
     monkeypatch.setattr(registry, "observer", lambda: events.append)
-    wire.answer(500).answer(200, {})
+    wire.respond(500).respond(200, {})
     mode.run(mode.widgets().ping())
     assert [(event.service, event.method, event.attempt, event.status) for event in events] == [
         ("widgets", "ping", 1, 500),

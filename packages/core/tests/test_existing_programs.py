@@ -75,7 +75,7 @@ def test_a_service_class_can_be_subclassed(wire: Any) -> None:
             self.calls += 1
             return super().task(*args, **kwargs)
 
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     mine = CountingCalls()
     assert mine.task(TASK) == {"a": 1}
     assert mine.calls == 1
@@ -95,7 +95,7 @@ def test_uses_the_callers_async_session(wire: Any) -> None:
                 await queue.ping()
             assert not session.closed
 
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     asyncio.run(use())
     assert [sent.headers["X-Mine"] for sent in wire.sent] == ["1", "1"]
     # The total is watched over by the client.
@@ -119,7 +119,7 @@ def test_an_async_client_is_entered(wire: Any) -> None:
         async with taskcluster.aio.Queue({"rootUrl": ROOT}) as queue:
             return await queue.ping()
 
-    wire.answer(200, {"alive": True})
+    wire.respond(200, {"alive": True})
     assert asyncio.run(use()) == {"alive": True}
 
 
@@ -210,7 +210,7 @@ def test_patch_object_of_a_class(mode: Any, wire: Any) -> None:
 
     with patch.object(mode.module.Queue, "task", new=replacement):
         assert queue.task("t") == "fake t"
-    wire.answer(200, {})
+    wire.respond(200, {})
     assert mode.run(queue.task(TASK)) == {}
 
 
@@ -218,12 +218,12 @@ def test_patch_object_of_an_instance(mode: Any, wire: Any) -> None:
     queue = mode.client("Queue")
     with patch.object(queue, "task", return_value="fake"):
         assert mode.run(queue.task("t")) == "fake"
-    wire.answer(200, {})
+    wire.respond(200, {})
     assert mode.run(queue.task(TASK)) == {}
 
 
 def test_mock_wraps_a_client(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     mock = Mock(wraps=mode.client("Queue"))
     assert mode.run(mock.task(TASK)) == {"a": 1}
     mock.task.assert_called_once_with(TASK)
@@ -249,13 +249,13 @@ def test_methods_are_set_on_instances(mode: Any) -> None:
     ],
 )
 def test_passes_route_parameters_by_keyword(mode: Any, wire: Any, call: Callable[..., Any]) -> None:
-    wire.answer(303, {"url": "https://storage.example.com"})
+    wire.respond(303, {"url": "https://storage.example.com"})
     mode.run(call(mode.client("Queue")))
     assert wire.last.target == f"/api/queue/v1/task/{TASK}/artifacts/public%2Fx"
 
 
 def test_payload_query_and_params_by_keyword(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Queue").tasks(payload={"taskIds": []}, query={"limit": 1}, params={}))
     assert wire.last.target == "/api/queue/v1/tasks?limit=1"
     assert wire.last.json == {"taskIds": []}
@@ -263,7 +263,7 @@ def test_payload_query_and_params_by_keyword(mode: Any, wire: Any) -> None:
 
 def test_pagination_handler_and_limit_by_keyword(mode: Any, wire: Any) -> None:
     pages: list[Any] = []
-    wire.answer(200, {"tasks": [1], "continuationToken": "t"}).answer(200, {"tasks": [2]})
+    wire.respond(200, {"tasks": [1], "continuationToken": "t"}).respond(200, {"tasks": [2]})
     mode.run(mode.client("Queue").listTaskGroup(TASK, paginationHandler=pages.append, paginationLimit=1))
     assert [page["tasks"] for page in pages] == [[1], [2]]
     assert [sent.target.partition("?")[2] for sent in wire.sent] == ["limit=1", "limit=1&continuationToken=t"]
@@ -296,14 +296,14 @@ def test_a_signed_url_without_credentials_is_an_auth_failure(mode: Any) -> None:
 
 
 def test_json_is_a_dict_and_no_content_is_none(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"a": {"b": [1]}}).answer(204)
+    wire.respond(200, {"a": {"b": [1]}}).respond(204)
     queue = mode.client("Queue")
     assert mode.run(queue.task(TASK)) == {"a": {"b": [1]}}
     assert mode.run(queue.ping()) is None
 
 
 def test_returns_the_librarys_response_if_not_json(mode: Any, wire: Any) -> None:
-    wire.answer(200, b"log line\n", content_type="text/plain", headers={"X-Mine": "1"})
+    wire.respond(200, b"log line\n", content_type="text/plain", headers={"X-Mine": "1"})
     result = mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/log"))
     assert result.keys() == {"response"}
     response = result["response"]
@@ -318,7 +318,7 @@ def test_returns_the_librarys_response_if_not_json(mode: Any, wire: Any) -> None
 
 def test_returns_the_json_body_of_a_303(mode: Any, wire: Any) -> None:
     elsewhere = "https://storage.example.com/x"
-    wire.answer(303, {"storageType": "s3", "url": elsewhere}, headers={"Location": elsewhere})
+    wire.respond(303, {"storageType": "s3", "url": elsewhere}, headers={"Location": elsewhere})
     assert mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/x"))["url"] == elsewhere
     assert len(wire.sent) == 1
 
@@ -327,7 +327,7 @@ def test_returns_the_json_body_of_a_303(mode: Any, wire: Any) -> None:
 
 
 def test_options_may_change_between_calls(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     queue = mode.client("Queue")
     assert isinstance(queue.options, dict)
     queue.options["rootUrl"] = "https://later.example.com"
@@ -357,8 +357,8 @@ def test_clients_are_pickled_and_copied_fresh_and_used(mode: Any, wire: Any, cop
         assert type(again) is type(queue)
         assert again.options == queue.options
         assert again.of_a_subclass == ["kept"]
-        wire.answer(200, {"name": "a"})
-        wire.answer(200, {"name": "b"})
+        wire.respond(200, {"name": "a"})
+        wire.respond(200, {"name": "b"})
         assert mode.run(again.task("a")) == {"name": "a"}
         assert mode.run(queue.task("a")) == {"name": "b"}
         again.options["rootUrl"] = "https://other.example.com"
@@ -567,7 +567,7 @@ def test_programs_construct_exceptions() -> None:
 
 def test_failure_has_the_servers_message_and_request_info(mode: Any, wire: Any) -> None:
     body = {"code": "RequestConflict", "message": "exists already", "requestInfo": {"method": "createTask"}}
-    wire.answer(409, body)
+    wire.respond(409, body)
     with pytest.raises(taskcluster.exceptions.TaskclusterRestFailure) as caught:
         mode.run(mode.client("Queue").createTask(TASK, {}))
     assert caught.value.body["requestInfo"] == {"method": "createTask"}
@@ -587,12 +587,12 @@ def test_exceptions_are_raised_as_bare_instances_in_mocks(mode: Any) -> None:
             queue.task(TASK)
 
 
-@pytest.mark.parametrize("answers", [{"status": 404}, {"status": 500}, None])
-def test_what_a_call_raises_can_be_pickled(mode: Any, wire: Any, answers: dict[str, Any] | None) -> None:
-    if answers is None:
+@pytest.mark.parametrize("failure", [{"status": 404}, {"status": 500}, None])
+def test_what_a_call_raises_can_be_pickled(mode: Any, wire: Any, failure: dict[str, Any] | None) -> None:
+    if failure is None:
         wire.refuse()
     else:
-        wire.answer(body={"message": "m"}, **answers)
+        wire.respond(body={"message": "m"}, **failure)
     with pytest.raises(taskcluster.exceptions.TaskclusterFailure) as caught:
         mode.run(mode.client("Queue", maxRetries=0).ping())
     again = pickle.loads(pickle.dumps(caught.value))
@@ -607,7 +607,7 @@ SCRIPTWORKERS = (taskcluster.exceptions.TaskclusterFailure, aiohttp.ClientError,
 def test_async_failures_are_caught_by_old_and_new_handlers(wire: Any, ending: str) -> None:
     def fail() -> None:
         if ending.isdigit():
-            wire.answer(int(ending), {"message": "m"})
+            wire.respond(int(ending), {"message": "m"})
         else:
             getattr(wire, ending)()
 
@@ -620,7 +620,7 @@ def test_async_failures_are_caught_by_old_and_new_handlers(wire: Any, ending: st
 
 
 def test_async_failure_has_its_status_under_both_names(wire: Any) -> None:
-    wire.answer(503, {"message": "m"})
+    wire.respond(503, {"message": "m"})
     with pytest.raises(aiohttp.ClientResponseError) as caught:
         asyncio.run(taskcluster.aio.Queue({"rootUrl": ROOT, "maxRetries": 0}).ping())
     assert caught.value.status == 503
@@ -719,7 +719,7 @@ def test_a_class_loaded_during_a_patch_keeps_no_mock(
 
 def test_loggers_are_under_taskcluster(mode: Any, wire: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "taskcluster")
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Queue").ping())
     assert [record.name for record in caplog.records if record.name.startswith("taskcluster")]
 
@@ -728,7 +728,7 @@ def test_the_snippet_that_the_web_interface_shows(wire: Any, environment: Callab
     environment(ROOT_URL=ROOT, CLIENT_ID="c", ACCESS_TOKEN="a")
     queue = taskcluster.Queue(taskcluster.optionsFromEnvironment())
     outcomes = []
-    wire.answer(200, {"a": 1}).answer(401, {"message": "m"}).answer(404, {"message": "m"})
+    wire.respond(200, {"a": 1}).respond(401, {"message": "m"}).respond(404, {"message": "m"})
     for _ in range(3):
         try:
             outcomes.append(queue.task(TASK))

@@ -32,17 +32,17 @@ class _Socket:
 
 def understood(kind: type[http.client.HTTPResponse], received: bytes, method: str) -> Any:
     """Return everything known of a response after its headers were read, or how reading them failed."""
-    answer: Any = kind(_Socket(received), method=method)
+    response: Any = kind(_Socket(received), method=method)
     try:
-        answer.begin()
+        response.begin()
     except Exception as exc:
         return type(exc), str(exc)
-    facts = [answer.status, answer.code, answer.reason, answer.version, answer.chunked, answer.length]
-    message = answer.headers
-    assert answer.msg is message
-    facts += [answer.will_close, message.items(), repr(message.defects), message.get_payload(), type(message)]
+    facts = [response.status, response.code, response.reason, response.version, response.chunked, response.length]
+    message = response.headers
+    assert response.msg is message
+    facts += [response.will_close, message.items(), repr(message.defects), message.get_payload(), type(message)]
     try:
-        return [*facts, answer.read(), None if answer.fp is None else answer.fp.read()]
+        return [*facts, response.read(), None if response.fp is None else response.fp.read()]
     except (http.client.HTTPException, ArithmeticError, ValueError) as exc:
         return [*facts, type(exc)]
 

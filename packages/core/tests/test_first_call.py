@@ -68,7 +68,7 @@ def test_an_option_is_checked_by_the_first_call(mode: Any, wire: Any, options: d
 
 def test_an_option_that_a_call_does_not_need_is_not_checked(mode: Any, wire: Any) -> None:
     client = mode.widgets(signedUrlExpiration="soon", authorizedScopes="a", exchangePrefix=5)
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(client.ping())
     client.options["credentials"] = CREDENTIALS
     client.options["authorizedScopes"] = ["a"]
@@ -132,7 +132,7 @@ def test_credentials_of_unknown_keys_are_not_sent_and_warn_once(
     mode: Any, wire: Any, credentials: Any, told: str
 ) -> None:
     client = mode.widgets(credentials=credentials)
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     with pytest.warns(UnknownOptionWarning, match=told) as caught:
         mode.run(client.ping())
     assert [warning.filename for warning in caught] == [__file__ if mode.name == "sync" else mock.ANY]
@@ -148,17 +148,17 @@ def test_calls_are_sent_although_their_warning_was_an_error(mode: Any, wire: Any
         warnings.simplefilter("error")
         with pytest.raises(UnknownOptionWarning):
             mode.run(client.ping())
-    wire.answer(200, {})
+    wire.respond(200, {})
     assert mode.run(client.ping()) == {}
 
 
 def test_an_option_that_became_malformed_is_checked(mode: Any, wire: Any) -> None:
     client = mode.widgets()
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(client.ping())
     client.options["maxRetries"] = None
     del client.options["maxDelay"]
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(client.ping())
     for name, value in (("maxDelay", "x"), ("rootUrl", None)):
         client.options[name] = value

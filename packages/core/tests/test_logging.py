@@ -81,27 +81,27 @@ def spoken(failure: BaseException) -> str:
 
 
 def outcomes(mode: Any, wire: Any) -> Iterator[Callable[[], Any]]:
-    """Yield calls of every ending, each with its answers on the wire."""
+    """Yield calls of every ending, each after its responses are scripted."""
     widgets = mode.widgets(credentials=CREDENTIALS, authorizedScopes=["scope:secret"], maxRetries=1)
 
     def press(**keywords: Any) -> Any:
         return mode.run(widgets.triggerWidget("w", HOOK, {"secret": PAYLOAD}, **keywords))
 
-    for answers in (
-        lambda: wire.answer(200, {"a": 1}),
-        lambda: wire.answer(204),
-        lambda: wire.answer(200, b"binary", content_type=None),
-        lambda: wire.answer(500).answer(200, {}),
-        lambda: wire.answer(429, headers={"Retry-After": "0"}).answer(200, {}),
-        lambda: wire.answer(404, {"message": "no", "code": "ResourceNotFound"}),
-        lambda: wire.answer(404, b"<html>"),
-        lambda: wire.answer(401, {"message": "Bad mac"}),
-        lambda: wire.answer(200, b"{"),
-        lambda: wire.answer(502, b"bad", times=2),
+    for script in (
+        lambda: wire.respond(200, {"a": 1}),
+        lambda: wire.respond(204),
+        lambda: wire.respond(200, b"binary", content_type=None),
+        lambda: wire.respond(500).respond(200, {}),
+        lambda: wire.respond(429, headers={"Retry-After": "0"}).respond(200, {}),
+        lambda: wire.respond(404, {"message": "no", "code": "ResourceNotFound"}),
+        lambda: wire.respond(404, b"<html>"),
+        lambda: wire.respond(401, {"message": "Bad mac"}),
+        lambda: wire.respond(200, b"{"),
+        lambda: wire.respond(502, b"bad", times=2),
         lambda: wire.refuse(times=2),
         lambda: wire.stall(times=2),
     ):
-        answers()
+        script()
         yield press
     yield lambda: press(nonsense=1)
     yield lambda: mode.run(widgets.triggerWidget("w", HOOK))
@@ -167,7 +167,7 @@ def test_temporary_credentials_are_not_logged(log: Everything) -> None:
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
 def test_client_options_and_credentials_show_no_secret(mode: Any, wire: Any, show: Callable[[Any], str]) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     widgets = mode.widgets(credentials=CREDENTIALS)
     mode.run(widgets.ping())
     things = [widgets, widgets.options, widgets.options["credentials"], taskcluster.Options(widgets.options)]
@@ -201,7 +201,7 @@ def test_an_observer_that_fails_reveals_nothing_in_the_log(
 
     broken = SimpleNamespace(function=fail, argnames=("event",), plugin_name="broken")
     monkeypatch.setattr(registry.registry, "observer", lambda: lambda event: registry._observe((broken,), event))
-    wire.answer(200, {"a": 1})
+    wire.respond(200, {"a": 1})
     assert mode.run(mode.widgets(credentials=CREDENTIALS).makeWidget("w", {"secret": PAYLOAD})) == {"a": 1}
     assert "no room for metrics" in log.text
     assert not secrets_in(log.text)
@@ -209,7 +209,7 @@ def test_an_observer_that_fails_reveals_nothing_in_the_log(
 
 def test_records_go_to_loggers_under_taskcluster(mode: Any, wire: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "taskcluster")
-    wire.answer(500).answer(200, {})
+    wire.respond(500).respond(200, {})
     mode.run(mode.widgets().ping())
     ours = [record for record in caplog.records if record.name.partition(".")[0] == "taskcluster"]
     assert [record.getMessage() for record in ours] == [
@@ -220,7 +220,7 @@ def test_records_go_to_loggers_under_taskcluster(mode: Any, wire: Any, caplog: p
 
 
 def test_asyncios_debug_mode_shows_no_secret_of_a_running_call(wire: Any, log: Everything, reference: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     widgets: Any = taskcluster.aio.createApiClient("Widgets", reference)(
         {"rootUrl": "https://tc.example.com", "credentials": CREDENTIALS}
     )

@@ -18,15 +18,15 @@ OPTIONS = {"rootUrl": ROOT, "delayFactor": 0}
 
 
 class Mock:
-    """Answers each request with the next of its answers and keeps the request."""
+    """Returns its responses in turn, and records the requests."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: dict[str, Any]) -> None:
+        self.responses = list(responses)
         self.seen: list[Any] = []
 
     def __call__(self, url: Any, request: Any) -> Any:
         self.seen.append(request)
-        return httmock.response(request=request, **self.answers.pop(0))
+        return httmock.response(request=request, **self.responses.pop(0))
 
 
 def call(mock: Mock, method: str, *args: Any, session: Any = None, **kwargs: Any) -> Any:

@@ -37,7 +37,7 @@ CREDENTIALS = {"clientId": "tester", "accessToken": "no-secret"}
 def test_uses_a_sync_session(wire: Any) -> None:
     session = requests.Session()
     session.headers["X-Mine"] = "1"
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     queue = taskcluster.Queue({"rootUrl": ROOT}, session=session)
     queue.ping()
     queue.ping()
@@ -53,7 +53,7 @@ def test_sync_calls_share_one_session(wire: Any, monkeypatch: pytest.MonkeyPatch
         init(self)
 
     monkeypatch.setattr(requests.Session, "__init__", count)
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     queue = taskcluster.Queue({"rootUrl": ROOT})
     for _ in range(3):
         queue.ping()
@@ -61,7 +61,7 @@ def test_sync_calls_share_one_session(wire: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_sync_calls_time_out_by_default(wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     taskcluster.Queue({"rootUrl": ROOT}).ping()
     connect, read = wire.last.timeout
     assert 0 < connect < float("inf")
@@ -74,7 +74,7 @@ def test_sync_calls_time_out_by_default(wire: Any) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retries_after_the_delay_in_retry_after(mode: Any, wire: Any, slept: list[float], status: int) -> None:
-    wire.answer(status, headers={"Retry-After": "7"}).answer(200, {"a": 1})
+    wire.respond(status, headers={"Retry-After": "7"}).respond(200, {"a": 1})
     assert mode.run(mode.client("Queue").ping()) == {"a": 1}
     assert slept == [7.0]
 
@@ -83,14 +83,14 @@ def test_retries_and_their_delays_are_options(
     mode: Any, wire: Any, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 1.0)
-    wire.answer(500, times=4).answer(200, {})
+    wire.respond(500, times=4).respond(200, {})
     client = mode.client("Queue", maxRetries=4, delayFactor=2.0, randomizationFactor=0.5, maxDelay=10.0)
     mode.run(client.ping())
     assert slept == pytest.approx([3.0, 6.0, 10.0, 10.0])
 
 
 def test_async_server_failures_have_both_classes(mode: Any, wire: Any) -> None:
-    wire.answer(502, {"message": "m"}, times=2)
+    wire.respond(502, {"message": "m"}, times=2)
     with pytest.raises(TaskclusterRestFailure, match=r"^m$") as caught:
         mode.run(mode.client("Queue", maxRetries=1).ping())
     assert caught.value.status_code == 502
@@ -98,7 +98,7 @@ def test_async_server_failures_have_both_classes(mode: Any, wire: Any) -> None:
 
 
 def test_retries_timeouts_and_raises_one_class(mode: Any, wire: Any) -> None:
-    wire.stall(times=2).answer(200, {"a": 1}).stall(times=3)
+    wire.stall(times=2).respond(200, {"a": 1}).stall(times=3)
     queue = mode.client("Queue", maxRetries=2)
     assert mode.run(queue.ping()) == {"a": 1}
     with pytest.raises(TaskclusterConnectionError, match="timed out"):
@@ -110,7 +110,7 @@ def test_retries_timeouts_and_raises_one_class(mode: Any, wire: Any) -> None:
 
 
 def test_accepts_query_parameters_as_keywords(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"tasks": []})
+    wire.respond(200, {"tasks": []})
     mode.run(mode.client("Queue").listTaskGroup(TASK, continuationToken="t"))
     assert wire.last.target == f"/api/queue/v1/task-group/{TASK}/list?continuationToken=t"
 
@@ -122,13 +122,13 @@ def test_rejects_unknown_keywords_with_a_suggestion(mode: Any, wire: Any) -> Non
 
 
 def test_accepts_run_id_0_as_a_keyword(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Queue").listArtifacts(taskId=TASK, runId=0))
     assert wire.last.target == f"/api/queue/v1/task/{TASK}/runs/0/artifacts"
 
 
 def test_accepts_payload_and_route_parameters_as_keywords(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Queue").createTask(payload={"a": 1}, taskId=TASK))
     assert (wire.last.target, wire.last.json) == (f"/api/queue/v1/task/{TASK}", {"a": 1})
 
@@ -157,7 +157,7 @@ def test_rejects_dots_as_a_path_parameter(mode: Any, wire: Any, name: str) -> No
     [("a/..", "a%2F.."), ("../b", "..%2Fb"), ("...", "..."), ("a//b/", "a%2F%2Fb%2F"), ("%2e", "%252e")],
 )
 def test_sends_other_dots_and_slashes_quoted(mode: Any, wire: Any, name: str, quoted: str) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Secrets").get(name))
     assert wire.last.target == f"/api/secrets/v1/secret/{quoted}"
 
@@ -166,7 +166,7 @@ def test_sends_other_dots_and_slashes_quoted(mode: Any, wire: Any, name: str, qu
 
 
 def test_returns_a_readable_response_for_binary_bodies(mode: Any, wire: Any) -> None:
-    wire.answer(200, b"\x89PNG\xff\x00", content_type="image/png")
+    wire.respond(200, b"\x89PNG\xff\x00", content_type="image/png")
     response = mode.run(mode.client("Queue").getLatestArtifact(TASK, "public/x.png"))["response"]
     body = response.content if mode.name == "sync" else asyncio.run(response.read())
     assert body == b"\x89PNG\xff\x00"
@@ -181,7 +181,7 @@ def test_returns_a_readable_response_for_binary_bodies(mode: Any, wire: Any) -> 
     ],
 )
 def test_errors_without_a_message_show_status_and_body(mode: Any, wire: Any, body: Any, text: str) -> None:
-    wire.answer(404, body)
+    wire.respond(404, body)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.run(mode.client("Queue").task(TASK))
     assert str(caught.value) == f"queue.task (GET /task/{TASK}) failed with status 404: {text}"
@@ -224,7 +224,7 @@ def test_options_from_environment_keeps_its_argument(environment: Callable[..., 
 
 def test_accepts_any_mapping_as_credentials(mode: Any, wire: Any) -> None:
     options: Mapping[str, Any] = MappingProxyType({"rootUrl": ROOT, "credentials": MappingProxyType(CREDENTIALS)})
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.module.Queue(options).ping())
     assert 'id="tester"' in wire.last.headers["Authorization"]
 
@@ -256,7 +256,7 @@ def test_403_lists_the_missing_scopes(mode: Any, wire: Any) -> None:
         "Client ID tester does not have sufficient scopes and is missing the following scopes:\n\n"
         '```\n{\n  "AllOf": [\n    "queue:create-task:x",\n    "queue:scheduler-id:-"\n  ]\n}\n```\n\n'
     )
-    wire.answer(403, {"code": "InsufficientScopes", "message": message, "requestInfo": {}})
+    wire.respond(403, {"code": "InsufficientScopes", "message": message, "requestInfo": {}})
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.run(mode.client("Queue", credentials=CREDENTIALS).createTask(TASK, {}))
     assert caught.value.missing_scopes == ["queue:create-task:x", "queue:scheduler-id:-"]
@@ -285,7 +285,7 @@ def test_finds_a_service_by_any_spelling(spelling: str) -> None:
 
 def test_debug_logs_hold_no_authorization_header(mode: Any, wire: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    wire.answer(500).answer(200, {})
+    wire.respond(500).respond(200, {})
     mode.run(mode.client("Queue", credentials=CREDENTIALS).createTask(TASK, {"a": "payload"}))
     for hidden in ("Authorization", "Hawk id", "mac=", "no-secret", "payload"):
         assert hidden not in caplog.text
@@ -300,13 +300,13 @@ def test_iterates_over_pages_and_items(mode: Any, wire: Any) -> None:
         (queue.paginate, [{"tasks": [1, 2], "continuationToken": "t"}, {"tasks": [3]}]),
         (queue.paginate_items, [1, 2, 3]),
     ):
-        wire.answer(200, {"tasks": [1, 2], "continuationToken": "t"}).answer(200, {"tasks": [3]})
+        wire.respond(200, {"tasks": [1, 2], "continuationToken": "t"}).respond(200, {"tasks": [3]})
         found = iterate(queue.listTaskGroup, TASK)
         assert (asyncio.run(collected(found)) if mode.name == "async" else list(found)) == expected
 
 
 def test_user_agent_names_the_client_and_a_suffix(mode: Any, wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     mode.run(mode.client("Queue").ping())
     assert wire.last.headers["User-Agent"] == f"taskcluster-client-py/{taskcluster.__version__}"
     mode.run(mode.client("Queue", userAgentSuffix="robot/2").ping())

@@ -247,7 +247,7 @@ with mock.patch("taskcluster.utils.makeSingleHttpRequest") as single:
 def test_waiting_is_replaced_through_a_module(target: str, wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr(target, waited.append)
-    wire.answer(500).answer(200).answer(500).answer(200, {"a": 1})
+    wire.respond(500).respond(200).respond(500).respond(200, {"a": 1})
     assert taskcluster.utils.makeHttpRequest("get", URL, None, None).status_code == 200
     client = taskcluster.createApiClient("Fake", {"serviceName": "fake", "entries": [
         {"type": "function", "name": "ping", "method": "get", "route": "/ping", "args": []}
@@ -260,7 +260,7 @@ def test_waiting_is_replaced_through_a_module(target: str, wire: Any, monkeypatc
 
 
 def test_headers_may_be_none(wire: Any) -> None:
-    wire.answer(200).answer(303).answer(200)
+    wire.respond(200).respond(303).respond(200)
     assert taskcluster.utils.makeSingleHttpRequest("get", URL, None, None).status_code == 200
 
     async def both() -> tuple[int, int]:
@@ -275,7 +275,7 @@ def test_headers_may_be_none(wire: Any) -> None:
 def test_async_requests_are_retried(wire: Any, slept: list[float], tmp_path: Any) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"data")
-    wire.answer(500).refuse().answer(200).answer(404).answer(500, times=2).refuse(2)
+    wire.respond(500).refuse().respond(200).respond(404).respond(500, times=2).refuse(2)
     utils = taskcluster.aio.asyncutils
     assert asyncio.run(utils.putFile(str(path), URL, "text/plain")).status == 200
     assert (wire.last.body, wire.last.headers["Content-Length"]) == (b"data", "4")
@@ -288,7 +288,7 @@ def test_async_requests_are_retried(wire: Any, slept: list[float], tmp_path: Any
 
 
 def test_async_requests_use_the_given_session(wire: Any) -> None:
-    wire.answer(200)
+    wire.respond(200)
 
     async def request() -> None:
         async with taskcluster.aio.asyncutils.createSession(headers={"X-Session": "1"}) as session:

@@ -21,7 +21,7 @@ def satisfied(scopes: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scope", "required", "answer"),
+    ("scope", "required", "expected"),
     [
         ("queue:create", "queue:create", True),
         ("queue:create", "queue:create:x", False),
@@ -41,13 +41,13 @@ def satisfied(scopes: list[str]) -> list[str]:
         ("", "a", False),
     ],
 )
-def test_only_a_final_star_matches_any_suffix(scope: str, required: str, answer: bool) -> None:
-    assert satisfies(scope, required) is answer
-    assert satisfies_all([scope], [required]) is answer
+def test_only_a_final_star_matches_any_suffix(scope: str, required: str, expected: bool) -> None:
+    assert satisfies(scope, required) is expected
+    assert satisfies_all([scope], [required]) is expected
 
 
 @pytest.mark.parametrize(
-    ("assumed", "sets", "answer"),
+    ("assumed", "sets", "expected"),
     [
         (["a", "b"], [["a", "b"]], True),
         (["a", "b"], [["a", "c"]], False),
@@ -59,10 +59,10 @@ def test_only_a_final_star_matches_any_suffix(scope: str, required: str, answer:
         (["*"], [], False),
     ],
 )
-def test_scope_match_needs_one_complete_set(assumed: list[str], sets: list[list[str]], answer: bool) -> None:
-    assert scopeMatch(assumed, sets) is answer
-    assert scopesMatch(assumed, sets) is answer
-    assert scopeMatch(iter(assumed), iter(sets)) is answer
+def test_scope_match_needs_one_complete_set(assumed: list[str], sets: list[list[str]], expected: bool) -> None:
+    assert scopeMatch(assumed, sets) is expected
+    assert scopesMatch(assumed, sets) is expected
+    assert scopeMatch(iter(assumed), iter(sets)) is expected
 
 
 @given(SETS, SETS)

@@ -105,7 +105,7 @@ def proxy_of(name: str, wire: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["sync", "async"])
 def test_uses_a_changed_proxy_from_the_next_request(name: str, wire: Any, variables: Callable[..., None]) -> None:
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     transport = make(name)
     send(name, transport)
     assert proxy_of(name, wire) is None
@@ -118,7 +118,7 @@ def test_uses_a_changed_proxy_from_the_next_request(name: str, wire: Any, variab
 
 
 def test_uses_certificates_of_the_environment(wire: Any, variables: Callable[..., None]) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     transport = make("sync")
     send("sync", transport)
     assert wire.last.options["verify"] is True
@@ -133,7 +133,7 @@ def test_passes_no_proxy_to_a_callers_aiohttp_session(wire: Any, variables: Call
             await AiohttpTransport("ours").send(session, GET, given=True)
 
     variables(https_proxy=PROXY)
-    wire.answer(200, {})
+    wire.respond(200, {})
     asyncio.run(use())
     assert "proxy" not in wire.last.options
 
@@ -145,7 +145,7 @@ def own_session(transport: RequestsTransport) -> requests.Session:
 
 
 def test_creates_the_own_session_once_until_closed(wire: Any) -> None:
-    wire.answer(200, {}, times=3)
+    wire.respond(200, {}, times=3)
     transport = make("sync")
     transport.close()
     send("sync", transport)
@@ -158,7 +158,7 @@ def test_creates_the_own_session_once_until_closed(wire: Any) -> None:
 
 
 def test_a_fork_creates_its_own_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     transport = make("sync")
     send("sync", transport)
     parents = own_session(transport)
@@ -171,7 +171,7 @@ def test_a_fork_creates_its_own_session(wire: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_fork_does_not_close_the_parents_session(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     transport = make("sync")
     send("sync", transport)
     parents = own_session(transport)
@@ -186,7 +186,7 @@ def test_does_not_close_the_callers_session(wire: Any, monkeypatch: pytest.Monke
     session = requests.Session()
     closed: list[requests.Session] = []
     monkeypatch.setattr(session, "close", lambda: closed.append(session))
-    wire.answer(200, {})
+    wire.respond(200, {})
     transport = RequestsTransport(session, "ours")
     send("sync", transport)
     transport.close()
@@ -194,7 +194,7 @@ def test_does_not_close_the_callers_session(wire: Any, monkeypatch: pytest.Monke
 
 
 def test_own_session_keeps_no_cookies(wire: Any) -> None:
-    wire.answer(200, {}, headers={"Set-Cookie": "a=b"}).answer(200, {})
+    wire.respond(200, {}, headers={"Set-Cookie": "a=b"}).respond(200, {})
     transport = make("sync")
     send("sync", transport)
     assert isinstance(own_session(transport).cookies, http.cookiejar.CookieJar)
@@ -209,13 +209,13 @@ def test_own_session_keeps_no_cookies(wire: Any) -> None:
 def test_sends_content_length_with_methods_that_have_a_body(
     method: str, body: bytes | None, length: str | None, wire: Any
 ) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     send("sync", make("sync"), Request(method, URL, {}, body, None))
     assert wire.last.headers.get("Content-Length") == length
 
 
 def test_aiohttp_sends_no_content_type_without_a_body(wire: Any) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     send("async", make("async"), Request("POST", URL, {}, None, None))
     assert wire.last.options["skip_auto_headers"] == ("Content-Type",)
     send("async", make("async"), GET)
@@ -247,6 +247,6 @@ def test_raises_our_error_if_aiohttp_rejects_the_session(monkeypatch: pytest.Mon
 
 def test_returns_a_response_with_an_invalid_location(wire: Any) -> None:
     for session in (None, requests.Session()):
-        wire.answer(303, {"url": "x"}, headers={"Location": "http://[broken"})
+        wire.respond(303, {"url": "x"}, headers={"Location": "http://[broken"})
         response = RequestsTransport(session, "ours").send(GET)
         assert (response.status, response.body) == (303, b'{"url": "x"}')

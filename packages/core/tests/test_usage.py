@@ -70,13 +70,13 @@ def test_the_root_url_is_required(mode: Any) -> None:
 
 
 def test_the_root_url_is_the_deployment_that_is_called(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.module.Queue({"rootUrl": "https://other.example.com"}).ping())
     assert wire.last.url == "https://other.example.com/api/queue/v1/ping"
 
 
 def test_public_methods_need_no_credentials(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"alive": True}).answer(200, {})
+    wire.respond(200, {"alive": True}).respond(200, {})
     assert mode.run(mode.client("Queue").ping()) == {"alive": True}
     assert "Authorization" not in wire.last.headers
     mode.run(mode.client("Queue", credentials=CREDENTIALS).cancelTask(TASK))
@@ -84,7 +84,7 @@ def test_public_methods_need_no_credentials(mode: Any, wire: Any) -> None:
 
 
 def test_sends_the_certificate_of_the_credentials(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     temporary = taskcluster.createTemporaryCredentials(
         "issuer", "no-secret", taskcluster.fromNow("-1 minute"), taskcluster.fromNow("1 hour"), ["a"]
     )
@@ -118,14 +118,14 @@ def test_options_from_environment_ignores_the_proxy_url(environment: Callable[..
 
 def test_the_proxy_url_as_root_url_needs_no_signature(mode: Any, wire: Any, environment: Callable[..., None]) -> None:
     environment(PROXY_URL="http://taskcluster")
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.module.Queue({"rootUrl": os.environ["TASKCLUSTER_PROXY_URL"]}).ping())
     assert wire.last.url == "http://taskcluster/api/queue/v1/ping"
     assert "Authorization" not in wire.last.headers
 
 
 def test_authorized_scopes_restrict_a_call(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     mode.run(mode.client("Queue", credentials=CREDENTIALS, authorizedScopes=["queue:x", "queue:y"]).ping())
     assert ext_of(wire.last.headers["Authorization"]) == {"authorizedScopes": ["queue:x", "queue:y"]}
 
@@ -144,7 +144,7 @@ def expiry_of(url: str) -> int:
 
 @pytest.mark.parametrize("retries", [0, 2])
 def test_retries_a_failed_request_max_retries_times(mode: Any, wire: Any, retries: int) -> None:
-    wire.answer(500, times=retries + 1)
+    wire.respond(500, times=retries + 1)
     with pytest.raises(taskcluster.exceptions.TaskclusterRestFailure):
         mode.run(mode.client("Queue", maxRetries=retries).ping())
     assert len(wire.sent) == retries + 1
@@ -163,7 +163,7 @@ def test_retries_a_failed_request_max_retries_times(mode: Any, wire: Any, retrie
     ],
 )
 def test_each_of_the_four_conventions_calls_the_same(mode: Any, wire: Any, call: Callable[..., Any]) -> None:
-    wire.answer(200, {"roleId": "a/b"})
+    wire.respond(200, {"roleId": "a/b"})
     payload = {"description": "d", "scopes": []}
     assert mode.run(call(mode.client("Auth"), payload)) == {"roleId": "a/b"}
     assert (wire.last.method, wire.last.target) == ("PUT", "/api/auth/v1/roles/a%2Fb")
@@ -179,14 +179,14 @@ def test_each_of_the_four_conventions_calls_the_same(mode: Any, wire: Any, call:
     ],
 )
 def test_the_conventions_hold_for_methods_without_a_payload(mode: Any, wire: Any, call: Callable[..., Any]) -> None:
-    wire.answer(200, {"artifacts": []})
+    wire.respond(200, {"artifacts": []})
     mode.run(call(mode.client("Queue"), {"limit": 2}))
     assert wire.last.target == f"/api/queue/v1/task/{TASK}/runs/0/artifacts?limit=2"
     assert wire.last.body is None
 
 
 def test_query_example_of_the_documentation(wire: Any) -> None:
-    wire.answer(200, {"taskGroupId": GROUP, "tasks": []})
+    wire.respond(200, {"taskGroupId": GROUP, "tasks": []})
     queue = taskcluster.aio.Queue({"rootUrl": ROOT})
     token = "a/b=="
 
@@ -245,7 +245,7 @@ def test_no_correction_for_clock_drift_is_applied() -> None:
 
 
 def test_accepts_a_certificate_that_starts_within_the_drift(mode: Any, wire: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     soon = taskcluster.createTemporaryCredentials(
         "issuer", "no-secret", taskcluster.fromNow("4 minutes"), taskcluster.fromNow("1 hour"), []
     )
@@ -349,7 +349,7 @@ def test_scope_match_under_both_of_its_names(name: str) -> None:
 
 
 def test_pagination_by_continuation_token(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"tasks": [1], "continuationToken": "next"}).answer(200, {"tasks": [2]})
+    wire.respond(200, {"tasks": [1], "continuationToken": "next"}).respond(200, {"tasks": [2]})
     queue = mode.client("Queue")
     tasks: list[int] = []
     query: dict[str, str] = {}
@@ -364,7 +364,7 @@ def test_pagination_by_continuation_token(mode: Any, wire: Any) -> None:
 
 
 def test_calls_the_pagination_handler_with_each_page(mode: Any, wire: Any) -> None:
-    wire.answer(200, {"tasks": [1], "continuationToken": "next"}).answer(200, {"tasks": [2]})
+    wire.respond(200, {"tasks": [1], "continuationToken": "next"}).respond(200, {"tasks": [2]})
     pages: list[Any] = []
     mode.run(mode.client("Queue").listTaskGroup(GROUP, paginationHandler=pages.append))
     assert pages == [{"tasks": [1], "continuationToken": "next"}, {"tasks": [2]}]

@@ -128,7 +128,7 @@ def test_error_of_an_invalid_payload_names_key_and_rule(
     ],
 )
 def test_a_valid_payload_is_sent(mode: ClientMode, wire: Wire, widgets: Callable[..., Any], payload: Any) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     assert mode.run(widgets().makeWidget("w", payload)) == {}
     assert wire.last.json["name"] == payload["name"]
 
@@ -149,7 +149,7 @@ def test_error_lists_only_the_first_of_many(mode: ClientMode, widgets: Callable[
 
 
 def test_payloads_without_a_schema_are_not_checked(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     mode.run(widgets({}).makeWidget("w", {"anything": 1}))
     mode.run(widgets().widget("w"))
     assert "an object" not in refusal(mode, lambda: widgets().triggerWidget("w", "token", [1]))
@@ -165,7 +165,7 @@ def test_error_of_a_broken_schema_shows_no_payload(mode: ClientMode, wire: Wire,
 
 
 def test_payloads_are_not_checked_by_default(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     for options in ({"validate": False}, {"validate": None}):
         mode.run(widgets(**options).makeWidget("w", {"name": 1}))
     assert len(wire.sent) == 2
@@ -181,7 +181,7 @@ def test_the_environment_variable_is_the_default(
     checks: bool,
 ) -> None:
     environment(VALIDATE=value)
-    wire.answer(200, {}, times=2)
+    wire.respond(200, {}, times=2)
     if checks:
         refusal(mode, lambda: widgets(validate=None).makeWidget("w", {}))
     else:
@@ -190,7 +190,7 @@ def test_the_environment_variable_is_the_default(
 
 
 def test_the_option_may_change_between_calls(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
-    wire.answer(200, {})
+    wire.respond(200, {})
     client = widgets()
     refusal(mode, lambda: client.makeWidget("w", {}))
     client.options["validate"] = False
@@ -261,5 +261,5 @@ def test_a_service_without_schemas_is_not_checked(wire: Wire, reference: dict[st
         def makeWidget(self, *args: Any, **kwargs: Any) -> Any:
             return self._call("makeWidget", args, kwargs)
 
-    wire.answer(200, {})
+    wire.respond(200, {})
     assert Gadgets({"rootUrl": ROOT, "validate": True}).makeWidget("w", {}) == {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
+
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
+from taskcluster.runner import run
 from taskcluster_objects.effects import Close, Invoke, Open, Opened, Procedure, Sleep
 from taskcluster_objects.performer import transfer_settings
 from taskcluster_objects.procedures.downloads import fetch
@@ -19,27 +22,27 @@ def located() -> Procedure[Location]:
 
 def sleeps(status: int, headers: dict[str, str]) -> list[float]:
     """Download from storage that always sends the same response, and return the delays."""
-    procedure = fetch(located, "x", io.BytesIO, transfer_settings(None, 2, None))
     slept: list[float] = []
-    unread = 0
-    answer: Any = None
-    while True:
-        try:
-            effect = procedure.send(answer)
-        except TaskclusterRestFailure:
-            assert unread == 0
-            return slept
-        answer = None
+    opened = closed = 0
+
+    def perform(effect: Any) -> Any:
+        nonlocal opened, closed
         match effect:
             case Invoke(function, arguments):
-                answer = function(*arguments)
+                return function(*arguments)
             case Open():
-                unread += 1
-                answer = Opened(status, headers, None)
+                opened += 1
+                return Opened(status, headers, None)
             case Close():
-                unread -= 1
+                closed += 1
             case Sleep(seconds) if seconds:
                 slept.append(seconds)
+        return None
+
+    with pytest.raises(TaskclusterRestFailure):
+        run(fetch(located, "x", io.BytesIO, transfer_settings(None, 2, None)), perform)
+    assert opened == closed
+    return slept
 
 
 def test_waits_as_long_as_storage_requests() -> None:

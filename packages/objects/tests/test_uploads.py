@@ -10,6 +10,7 @@ import pytest
 
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
+from taskcluster.runner import run
 from taskcluster_objects.effects import Invoke, Procedure, ReadAll, SendBody, Sleep, Uploaded
 from taskcluster_objects.hashing import HashThreads
 from taskcluster_objects.performer import transfer_settings
@@ -25,25 +26,23 @@ def located() -> Procedure[Location | None]:
 
 def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
     """Upload to storage that responds with status 200 after it has read `taken` bytes."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, transfer_settings(None, 0, None))
-    answer: Any = None
-    while True:
-        try:
-            effect = procedure.send(answer)
-        except StopIteration as stop:
-            return stop.value
+
+    def perform(effect: Any) -> Any:
         match effect:
             case Invoke(function, arguments):
-                answer = function(*arguments)
+                return function(*arguments)
             case SendBody():
                 for _ in range(0, taken, 10):
                     effect.source.wanted()
                     effect.source.accept(effect.source.reader.read(10), HashThreads())
-                answer = Uploaded(200, {})
+                return Uploaded(200, {})
             case ReadAll(source):
-                answer = DATA
                 while source.accept(source.reader.read(source.wanted()), HashThreads()):
                     pass
+                return DATA
+
+    settings = transfer_settings(None, 0, None)
+    return run(put(located, "x", lambda: io.BytesIO(DATA), len(DATA), algorithms, settings), perform)
 
 
 def test_upload_succeeds_when_everything_is_hashed() -> None:
@@ -58,24 +57,24 @@ def test_partly_read_upload_fails() -> None:
     assert caught.value.status_code == 200
 
 
-def sleeps(answered: Uploaded) -> list[float]:
+def sleeps(uploaded: Uploaded) -> list[float]:
     """Upload to storage that always sends the same response, and return the delays."""
-    procedure = put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], transfer_settings(None, 2, None))
     slept: list[float] = []
-    answer: Any = None
-    while True:
-        try:
-            effect = procedure.send(answer)
-        except TaskclusterRestFailure:
-            return slept
-        answer = None
+
+    def perform(effect: Any) -> Any:
         match effect:
             case Invoke(function, arguments):
-                answer = function(*arguments)
+                return function(*arguments)
             case SendBody():
-                answer = answered
+                return uploaded
             case Sleep(seconds) if seconds:
                 slept.append(seconds)
+        return None
+
+    settings = transfer_settings(None, 2, None)
+    with pytest.raises(TaskclusterRestFailure):
+        run(put(located, "x", lambda: io.BytesIO(DATA), len(DATA), ["sha256"], settings), perform)
+    return slept
 
 
 def test_waits_as_long_as_storage_requests() -> None:

@@ -26,7 +26,7 @@ _VARIABLES = ("ROOT_URL", "CLIENT_ID", "ACCESS_TOKEN", "CERTIFICATE", "PROXY_URL
 
 @dataclass(frozen=True)
 class HelperMode:
-    """One of the two ways to call: what a test does with it, it does sync and async."""
+    """Sync or async clients, called alike."""
 
     module: ModuleType
 
@@ -103,7 +103,7 @@ class FakeQueue:
         self.state = state
         self.runs[-1].update(state=state, resolved=resolved, reasonResolved=reason)
 
-    def answer(self, path: str) -> tuple[int, Any]:
+    def respond(self, path: str) -> tuple[int, Any]:
         if self.failures:
             return self.failures.pop(0), {"code": "InternalServerError", "message": "later"}
         if path == f"/task/{TASK}":
@@ -137,7 +137,7 @@ def queue() -> Iterator[FakeQueue]:
             if path.startswith("/api/queue/v1"):
                 fake.calls.append(path.removeprefix("/api/queue/v1"))
                 fake.connections.add(self.client_address)
-                status, body = fake.answer(fake.calls[-1])
+                status, body = fake.respond(fake.calls[-1])
                 data = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

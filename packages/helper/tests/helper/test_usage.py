@@ -114,8 +114,8 @@ def test_temporary_credentials_of_the_environment_work(
     tc = helper.TaskclusterConfig(local.root_url)
     tc.auth()
     if use_async is (mode.module is taskcluster.aio):
-        answer = mode.run(tc.get_service("secrets", use_async=use_async).get("project/bot"))
-        assert answer["secret"] == SECRET
+        response = mode.run(tc.get_service("secrets", use_async=use_async).get("project/bot"))
+        assert response["secret"] == SECRET
 
 
 def test_auth_uses_the_task_proxy_third(environment: Environment) -> None:
@@ -407,13 +407,13 @@ class ScriptedStorage:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 storage.seen.append((self.command, self.path, self.headers["Content-Type"], body))
                 is_put = self.command == "PUT"
-                answer = (
+                response = (
                     b"" if is_put else json.dumps({"storageType": "s3", "putUrl": f"{storage.url}/?sig=s"}).encode()
                 )
                 self.send_response(statuses.pop(0) if is_put else 200)
-                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("Content-Length", str(len(response)))
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(response)
 
             do_POST = do_PUT = handle_any
 

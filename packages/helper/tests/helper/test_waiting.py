@@ -65,17 +65,17 @@ class Clock:
 class Scripted:
     """A client whose methods return scripted results in turn; the last one is repeated."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(self, *results: Any) -> None:
+        self.results = list(results)
         self.calls: list[Any] = []
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, *args, *kwargs.values()))
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+            result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+            if isinstance(result, Exception):
+                raise result
+            return result
 
         return call
 
@@ -86,7 +86,7 @@ def status(state: str, *runs: Any) -> dict[str, Any]:
 
 
 def down() -> TaskclusterConnectionError:
-    return TaskclusterConnectionError("no answer", None)
+    return TaskclusterConnectionError("no response", None)
 
 
 def absent() -> TaskclusterRestFailure:
@@ -467,17 +467,17 @@ def test_calls_with_a_deadline_reuse_connections(mode: HelperMode, queue: FakeQu
 
 def test_fakes_and_subclasses_are_called_with_a_deadline(mode: HelperMode, queue: FakeQueue) -> None:
     """Fakes need only the methods that are called."""
-    answer = status("completed")
+    result = status("completed")
 
     class StatusQueue:
         if mode.module is taskcluster:
 
             def status(self, taskId: str) -> Any:
-                return answer
+                return result
         else:
 
             async def status(self, taskId: str) -> Any:
-                return answer
+                return result
 
     base = mode.module.Queue
 
@@ -493,7 +493,7 @@ def test_fakes_and_subclasses_are_called_with_a_deadline(mode: HelperMode, queue
     patched = base(queue.options)
     patched.status = StatusQueue().status
     mocked = mock.create_autospec(base, instance=True)
-    mocked.status.return_value = answer
+    mocked.status.return_value = result
     mine = CountingQueue()
     for client in (StatusQueue(), mine, patched, mocked):
         assert mode.run(mode.helper.wait_for_task(client, TASK, timeout=60))["state"] == "completed"

@@ -255,11 +255,11 @@ class StorageServer:
         blob = self.blobs.get(name)
         if blob is None:
             return 404, {"code": "ResourceNotFound", "message": f"Object {name} not found"}
-        answer: dict[str, Any] = {"method": blob.method, "url": self.url(name)}
+        response: dict[str, Any] = {"method": blob.method, "url": self.url(name)}
         if blob.method != "simple":
             hashes = self.hashes(blob) if blob.hashes is None else blob.hashes
-            answer |= {"expires": self.expires, "hashes": hashes}
-        return 200, answer
+            response |= {"expires": self.expires, "hashes": hashes}
+        return 200, response
 
     @staticmethod
     def hashes(blob: Blob) -> dict[str, str]:
@@ -351,7 +351,7 @@ def holds(end: threading.Event) -> Fault:
     return fault
 
 
-def answers(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Fault:
+def responds(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Fault:
     """Respond with a status."""
 
     def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:

@@ -12,7 +12,7 @@ import taskcluster
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
 from .conftest import TransferMode
-from .deployment import Blob, StorageServer, answers
+from .deployment import Blob, StorageServer, responds
 from .test_usage import DATA, artifacts
 
 
@@ -21,7 +21,7 @@ def test_returns_content_as_json_text_and_bytes(mode: TransferMode, deployment: 
     deployment.blobs["x"] = Blob(json.dumps(value, ensure_ascii=False).encode("latin-1"))
     deployment.blobs["x"].headers["Content-Type"] = "application/json; charset=latin-1"
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
-    deployment.faults.extend([answers(302, {"Location": "/storage/x"}), None])
+    deployment.faults.extend([responds(302, {"Location": "/storage/x"}), None])
     content = mode.run(mode.download.getArtifactContent, "T", "a", queueService=mode.client("Queue"))
     assert content.text() == '{"ä": [1, 2]}'
     assert json.loads(content.text()) == value
@@ -65,7 +65,7 @@ def test_creates_uploads_and_finishes_an_artifact(mode: TransferMode, deployment
 
 def test_uses_s3_without_object_service(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.refused_types = {"object"}
-    deployment.faults.extend([answers(403)])
+    deployment.faults.extend([responds(403)])
     assert put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(DATA)) == "s3"
     assert deployment.stored_requests[-1].body == DATA
     assert deployment.called("finishArtifact") == []

@@ -17,7 +17,7 @@ import pytest
 from taskcluster.exceptions import ObjectHashVerificationError, TaskclusterConnectionError
 
 from .conftest import TransferMode
-from .deployment import SECRET, Blob, Fault, StorageRequest, StorageServer, answers, breaks, head, storage
+from .deployment import SECRET, Blob, Fault, StorageRequest, StorageServer, breaks, head, responds, storage
 from .test_faults import assert_secret_free
 
 pytestmark = [pytest.mark.usefixtures("leaks"), pytest.mark.once]
@@ -291,6 +291,6 @@ def test_retries_upload_after_refused_connection(mode: TransferMode, deployment:
 def test_counts_refused_connection_as_attempt_while_resuming(
     mode: TransferMode, deployment: StorageServer, stored: Blob, refusing: str
 ) -> None:
-    deployment.faults.extend([breaks(CUT), answers(302, {"Location": refusing})])
+    deployment.faults.extend([breaks(CUT), responds(302, {"Location": refusing})])
     assert mode.get("big", maxRetries=2)[0] == DATA
     assert len(deployment.stored_requests) == 3

@@ -31,13 +31,13 @@ import taskcluster.download
 import taskcluster.upload
 
 from .conftest import CREDENTIALS, TransferMode
-from .deployment import PATIENCE, SECRET, Blob, StorageServer, answers, leaves
+from .deployment import PATIENCE, SECRET, Blob, StorageServer, leaves, responds
 from .test_usage import DATA, artifacts
 
 ROOT = "https://tc.example.com"
 CONTENT = f"{ROOT}/api/queue/v1/task/T/artifact-content/public%2Fx"
 STORED = "https://storage.example.com/x"
-ANSWER = {"storageType": "s3", "url": STORED}
+LATEST_ARTIFACT = {"storageType": "s3", "url": STORED}
 CALL: dict[str, Any] = {"taskId": "T", "name": "public/x"}
 
 
@@ -64,7 +64,7 @@ def test_requires_a_configured_client(service: str) -> None:
 
 @responses.activate
 def test_responses_mocks_downloads() -> None:
-    responses.get(CONTENT, json=ANSWER)
+    responses.get(CONTENT, json=LATEST_ARTIFACT)
     responses.get(STORED, body=DATA, content_type="text/plain")
     buffer, content_type = taskcluster.download.downloadArtifactToBuf(
         **CALL, queueService=taskcluster.Queue({"rootUrl": ROOT})
@@ -75,7 +75,7 @@ def test_responses_mocks_downloads() -> None:
 
 def test_requests_mock_mocks_downloads() -> None:
     with requests_mock.Mocker() as mocked:
-        mocked.get(CONTENT, json=ANSWER)
+        mocked.get(CONTENT, json=LATEST_ARTIFACT)
         mocked.get(STORED, content=DATA)
         content = taskcluster.download.getArtifactContent(
             "T", "public/x", queueService=taskcluster.Queue({"rootUrl": ROOT})
@@ -87,7 +87,7 @@ def test_requests_mock_mocks_downloads() -> None:
 def test_httmock_mocks_downloads() -> None:
     @urlmatch(netloc=r"tc\.example\.com")
     def queue(url: Any, request: Any) -> Any:
-        return {"status_code": 200, "content": ANSWER, "headers": {"Content-Type": "application/json"}}
+        return {"status_code": 200, "content": LATEST_ARTIFACT, "headers": {"Content-Type": "application/json"}}
 
     @urlmatch(netloc=r"storage\.example\.com")
     def storage(url: Any, request: Any) -> Any:
@@ -113,7 +113,7 @@ def test_aioresponses_mocks_async_downloads(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def scenario() -> Any:
         with aioresponses.aioresponses() as mocked:
-            mocked.get(URL(CONTENT, encoded=True), payload=ANSWER)
+            mocked.get(URL(CONTENT, encoded=True), payload=LATEST_ARTIFACT)
             mocked.get(STORED, body=b"little", content_type="text/plain")
             async with taskcluster.aio.Queue({"rootUrl": ROOT}) as queue:
                 return await taskcluster.aio.download.downloadArtifactToBuf(**CALL, queueService=queue)
@@ -268,7 +268,7 @@ def test_old_handlers_catch_failures_of_storage(mode: TransferMode, deployment: 
     deployment.blobs["x"] = Blob(DATA)
     for call in (lambda: mode.get("x", maxRetries=1), lambda: mode.put(data=DATA, maxRetries=1)):
         deployment.received.clear()
-        deployment.faults.extend([answers(status, {"Retry-After": "0"})] * 2)
+        deployment.faults.extend([responds(status, {"Retry-After": "0"})] * 2)
         with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
             call()
         assert caught.value.status_code == status
@@ -305,7 +305,7 @@ def test_exceptions_of_transfers_can_be_pickled(mode: TransferMode, deployment: 
     calls = [
         (lambda: mode.get_artifact("e"), None),
         (lambda: mode.get("wrong"), None),
-        (lambda: mode.get("one", maxRetries=0), answers(500)),
+        (lambda: mode.get("one", maxRetries=0), responds(500)),
         (lambda: mode.get("one", maxRetries=0), leaves("close")),
         (lambda: mode.put(data=DATA, contentLength=10), None),
         (lambda: mode.get("nothing"), None),

@@ -31,11 +31,11 @@ from .deployment import (
     Fault,
     StorageRequest,
     StorageServer,
-    answers,
     breaks,
     head,
     holds,
     leaves,
+    responds,
     storage,
     wait_for_the_end_of,
 )
@@ -70,9 +70,9 @@ def closed_port() -> int:
         leaves("close"),
         breaks(0),
         breaks(0, "reset"),
-        answers(500),
-        answers(503, body=b"<html>"),
-        answers(429, {"Retry-After": "0"}),
+        responds(500),
+        responds(503, body=b"<html>"),
+        responds(429, {"Retry-After": "0"}),
     ],
     ids=["reset", "closed", "no body", "reset before the body", "500", "503", "429"],
 )
@@ -152,7 +152,7 @@ def test_restarts_with_complete_body_of_server_without_ranges(
 def test_restarts_after_wrong_content_range(
     mode: TransferMode, deployment: StorageServer, stored: Blob, headers: dict[str, str]
 ) -> None:
-    deployment.faults.extend([breaks(2_000_000), answers(206, headers, b"x" * 100)])
+    deployment.faults.extend([breaks(2_000_000), responds(206, headers, b"x" * 100)])
     assert mode.get("big")[0] == DATA
     assert "range" not in deployment.stored_requests[2].headers
 
@@ -295,7 +295,7 @@ def test_long_transfer_does_not_time_out(mode: TransferMode, deployment: Storage
 def test_does_not_retry_other_statuses(
     mode: TransferMode, deployment: StorageServer, stored: Blob, status: int
 ) -> None:
-    deployment.faults.extend([answers(status, body=b"" if status == 304 else SECRET.encode())])
+    deployment.faults.extend([responds(status, body=b"" if status == 304 else SECRET.encode())])
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
     assert caught.value.status_code == status
@@ -305,7 +305,7 @@ def test_does_not_retry_other_statuses(
 
 
 def test_server_errors_end_after_max_retries(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
-    deployment.faults.extend([answers(502)] * 9)
+    deployment.faults.extend([responds(502)] * 9)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big", maxRetries=3)
     assert caught.value.status_code == 502
@@ -313,7 +313,7 @@ def test_server_errors_end_after_max_retries(mode: TransferMode, deployment: Sto
 
 
 def test_renews_expired_url_once(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
-    deployment.faults.extend([breaks(2_000_000), answers(403)])
+    deployment.faults.extend([breaks(2_000_000), responds(403)])
     assert mode.get("big", maxRetries=1)[0] == DATA
     assert len(deployment.called("startDownload")) == 2
     assert len({each.query for each in deployment.stored_requests}) == 2
@@ -321,7 +321,7 @@ def test_renews_expired_url_once(mode: TransferMode, deployment: StorageServer, 
 
 
 def test_fails_if_url_stays_forbidden(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
-    deployment.faults.extend([answers(403)] * 9)
+    deployment.faults.extend([responds(403)] * 9)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
     assert caught.value.status_code == 403
@@ -330,7 +330,7 @@ def test_fails_if_url_stays_forbidden(mode: TransferMode, deployment: StorageSer
 
 def test_renews_expired_url_before_retry(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
     deployment.expires = "2000-01-01T00:00:00.000Z"
-    deployment.faults.extend([answers(500)])
+    deployment.faults.extend([responds(500)])
     assert mode.get("big")[0] == DATA
     assert len(deployment.called("startDownload")) == 2
 
@@ -363,14 +363,14 @@ def test_raises_failure_of_storage_before_missing_hashes(
     mode: TransferMode, deployment: StorageServer, stored: Blob
 ) -> None:
     stored.hashes = {}
-    deployment.faults.append(answers(404))
+    deployment.faults.append(responds(404))
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.get("big")
     assert caught.value.status_code == 404
 
 
 def test_redirect_loop_fails(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
-    deployment.faults.extend([answers(302, {"Location": "/storage/big?around"})] * 20)
+    deployment.faults.extend([responds(302, {"Location": "/storage/big?around"})] * 20)
     with pytest.raises(TaskclusterRestFailure, match="redirects") as caught:
         mode.get("big")
     assert len(deployment.stored_requests) == 11
@@ -378,7 +378,7 @@ def test_redirect_loop_fails(mode: TransferMode, deployment: StorageServer, stor
 
 
 def test_malformed_redirect_fails_without_retry(mode: TransferMode, deployment: StorageServer, stored: Blob) -> None:
-    deployment.faults.extend([answers(302, {"Location": "http://[::1"})])
+    deployment.faults.extend([responds(302, {"Location": "http://[::1"})])
     with pytest.raises(TaskclusterFailure, match="malformed") as caught:
         mode.get("big")
     assert len(deployment.stored_requests) == 1
@@ -417,7 +417,7 @@ class FailingFile(io.RawIOBase):
         OSError(28, "No space left on device"),
         StopIteration("odd"),
         # For example from a writer that uploads elsewhere; the connection to storage is fine.
-        TaskclusterConnectionError("no answer", None),
+        TaskclusterConnectionError("no response", None),
     ],
 )
 def test_raises_exception_of_writer_without_retry(
@@ -461,7 +461,7 @@ def test_full_disk_raises_os_error(mode: TransferMode, deployment: StorageServer
 
 @pytest.mark.parametrize(
     "fault",
-    [leaves("reset"), leaves("reset", before_body=True), leaves("close"), answers(500), answers(429)],
+    [leaves("reset"), leaves("reset", before_body=True), leaves("close"), responds(500), responds(429)],
     ids=["reset", "reset before the body", "closed", "500", "429"],
 )
 def test_restarts_upload_after_failure(mode: TransferMode, deployment: StorageServer, fault: Fault) -> None:
@@ -479,7 +479,7 @@ def _stored(deployment: StorageServer) -> bytes:
 
 
 def test_renews_upload_url_with_same_parameters(mode: TransferMode, deployment: StorageServer) -> None:
-    deployment.faults.extend([answers(403)])
+    deployment.faults.extend([responds(403)])
     mode.put(data=DATA, maxRetries=0)
     first, second = deployment.called("createUpload")
     assert first == second
@@ -488,7 +488,7 @@ def test_renews_upload_url_with_same_parameters(mode: TransferMode, deployment: 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 301])
 def test_rejected_upload_fails_unfinished(mode: TransferMode, deployment: StorageServer, status: int) -> None:
-    deployment.faults.extend([answers(status, {"Location": "/"})] * 3)
+    deployment.faults.extend([responds(status, {"Location": "/"})] * 3)
     with pytest.raises(TaskclusterRestFailure) as caught:
         mode.put(data=DATA)
     assert caught.value.status_code == status

@@ -18,7 +18,7 @@ import taskcluster
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 
 from .conftest import TransferMode
-from .deployment import PATIENCE, Blob, StorageRequest, StorageServer, answers, breaks, head, storage
+from .deployment import PATIENCE, Blob, StorageRequest, StorageServer, breaks, head, responds, storage
 from .test_usage import DATA, artifacts
 
 
@@ -138,7 +138,7 @@ def test_failure_stops_downloads_that_wait_for_storage(
                 pass
             return False
         assert begun.wait(PATIENCE)
-        return answers(404)(deployment, connection, received, blob)
+        return responds(404)(deployment, connection, received, blob)
 
     deployment.faults.extend([fault, fault])
     started = time.monotonic()
@@ -158,7 +158,7 @@ def test_raises_the_first_of_many_failures(mode: TransferMode, deployment: Stora
     def fault(deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob) -> bool:
         if received.path.endswith("/b"):
             assert other.wait(PATIENCE)
-            answers(410)(deployment, connection, received, blob)
+            responds(410)(deployment, connection, received, blob)
             told.set()
             return True
         other.set()

@@ -13,7 +13,7 @@ import pytest
 from taskcluster.exceptions import TaskclusterRestFailure
 
 from .conftest import TransferMode, temporary_files
-from .deployment import Blob, StorageServer, answers, breaks
+from .deployment import Blob, StorageServer, breaks, responds
 from .test_usage import DATA, artifacts
 
 
@@ -36,7 +36,7 @@ def test_failed_download_leaves_no_file_and_keeps_old_one(
     artifacts(deployment)
     (tmp_path / "old").write_bytes(b"old")
     for name in ("old", "new"):
-        deployment.faults.extend([answers(404)])
+        deployment.faults.extend([responds(404)])
         with pytest.raises(TaskclusterRestFailure):
             mode.get_artifact("public/s3", "downloadArtifactToPath", tmp_path / name)
     assert os.listdir(tmp_path) == ["old"]

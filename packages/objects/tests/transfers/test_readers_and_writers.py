@@ -20,7 +20,7 @@ import taskcluster
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 
 from .conftest import CREDENTIALS, TransferMode
-from .deployment import PATIENCE, Blob, Fault, StorageRequest, StorageServer, answers, breaks, head, storage
+from .deployment import PATIENCE, Blob, Fault, StorageRequest, StorageServer, breaks, head, responds, storage
 from .test_usage import CoroutineFile
 
 DATA = random.Random(2).randbytes(2_500_000)
@@ -203,7 +203,7 @@ def changed(
     whole: list[Fault], deployment: StorageServer, connection: socket.socket, received: StorageRequest, blob: Blob
 ) -> bool:
     """Respond with 412 to requests of the rest, and to others as `whole`, one after another."""
-    fault = answers(412) if "range" in received.headers else whole.pop(0)
+    fault = responds(412) if "range" in received.headers else whole.pop(0)
     return fault(deployment, connection, received, blob)
 
 
@@ -239,7 +239,7 @@ def test_calls_writer_factory_at_each_restart(mode: TransferMode, deployment: St
 
 def test_does_not_call_writer_factory_without_body(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.blobs["x"] = Blob(DATA)
-    deployment.faults.extend([answers(500), answers(404)])
+    deployment.faults.extend([responds(500), responds(404)])
     writers: list[io.BytesIO] = []
     with pytest.raises(TaskclusterRestFailure):
         mode.get("x", "download", writerFactory=lambda: writers.append(io.BytesIO()))
@@ -265,7 +265,7 @@ def test_writes_file_from_first_byte_at_each_attempt(
 
 
 def test_reads_file_from_first_byte_at_each_attempt(mode: TransferMode, deployment: StorageServer) -> None:
-    deployment.faults.extend([answers(500), answers(503)])
+    deployment.faults.extend([responds(500), responds(503)])
     mode.put("uploadFromFile", file=io.BytesIO(DATA))
     assert [each.body for each in deployment.stored_requests] == [DATA] * 3
 

@@ -12,7 +12,7 @@ from taskcluster.registry import registry
 from taskcluster.version import VERSION
 
 from .conftest import TransferMode
-from .deployment import Blob, StorageServer, answers, breaks
+from .deployment import Blob, StorageServer, breaks, responds
 from .test_usage import DATA, artifacts
 
 
@@ -28,7 +28,7 @@ def test_sends_user_agent_to_storage(mode: TransferMode, deployment: StorageServ
 
 def test_content_type_defaults_to_octet_stream(mode: TransferMode, deployment: StorageServer) -> None:
     deployment.artifacts["a"] = {"storageType": "s3", "url": lambda: deployment.url("x")}
-    deployment.faults.extend([answers(200, body=b"x")] * 2)
+    deployment.faults.extend([responds(200, body=b"x")] * 2)
     assert mode.get_artifact("a")[1] == "application/octet-stream"
     content = mode.run(mode.download.getArtifactContent, "T", "a", queueService=mode.client("Queue"))
     assert content.content_type == "application/octet-stream"
@@ -43,8 +43,8 @@ def test_offers_and_uses_methods_of_plugins(
         def propose(self, offer: Any) -> Any:
             return {"size": offer.contentLength}
 
-        def destination(self, answer: Any) -> Location | None:
-            return Location(answer, "PUT", {"Content-Type": "made/up"})
+        def destination(self, response: Any) -> Location | None:
+            return Location(response, "PUT", {"Content-Type": "made/up"})
 
     class Torrent:
         name = "torrent"
@@ -52,8 +52,8 @@ def test_offers_and_uses_methods_of_plugins(
         def accept(self) -> Any:
             return {"peers": 1}
 
-        def source(self, answer: Any) -> Location:
-            return Location(answer["url"], hashes=answer["hashes"])
+        def source(self, response: Any) -> Location:
+            return Location(response["url"], hashes=response["hashes"])
 
     monkeypatch.setattr(registry, "transfer_methods", lambda: [Post(), Torrent()])
     deployment.upload_methods = lambda proposed: {"postUrl": deployment.url("some/name")}
@@ -87,14 +87,14 @@ def test_sends_headers_of_plugins_to_their_server_only(
         def accept(self) -> Any:
             return True
 
-        def source(self, answer: Any) -> Location:
-            return Location(answer["url"], headers={"Authorization": "Bearer x", "Cookie": "c=1"})
+        def source(self, response: Any) -> Location:
+            return Location(response["url"], headers={"Authorization": "Bearer x", "Cookie": "c=1"})
 
     other = StorageServer() if elsewhere else deployment
     try:
         monkeypatch.setattr(registry, "transfer_methods", lambda: [Bearer()])
         deployment.blobs["x"] = other.blobs["y"] = Blob(DATA, method="bearer")
-        again = answers(302, {"Location": other.url("y")})
+        again = responds(302, {"Location": other.url("y")})
         deployment.faults.extend([again])
         other.faults.extend([breaks(1_000_000)])
         if elsewhere:

@@ -21,7 +21,7 @@ import taskcluster.upload
 from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, UnknownOptionWarning
 
 from .conftest import CREDENTIALS, TransferMode
-from .deployment import Blob, StorageServer, answers
+from .deployment import Blob, StorageServer, responds
 
 DATA = bytes(range(256)) * 5000
 
@@ -121,13 +121,13 @@ def test_max_retries_works_as_for_clients(
     )
     for call in calls:
         deployment.received.clear()
-        deployment.faults.extend([answers(500)] * 10)
+        deployment.faults.extend([responds(500)] * 10)
         with pytest.raises(taskcluster.TaskclusterRestFailure) as caught:
             call(**given)
         assert caught.value.status_code == 500
         assert len(deployment.stored_requests) == attempts
         deployment.faults.clear()
-        deployment.faults.extend([answers(500)] * (attempts - 1))
+        deployment.faults.extend([responds(500)] * (attempts - 1))
         call(**{**given, **({"name": taskcluster.slugId()} if call.func == mode.put else {})})
     assert len(deployment.finished) == 2
 
@@ -271,7 +271,7 @@ def test_calls_factory_once_per_attempt(mode: TransferMode, deployment: StorageS
         readers.append(io.BytesIO(DATA))
         return readers[-1]
 
-    deployment.faults.extend([answers(500), answers(500)])
+    deployment.faults.extend([responds(500), responds(500)])
     mode.put("upload", contentLength=len(DATA), readerFactory=factory)
     assert len(readers) == 3
 
