@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from taskcluster_local.api import Partial, Refused
+from taskcluster_local.api import Missing, Partial, Refused
 from taskcluster_local.coverage import main, table
 from taskcluster_local.deployment import Configuration, Deployment
 from taskcluster_local.store import Store
@@ -29,6 +30,11 @@ def test_table_has_notes_of_handlers() -> None:
     rows = [line for line in lines if line.startswith("| `")]
     assert len(rows) == len(api.table.named)
     assert f"{len(rows)} methods: " in table(api)
+
+
+def test_every_method_has_a_handler(site: Any) -> None:
+    missing = [handler.reason for handler in site.deployment.api.handlers.values() if isinstance(handler, Missing)]
+    assert not missing, "\n".join(missing)
 
 
 def test_writes_and_compares_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,9 @@ import taskcluster.aio
 from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, Signer, payload_hash
 from taskcluster.utils import fromNowJSON, slugId
-from taskcluster_local import LocalTaskcluster
-from taskcluster_local.api import LARGEST_BODY
+from taskcluster_local import LocalTaskcluster, endpoints
+from taskcluster_local.api import LARGEST_BODY, Interface
+from taskcluster_local.deployment import Configuration
 from taskcluster_local.errors import ApiError
 from taskcluster_local.server import host_name, is_loopback
 
@@ -112,6 +113,41 @@ def test_wakes_waiting_worker(local: LocalTaskcluster) -> None:
             assert claim["status"]["taskId"] == task_id
 
     asyncio.run(scenario())
+
+
+METHOD = {"title": "t", "description": "d", "method": "get", "args": [], "stability": "stable", "category": "c"}
+METHODS_WITHOUT_HANDLERS = {
+    "/api/secrets/v1/count": "secrets.count has no handler; add one in "
+    "packages/local/src/taskcluster_local/services/secrets/routes.py.",
+    "/api/new-service/v1/list": "new-service.list has no handler; add one in "
+    "packages/local/src/taskcluster_local/services/table.py.",
+}
+
+
+def test_refuses_methods_without_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The references have a new method and a new service."""
+    found = endpoints.references()
+    count = {**METHOD, "name": "count", "route": "/count", "scopes": "secrets:count"}
+    extended = {
+        **found,
+        "secrets": {**found["secrets"], "methods": [*found["secrets"]["methods"], count]},
+        "new-service": {
+            **found["secrets"],
+            "serviceName": "new-service",
+            "methods": [{**METHOD, "name": "ping", "route": "/ping"}, {**METHOD, "name": "list", "route": "/list"}],
+            "types": {},
+        },
+    }
+    monkeypatch.setattr(Configuration, "interface", lambda _: Interface(extended))
+    with LocalTaskcluster() as local:
+        for target, message in METHODS_WITHOUT_HANDLERS.items():
+            response, body = exchange(local, "GET", target, headers=signed(local, "GET", target))
+            assert (response.status, json.loads(body)["code"]) == (400, "NotInLocalDeployment")
+            assert message in json.loads(body)["message"]
+        assert exchange(local, "GET", "/api/secrets/v1/count")[0].status == 403
+        assert exchange(local, "GET", "/api/new-service/v1/ping")[0].status == 200
+        with taskcluster.Secrets(local.options()) as secrets:
+            assert secrets.list() == {"secrets": []}
 
 
 # HTTP

@@ -46,6 +46,7 @@ __all__ = [
     "HttpResponse",
     "Interface",
     "InvokeBy",
+    "Missing",
     "Partial",
     "Refused",
     "Reply",
@@ -268,6 +269,11 @@ class Refused:
             # Only the service's own code could check the scopes; invalid credentials must be rejected anyway.
             _ = call.identity
         raise ApiError("NotInLocalDeployment", f"This is a local deployment: {self.reason}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing(Refused):
+    """The handler of a method that is in an API reference, but has not been written for the local deployment."""
 
 
 class Interface:

@@ -18,7 +18,7 @@ from taskcluster.plugins import PluginWarning
 from taskcluster.slugs import slugId
 
 from . import own_api
-from .api import Api, Handler, Interface, Refused, Result
+from .api import Api, Handler, Interface, Missing, Refused, Result
 from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
@@ -137,8 +137,9 @@ class Deployment:
         for plugin in configuration.plugins:
             handlers[plugin.name] = self._plugin_handlers(plugin)
         of_every_service = monitoring.handlers(clock())
-        for name, named in handlers.items():
-            handlers[name] = {**_handlers_of(of_every_service, interface.references[name]), **named}
+        for name, reference in interface.references.items():
+            missing = {entry["name"]: _missing(name, entry["name"]) for entry in reference["methods"]}
+            handlers[name] = {**missing, **_handlers_of(of_every_service, reference), **handlers.get(name, {})}
         accounts, signing_clock = self.shared.accounts, configuration.clock
         own_handlers = {"local": own_api.Own(self.shared, clock, reset).handlers()}
         own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
@@ -300,6 +301,13 @@ def shared_interface(plugins: tuple[LocalService, ...] = ()) -> Interface:
 def _handlers_of(handlers: Mapping[str, Handler], reference: Mapping[str, Any]) -> dict[str, Handler]:
     """Return the handlers of the methods that a service has."""
     return {entry["name"]: handlers[entry["name"]] for entry in reference["methods"] if entry["name"] in handlers}
+
+
+def _missing(service: str, method: str) -> Missing:
+    module = f"{service.replace('-', '_')}/routes.py" if service in SERVICES else "table.py"
+    return Missing(
+        f"{service}.{method} has no handler; add one in packages/local/src/taskcluster_local/services/{module}"
+    )
 
 
 def _service_client_id(service: str) -> str:
