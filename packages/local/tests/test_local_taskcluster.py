@@ -176,12 +176,19 @@ def test_advance_in_async_code(local: LocalTaskcluster) -> None:
 # Polls
 
 
+async def one_waiting_worker(local: LocalTaskcluster) -> Any:
+    """Return the status of the deployment once a worker waits for a task."""
+    async with taskcluster.aio.createApiClient("Local", own_api.REFERENCE)(local.options()) as own:
+        while (status := await own.status())["waitingWorkers"] != 1:
+            pass
+        return status
+
+
 def test_advance_ends_waiting_claims() -> None:
     async def scenario() -> None:
         async with LocalTaskcluster(poll=3600) as local, taskcluster.aio.Queue(local.options()) as queue:
             waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
-            # This one is served after the other request was received.
-            await queue.ping()
+            await one_waiting_worker(local)
             await local.aio.advance(hours=1)
             assert await asyncio.wait_for(waiting, 60) == {"tasks": []}
 
@@ -195,7 +202,7 @@ def test_waiting_claim_gets_task_that_advance_made_pending(local: LocalTaskclust
             await queue.createTask(task_id, definition(local))
             await queue.claimWork("p/w", WORKER)
             waiting = asyncio.create_task(queue.claimWork("p/w", {**WORKER, "workerId": "other"}))
-            await queue.ping()
+            await one_waiting_worker(local)
             await local.aio.advance(minutes=21)
             [claim] = (await asyncio.wait_for(waiting, 60))["tasks"]
             assert (claim["status"]["taskId"], claim["runId"]) == (task_id, 1)
@@ -263,8 +270,7 @@ def test_api_has_status_and_reset(local: LocalTaskcluster) -> None:
         async with taskcluster.aio.Queue(local.options()) as queue, create_client(local.options()) as own:
             await queue.createTask(taskcluster.slugId(), definition(local, taskQueueId="p/other"))
             waiting = asyncio.create_task(queue.claimWork("p/w", WORKER))
-            await queue.ping()
-            before = await own.status()
+            before = await one_waiting_worker(local)
             counts = {name: before[name] for name in ("tasks", "pending", "running", "waitingWorkers")}
             assert counts == {"tasks": 1, "pending": 1, "running": 0, "waitingWorkers": 1}
             assert (before["secondsAhead"], before["storage"]) == (0, "memory")
