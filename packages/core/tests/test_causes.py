@@ -19,7 +19,7 @@ import urllib3.exceptions
 from yarl import URL
 
 import taskcluster
-from taskcluster.causes import describe, harmless, safe_cause
+from taskcluster.causes import describe, explain, harmless, safe_cause
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.options import Credentials
 from taskcluster.payloads import encode_payload
@@ -82,6 +82,31 @@ def test_a_safe_cause_has_the_class_and_no_secret(exc: BaseException, described:
     assert SECRET not in shown + again.decode("latin-1")
     assert type(pickle.loads(again)) is ConnectionFailed
     assert (safe.__cause__, safe.__context__, safe.__traceback__) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("exc", "explained"),
+    [
+        (urllib3.exceptions.MaxRetryError(POOL, SIGNED, REFUSED), "m: Connection refused"),
+        (
+            aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(111, f"Connect call {SECRET}")),
+            "m: Connection refused",
+        ),
+        (requests.exceptions.InvalidURL(SIGNED), "m: the URL is invalid"),
+        (OSError(f"Tunnel connection failed: 407 {SECRET}"), "m: Tunnel connection failed: 407"),
+        (aiohttp.ClientResponseError(INFO, (), status=400, message=SECRET), "m: the response is not valid HTTP"),
+        (aiohttp.ServerDisconnectedError(SECRET), "m: the server closed the connection"),
+        (urllib3.exceptions.ReadTimeoutError(POOL, SIGNED, SECRET), "m: timed out"),
+        (socket.gaierror(-2, "Name or service not known"), "m: Name or service not known"),
+        (ssl.SSLError(1, "[SSL: X] x (_ssl.c:1006)"), "m: [SSL: X] x"),
+        (zlib.error(SECRET), "m: the response is not encoded as its headers state"),
+        (KeyError(SECRET), "m"),
+        (harmless(aiohttp.ClientConnectionError("ours")), "m: ours"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_explanations_name_no_class_and_no_secret(exc: BaseException, explained: str) -> None:
+    assert explain("m", exc) == explained
 
 
 def test_a_class_that_cannot_be_made_anew_is_named() -> None:

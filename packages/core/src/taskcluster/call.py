@@ -129,7 +129,8 @@ class Call(NamedTuple):
                 now,
                 context.nonce(),
             )
-        return Request(verb, endpoint.prefix + self.target, headers, self.body, timeout, max_response_size)
+        url = endpoint.prefix + self.target
+        return Request(verb, url, headers, self.body, timeout, max_response_size, repr(self))
 
     def __repr__(self) -> str:
         return f"{self.service}.{self.method.name}"

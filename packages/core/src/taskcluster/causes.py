@@ -6,12 +6,13 @@ They hold requests with their headers, URLs with tokens and signatures, proxies 
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any, TypeVar
 
 from .redacted import HIDDEN
 
-__all__ = ["describe", "harmless", "safe_cause"]
+__all__ = ["describe", "explain", "harmless", "safe_cause"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -19,6 +20,34 @@ _INNER = ("reason", "os_error", "certificate_error", "original_error")
 _DEEPEST = 8
 _EMPTY: dict[type, Any] = {bytes: b"", str: "", tuple: ()}
 _ADDRESS = re.compile(r"\b\w+://\S+")
+_IN_SOURCE_CODE = re.compile(r" \(_ssl\.c:\d+\)")
+_CLOSED = "the server closed the connection"
+_INCOMPLETE = "the response is incomplete"
+_INVALID = "the response is not valid HTTP"
+_ENCODING = "the response is not encoded as its headers state"
+_EXPLANATIONS = {
+    "RemoteDisconnected": _CLOSED,
+    "ServerDisconnectedError": _CLOSED,
+    "ClientConnectionResetError": _CLOSED,
+    "ClientHttpProxyError": "the proxy refused the connection",
+    "InvalidURL": "the URL is invalid",
+    "LocationValueError": "the URL is invalid",
+    "InvalidChunkLength": _INVALID,
+    "TransferEncodingError": _INVALID,
+    "IncompleteRead": _INCOMPLETE,
+    "ContentLengthError": _INCOMPLETE,
+    "HTTPException": _INVALID,
+    "HttpProcessingError": _INVALID,
+    "ClientResponseError": _INVALID,
+    "ClientPayloadError": _INCOMPLETE,
+    "ProtocolError": _INCOMPLETE,
+    "ContentDecodingError": _ENCODING,
+    "ContentEncodingError": _ENCODING,
+    "DecodeError": _ENCODING,
+    "error": _ENCODING,
+    "TimeoutError": "timed out",
+}
+"""Explanations by the names of classes and base classes of http.client, urllib3, aiohttp and zlib."""
 _REFUSED_BY_PROXY = re.compile(r"(Tunnel connection failed: \d+).*", re.DOTALL)
 
 
@@ -32,6 +61,21 @@ def describe(exc: BaseException) -> str:
     """Return the class of an exception and what is harmless of its message."""
     name, text = type(exc).__name__, _reason(exc)
     return name if text == name else f"{name}: {text}"
+
+
+def explain(message: str, exc: BaseException) -> str:
+    """Return an error message and the reason for an exception, in words that do not depend on the HTTP library."""
+    exc = _innermost(exc)
+    names = [kind.__name__ for kind in type(exc).__mro__]
+    if "SSLError" in names or "harmless" in vars(exc):
+        reason = _IN_SOURCE_CODE.sub("", _message(exc))
+    elif isinstance(exc, OSError) and isinstance(exc.errno, int):
+        # aiohttp's text has the address. Errors of host names are negative.
+        reason = os.strerror(exc.errno) if exc.errno > 0 and "gaierror" not in names else str(exc.strerror)
+    else:
+        known = next((name for name in names if name in _EXPLANATIONS), None)
+        reason = _message(exc) if known is None else _EXPLANATIONS[known]
+    return f"{message}: {reason}" if reason and reason not in message else message
 
 
 def safe_cause(exc: BaseException) -> BaseException:
@@ -80,20 +124,29 @@ def _kept(name: str, value: Any, depth: int) -> Any:
 
 
 def _reason(exc: BaseException) -> str:
-    """Return the innermost exception's message if it is the operating system's, OpenSSL's or ours, or else its class.
+    """Return the innermost exception's message if it is harmless, or else its class."""
+    exc = _innermost(exc)
+    return _message(exc) or type(exc).__name__
+
+
+def _message(exc: BaseException) -> str:
+    """Return an exception's message if it is the operating system's, OpenSSL's or ours, or else an empty string.
 
     All other messages may quote the request, or a response that cannot be parsed.
     """
+    is_of_system = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
+    is_shown = is_of_system or isinstance(exc, json.JSONDecodeError) or "harmless" in vars(exc)
+    text = str(exc) if is_shown else ""
+    return _REFUSED_BY_PROXY.sub(r"\1", _ADDRESS.sub(HIDDEN, text))
+
+
+def _innermost(exc: BaseException) -> BaseException:
     for _ in range(_DEEPEST):
         inner = None if "harmless" in vars(exc) else _inner(exc)
         if inner is None:
             break
         exc = inner
-    is_of_system = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
-    is_shown = is_of_system or isinstance(exc, json.JSONDecodeError) or "harmless" in vars(exc)
-    text = str(exc) if is_shown else ""
-    text = _REFUSED_BY_PROXY.sub(r"\1", _ADDRESS.sub(HIDDEN, text))
-    return text or type(exc).__name__
+    return exc
 
 
 def _inner(exc: BaseException) -> BaseException | None:

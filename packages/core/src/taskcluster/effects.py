@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .options import MAX_RESPONSE_SIZE
+from .redacted import without_user_info
 
 __all__ = ["Close", "Emit", "Invoke", "Open", "Opened", "Request", "RequestEvent", "Response", "Sleep"]
 
@@ -23,6 +24,13 @@ class Request(NamedTuple):
     """Connect and read timeout in seconds; None leaves it to the session."""
     max_response_size: int = MAX_RESPONSE_SIZE
     """The largest response body to read into memory, in bytes when decompressed."""
+    call: str = ""
+    """The API method, e.g. `queue.task`; empty for requests that call none."""
+
+    def described(self) -> str:
+        """Return the request for error messages, without its path and query, which may hold a token or signature."""
+        where = f"{self.method} at {without_user_info(self.url[: self.url.find('/', 8)])}"
+        return f"{self.call}: {where}" if self.call else where
 
     def __repr__(self) -> str:
         # Headers and body may hold secrets.

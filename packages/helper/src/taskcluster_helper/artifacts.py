@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from taskcluster.causes import describe
+from taskcluster.causes import explain
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 from taskcluster.plain_http import makeHttpRequest
 from taskcluster.timestamps import stringDate
@@ -68,7 +68,7 @@ def _put(url: str, content: bytes, content_type: str) -> None:
     try:
         response: Any = makeHttpRequest("put", url, content, {"Content-Type": content_type})
     except requests.RequestException as exc:
-        raise TaskclusterConnectionError(f"PUT at {host} failed: {describe(exc)}", exc) from exc
+        raise TaskclusterConnectionError(explain(f"PUT at {host} failed", exc), exc) from exc
     if not 200 <= response.status_code < 300:
         raise TaskclusterRestFailure(
             f"PUT at {host} failed with status {response.status_code}", None, status_code=response.status_code

@@ -20,11 +20,10 @@ import aiohttp
 from yarl import URL
 
 from .. import effects
-from ..causes import describe, harmless, safe_cause
+from ..causes import describe, explain, harmless, safe_cause
 from ..decompression import CollectedBody
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from ..options import DEFAULT_TIMEOUT
-from ..redacted import without_user_info
 from ..shapes import is_mapping
 from .deadlines import Deadlines
 from .environment import proxy_for, snapshot, trust
@@ -355,16 +354,19 @@ async def read_some(response: aiohttp.ClientResponse, size: int) -> bytes:
     try:
         return await response.content.read(size)
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-        failure = broken_response(exc)
+        failure = broken_response(exc, response)
     # Outside the block, so that the library's exception is not its context.
     raise failure from failure.superExc
 
 
-def broken_response(exc: BaseException) -> ConnectionFailed | ConnectionTimedOut:
+def broken_response(
+    exc: BaseException, response: aiohttp.ClientResponse | None = None
+) -> ConnectionFailed | ConnectionTimedOut:
     """Return the exception for a response that broke off or was idle for too long."""
     is_timeout = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_timeout else (ConnectionFailed, "broke off")
-    return kind(f"the response {what}: {describe(exc)}", safe_cause(exc))
+    where = "" if response is None else f"{response.method} at {response.url.origin()}: "
+    return kind(explain(f"{where}the response {what}", exc), safe_cause(exc))
 
 
 def environment_arguments(url: str) -> dict[str, Any]:
@@ -480,5 +482,4 @@ def _failure(
 ) -> ConnectionFailed | ConnectionTimedOut:
     is_late = isinstance(exc, asyncio.TimeoutError)
     kind, what = (ConnectionTimedOut, "timed out") if is_late else (ConnectionFailed, "failed")
-    where = f"{request.method} at {without_user_info(request.url[: request.url.find('/', 8)])}"
-    return kind(f"{where} {what} without a response: {describe(exc)}", cause)
+    return kind(explain(f"{request.described()} {what} without a response", exc), cause)

@@ -13,13 +13,15 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from ..causes import describe, safe_cause
+from ..causes import explain, safe_cause
 from ..decompression import CollectedBody, too_large
 from ..exceptions import TaskclusterConnectionError, TaskclusterFailure
 from .error_mapping import ConnectionFailure, reading_error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ..effects import Request
 
 __all__ = ["Body", "read_body"]
 
@@ -66,6 +68,7 @@ class Body:
     """A response whose body is read in pieces and not decoded.
 
     Args:
+        request: The request.
         status: The HTTP status.
         headers: The response headers.
         raw: The response of urllib3, or a mock's.
@@ -73,8 +76,14 @@ class Body:
     """
 
     def __init__(
-        self, status: int, headers: Mapping[str, str], raw: Any, failure: ConnectionFailure = TaskclusterConnectionError
+        self,
+        request: Request,
+        status: int,
+        headers: Mapping[str, str],
+        raw: Any,
+        failure: ConnectionFailure = TaskclusterConnectionError,
     ) -> None:
+        self._request = request
         self._failure = failure
         self.status = status
         self.headers = headers
@@ -117,7 +126,8 @@ class Body:
                 return data
             except (urllib3.exceptions.HTTPError, OSError) as exc:
                 failed = "timed out" if isinstance(exc, urllib3.exceptions.TimeoutError | TimeoutError) else "broke off"
-                self._error = self._failure(f"the response {failed}: {describe(exc)}", safe_cause(exc))
+                message = explain(f"{self._request.described()}: the response {failed}", exc)
+                self._error = self._failure(message, safe_cause(exc))
         # Outside the block, so that the library's exception is not its context.
         raise self._error from self._error.superExc
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import requests
 import urllib3.exceptions
 
-from ..causes import describe
+from ..causes import explain
 from ..effects import Request
 from ..exceptions import TaskclusterConnectionError
-from ..redacted import without_user_info
 
 __all__ = ["ConnectionFailure", "failure_message", "origin", "reading_error", "sending_error"]
 
@@ -52,9 +51,9 @@ def _mapped(exc: Exception, mapping: _Mapping) -> requests.RequestException:
 
 
 def failure_message(request: Request, exc: Exception) -> str:
-    """Return the error message for a request without a complete response; it has no path, which may hold a token."""
+    """Return the error message for a request without a complete response."""
     failed = "timed out" if isinstance(exc, requests.Timeout) else "failed"
-    return f"{request.method} at {without_user_info(origin(request.url))} {failed} without a response: {describe(exc)}"
+    return explain(f"{request.described()} {failed} without a response", exc)
 
 
 def origin(url: str) -> str:

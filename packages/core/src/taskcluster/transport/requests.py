@@ -100,9 +100,9 @@ class RequestsTransport:
     def _open(self, request: Request, body: Iterable[bytes] | None) -> Body:
         if self.given is None and not is_requests_replaced():
             raw = self._own_session().open(request, request.body if body is None else body)
-            return Body(raw.status, raw.headers, raw, self._failure)
+            return Body(request, raw.status, raw.headers, raw, self._failure)
         response = self._sender().send(request, body, stream=True)
-        return Body(response.status_code, response.headers, response.raw, self._failure)
+        return Body(request, response.status_code, response.headers, response.raw, self._failure)
 
     def _own_session(self) -> OwnSession:
         # A forked child must not use the parent's sockets.

@@ -138,7 +138,7 @@ class _AsyncPerformer:
 
     async def _read_body(self, response: aiohttp.ClientResponse, sink: Sink, report: Progress) -> None:
         read = 0
-        while pieces := await _read(response.content, read):
+        while pieces := await _read(response, read):
             read += sum(map(len, pieces))
             try:
                 await self._write(sink, pieces)
@@ -368,11 +368,12 @@ async def _wait_for_all(*running: asyncio.Future[Any]) -> None:
         raise cancelled
 
 
-async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
+async def _read(response: aiohttp.ClientResponse, read: int) -> list[bytes]:
     """Return the next bytes as soon as there are any, in the pieces in which they arrived; an empty list at the end.
 
     `read`: The number of bytes read so far.
     """
+    content = response.content
     pieces: list[bytes] = []
     size = 0
     try:
@@ -386,7 +387,7 @@ async def _read(content: aiohttp.StreamReader, read: int) -> list[bytes]:
                 break
         return pieces if len(pieces) <= _MAX_PIECES else [b"".join(pieces)]
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
-        failure = broken_response(exc)
+        failure = broken_response(exc, response)
     raise failure from failure.superExc
 
 
