@@ -60,6 +60,10 @@ ODD = {
 }
 
 
+def test_a_method_without_title_has_no_docstring(mode: Any) -> None:
+    assert mode.module.createApiClient("Widgets", reference_of(METHOD)).part.__doc__ is None
+
+
 def test_signatures_name_the_parameters(mode: Any, reference: Any) -> None:
     made = mode.module.createApiClient("Widgets", {**reference_of(ODD), "serviceName": "widgets"})
     assert str(inspect.signature(made.part)) == "(self, *args, part=..., payload=..., query=..., limit=..., **kwargs)"

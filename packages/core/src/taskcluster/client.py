@@ -640,7 +640,8 @@ def _made_method(
     method = async_method if is_async else sync_method
     method.__name__ = name
     method.__qualname__ = f"{class_name}.{name}"
-    method.__doc__ = "\n\n".join(text for text in (entry.get("title"), entry.get("description")) if text)
+    # None rather than "": IPython completes no arguments of a method whose docstring is empty.
+    method.__doc__ = "\n\n".join(text for text in (entry.get("title"), entry.get("description")) if text) or None
     return method
 
 
