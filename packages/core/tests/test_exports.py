@@ -109,6 +109,18 @@ def told_to_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
+def test_type_checking_is_no_literal() -> None:
+    # jedi would take the block for unreachable, and complete no service.
+    tree = ast.parse((SOURCE / "__init__.py").read_text("utf-8"))
+    value = next(
+        each.value
+        for each in tree.body
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "TYPE_CHECKING"
+    )
+    assert not isinstance(value, ast.Constant)
+    assert taskcluster.TYPE_CHECKING is False
+
+
 CHECKED = told_to_type_checkers(SOURCE / "__init__.py")
 CHECKED_AIO = told_to_type_checkers(SOURCE / "aio" / "__init__.py")
 

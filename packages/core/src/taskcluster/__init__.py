@@ -16,7 +16,8 @@ import os
 from . import version
 
 # Type checkers know the name. Importing it from typing would take ten times as long as everything else here.
-TYPE_CHECKING = False
+# Not a literal False: jedi, which completes names in notebooks and editors, would ignore the block below.
+TYPE_CHECKING = bool()  # noqa: UP018
 
 if TYPE_CHECKING:
     from . import aio as aio
