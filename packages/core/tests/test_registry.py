@@ -18,6 +18,7 @@ from taskcluster.entry_points import entry_points
 from taskcluster.plugins import PluginError, PluginWarning, RequestEvent, Service, hookimpl
 from taskcluster.registry import Registry
 
+KEY = {"clientId": "x", "accessToken": "no-secret"}
 EVENT = RequestEvent("queue", "task", 1, 200, 0.1, 0, 2, None)
 
 
@@ -402,10 +403,10 @@ def test_first_credentials_that_are_not_none_win() -> None:
         asked.append(rootUrl)
 
     registry = registry_of(
-        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": rootUrl})),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {**KEY, "clientId": rootUrl})),
         FakeEntryPoint("empty", lambda: plugin(taskcluster_credentials=empty)),
     )
-    assert registry.credentials("https://tc.example.com") == ({"clientId": "https://tc.example.com"}, "full")
+    assert registry.credentials("https://tc.example.com") == ({**KEY, "clientId": "https://tc.example.com"}, "full")
     assert asked == ["https://tc.example.com"]
     assert registry_of(FakeEntryPoint("empty", lambda: plugin(taskcluster_credentials=empty))).credentials("x") is None
 
@@ -413,10 +414,10 @@ def test_first_credentials_that_are_not_none_win() -> None:
 def test_hooks_may_take_fewer_arguments() -> None:
     told: list[str] = []
     registry = registry_of(
-        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: KEY)),
         FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda: told.append("seen"))),
     )
-    assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
+    assert registry.credentials("https://tc.example.com") == (KEY, "vault")
     observer = registry.observer()
     assert observer is not None
     observer(EVENT)
@@ -428,21 +429,76 @@ def test_warns_of_failing_credentials_and_tries_the_next() -> None:
         raise RuntimeError("the vault's token is no-secret")
 
     registry = registry_of(
-        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: KEY)),
         FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=fail)),
     )
     with pytest.warns(PluginWarning, match="^the plugin 'vault' failed to look for credentials: RuntimeError$"):
-        assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
+        assert registry.credentials("https://tc.example.com") == (KEY, "full")
 
 
 def test_warns_of_malformed_credentials_without_showing_them() -> None:
     registry = registry_of(
-        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: {"clientId": "x"})),
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: KEY)),
         FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: "no-secret")),
     )
     with pytest.warns(PluginWarning, match="^the plugin 'vault' must return a mapping with .*, not str$") as caught:
-        assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "full")
+        assert registry.credentials("https://tc.example.com") == (KEY, "full")
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "absent"),
+    [
+        ({"clientId": "c"}, "accessToken"),
+        ({"accessToken": "no-secret", "clientId": ""}, "clientId"),
+        ({"accesToken": "no-secret"}, "clientId and accessToken"),
+    ],
+    ids=["token", "client", "both"],
+)
+def test_warns_of_incomplete_credentials_and_tries_the_next(incomplete: dict[str, str], absent: str) -> None:
+    registry = registry_of(
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: KEY)),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: incomplete)),
+    )
+    with pytest.warns(PluginWarning, match=f"^the plugin 'vault' has credentials without {absent}$") as caught:
+        assert registry.credentials("https://tc.example.com") == (KEY, "full")
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+class Half:
+    """Half of an upload method, and half of a download method."""
+
+    name = "half"
+
+    def propose(self, offer: Any) -> Any:
+        return {}
+
+    def accept(self) -> Any:
+        return True
+
+
+class Nameless(Half):
+    name = None  # type: ignore[assignment]
+
+    def source(self, response: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("returned", "match"),
+    [
+        (["torrent"], "names a transfer method of the wrong type, str: it must be an object with name"),
+        ([Half()], "names a transfer method of the wrong type, Half: "),
+        ([Nameless()], "names a transfer method of the wrong type, Nameless: "),
+        ([Half], "names a transfer method of the wrong type, the class Half itself: "),
+        (None, "failed to return transfer methods: 'NoneType' object is not iterable"),
+    ],
+    ids=["string", "half", "nameless", "class", "none"],
+)
+def test_error_names_the_plugin_of_a_wrong_transfer_method(returned: Any, match: str) -> None:
+    registry = registry_of(FakeEntryPoint("torrents", lambda: plugin(taskcluster_transfer_methods=lambda: returned)))
+    with pytest.raises(PluginError, match=f"^the plugin 'torrents' {match}"):
+        registry.transfer_methods()
 
 
 def implementations(module: ModuleType, marker: Any, **options: Any) -> ModuleType:
@@ -513,8 +569,8 @@ def test_plugins_with_more_hooks_provide_their_own_services() -> None:
 
 
 def test_hooks_are_not_called_once_their_plugin_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_of(FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: {"clientId": "x"})))
-    assert registry.credentials("https://tc.example.com") == ({"clientId": "x"}, "vault")
+    registry = registry_of(FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: KEY)))
+    assert registry.credentials("https://tc.example.com") == (KEY, "vault")
     monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "vault")
     assert registry.credentials("https://tc.example.com") is None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Registry", "registry", "services"]
 
+_REQUIRED = ("clientId", "accessToken")
 _FIELDS = {"client": "class_name", "async_client": "class_name", "events": "events_class_name"}
 
 
@@ -149,13 +150,20 @@ class Registry:
             # Neither the error message nor a value of the wrong type is shown: both may hold a secret.
             try:
                 found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+                # A mapping may read its values only now.
+                absent = [name for name in _REQUIRED if not found.get(name)] if is_mapping(found) else []
             except Exception as exc:
                 failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
                 warn_caller(f"{failed}: {type(exc).__name__}", PluginWarning)
                 continue
             if is_mapping(found):
-                return found, implementation.plugin_name
-            if found is not None:
+                if not absent:
+                    return found, implementation.plugin_name
+                warn_caller(
+                    f"the plugin {implementation.plugin_name!r} has credentials without {' and '.join(absent)}",
+                    PluginWarning,
+                )
+            elif found is not None:
                 warn_caller(
                     f"the plugin {implementation.plugin_name!r} must return a mapping with clientId and accessToken "
                     f"as credentials, not {type(found).__name__}",
@@ -167,16 +175,24 @@ class Registry:
         """Return the transfer methods of all plugins.
 
         Raises:
-            PluginError: A plugin's hook raised.
+            PluginError: A plugin's hook raised, or returned something else.
         """
         found: list[UploadMethod | DownloadMethod] = []
         for implementation in self._implementations("taskcluster_transfer_methods"):
             try:
-                found.extend(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
+                methods = list(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
+                wrong = [method for method in methods if not _is_transfer_method(method)]
             except Exception as exc:
                 raise PluginError(
                     f"the plugin {implementation.plugin_name!r} failed to return transfer methods: {exc}"
                 ) from exc
+            if wrong:
+                raise PluginError(
+                    f"the plugin {implementation.plugin_name!r} names a transfer method of the wrong type, "
+                    f"{_type_of(wrong[0])}: it must be an object with name, propose and destination (UploadMethod), or "
+                    "name, accept and source (DownloadMethod)"
+                )
+            found.extend(methods)
         return found
 
     def _implementations(self, hook: str) -> list[Any]:
@@ -312,6 +328,19 @@ def _services_of(entry_point: str, hooks: Iterable[Callable[[], Iterable[Service
     if len(found) > 1:
         raise PluginError(f"it provides the service {found[0].name!r} {len(found)} times")
     return found
+
+
+def _is_transfer_method(value: object) -> bool:
+    kinds = ("propose", "destination"), ("accept", "source")
+    return (
+        not isinstance(value, type)
+        and isinstance(getattr(value, "name", None), str)
+        and any(all(callable(getattr(value, name, None)) for name in names) for names in kinds)
+    )
+
+
+def _type_of(value: object) -> str:
+    return f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
 
 
 def _observe(observers: tuple[Any, ...], event: RequestEvent) -> None:
