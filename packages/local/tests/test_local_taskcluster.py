@@ -349,6 +349,14 @@ def test_raises_when_not_running() -> None:
             use()
 
 
+def test_repr_names_root_url_while_running() -> None:
+    local = LocalTaskcluster()
+    assert repr(local) == "<LocalTaskcluster not running>"
+    with local:
+        assert repr(local) == f"<LocalTaskcluster at {local.root_url}>"
+    assert repr(local) == "<LocalTaskcluster not running>"
+
+
 # Notifications and GitHub
 
 

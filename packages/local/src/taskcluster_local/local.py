@@ -96,6 +96,10 @@ class LocalTaskcluster:
         self._configuration.check()
         self._started: LocalServer | None = None
 
+    def __repr__(self) -> str:
+        where = "not running" if self._started is None else f"at {self._started.root_url}"
+        return f"<{type(self).__name__} {where}>"
+
     # Root URL and credentials
 
     @property
