@@ -74,7 +74,7 @@ def test_options_of_the_parent_are_those_of_the_moment(drive: Drive) -> None:
     assert [second.options[name] for name in ("timeout", "maxRetries", "maxDelay")] == [5, 5, 7]
 
 
-def test_unknown_and_invalid_options_are_those_of_the_constructor(drive: Drive) -> None:
+def test_rejects_options_as_the_constructor_does(drive: Drive) -> None:
     client = drive.client().native
     with pytest.warns(taskcluster.UnknownOptionWarning, match="'timeot' is ignored; did you mean 'timeout'") as caught:
         client.with_options(timeot=5)

@@ -1,4 +1,4 @@
-"""What the tests of core share: a wire without a network, a clock that stands still, and clients in both modes."""
+"""Fixtures of core's tests: scripted responses instead of a network, a frozen clock, and sync and async clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ import taskcluster
 
 ROOT = "https://tc.example.com"
 NOW = 1700000000
-"""The unix time at which the frozen clock stands: 2023-11-14T22:13:20Z."""
+"""The Unix time of the frozen clock: 2023-11-14T22:13:20Z."""
 
 REFERENCE: dict[str, Any] = {
     "serviceName": "widgets",
@@ -117,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @dataclass
 class Sent:
-    """One request as the wire saw it."""
+    """A sent request."""
 
     method: str
     url: str
@@ -248,7 +248,7 @@ class ClientMode:
         return getattr(self.module, service)({"rootUrl": ROOT, "delayFactor": 0, **options}, session)
 
     def widgets(self, session: Any = None, **options: Any) -> Any:
-        """Return a client of the tests' own service, which needs no service installed."""
+        """Return a client of a service that only the tests have."""
         made = self.module.createApiClient("Widgets", REFERENCE)
         return made({"rootUrl": ROOT, "delayFactor": 0, **options}, session)
 
@@ -263,7 +263,7 @@ def mode(request: pytest.FixtureRequest) -> ClientMode:
 
 @pytest.fixture
 def reference() -> dict[str, Any]:
-    """The API reference of the tests' own service, a copy."""
+    """A copy of the API reference of the service that only the tests have."""
     copy: dict[str, Any] = json.loads(json.dumps(REFERENCE))
     return copy
 
@@ -299,7 +299,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Empty the environment of Taskcluster's variables; the value sets them, by name without the prefix."""
+    """Remove Taskcluster's variables; return a function that sets them, by name without the prefix."""
     for name in ("ROOT_URL", "CLIENT_ID", "ACCESS_TOKEN", "CERTIFICATE", "PROXY_URL"):
         monkeypatch.delenv(f"TASKCLUSTER_{name}", raising=False)
 

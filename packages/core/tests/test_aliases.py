@@ -1,4 +1,4 @@
-"""The modules that another distribution brings."""
+"""Modules of core that are aliases of modules in other distributions."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PAYLOADS = st.dictionaries(st.text(), st.integers(), max_size=3)
 
 
 def method(route: str, *, query: tuple[str, ...] = (), payload: bool = False, verb: str = "get") -> Method:
-    """Return a method whose parameters are those of its route, in order."""
+    """Return a method with the parameters of its route, in order."""
     names = Method.from_entry({"name": "m", "method": verb, "route": route, "args": []}).parameters
     entry = {"name": "m", "method": verb, "route": route, "args": list(names), "query": list(query)}
     return Method.from_entry({**entry, "input": "v1/thing.json#"} if payload else entry)
@@ -110,7 +110,7 @@ def test_an_empty_payload_is_a_payload() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (lambda: call(READ, "t"), "lacks runId"),
         (lambda: call(READ), "lacks taskId, runId"),
@@ -151,8 +151,8 @@ def test_an_empty_payload_is_a_payload() -> None:
         (lambda: call(READ, "\ud800", 0), "not valid Unicode"),
     ],
 )
-def test_invalid_arguments_raise(wrong: Callable[[], Bound], told: str) -> None:
-    with pytest.raises(TaskclusterFailure, match=told):
+def test_invalid_arguments_raise(wrong: Callable[[], Bound], message: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=message):
         wrong()
 
 

@@ -29,11 +29,11 @@ PERMANENT = {"clientId": "tester", "accessToken": "no-secret"}
 
 
 class ServerFailed(TaskclusterRestFailure):
-    """What the driver of these tests raises for server failures."""
+    """The class that the tests set for server failures."""
 
 
 class World:
-    """Clock, chance and nonces that the test moves."""
+    """A clock, a random number and nonces that the test controls."""
 
     def __init__(self) -> None:
         self.time = 1700000000.0

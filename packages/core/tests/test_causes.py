@@ -1,4 +1,4 @@
-"""Exceptions of libraries as they are chained to ours: the same class, and nothing of the request or the response."""
+"""Causes of exceptions: of the HTTP library's class, without the request and the response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`client.session`: one for the program's own requests, and when calls use it."""
+"""`client.session`: a session for requests of the program, and when calls use it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def library_session(mode: Any) -> Any:
 
 
 def in_mode(mode: Any, test: Callable[[Any], Any]) -> None:
-    """Run a test, which yields calls, with a client of the mode, on an event loop if it is async."""
+    """Run a test, a generator of calls, with a sync client, or with an async one on an event loop."""
 
     async def steps() -> None:
         client = mode.widgets()
@@ -166,7 +166,7 @@ def test_calls_use_a_mock_that_was_passed() -> None:
 
 
 def test_async_calls_use_a_context_manager_that_was_passed() -> None:
-    # As programs' tests make one: it has neither headers nor timeouts, and the body is what `json` returns.
+    # As in tests of programs: without headers and timeouts, and with `json` instead of a body.
     session = mock.MagicMock()
     session.request.return_value.__aenter__.return_value = mock.AsyncMock(status=200)
     session.request.return_value.__aenter__.return_value.json.return_value = {"a": 1}

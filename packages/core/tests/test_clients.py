@@ -1,4 +1,4 @@
-"""Both drivers and their transports up to the wire: what is sent, how often, over whose session."""
+"""Calls of sync and async clients: requests, retries, pages, sessions and options."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_exchanges_of_a_reference_are_bound_without_a_request(reference: Any) ->
     }
 
 
-# what is sent
+# requests
 
 
 def test_get_returns_json_after_one_request(mode: Any, wire: Any) -> None:
@@ -314,7 +314,7 @@ def test_an_exception_of_a_handler_ends_the_listing(mode: Any, three_pages: Any)
 
 def test_raises_the_stop_iteration_of_a_handler(mode: Any, three_pages: Any) -> None:
     exhausted: Any = iter(())
-    # Python lets no StopIteration out of a coroutine and makes it a RuntimeError.
+    # Python raises a RuntimeError instead if a coroutine raises StopIteration.
     with pytest.raises((StopIteration, RuntimeError)):
         mode.run(mode.widgets().listWidgets(paginationHandler=lambda page: next(exhausted)))
 
@@ -362,7 +362,7 @@ def test_stopping_an_iteration_sends_no_more_requests(mode: Any, three_pages: An
 
 
 def given_session(mode: Any, headers: dict[str, str]) -> Any:
-    """Return a session of the user's; an aiohttp one wants to be made and closed on a loop."""
+    """Return a caller's session. One of aiohttp must be created and closed on an event loop."""
     if mode.name == "async":
         return aiohttp.ClientSession(headers=headers)
     session = requests.Session()
@@ -371,7 +371,7 @@ def given_session(mode: Any, headers: dict[str, str]) -> Any:
 
 
 def call_over_session(mode: Any, headers: dict[str, str], **options: Any) -> Any:
-    """Call over a session of the user's and return the session."""
+    """Call over a caller's session, and return the session."""
 
     async def over_aiohttp() -> Any:
         async with given_session(mode, headers) as session:
@@ -427,7 +427,7 @@ def test_every_call_has_a_timeout(mode: Any, wire: Any, timeout: Any, expected: 
 def test_a_callers_session_keeps_its_timeouts(mode: Any, wire: Any) -> None:
     wire.respond(200, {}, times=2)
     call_over_session(mode, {})
-    # In async code the client watches over the session's total itself.
+    # The async client itself applies the session's total timeout.
     default = aiohttp.ClientTimeout(total=None, sock_connect=aiohttp.client.DEFAULT_TIMEOUT.sock_connect)
     assert wire.last.timeout == (default if mode.name == "async" else None)
     call_over_session(mode, {}, timeout=5)

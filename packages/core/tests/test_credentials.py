@@ -1,4 +1,4 @@
-"""Temporary credentials, and the check of credentials before anything is sent."""
+"""Temporary credentials, and the check of credentials before a request."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_at_most_31_days_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"expiry": START - HOUR}, "expiry is before start"),
         ({"start": "now"}, "start must be a datetime"),
@@ -116,8 +116,8 @@ def test_at_most_31_days_are_allowed() -> None:
         ({"accessToken": "ä"}, "accessToken must be text or bytes, of ASCII"),
     ],
 )
-def test_invalid_temporary_credentials_raise(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(TaskclusterFailure, match=told) as caught:
+def test_invalid_temporary_credentials_raise(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=message) as caught:
         create(**changes)
     assert "ä" not in str(caught.value)
 
@@ -167,7 +167,7 @@ def test_is_expired_raises_for_an_invalid_certificate() -> None:
 
 
 def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
-    """Return what the signer of these credentials sends beside its signature."""
+    """Return the extension that the signer of these credentials sends."""
     checked = signer(credentials, scopes)
     assert checked is not None
     header = checked.at(1700000000).header("GET", "/", "tc.example.com", "443", "", 1700000000, "n")
@@ -176,7 +176,7 @@ def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"version": 2}, "has a version other than 1"),
         ({"version": "1"}, "has a version other than 1"),
@@ -191,8 +191,8 @@ def ext(credentials: dict[str, Any], scopes: list[str] | None = None) -> Any:
         ({"start": True}, "start that is not a date"),
     ],
 )
-def test_an_invalid_certificate_raises_without_its_value(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
+def test_an_invalid_certificate_raises_without_its_value(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=message) as caught:
         signer({**FULL, "certificate": json.dumps({**CERTIFICATE, **changes})}, None)
     assert CERTIFICATE["signature"] not in str(caught.value)
 
@@ -225,7 +225,7 @@ def test_ext_holds_authorized_scopes_even_if_empty(scopes: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
         ({"clientId": "x"}, "clientId given, accessToken missing"),
         ({"accessToken": "x"}, "accessToken given, clientId missing"),
@@ -252,14 +252,14 @@ def test_ext_holds_authorized_scopes_even_if_empty(scopes: list[str]) -> None:
         (MagicMock(), "must be a mapping with clientId and accessToken, not MagicMock"),
     ],
 )
-def test_error_names_the_missing_part_of_credentials(credentials: Any, told: str) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
+def test_error_names_the_missing_part_of_credentials(credentials: Any, message: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=message) as caught:
         signer(credentials, None)
     assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"),
     [
         (-301, "not valid before 2023-11-14T22:13:20Z"),
         (-299, None),
@@ -268,11 +268,11 @@ def test_error_names_the_missing_part_of_credentials(credentials: Any, told: str
         (3600 + 301, "expired at 2023-11-14T23:13:20Z"),
     ],
 )
-def test_credentials_are_valid_for_5_minutes_of_clock_drift(seconds: int, told: str | None) -> None:
+def test_credentials_are_valid_for_5_minutes_of_clock_drift(seconds: int, message: str | None) -> None:
     checked = signer(FULL, None)
     assert checked is not None
-    if told is None:
+    if message is None:
         assert checked.at(1700000000 + seconds)
     else:
-        with pytest.raises(TaskclusterAuthFailure, match=told):
+        with pytest.raises(TaskclusterAuthFailure, match=message):
             checked.at(1700000000 + seconds)

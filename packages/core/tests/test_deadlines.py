@@ -60,7 +60,7 @@ def test_raises_at_the_timeout_and_the_task_continues() -> None:
 
 
 def test_times_out_tasks_that_are_not_asyncio_tasks() -> None:
-    # As programs have them that replace asyncio's tasks to run event loops within each other.
+    # Like the tasks of programs that nest event loops.
     python_task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
 
     async def program() -> str:
@@ -94,7 +94,7 @@ def test_each_call_has_its_own_timeout() -> None:
             assert deadlines.loop.time() - begun >= seconds
 
         deadlines = here()
-        # A shorter limit than the one that the timer is set to, one of its length, and a longer one.
+        # Limits below, equal to and above that of the running timer.
         longest = asyncio.ensure_future(call(60))
         await asyncio.sleep(0)
         await asyncio.gather(*map(call, (0.04, 0.02, 0.04, 0.06)))
@@ -120,7 +120,7 @@ def test_keeps_a_cancellation_by_the_caller() -> None:
 UNCOUNTED = pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python does not count cancellations")
 
 
-@pytest.mark.parametrize("first", ["caller", pytest.param("time-out", marks=UNCOUNTED)])
+@pytest.mark.parametrize("first", ["caller", pytest.param("timeout", marks=UNCOUNTED)])
 def test_keeps_a_cancellation_at_the_timeout(first: str) -> None:
     async def program() -> None:
         deadlines = here()

@@ -1,4 +1,4 @@
-"""Options found in the surroundings, and where they were found."""
+"""Options from the environment, and their sources."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_proxy_of_a_task_is_not_used(environment: Callable[..., None]) -> No
 
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Put one plugin with credentials for ROOT in place of all; the value lists what it was asked for."""
+    """Replace all plugins by one with credentials for ROOT; return the root URLs that it was called with."""
     asked: list[str] = []
 
     class Vault(Registry):
@@ -74,29 +74,29 @@ PROXIED = {"TASKCLUSTER_PROXY_URL": PROXY, "TASKCLUSTER_ROOT_URL": ROOT}
 @pytest.mark.parametrize(
     ("given", "environ", "file", "root_url", "client_id", "sources"),
     [
-        # given wins over everything
+        # arguments take precedence
         ({"rootUrl": OTHER, "credentials": MINE}, {**ENVIRON, **PROXIED}, FILE, OTHER, b"mine", ("given", "given")),
         ({"credentials": MINE}, ENVIRON, FILE, ROOT, b"mine", ("environment", "given")),
-        # then the environment
+        # then variables
         ({}, {**ENVIRON, **PROXIED}, FILE, ROOT, b"env", ("environment", "environment")),
         ({"rootUrl": OTHER}, ENVIRON, FILE, OTHER, b"env", ("given", "environment")),
-        # then the task's proxy, which adds credentials itself
+        # then the task's proxy, which adds credentials
         ({}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
         ({}, {"TASKCLUSTER_PROXY_URL": PROXY}, FILE, PROXY, None, ("task proxy", "task proxy")),
         ({"rootUrl": ROOT}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
         ({"rootUrl": PROXY + "/"}, PROXIED, FILE, PROXY, None, ("task proxy", "task proxy")),
-        # but not where another deployment is wanted
+        # unless the argument is another deployment
         ({"rootUrl": OTHER}, PROXIED, "", OTHER, None, ("given", "none")),
-        # then the file of the command
+        # then the command's configuration file
         ({}, {}, FILE, ROOT, b"filed", ("FILE", "FILE")),
         ({"rootUrl": ROOT + "/"}, {}, FILE, ROOT, b"filed", ("given", "FILE")),
         ({}, {}, FILE.replace("config:\n", "").replace("  ", ""), ROOT, b"filed", ("FILE", "FILE")),
-        # whose credentials go to no other deployment
+        # unless it is for another deployment
         ({"rootUrl": OTHER}, {}, FILE, OTHER, None, ("given", "none")),
-        # then a plugin
+        # then plugins
         ({"rootUrl": ROOT}, {}, "", ROOT, b"mine", ("given", "plugin vault")),
         ({}, {}, f"config: {{rootUrl: '{ROOT}'}}", ROOT, b"mine", ("FILE", "plugin vault")),
-        # then none
+        # else none
         ({"rootUrl": OTHER}, {}, None, OTHER, None, ("given", "none")),
     ],
 )
@@ -159,17 +159,17 @@ def test_raises_without_a_root_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"config: {accessToken: file-secret\n  x: [", "is not YAML"),
         (b"- file-secret\n", "must hold a mapping"),
         (b"\xff\xfe file-secret", "cannot be read|is not YAML"),
     ],
 )
-def test_error_of_an_unreadable_file_shows_only_its_path(content: bytes, told: str, tmp_path: Path) -> None:
+def test_error_of_an_unreadable_file_shows_only_its_path(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_bytes(content)
-    with pytest.raises(TaskclusterFailure, match=told) as caught:
+    with pytest.raises(TaskclusterFailure, match=message) as caught:
         resolve_options({"rootUrl": ROOT}, environ={}, config_file=path)
     assert str(path) in str(caught.value)
     assert "file-secret" not in str(caught.value)

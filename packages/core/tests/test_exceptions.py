@@ -1,4 +1,4 @@
-"""The exceptions: constructors, what they tell, pickling."""
+"""Exceptions: constructors, messages, pickling."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BODY = {"code": "ResourceNotFound", "message": "gone", "requestInfo": {"method":
 
 
 class TaskFailure(TaskclusterRestFailure):
-    """As a program derives one, with a constructor of its own."""
+    """A subclass in a program, with another constructor."""
 
     def __init__(self, *, task: str) -> None:
         super().__init__(f"task {task}", None, status_code=404, body=BODY)
@@ -77,7 +77,7 @@ def test_pickling_preserves_every_exception(
 
 
 def unpicklable() -> requests.ConnectionError:
-    """Return what requests raises for a refused connection: with the pool, a lock and a socket inside."""
+    """Return the exception of requests for a refused connection, which holds the pool, a lock and a socket."""
     pool = urllib3.HTTPConnectionPool("localhost", 1)
     reason = urllib3.exceptions.ProtocolError("reset", pool)
     left, right = socket.socketpair()

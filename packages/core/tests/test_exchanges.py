@@ -66,7 +66,7 @@ def test_a_pattern_as_a_string_is_used_unchanged(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs", "told"),
+    ("args", "kwargs", "message"),
     [
         (({"taskId": "t"}, {"runId": 0}), {}, "one routing key pattern as a string, or its words"),
         (("a", "b"), {}, "one routing key pattern as a string, or its words"),
@@ -82,6 +82,6 @@ def test_a_pattern_as_a_string_is_used_unchanged(text: str) -> None:
         ((), {"taskId": b"t"}, "not bytes"),
     ],
 )
-def test_raises_for_invalid_routing_key_words(args: tuple[Any, ...], kwargs: dict[str, Any], told: str) -> None:
-    with pytest.raises(TaskclusterTopicExchangeFailure, match=told):
+def test_raises_for_invalid_routing_key_words(args: tuple[Any, ...], kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskclusterTopicExchangeFailure, match=message):
         pattern(*args, **kwargs)

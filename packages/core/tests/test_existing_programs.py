@@ -1,4 +1,4 @@
-"""What existing programs do with the client, each surface by its own name: it works as they know it."""
+"""What existing programs do with the client works as with the published one."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_uses_the_callers_async_session(wire: Any) -> None:
     wire.respond(200, {}, times=2)
     asyncio.run(use())
     assert [sent.headers["X-Mine"] for sent in wire.sent] == ["1", "1"]
-    # The total is watched over by the client.
+    # The client applies the total timeout.
     expected = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=4)
     assert [sent.timeout for sent in wire.sent] == [expected, expected]
 
@@ -173,7 +173,7 @@ def test_autospec_accepts_each_calling_convention(mode: Any, convention: str) ->
     mock.createTask.return_value = {"status": {}}
     assert mode.run(mock.createTask(*args, **kwargs)) == {"status": {}}
     mock.createTask.assert_called_once_with(*args, **kwargs)
-    # A mock records what was passed, and no defaults.
+    # A mock records the passed arguments, without defaults.
     assert mock.createTask.call_args == call(*args, **kwargs)
     with pytest.raises(AssertionError):
         mock.createTask.assert_called_once_with("other", **kwargs)
@@ -588,7 +588,7 @@ def test_exceptions_are_raised_as_bare_instances_in_mocks(mode: Any) -> None:
 
 
 @pytest.mark.parametrize("failure", [{"status": 404}, {"status": 500}, None])
-def test_what_a_call_raises_can_be_pickled(mode: Any, wire: Any, failure: dict[str, Any] | None) -> None:
+def test_exceptions_of_calls_can_be_pickled(mode: Any, wire: Any, failure: dict[str, Any] | None) -> None:
     if failure is None:
         wire.refuse()
     else:
@@ -626,7 +626,7 @@ def test_async_failure_has_its_status_under_both_names(wire: Any) -> None:
     assert caught.value.status == 503
 
 
-# mocks of ours
+# mocks of the client
 
 
 @pytest.mark.parametrize("target", ["taskcluster.Queue", "taskcluster.aio.Queue", "taskcluster.QueueEvents"])
@@ -714,7 +714,7 @@ def test_a_class_loaded_during_a_patch_keeps_no_mock(
     assert printed == '{"credentials": {"clientId": "later"}} 2024-01-01 01:00:00 datetime'
 
 
-# logging and what the web interface shows
+# logging, and the web interface's example
 
 
 def test_loggers_are_under_taskcluster(mode: Any, wire: Any, caplog: pytest.LogCaptureFixture) -> None:

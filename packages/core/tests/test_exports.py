@@ -1,4 +1,4 @@
-"""Names: what is promised is there, and type checkers are told the same as programs."""
+"""Public names exist, and type checkers see the same as programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCE = Path(taskcluster.__file__).parent
 
 
 def names_of_modules() -> list[str]:
-    """Return every module of core but those that stand for what another distribution brings."""
+    """Return the modules of core, without aliases of other distributions' modules."""
     found = []
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text("utf-8")
@@ -30,7 +30,7 @@ def names_of_modules() -> list[str]:
     return found
 
 
-# The one that is left out changes the log of whoever imports it.
+# The omitted one changes the log when it is imported.
 @pytest.mark.parametrize("name", sorted({*names_of_modules()} - {"taskcluster.debugging"}))
 def test_names_in_all_exist(name: str) -> None:
     module = importlib.import_module(name)
@@ -92,7 +92,7 @@ def test_dir_lists_public_names_only(name: str) -> None:
     assert not [each for each in dir(module) if each.startswith("_")]
 
 
-def told_to_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
+def seen_by_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
     """Return each name that the TYPE_CHECKING block of a file imports, with its module and its name there."""
     tree = ast.parse(path.read_text("utf-8"))
     block = next(
@@ -109,8 +109,8 @@ def told_to_type_checkers(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_type_checking_is_no_literal() -> None:
-    # jedi would take the block for unreachable, and complete no service.
+def test_type_checking_is_not_a_literal() -> None:
+    # jedi would treat the block as unreachable, and complete no service.
     tree = ast.parse((SOURCE / "__init__.py").read_text("utf-8"))
     value = next(
         each.value
@@ -121,8 +121,8 @@ def test_type_checking_is_no_literal() -> None:
     assert taskcluster.TYPE_CHECKING is False
 
 
-CHECKED = told_to_type_checkers(SOURCE / "__init__.py")
-CHECKED_AIO = told_to_type_checkers(SOURCE / "aio" / "__init__.py")
+CHECKED = seen_by_type_checkers(SOURCE / "__init__.py")
+CHECKED_AIO = seen_by_type_checkers(SOURCE / "aio" / "__init__.py")
 
 
 def test_type_checkers_know_names_that_are_looked_up() -> None:
@@ -165,8 +165,8 @@ def test_type_checkers_know_every_service() -> None:
     from taskcluster.registry import services
 
     for which, package in ((("client", "events"), taskcluster), (("async_client", "events"), taskcluster.aio)):
-        told = CHECKED if package is taskcluster else CHECKED_AIO
-        ours = {name for name, (module, _) in told.items() if module.startswith("taskcluster_")}
+        seen = CHECKED if package is taskcluster else CHECKED_AIO
+        ours = {name for name, (module, _) in seen.items() if module.startswith("taskcluster_")}
         found = {
             getattr(service, "events_class_name" if kind == "events" else "class_name")
             for service in services().values()
@@ -184,7 +184,7 @@ def test_error_names_an_unknown_attribute_and_its_module() -> None:
 
 
 class OfOnePlugin(Registry):
-    """A registry whose one plugin offers a class that cannot be imported."""
+    """A registry with one plugin, which has a class that cannot be imported."""
 
     def __init__(self) -> None:
         @hookimpl
@@ -202,9 +202,9 @@ def test_import_star_warns_of_a_class_that_fails_to_import(package: str, monkeyp
     imported: dict[str, Any] = {}
     with pytest.warns(
         PluginWarning, match=r"Gadgets is not available: the plugin 'gadgets' of .* no_such_package"
-    ) as told:
+    ) as warned:
         exec(compile(f"from {package} import *", "program.py", "exec"), {"__name__": "program"}, imported)
-    assert {warning.filename for warning in told} == {"program.py"}
+    assert {warning.filename for warning in warned} == {"program.py"}
     assert "Gadgets" not in imported
     assert "createSession" in imported
     with pytest.raises(PluginError, match="Gadgets is not available"):

@@ -1,4 +1,4 @@
-"""Final responses: as http.client reads them, but complete, and after any interim responses."""
+"""Final responses are read as http.client reads them, but must be complete and may follow interim responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = b"0123456789" * 3
 
 
 class _Socket:
-    """What http.client uses of a socket: a file to read from."""
+    """The part of a socket that http.client uses."""
 
     def __init__(self, received: bytes) -> None:
         self.file = io.BufferedReader(io.BytesIO(received))
@@ -31,7 +31,7 @@ class _Socket:
 
 
 def understood(kind: type[http.client.HTTPResponse], received: bytes, method: str) -> Any:
-    """Return everything known of a response after its headers were read, or how reading them failed."""
+    """Return the facts about a response after its headers were read, or the error."""
     response: Any = kind(_Socket(received), method=method)
     try:
         response.begin()
@@ -202,7 +202,7 @@ def test_only_connections_of_urllib3_read_final_responses(scheme: str, monkeypat
     kind: Any = type(connection_of(pool))
     assert kind.response_class is FinalResponse
 
-    # vcrpy replaces it so.
+    # vcrpy replaces it like this.
     recorded = type("Recorded", (kind.__base__,), {"__module__": "tests"})
     monkeypatch.setattr(f"urllib3.connectionpool.{scheme.upper()}ConnectionPool.ConnectionCls", recorded)
     assert type(connection_of(pool)) is recorded
@@ -261,7 +261,7 @@ def test_keeps_a_connection_that_holds_no_more(method: str, received: bytes, is_
         connection.request(method, "/", preload_content=False)
         server.sendall(received)
         raw: Any = connection.getresponse()
-        # As urllib3's pools do.
+        # urllib3's pools do this.
         raw._connection = connection
         close_if_followed(raw)
         if read == "close":

@@ -1,4 +1,4 @@
-"""What a constructor accepts and the first call that needs it rejects, before anything is sent."""
+"""Invalid options that the constructor accepts and the first call rejects, before any request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def temporary(start: int, expiry: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"rootUrl": "tc.example.com"}, "rootUrl must be an http or https address"),
         ({"rootUrl": b"https://tc.example.com"}, "rootUrl must be a string, not bytes"),
@@ -53,14 +53,14 @@ def temporary(start: int, expiry: int) -> dict[str, Any]:
         ({"authorizedScopes": ["a\nb"], "credentials": CREDENTIALS}, "authorizedScopes must be a list"),
     ],
 )
-def test_an_option_is_checked_by_the_first_call(mode: Any, wire: Any, options: dict[str, Any], told: str) -> None:
+def test_an_option_is_checked_by_the_first_call(mode: Any, wire: Any, options: dict[str, Any], message: str) -> None:
     client = mode.widgets(**options)
     for _ in range(2):
-        with pytest.raises(TaskclusterFailure, match=told):
+        with pytest.raises(TaskclusterFailure, match=message):
             mode.run(client.ping())
     assert wire.sent == []
     if "rootUrl" in options:
-        with pytest.raises(TaskclusterFailure, match=told):
+        with pytest.raises(TaskclusterFailure, match=message):
             client.buildUrl("ping")
     else:
         assert client.buildUrl("ping") == f"{ROOT}/api/widgets/v1/ping"
@@ -77,7 +77,7 @@ def test_an_option_that_a_call_does_not_need_is_not_checked(mode: Any, wire: Any
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
         (temporary(-7200, -3600), "the temporary credentials expired at 2023-11-14T21:13:20Z"),
         (temporary(3600, 7200), "the temporary credentials are not valid before 2023-11-14T23:13:20Z"),
@@ -91,11 +91,11 @@ def test_an_option_that_a_call_does_not_need_is_not_checked(mode: Any, wire: Any
     ],
 )
 def test_unusable_credentials_fail_as_on_the_server(
-    mode: Any, wire: Any, frozen: datetime.datetime, credentials: Any, told: str
+    mode: Any, wire: Any, frozen: datetime.datetime, credentials: Any, message: str
 ) -> None:
     client = mode.widgets(credentials=credentials)
     for call in (client.ping, lambda: client.buildSignedUrl("ping")):
-        with pytest.raises(TaskclusterAuthFailure, match=told) as caught:
+        with pytest.raises(TaskclusterAuthFailure, match=message) as caught:
             mode.run(call())
         assert (caught.value.status_code, caught.value.code) == (401, "AuthenticationFailed")
         assert caught.value.body == {"code": "AuthenticationFailed", "message": str(caught.value)}
@@ -117,7 +117,7 @@ def test_a_header_that_is_too_long_fails_as_on_the_server(mode: Any, wire: Any) 
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
         (
             {"client_id": "a", "access_token": "b"},
@@ -129,11 +129,11 @@ def test_a_header_that_is_too_long_fails_as_on_the_server(mode: Any, wire: Any) 
     ],
 )
 def test_credentials_of_unknown_keys_are_not_sent_and_warn_once(
-    mode: Any, wire: Any, credentials: Any, told: str
+    mode: Any, wire: Any, credentials: Any, message: str
 ) -> None:
     client = mode.widgets(credentials=credentials)
     wire.respond(200, {}, times=3)
-    with pytest.warns(UnknownOptionWarning, match=told) as caught:
+    with pytest.warns(UnknownOptionWarning, match=message) as caught:
         mode.run(client.ping())
     assert [warning.filename for warning in caught] == [__file__ if mode.name == "sync" else mock.ANY]
     mode.run(client.ping())

@@ -1,4 +1,4 @@
-"""Hawk's sending side: known signatures, and mohawk's receiving side as the judge of the rest."""
+"""Hawk signatures: known ones, and others that mohawk verifies."""
 
 from __future__ import annotations
 

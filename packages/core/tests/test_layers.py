@@ -1,4 +1,4 @@
-"""The layers of core: imports only go down, and the world is looked at only from the top."""
+"""The layers of core: imports only go down, and lower layers do not read clocks, randomness or the environment."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ LAYERS: list[set[str]] = [
         "transport.requests",
     },
 ]
-"""Values, decisions, procedures, transports. Every module that is not named here is of the layer above them."""
+"""Values, decisions, procedures, transports. All other modules are in the layer above."""
 TOP = len(LAYERS)
 
 THIRD_PARTY: dict[str, set[str]] = {
@@ -77,27 +77,27 @@ THIRD_PARTY: dict[str, set[str]] = {
     "transport.aiohttp": {"aiohttp", "yarl"},
     "transport.loop_session": {"aiohttp"},
 }
-"""What modules below the top may import from elsewhere, at whatever place."""
+"""The libraries that modules of lower layers may import, at any place."""
 HTTP_LIBRARIES = {"aiohttp", "requests", "urllib3", "yarl"}
 SLOW_TO_LOAD = {*HTTP_LIBRARIES, "mohawk", "slugid", "yaml"}
-"""What modules of the top may import inside functions only."""
+"""The libraries that modules of the top layer may import only inside functions."""
 
-LOOKS_AT_THE_WORLD = {
-    ("timestamps", "fromNow"): "the present is where it starts when no date is given",
-    ("credentials", "isExpired"): "the present is what it judges by when no date is given",
-    ("hawk", "new_nonce"): "is itself the source of nonces that calls are given as an argument",
-    ("slugs", "slugId"): "is itself the source of slugIds",
-    ("transport.environment", "snapshot"): "a transport's proxies and certificates are those of the environment",
+READS_ENVIRONMENT = {
+    ("timestamps", "fromNow"): "starts at the present by default",
+    ("credentials", "isExpired"): "compares with the present by default",
+    ("hawk", "new_nonce"): "is the source of nonces, which calls get as an argument",
+    ("slugs", "slugId"): "is the source of slugIds",
+    ("transport.environment", "snapshot"): "transports use the proxies and certificates of the environment",
     ("transport.environment", "_is_exempt"): "the same",
     ("transport.environment", "ca_bundle"): "the same",
     ("transport.environment", "trust"): "the same",
     ("transport.own_session", "environment_arguments"): "the same",
 }
-"""The functions below the top that may read a clock, chance or the environment, each with its reason."""
+"""The functions of lower layers that may read a clock, randomness or the environment, with the reasons."""
 
 
 def modules() -> dict[str, ast.Module]:
-    """Return every module of core, parsed, by its name below the package; the package itself is the empty name."""
+    """Return the parsed modules of core by name, without the package's name."""
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         parts = list(path.relative_to(SOURCE).with_suffix("").parts)
@@ -119,7 +119,7 @@ def is_for_type_checkers(node: ast.AST) -> bool:
 
 
 def imports(module: str, node: ast.AST, *, inside_functions: bool) -> Iterator[str]:
-    """Yield what is imported at run time: modules of core as `.name`, others by their top-level name."""
+    """Yield the imports at run time: modules of core as `.name`, others by their top-level name."""
     children: list[ast.AST] = list(ast.iter_child_nodes(node))
     if is_for_type_checkers(node):
         assert isinstance(node, ast.If)
@@ -186,8 +186,8 @@ def test_top_layer_imports_slow_libraries_inside_functions(module: str) -> None:
     assert not from_elsewhere(module, inside_functions=False) & SLOW_TO_LOAD
 
 
-def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
-    """Yield the name of each function that touches a clock, chance or the environment, once for each time."""
+def environment_reads(tree: ast.AST, function: str = "") -> Iterator[str]:
+    """Yield the name of a function for each time it uses a clock, randomness or the environment."""
     for node in ast.iter_child_nodes(tree):
         inner = function
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -202,7 +202,7 @@ def reads_of_the_world(tree: ast.AST, function: str = "") -> Iterator[str]:
                 or node.attr in ("now", "utcnow", "today", "getenv", "sleep")
             ) and base != "context":
                 yield inner
-        yield from reads_of_the_world(node, inner)
+        yield from environment_reads(node, inner)
 
 
 def test_only_listed_functions_read_the_environment() -> None:
@@ -210,9 +210,9 @@ def test_only_listed_functions_read_the_environment() -> None:
         (module, function)
         for module, tree in MODULES.items()
         if layer(module) < TOP
-        for function in reads_of_the_world(tree)
+        for function in environment_reads(tree)
     }
-    assert found == LOOKS_AT_THE_WORLD.keys()
+    assert found == READS_ENVIRONMENT.keys()
 
 
 def test_layers_below_the_transports_are_not_async() -> None:

@@ -1,4 +1,4 @@
-"""What is logged and shown: never a secret, a header, a signed URL or a whole payload, in any record of any logger."""
+"""No log record, repr or error shows a secret, a header, a signed URL or a complete payload."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CREDENTIALS = {"clientId": "tester", "accessToken": TOKEN, "certificate": json.d
 
 
 class Everything(logging.Handler):
-    """Keeps each record as text in every form a formatter could give it."""
+    """Keeps each record as a string in every form that a formatter can produce."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -45,7 +45,7 @@ class Everything(logging.Handler):
 
 @pytest.fixture
 def log() -> Iterator[Everything]:
-    """All records of all loggers, the root logger and every other at DEBUG."""
+    """All records of all loggers at DEBUG."""
     handler = Everything()
     names = [
         None,
@@ -75,13 +75,13 @@ def secrets_in(text: str, *further: str) -> list[str]:
 
 
 def spoken(failure: BaseException) -> str:
-    """Return everything an exception says, its causes and their own words included."""
+    """Return the messages and arguments of an exception and its causes."""
     chain = "".join(traceback.format_exception(type(failure), failure, None))
     return f"{chain} {failure!r} {failure} {failure.args!r} {vars(failure)!r}"
 
 
 def outcomes(mode: Any, wire: Any) -> Iterator[Callable[[], Any]]:
-    """Yield calls of every ending, each after its responses are scripted."""
+    """Yield calls with each kind of outcome."""
     widgets = mode.widgets(credentials=CREDENTIALS, authorizedScopes=["scope:secret"], maxRetries=1)
 
     def press(**keywords: Any) -> Any:

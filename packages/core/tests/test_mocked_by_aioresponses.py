@@ -24,7 +24,7 @@ TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
 
 class PatchedResponse(aiohttp.ClientResponse):
-    """Lets aioresponses 0.7.9 make responses of aiohttp 3.14, whose constructor wants one argument more."""
+    """Lets aioresponses 0.7.9 create responses of aiohttp 3.14, which has another required argument."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
@@ -41,7 +41,7 @@ def mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
 
 @pytest.fixture(params=["bare", "entered", "given session"])
 def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Call a method of a queue in each of the ways an async client may be used."""
+    """Call a method of a queue, in each way to use an async client."""
 
     async def over(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         options = {"rootUrl": ROOT, "delayFactor": 0, "maxRetries": 2}
@@ -57,7 +57,7 @@ def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def calls(mock: aioresponses) -> list[tuple[str, URL]]:
-    """Return each request that the mock has seen, by method and address."""
+    """Return the requests that the mock recorded, by method and URL."""
     return [key for key, seen in mock.requests.items() for _ in seen]
 
 

@@ -1,4 +1,4 @@
-"""Options: what is known, what is wrong, what is copied, and what is never shown."""
+"""Options: unknown and invalid ones, copies, and reprs without secrets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_trailing_slashes_of_the_root_url_are_removed(root_url: str, normal: str
 
 
 @pytest.mark.parametrize(
-    ("root_url", "told"),
+    ("root_url", "message"),
     [
         (None, "rootUrl option is required"),
         ("", "rootUrl option is required"),
@@ -99,8 +99,8 @@ def test_trailing_slashes_of_the_root_url_are_removed(root_url: str, normal: str
         (b"https://tc.example.com", "must be a string, not bytes"),
     ],
 )
-def test_an_invalid_root_url_raises(root_url: Any, told: str) -> None:
-    with pytest.raises(TaskclusterFailure, match=told):
+def test_an_invalid_root_url_raises(root_url: Any, message: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=message):
         normal_root_url(root_url)
 
 
@@ -110,7 +110,7 @@ def test_error_of_a_missing_root_url_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"rootURL": ROOT}, "did you mean 'rootUrl' instead of 'rootURL'"),
         ({"root_url": ROOT, "credentials": {}}, "did you mean 'rootUrl' instead of 'root_url'"),
@@ -120,13 +120,13 @@ def test_error_of_a_missing_root_url_says_what_to_do() -> None:
         ("https://me:secret@h.example", "not str: pass {'rootUrl': 'https://…@h.example'}$"),
     ],
 )
-def test_invalid_options_raise(options: Any, told: str) -> None:
-    with pytest.raises(TaskclusterFailure, match=told):
+def test_invalid_options_raise(options: Any, message: str) -> None:
+    with pytest.raises(TaskclusterFailure, match=message):
         Options(options)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("rootURL", "unknown option 'rootURL' is ignored; did you mean 'rootUrl'"),
         ("max_retries", "did you mean 'maxRetries'"),
@@ -136,8 +136,8 @@ def test_invalid_options_raise(options: Any, told: str) -> None:
         (1, "unknown option 1 is ignored$"),
     ],
 )
-def test_an_unknown_option_warns_once_with_the_nearest(name: Any, told: str) -> None:
-    with pytest.warns(UnknownOptionWarning, match=told) as caught:
+def test_an_unknown_option_warns_once_with_the_nearest(name: Any, message: str) -> None:
+    with pytest.warns(UnknownOptionWarning, match=message) as caught:
         options = Options({"rootUrl": ROOT, name: "x"})
     assert [warning.filename for warning in caught] == [__file__]
     assert options[name] == "x"
@@ -207,7 +207,7 @@ def test_credentials_of_another_type_raise(credentials: Any) -> None:
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (1, "must be a string or bytes, not int"),
         (True, "must be a string or bytes, not bool"),
@@ -219,8 +219,8 @@ def test_credentials_of_another_type_raise(credentials: Any) -> None:
         ("\ud800", "contains characters that are not ASCII"),
     ],
 )
-def test_a_credential_of_a_wrong_type_raises_without_its_value(name: str, value: Any, told: str) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=f"{name} {told}") as caught:
+def test_a_credential_of_a_wrong_type_raises_without_its_value(name: str, value: Any, message: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=f"{name} {message}") as caught:
         Options({"rootUrl": ROOT, "credentials": {**SECRETS, name: value}})
     assert "no-secret" not in str(caught.value)
     assert "ä" not in str(caught.value)

@@ -19,7 +19,7 @@ class EntryPoint(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """An entry point whose metadata is not to be read."""
+    """An entry point that fails if its metadata is read."""
 
     name: str
 
@@ -28,7 +28,7 @@ class Unread(NamedTuple):
         raise AssertionError(f"the distribution of {self.name} is read")
 
 
-# Few letters, so that names and spellings of them collide.
+# Few letters, so that names collide.
 NAMES = st.text("aB-_", min_size=1, max_size=3).filter(normalized)
 ENTRY_POINTS = st.lists(st.builds(EntryPoint, NAMES, st.sampled_from(["one", "two", "three"])), unique=True, max_size=8)
 DISABLED = st.sets(st.one_of(NAMES, st.builds("{}:{}".format, st.sampled_from(["one", "two"]), NAMES)), max_size=3)

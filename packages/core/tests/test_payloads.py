@@ -1,4 +1,4 @@
-"""JSON as it is sent, and the small conversions beside it."""
+"""Payloads as JSON, and conversions of strings."""
 
 from __future__ import annotations
 

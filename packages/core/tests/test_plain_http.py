@@ -86,7 +86,7 @@ def test_raises_the_last_exception_after_all_retries(wire: Any, slept: list[floa
 
 def test_rewinds_a_file_before_each_attempt(wire: Any, slept: list[float]) -> None:
     class Read(io.BytesIO):
-        """A file that the first attempt has read."""
+        """A file that the first attempt reads."""
 
     file = Read(b"data")
     file.read()

@@ -238,15 +238,15 @@ CERTIFICATE = {"version": 1, "seed": "s", "start": 0, "expiry": 1000, "scopes": 
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
         ({"clientId": "c"}, "clientId given, accessToken missing"),
         ({**CREDENTIALS, "certificate": json.dumps(CERTIFICATE)}, "expired at 1970-01-01T00:00:01Z"),
         ({**CREDENTIALS, "certificate": "oops"}, "not a JSON object"),
     ],
 )
-def test_raises_for_invalid_credentials_before_sending(mode: Any, wire: Any, credentials: Any, told: str) -> None:
-    with pytest.raises(TaskclusterAuthFailure, match=told):
+def test_raises_for_invalid_credentials_before_sending(mode: Any, wire: Any, credentials: Any, message: str) -> None:
+    with pytest.raises(TaskclusterAuthFailure, match=message):
         mode.run(mode.client("Queue", credentials=credentials).ping())
     assert wire.sent == []
 

@@ -1,4 +1,4 @@
-"""The public names of the published client: where programs import them from, change them, and replace them in tests."""
+"""The published client's names, as programs import, change and replace them."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_make_hawk_ext_holds_the_certificate(mode: Any) -> None:
     assert json.loads(base64.b64decode(made)) == {"certificate": json.loads(temporary["certificate"])}
 
 
-# functions that programs' tests replace
+# functions that tests of programs replace
 
 
 def credentials_made() -> Any:
@@ -256,7 +256,7 @@ def test_waiting_is_replaced_through_a_module(target: str, wire: Any, monkeypatc
     assert len(waited) == 2
 
 
-# requests of a program's own
+# requests of programs
 
 
 def test_headers_may_be_none(wire: Any) -> None:
@@ -299,7 +299,7 @@ def test_async_requests_use_the_given_session(wire: Any) -> None:
 
 
 class Flaky:
-    """Fails so many times before it returns the number of its calls."""
+    """Fails a number of times, then returns the number of its calls."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures

@@ -1,4 +1,4 @@
-"""Options and credentials: no repr shows a secret, and to programs they are plain dicts."""
+"""Options and credentials are plain dicts that show no secret in their repr."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_yaml_imported_later_writes_plain_dicts(python: Callable[..., str]) -> N
 import importlib.util, sys, taskcluster
 options = taskcluster.optionsFromEnvironment()
 assert "yaml" not in sys.modules, "yaml was loaded"
-# Programs look whether it is installed before they import it.
+# Programs check whether it is installed before they import it.
 assert importlib.util.find_spec("yaml") is not None
 import yaml
 assert yaml.safe_load(yaml.safe_dump(options)) == yaml.safe_load(yaml.dump(options)) == options

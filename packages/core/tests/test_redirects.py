@@ -1,4 +1,4 @@
-"""Redirects of other servers: where they lead, and that no credentials follow."""
+"""Redirects of other servers, which are followed without credentials."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Web:
             self.closed.append(effect.opened)
             return None
         self.requests.append(effect.request)
-        # As transports do, which must not show in the next request.
+        # Transports do this, and it must not change the next request.
         effect.request.headers["User-Agent"] = "ours"
         target = self.redirects.get(effect.request.url)
         return Opened(200, {}, "body") if target is None else Opened(307, {"Location": target}, "no body")

@@ -1,4 +1,4 @@
-"""Plugins, found among entry points that the tests make up."""
+"""Plugins, loaded from fake entry points."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_other_threads_find_classes_during_an_import(
     found: list[Any] = []
 
     class WaitingModule(ModuleType):
-        """Looks for a class in another thread, and waits for it, when it is asked for one itself."""
+        """Waits, while a class is looked up in it, for a thread that looks up another class."""
 
         def __getattr__(self, name: str) -> Any:
             other = threading.Thread(target=lambda: found.append(registry.find("client", "WidgetStore")), daemon=True)
@@ -342,8 +342,8 @@ GONE = Service("gadgets", "v1", "no_such_package:Gadgets", "fake_widget-store:Ga
 @pytest.mark.usefixtures("classes")
 def test_error_names_the_plugin_of_a_class_that_fails_to_import(which: str, why: str) -> None:
     registry = registry_of(FakeEntryPoint("gadgets", lambda: offering(GONE), "gadget-maker"))
-    told = f"^Gadgets is not available: the plugin 'gadgets' of gadget-maker names {why}"
-    with pytest.raises(PluginError, match=told) as caught:
+    message = f"^Gadgets is not available: the plugin 'gadgets' of gadget-maker names {why}"
+    with pytest.raises(PluginError, match=message) as caught:
         registry.find(which, "Gadgets")
     assert isinstance(caught.value.__cause__, ImportError | AttributeError)
 
@@ -412,16 +412,16 @@ def test_first_credentials_that_are_not_none_win() -> None:
 
 
 def test_hooks_may_take_fewer_arguments() -> None:
-    told: list[str] = []
+    observed: list[str] = []
     registry = registry_of(
         FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda: KEY)),
-        FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda: told.append("seen"))),
+        FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda: observed.append("seen"))),
     )
     assert registry.credentials("https://tc.example.com") == (KEY, "vault")
     observer = registry.observer()
     assert observer is not None
     observer(EVENT)
-    assert told == ["seen"]
+    assert observed == ["seen"]
 
 
 def test_warns_of_failing_credentials_and_tries_the_next() -> None:
@@ -537,7 +537,7 @@ def test_a_misspelt_hook_with_options_is_an_error_at_lookup() -> None:
 
 
 def test_a_service_is_skipped_when_its_hooks_fail_later() -> None:
-    """Hooks that pluggy marked are checked with all hooks, after the service was found without pluggy."""
+    """Hooks that pluggy marked are checked with all hooks, even if the service was found without pluggy."""
     module = offering(WIDGETS)
     module.taskcluster_weather = pluggy.HookimplMarker("taskcluster")(lambda: None)  # type: ignore[attr-defined]
     registry = registry_of(FakeEntryPoint("widget-store", lambda: module))
@@ -595,21 +595,21 @@ def test_observer_is_none_without_observers() -> None:
 def test_logs_an_observer_that_raises_and_calls_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    told: list[RequestEvent] = []
+    observed: list[RequestEvent] = []
 
     def fail(event: RequestEvent) -> None:
         raise RuntimeError("out of metrics")
 
     registry = registry_of(
-        FakeEntryPoint("before", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+        FakeEntryPoint("before", lambda: plugin(taskcluster_request=lambda event: observed.append(event))),
         FakeEntryPoint("broken", lambda: plugin(taskcluster_request=fail)),
-        FakeEntryPoint("after", lambda: plugin(taskcluster_request=lambda event: told.append(event))),
+        FakeEntryPoint("after", lambda: plugin(taskcluster_request=lambda event: observed.append(event))),
     )
     observer = registry.observer()
     assert observer is not None
     with caplog.at_level(logging.WARNING, "taskcluster"):
         observer(EVENT)
-    assert told == [EVENT, EVENT]
+    assert observed == [EVENT, EVENT]
     assert [record.getMessage() for record in caplog.records] == ["the plugin 'broken' failed to observe a request"]
     assert caplog.records[0].exc_info
 

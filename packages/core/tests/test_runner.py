@@ -61,7 +61,7 @@ def iterate(request: pytest.FixtureRequest) -> Any:
 
 
 class Performer:
-    """Notes effects; raises those that are exceptions, and returns the others."""
+    """Records effects; raises those that are exceptions, and returns the others."""
 
     def __init__(self) -> None:
         self.effects: list[Any] = []
@@ -192,7 +192,7 @@ def test_run_keeps_runtime_errors_of_effects(perform: Performer) -> None:
     def procedure() -> Procedure:
         yield error
 
-    # As a program's own generator raises it.
+    # A generator of a program raises it like this.
     error = RuntimeError("generator raised StopIteration")
     error.__cause__ = StopIteration()
     with pytest.raises(RuntimeError) as caught:
@@ -224,7 +224,7 @@ def test_closing_an_async_iterator_performs_cleanup(perform: Performer) -> None:
 def emitting() -> Procedure:
     yield "open"
     try:
-        # Which Python closes, instead of throwing a GeneratorExit into it.
+        # Python closes it instead of throwing a GeneratorExit into it.
         yield from emitting_inner()
     finally:
         yield "close"
@@ -249,7 +249,7 @@ def test_closing_a_coroutine_performs_cleanup(perform: Performer) -> None:
         if effect == "wait":
             await asyncio.sleep(0)
 
-    # As an event loop does that is closed too early.
+    # An event loop that is closed too early does this.
     coroutine = runner.run_async(procedure(), perform_async)
     coroutine.send(None)
     coroutine.close()

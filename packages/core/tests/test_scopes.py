@@ -1,4 +1,4 @@
-"""Scope sets: satisfaction, normal form, intersection."""
+"""Sets of scopes: satisfaction, normal form, intersection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskcluster.scopes import intersection, missing, normalize, satisfies, sati
 SCOPES = st.text(alphabet="ab:*", max_size=4)
 SETS = st.lists(SCOPES, max_size=5)
 UNIVERSE = ["".join(letters) for length in range(5) for letters in itertools.product("ab*", repeat=length)]
-"""Every scope of up to four letters, to compare sets by what they satisfy."""
+"""All scopes of up to four letters, to compare sets by the scopes that they satisfy."""
 
 
 def satisfied(scopes: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Relative dates, and dates as JSON holds them."""
+"""Relative dates, and dates in JSON."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_snapshot_changes_with_each_variable(changed: dict[str, str], variables:
 
 
 def send(name: str, transport: Any, request: Request = GET) -> Any:
-    """Send over an own session, as a client does."""
+    """Send over an own session, as clients do."""
 
     async def over_aiohttp() -> Any:
         async with aiohttp.ClientSession() as session:

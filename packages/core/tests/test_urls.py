@@ -1,4 +1,4 @@
-"""Addresses, and quoting that survives the way to the wire."""
+"""URLs, and quoting that no library changes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_parameter_is_a_string_or_an_integer(value: Any, quoted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("", "m: the parameter p must not be empty: another route would be called"),
         (".", "m: the parameter p must not be '.': another route would be called"),
@@ -76,10 +76,10 @@ def test_a_parameter_is_a_string_or_an_integer(value: Any, quoted: str) -> None:
         (b"x", "m: the parameter p must be a string or an integer, not bytes"),
     ],
 )
-def test_raises_for_an_invalid_parameter(value: Any, told: str) -> None:
+def test_raises_for_an_invalid_parameter(value: Any, message: str) -> None:
     with pytest.raises(TaskclusterFailure) as caught:
         quote_parameter("m", "p", value)
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 def test_a_parameter_may_be_empty_where_the_route_allows_it() -> None:

@@ -1,4 +1,4 @@
-"""What the documentation promises, sentence by sentence, sync and async."""
+"""The statements of the documentation, for sync and async clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SERVICES = {
 
 
 def ext_of(header: str) -> Any:
-    """Return what an Authorization header carries beside its signature."""
+    """Return the extension in an Authorization header."""
     return json.loads(b64decode(header.partition('ext="')[2].partition('"')[0]))
 
 

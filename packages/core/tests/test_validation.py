@@ -1,4 +1,4 @@
-"""Payloads are checked before they are sent, for those who ask: by the option `validate` or by the environment."""
+"""Payloads are validated before a request if the option `validate` or the environment says so."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TYPES: dict[str, Any] = {
 
 @pytest.fixture
 def widgets(mode: ClientMode, reference: dict[str, Any]) -> Callable[..., Any]:
-    """Make clients whose reference holds schemas."""
+    """Return a factory of clients with schemas in their reference."""
 
     def make(types: dict[str, Any] = TYPES, **options: Any) -> Any:
         made = mode.module.createApiClient("Widgets", {**reference, "types": types})
@@ -71,7 +71,7 @@ def widgets(mode: ClientMode, reference: dict[str, Any]) -> Callable[..., Any]:
 
 
 def refusal(mode: ClientMode, call: Callable[[], Any]) -> str:
-    """Return what a call says that is refused before anything is sent."""
+    """Return the error message of a call that is rejected before any request."""
     with pytest.raises(exceptions.TaskclusterFailure) as raised:
         mode.run(call())
     assert type(raised.value) is exceptions.TaskclusterFailure
@@ -89,7 +89,7 @@ def refusal(mode: ClientMode, call: Callable[[], Any]) -> str:
         ({"name": "a", "color": "blue"}, 'color must be one of "red", "green"'),
         ({"name": "a", "size": 15}, "size must be a multiple of 10"),
         ({"name": "a", "parts": [1, 0]}, "parts[1] must be 1 or more"),
-        ({"name": "a", "parts": [1, 1]}, "parts must not hold the same item twice"),
+        ({"name": "a", "parts": [1, 1]}, "parts must not contain the same item twice"),
         ({"name": "a", "labels": {"x-a": 1}}, "labels['x-a'] must be string"),
         ({"name": "a", "labels": {"y": ""}}, "labels.y is not known"),
         ({"name": "a", "made": "2030-02-28"}, "made must be of the format date-time"),
@@ -100,7 +100,7 @@ def refusal(mode: ClientMode, call: Callable[[], Any]) -> str:
         ({"name": "a", "address": "1.2.3"}, "address must be of the format ipv4"),
         ({"name": "a", "storage": {"kind": "cloud"}}, "storage.bucket is missing"),
         ({"name": "a", "storage": {"kind": "disk", "path": 1}}, "storage.path must be string"),
-        ({"name": "a", "never": 1}, "never has a form that is ruled out"),
+        ({"name": "a", "never": 1}, "never has a form that the schema excludes"),
         ([], "the payload must be object"),
         ({"name": 1, "size": "x"}, "name must be string; size must be integer"),
     ],
@@ -108,9 +108,9 @@ def refusal(mode: ClientMode, call: Callable[[], Any]) -> str:
 def test_error_of_an_invalid_payload_names_key_and_rule(
     mode: ClientMode, wire: Wire, widgets: Callable[..., Any], payload: Any, wrong: str
 ) -> None:
-    told = refusal(mode, lambda: widgets().makeWidget("w", payload=payload))
+    message = refusal(mode, lambda: widgets().makeWidget("w", payload=payload))
     expected = "makeWidget: nothing was sent, the payload does not fit widgets/v1/make-widget.json: "
-    assert told == expected + wrong
+    assert message == expected + wrong
     assert not wire.sent
 
 
@@ -119,11 +119,11 @@ def test_error_of_an_invalid_payload_names_key_and_rule(
     [
         {"name": "abc", "size": 20, "parts": [1, 2], "color": "red", "labels": {"x-y": "z"}},
         {"name": "a", "storage": {"kind": "disk", "path": "/"}},
-        # As they are written, not as they are given.
+        # As in JSON.
         {"name": "a", "made": datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc), "owner": b"a@b.example"},
         {"name": "a", "made": "2016-12-31T23:59:60Z"},
         {"name": "a", "address": "::1", "source": "https://example.com/a"},
-        # Python reads no such pattern: the server will.
+        # Python cannot compile this pattern; the server can.
         {"name": "a", "odd": "é"},
     ],
 )
@@ -137,15 +137,15 @@ def test_errors_show_no_value(mode: ClientMode, wire: Wire, widgets: Callable[..
     secret = "hunter2"
     for key in TYPES["widgets/v1/make-widget.json"]["properties"]:
         for value in (secret, [secret], {"kind": secret}):
-            told = refusal(mode, lambda key=key, value=value: widgets().makeWidget("w", {"name": 1, key: value}))  # type: ignore[misc]
-            assert secret not in told
+            message = refusal(mode, lambda key=key, value=value: widgets().makeWidget("w", {"name": 1, key: value}))  # type: ignore[misc]
+            assert secret not in message
     assert not wire.sent
 
 
 def test_error_lists_only_the_first_of_many(mode: ClientMode, widgets: Callable[..., Any]) -> None:
-    told = refusal(mode, lambda: widgets().makeWidget("w", {"name": "a", "parts": [0] * 15}))
-    assert told.count("must be 1 or more") == 10
-    assert told.endswith("; and more")
+    message = refusal(mode, lambda: widgets().makeWidget("w", {"name": "a", "parts": [0] * 15}))
+    assert message.count("must be 1 or more") == 10
+    assert message.endswith("; and more")
 
 
 def test_payloads_without_a_schema_are_not_checked(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
@@ -158,9 +158,9 @@ def test_payloads_without_a_schema_are_not_checked(mode: ClientMode, wire: Wire,
 
 def test_error_of_a_broken_schema_shows_no_payload(mode: ClientMode, wire: Wire, widgets: Callable[..., Any]) -> None:
     broken = {"widgets/v1/make-widget.json": {"properties": {"name": {"$ref": "nowhere.json#"}}}}
-    told = refusal(mode, lambda: widgets(broken).makeWidget("w", {"name": "hunter2"}))
-    assert "widgets/v1/make-widget.json cannot check" in told
-    assert "hunter2" not in told
+    message = refusal(mode, lambda: widgets(broken).makeWidget("w", {"name": "hunter2"}))
+    assert "widgets/v1/make-widget.json cannot check" in message
+    assert "hunter2" not in message
     assert not wire.sent
 
 
@@ -207,13 +207,13 @@ def test_the_option_is_a_boolean(mode: ClientMode, wire: Wire, widgets: Callable
 @pytest.mark.services
 def test_services_have_schemas(mode: ClientMode, wire: Wire) -> None:
     queue = mode.client(validate=True)
-    told = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))
-    assert "deadline is missing" in told
-    assert "metadata.owner is missing" in told
-    assert "retry is not known; did you mean 'retries'?" in told
+    message = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))
+    assert "deadline is missing" in message
+    assert "metadata.owner is missing" in message
+    assert "retry is not known; did you mean 'retries'?" in message
     secrets = mode.client("Secrets", validate=True)
-    told = refusal(mode, lambda: secrets.set("a", {"secret": "hunter2", "expires": "2030-01-01T00:00:00Z"}))
-    assert told.endswith("secret must be object")
+    message = refusal(mode, lambda: secrets.set("a", {"secret": "hunter2", "expires": "2030-01-01T00:00:00Z"}))
+    assert message.endswith("secret must be object")
     assert not wire.sent
 
 

@@ -98,7 +98,9 @@ def _expectation(error: ValidationError) -> str:
     if rule in _KEYWORDS:
         return error.message
     # jsonschema's own messages hold the value.
-    return _EXPECTATIONS[rule](error.validator_value) if rule in _EXPECTATIONS else "has a form that is ruled out"
+    return (
+        _EXPECTATIONS[rule](error.validator_value) if rule in _EXPECTATIONS else "has a form that the schema excludes"
+    )
 
 
 def _distance(branch: list[ValidationError]) -> tuple[bool, int]:
@@ -126,7 +128,7 @@ _EXPECTATIONS: dict[str, Callable[[Any], str]] = {
     "maxLength": lambda value: f"must have {value} characters or fewer",
     "minItems": lambda value: f"must have {value} items or more",
     "maxItems": lambda value: f"must have {value} items or fewer",
-    "uniqueItems": lambda _: "must not hold the same item twice",
+    "uniqueItems": lambda _: "must not contain the same item twice",
     "minProperties": lambda value: f"must have {value} keys or more",
     "maxProperties": lambda value: f"must have {value} keys or fewer",
     "minimum": lambda value: f"must be {value} or more",
@@ -135,8 +137,8 @@ _EXPECTATIONS: dict[str, Callable[[Any], str]] = {
     "exclusiveMaximum": lambda value: f"must be less than {value}",
     "multipleOf": lambda value: f"must be a multiple of {value}",
     "oneOf": lambda _: "must fit exactly one of the alternatives",
-    "contains": lambda _: "lacks an item of the form that is wanted",
-    "dependencies": lambda value: f"lacks keys that others need: {_listed([value])}",
+    "contains": lambda _: "must contain an item of the required form",
+    "dependencies": lambda value: f"lacks keys that other keys require: {_listed([value])}",
 }
 
 
