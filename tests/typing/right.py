@@ -124,6 +124,8 @@ def options(queue: taskcluster.Queue) -> None:
     """Derived clients."""
     fast = queue.with_options(timeout=(5, 10), maxRetries=0, credentials=None, validate=True)
     assert_type(fast, taskcluster.Queue)
+    assert_type(fast.get_response(fast.listTaskGroup, "G", limit=1), taskcluster.ApiResponse[ListTaskGroupResponse])
+    assert_type(fast.get_response(fast.listTaskGroup, "G").value, ListTaskGroupResponse)
     assert_type(fast.paginate(fast.listTaskGroup, "G"), Iterator[ListTaskGroupResponse])
 
 
@@ -146,6 +148,9 @@ async def in_async_code() -> None:
         assert_type(queue.paginate_items(queue.listTaskGroup, "G"), AsyncIterator[TaskDefinitionAndStatus])
 
         assert_type(queue.with_options(timeout=5), taskcluster.aio.Queue)
+        response = await queue.get_response(queue.listTaskGroup, "G")
+        assert_type(response, taskcluster.ApiResponse[ListTaskGroupResponse])
+        assert_type(response.headers["ETag"], str)
 
         async def handler(page: ListTaskGroupResponse) -> None:
             assert_type(page["taskGroupId"], str)

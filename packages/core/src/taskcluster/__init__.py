@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import plugins as plugins
     from . import upload as upload
     from . import utils as utils
+    from .api_response import ApiResponse as ApiResponse
     from .call import log as log
     from .client import BaseClient as BaseClient
     from .client import createApiClient as createApiClient
@@ -101,6 +102,7 @@ _ALIASES = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "
 _NAMES = {
     name: module
     for module, names in {
+        "api_response": "ApiResponse",
         "call": "log",
         "client": "BaseClient createApiClient createSession",
         "credentials": "createTemporaryCredentials isExpired",

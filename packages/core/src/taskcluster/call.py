@@ -99,6 +99,8 @@ class CallContext:
     """Called with each attempt; None if no plugin observes requests."""
     server_failure: type[TaskclusterRestFailure]
     """Raised for a server error in response to the last attempt."""
+    received: Callable[[Response], object] | None = None
+    """Called with the response that the result is made of."""
 
 
 class Call(NamedTuple):
@@ -171,6 +173,8 @@ def perform(call: Call, context: CallContext) -> Procedure:
             context.observe(_event(call, attempt, context.monotonic() - started, response, failure))
         if response is not None:
             if not retryable(response.status):
+                if context.received is not None:
+                    context.received(response)
                 return result(call, request, response)
             failure = _failure(call, request, response, context.server_failure)
         delay = call.settings.policy.delay(attempt, context.random(), _requested_delay(response, context))

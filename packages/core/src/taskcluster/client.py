@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from . import utils as utils
+    from .api_response import ApiResponse
     from .call import Call, CallContext, Effect, Procedure, Settings
     from .credentials import createTemporaryCredentials as createTemporaryCredentials
+    from .effects import Response
     from .options import OptionValues
     from .transport.requests import RequestsTransport
     from .validation import Schemas
@@ -79,6 +81,9 @@ T = TypeVar("T")
 
 LIMITS: ContextVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None] = ContextVar("LIMITS", default=None)
 """Returns overrides of a client's options for calls in this context."""
+
+RESPONSES: ContextVar[Callable[[Response], object] | None] = ContextVar("RESPONSES", default=None)
+"""Receives the responses of calls in this context."""
 
 _MADE_ON_THE_WAY = ("_context", "_settings", "_transport", "_made_session", "_parent")
 
@@ -393,6 +398,11 @@ class ServiceClient:
         context = self._context
         if context is None:
             context = self._context = self._new_context()
+        received = RESPONSES.get()
+        if received is not None:
+            from dataclasses import replace
+
+            context = replace(context, received=received)
         if bound.pagination_handler is None:
             return perform(self._built(method, bound, None), context)
         return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, context)
@@ -532,6 +542,27 @@ class BaseClient(ServiceClient):
         """Yield the items of a listing, e.g. the tasks of a task group; arguments as for `paginate`."""
         for page in self.paginate(method, *args, **kwargs):
             yield from items_of(page)
+
+    def get_response(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> ApiResponse[T]:
+        """Call a method and return its result as `value`, with the `status` and `headers` of the last response.
+
+        Args:
+            method: The method to call, e.g. `queue.task`.
+            *args: The method's arguments.
+            **kwargs: The method's keyword arguments.
+
+        Raises:
+            TaskclusterFailure: As the method, or the method sent no request.
+        """
+        from .api_response import with_last
+
+        responses: list[Response] = []
+        before = RESPONSES.set(responses.append)
+        try:
+            value = method(*args, **kwargs)
+        finally:
+            RESPONSES.reset(before)
+        return with_last(responses, value)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         from .runner import run

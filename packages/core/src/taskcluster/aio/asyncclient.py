@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import exceptions, utils
-from ..client import BaseClient, ServiceClient, config, make_class
+from ..api_response import ApiResponse, with_last
+from ..client import RESPONSES, BaseClient, ServiceClient, config, make_class
 from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportPrivateUsage]
 from ..credentials import createTemporaryCredentials
 from ..effects import Request
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..call import Effect, Procedure
+    from ..effects import Response
     from ..transport.aiohttp import AiohttpTransport
 
 __all__ = [
@@ -105,6 +107,25 @@ class AsyncBaseClient(ServiceClient):
         async for page in self.paginate(method, *args, **kwargs):
             for item in items_of(page):
                 yield item
+
+    async def get_response(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> ApiResponse[T]:
+        """Call a method and return its result as `value`, with the `status` and `headers` of the last response.
+
+        Args:
+            method: The method to call, e.g. `queue.task`.
+            *args: The method's arguments.
+            **kwargs: The method's keyword arguments.
+
+        Raises:
+            TaskclusterFailure: As the method, or the method sent no request.
+        """
+        responses: list[Response] = []
+        before = RESPONSES.set(responses.append)
+        try:
+            value = await method(*args, **kwargs)
+        finally:
+            RESPONSES.reset(before)
+        return with_last(responses, value)
 
     def _server_failure(self) -> type[exceptions.TaskclusterRestFailure]:
         from ..transport.aiohttp import ServerFailure
