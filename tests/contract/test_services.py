@@ -245,7 +245,7 @@ def test_only_removed_methods_warn(method, mode):
         with pytest.raises(Unusable.Touched):
             call()
         return
-    said = re.escape(f"{method} is gone from Taskcluster {entry['removedBefore']}")
+    said = re.escape(f"{method} was removed in Taskcluster {entry['removedBefore']}")
     with pytest.warns(DeprecationWarning, match=said) as caught, pytest.raises(Unusable.Touched):
         call()
     assert [warning.filename for warning in caught] == [__file__]

@@ -583,7 +583,7 @@ def test_a_removed_method_warns_its_caller(mode: Any, wire: Any) -> None:
     async def call() -> Any:
         return await mode.widgets().oldWidget()
 
-    with pytest.warns(DeprecationWarning, match=r"widgets\.oldWidget is gone from Taskcluster 113\.2\.0") as warned:
+    with pytest.warns(DeprecationWarning, match=r"widgets\.oldWidget was removed in Taskcluster 113\.2\.0") as warned:
         assert (asyncio.run(call()) if mode.name == "async" else mode.widgets().oldWidget()) == {"a": 1}
     assert warned[0].filename == __file__
 

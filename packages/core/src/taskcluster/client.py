@@ -390,8 +390,8 @@ class ServiceClient:
         bound = bind(method, args, without_omitted(kwargs))
         if method.removed_before is not None:
             warnings.warn(
-                f"{self.serviceName}.{name} is gone from Taskcluster {method.removed_before}; "
-                "only older deployments answer it",
+                f"{self.serviceName}.{name} was removed in Taskcluster {method.removed_before}; "
+                "only older deployments have it",
                 DeprecationWarning,
                 stacklevel=4,  # The caller of the method that calls _call.
             )
