@@ -138,7 +138,7 @@ if not TYPE_CHECKING:
             globals()[name] = value
             return value
         if name == "__all__":
-            # For `import *`, which one class that cannot be imported would take down.
+            # For `import *`, which would fail if one class cannot be imported.
             return sorted([*_MODULES, *_installed(), *_NAMES, *_service_names(importable=True)])
         from .facade import class_named
 

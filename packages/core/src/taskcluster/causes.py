@@ -58,7 +58,7 @@ def harmless(exc: E) -> E:
 
 
 def describe(exc: BaseException) -> str:
-    """Return the class of an exception and what is harmless of its message."""
+    """Return the class of an exception, and its message without secrets."""
     name, text = type(exc).__name__, _reason(exc)
     return name if text == name else f"{name}: {text}"
 

@@ -111,7 +111,7 @@ def putFile(filename: str, url: str, contentType: str) -> requests.Response:
 
     Args:
         filename: The file's path.
-        url: Where to send it.
+        url: The URL.
         contentType: Its media type.
     """
     import os

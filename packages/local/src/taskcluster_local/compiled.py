@@ -71,7 +71,7 @@ def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
     if not is_object(schema):
         raise _Unsupported
     found: dict[str, Any] = {}
-    asked: list[_Check] = []
+    added: list[_Check] = []
     for keyword, value in schema.items():
         if keyword in _SUPPORTED:
             found[keyword] = value
@@ -89,11 +89,11 @@ def _translated(schema: Any, checks: dict[str, _Check]) -> Any:
             if value and not (is_object(items := schema.get("items")) and items.get("type") in _COMPARABLE):
                 raise _Unsupported
         elif keyword == "pattern":
-            asked.append(Pattern.of(value).matches)
+            added.append(Pattern.of(value).matches)
         elif keyword == "format":
-            asked += [FORMATS.checkers[value][0]] if value in FORMATS.checkers else []
+            added += [FORMATS.checkers[value][0]] if value in FORMATS.checkers else []
         elif keyword not in _WITHOUT_EFFECT:
             raise _Unsupported
-    names = [f"{len(checks) + number}" for number in range(len(asked))]
-    checks.update(zip(names, asked, strict=True))
+    names = [f"{len(checks) + number}" for number in range(len(added))]
+    checks.update(zip(names, added, strict=True))
     return {**found, "allOf": [{"format": name} for name in names]} if names else found

@@ -58,7 +58,7 @@ async def makeSingleHttpRequest(
 
     Args:
         method: The HTTP verb.
-        url: The address, sent as it is.
+        url: The address, sent unchanged.
         payload: The body, as aiohttp takes it in `data`.
         headers: The headers, or None.
         session: A session to send over.
@@ -122,7 +122,7 @@ async def putFile(
 
     Args:
         filename: The file's path.
-        url: Where to send it.
+        url: The URL.
         contentType: Its media type.
         session: A session to send over.
     """
