@@ -19,7 +19,7 @@ import urllib3.exceptions
 from yarl import URL
 
 import taskcluster
-from taskcluster.causes import describe, explain, harmless, safe_cause
+from taskcluster.causes import describe, explain, harmless, safe_cause, without_secrets
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.options import Credentials
 from taskcluster.payloads import encode_payload
@@ -137,3 +137,19 @@ def test_no_exception_before_a_request_holds_a_secret(fail: Callable[[Any], Any]
     assert SECRET not in str(caught.value)
     context = caught.value.__context__
     assert context is None or SECRET not in f"{context!r} {vars(context)!r} {getattr(context, 'object', '')!r}"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("cannot read /etc/vault/config.json", "cannot read /etc/vault/config.json"),
+        ("no policy for firefox-ci-production-credentials", "no policy for firefox-ci-production-credentials"),
+        ("401 from https://me:pass@vault.example.com/v1?sig=x", "401 from …"),
+        ("'accessToken': 'short'", "'accessToken': …"),
+        ("password=a b\nc", "password=…"),
+        ("bad: V1StGXR8_Z5jdHi6B-myTQ, expired", "bad: …, expired"),
+    ],
+    ids=["path", "name", "url", "key", "lines", "slug"],
+)
+def test_hides_secrets_in_messages_of_plugins(message: str, shown: str) -> None:
+    assert without_secrets(message) == shown

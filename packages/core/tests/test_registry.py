@@ -424,15 +424,25 @@ def test_hooks_may_take_fewer_arguments() -> None:
     assert observed == ["seen"]
 
 
-def test_warns_of_failing_credentials_and_tries_the_next() -> None:
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("", "RuntimeError"),
+        ("the vault is sealed", "RuntimeError: the vault is sealed"),
+        ("the vault's token is no-secret", "RuntimeError: the vault's token is …"),
+        ("rejected by the vault: s.CAESIJlU02GOgwdVM6hk", "RuntimeError: rejected by the vault: s.…"),
+    ],
+    ids=["empty", "harmless", "named", "random"],
+)
+def test_warns_of_failing_credentials_and_tries_the_next(message: str, shown: str) -> None:
     def fail(rootUrl: str) -> None:
-        raise RuntimeError("the vault's token is no-secret")
+        raise RuntimeError(message)
 
     registry = registry_of(
         FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: KEY)),
         FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=fail)),
     )
-    with pytest.warns(PluginWarning, match="^the plugin 'vault' failed to look for credentials: RuntimeError$"):
+    with pytest.warns(PluginWarning, match=f"^the plugin 'vault' failed to look for credentials: {shown}$"):
         assert registry.credentials("https://tc.example.com") == (KEY, "full")
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .redacted import HIDDEN
 
-__all__ = ["describe", "explain", "harmless", "safe_cause"]
+__all__ = ["describe", "explain", "harmless", "safe_cause", "without_secrets"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -20,6 +20,11 @@ _INNER = ("reason", "os_error", "certificate_error", "original_error")
 _DEEPEST = 8
 _EMPTY: dict[type, Any] = {bytes: b"", str: "", tuple: ()}
 _ADDRESS = re.compile(r"\b\w+://\S+")
+_NAMED_SECRET = re.compile(
+    r"((?:token|password|passphrase|secret|key|certificate|credential|authorization)\w*['\"]?\s*(?:[:=]|\bis\b)\s*).+",
+    re.DOTALL | re.IGNORECASE,
+)
+_LIKE_A_TOKEN = re.compile(r"(?=[a-z_/+=-]*[A-Z0-9])[\w/+=-]{16,}", re.ASCII)
 _IN_SOURCE_CODE = re.compile(r" \(_ssl\.c:\d+\)")
 _CLOSED = "the server closed the connection"
 _INCOMPLETE = "the response is incomplete"
@@ -61,6 +66,15 @@ def describe(exc: BaseException) -> str:
     """Return the class of an exception, and its message without secrets."""
     name, text = type(exc).__name__, _reason(exc)
     return name if text == name else f"{name}: {text}"
+
+
+def without_secrets(message: str) -> str:
+    """Return the message of an exception of a plugin without what may be a secret in it.
+
+    Hidden are URLs, random-looking words of 16 characters or more, and everything that follows a word such as `token`
+    or `password` with a colon, an equals sign or "is".
+    """
+    return _LIKE_A_TOKEN.sub(HIDDEN, _ADDRESS.sub(HIDDEN, _NAMED_SECRET.sub(rf"\1{HIDDEN}", message)))
 
 
 def explain(message: str, exc: BaseException) -> str:

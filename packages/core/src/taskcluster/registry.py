@@ -147,14 +147,17 @@ class Registry:
         # Called one by one, as pluggy would: the plugin's name is needed too.
         for implementation in self._implementations("taskcluster_credentials"):
             arguments = {"rootUrl": root_url}
-            # Neither the error message nor a value of the wrong type is shown: both may hold a secret.
+            # No value of the wrong type is shown: it may be a secret.
             try:
                 found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
                 # A mapping may read its values only now.
                 absent = [name for name in _REQUIRED if not found.get(name)] if is_mapping(found) else []
             except Exception as exc:
+                from .causes import without_secrets
+
                 failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
-                warn_caller(f"{failed}: {type(exc).__name__}", PluginWarning)
+                message = without_secrets(str(exc))
+                warn_caller(f"{failed}: {type(exc).__name__}{message and f': {message}'}", PluginWarning)
                 continue
             if is_mapping(found):
                 if not absent:
