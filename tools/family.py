@@ -60,11 +60,11 @@ def with_required(names: Sequence[str]) -> list[str]:
 @contextmanager
 def hatchling(*, editable: bool = False) -> Iterator[None]:
     """Make hatchling importable, and what it needs for editable wheels."""
-    needed = ["hatchling", "editables"] if editable else ["hatchling"]
+    needed = {"hatchling": "hatchling>=1.26", **({"editables": "editables>=0.5"} if editable else {})}
     with tempfile.TemporaryDirectory() as folder:
         if not all(map(importlib.util.find_spec, needed)):
             # Not into the environment, which would keep it and its requirements.
-            _run([*_PIP, "install", "--quiet", "--target", folder, "hatchling>=1.26", "editables>=0.5"])
+            _run([*_PIP, "install", "--quiet", "--target", folder, *needed.values()])
             sys.path.insert(0, folder)
         yield
 

@@ -1,6 +1,6 @@
 """Set and check the version that all distributions share.
 
-    python tools/release.py check             compare every pyproject.toml and the changelog with core's version
+    python tools/release.py check             compare the distributions and the changelog with core's version
     python tools/release.py version 114.0.0   write another version into all of them
 
 Core's `version.py` is the source. The other files repeat it because each sdist must build on its own.
@@ -21,7 +21,7 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 EXAMPLE = ROOT / "examples" / "plugin-widgets" / "pyproject.toml"
 
 _SOURCE = re.compile(r'(?<=^VERSION = ")[^"]+', re.MULTILINE)
-_OWN = re.compile(r'(?<=^version = ")[^"]+', re.MULTILINE)
+_OWN = re.compile(r'(?:(?<=^version = ")|(?<=^VERSION = ")|(?<=^require\(__name__, "))[^"]+', re.MULTILINE)
 _REQUIREMENT = re.compile(r'("taskcluster(?!-urls)[a-z-]*(?:\[[a-z,]+\])?[>=]=)([^"]+)')
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _ACCEPTED = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
@@ -35,14 +35,22 @@ def current() -> str:
     return found[0]
 
 
-def projects() -> list[Path]:
-    """Return the pyproject.toml of each distribution."""
-    return [folder / "pyproject.toml" for folder in folders().values()]
+def repeating() -> list[Path]:
+    """Return the files of the distributions that repeat the version."""
+    return [
+        path
+        for folder in folders().values()
+        for path in (
+            folder / "pyproject.toml",
+            *folder.glob("src/taskcluster_*/__init__.py"),
+            *folder.glob("src/taskcluster_*/version.py"),
+        )
+    ]
 
 
 def disagreements(version: str) -> Iterator[str]:
     """Yield what states another version than the given one."""
-    for path in [*projects(), EXAMPLE]:
+    for path in [*repeating(), EXAMPLE]:
         text = path.read_text("utf-8")
         stated = [found[2] for found in _REQUIREMENT.finditer(text)]
         if path != EXAMPLE:
@@ -59,9 +67,9 @@ def write(version: str) -> None:
     if not _ACCEPTED.fullmatch(version):
         sys.exit(f"{version} is not a version like 114.0.0 or 114.0.0rc1")
     _replace(SOURCE, _SOURCE, version)
-    for path in projects():
+    for path in repeating():
         _replace(path, _OWN, version)
-    for path in [*projects(), EXAMPLE]:
+    for path in [*repeating(), EXAMPLE]:
         _replace(path, _REQUIREMENT, rf"\g<1>{version}")
     _replace(CHANGELOG, re.compile(r"^## Unreleased$", re.MULTILINE), f"## {version}")
 
@@ -74,7 +82,7 @@ def main() -> None:
     """Run the command given on the command line."""
     parser = argparse.ArgumentParser(description="Set and check the version that all distributions share.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="compare every pyproject.toml and the changelog with core's version")
+    commands.add_parser("check", help="compare the distributions and the changelog with core's version")
     commands.add_parser("version", help="write another version into all of them").add_argument("version")
     arguments = parser.parse_args()
     if arguments.command == "version":

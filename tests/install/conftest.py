@@ -15,14 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from .environments import Environment, pip
+from .environments import ROOT, Environment, pip
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # hatchling brings it where the standard library lacks it
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = {
     path.parent.name: path.parent
     for path in sorted([*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("packages/services/*/pyproject.toml")])
@@ -31,6 +30,9 @@ FOLDERS = {
 
 [VERSION] = re.findall('VERSION = "(.+)"', (FOLDERS["core"] / "src/taskcluster/version.py").read_text("utf-8"))
 """The version of all distributions."""
+
+PUBLISHED = "taskcluster==113.2.0"
+"""The published client."""
 
 PREBUILT = "TASKCLUSTER_TESTS_DIST"
 """The environment variable that names a folder with wheels and sdists built before."""
@@ -186,3 +188,12 @@ def subset(workshop: Workshop) -> Environment:
 def everything(workshop: Workshop) -> Environment:
     """An environment with the meta-package and its extras."""
     return workshop.environment("everything", "taskcluster[async,test]")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published client's wheel, from the package index."""
+    folder = tmp_path_factory.mktemp("published")
+    pip("download", "--quiet", "--no-deps", "--dest", folder, PUBLISHED)
+    (wheel,) = folder.glob("taskcluster-*.whl")
+    return wheel

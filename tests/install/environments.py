@@ -10,7 +10,10 @@ import venv
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["Environment", "clean", "pip"]
+__all__ = ["ROOT", "Environment", "clean", "pip"]
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
 
 
 def clean(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -54,6 +57,11 @@ class Environment:
         if self._own_pip:
             return _output([str(self.python), "-m", "pip", *map(str, args)], self._settings, cwd)
         return pip(*args, python=self.python)
+
+    def family(self, *args: str) -> str:
+        """Run `tools/family.py install` in another folder than the checkout, and return its output."""
+        command = [str(self.python), str(ROOT / "tools" / "family.py"), "install", *args]
+        return _output(command, self._settings, self.folder)
 
     def run(self, source: str, *args: str, **more: str) -> str:
         """Run a program with warnings as errors, and return its output."""

@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .conftest import ROOT, VERSION, Built
+from .conftest import VERSION, Built
+from .environments import ROOT
 
 
 def test_wheel_contains_exactly_the_source_files(family: dict[str, Built], folder_name: str) -> None:
@@ -75,7 +76,7 @@ def test_service_requires_core_and_registers_one_plugin(family: dict[str, Built]
     for name in services:
         built = family[name]
         for_types = "typing-extensions>=4.4; python_version < '3.11'"
-        assert built.metadata().get_all("Requires-Dist") == [f"taskcluster-core>={VERSION}", for_types]
+        assert built.metadata().get_all("Requires-Dist") == [f"taskcluster-core=={VERSION}", for_types]
         entry_points = configparser.ConfigParser()
         entry_points.read_string(built.read(f"{built.dist_info}/entry_points.txt"))
         module = f"taskcluster_{name.replace('-', '_')}"

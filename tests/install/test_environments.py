@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from .conftest import FOLDERS, ROOT, Workshop
-from .environments import Environment
+from .conftest import FOLDERS, Workshop
+from .environments import ROOT, Environment
 
 SERVICES = sorted(name for name, folder in FOLDERS.items() if folder.parent.name == "services")
 CLASSES = sorted("".join(part.capitalize() for part in name.split("-")) for name in SERVICES)

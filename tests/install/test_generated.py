@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, Workshop
-from .environments import Environment, clean
+from .conftest import Workshop
+from .environments import ROOT, Environment, clean
 
 EXAMPLE = ROOT / "examples" / "plugin-widgets"
 

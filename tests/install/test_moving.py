@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from .conftest import FOLDERS, ROOT, Workshop
-from .environments import pip
+from .conftest import FOLDERS, Workshop
+from .environments import ROOT
 from .test_environments import assert_queue_works
 
-PUBLISHED = "taskcluster==113.2.0"
 SERVICES = [f"./{folder.relative_to(ROOT)}" for folder in FOLDERS.values() if folder.parent.name == "services"]
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published client's wheel, from the package index."""
-    folder = tmp_path_factory.mktemp("published")
-    pip("download", "--quiet", "--no-deps", "--dest", folder, PUBLISHED)
-    (wheel,) = folder.glob("taskcluster-*.whl")
-    return wheel
 
 
 def test_readmes_commands_leave_a_working_environment(published: Path, workshop: Workshop) -> None:

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from .conftest import ROOT, Workshop
-from .environments import clean
+from .conftest import Workshop
+from .environments import ROOT, clean
 
 
 def test_arguments_replace_the_tests_of_a_tox_environment() -> None:

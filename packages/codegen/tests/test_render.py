@@ -16,7 +16,7 @@ HOSTILE = 'A \\ """ \' " {{ 1 }} {% x %} & <b>'
 
 
 def files_of(text):
-    return render.service(parse(text, "specs/widgets.json"), "the licence")
+    return render.service(parse(text, "specs/widgets.json"), "the licence", is_ours=True)
 
 
 def test_files_without_exchanges():

@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
         "causes",
         "effects",
         "exceptions",
+        "installation",
         "options",
         "ownership",
         "redacted",

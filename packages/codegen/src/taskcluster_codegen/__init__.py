@@ -5,3 +5,5 @@
 
 Only `spec.load`, `sources`, `project`, `repository`, `tree` and `cli` access files or the network.
 """
+
+from . import version as version

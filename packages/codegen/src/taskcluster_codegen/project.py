@@ -133,7 +133,7 @@ def create(
 
 
 def _generated(spec: Spec) -> dict[str, str]:
-    return {path: text for path, text in render.service(spec, "").items() if path.startswith("src/")}
+    return {path: text for path, text in render.service(spec, "", is_ours=False).items() if path.startswith("src/")}
 
 
 def _check_names(service: str, distribution: str, package: str) -> None:

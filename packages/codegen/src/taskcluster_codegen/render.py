@@ -54,12 +54,13 @@ _BESIDE = ("config", "createApiClient", "createSession", "createTemporaryCredent
 """Names that existing programs import from the module of each class."""
 
 
-def service(spec: Spec, licence: str) -> dict[str, str]:
+def service(spec: Spec, licence: str, *, is_ours: bool) -> dict[str, str]:
     """Return the files of a service's distribution, by paths relative to its folder.
 
     Args:
         spec: The service.
         licence: The text of the file LICENSE.
+        is_ours: Whether the distribution has core's version.
     """
     package = spec.package
     modules = ["__init__.py", "aio.py", "aio.pyi", "client.py", "client.pyi", "methods.py", "plugin.py", "types.py"]
@@ -69,6 +70,7 @@ def service(spec: Spec, licence: str) -> dict[str, str]:
     facts = {
         "spec": spec,
         "package": package,
+        "is_ours": is_ours,
         "header": header(spec.file),
         "methods": methods(spec),
         "exchanges": exchanges(spec),

@@ -24,7 +24,7 @@ def wanted(root: Path, specs: Sequence[Spec]) -> dict[str, str]:
     licence = (root / "LICENSE").read_text("utf-8")
     files = {f"{META}/{path}": text for path, text in render.meta(specs, licence).items()}
     for spec in specs:
-        for path, text in render.service(spec, licence).items():
+        for path, text in render.service(spec, licence, is_ours=True).items():
             files[f"{SERVICES}/{spec.serviceName}/{path}"] = text
     for path, text in render.compat_modules(specs).items():
         files[f"{CORE}/{path}"] = text

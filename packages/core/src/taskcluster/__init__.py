@@ -92,6 +92,12 @@ if TYPE_CHECKING:
     from taskcluster_worker_manager import WorkerManagerEvents as WorkerManagerEvents
     # The end of the block that taskcluster-codegen writes.
 
+# Uninstalling or upgrading the published client would remove files of this one.
+if os.path.exists(f"{__path__[0]}/generated/__init__.py"):
+    from .installation import mixed_with_published
+
+    raise mixed_with_published(__path__[0])
+
 __version__ = version.VERSION
 
 _MODULES = ("aio", "client", "exceptions", "plugins", "utils")

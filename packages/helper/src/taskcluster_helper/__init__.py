@@ -8,6 +8,7 @@ counterparts.
 Decisions are in `procedures`, which core's runner runs; `performer.py` and `aio/performer.py` perform their effects.
 """
 
+from . import version as version
 from .artifacts import upload_artifact
 from .configuration import TaskclusterConfig
 from .exceptions import ArtifactMissingError, ConfigurationError, SecretError, WaitTimeoutError

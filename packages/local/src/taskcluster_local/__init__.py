@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import version as version
+
 # Known to type checkers.
 TYPE_CHECKING = False
 

@@ -6,3 +6,5 @@ A transfer is a procedure (procedures/), a generator that decides what to do and
 decides by functions without I/O: methods.py, resuming.py, hashing.py, artifact_paths.py. The effects are performed by
 performer.py over requests, and by aio/performer.py over aiohttp.
 """
+
+from . import version as version

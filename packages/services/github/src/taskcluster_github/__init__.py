@@ -7,6 +7,7 @@ The async class is in `taskcluster_github.aio`. `taskcluster` and `taskcluster.a
 from typing import TYPE_CHECKING
 
 from taskcluster.facade import lazily
+from taskcluster.installation import require
 
 __all__ = ["Github", "GithubEvents"]
 
@@ -14,6 +15,8 @@ __all__ = ["Github", "GithubEvents"]
 def __dir__() -> list[str]:
     return __all__
 
+
+require(__name__, "113.2.0")
 
 if TYPE_CHECKING:
     from .client import Github as Github

@@ -7,6 +7,7 @@ The async class is in `taskcluster_notify.aio`. `taskcluster` and `taskcluster.a
 from typing import TYPE_CHECKING
 
 from taskcluster.facade import lazily
+from taskcluster.installation import require
 
 __all__ = ["Notify", "NotifyEvents"]
 
@@ -14,6 +15,8 @@ __all__ = ["Notify", "NotifyEvents"]
 def __dir__() -> list[str]:
     return __all__
 
+
+require(__name__, "113.2.0")
 
 if TYPE_CHECKING:
     from .client import Notify as Notify

@@ -7,6 +7,7 @@ The async class is in `taskcluster_queue.aio`. `taskcluster` and `taskcluster.ai
 from typing import TYPE_CHECKING
 
 from taskcluster.facade import lazily
+from taskcluster.installation import require
 
 __all__ = ["Queue", "QueueEvents"]
 
@@ -14,6 +15,8 @@ __all__ = ["Queue", "QueueEvents"]
 def __dir__() -> list[str]:
     return __all__
 
+
+require(__name__, "113.2.0")
 
 if TYPE_CHECKING:
     from .client import Queue as Queue
