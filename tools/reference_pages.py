@@ -68,7 +68,7 @@ def page(spec: Spec) -> str:
         spec.description,
         f"```python\nimport taskcluster\n\n{variable} = taskcluster.{name}(taskcluster.optionsFromEnvironment())\n```",
         f"The async class is `taskcluster.aio.{name}`; the types are in `{spec.package}.types`. "
-        f"`pip install {naming.distribution(spec.serviceName)}` installs this service alone.",
+        f"`python tools/family.py install {spec.serviceName}` installs this service alone.",
         "## Methods",
         *(part for method in spec.methods for part in _method(method, types, names)),
     ]

@@ -31,6 +31,9 @@ FOLDERS = {
 [VERSION] = re.findall('VERSION = "(.+)"', (FOLDERS["core"] / "src/taskcluster/version.py").read_text("utf-8"))
 """The version of all distributions."""
 
+ALSO = ("editables", "requests[socks]")
+"""What editable installs of third parties and documented commands need."""
+
 PUBLISHED = "taskcluster==113.2.0"
 """The published client."""
 
@@ -131,7 +134,7 @@ def third_party(family: dict[str, Built], tmp_path_factory: pytest.TempPathFacto
     }
     folder = tmp_path_factory.mktemp("third-party")
     builds = tomllib.loads((FOLDERS["core"] / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
-    pip("download", "--quiet", "--only-binary", ":all:", "--dest", folder, *sorted(needed), *builds)
+    pip("download", "--quiet", "--only-binary", ":all:", "--dest", folder, *sorted(needed), *builds, *ALSO)
     return folder
 
 

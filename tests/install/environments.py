@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -51,6 +53,22 @@ class Environment:
         self.python = folder / "bin" / "python"
         self._own_pip = own_pip
         self._settings = settings
+
+    def copy(self, folder: Path) -> Environment:
+        """Return a copy in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        for command in (folder / "bin").glob("pip*"):
+            # Its first line names the Python to run.
+            command.write_text(command.read_text("utf-8").replace(str(self.folder), str(folder)), "utf-8")
+        copied = copy.copy(self)
+        copied.folder = folder
+        copied.python = folder / "bin" / "python"
+        return copied
+
+    def shell(self, commands: str, cwd: Path) -> str:
+        """Run commands in a shell in which the environment is active, until one fails, and return their output."""
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return _output(["bash", "-euc", commands], {**self._settings, "PATH": path}, cwd)
 
     def pip(self, *args: object, cwd: Path | None = None) -> str:
         """Run pip for this environment, and return its output."""

@@ -14,7 +14,7 @@ from taskcluster.registry import Registry
 
 
 def test_error_says_which_distribution_to_install() -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"taskcluster\.x is not installed: pip install taskcluster-no-such"):
+    with pytest.raises(ModuleNotFoundError, match=r"taskcluster\.x is not installed: install taskcluster-no-such "):
         alias_module("taskcluster.x", "taskcluster_no_such.x")
     assert "taskcluster.x" not in sys.modules
 
@@ -29,7 +29,7 @@ def test_an_alias_is_the_other_module(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("package", [taskcluster, taskcluster.aio])
 def test_raises_without_the_aliased_package(package: object) -> None:
     for name in ("upload", "download"):
-        with pytest.raises(ModuleNotFoundError, match="pip install taskcluster-objects"):
+        with pytest.raises(ModuleNotFoundError, match="install taskcluster-objects "):
             getattr(package, name)
         assert name not in dir(package)
 

@@ -150,15 +150,15 @@ def test_lists_services_and_class_names_of_all_plugins() -> None:
     ("name", "distribution"), [("Auth", "auth"), ("PurgeCache", "purge-cache"), ("WorkerManager", "worker-manager")]
 )
 def test_error_says_what_to_install_for_a_missing_service(name: str, distribution: str) -> None:
-    with pytest.raises(ModuleNotFoundError, match=f"pip install taskcluster-{distribution}$") as caught:
+    with pytest.raises(ModuleNotFoundError, match=f"is not installed: install taskcluster-{distribution} ") as caught:
         registry_of().find("client", name)
     assert caught.value.name == f"taskcluster_{distribution}"
-    with pytest.raises(ModuleNotFoundError, match=f"pip install taskcluster-{distribution}$"):
+    with pytest.raises(ModuleNotFoundError, match=f"is not installed: install taskcluster-{distribution} "):
         registry_of().service(distribution)
 
 
 def test_error_says_what_to_install_for_missing_events() -> None:
-    with pytest.raises(ModuleNotFoundError, match="QueueEvents is not installed: pip install taskcluster-queue"):
+    with pytest.raises(ModuleNotFoundError, match="QueueEvents is not installed: install taskcluster-queue "):
         registry_of().find("events", "QueueEvents")
 
 

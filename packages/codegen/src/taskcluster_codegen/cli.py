@@ -116,8 +116,10 @@ def _new(options: argparse.Namespace, read: references.Read | None) -> int:
     directory: Path = options.directory or Path(distribution)
     spec = project.create(options.service, distribution, directory, read, options.api_version)
     print(
-        f"{directory}: created the distribution {distribution} with the package {spec.package}. Try it:\n\n"
+        f"{directory}: created the distribution {distribution} with the package {spec.package}. Try it, with\n"
+        "CHECKOUT being a checkout of the Taskcluster client:\n\n"
         f"    cd {directory}\n"
+        "    python CHECKOUT/tools/family.py install local\n"
         "    pip install -e '.[test]' && pytest\n\n"
         f"Next, describe the service in {spec.file}, run `taskcluster-codegen` there, and implement its methods for\n"
         f"the local deployment in src/{spec.package}/local.py. See README.md."

@@ -375,7 +375,7 @@ class ServiceClient:
             except ModuleNotFoundError as exc:
                 raise exceptions.TaskclusterFailure(
                     f"the option validate (or TASKCLUSTER_VALIDATE) needs {exc.name}, which is not installed: "
-                    "pip install 'taskcluster-core[validate]'"
+                    "pip install 'jsonschema>=4.18'"
                 ) from exc
             cls._schemas = Schemas(
                 cls.serviceName, _packaged_types(cls.serviceName) if cls._types is None else cls._types

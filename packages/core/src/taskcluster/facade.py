@@ -75,8 +75,10 @@ def alias_module(alias: str, module: str) -> None:
     except ModuleNotFoundError as exc:
         if exc.name != package:
             raise
-        distribution = package.replace("_", "-")
-        raise ModuleNotFoundError(f"{alias} is not installed: pip install {distribution}", name=package) from None
+        from .installation import how_to_install
+
+        how = how_to_install(package.replace("_", "-"))
+        raise ModuleNotFoundError(f"{alias} is not installed: {how}", name=package) from None
 
 
 def is_installed(package: str) -> bool:

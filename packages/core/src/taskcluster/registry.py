@@ -232,9 +232,10 @@ class Registry:
             ours = next((each for each in OURS if normalized(each) == name), None)
             if ours is None:
                 return None
-            raise ModuleNotFoundError(
-                f"{wanted} is not installed: pip install taskcluster-{ours}", name=f"taskcluster_{ours}"
-            )
+            from .installation import how_to_install
+
+            how = how_to_install(f"taskcluster-{ours}")
+            raise ModuleNotFoundError(f"{wanted} is not installed: {how}", name=f"taskcluster_{ours}")
         if failure is not None:
             self._reported.add(registered)
             raise PluginError(f"{wanted} is not available: the plugin {registered!r} {failure}")
