@@ -49,3 +49,24 @@ def test_unknown_query_parameter_raises_before_sending(mode: Any, wire: Any) -> 
     with pytest.raises(TaskclusterFailure, match="has no query parameter 'colour'; did you mean 'color'"):
         mode.run(mode.widgets().listWidgets(query={"colour": "red"}))
     assert wire.sent == []
+
+
+def outcome(mode: Any, function: str, *args: Any) -> Any:
+    """Call a function of a client that calls a method, and return all that it returns or yields."""
+
+    async def collected(iterator: Any) -> list[Any]:
+        return [item async for item in iterator]
+
+    result = getattr(mode.widgets(), function)(*args)
+    if hasattr(result, "__aiter__"):
+        return mode.run(collected(result))
+    return list(result) if hasattr(result, "__next__") else mode.run(result)
+
+
+@pytest.mark.parametrize("method", ["listWidgets", {"widgets": ["secret"]}], ids=["name", "result"])
+@pytest.mark.parametrize("function", ["paginate", "paginate_items", "get_response"])
+def test_name_or_result_instead_of_a_method_raises(mode: Any, wire: Any, function: str, method: Any) -> None:
+    with pytest.raises(TypeError, match="pass the method itself") as caught:
+        outcome(mode, function, method)
+    assert "secret" not in str(caught.value)
+    assert wire.sent == []

@@ -20,7 +20,7 @@ from .urls import encode_query, needs_no_quoting, quote_parameter
 if TYPE_CHECKING:
     from inspect import Signature
 
-__all__ = ["OMITTED", "Bound", "bind", "parameters", "signature", "valid_parameters", "without_omitted"]
+__all__ = ["OMITTED", "Bound", "bind", "check_method", "parameters", "signature", "valid_parameters", "without_omitted"]
 
 _RESERVED = ("payload", "query", "params", "paginationHandler", "paginationLimit")
 _SIGNATURE = "bewit"
@@ -235,3 +235,17 @@ def _too_many(
 def _usage(method: Method) -> str:
     parts = [*method.args, *(["payload"] if method.input else []), *(f"{name}=…" for name in method.query)]
     return f"call it as {method.name}({', '.join(parts)})"
+
+
+def check_method(function: str, method: object) -> None:
+    """Raise TypeError if the argument of a function that calls a method cannot be called.
+
+    Args:
+        function: The function's name.
+        method: Its argument. The error does not show it, because it may be the result of a call.
+    """
+    if not callable(method):
+        raise TypeError(
+            f"{function} got {type(method).__name__!r} instead of a method: pass the method itself, for example "
+            "queue.listTaskGroup, not its name or its result; its arguments follow"
+        )

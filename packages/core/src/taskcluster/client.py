@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from . import exceptions
-from .arguments import Bound, bind, parameters, signature, valid_parameters, without_omitted
+from .arguments import Bound, bind, check_method, parameters, signature, valid_parameters, without_omitted
 from .callers import warn_caller
 from .exchanges import bind_exchange
 from .options import (
@@ -530,6 +530,7 @@ class BaseClient(ServiceClient):
             *args: The method's arguments.
             **kwargs: The method's keyword arguments.
         """
+        check_method("paginate", method)
         token: str | None = None
         while True:
             page = method(*args, **with_continuation(kwargs, token))
@@ -556,6 +557,7 @@ class BaseClient(ServiceClient):
         """
         from .api_response import with_last
 
+        check_method("get_response", method)
         responses: list[Response] = []
         before = RESPONSES.set(responses.append)
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import exceptions, utils
 from ..api_response import ApiResponse, with_last
+from ..arguments import check_method
 from ..client import RESPONSES, BaseClient, ServiceClient, config, make_class
 from ..client import _defaultConfig as _defaultConfig  # pyright: ignore[reportPrivateUsage]
 from ..credentials import createTemporaryCredentials
@@ -92,6 +93,7 @@ class AsyncBaseClient(ServiceClient):
             *args: The method's arguments.
             **kwargs: The method's keyword arguments.
         """
+        check_method("paginate", method)
         token: str | None = None
         while True:
             page = await method(*args, **with_continuation(kwargs, token))
@@ -119,6 +121,7 @@ class AsyncBaseClient(ServiceClient):
         Raises:
             TaskclusterFailure: As the method, or the method sent no request.
         """
+        check_method("get_response", method)
         responses: list[Response] = []
         before = RESPONSES.set(responses.append)
         try:
