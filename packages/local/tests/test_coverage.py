@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,5 +45,5 @@ def test_writes_and_compares_table(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == ""
     file.write_text(file.read_text("utf-8") + "more\n", "utf-8")
     assert main([str(file), "--check"]) == 1
-    assert "run `python -m taskcluster_local.coverage" in capsys.readouterr().out
+    assert f"run `{sys.executable} -m taskcluster_local.coverage {file}`" in capsys.readouterr().out
     assert main([str(tmp_path / "missing"), "--check"]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.check:
         given.file.write_text(text, encoding="utf-8")
     elif not given.file.exists() or given.file.read_text(encoding="utf-8") != text:
-        print(f"{given.file} is out of date: run `python -m taskcluster_local.coverage {given.file}`")
+        print(f"{given.file} is out of date: run `{sys.executable} -m taskcluster_local.coverage {given.file}`")
         return 1
     return 0
 
