@@ -28,8 +28,8 @@ def transport(request: pytest.FixtureRequest) -> Iterator[RequestsTransport]:
         made.close()
 
 
-def opened(transport: RequestsTransport, server: Server) -> Body:
-    return transport.open(Request("GET", f"{server.root_url}/x?signature=secret", {}, None, (5, 0.2)))
+def opened(transport: RequestsTransport, server: Server, read_timeout: float = 60) -> Body:
+    return transport.open(Request("GET", f"{server.root_url}/x?signature=secret", {}, None, (60, read_timeout)))
 
 
 def pieces(body: Body, size: int) -> list[bytes]:
@@ -86,7 +86,7 @@ def test_bytes_before_a_read_timeout_are_not_lost(server: Server) -> None:
     transport = RequestsTransport(None, "ours")
     for head, piece in ((PROMISED, b"0123"), (CHUNKED, b"4\r\n0123\r\n")):
         server.script(Reaction(head + piece, then="stall"))
-        with opened(transport, server) as body:
+        with opened(transport, server, 2) as body:
             assert body.read(1000) == b"0123"
             with pytest.raises(TaskclusterConnectionError, match="timed out"):
                 body.read(1000)
@@ -117,7 +117,11 @@ def test_truncated_body_raises_without_the_url(
     transport: RequestsTransport, server: Server, reaction: Reaction, says: str
 ) -> None:
     server.script(reaction)
-    with opened(transport, server) as body, pytest.raises(TaskclusterConnectionError, match=says) as caught:
+    read_timeout = 2 if reaction.then == "stall" else 60
+    with (
+        opened(transport, server, read_timeout) as body,
+        pytest.raises(TaskclusterConnectionError, match=says) as caught,
+    ):
         pieces(body, 4)
     failure: Any = caught.value
     assert "secret" not in f"{failure} {failure.__cause__}"
