@@ -182,6 +182,22 @@ def test_reads_from_a_file_without_peek() -> None:
     assert response.read() == BODY
 
 
+def test_closes_after_ctrl_c_within_begin() -> None:
+    class Interrupted(FinalResponse):
+        def __setattr__(self, name: str, value: object) -> None:
+            # Ctrl-C may come just before this file is replaced by the original one.
+            if name == "fp" and isinstance(value, io.BufferedReader) and hasattr(self, "fp"):
+                raise KeyboardInterrupt
+            super().__setattr__(name, value)
+
+    fake: Any = _Socket(HEADERS["plain"] + BODY)
+    response = Interrupted(fake, method="GET")
+    with pytest.raises(KeyboardInterrupt):
+        response.begin()
+    response.close()
+    assert fake.file.closed
+
+
 def test_reads_the_headers_once() -> None:
     fake: Any = _Socket(HEADERS["no content"].replace(b"204", b"200") + HEADERS["plain"])
     response = FinalResponse(fake, method="GET")

@@ -64,6 +64,10 @@ class _FinalHeaders:
         self._file = file
         self._is_started = False
 
+    def __getattr__(self, name: str) -> Any:
+        # Ctrl-C may leave this object in the response, which http.client then flushes and closes.
+        return getattr(self._file, name)
+
     def readline(self, limit: int) -> bytes:
         if self._is_started:
             return self._line(limit)
@@ -82,9 +86,6 @@ class _FinalHeaders:
             # As http.client reports a connection that ends before the status line.
             raise RemoteDisconnected("Remote end closed connection without response")
         return line
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def close_if_followed(raw: object) -> None:
