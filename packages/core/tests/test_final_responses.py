@@ -160,8 +160,10 @@ def test_skips_interim_responses(interim: bytes) -> None:
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "status 101"),
         # http.client reads the status with int().
         (b"HTTP/1.1 1_03 Early Hints\r\n\r\n", "status 103"),
+        (b"HTTP/1.1 0100 Continue\r\n\r\n" * 1000, "1000 lines"),
+        (b"HTTP/2 100 Continue\r\n\r\n" * 1000, "1000 lines"),
     ],
-    ids=["interim responses", "continue", "interim headers", "101", "odd status"],
+    ids=["interim responses", "continue", "interim headers", "101", "odd status", "odd continue", "HTTP/2"],
 )
 def test_raises_without_a_final_response(received: bytes, message: str) -> None:
     kind, text = understood(FinalResponse, received + HEADERS["plain"] + BODY, "GET")

@@ -30,6 +30,8 @@ _POOL_SIZE = 100
 """Connections kept to one host, so that as many threads can share a client without reconnecting."""
 _MAX_HEADERS = 100
 """Headers accepted in an interim response, as http.client limits them in a final one."""
+_MAX_LINES = 1000
+"""Lines that http.client may read after interim responses; it also skips any number with status 0100, or of HTTP/2."""
 
 _INTERIM = re.compile(rb"HTTP/1\.\S*\s+1(?!01)\d\d\s")
 """The status line of an interim response. 101 is a final one: it ends HTTP on the connection."""
@@ -63,6 +65,7 @@ class _FinalHeaders:
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
         self._is_started = False
+        self._left = _MAX_LINES
 
     def __getattr__(self, name: str) -> Any:
         # Ctrl-C may leave this object in the response, which http.client then flushes and closes.
@@ -70,6 +73,9 @@ class _FinalHeaders:
 
     def readline(self, limit: int) -> bytes:
         if self._is_started:
+            self._left -= 1
+            if self._left < 0:
+                raise harmless(HTTPException(f"the server sent {_MAX_LINES} lines of headers and no response"))
             return self._line(limit)
         self._is_started = True
         for _ in range(MAX_INTERIM_RESPONSES):
