@@ -23,6 +23,7 @@ COMBINED = {f"{FAMILY} {name}" for name in (*SERVICES, *PARTS)}
 
 ALONE = {
     f"{FAMILY} meta": "import taskcluster; taskcluster.WorkerManager, taskcluster.upload, taskcluster.helper",
+    f"{FAMILY} meta local": "import taskcluster, taskcluster_local; taskcluster.upload, taskcluster.helper",
     f"{FAMILY} local objects helper": "import taskcluster_local; taskcluster_local.LocalTaskcluster",
     f'{FAMILY} "core[validate]"': "import taskcluster, jsonschema",
     f'{FAMILY} "local[pytest]"': "import taskcluster_local, pytest",
