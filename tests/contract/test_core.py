@@ -122,7 +122,7 @@ def test_metadata_matches_core(distribution):
     for key in ("License-Expression", "Requires-Python"):
         assert ours[key] == core[key]
     for_types = "typing-extensions>=4.4; python_version < '3.11'"
-    assert metadata.requires(distribution) == [f"taskcluster-core>={VERSION}", for_types]
+    assert metadata.requires(distribution) == [f"taskcluster-core=={VERSION}", for_types]
     points = metadata.distribution(distribution).entry_points
     service = distribution.removeprefix("taskcluster-")
     assert [(point.group, point.name) for point in points] == [("taskcluster", service)]
