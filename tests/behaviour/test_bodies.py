@@ -109,9 +109,10 @@ def test_pool_of_one_works_after_an_unread_body(server: Server) -> None:
         (Reaction(PROMISED + b"0123", then="reset"), "broke off"),
         (Reaction(CHUNKED + b"50\r\n0123", then="close"), "broke off"),
         (Reaction(CHUNKED + b"ZZ\r\n", then="close"), "broke off"),
+        (Reaction(CHUNKED + b"-1\r\n0123", then="close"), "broke off"),
         (Reaction(PROMISED + b"0123", then="stall"), "timed out"),
     ],
-    ids=["reset", "a cut chunk", "a chunk of no size", "silence"],
+    ids=["reset", "a cut chunk", "a chunk of no size", "a chunk of negative size", "silence"],
 )
 def test_truncated_body_raises_without_the_url(
     transport: RequestsTransport, server: Server, reaction: Reaction, says: str

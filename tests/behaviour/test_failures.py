@@ -41,9 +41,11 @@ NO_COMPLETE_RESPONSE = {
     "header of 100 kB": Reaction(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", then="close"),
     "gzip that is none": respond(200, b"plain, not packed", {"Content-Encoding": "gzip"}),
 }
-BROKEN_HEADS = {
+UNDETECTED_BY_SESSIONS = {
     "closed within a header": Reaction(PROMISED[:40], then="close"),
     "closed between headers": Reaction(PROMISED.removesuffix(b"\r\n"), then="close"),
+    "chunk of size -1": Reaction(CHUNKED + b'-1\r\n{"a": 1}\r\n0\r\n\r\n', then="close"),
+    "chunk of size -5": Reaction(CHUNKED + b'-5\r\n{"a": 1}\r\n0\r\n\r\n', then="close"),
 }
 """With a session, http.client does not detect these."""
 
@@ -55,7 +57,9 @@ def failure_of(client: DrivenClient, method: str, *args: Any, **kwargs: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "reaction", [*NO_COMPLETE_RESPONSE.values(), *BROKEN_HEADS.values()], ids=[*NO_COMPLETE_RESPONSE, *BROKEN_HEADS]
+    "reaction",
+    [*NO_COMPLETE_RESPONSE.values(), *UNDETECTED_BY_SESSIONS.values()],
+    ids=[*NO_COMPLETE_RESPONSE, *UNDETECTED_BY_SESSIONS],
 )
 def test_incomplete_response_raises_after_all_retries(
     drive: Drive, server: Server, waits: list[float], reaction: Reaction
@@ -72,7 +76,9 @@ def test_incomplete_response_raises_after_all_retries(
 
 
 @pytest.mark.parametrize(
-    "reaction", [*NO_COMPLETE_RESPONSE.values(), *BROKEN_HEADS.values()], ids=[*NO_COMPLETE_RESPONSE, *BROKEN_HEADS]
+    "reaction",
+    [*NO_COMPLETE_RESPONSE.values(), *UNDETECTED_BY_SESSIONS.values()],
+    ids=[*NO_COMPLETE_RESPONSE, *UNDETECTED_BY_SESSIONS],
 )
 def test_incomplete_response_is_retried(drive: Drive, server: Server, reaction: Reaction) -> None:
     server.script(reaction, respond(200, {"good": True}))

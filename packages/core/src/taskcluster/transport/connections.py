@@ -122,6 +122,12 @@ class _WatchedFile:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
+    def read(self, size: int | None = None) -> bytes:
+        return self._file.read(_checked(size))
+
+    def read1(self, size: int) -> bytes:
+        return self._file.read1(_checked(size))
+
     def close(self) -> None:
         if not self._file.closed and self._holds_more():
             self._connection.close()
@@ -138,6 +144,15 @@ class _WatchedFile:
             finally:
                 sock.settimeout(timeout)
         return False
+
+
+def _checked(size: int | None) -> int:
+    if size is None:
+        return -1
+    if size < 0:
+        # http.client takes the size of a chunk as it is, and -1 would read to the end of the connection.
+        raise harmless(HTTPException("a chunk has a negative size"))
+    return size
 
 
 class _IdleConnections(deque[Any]):
