@@ -105,11 +105,14 @@ class RequestsTransport:
         return Body(request, response.status_code, response.headers, response.raw, self._failure)
 
     def _own_session(self) -> OwnSession:
+        own = self._own
         # A forked child must not use the parent's sockets.
-        if self._own is None or self._pid != os.getpid():
+        if own is None or self._pid != os.getpid():
+            own = OwnSession(self._user_agent)
+            # In this order: another thread of the child must not see its process with the parent's session.
+            self._own = own
             self._pid = os.getpid()
-            self._own = OwnSession(self._user_agent)
-        return self._own
+        return own
 
     def _sender(self) -> SessionSender:
         if self.given is not None:
