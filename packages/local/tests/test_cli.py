@@ -290,6 +290,7 @@ def test_reports_server_that_is_not_a_local_deployment(
         ("serve --export-to missing/x", 1, "cannot write"),
         ("load bad.yml", 1, "bad.yml:1: secrets: must be a mapping"),
         ("load", 2, "FILE"),
+        ("status", 1, "no root URL: give --root-url or set TASKCLUSTER_ROOT_URL"),
     ],
 )
 def test_reports_invalid_arguments(
@@ -303,6 +304,7 @@ def test_reports_invalid_arguments(
     (tmp_path / "bad.yml").write_text("secrets: 3", "utf-8")
     (tmp_path / "thesis.txt").touch()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TASKCLUSTER_ROOT_URL", raising=False)
     try:
         found: object = main(arguments.split())
     except SystemExit as stop:

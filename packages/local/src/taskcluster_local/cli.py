@@ -216,6 +216,10 @@ def _options(root_url: str | None) -> dict[str, Any]:
     options = optionsFromEnvironment({} if root_url is None else {"rootUrl": root_url})
     if root_url is not None:
         options["rootUrl"] = root_url
+    if not options.get("rootUrl"):
+        raise TaskclusterFailure(
+            "no root URL: give --root-url or set TASKCLUSTER_ROOT_URL; `taskcluster-local serve` prints it"
+        )
     return options
 
 
