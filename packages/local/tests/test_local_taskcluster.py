@@ -233,6 +233,12 @@ def test_rejects_invalid_poll(poll: Any, error: type[Exception], match: str) -> 
         LocalTaskcluster(poll=poll)
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_rejects_invalid_port(port: int) -> None:
+    with pytest.raises(ValueError, match=f"port must be between 0 and 65535, not {port}"):
+        LocalTaskcluster(port=port)
+
+
 # Reset
 
 

@@ -77,6 +77,9 @@ class LocalTaskcluster:
     ) -> None:
         self._data = None if data is None else Path(data)
         self._host = host
+        # The system would use the remainder of a division by 65536.
+        if not 0 <= int(port) < 2**16:
+            raise ValueError(f"port must be between 0 and {2**16 - 1}, not {port!r}")
         self._port = port
         if isinstance(allow_hosts, str):
             raise TypeError(f"allow_hosts must be a list of host names, not the string {allow_hosts!r}")
