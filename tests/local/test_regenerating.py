@@ -13,7 +13,13 @@ from taskcluster_codegen.cli import main
 from taskcluster_local import LocalTaskcluster
 
 ROOT = Path(__file__).parent.parent.parent
-GENERATED = ("specs", "packages/services", "packages/meta", "packages/core/src/taskcluster")
+GENERATED = (
+    "specs",
+    "packages/services",
+    "packages/meta",
+    "packages/core/src/taskcluster",
+    "packages/helper/src/taskcluster_helper",
+)
 
 
 @pytest.fixture
