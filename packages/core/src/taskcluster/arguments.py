@@ -173,7 +173,8 @@ def _keywords(method: Method, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any]
             )
         query["limit"] = kwargs["paginationLimit"]
     for name, value in _mapping(method, kwargs, "query").items():
-        if name not in method.query and name != _SIGNATURE:
+        # Programs pass some to methods that are not known to have any.
+        if method.query and name not in method.query and name != _SIGNATURE:
             hint = did_you_mean(str(name), method.query)
             raise TaskclusterFailure(f"{method.name} has no query parameter {name!r}{hint}: {_usage(method)}")
         query[name] = value
