@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,20 +11,18 @@ from taskcluster.registry import registry
 
 from .bodies import MemoryWriter, WriterFactory, writing_to
 from .callable_modules import CallableDownload
-from .effects import Procedure, Progress
+from .effects import Progress
 from .methods import download_methods
 from .performer import transfer, transfer_settings
 from .procedures.artifacts import (
     ArtifactContent,
+    artifact_fetcher,
     fetch_artifact,
     fetch_content,
     fetch_many,
     fetch_object,
     fetch_to_path,
-    indexed_task,
 )
-from .procedures.downloads import Fetched
-from .settings import TransferSettings
 
 __all__ = [
     "ArtifactContent",
@@ -271,8 +268,10 @@ def downloadArtifactToPath(
         OSError: The file cannot be written.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
-    fetching = _fetching(queueService, taskId, runId, name, settings)
-    return (transfer(fetch_to_path(path, fetching), settings)).content_type
+    methods = download_methods(registry.transfer_methods())
+    fetcher = artifact_fetcher(queueService, taskId, runId, name, methods, settings)
+    fetched = transfer(fetch_to_path(path, fetcher), settings)
+    return fetched.content_type
 
 
 def downloadTaskArtifacts(
@@ -342,19 +341,9 @@ def getArtifactContent(
         TaskclusterFailure: As `downloadArtifact`, or the index has no such path.
     """
     settings = transfer_settings(queueService, maxRetries, progress)
-
-    def fetching(writers: Callable[[], Any]) -> Procedure[Fetched]:
-        found = taskId if indexService is None else (yield from indexed_task(indexService, taskId))
-        return (yield from _fetching(queueService, found, runId, name, settings)(writers))
-
-    return transfer(fetch_content(fetching), settings)
-
-
-def _fetching(
-    queue: Any, task_id: str, run_id: int | str | None, name: str, settings: TransferSettings
-) -> Callable[[Callable[[], Any]], Procedure[Fetched]]:
     methods = download_methods(registry.transfer_methods())
-    return lambda writers: fetch_artifact(queue, task_id, run_id, name, methods, writers, settings)
+    fetcher = artifact_fetcher(queueService, taskId, runId, name, methods, settings, indexService)
+    return transfer(fetch_content(fetcher), settings)
 
 
 sys.modules[__name__].__class__ = CallableDownload

@@ -27,6 +27,7 @@ from .uploads import ObjectUpload, check_content_type, put, upload_object
 
 __all__ = [
     "ArtifactContent",
+    "artifact_fetcher",
     "fetch_artifact",
     "fetch_content",
     "fetch_many",
@@ -117,6 +118,27 @@ def fetch_artifact(
         raise TaskclusterFailure(f"{name} of task {task_id} has the unsupported storage type {kind!r}")
 
     return fetch(locate, name, writer_factory, settings)
+
+
+def artifact_fetcher(
+    queue: Any,
+    task_id: str,
+    run_id: int | str | None,
+    name: str,
+    offered: Mapping[str, DownloadMethod],
+    settings: TransferSettings,
+    index: Any = None,
+) -> Callable[[Factory], Procedure[Fetched]]:
+    """Return a function from a factory of writers to the procedure that downloads an artifact into one of them.
+
+    With a client of the index, `task_id` is the task's path in the index. Other arguments as for `fetch_artifact`.
+    """
+
+    def fetching(writers: Factory) -> Procedure[Fetched]:
+        found = task_id if index is None else (yield from indexed_task(index, task_id))
+        return (yield from fetch_artifact(queue, found, run_id, name, offered, writers, settings))
+
+    return fetching
 
 
 def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> Procedure[Mapping[str, Any]]:
