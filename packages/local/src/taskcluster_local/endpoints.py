@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from taskcluster.callers import OURS
 from taskcluster.registry import registry
 
 from . import parameters, scopes
 from .formats import Pattern
 
 __all__ = ["ApiEndpoint", "Table", "references"]
-
-_SERVICES = (
-    "auth", "github", "hooks", "index", "notify", "object",
-    "purge-cache", "queue", "secrets", "web-server", "worker-manager",
-)  # fmt: skip
 
 _ALSO_POST = frozenset({("index", "listNamespaces"), ("index", "listTasks")})
 """Methods that real deployments also accept with POST, although the references do not say so."""
@@ -35,7 +31,7 @@ def references() -> Mapping[str, Mapping[str, Any]]:
     Raises:
         ModuleNotFoundError: The distribution of a service is not installed.
     """
-    return {name: registry.service(name).reference() for name in _SERVICES}
+    return {name: registry.service(name).reference() for name in OURS}
 
 
 @dataclass(frozen=True, slots=True)
