@@ -14,7 +14,7 @@ from .schema import task_of
 from .state import Queue
 from .workers import never_quarantined, worker_of
 
-__all__ = ["WorkerRecords", "handlers"]
+__all__ = ["WorkerRecords", "handlers", "task_queue_of"]
 
 _REMOVED = Refused("this method was removed from the API, and its payload is unknown")
 _UNKNOWN = Refused("the payload and result of this method are unknown: call taskQueueCounts for each task queue")
@@ -40,7 +40,7 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
         return found.body("workerTypes", dict)
 
     async def getWorkerType(call: HandlerCall) -> dict[str, Any]:
-        return workers.task_queue(_queue_of(call), call.now)
+        return workers.task_queue(task_queue_of(call), call.now)
 
     async def listTaskQueues(call: HandlerCall) -> dict[str, Any]:
         return workers.task_queues(Page.of(call.query), call.now).body("taskQueues", _as_queue)
@@ -50,14 +50,14 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
 
     async def listWorkers(call: HandlerCall) -> dict[str, Any]:
         wanted = {"true": True, "false": False}.get(call.query.get("quarantined", ""))
-        found = workers.workers(_queue_of(call), wanted, Page.of(call.query), call.now)
+        found = workers.workers(task_queue_of(call), wanted, Page.of(call.query), call.now)
         return found.body("workers", _as_item)
 
     async def getWorker(call: HandlerCall) -> dict[str, Any]:
-        return _as_worker(workers.known(_queue_of(call), _worker_of(call), call.now), call.now)
+        return _as_worker(workers.known(task_queue_of(call), _worker_of(call), call.now), call.now)
 
     async def quarantineWorker(call: HandlerCall) -> dict[str, Any]:
-        taskQueueId, given = _queue_of(call), call.payload
+        taskQueueId, given = task_queue_of(call), call.payload
         found = workers.quarantine(
             taskQueueId,
             _worker_of(call),
@@ -71,7 +71,7 @@ def handlers(queue: Queue, on_release: Callable[[str], None]) -> dict[str, Handl
 
     async def declareWorker(call: HandlerCall) -> dict[str, Any]:
         call.authorize(properties=list(call.payload))
-        found = workers.declare(_queue_of(call), _worker_of(call), call.payload["expires"], call.now)
+        found = workers.declare(task_queue_of(call), _worker_of(call), call.payload["expires"], call.now)
         return _as_worker(found, call.now)
 
     async def pendingTasks(call: HandlerCall) -> dict[str, Any]:
@@ -138,7 +138,8 @@ class WorkerRecords:
         self._queue.claims.end_runs(workerPoolId, (workerGroup, workerId), now)
 
 
-def _queue_of(call: HandlerCall) -> str:
+def task_queue_of(call: HandlerCall) -> str:
+    """Return the taskQueueId of a route with provisionerId and workerType."""
     return f"{call.params['provisionerId']}/{call.params['workerType']}"
 
 

@@ -13,7 +13,7 @@ from ...timestamps import to_wire
 from ..context import ServiceContext
 from ..notify.outbox import Notification
 from ..notify.state import Notifier
-from ..queue.worker_routes import WorkerRecords
+from ..queue.worker_routes import WorkerRecords, task_queue_of
 from .credentials import for_worker
 from .pools import Pools, error_of, launch_config_of
 from .providers import PROVIDERS
@@ -156,7 +156,7 @@ def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notif
         query = call.query
         quarantined = query.get("quarantined")
         found = workers.all_joined(
-            _queue(call),
+            task_queue_of(call),
             Page.of(query),
             call.now,
             quarantined=None if quarantined is None else quarantined == "true",
@@ -167,7 +167,7 @@ def handlers(pools: Pools, workers: PoolWorkers, issuer: Client, notifier: Notif
 
     async def getWorker(call: HandlerCall) -> dict[str, Any]:
         params = call.params
-        found = workers.joined(_queue(call), params["workerGroup"], params["workerId"])
+        found = workers.joined(task_queue_of(call), params["workerGroup"], params["workerId"])
         return {"provisionerId": params["provisionerId"], "workerType": params["workerType"], **found}
 
     return {
@@ -210,7 +210,3 @@ def _mail(owner: str, error: dict[str, Any]) -> Notification:
 
 def _key(call: HandlerCall) -> tuple[str, str, str]:
     return call.params["workerPoolId"], call.params["workerGroup"], call.params["workerId"]
-
-
-def _queue(call: HandlerCall) -> str:
-    return f"{call.params['provisionerId']}/{call.params['workerType']}"
