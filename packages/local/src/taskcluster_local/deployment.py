@@ -28,7 +28,7 @@ from .roles import check_scopes
 from .scopes import ScopeSet
 from .services import monitoring
 from .services.auth.audit import Audit
-from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts, check_accounts
+from .services.auth.state import ANONYMOUS_SCOPES, NEVER, Accounts, check_accounts, new_token
 from .services.context import ServiceContext, SharedState
 from .services.github.state import Github
 from .services.notify.outbox import Outbox
@@ -119,10 +119,10 @@ class Deployment:
         configuration.check()
         store.create(_TABLES)
         self._store = store
-        self._secret = self._setting("secret", _token())
+        self._secret = self._setting("secret", new_token())
         if configuration.accessToken is not None:
             store.run("INSERT OR REPLACE INTO settings VALUES ('accessToken', ?)", configuration.accessToken)
-        self.accessToken = self._setting("accessToken", _token())
+        self.accessToken = self._setting("accessToken", new_token())
         """The access token of the root client."""
         clock = self.clock = MovableClock(configuration.clock)
         interface = configuration.interface()
@@ -255,7 +255,7 @@ class Deployment:
             ApiError: A scope is invalid (InputError).
         """
         check_scopes(scopes)
-        client = Client(f"local/{slugId()}", _token(), scopes, NEVER)
+        client = Client(f"local/{slugId()}", new_token(), scopes, NEVER)
         self.shared.accounts.add(client, self.clock())
         return client
 
@@ -312,7 +312,3 @@ def _missing(service: str, method: str) -> Missing:
 
 def _service_client_id(service: str) -> str:
     return f"static/taskcluster/{service}"
-
-
-def _token() -> str:
-    return slugId() + slugId()

@@ -23,7 +23,16 @@ from ...store import Row, Store, StoreFull
 from ...timestamps import from_wire, later, normal, to_wire
 from .audit import Audit
 
-__all__ = ["ANONYMOUS_SCOPES", "NEVER", "Accounts", "FixedAccounts", "check_accounts", "client_of", "merged"]
+__all__ = [
+    "ANONYMOUS_SCOPES",
+    "NEVER",
+    "Accounts",
+    "FixedAccounts",
+    "check_accounts",
+    "client_of",
+    "merged",
+    "new_token",
+]
 
 NEVER = datetime(3000, 1, 1, tzinfo=timezone.utc)
 """The expiry of configured clients."""
@@ -267,7 +276,7 @@ class Accounts:
         with self._changing(clientId):
             row = self._store.one("SELECT * FROM clients WHERE clientId = ?", clientId)
             if row is None:
-                values = (clientId, _token(), description, dumps(scopes), expires, *[to_wire(now)] * 4)
+                values = (clientId, new_token(), description, dumps(scopes), expires, *[to_wire(now)] * 4)
                 marks = ", ".join("?" * len(values))
                 on_expiration = given["deleteOnExpiration"]
                 self._store.run(f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks}, ?, 0)", *values, on_expiration)
@@ -311,7 +320,7 @@ class Accounts:
     def reset_client(self, clientId: str, by: Identity, now: datetime) -> dict[str, Any]:
         """Reset the access token of a client; return the client with the new one."""
         row = self._change_client(
-            clientId, "access token reset", by, now, accessToken=_token(), lastRotated=to_wire(now)
+            clientId, "access token reset", by, now, accessToken=new_token(), lastRotated=to_wire(now)
         )
         return {**self._shown(row), "accessToken": row["accessToken"]}
 
@@ -526,7 +535,8 @@ def _date(text: str) -> str:
         raise ApiError("InputError", f"expires: {error}") from None
 
 
-def _token() -> str:
+def new_token() -> str:
+    """Return a random access token, 44 characters long."""
     return slugId() + slugId()
 
 
