@@ -1,4 +1,4 @@
-"""Awaitables in sync code, which cannot await them."""
+"""Results of functions that may or may not be async."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .exceptions import TaskclusterFailure
 
-__all__ = ["plain"]
+__all__ = ["awaited", "plain"]
 
 
 def plain(result: Any, otherwise: str) -> Any:
@@ -17,3 +17,8 @@ def plain(result: Any, otherwise: str) -> Any:
             result.close()
         raise TaskclusterFailure(otherwise)
     return result
+
+
+async def awaited(result: Any) -> Any:
+    """Return a result, awaited if it is awaitable."""
+    return await result if inspect.isawaitable(result) else result

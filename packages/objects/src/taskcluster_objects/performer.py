@@ -15,7 +15,7 @@ import requests
 import urllib3.exceptions
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
-from taskcluster.awaitables import plain
+from taskcluster.awaitables import awaited, plain
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.runner import run
 from taskcluster.transport.bodies import Body
@@ -275,9 +275,5 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Ma
     result = function(*arguments, **keywords)
     if not inspect.isawaitable(result):
         return result
-
-    async def awaited() -> Any:
-        return await result
-
     with ThreadPoolExecutor(1, "taskcluster-call") as thread:
-        return thread.submit(asyncio.run, awaited()).result()
+        return thread.submit(asyncio.run, awaited(result)).result()

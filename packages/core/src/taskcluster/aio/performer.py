@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
+from ..awaitables import awaited
 from ..effects import Invoke, Sleep
 
 __all__ = ["perform"]
@@ -15,5 +15,4 @@ async def perform(effect: Invoke | Sleep) -> Any:
     """Sleep, or call a function and return its result, awaited if it is awaitable."""
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
-    result = effect.function(*effect.arguments, **effect.keywords)
-    return (await result) if inspect.isawaitable(result) else result
+    return await awaited(effect.function(*effect.arguments, **effect.keywords))

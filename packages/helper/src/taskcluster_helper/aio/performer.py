@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from taskcluster.awaitables import awaited
 from taskcluster.causes import safe_cause
 from taskcluster.effects import Close, Invoke, Open, Opened, Sleep
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
@@ -33,8 +34,7 @@ class AsyncHelperPerformer:
             case Invoke():
                 return await _invoked(effect)
             case ReportChange(on_change, seen):
-                result = on_change(seen)
-                return (await result) if inspect.isawaitable(result) else None
+                return await awaited(on_change(seen))
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case Open():

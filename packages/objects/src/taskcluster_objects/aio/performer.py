@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from taskcluster.aio.asyncclient import AsyncBaseClient
+from taskcluster.awaitables import awaited
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure
 from taskcluster.runner import run_async
 from taskcluster.transport.aiohttp import (
@@ -97,7 +98,7 @@ class _AsyncPerformer:
                 return opened.native.close()
             case CloseClient(client):
                 # A fake may have no `close`.
-                return await _awaited(client.close()) if hasattr(client, "close") else None
+                return await awaited(client.close()) if hasattr(client, "close") else None
             case Invoke(function, arguments, keywords):
                 return await self._call(function, arguments, keywords)
             case Open(request):
@@ -110,7 +111,7 @@ class _AsyncPerformer:
             case ReadAll(source):
                 return await _Chunks(source, self).rest()
             case ReportProgress(report, done, total):
-                return await _awaited(report(done, total))
+                return await awaited(report(done, total))
             case Gather():
                 return await self._gather(effect)
             case Sleep(seconds):
@@ -122,7 +123,7 @@ class _AsyncPerformer:
             result = function(*arguments, **keywords)
         else:
             result = await self.in_thread(partial(function, **keywords), *arguments)
-        return await _awaited(result)
+        return await awaited(result)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a blocking function in a thread. If cancelled, wait for it, because its file is closed afterwards."""
@@ -142,7 +143,7 @@ class _AsyncPerformer:
             read += sum(map(len, pieces))
             try:
                 await self._write(sink, pieces)
-                await _awaited(report(sink.received, sink.total))
+                await awaited(report(sink.received, sink.total))
             except Exception as exc:
                 sink.failure = exc
                 raise
@@ -305,7 +306,7 @@ class _Body:
             piece, self._view = self._view[:_SEND_SIZE], self._view[_SEND_SIZE:]
             if piece:
                 self._source.sent += len(piece)
-                await _awaited(self._report(self._source.sent, self._source.length))
+                await awaited(self._report(self._source.sent, self._source.length))
         except Exception as exc:
             self._source.failure = exc
             # Wrapped, because aiohttp would take StopAsyncIteration for the end.
@@ -342,11 +343,6 @@ class _Payload(aiohttp.AsyncIterablePayload):
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
         self.transport = getattr(writer, "transport", None)
         await super().write_with_length(writer, content_length)
-
-
-async def _awaited(value: Any) -> Any:
-    """Return the result of a function of the program's, awaited if it is awaitable."""
-    return await value if inspect.isawaitable(value) else value
 
 
 async def _wait_for_all(*running: asyncio.Future[Any]) -> None:
