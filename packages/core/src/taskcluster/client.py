@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from . import utils as utils
     from .api_response import ApiResponse
-    from .call import Call, CallContext, Effect, Procedure, Settings
+    from .call import Call, CallContext, Procedure, Settings
     from .credentials import createTemporaryCredentials as createTemporaryCredentials
     from .effects import Response
     from .options import OptionValues
@@ -567,8 +567,6 @@ class BaseClient(ServiceClient):
         return with_last(responses, value)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        from .runner import run
-
         client = self if self._parent is None else self._sender()
         transport, given = client._transport, self._given_session()
         if transport is None or transport.given is not given:
@@ -576,7 +574,7 @@ class BaseClient(ServiceClient):
 
             transport = client._transport = RequestsTransport(given, self._user_agent())
         transport.replacement = self._replaced_sender()
-        return run(self._procedure(name, args, kwargs), functools.partial(_perform, transport))
+        return _call_runner()(self._procedure(name, args, kwargs), transport)
 
     def _sender(self) -> Self:
         """Return the client whose transport calls use. A transport has one User-Agent."""
@@ -585,11 +583,17 @@ class BaseClient(ServiceClient):
         return client if client.options.get(name) == self.options.get(name) else self
 
 
-def _perform(transport: RequestsTransport, effect: Effect) -> Any:
+@functools.cache
+def _call_runner() -> Callable[[Procedure, RequestsTransport], Any]:
+    """Return the function that runs a call. Only calls need its modules, so the first one imports them."""
     from .effects import Request
     from .performer import perform
+    from .runner import run
 
-    return transport.send(effect) if isinstance(effect, Request) else perform(effect)
+    def run_over(procedure: Procedure, transport: RequestsTransport) -> Any:
+        return run(procedure, lambda effect: transport.send(effect) if isinstance(effect, Request) else perform(effect))
+
+    return run_over
 
 
 def createSession(*args: Any, **kwargs: Any) -> requests.Session:
