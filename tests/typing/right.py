@@ -20,6 +20,7 @@ from taskcluster_queue.types import (
     PostArtifactResponseLink,
     PostArtifactResponseObject,
     PostArtifactResponseS3,
+    TaskCompletedMessage,
     TaskDefinitionAndStatus,
     TaskStatusResponse,
 )
@@ -34,6 +35,7 @@ import taskcluster.aio.upload
 import taskcluster.download
 import taskcluster.helper
 import taskcluster.upload
+from taskcluster.exchanges import EventBinding
 from taskcluster_objects.download import ArtifactContent
 
 EXPIRES = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
@@ -131,8 +133,9 @@ def options(queue: taskcluster.Queue) -> None:
 
 def exchanges(events: taskcluster.QueueEvents) -> None:
     """Routing keys."""
-    assert_type(events.taskCompleted(taskId="T"), dict[str, str])
-    events.taskCompleted({"taskId": "T", "runId": 0})
+    assert_type(events.taskCompleted(taskId="T"), EventBinding[TaskCompletedMessage])
+    plain: dict[str, str] = events.taskCompleted({"taskId": "T", "runId": 0})
+    assert_type(plain["exchange"], str)
     events.taskCompleted("route.index.#")
 
 

@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["WidgetsEvents"]
 
@@ -12,7 +15,7 @@ class WidgetsEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.EntryCreatedMessage]: ...
     @overload
     def entryCreated(
         self,
@@ -20,4 +23,4 @@ class WidgetsEvents(BaseEvents):
         routingKeyKind: str | int | None = ...,
         name: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.EntryCreatedMessage]: ...

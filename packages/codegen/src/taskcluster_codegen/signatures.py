@@ -55,8 +55,18 @@ class Stubs:
         return bool(self.items) or any(len(signatures) > 1 for signatures in self.methods.values())
 
     @property
+    def has_typed_messages(self) -> bool:
+        """Whether the spec describes the messages of an exchange."""
+        return any("types." in one.result for each in self.exchanges.values() for one in each)
+
+    @property
+    def has_untyped_messages(self) -> bool:
+        """Whether the spec does not describe the messages of an exchange."""
+        return any("types." not in one.result for each in self.exchanges.values() for one in each)
+
+    @property
     def uses_types(self) -> bool:
-        """Whether a signature uses the service's types."""
+        """Whether a signature of a method uses the service's types."""
         parts = (part for each in self.methods.values() for one in each for part in (*one.parameters, one.result))
         return any("types." in part for part in parts)
 
@@ -66,7 +76,7 @@ def of_spec(spec: Spec, types: Types) -> Stubs:
     names = {definition.name for definition in types.definitions}
     return Stubs(
         {method.name: of_method(method, types) for method in spec.methods},
-        {exchange.name: of_exchange(exchange) for exchange in spec.exchanges},
+        {exchange.name: of_exchange(exchange, types) for exchange in spec.exchanges},
         [
             # Quoted names are strings and stay.
             (
@@ -118,12 +128,13 @@ def _ways(method: MethodSpec, payload_type: str | None, result_type: str | None)
     return signatures
 
 
-def of_exchange(exchange: ExchangeSpec) -> list[Signature]:
+def of_exchange(exchange: ExchangeSpec, types: Types) -> list[Signature]:
     """Return the signatures of an exchange's method: with a pattern or a dict, or with routing key fields."""
+    payload = f"types.{types.results[exchange.schema]}" if exchange.schema else "dict[str, Any]"
+    result = f"EventBinding[{payload}]"
     given = "routingKeyPattern: str | Mapping[str, str | int | None]"
     parts = [f"{word.name}: str | int | None{_OMITTED}" for word in exchange.routingKey]
-    ways = [_signature([given, "/"], [], "dict[str, str]")]
-    return [*ways, _signature([], parts, "dict[str, str]")]
+    return [_signature([given, "/"], [], result), _signature([], parts, result)]
 
 
 def run_time_method(method: MethodSpec, docstring: str, *, is_async: bool) -> str:

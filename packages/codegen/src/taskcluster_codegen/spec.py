@@ -37,9 +37,10 @@ _VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
 _STABILITIES = ("deprecated", "experimental", "stable")
 _RESERVED = ("self", "payload", "query", "params", "paginationHandler", "paginationLimit")
 _RESERVED_WORDS = ("self", "routingKeyPattern")
-_NAMES_IN_CLASSES = ("OMITTED", "dict", "int", "overload", "str", "types")
+_NAMES_IN_CLASSES = ("EventBinding", "OMITTED", "dict", "int", "overload", "str", "types")
 _NAMES_IN_MODULES = (
-    "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar", "Iterator",
+    "Any", "AsyncBaseClient", "AsyncIterator", "Awaitable", "BaseClient", "Callable", "ClassVar",
+    "EventBinding", "Iterator",
 )  # fmt: skip
 _MAX_DEPTH = 100
 """The maximum nesting of a spec's JSON, about a tenth of Python's recursion limit."""

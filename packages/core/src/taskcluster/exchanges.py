@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .exceptions import TaskclusterTopicExchangeFailure
 from .shapes import is_mapping
 from .spec import Exchange, Word
 from .suggestions import did_you_mean
 
-__all__ = ["bind_exchange"]
+__all__ = ["EventBinding", "bind_exchange"]
+
+if TYPE_CHECKING:
+    from typing import Generic, TypeVar
+
+    PayloadT_co = TypeVar("PayloadT_co", covariant=True)
+
+    class EventBinding(dict[str, str], Generic[PayloadT_co]):
+        """The `exchange` and `routingKeyPattern` of a subscription, as events classes return them.
+
+        Type checkers know the payload of its messages from it. At run time it is a plain dict, as the published client
+        returns, so that programs may compare and serialize it.
+        """
+
+else:
+    EventBinding = dict
 
 
 def bind_exchange(exchange: Exchange, prefix: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["AuthEvents"]
 
@@ -12,70 +15,70 @@ class AuthEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def clientCreated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def clientUpdated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def clientUpdated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def clientDeleted(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def clientDeleted(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ClientMessage]: ...
     @overload
     def roleCreated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...
     @overload
     def roleCreated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...
     @overload
     def roleUpdated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...
     @overload
     def roleUpdated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...
     @overload
     def roleDeleted(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...
     @overload
     def roleDeleted(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.RoleMessage]: ...

@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["HooksEvents"]
 
@@ -12,34 +15,34 @@ class HooksEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...
     @overload
     def hookCreated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...
     @overload
     def hookUpdated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...
     @overload
     def hookUpdated(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...
     @overload
     def hookDeleted(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...
     @overload
     def hookDeleted(
         self,
         *,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseHookChangedMessage]: ...

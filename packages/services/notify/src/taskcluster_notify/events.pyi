@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["NotifyEvents"]
 
@@ -12,11 +15,11 @@ class NotifyEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.NotificationMessage]: ...
     @overload
     def notify(
         self,
         *,
         routingKeyKind: str | int | None = ...,
         topic: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.NotificationMessage]: ...

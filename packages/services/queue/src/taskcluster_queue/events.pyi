@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["QueueEvents"]
 
@@ -12,7 +15,7 @@ class QueueEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskDefinedMessage]: ...
     @overload
     def taskDefined(
         self,
@@ -27,13 +30,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskDefinedMessage]: ...
     @overload
     def taskPending(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskPendingMessage]: ...
     @overload
     def taskPending(
         self,
@@ -48,13 +51,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskPendingMessage]: ...
     @overload
     def taskRunning(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskRunningMessage]: ...
     @overload
     def taskRunning(
         self,
@@ -69,13 +72,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskRunningMessage]: ...
     @overload
     def artifactCreated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ArtifactCreatedMessage]: ...
     @overload
     def artifactCreated(
         self,
@@ -90,13 +93,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.ArtifactCreatedMessage]: ...
     @overload
     def taskCompleted(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskCompletedMessage]: ...
     @overload
     def taskCompleted(
         self,
@@ -111,13 +114,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskCompletedMessage]: ...
     @overload
     def taskFailed(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskFailedMessage]: ...
     @overload
     def taskFailed(
         self,
@@ -132,13 +135,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskFailedMessage]: ...
     @overload
     def taskException(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskExceptionMessage]: ...
     @overload
     def taskException(
         self,
@@ -153,13 +156,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskExceptionMessage]: ...
     @overload
     def taskGroupResolved(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupChangedMessage]: ...
     @overload
     def taskGroupResolved(
         self,
@@ -168,13 +171,13 @@ class QueueEvents(BaseEvents):
         taskGroupId: str | int | None = ...,
         schedulerId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupChangedMessage]: ...
     @overload
     def taskGroupSealed(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupChangedMessage]: ...
     @overload
     def taskGroupSealed(
         self,
@@ -183,13 +186,13 @@ class QueueEvents(BaseEvents):
         taskGroupId: str | int | None = ...,
         schedulerId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupChangedMessage]: ...
     @overload
     def taskPriorityChanged(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskPriorityChangedMessage]: ...
     @overload
     def taskPriorityChanged(
         self,
@@ -204,13 +207,13 @@ class QueueEvents(BaseEvents):
         schedulerId: str | int | None = ...,
         taskGroupId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskPriorityChangedMessage]: ...
     @overload
     def taskGroupPriorityChanged(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupPriorityChangedMessage]: ...
     @overload
     def taskGroupPriorityChanged(
         self,
@@ -219,4 +222,4 @@ class QueueEvents(BaseEvents):
         taskGroupId: str | int | None = ...,
         schedulerId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.TaskGroupPriorityChangedMessage]: ...

@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from typing import overload
 
 from taskcluster.client import BaseEvents
+from taskcluster.exchanges import EventBinding
+
+from . import types
 
 __all__ = ["WorkerManagerEvents"]
 
@@ -12,7 +15,7 @@ class WorkerManagerEvents(BaseEvents):
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolMessage]: ...
     @overload
     def workerPoolCreated(
         self,
@@ -25,13 +28,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolMessage]: ...
     @overload
     def workerPoolUpdated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolMessage]: ...
     @overload
     def workerPoolUpdated(
         self,
@@ -44,13 +47,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolMessage]: ...
     @overload
     def workerPoolError(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolErrorMessage]: ...
     @overload
     def workerPoolError(
         self,
@@ -63,13 +66,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerPoolErrorMessage]: ...
     @overload
     def workerRequested(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerRequested(
         self,
@@ -82,13 +85,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerRunning(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerRunning(
         self,
@@ -101,13 +104,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerStopped(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerStopped(
         self,
@@ -120,13 +123,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerMessage]: ...
     @overload
     def workerRemoved(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerRemovedMessage]: ...
     @overload
     def workerRemoved(
         self,
@@ -139,13 +142,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseWorkerRemovedMessage]: ...
     @overload
     def launchConfigCreated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
     @overload
     def launchConfigCreated(
         self,
@@ -158,13 +161,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
     @overload
     def launchConfigUpdated(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
     @overload
     def launchConfigUpdated(
         self,
@@ -177,13 +180,13 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
     @overload
     def launchConfigArchived(
         self,
         routingKeyPattern: str | Mapping[str, str | int | None],
         /,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
     @overload
     def launchConfigArchived(
         self,
@@ -196,4 +199,4 @@ class WorkerManagerEvents(BaseEvents):
         workerId: str | int | None = ...,
         launchConfigId: str | int | None = ...,
         reserved: str | int | None = ...,
-    ) -> dict[str, str]: ...
+    ) -> EventBinding[types.PulseLaunchConfigMessage]: ...
