@@ -183,10 +183,27 @@ def broken() -> Any:
     [
         (broken, "failed to load: ImportError: no module named gears"),
         (lambda: plugin(taskcluster_services=broken), "failed to load: ImportError: no module named gears"),
-        (lambda: plugin(taskcluster_sevices=lambda: None), "failed to load: PluginValidationError"),
+        (
+            lambda: plugin(taskcluster_sevices=lambda: None),
+            "failed to load: PluginError: unknown hook 'taskcluster_sevices'; did you mean 'taskcluster_services'",
+        ),
+        (
+            lambda: plugin(weather=lambda: None),
+            "failed to load: PluginError: unknown hook 'weather'; the hooks are taskcluster_credentials, ",
+        ),
+        (
+            lambda: ModuleType("empty"),
+            r"failed to load: PluginError: it implements no hook: mark a function with taskcluster\.plugins\.hookimpl",
+        ),
         (lambda: plugin(taskcluster_credentials=lambda nonsense: None), "failed to load: PluginValidationError"),
-        (lambda: plugin(taskcluster_services=lambda: 5), "failed to load: TypeError"),
-        (lambda: plugin(taskcluster_services=lambda: [5]), "failed to load: AttributeError"),
+        (
+            lambda: plugin(taskcluster_services=lambda: 5),
+            "failed to load: TypeError: taskcluster_services must return a list of .*Service, not of int",
+        ),
+        (
+            lambda: plugin(taskcluster_services=lambda: [5]),
+            "failed to load: TypeError: taskcluster_services must return a list of .*Service, not of int",
+        ),
     ],
 )
 def test_warns_of_a_broken_plugin_and_loads_the_others(
@@ -475,6 +492,46 @@ def test_warns_of_incomplete_credentials_and_tries_the_next(incomplete: dict[str
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.parametrize(
+    ("unusable", "problem"),
+    [
+        ({**KEY, "accessToken": 12345678}, "accessToken must be a string or bytes, not int"),
+        ({**KEY, "clientId": object()}, "clientId must be a string or bytes, not object"),
+        ({**KEY, "accessToken": "no-secrét"}, "accessToken contains characters that are not ASCII"),
+        ({**KEY, "certificate": {"version": 1}}, "certificate must be a string or bytes, not dict: pass json.dumps"),
+        ({**KEY, "certificate": "no-secret"}, "the certificate of the credentials is not a JSON object"),
+    ],
+    ids=["token", "client", "ascii", "certificate", "json"],
+)
+def test_warns_of_unusable_credentials_and_tries_the_next(unusable: dict[str, Any], problem: str) -> None:
+    registry = registry_of(
+        FakeEntryPoint("full", lambda: plugin(taskcluster_credentials=lambda rootUrl: KEY)),
+        FakeEntryPoint("vault", lambda: plugin(taskcluster_credentials=lambda rootUrl: unusable)),
+    )
+    with pytest.warns(PluginWarning, match=f"^the plugin 'vault' has unusable credentials: {problem}") as caught:
+        assert registry.credentials("https://tc.example.com") == (KEY, "full")
+    assert [warning.filename for warning in caught] == [__file__]
+    shown = str(caught[0].message)
+    assert "12345678" not in shown
+    assert "no-secr" not in shown
+
+
+def test_warns_of_an_async_observer_and_calls_the_others() -> None:
+    async def observe(event: RequestEvent) -> None:
+        raise AssertionError("never awaited")
+
+    observed: list[RequestEvent] = []
+    registry = registry_of(
+        FakeEntryPoint("async", lambda: plugin(taskcluster_request=observe)),
+        FakeEntryPoint("count", lambda: plugin(taskcluster_request=lambda event: observed.append(event))),
+    )
+    with pytest.warns(PluginWarning, match="^the plugin 'async' cannot observe requests: .* must be a plain function"):
+        observer = registry.observer()
+    assert observer is not None
+    observer(EVENT)
+    assert observed == [EVENT]
+
+
 class Half:
     """Half of an upload method, and half of a download method."""
 
@@ -501,7 +558,7 @@ class Nameless(Half):
         ([Half()], "names a transfer method of the wrong type, Half: "),
         ([Nameless()], "names a transfer method of the wrong type, Nameless: "),
         ([Half], "names a transfer method of the wrong type, the class Half itself: "),
-        (None, "failed to return transfer methods: 'NoneType' object is not iterable"),
+        (None, "failed to return a list of transfer methods: TypeError: 'NoneType' object is not iterable"),
     ],
     ids=["string", "half", "nameless", "class", "none"],
 )

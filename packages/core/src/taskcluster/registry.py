@@ -6,10 +6,11 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .callers import OURS, warn_caller
 from .entry_points import disabled_plugins, distribution_of, entry_points
+from .exceptions import TaskclusterAuthFailure
 from .ownership import Ownership, normalized, owners_of, unowned
 from .plugins import HOOKIMPL, PluginError, PluginWarning, Service
 from .shapes import is_mapping
@@ -140,38 +141,36 @@ class Registry:
     @functools.cached_property
     def _observer(self) -> Callable[[RequestEvent], None] | None:
         implementations = self._implementations("taskcluster_request")
-        return functools.partial(_observe, tuple(implementations)) if implementations else None
+        if not implementations:
+            return None
+        from inspect import iscoroutinefunction
+
+        for each in implementations:
+            if iscoroutinefunction(each.function):
+                problem = "cannot observe requests: its taskcluster_request must be a plain function, without async"
+                warn_caller(f"the plugin {each.plugin_name!r} {problem}", PluginWarning)
+        usable = tuple(each for each in implementations if not iscoroutinefunction(each.function))
+        return functools.partial(_observe, usable) if usable else None
 
     def credentials(self, root_url: str) -> tuple[Mapping[str, Any], str] | None:
         """Return the first credentials that a plugin has for a deployment, and the plugin's name; None if none has."""
         # Called one by one, as pluggy would: the plugin's name is needed too.
         for implementation in self._implementations("taskcluster_credentials"):
             arguments = {"rootUrl": root_url}
+            found: Any = None
             # No value of the wrong type is shown: it may be a secret.
             try:
-                found: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+                found = implementation.function(*(arguments[name] for name in implementation.argnames))
                 # A mapping may read its values only now.
-                absent = [name for name in _REQUIRED if not found.get(name)] if is_mapping(found) else []
+                problem = _problem_with_credentials(found)
             except Exception as exc:
-                from .causes import without_secrets
+                from .plugin_checks import described
 
-                failed = f"the plugin {implementation.plugin_name!r} failed to look for credentials"
-                message = without_secrets(str(exc))
-                warn_caller(f"{failed}: {type(exc).__name__}{message and f': {message}'}", PluginWarning)
-                continue
-            if is_mapping(found):
-                if not absent:
-                    return found, implementation.plugin_name
-                warn_caller(
-                    f"the plugin {implementation.plugin_name!r} has credentials without {' and '.join(absent)}",
-                    PluginWarning,
-                )
+                problem = f"failed to look for credentials: {described(exc)}"
+            if problem is not None:
+                warn_caller(f"the plugin {implementation.plugin_name!r} {problem}", PluginWarning)
             elif found is not None:
-                warn_caller(
-                    f"the plugin {implementation.plugin_name!r} must return a mapping with clientId and accessToken "
-                    f"as credentials, not {type(found).__name__}",
-                    PluginWarning,
-                )
+                return found, implementation.plugin_name
         return None
 
     def transfer_methods(self) -> list[UploadMethod | DownloadMethod]:
@@ -180,22 +179,24 @@ class Registry:
         Raises:
             PluginError: A plugin's hook raised, or returned something else.
         """
+        from .plugin_checks import located
+        from .transfer_methods import checked
+
         found: list[UploadMethod | DownloadMethod] = []
         for implementation in self._implementations("taskcluster_transfer_methods"):
+            given: list[Any] = []
+            problem = ""
             try:
-                methods = list(cast("Iterable[UploadMethod | DownloadMethod]", implementation.function()))
-                wrong = [method for method in methods if not _is_transfer_method(method)]
+                given.extend(implementation.function())
             except Exception as exc:
+                problem = located(exc)
+            if problem:
+                # Not chained, like all that a plugin raises: it may hold secrets.
                 raise PluginError(
-                    f"the plugin {implementation.plugin_name!r} failed to return transfer methods: {exc}"
-                ) from exc
-            if wrong:
-                raise PluginError(
-                    f"the plugin {implementation.plugin_name!r} names a transfer method of the wrong type, "
-                    f"{_type_of(wrong[0])}: it must be an object with name, propose and destination (UploadMethod), or "
-                    "name, accept and source (DownloadMethod)"
+                    f"the plugin {implementation.plugin_name!r} failed to return a list of transfer methods: {problem}"
                 )
-            found.extend(methods)
+            for method in given:
+                found += checked(implementation.plugin_name, method)
         return found
 
     def _implementations(self, hook: str) -> list[Any]:
@@ -300,8 +301,10 @@ class Registry:
     def _register(self, plugin: _Plugin, module: Any) -> None:
         self._manager.register(module, plugin.name)
         plugin.is_registered = True
-        # Not once for all: an unknown hook is the fault of the plugin just registered.
-        self._manager.check_pending()
+        from . import plugins
+        from .plugin_checks import check_hooks
+
+        check_hooks(self._manager, module, plugins)
 
 
 def _provides_only_services(plugin: Any) -> bool:
@@ -318,7 +321,13 @@ def _provides_only_services(plugin: Any) -> bool:
 
 def _services_of(entry_point: str, hooks: Iterable[Callable[[], Iterable[Service]]]) -> list[Service]:
     """Return a plugin's services; raise PluginError if its entry point does not own their names."""
-    found = [service for hook in hooks for service in hook()]
+    found: list[Any] = []
+    for hook in hooks:
+        returned: Any = hook()
+        found += returned if isinstance(returned, Iterable) else [returned]
+    wrong = [type(each).__name__ for each in found if not isinstance(each, Service)]
+    if wrong:
+        raise TypeError(f"taskcluster_services must return a list of taskcluster.plugins.Service, not of {wrong[0]}")
     for service in found:
         events = [] if service.events_class_name is None else [service.events_class_name]
         stems = [service.name, service.class_name, *(name.removesuffix("Events") for name in events)]
@@ -334,17 +343,22 @@ def _services_of(entry_point: str, hooks: Iterable[Callable[[], Iterable[Service
     return found
 
 
-def _is_transfer_method(value: object) -> bool:
-    kinds = ("propose", "destination"), ("accept", "source")
-    return (
-        not isinstance(value, type)
-        and isinstance(getattr(value, "name", None), str)
-        and any(all(callable(getattr(value, name, None)) for name in names) for names in kinds)
-    )
+def _problem_with_credentials(found: object) -> str | None:
+    """Return what is wrong with the result of a plugin's hook, or None."""
+    if found is None:
+        return None
+    if not is_mapping(found):
+        return f"must return a mapping with clientId and accessToken as credentials, not {type(found).__name__}"
+    absent = [name for name in _REQUIRED if not found.get(name)]
+    if absent:
+        return f"has credentials without {' and '.join(absent)}"
+    from .credentials import signer
 
-
-def _type_of(value: object) -> str:
-    return f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
+    try:
+        signer(found, None)
+    except TaskclusterAuthFailure as exc:
+        return f"has unusable credentials: {str(exc).removeprefix('credentials: ')}"
+    return None
 
 
 def _observe(observers: tuple[Any, ...], event: RequestEvent) -> None:

@@ -88,19 +88,15 @@ class Simple:
 def upload_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, UploadMethod]:
     """Return the methods for uploads by name. Those of plugins take precedence."""
     named: list[UploadMethod] = [DataInline(), PutUrl()]
-    named += [cast("UploadMethod", each) for each in added if _is_upload(each)]
+    named += [cast("UploadMethod", each) for each in added if hasattr(each, "propose")]
     return {method.name: method for method in named}
 
 
 def download_methods(added: Iterable[UploadMethod | DownloadMethod]) -> dict[str, DownloadMethod]:
     """Return the methods for downloads by name. Those of plugins take precedence."""
     named: list[DownloadMethod] = [GetUrl(), Simple()]
-    named += [cast("DownloadMethod", each) for each in added if not _is_upload(each)]
+    named += [cast("DownloadMethod", each) for each in added if hasattr(each, "accept")]
     return {method.name: method for method in named}
-
-
-def _is_upload(method: Any) -> bool:
-    return hasattr(method, "propose")
 
 
 def proposals(methods: Mapping[str, UploadMethod], offer: UploadOffer) -> dict[str, Any]:

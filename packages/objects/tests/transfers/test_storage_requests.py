@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from taskcluster.plugins import Location
+from taskcluster.plugins import Location, PluginError
 from taskcluster.registry import registry
+from taskcluster.transfer_methods import checked
 from taskcluster.version import VERSION
 
 from .conftest import TransferMode
@@ -63,6 +64,34 @@ def test_offers_and_uses_methods_of_plugins(
     deployment.blobs["x"] = Blob(DATA, method="torrent")
     assert mode.get("x")[0] == DATA
     assert deployment.called("startDownload")[0]["acceptDownloadMethods"]["torrent"] == {"peers": 1}
+
+
+def test_errors_name_the_plugin_of_a_method(
+    mode: TransferMode, deployment: StorageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Torrent:
+        name = "torrent"
+
+        def propose(self, offer: Any) -> Any:
+            return True
+
+        def destination(self, response: Any) -> Any:
+            return response["url"]
+
+        def accept(self) -> Any:
+            return True
+
+        def source(self, response: Any) -> Any:
+            return response["adress"]
+
+    methods = checked("torrents", Torrent())
+    monkeypatch.setattr(registry, "transfer_methods", lambda: methods)
+    deployment.upload_methods = lambda proposed: {"torrent": {"url": deployment.url("some/name")}}
+    with pytest.raises(PluginError, match=r"^the plugin 'torrents': destination of its .* must return a .*Location"):
+        mode.put(data=DATA)
+    deployment.blobs["x"] = Blob(DATA, method="torrent")
+    with pytest.raises(PluginError, match=r"^the plugin 'torrents': source of .* raised KeyError: 'adress' "):
+        mode.get("x")
 
 
 def test_sends_no_netrc_credentials_to_storage(
