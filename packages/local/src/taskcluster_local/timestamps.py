@@ -7,10 +7,23 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["Clock", "MovableClock", "from_wire", "later", "milliseconds", "normal", "system_clock", "to_wire"]
+__all__ = [
+    "CLOCK_DRIFT",
+    "Clock",
+    "MovableClock",
+    "from_wire",
+    "later",
+    "milliseconds",
+    "normal",
+    "system_clock",
+    "to_wire",
+]
 
 Clock = Callable[[], datetime]
 """Returns the time as an aware datetime in UTC."""
+
+CLOCK_DRIFT = timedelta(minutes=15)
+"""How far the clocks of clients may differ from the deployment's."""
 
 _DATE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII

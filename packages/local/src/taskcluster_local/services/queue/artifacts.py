@@ -14,7 +14,7 @@ from ...errors import ApiError
 from ...pages import Listing, Page
 from ...storage import Storage
 from ...store import Row, Store
-from ...timestamps import from_wire, later, to_wire
+from ...timestamps import CLOCK_DRIFT, from_wire, later, to_wire
 from .expiry import EXPIRED_FOR
 from .messages import QueueMessages
 from .state import Queue
@@ -22,7 +22,6 @@ from .task import Task
 
 __all__ = ["Artifact", "Artifacts", "Chain", "ObjectStore", "artifact_of", "run_number"]
 
-_DRIFT = timedelta(minutes=15)
 _GRACE = timedelta(minutes=25)
 """How long artifacts can be added to a run after it ended as an exception."""
 _URL_HOLDS = timedelta(minutes=30)
@@ -136,7 +135,7 @@ class Artifacts:
             raise ApiError(
                 "InputError", f"The name of an artifact can have at most {_LONGEST_NAME} characters, not {len(name)}"
             )
-        if expires < now - _DRIFT:
+        if expires < now - CLOCK_DRIFT:
             raise ApiError("InputError", "Expires must be in the future")
         task, run = self._run(taskId, runId)
         if "workerId" not in run:

@@ -8,14 +8,13 @@ from typing import Any
 from ...encoding import is_array, is_object
 from ...errors import ApiError
 from ...roles import check_scopes
-from ...timestamps import from_wire, to_wire
+from ...timestamps import CLOCK_DRIFT, from_wire, to_wire
 
 __all__ = ["PRIORITIES", "check", "complete", "with_queue"]
 
 PRIORITIES = ("highest", "very-high", "high", "medium", "low", "very-low", "lowest")
 """From highest to lowest."""
 
-_DRIFT = timedelta(minutes=15)
 _LONGEST = timedelta(days=5)
 _MOVED = timedelta(seconds=1)
 """From here on, the deployment's time must have been moved: the clocks are not read at the same instant."""
@@ -69,15 +68,15 @@ def check(definition: dict[str, Any], now: datetime, ahead: timedelta) -> None:
     """
     created, deadline = definition["created"], definition["deadline"]
     wrong = None
-    if created < to_wire(now - _DRIFT):
+    if created < to_wire(now - CLOCK_DRIFT):
         wrong = "`created` cannot be in the past (max 15min drift)"
-    elif created > to_wire(now + _DRIFT):
+    elif created > to_wire(now + CLOCK_DRIFT):
         wrong = "`created` cannot be in the future (max 15min drift)"
     elif created > deadline:
         wrong = "`deadline` cannot be before `created`"
     elif deadline < to_wire(now):
         wrong = "`deadline` cannot be in the past"
-    elif deadline > to_wire(now + _LONGEST + _DRIFT):
+    elif deadline > to_wire(now + _LONGEST + CLOCK_DRIFT):
         wrong = "`deadline` cannot be more than 5 days into the future"
     elif definition["expires"] < deadline:
         wrong = "`expires` cannot be before `deadline`"

@@ -8,10 +8,10 @@ from taskcluster.credentials import createTemporaryCredentials
 
 from ...authentication import Client
 from ...store import Row
+from ...timestamps import CLOCK_DRIFT
 
 __all__ = ["for_worker"]
 
-_DRIFT = timedelta(minutes=15)
 _LONGEST = timedelta(days=31)
 
 
@@ -29,7 +29,7 @@ def for_worker(issuer: Client, worker: Row, begun: datetime, expires: datetime) 
         issuer.clientId,
         issuer.accessToken,
         # Certificates must not last longer.
-        start=max(begun - _DRIFT, expires - _LONGEST),
+        start=max(begun - CLOCK_DRIFT, expires - _LONGEST),
         expiry=expires,
         scopes=[
             f"assume:worker-type:{pool}",

@@ -10,12 +10,23 @@ from typing import Any
 from ...encoding import dumps, is_array, is_object
 from ...errors import ApiError
 
-__all__ = ["NULL", "PROVIDERS", "STATIC", "launch_configs", "reregistration_seconds", "with_launch_config_ids"]
+__all__ = [
+    "IDENTIFIER",
+    "NULL",
+    "PROVIDERS",
+    "STATIC",
+    "launch_configs",
+    "reregistration_seconds",
+    "with_launch_config_ids",
+]
 
 NULL = "null-provider"
 """The provider of pools that are being deleted."""
 STATIC = "static"
 """The provider of pools with workers that `createWorker` creates."""
+
+IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,38}")
+"""Matches workerGroups, workerIds and launchConfigIds."""
 
 PROVIDERS = {NULL: "null", STATIC: "static"}
 """The types of providers, by providerId."""
@@ -23,7 +34,6 @@ PROVIDERS = {NULL: "null", STATIC: "static"}
 _PROPERTIES = frozenset({"workerConfig", "lifecycle", "launchConfigs"})
 """The configuration of a static pool. In real deployments only other providers have launch configurations."""
 _TIMEOUTS = frozenset({"registrationTimeout", "reregistrationTimeout", "queueInactivityTimeout"})
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 _LONGEST_REGISTRATION = 30 * 24 * 3600
 _USUAL_REGISTRATION = 96 * 3600
 
@@ -93,7 +103,7 @@ def _is_timeout(value: Any) -> bool:
 def _has_valid_id(config: dict[str, Any]) -> bool:
     manager = config.get("workerManager", {})
     given = manager.get("launchConfigId", "-") if is_object(manager) else None
-    return isinstance(given, str) and _ID.fullmatch(given) is not None
+    return isinstance(given, str) and IDENTIFIER.fullmatch(given) is not None
 
 
 def _with_id(config: dict[str, Any]) -> dict[str, Any]:

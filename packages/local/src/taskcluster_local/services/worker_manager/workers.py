@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -16,11 +15,10 @@ from ...pages import Listing, Page
 from ...store import Row, Store
 from ...timestamps import normal, to_wire
 from .pools import WORKER_TABLES, Pools
-from .providers import PROVIDERS, STATIC, reregistration_seconds
+from .providers import IDENTIFIER, PROVIDERS, STATIC, reregistration_seconds
 
 __all__ = ["PoolWorkers", "Registration", "WorkerQueue", "worker_of"]
 
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 _LARGEST_CAPACITY = 2**31 - 1
 _STANDALONE = "standalone"
 _OF_QUEUE = (
@@ -95,7 +93,7 @@ class PoolWorkers:
                 the payload is invalid (InputError); or the worker exists with other properties (RequestConflict).
         """
         providerId = self._pools.providerId(key[0])
-        if not all(_ID.fullmatch(part) for part in key[1:]):
+        if not all(IDENTIFIER.fullmatch(part) for part in key[1:]):
             raise ApiError("InputError", "workerGroup and workerId must be 1 to 38 letters, digits, - or _")
         expires, capacity, proof = _given(providerId, payload, now)
         capacity = 1 if capacity is None else capacity
