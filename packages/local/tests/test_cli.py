@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 import taskcluster
-from taskcluster_local import LocalTaskcluster
+from taskcluster_local import LocalTaskcluster, loading
 from taskcluster_local.cli import main
 
 COMMAND = [sys.executable, "-W", "error", "-c", "import sys; from taskcluster_local.cli import main; sys.exit(main())"]
@@ -202,7 +203,7 @@ def test_status_and_reset_of_running_deployment() -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert "local:reset" in done.stderr
         done = run("reset", **settings)
-        ended = "deleted everything, including 1 tasks; ended 0 waiting claimWork calls\n"
+        ended = "deleted everything, including 1 task; ended 0 waiting claimWork calls\n"
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{root_url}: {ended}", "")
         assert queue.listTaskQueues() == {"taskQueues": []}
 
@@ -217,6 +218,35 @@ def test_status_and_reset_show_moved_time(monkeypatch: pytest.MonkeyPatch, capsy
         printed = capsys.readouterr().out
         assert "Z, 2:05:00 ahead\n" in printed
         assert "; moved the time back by 2:05:00\n" in printed
+
+
+def test_reset_counts_one_waiting_call_in_the_singular(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LocalTaskcluster(poll=600) as local, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", local.credentials["clientId"])
+        monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", local.credentials["accessToken"])
+        worker = {"tasks": 1, "workerGroup": "g", "workerId": "w"}
+        claimed = pool.submit(taskcluster.Queue(local.options()).claimWork, "p/w", worker)
+        while "waiting for tasks: 1" not in capsys.readouterr().out:
+            assert main(["status", "--root-url", local.root_url]) == 0
+        assert main(["reset", "--root-url", local.root_url]) == 0
+        assert claimed.result(timeout=60) == {"tasks": []}
+    assert capsys.readouterr().out.endswith("including 0 tasks; ended 1 waiting claimWork call\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "plural", "counted"),
+    [
+        (0, "tasks", "0 tasks"),
+        (1, "tasks", "1 task"),
+        (1, "repositories", "1 repository"),
+        (2, "repositories", "2 repositories"),
+    ],
+    ids=["none", "one", "repository", "two"],
+)
+def test_counts_in_singular_and_plural(number: int, plural: str, counted: str) -> None:
+    assert loading.counted(number, plural) == counted
 
 
 def test_reset_keeps_data_directory(

@@ -262,6 +262,7 @@ def _status_text(status: Mapping[str, Any]) -> str:
 def _reset_text(before: Mapping[str, Any]) -> str:
     ahead = timedelta(seconds=before["secondsAhead"])
     return (
-        f"deleted everything, including {before['tasks']} tasks; ended {before['waitingWorkers']} waiting claimWork "
-        f"calls{f'; moved the time back by {ahead}' if ahead else ''}"
+        f"deleted everything, including {loading.counted(before['tasks'], 'tasks')}; ended "
+        f"{loading.counted(before['waitingWorkers'], 'waiting claimWork calls')}"
+        f"{f'; moved the time back by {ahead}' if ahead else ''}"
     )

@@ -38,7 +38,7 @@ from .timestamps import from_wire, to_wire
 if TYPE_CHECKING:
     from taskcluster import Auth, Hooks, Queue, Secrets
 
-__all__ = ["Contents", "LoadError", "load", "read", "send"]
+__all__ = ["Contents", "LoadError", "counted", "load", "read", "send"]
 
 _PathTo = tuple["str | int", ...]
 """The location of a value: the keys and indexes that lead to it."""
@@ -107,7 +107,7 @@ class Contents:
     def summary(self) -> str:
         """Return how many entries there are of each kind."""
         counts = Counter(item.kind for item in self.items)
-        return ", ".join(f"{number} {kind}" for kind, number in counts.items()) or "nothing to add"
+        return ", ".join(counted(number, kind) for kind, number in counts.items()) or "nothing to add"
 
 
 @dataclass
@@ -123,6 +123,11 @@ class _Source:
         line = "" if known is None else f":{self.lines[known]}"
         where = ".".join(map(str, path))
         return LoadError(f"{self.name}{line}: {where + ': ' if where else ''}{what}")
+
+
+def counted(number: int, plural: str) -> str:
+    """Return a number with its noun, in the singular for 1."""
+    return f"{number} {re.sub('ies$', 'y', plural).removesuffix('s') if number == 1 else plural}"
 
 
 def load(
