@@ -24,6 +24,7 @@ COMMANDS_PAGE = "reference/commands.md"
 COMMANDS = (
     "taskcluster-local serve",
     "taskcluster-local load",
+    "taskcluster-local run",
     "taskcluster-codegen",
     "taskcluster-codegen new",
 )

@@ -21,6 +21,7 @@ from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailur
 
 from . import loading, own_api
 from .local import LocalTaskcluster, poll_of
+from .run.arguments import add as add_arguments
 from .server import is_loopback
 from .store import StoreError
 from .timestamps import system_clock
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _load(given.file, given.root_url)
         if given.command == "serve":
             return _serve(given)
+        if given.command == "run":
+            from .run import run
+
+            return run.main(given)
         return _call_running(given.command, given.root_url)
     except (StoreError, loading.LoadError, TaskclusterFailure) as error:
         print(f"taskcluster-local: {error}", file=sys.stderr)
@@ -100,6 +105,14 @@ def _parser() -> argparse.ArgumentParser:
         help="delete everything in a running deployment",
         description="Delete everything in a running deployment, as if it had been restarted, with the credentials in "
         "the environment. Its root URL and root credentials stay valid. What `serve --load` added is deleted too.",
+    )
+    add_arguments(
+        commands.add_parser(
+            "run",
+            help="show the tasks of a repository's .taskcluster.yml",
+            description="Render the .taskcluster.yml of a git checkout for an event. Exit status: 2 if the input is "
+            "invalid.",
+        )
     )
     for command in (load, status, reset):
         command.add_argument("--root-url", help="the root URL of the deployment (default: TASKCLUSTER_ROOT_URL)")

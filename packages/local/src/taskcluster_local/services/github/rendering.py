@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,13 @@ _VERSION_0_WORKERS = {
 
 
 def render(
-    text: str, payload: dict[str, Any], organization: str, repository: str, root_url: str, now: datetime
+    text: str,
+    payload: dict[str, Any],
+    organization: str,
+    repository: str,
+    root_url: str,
+    now: datetime,
+    names: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the tasks and hooks in a file for an event.
 
@@ -45,6 +52,7 @@ def render(
         repository: The repository's name, as GitHub has it.
         root_url: The root URL of the deployment.
         now: The deployment's time.
+        names: Further values that the template may refer to, by name.
 
     Returns:
         `tasks`, each with `taskId` and `task`, `hooks`, each with `hookGroupId`, `hookId` and `payload`, and the
@@ -64,6 +72,7 @@ def render(
             "event": payload["body"],
             "now": to_wire(now),
             "taskcluster_root_url": root_url,
+            **(names or {}),
         }
         try:
             rendered = templates.render(template, context, slugids=True)
@@ -185,7 +194,7 @@ def _dependencies(task: dict[str, Any]) -> list[str]:
 def _role(version: int, payload: dict[str, Any], organization: str, repository: str) -> str:
     kind, body = payload["tasks_for"], payload["body"]
     if kind == "github-push":
-        ref = body["ref"]
+        ref = str(body.get("ref", ""))
         tag = ref.startswith("refs/tags/")
         event = f"tag:{ref.removeprefix('refs/tags/')}" if tag else f"branch:{ref.removeprefix('refs/heads/')}"
     elif kind == "github-release" and version == 1:
