@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .store import Store
+from .topics import Topics
 from .validation import ApiSchemas
 
 __all__ = ["Binding", "Events", "Message", "Subscription"]
@@ -27,6 +28,11 @@ class Message:
     """Further routing keys (`route.<route>`) by which bindings may match it."""
     payload: dict[str, Any]
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All routing keys by which bindings may match it."""
+        return (self.routingKey, *self.routes)
+
 
 class Binding:
     """Selects messages.
@@ -38,31 +44,13 @@ class Binding:
 
     def __init__(self, exchange: str, routingKeyPattern: str) -> None:
         self.exchange = exchange
-        self._pattern = re.compile(_regular_expression(routingKeyPattern), re.DOTALL)
+        self.routingKeyPattern = routingKeyPattern
+        self._topics = Topics[bool]()
+        self._topics.add(exchange, routingKeyPattern, True)
 
     def matches(self, message: Message) -> bool:
         """Return whether a message matches."""
-        if message.exchange != self.exchange:
-            return False
-        return any(self._pattern.fullmatch(f".{key}") for key in (message.routingKey, *message.routes))
-
-
-def _regular_expression(pattern: str) -> str:
-    """Return a regular expression that matches routing keys with a dot before them."""
-    parts = [""]
-    for word in pattern.split("."):
-        if word == "#":
-            parts.append("")
-        else:
-            parts[-1] += r"\.[^.]*" if word == "*" else r"\." + re.escape(word)
-    first, *rest = parts
-    if not rest:
-        return first
-    # Each part matches at its first place, atomically: trying the places of several parts could take forever.
-    settled = "".join(
-        rf"(?=((?:\.[^.]*)*?{part}(?![^.])))\{number}" for number, part in enumerate(filter(None, rest[:-1]), start=1)
-    )
-    return rf"{first}{settled}(?:\.[^.]*)*{rest[-1]}"
+        return bool(self._topics.find(message.exchange, message.keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,15 @@ class _Exchange:
 class Subscription:
     """Receives messages until it is closed."""
 
-    def __init__(self, bindings: Iterable[Binding], receive: Callable[[Message], None], close: Callable[[Any], None]):
+    def __init__(
+        self,
+        number: int,
+        bindings: Iterable[Binding],
+        receive: Callable[[Message], None],
+        close: Callable[[Subscription], None],
+    ) -> None:
+        self.number = number
+        """Earlier subscriptions have lower numbers, and receive a message first."""
         self.bindings = tuple(bindings)
         self.receive = receive
         self._close = close
@@ -113,7 +109,8 @@ class Events:
         }
         # By exchange, because most reactions are to few exchanges.
         self._reactions: dict[str, list[tuple[Binding, Callable[[Message], None]]]] = {}
-        self._subscriptions: dict[Subscription, None] = {}
+        self._subscriptions = Topics[Subscription]()
+        self._subscribed = itertools.count()
 
     def publish(
         self, service: str, name: str, payload: dict[str, Any], /, *, routes: Iterable[str] = (), **words: Any
@@ -151,9 +148,9 @@ class Events:
                 react(message)
 
     def _deliver(self, message: Message) -> None:
-        for subscription in list(self._subscriptions):
-            if any(binding.matches(message) for binding in subscription.bindings):
-                subscription.receive(message)
+        found = self._subscriptions.find(message.exchange, message.keys)
+        for subscription in sorted(found, key=lambda each: each.number):
+            subscription.receive(message)
 
     def react(self, binding: Binding, reaction: Callable[[Message], None]) -> None:
         """Call `reaction` with each matching message, in the transaction that publishes it."""
@@ -161,6 +158,11 @@ class Events:
 
     def subscribe(self, bindings: Iterable[Binding], receive: Callable[[Message], None]) -> Subscription:
         """Call `receive` once with each message that matches one of `bindings`, after the transaction is committed."""
-        subscription = Subscription(bindings, receive, lambda closed: self._subscriptions.pop(closed, None))
-        self._subscriptions[subscription] = None
+        subscription = Subscription(next(self._subscribed), bindings, receive, self._unsubscribe)
+        for binding in subscription.bindings:
+            self._subscriptions.add(binding.exchange, binding.routingKeyPattern, subscription)
         return subscription
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        for binding in subscription.bindings:
+            self._subscriptions.discard(binding.exchange, binding.routingKeyPattern, subscription)
