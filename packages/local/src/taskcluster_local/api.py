@@ -17,7 +17,7 @@ import random
 import re
 import uuid
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from encodings import normalize_encoding
@@ -40,6 +40,7 @@ from .validation import ApiSchemas
 __all__ = [
     "LARGEST_BODY",
     "Api",
+    "EventStream",
     "Handler",
     "HandlerCall",
     "HttpRequest",
@@ -116,6 +117,8 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    stream: Callable[[], AsyncGenerator[bytes, None]] | None = None
+    """Yields the body in chunks, instead of `body`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +130,19 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class EventStream:
+    """A body of server-sent events, without an end."""
+
+    open: Callable[[], AsyncGenerator[bytes, None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What a handler returns for a status other than 200, extra headers, or a body that is not JSON."""
 
     status: int
     body: Any = None
-    """Sent as JSON, unless it is Text; None for no body."""
+    """Sent as JSON, unless it is Text or an EventStream; None for no body."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -349,6 +359,13 @@ class Api:
             params = endpoint.decode(match)
         except ValueError:
             return _html(400, "Bad Request")
+        return await self._respond_to(request, endpoint, params)
+
+    async def respond_as(self, service: str, method: str, request: HttpRequest) -> HttpResponse:
+        """Return the response to a request for a method without URL parameters, whatever its path."""
+        return await self._respond_to(request, self.table.named[service, method], {})
+
+    async def _respond_to(self, request: HttpRequest, endpoint: ApiEndpoint, params: dict[str, str]) -> HttpResponse:
         call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
             await _in_thread_if(_has_long_body(request), self._read_payload, call)
@@ -571,6 +588,14 @@ def _check_query(call: HandlerCall) -> None:
 
 
 def _response(request: HttpRequest, reply: Reply) -> HttpResponse:
+    if isinstance(reply.body, EventStream):
+        # Without the headers that let pages of other origins read it.
+        headers = {
+            "content-type": "text/event-stream",
+            "cache-control": "no-cache",
+            "x-content-type-options": "nosniff",
+        }
+        return HttpResponse(reply.status, headers, b"", reply.body.open)
     text = isinstance(reply.body, Text)
     body = b"" if reply.body is None else reply.body.text.encode() if text else pretty(reply.body)
     headers = {

@@ -18,7 +18,7 @@ from taskcluster.plugins import PluginWarning
 from taskcluster.slugs import slugId
 
 from . import own_api
-from .api import Api, Handler, Interface, Missing, Refused, Result
+from .api import Api, Handler, Interface, Missing, Refused, Result, UnlistedHandler
 from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
@@ -41,6 +41,7 @@ from .services.queue.workers import QueueWorkers
 from .services.table import SERVICES
 from .storage import Storage
 from .store import Store
+from .stream import Feed
 from .timestamps import Clock, MovableClock, system_clock
 
 __all__ = ["ROOT_CLIENT", "Configuration", "Deployment", "shared_interface"]
@@ -103,6 +104,7 @@ class Deployment:
         directory: The directory for files.
         root_url: The root URL.
         reset: Replaces this deployment by a new one, for the API. None if that is not possible.
+        feed: Sends messages to HTTP clients. Whoever passes it attaches it.
 
     Raises:
         ApiError: The clients, roles or secret of the configuration are invalid (InputError).
@@ -115,6 +117,7 @@ class Deployment:
         directory: Path,
         root_url: str,
         reset: Callable[[], Awaitable[None]] | None = None,
+        feed: Feed | None = None,
     ) -> None:
         configuration.check()
         store.create(_TABLES)
@@ -141,9 +144,15 @@ class Deployment:
             missing = {entry["name"]: _missing(name, entry["name"]) for entry in reference["methods"]}
             handlers[name] = {**missing, **_handlers_of(of_every_service, reference), **handlers.get(name, {})}
         accounts, signing_clock = self.shared.accounts, configuration.clock
-        own_handlers = {"local": own_api.Own(self.shared, clock, reset).handlers()}
+        if feed is None:
+            feed = Feed()
+            feed.attach(self.events)
+        own_handlers = {"local": own_api.Own(self.shared, clock, reset, feed).handlers()}
         own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
-        unlisted = dict.fromkeys(own_api.paths(), own.respond)
+        unlisted: dict[tuple[str, str], UnlistedHandler] = {
+            **dict.fromkeys(own_api.paths(), own.respond),
+            ("GET", own_api.EVENTS_PATH): functools.partial(own.respond_as, "local", "events"),
+        }
         self.api = Api(interface, handlers, accounts, clock, signing_clock, root_url, unlisted=unlisted)
 
     def _open_shared_state(self, interface: Interface, directory: Path) -> SharedState:

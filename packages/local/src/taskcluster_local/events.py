@@ -107,6 +107,8 @@ class Events:
             for service, reference in references.items()
             for entry in reference.get("exchanges", ())
         }
+        self.exchanges = tuple(exchange.name for exchange in self._exchanges.values())
+        """The full names of all exchanges."""
         # By exchange, because most reactions are to few exchanges.
         self._reactions: dict[str, list[tuple[Binding, Callable[[Message], None]]]] = {}
         self._subscriptions = Topics[Subscription]()

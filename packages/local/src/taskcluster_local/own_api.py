@@ -1,7 +1,7 @@
 """The API that only a local deployment has: its state, notifications it would have sent, and repositories it knows.
 
 It is like the other APIs (`/api/local/v1/…`, Hawk, scopes, payloads, pages), but not in the list of references, so that
-clients that read the list find the services of a real deployment.
+clients that read the list find the services of a real deployment. The stream of messages is at `/events`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .api import Handler, HandlerCall, Interface
+from .api import EventStream, Handler, HandlerCall, Interface, Reply
 from .documents import version
 from .errors import ApiError
 from .isolation import isolated
@@ -19,9 +19,13 @@ from .pages import Page
 from .services.context import SharedState
 from .services.github.rendering import policy
 from .services.notify.outbox import notification_of
+from .stream import Feed, bindings_in
 from .timestamps import MovableClock, to_wire
 
-__all__ = ["REFERENCE", "Own", "interface", "paths"]
+__all__ = ["EVENTS_PATH", "REFERENCE", "Own", "interface", "paths"]
+
+EVENTS_PATH = "/events"
+"""The path of the stream of messages."""
 
 _COUNT: dict[str, Any] = {"type": "integer"}
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -76,6 +80,16 @@ _METHODS: list[dict[str, Any]] = [
     },
 ]
 
+_EVENTS: dict[str, Any] = {
+    **_ABOUT,
+    "name": "events",
+    "method": "get",
+    "route": EVENTS_PATH,
+    "query": ["bindings", "lastEventId"],
+    "scopes": "web:read-pulse",
+}
+"""At the root, and not in the reference, because clients would wait for the end of the response."""
+
 REFERENCE: dict[str, Any] = {
     "serviceName": "local",
     "apiVersion": "v1",
@@ -122,7 +136,7 @@ REFERENCE: dict[str, Any] = {
 @functools.cache
 def interface() -> Interface:
     """Return the parsed reference of this API, cached."""
-    return Interface({"local": REFERENCE})
+    return Interface({"local": {**REFERENCE, "methods": [*_METHODS, _EVENTS]}})
 
 
 def paths() -> list[tuple[str, str]]:
@@ -138,6 +152,7 @@ class Own:
     clock: MovableClock
     reset_deployment: Callable[[], Awaitable[None]] | None
     """Replaces the deployment by a new one. None if its data is stored in a directory."""
+    feed: Feed
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers, by method."""
@@ -146,6 +161,7 @@ class Own:
             "reset": self.reset,
             "listNotifications": self.listNotifications,
             "addRepository": self.addRepository,
+            "events": self.events,
         }
 
     async def status(self, call: HandlerCall) -> dict[str, Any]:
@@ -168,6 +184,13 @@ class Own:
         before = await self.status(call)
         await self.reset_deployment()
         return before
+
+    async def events(self, call: HandlerCall) -> Reply:
+        """Return messages as they are published."""
+        bindings = bindings_in(call.query.get("bindings"), self.shared.interface.exchanges)
+        # A browser sends the header when it connects again; its first request has the query only.
+        last_id = call.request.headers.get("last-event-id") or call.query.get("lastEventId")
+        return Reply(200, EventStream(lambda: self.feed.stream(bindings, last_id)))
 
     async def listNotifications(self, call: HandlerCall) -> dict[str, Any]:
         """Return a page of the notifications that a real deployment would have sent."""

@@ -26,6 +26,7 @@ from .events import Subscription
 from .listening import Inbox
 from .services.notify.outbox import Notification
 from .store import DATABASE, Store, data_directory
+from .stream import Feed
 
 __all__ = ["LocalServer", "host_name", "is_loopback"]
 
@@ -34,6 +35,10 @@ _LONGEST_LINE = 16 * 1024
 """The longest first line, and header, of a request in bytes."""
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 5.0
+_STALLED_SECONDS = 30.0
+"""How long a client of a stream may not read while there is something to read."""
+_LAST_CHUNK_SECONDS = 1.0
+"""How long such a client may not read when the server stops."""
 _MISDIRECTED = 421
 _BACKLOG = 4096
 """The longest queue of connections to accept: a thousand clients may start at once."""
@@ -68,7 +73,12 @@ class _State:
     """A deployment with its store and files. `with` keeps it open, even after it has been replaced."""
 
     def __init__(
-        self, configuration: Configuration, data: Path | None, root_url: str, reset: Callable[[], Awaitable[None]]
+        self,
+        configuration: Configuration,
+        data: Path | None,
+        root_url: str,
+        reset: Callable[[], Awaitable[None]],
+        feed: Feed,
     ) -> None:
         self._temporary = None
         if data is None:
@@ -81,7 +91,7 @@ class _State:
             self._store = Store() if data is None else Store(directory / DATABASE)
             try:
                 self.deployment = Deployment(
-                    configuration, self._store, directory / "files", root_url, reset if data is None else None
+                    configuration, self._store, directory / "files", root_url, reset if data is None else None, feed
                 )
             except BaseException:
                 self._store.close()
@@ -148,6 +158,8 @@ class LocalServer:
         self._inboxes: dict[Inbox, Subscription] = {}
         self._loop: asyncio.AbstractEventLoop
         self._state: _State
+        self._feed: Feed
+        self._sending: set[asyncio.Transport] = set()
         self._one_job_run: asyncio.Lock
         self._one_background_run: asyncio.Lock
         self.thread = threading.Thread(target=self._run, args=(listening,), name="taskcluster-local", daemon=True)
@@ -182,11 +194,15 @@ class LocalServer:
         """Replace the deployment by a new one."""
         if self._data is not None:
             raise RuntimeError(f"reset() would delete the contents of {self._data}: use it without `data`")
-        old, self._state = self._state, _State(self._configuration, None, self.root_url, self.reset)
+        old, self._state = self._state, self._new_state()
+        self._feed.attach(self._state.deployment.events)
         for inbox in self._inboxes:
             inbox.messages.clear()
             self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
         old.retire()
+
+    def _new_state(self) -> _State:
+        return _State(self._configuration, self._data, self.root_url, self.reset, self._feed)
 
     async def outbox(self) -> list[Notification]:
         """Return the notifications that a real deployment would have sent."""
@@ -225,7 +241,9 @@ class LocalServer:
         self._one_background_run = asyncio.Lock()
         # Also closes the socket if the server fails to start.
         with listening:
-            self._state = _State(self._configuration, self._data, self.root_url, self.reset)
+            self._feed = Feed()
+            self._state = self._new_state()
+            self._feed.attach(self._state.deployment.events)
             try:
                 async with _serving(self._respond, listening):
                     repeated = [
@@ -234,6 +252,7 @@ class LocalServer:
                     self.started.set_result(None)
                     await asyncio.wrap_future(self._to_stop)
                     self._state.deployment.end_waiting()
+                    self._end_streams()
                     for each in repeated:
                         each.cancel()
                     await asyncio.wait(repeated)
@@ -267,7 +286,35 @@ class LocalServer:
         received = await _read_request(request)
         with self._state as deployment:
             response = await deployment.api.respond(received)
-        return web.Response(status=response.status, headers=response.headers, body=response.body)
+        if response.stream is None or request.method == "HEAD":
+            return web.Response(status=response.status, headers=response.headers, body=response.body)
+        sent = web.StreamResponse(status=response.status, headers=response.headers)
+        # The client may disconnect at any time.
+        with contextlib.suppress(ConnectionError):
+            await sent.prepare(request)
+            async with contextlib.aclosing(response.stream()) as chunks:
+                async for chunk in chunks:
+                    await self._send(request, sent, chunk)
+        return sent
+
+    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, chunk: bytes) -> None:
+        """Send a chunk. If the client does not read for some time, disconnect it."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        timer = self._loop.call_later(_STALLED_SECONDS, transport.abort)
+        self._sending.add(transport)
+        try:
+            await response.write(chunk)
+        finally:
+            timer.cancel()
+            self._sending.discard(transport)
+
+    def _end_streams(self) -> None:
+        self._feed.close()
+        # They would delay the end until they are read.
+        for stalled in list(self._sending):
+            self._loop.call_later(_LAST_CHUNK_SECONDS, stalled.abort)
 
     def _foreign_host(self, request: web.BaseRequest) -> str | None:
         """Return the Host header if it names another machine.

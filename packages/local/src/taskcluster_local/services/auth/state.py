@@ -64,6 +64,7 @@ ANONYMOUS_SCOPES = (
     "queue:pending-count:*",
     "queue:claimed-count:*",
     "queue:status:*",
+    "web:read-pulse",
 )
 """The default scopes of the role `anonymous`, which everyone has: reading what holds no secrets."""
 
