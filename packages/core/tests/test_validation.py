@@ -10,6 +10,7 @@ import pytest
 
 import taskcluster
 from taskcluster import exceptions
+from taskcluster.validation import problems
 
 from .conftest import ROOT, ClientMode, Wire
 
@@ -205,6 +206,20 @@ def test_the_option_is_a_boolean(mode: ClientMode, wire: Wire, widgets: Callable
 
 
 @pytest.mark.services
+def test_problems_of_a_value_name_keys_and_hide_values() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "sizes": {"type": "array", "items": {"type": "integer"}}},
+        "additionalProperties": False,
+    }
+    assert problems(schema, {"name": "x", "sizes": [1]}) == []
+    assert problems(schema, {"nam": 1, "sizes": ["secret"]}) == [
+        "sizes[0] must be integer",
+        "nam is not known; did you mean 'name'?",
+    ]
+    assert problems(schema, {"sizes": ["secret"] * 20})[9:] == ["sizes[9] must be integer", "and more"]
+
+
 def test_services_have_schemas(mode: ClientMode, wire: Wire) -> None:
     queue = mode.client(validate=True)
     message = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))

@@ -24,7 +24,7 @@ from .spec import Method
 from .suggestions import did_you_mean
 from .timestamps import parse_date
 
-__all__ = ["Schemas"]
+__all__ = ["Schemas", "problems"]
 
 _BASE = "https://taskcluster.invalid/schemas/"
 """The prefix of schema names; nothing is fetched."""
@@ -79,6 +79,18 @@ class Schemas:
             raise TaskclusterFailure(
                 f"{method.name}: nothing was sent, the payload does not fit {key}: {'; '.join(lines)}"
             )
+
+
+def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
+    """Return what a value violates of a JSON schema: messages that name the key and the rule, and never hold the value.
+
+    Args:
+        schema: A schema of draft 7. Its references are within itself.
+        value: As json.loads returns it.
+    """
+    errors: Iterator[ValidationError] = _Validator(schema, format_checker=_FORMATS).iter_errors(value)
+    found = list(itertools.islice(_lines(errors), _MAX_LINES + 1))
+    return [*found[:_MAX_LINES], "and more"] if len(found) > _MAX_LINES else found
 
 
 def _lines(errors: Iterable[ValidationError]) -> Iterator[str]:
