@@ -154,6 +154,8 @@ def uploadArtifactFromBuf(
     maxRetries: int | None = None,
     queueService: Any,
     storageType: Literal["object", "s3"] | None = None,
+    contentEncoding: str | None = None,
+    contentLength: int | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from memory: declare it, upload it, finish it.
@@ -168,6 +170,8 @@ def uploadArtifactFromBuf(
         maxRetries: The maximum number of retries of a request to storage. Defaults to the client's.
         queueService: A client of the queue with the task's credentials, sync or async.
         storageType: How to store it. Defaults to an object, or to s3 if the queue rejects objects.
+        contentEncoding: The encoding that the data is in already, e.g. `gzip`. Needs the storage type s3.
+        contentLength: The size that the queue records, which is that of the decoded data. Defaults to the size.
         progress: Called with the bytes sent and the total. Restarts at each attempt.
 
     Returns:
@@ -190,6 +194,8 @@ def uploadArtifactFromBuf(
         expires,
         lambda: MemoryReader(data),
         storageType,
+        contentEncoding,
+        contentLength,
         methods,
         settings,
     )
@@ -207,6 +213,8 @@ def uploadArtifactFromFile(
     maxRetries: int | None = None,
     queueService: Any,
     storageType: Literal["object", "s3"] | None = None,
+    contentEncoding: str | None = None,
+    contentLength: int | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Create an artifact of a running task from an open file: declare it, upload it, finish it.
@@ -234,6 +242,8 @@ def uploadArtifactFromFile(
         expires,
         lambda: OpenFileReader(file),
         storageType,
+        contentEncoding,
+        contentLength,
         methods,
         settings,
     )

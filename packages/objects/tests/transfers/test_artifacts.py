@@ -92,6 +92,17 @@ def test_stores_artifact_as_storage_type(mode: TransferMode, deployment: Storage
     assert deployment.api == []
 
 
+def test_uploads_encoded_data(mode: TransferMode, deployment: StorageServer) -> None:
+    encoded: dict[str, Any] = {"contentEncoding": "gzip", "contentLength": 1000}
+    put_artifact(mode, "uploadArtifactFromBuf", data=b"packed", storageType="s3", **encoded)
+    put_artifact(mode, "uploadArtifactFromFile", file=io.BytesIO(b"packed"), storageType="s3", **encoded)
+    assert [each["contentLength"] for each in deployment.called("createArtifact")] == [1000, 1000]
+    stored = [(each.body, each.headers["content-encoding"]) for each in deployment.stored_requests]
+    assert stored == [(b"packed", "gzip")] * 2
+    with pytest.raises(TaskclusterFailure, match="contentEncoding needs storageType='s3', not None"):
+        put_artifact(mode, "uploadArtifactFromBuf", data=b"x", contentEncoding="gzip")
+
+
 def test_explains_missing_object_storage(
     mode: TransferMode, deployment: StorageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

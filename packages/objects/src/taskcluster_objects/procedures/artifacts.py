@@ -255,12 +255,16 @@ def upload_artifact(
     expires: datetime.datetime | str,
     reader_factory: Factory,
     storage_type: str | None,
+    encoding: str | None,
+    decoded_length: int | None,
     offered: Mapping[str, UploadMethod],
     settings: TransferSettings,
 ) -> Procedure[str]:
     """Create an artifact, and return its storage type."""
     if storage_type not in (None, "object", "s3"):
         raise TaskclusterFailure(f"storageType must be 'object', 's3' or None, not {storage_type!r}")
+    if encoding is not None and storage_type != "s3":
+        raise TaskclusterFailure(f"contentEncoding needs storageType='s3', not {storage_type!r}")
     check_content_type(content_type)
     described = {"expires": expires, "contentType": content_type}
 
@@ -268,7 +272,7 @@ def upload_artifact(
         payload: dict[str, Any] = {"storageType": kind, **described}
         # finishArtifact fails with it for objects, because the schema of a message of the queue forbids it.
         if kind != "object":
-            payload["contentLength"] = content_length
+            payload["contentLength"] = content_length if decoded_length is None else decoded_length
         created: Mapping[str, Any] = yield Invoke(queue.createArtifact, (task_id, run_id, name, payload))
         return created
 
@@ -305,11 +309,12 @@ def upload_artifact(
             yield CloseClient(service)
         yield Invoke(queue.finishArtifact, (task_id, run_id, name, {"uploadId": created["uploadId"]}))
         return "object"
+    headers = {"Content-Type": content_type, **({} if encoding is None else {"Content-Encoding": encoding})}
     first: list[Mapping[str, Any]] = [created]
 
     def locate() -> Procedure[Location | None]:
         response = first.pop() if first else (yield from create("s3"))
-        return Location(response["putUrl"], "PUT", {"Content-Type": content_type}, response["expires"])
+        return Location(response["putUrl"], "PUT", headers, response["expires"])
 
     # The queue keeps no hashes of artifacts on s3.
     yield from put(locate, name, reader_factory, content_length, (), settings)
