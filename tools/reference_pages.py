@@ -27,6 +27,7 @@ COMMANDS = (
     "taskcluster-local run",
     "taskcluster-codegen",
     "taskcluster-codegen new",
+    "taskcluster-worker run",
 )
 
 

@@ -16,7 +16,7 @@ from .environments import ROOT, Environment, clean
 from .test_environments import SERVICES, assert_queue_works
 
 FAMILY = "python tools/family.py install"
-PARTS = ("core", "codegen", "helper", "local", "objects")
+PARTS = ("core", "codegen", "helper", "local", "objects", "worker")
 
 COMBINED = {f"{FAMILY} {name}" for name in (*SERVICES, *PARTS)}
 """Commands that one test executes as one, because they differ in the name only."""
@@ -88,7 +88,7 @@ def test_command_works(fresh: Environment, command: str) -> None:
 def test_installs_every_service_and_part(fresh: Environment) -> None:
     fresh.shell(f"{FAMILY} {' '.join(name.removeprefix(FAMILY) for name in sorted(COMBINED))}", ROOT)
     assert_queue_works(fresh)
-    fresh.run("import taskcluster_codegen, taskcluster_helper, taskcluster_local, taskcluster_objects")
+    fresh.run(f"import {', '.join(f'taskcluster_{name}' for name in PARTS if name != 'core')}")
     assert fresh.pip("check").strip() == "No broken requirements found."
 
 

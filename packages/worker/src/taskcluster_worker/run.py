@@ -1,0 +1,352 @@
+"""One run of a task, from its claim to its resolution."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+import taskcluster.aio
+from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.timestamps import parse_date
+
+from . import artifacts, log_lines
+from .artifacts import FileArtifact, MissingArtifact
+from .claims import Claim, keep
+from .environment import task_environment
+from .log import TaskLog
+from .payloads import read_task
+from .plugins import Execution, Executor, RunContext
+from .resolution import (
+    COMPLETED,
+    WORKER_SHUTDOWN,
+    CommandFailed,
+    MalformedPayload,
+    Resolution,
+    TaskFailed,
+    of_error,
+)
+from .task import Content, Task
+from .uploads import Uploads, at_most
+
+__all__ = ["Place", "TaskRun"]
+
+_log = logging.getLogger("taskcluster.worker")
+
+_LOG_TYPE = "text/plain; charset=utf-8"
+_UPLOADS = 10
+"""How many artifacts are uploaded at a time."""
+_BACKING_LOG = "public/logs/live_backing.log"
+_LIVE_LOG = "public/logs/live.log"
+_IGNORED = {"resourceMonitor": "the use of resources is not recorded"}
+_SUPPORTED = frozenset({"taskclusterProxy", "liveLog", "backingLog", "artifacts", "runTaskAsCurrentUser", *_IGNORED})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the runs of a worker share."""
+
+    root_url: str
+    task_queue: str
+    worker_group: str
+    worker_id: str
+    executor: Executor
+    directory: Path
+    max_run_time: int
+    clock: Callable[[], datetime]
+    session: aiohttp.ClientSession
+
+    def queue(self, credentials: Mapping[str, Any]) -> Any:
+        """Return a client of the queue."""
+        return taskcluster.aio.Queue({"rootUrl": self.root_url, "credentials": credentials}, session=self.session)
+
+
+class TaskRun:
+    """A claimed run.
+
+    Args:
+        claim: Its claim.
+        place: The worker's.
+    """
+
+    def __init__(self, claim: Claim, place: Place) -> None:
+        self._claim = claim
+        self._place = place
+        self._directory = place.directory / "tasks" / f"task_{claim.taskId}_{claim.runId}"
+        self._queue = place.queue(claim.credentials)
+        self._uploads = Uploads(self._queue, claim.taskId, claim.runId, self._directory)
+        self._task: Task | None = None
+        self._lost: str | None = None
+        self._is_shutting_down = False
+        self._commands_ended = False
+        self._whole: asyncio.Task[Resolution] | None = None
+        self._main: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._claim.taskId}/{self._claim.runId}>"
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        """The taskId and the runId."""
+        return self._claim.taskId, self._claim.runId
+
+    async def execute(self) -> Resolution | None:
+        """Run the task, and return how it was resolved; None if somebody else did that."""
+        claim, place = self._claim, self._place
+        _log.info("%s/%s: claimed", claim.taskId, claim.runId)
+        keeper = asyncio.create_task(
+            keep(claim, self._reclaim, self._renewed, place.clock, parse_date(claim.definition["deadline"]))
+        )
+        keeper.add_done_callback(self._keeper_ended)
+        self._whole = asyncio.create_task(self._perform(keeper))
+        try:
+            resolution = await self._whole
+        except asyncio.CancelledError:
+            if self._lost is None:
+                raise
+            _log.warning("%s/%s: stopped: %s", claim.taskId, claim.runId, self._lost)
+            return None
+        except Exception:
+            _log.exception("%s/%s: the worker failed", claim.taskId, claim.runId)
+            resolution = Resolution("exception", "internal-error")
+            await self._report(resolution)
+        finally:
+            keeper.cancel()
+            self._whole.cancel()
+            await asyncio.wait({keeper, self._whole})
+            await asyncio.to_thread(_remove, self._directory)
+        _log.info("%s/%s: %s", claim.taskId, claim.runId, resolution)
+        return resolution
+
+    def lose(self, reason: str) -> None:
+        """Stop at once, and report nothing: the run is resolved, or belongs to another worker."""
+        if self._lost is None:
+            self._lost = reason
+            if self._whole is not None:
+                self._whole.cancel()
+
+    def shut_down(self) -> None:
+        """Stop, and report `worker-shutdown`. If the commands have ended, the run is resolved as usual."""
+        if self._main is not None and not self._commands_ended:
+            self._is_shutting_down = True
+            self._main.cancel()
+
+    # The claim
+
+    async def _reclaim(self) -> Mapping[str, Any]:
+        response: Mapping[str, Any] = await self._queue.reclaimTask(self._claim.taskId, self._claim.runId)
+        return response
+
+    def _renewed(self) -> None:
+        # Options are read at each call, so calls in progress use the new credentials for their next request.
+        self._queue.options["credentials"] = self._claim.credentials
+
+    def _keeper_ended(self, keeper: asyncio.Task[str]) -> None:
+        if not keeper.cancelled():
+            error = keeper.exception()
+            self.lose(keeper.result() if error is None else f"{type(error).__name__}: {error}")
+
+    # The steps
+
+    async def _perform(self, keeper: asyncio.Task[str]) -> Resolution:
+        self._directory.mkdir(parents=True)
+        log = TaskLog(self._directory / "task.log", self._place.clock)
+        try:
+            errors: list[Exception] = []
+            self._main = asyncio.create_task(self._work(log, errors))
+            try:
+                await self._main
+            except asyncio.CancelledError:
+                if not self._is_shutting_down or self._lost is not None:
+                    raise
+                log.line("The worker is shutting down; the task is aborted.", "error")
+            except Exception as error:
+                errors.append(error)
+                self._log_error(log, error)
+            self._commands_ended = True
+            if log.error is not None:
+                errors.append(log.error)
+            resolution = self._resolution(errors)
+            log.line(log_lines.finished(resolution), "info" if resolution == COMPLETED else "error")
+            log.close()
+            failure = await self._upload_log(log)
+            if failure is not None and resolution == COMPLETED:
+                resolution = of_error(failure, self._task)
+            keeper.cancel()
+            await self._report(resolution)
+            return resolution
+        finally:
+            log.close()
+
+    def _resolution(self, errors: list[Exception]) -> Resolution:
+        if self._is_shutting_down:
+            return WORKER_SHUTDOWN
+        return of_error(errors[0], self._task) if errors else COMPLETED
+
+    def _log_error(self, log: TaskLog, error: Exception) -> None:
+        if isinstance(error, MalformedPayload):
+            log.line("The payload is malformed, or this worker cannot run it:", "error")
+            for problem in error.problems:
+                log.line(problem, "error")
+        elif isinstance(error, TaskFailed | TaskclusterFailure):
+            log.line(str(error), "error")
+        else:
+            _log.error("%s/%s: the worker failed", self._claim.taskId, self._claim.runId, exc_info=error)
+            log.line(f"The worker failed: {type(error).__name__}: {error}", "error")
+
+    async def _work(self, log: TaskLog, errors: list[Exception]) -> None:
+        place, claim = self._place, self._claim
+        log.line(log_lines.metadata(self._metadata()))
+        log.line(f"Task ID: {claim.taskId}")
+        task = self._task = read_task(claim.taskId, claim.runId, claim.definition, place.max_run_time)
+        problems = [*_unsupported(task), *place.executor.check(task)]
+        if problems:
+            raise MalformedPayload(problems)
+        for name in sorted(task.features & _IGNORED.keys()):
+            log.line(f"The feature {name} is not available: {_IGNORED[name]}.", "warn")
+        storage = place.directory / "executors" / place.executor.name
+        storage.mkdir(parents=True, exist_ok=True)
+        context = RunContext(task, self._directory, storage, (), log.line, self._download)
+        async with AsyncExitStack() as stack:
+            execution = await place.executor.open(context)
+            stack.push_async_callback(execution.close)
+            log.line("=== Task Starting ===")
+            started = time.monotonic()
+            try:
+                await self._run_commands(task, execution, log)
+            except (TaskFailed, OSError) as error:
+                errors.append(error if isinstance(error, TaskFailed) else TaskFailed(str(error)))
+                self._log_error(log, errors[-1])
+            self._commands_ended = True
+            await execution.kill()
+            log.line("=== Task Finished ===")
+            log.line(f"Task Duration: {log_lines.duration(time.monotonic() - started)}")
+            await self._upload_artifacts(task, execution, log, errors)
+
+    def _metadata(self) -> dict[str, Any]:
+        place = self._place
+        return {
+            "taskQueueId": place.task_queue,
+            "workerGroup": place.worker_group,
+            "workerId": place.worker_id,
+            "executor": place.executor.name,
+            "rootUrl": place.root_url,
+        }
+
+    async def _download(self, content: Content, path: Path) -> None:
+        raise NotImplementedError
+
+    async def _run_commands(self, task: Task, execution: Execution, log: TaskLog) -> None:
+        env = task_environment(task, execution.environment, self._place.root_url, None)
+        running = asyncio.create_task(self._run_each(task, execution, env, log))
+        try:
+            done, _ = await asyncio.wait({running}, timeout=task.max_run_time)
+            if not done:
+                raise TaskFailed(f"Task aborted - max run time exceeded: maxRunTime is {task.max_run_time} seconds")
+            await running
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+    async def _run_each(self, task: Task, execution: Execution, env: Mapping[str, str], log: TaskLog) -> None:
+        for number, command in enumerate(task.commands or ((),)):
+            log.line(log_lines.executing(number, command))
+            started = time.monotonic()
+            try:
+                result = await execution.run(command, env, log.write)
+            except OSError as error:
+                raise TaskFailed(f"cannot start {command[0]!r}: {error.strerror or error}") from error
+            log.line(log_lines.exited(result, time.monotonic() - started))
+            if result.status != 0:
+                raise CommandFailed(result.status)
+
+    async def _upload_artifacts(self, task: Task, execution: Execution, log: TaskLog, errors: list[Exception]) -> None:
+        reserved = {name for name in (task.live_log, task.backing_log) if name is not None}
+
+        async def upload(artifact: FileArtifact | MissingArtifact) -> None:
+            try:
+                if isinstance(artifact, FileArtifact):
+                    log.line(f"Uploading artifact {artifact.name} from file {artifact.path}")
+                    await self._uploads.file(artifact, task)
+                    return
+                await self._uploads.missing(artifact, task)
+                if artifact.declared.optional:
+                    log.line(f"The optional artifact {artifact.name} is missing: {artifact.message}", "warn")
+                    return
+                raise TaskFailed(f"the artifact {artifact.name} is missing: {artifact.message}")
+            except (TaskFailed, TaskclusterFailure, OSError) as error:
+                errors.append(error)
+                log.line(f"Artifact {artifact.name}: {error}", "error")
+
+        for declared in task.artifacts:
+            path = await execution.artifact(declared.path)
+            listed = await asyncio.to_thread(artifacts.found, declared, path, execution.directory, reserved)
+            await at_most(_UPLOADS, upload, listed)
+
+    async def _upload_log(self, log: TaskLog) -> Exception | None:
+        """Upload the complete log, and return why that failed, or None."""
+        task = self._task
+        live, backing = (_LIVE_LOG, _BACKING_LOG) if task is None else (task.live_log, task.backing_log)
+        expires = parse_date(self._claim.definition["expires"])
+        if backing is None:
+            return None
+        try:
+            await self._uploads.path(backing, log.path, _LOG_TYPE, "gzip", expires)
+            if live is not None:
+                link = {"storageType": "link", "artifact": backing, "contentType": _LOG_TYPE}
+                await self._uploads.create(live, link, expires)
+        except (TaskclusterFailure, OSError) as error:
+            _log.error("%s/%s: cannot upload the log: %s", self._claim.taskId, self._claim.runId, error)
+            return error
+        return None
+
+    async def _report(self, resolution: Resolution) -> None:
+        run = (self._claim.taskId, self._claim.runId)
+        try:
+            if resolution.state == "completed":
+                await self._queue.reportCompleted(*run)
+            elif resolution.state == "failed":
+                await self._queue.reportFailed(*run)
+            else:
+                await self._queue.reportException(*run, {"reason": resolution.reason})
+        except TaskclusterRestFailure as error:
+            _log.warning("%s/%s: the queue rejected the result %s: %s", *run, resolution, error)
+        except TaskclusterFailure as error:
+            _log.error("%s/%s: cannot report the result %s: %s", *run, resolution, error)
+
+
+def _unsupported(task: Task) -> list[str]:
+    unknown = sorted(task.features - _SUPPORTED)
+    found = [f"payload: the feature {name} is not supported by this worker" for name in unknown]
+    if task.mounts:
+        found.append("payload: mounts are not supported by this worker")
+    if "taskclusterProxy" in task.features:
+        found.append("payload: the feature taskclusterProxy is not supported by this worker")
+    return found
+
+
+def _remove(directory: Path) -> None:
+    """Delete a directory, even if a task made parts of it unreadable."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if not directory.exists():
+        return
+    for parent, directories, _ in os.walk(directory):
+        for name in directories:
+            path = Path(parent, name)
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(stat.S_IRWXU)
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        _log.error("cannot delete %s", directory)

@@ -1,0 +1,204 @@
+"""Runs the commands of one task in a process of its own, so that none of their processes outlives the task.
+
+The worker starts this file with Python's option -I, and controls it over two pipes. It is a subreaper: processes that
+lose their parents become its children, also those in other sessions. It kills all of them when it is told to, and when
+the worker ends, however that happens. It imports little, because every task waits for it.
+
+The worker sends marshalled values behind their length: `(command, environment, directory)` or None, which means to kill
+everything. The responses are lines: `exit STATUS USER KERNEL`, where a negative status is that of a signal;
+`error ERRNO` if the command cannot be started; and `idle` if no process is left after a command.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import signal
+import sys
+from ctypes import CDLL
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LENGTH = 4
+_PROC = "/proc"
+
+
+class Supervisor:
+    """Runs one command at a time.
+
+    Args:
+        requests: The pipe that the worker writes to.
+        responses: The pipe that the worker reads from.
+    """
+
+    def __init__(self, requests: int, responses: int) -> None:
+        for end in (requests, responses):
+            os.set_inheritable(end, False)
+        self._requests = requests
+        self._responses = responses
+        self._buffer = b""
+        self._current = 0
+        self._told_idle = True
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        # Signals of children interrupt select by this pipe.
+        self._woken, wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def run(self) -> None:
+        """Serve until the worker closes its end of the pipe, or dies; then kill everything."""
+        while True:
+            ready, _, _ = select.select([self._requests, self._woken], [], [])
+            if self._woken in ready:
+                try:
+                    os.read(self._woken, 4096)
+                except BlockingIOError:
+                    pass
+                self._reap()
+            if self._requests in ready:
+                data = os.read(self._requests, 65536)
+                if not data:
+                    self._kill_all()
+                    return
+                self._buffer += data
+                self._serve()
+
+    def _serve(self) -> None:
+        while len(self._buffer) >= _LENGTH:
+            end = _LENGTH + int.from_bytes(self._buffer[:_LENGTH], "big")
+            if len(self._buffer) < end:
+                return
+            request, self._buffer = marshal.loads(self._buffer[_LENGTH:end]), self._buffer[end:]
+            if request is None:
+                self._kill_all()
+            else:
+                self._start(*request)
+
+    def _start(self, command: list[str], environment: dict[str, str], directory: str) -> None:
+        failed, failing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                # In case the supervisor itself is killed.
+                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                # Python ignores these.
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+                os.chdir(directory)
+                os.execvpe(command[0], command, environment)
+            except OSError as error:
+                os.write(failing, b"%d" % (error.errno or 0))
+            finally:
+                os._exit(127)
+        os.close(failing)
+        number = os.read(failed, 16)
+        os.close(failed)
+        if number:
+            os.waitpid(pid, 0)
+            self._respond(b"error " + number)
+            return
+        self._current = pid
+        self._told_idle = False
+
+    def _reap(self) -> None:
+        """Collect the processes that have ended."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                if not self._told_idle and not self._current:
+                    self._told_idle = True
+                    self._respond(b"idle")
+                return
+            if pid == 0:
+                return
+            if pid == self._current:
+                self._current = 0
+                code = os.waitstatus_to_exitcode(status)
+                self._respond(b"exit %d %f %f" % (code, usage.ru_utime, usage.ru_stime))
+
+    def _kill_all(self) -> None:
+        """Kill all descendants, and those that they start meanwhile."""
+        while True:
+            self._reap()
+            found = descendants(os.getpid())
+            if not found:
+                if self._current:
+                    # Without /proc.
+                    try:
+                        os.killpg(self._current, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                elif self._told_idle:
+                    return
+            for pid in found:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            select.select([self._woken], [], [], 0.05)
+            try:
+                os.read(self._woken, 4096)
+            except BlockingIOError:
+                pass
+
+    def _respond(self, line: bytes) -> None:
+        try:
+            os.write(self._responses, line + b"\n")
+        except BrokenPipeError:
+            # The worker is dead, which the other pipe tells next.
+            pass
+
+
+_libc = CDLL(None)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _libc.prctl(option, value, 0, 0, 0)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Handle a signal that only interrupts select."""
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the processes below one, without those that have ended. Empty if this system has no /proc."""
+    parents: dict[int, int] = {}
+    try:
+        names = os.listdir(_PROC)
+    except OSError:
+        return []
+    for name in names:
+        if not name.isdigit():
+            continue
+        try:
+            file = os.open(f"{_PROC}/{name}/stat", os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            # The name of the program is in parentheses, and may contain some.
+            fields = os.read(file, 1024).rpartition(b")")[2].split()
+        except OSError:
+            continue
+        finally:
+            os.close(file)
+        if len(fields) > 1 and fields[0] not in (b"Z", b"X"):
+            parents[int(name)] = int(fields[1])
+    found: list[int] = []
+    level = {ancestor}
+    while level:
+        level = {pid for pid, parent in parents.items() if parent in level}
+        found += level
+    return found
+
+
+if __name__ == "__main__":
+    # Ctrl-C is for the worker, which decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Supervisor(int(sys.argv[1]), int(sys.argv[2])).run()

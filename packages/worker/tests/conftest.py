@@ -1,0 +1,111 @@
+"""Fixtures: a local deployment, and tasks that real workers run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster.download import downloadArtifactToBuf
+from taskcluster.slugs import slugId
+from taskcluster_local import LocalTaskcluster
+from taskcluster_worker import Worker
+from taskcluster_worker.log_lines import wire_date
+
+QUEUE = "proj/ci"
+LOG = "public/logs/live_backing.log"
+
+
+class Site:
+    """A deployment, and the commands of tests."""
+
+    def __init__(self, local: LocalTaskcluster, queue: Any) -> None:
+        self.local = local
+        self.queue = queue
+
+    def worker(self, **options: Any) -> Worker:
+        """Return a worker of the deployment, to be entered."""
+        given = {"clock": self.local.now, "claim_interval": 0.05, **options}
+        return Worker(QUEUE, self.local.options(), **given)
+
+    def create(self, *command: str, **more: Any) -> str:
+        """Create a task that runs a shell script, and return its taskId."""
+        payload = {"command": [["sh", "-c", script] for script in command], "maxRunTime": 60, **more.pop("payload", {})}
+        return self.create_task(payload, **more)
+
+    def create_task(self, payload: Any, **more: Any) -> str:
+        """Create a task with a payload, and return its taskId."""
+        now = self.local.now()
+        definition = {
+            "taskQueueId": QUEUE,
+            "created": wire_date(now),
+            "deadline": wire_date(now + timedelta(hours=1)),
+            "expires": wire_date(now + timedelta(days=1)),
+            "payload": payload,
+            "metadata": {
+                "name": "test",
+                "description": "",
+                "owner": "tester@example.com",
+                "source": "https://example.com",
+            },
+            **more,
+        }
+        taskId = str(slugId())
+        self.queue.createTask(taskId, definition)
+        return taskId
+
+    def wait(self, taskId: str) -> tuple[str, str]:
+        """Wait until a task is resolved, and return the state and the reason of its last run."""
+        events = taskcluster.QueueEvents(self.local.options())
+        kinds = (events.taskCompleted, events.taskFailed, events.taskException)
+        with self.local.listen(*(kind(taskId=taskId) for kind in kinds)) as messages:
+            while (status := self.queue.status(taskId)["status"])["state"] in ("unscheduled", "pending", "running"):
+                messages.get(timeout=30)
+        return status["state"], status["runs"][-1]["reasonResolved"]
+
+    def run(self, *command: str, **more: Any) -> tuple[tuple[str, str], str]:
+        """Run a task, and return how it was resolved, and its log."""
+        taskId = self.create(*command, **more)
+        return self.wait(taskId), self.log(taskId)
+
+    def run_payload(self, payload: Any, **more: Any) -> tuple[tuple[str, str], str]:
+        """Run a task with a payload, and return how it was resolved, and its log."""
+        taskId = self.create_task(payload, **more)
+        return self.wait(taskId), self.log(taskId)
+
+    def log(self, taskId: str, runId: int | None = None) -> str:
+        """Return the log of a run."""
+        return self.content(taskId, LOG, runId).decode("utf-8")
+
+    def content(self, taskId: str, name: str, runId: int | None = None) -> bytes:
+        """Return an artifact."""
+        data, _ = downloadArtifactToBuf(taskId=taskId, name=name, runId=runId, queueService=self.queue)
+        return bytes(data)
+
+    def artifacts(self, taskId: str) -> dict[str, dict[str, Any]]:
+        """Return the artifacts of a task by name."""
+        found = self.queue.paginate_items(self.queue.listLatestArtifacts, taskId)
+        return {each["name"]: each for each in found}
+
+
+def site_of(local: LocalTaskcluster) -> Iterator[Site]:
+    """Yield the site of a running deployment."""
+    with taskcluster.Queue(local.options()) as queue:
+        yield Site(local, queue)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A deployment for the tests of a module, without a worker."""
+    with LocalTaskcluster() as local:
+        yield from site_of(local)
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> Iterator[Site]:
+    """The same deployment, with a worker."""
+    with site.worker():
+        yield site

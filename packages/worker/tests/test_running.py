@@ -1,0 +1,87 @@
+"""Tasks that real workers run: each error has its resolution."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.once
+
+
+def test_completes_when_all_commands_succeed(running):
+    resolved, log = running.run("echo one", "echo two")
+    assert resolved == ("completed", "completed")
+    assert log.index("Executing command 0: sh -c 'echo one'") < log.index("\none\n") < log.index("\ntwo\n")
+
+
+def test_fails_at_the_first_command_that_fails(running):
+    resolved, log = running.run("echo one", "exit 3", "echo three")
+    assert resolved == ("failed", "failed")
+    assert "Exit Code: 3" in log
+    assert "three" not in log
+
+
+@pytest.mark.parametrize("command", [["no-such-program"], ["/etc/passwd"], ["./missing"]], ids=["name", "text", "path"])
+def test_fails_if_a_command_cannot_be_started(running, command):
+    resolved, log = running.run_payload({"command": [command], "maxRunTime": 10})
+    assert resolved == ("failed", "failed")
+    assert f"cannot start '{command[0]}'" in log
+
+
+def test_fails_when_a_signal_kills_a_command(running):
+    resolved, log = running.run("kill -SEGV $$")
+    assert resolved == ("failed", "failed")
+    assert "Exit Code: -1" in log
+
+
+def test_fails_after_max_run_time(running):
+    resolved, log = running.run("echo begun; sleep 60", payload={"maxRunTime": 1})
+    assert resolved == ("failed", "failed")
+    assert "begun" in log
+    assert "max run time exceeded" in log
+
+
+def test_uploads_the_log_of_a_malformed_payload(running):
+    resolved, log = running.run_payload({"command": [["true"]], "maxRuntime": 10})
+    assert resolved == ("exception", "malformed-payload")
+    assert "maxRuntime is not known" in log
+    assert "maxRunTime is missing" in log
+
+
+@pytest.mark.parametrize("feature", ["interactive", "loopbackVideo", "loopbackAudio", "chainOfTrust"])
+def test_rejects_an_unsupported_feature_by_name(running, feature):
+    resolved, log = running.run("true", payload={"features": {feature: True}})
+    assert resolved == ("exception", "malformed-payload")
+    assert f"the feature {feature} is not supported" in log
+
+
+def test_host_rejects_docker_worker_payloads(running):
+    resolved, log = running.run_payload({"image": "debian", "command": ["true"], "maxRunTime": 10})
+    assert resolved == ("exception", "malformed-payload")
+    assert "image needs the executor container" in log
+
+
+def test_retries_after_an_exit_status_of_the_payload(running):
+    taskId = running.create('test "$RUN_ID" = 1 || exit 7', payload={"onExitStatus": {"retry": [7]}}, retries=1)
+    assert running.wait(taskId) == ("completed", "completed")
+    runs = running.queue.status(taskId)["status"]["runs"]
+    assert [(run["state"], run["reasonResolved"]) for run in runs] == [
+        ("exception", "intermittent-task"),
+        ("completed", "completed"),
+    ]
+
+
+def test_environment_has_documented_variables_only(running, monkeypatch):
+    monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", "secret")
+    taskId = running.create("env -0 > env; cat env", payload={"env": {"MINE": "a=b\nc", "TASK_ID": "forged"}})
+    assert running.wait(taskId)[0] == "completed"
+    log = running.log(taskId)
+    assert f"TASK_ID={taskId}\0" in log
+    assert "MINE=a=b\nc\0" in log
+    names = {
+        line.partition("=")[0] for line in log[log.index("HOME=") :].partition("[task")[0].split("\0") if "=" in line
+    }
+    assert names <= {
+        *("HOME", "PATH", "USER", "MINE", "TASK_ID", "RUN_ID", "TASK_WORKDIR", "TASK_GROUP_ID", "TASKCLUSTER_ROOT_URL"),
+        *("PWD", "OLDPWD", "SHLVL", "_"),
+    }
+    assert "secret" not in log
