@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -13,6 +15,7 @@ import requests
 
 import taskcluster
 from taskcluster.client import BaseClient, createApiClient
+from taskcluster.plugins import hookimpl as core_hookimpl
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local import registry as registry_module
 from taskcluster_local.plugins import (
@@ -24,7 +27,9 @@ from taskcluster_local.plugins import (
     InvokeMethod,
     LocalService,
     Page,
+    PlainHandler,
     PluginWarning,
+    Reply,
     hookimpl,
 )
 from taskcluster_local.registry import LocalRegistry
@@ -211,17 +216,47 @@ def fails(*_: Any) -> Any:
     raise RuntimeError("out of order")
 
 
+def fails_with_secret(*_: Any) -> Any:
+    raise RuntimeError("cannot log in with password=no-secret")
+
+
 def broken() -> dict[str, tuple[dict[str, Any], str]]:
     good = LocalService(a_reference("gadgets"), handlers)
     no_verb = {**a_reference("gadgets"), "methods": [{"name": "x", "route": "/", "args": []}]}
     return {
         "raises": ({"taskcluster_local_services": hookimpl(fails)}, "RuntimeError: out of order"),
-        "unknown hook": ({"taskcluster_local_other": hookimpl(lambda: None)}, "unknown hook"),
-        "no service": ({"services": [3]}, "AttributeError"),
+        "raises a secret": (
+            {"taskcluster_local_services": hookimpl(fails_with_secret)},
+            "RuntimeError: cannot log in with password=…",
+        ),
+        "unknown hook": (
+            {"taskcluster_local_service": hookimpl(lambda: None)},
+            "unknown hook 'taskcluster_local_service'; did you mean 'taskcluster_local_services'?",
+        ),
+        "no hook": (
+            {"taskcluster_local_services": core_hookimpl(lambda: [good])},
+            "it implements no hook: mark a function with taskcluster_local.plugins.hookimpl "
+            "(taskcluster_local_services)",
+        ),
+        "no service": (
+            {"services": [3]},
+            "taskcluster_local_services must return a list of LocalService, not of int",
+        ),
+        "nothing": (
+            {"taskcluster_local_services": hookimpl(lambda: None)},
+            "taskcluster_local_services must return a list of LocalService, not of NoneType",
+        ),
+        "no function": (
+            {"services": [LocalService(a_reference("gadgets"), {})]},  # type: ignore[arg-type]
+            "the service 'gadgets' must have a function as `handlers`, not dict",
+        ),
         "no reference": ({"services": [LocalService({}, handlers)]}, "KeyError: 'serviceName'"),
         "a wrong reference": ({"services": [LocalService(no_verb, handlers)]}, "KeyError: 'method'"),
-        "one of ours": ({"services": [LocalService(a_reference("queue"), handlers)]}, "service 'queue' is already"),
-        "twice": ({"services": [good, good]}, "service 'gadgets' is already"),
+        "one of ours": (
+            {"services": [LocalService(a_reference("queue"), handlers)]},
+            "service 'queue' is already registered, by the deployment itself",
+        ),
+        "twice": ({"services": [good, good]}, "service 'gadgets' is already registered, by the plugin 'gad"),
     }
 
 
@@ -239,15 +274,138 @@ def test_warns_of_broken_plugin_and_loads_others(install: Install, what: str) ->
     LocalTaskcluster()
 
 
-@pytest.mark.filterwarnings("ignore::taskcluster.plugins.PluginWarning")
-@pytest.mark.parametrize("made", [fails, lambda context: {"other": fails}])
-def test_failing_handlers_disable_one_service_only(install: Install, made: Any) -> None:
-    install("gadgets", LocalService(a_reference("gadgets"), made))
+async def wrong_handlers(context: Context) -> dict[str, Any]:
+    raise AssertionError("never awaited")
+
+
+@pytest.mark.parametrize(
+    ("build", "problem"),
+    [
+        (fails, r"RuntimeError: out of order \(test_plugins.py, line \d+\)"),
+        (fails_with_secret, r"RuntimeError: cannot log in with password=… \(test_plugins.py, line \d+\)"),
+        (lambda: {"melt": fails}, "TypeError: .* takes 0 positional arguments but 1 was given"),
+        (lambda context: None, "`handlers` must return a mapping of handlers by method name, not NoneType"),
+        (wrong_handlers, "TaskclusterFailure: `handlers` must be a plain function that returns a mapping"),
+        (
+            lambda context: {"mellt": fails},
+            "there are handlers for mellt, which are not methods of its reference; did you mean 'melt' instead",
+        ),
+        (lambda context: {"melt": "hot"}, "the handler of melt must be a function, not str"),
+        (lambda context: context.as_time_passes(5), "as_time_passes needs a function, not int"),
+    ],
+    ids=["raises", "secret", "arguments", "nothing", "async", "unknown", "handler", "job"],
+)
+def test_failing_handlers_disable_one_service_only(install: Install, build: Any, problem: str) -> None:
+    install("gadgets", LocalService(a_reference("gadgets"), build))
     install("widgets", LocalService(a_reference(), handlers))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with LocalTaskcluster() as local:
+            assert a_client(local).ping()["alive"] is True
+            gadgets = a_client(local, reference=a_reference("gadgets"))
+            assert "the plugin of gadgets failed when this deployment started" in refusal(lambda: gadgets.melt("a"))[2]
+    (warning,) = (each for each in caught if each.category is PluginWarning)
+    start = "the service 'gadgets' has no handlers: the plugin 'gadgets' of an unknown distribution: "
+    assert re.match(f"{start}{problem}", str(warning.message))
+
+
+def refusal_of(handler: Any, install: Install, caplog: pytest.LogCaptureFixture) -> tuple[int, str, str]:
+    """Return the error of a plugin whose service has this handler, after checking that the log names the plugin."""
+    install("widgets", LocalService(a_reference(), lambda context: {"task": handler}))
     with LocalTaskcluster() as local:
+        found = refusal(lambda: a_client(local).task("a"))
         assert a_client(local).ping()["alive"] is True
-        gadgets = a_client(local, reference=a_reference("gadgets"))
-        assert "the plugin of gadgets failed when this deployment started" in refusal(lambda: gadgets.melt("a"))[2]
+    (record,) = (each for each in caplog.records if each.name == "taskcluster.local")
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]).startswith("the plugin 'widgets' of an unknown distribution failed to handle")
+    return found
+
+
+async def async_text(call: HandlerCall) -> Any:
+    return "text"
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (fails, "RuntimeError: out of order"),
+        (fails_with_secret, "RuntimeError: cannot log in with password=…"),
+        (lambda: {"melt": fails}, "takes 0 positional arguments but 1 was given"),
+        (async_text, "it must return a dict, a list or a Reply, not str"),
+        (lambda call: None, "it must return a dict, a list or a Reply, not NoneType"),
+        (lambda call: {"when": {1}}, "TypeError: "),
+        (lambda call: Reply(200, [object()]), "TypeError: "),
+        (lambda call: Reply("200"), "the status of a Reply must be an integer from 200 to 599, not '200'"),  # type: ignore[arg-type]
+    ],
+    ids=["raises", "secret", "arguments", "text", "nothing", "set", "object", "status"],
+)
+def test_failing_handler_names_its_plugin(
+    install: Install, caplog: pytest.LogCaptureFixture, handler: Any, problem: str
+) -> None:
+    status, code, text = refusal_of(handler, install, caplog)
+    assert (status, code) == (500, "InternalServerError")
+    assert ": the plugin 'widgets' of an unknown distribution failed to handle widgets.task: " in text
+    assert problem in text
+    assert "no-secret" not in text
+
+
+def test_handlers_may_be_plain_functions(install: Install) -> None:
+    def task(call: HandlerCall) -> Reply:
+        return Reply(201, {"name": call.params["name"]})
+
+    def melt(call: HandlerCall) -> dict[str, Any]:
+        raise ApiError("RequestConflict", "It has melted already")
+
+    def build(context: Context) -> dict[str, PlainHandler]:
+        return {"task": task, "melt": melt}
+
+    install("widgets", LocalService(a_reference(), build))
+    with LocalTaskcluster() as local:
+        assert a_client(local).task("a") == {"name": "a"}
+        assert refusal(lambda: a_client(local).melt("a"))[:2] == (409, "RequestConflict")
+
+
+def test_failing_job_names_its_plugin(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    def build(context: Context) -> dict[str, Any]:
+        async def finish() -> None:
+            done.append("async")
+
+        # What a job returns does not matter.
+        for job in (fails, lambda: done.append("plain") or 1, finish):  # type: ignore[func-returns-value]
+            context.as_time_passes(job)
+        return {}
+
+    install("widgets", LocalService(a_reference(), build))
+    with LocalTaskcluster() as local:
+        local.advance(minutes=1)
+    assert {"plain", "async"} <= set(done)
+    message = (
+        "the plugin 'widgets' of an unknown distribution failed in a periodic job of the service 'widgets': "
+        "RuntimeError: out of order"
+    )
+    assert {record.getMessage() for record in caplog.records if record.name == "taskcluster.local"} == {message}
+
+
+class Distributed(EntryPoint):
+    """An entry point of a named distribution."""
+
+    @property
+    def dist(self) -> Any:
+        return types.SimpleNamespace(name=f"dist-{self.value}")
+
+
+def test_warns_of_two_plugins_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [Distributed(name, value, "taskcluster_local") for name, value in (("widgets", "a"), ("Widgets", "b"))]
+    registry = LocalRegistry(lambda: points)
+    remedy = "it comes from more than one distribution: dist-a and dist-b .*TASKCLUSTER_DISABLE_PLUGINS=dist-b:Widgets"
+    with pytest.warns(PluginWarning, match=f"^the plugin 'widgets' adds no service to the local deployment: {remedy}"):
+        assert registry.services() == ()
+    # Once.
+    assert registry.services() == ()
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "dist-b:Widgets,widgets")
+    assert registry.services() == ()
 
 
 def test_disables_plugins_by_environment(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:

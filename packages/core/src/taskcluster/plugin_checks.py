@@ -19,6 +19,7 @@ __all__ = ["check_hooks", "described", "located"]
 def described(exc: BaseException) -> str:
     """Return the class of an exception that a plugin raised, and its message without what may be a secret."""
     if isinstance(exc, PluginError):
+        # It has such a message already.
         return str(exc)
     message = without_secrets(str(exc))
     return f"{type(exc).__name__}{message and f': {message}'}"
@@ -26,7 +27,7 @@ def described(exc: BaseException) -> str:
 
 def located(exc: BaseException) -> str:
     """Return the same with the file and line that raised it, for messages without its traceback."""
-    trace = exc.__traceback__
+    trace = None if isinstance(exc, PluginError) else exc.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     line = "" if trace is None else f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno})"

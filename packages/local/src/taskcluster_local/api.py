@@ -26,6 +26,10 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
+from taskcluster.awaitables import awaited
+from taskcluster.plugin_checks import described
+from taskcluster.plugins import PluginError
+
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
@@ -49,6 +53,7 @@ __all__ = [
     "InvokeBy",
     "Missing",
     "Partial",
+    "PluginHandler",
     "Refused",
     "Reply",
     "Result",
@@ -282,6 +287,32 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginHandler:
+    """A plugin's handler, which may be a plain function. If it fails, the error names the plugin."""
+
+    handler: Callable[[HandlerCall], Any]
+    origin: str
+    """The plugin, for messages."""
+
+    async def __call__(self, call: HandlerCall) -> Result:
+        try:
+            result: object = await awaited(self.handler(call))
+            reply = result if isinstance(result, Reply) else Reply(200, result)
+            if not isinstance(result, Reply | dict | list):
+                raise PluginError(f"it must return a dict, a list or a Reply, not {type(result).__name__}")
+            if type(reply.status) is not int or not 200 <= reply.status < 600:
+                raise PluginError(f"the status of a Reply must be an integer from 200 to 599, not {reply.status!r}")
+            if not isinstance(reply.body, Text):
+                await _in_thread_if(_is_long(reply.body), pretty, reply.body)
+        except (ApiError, StoreFull):
+            raise
+        except Exception as exc:
+            method = f"{call.endpoint.service}.{call.endpoint.name}"
+            raise PluginError(f"{self.origin} failed to handle {method}: {described(exc)}") from exc
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
 class Missing(Refused):
     """The handler of a method that is in an API reference, but has not been written for the local deployment."""
 
@@ -379,10 +410,11 @@ class Api:
             return self._error_response(
                 call, ApiError("InternalServerError", f"Nothing of this request was stored: {error}.")
             )
-        except Exception:
+        except Exception as error:
             incident = uuid.uuid4()
             _log.exception("incident %s in %s.%s", incident, endpoint.service, endpoint.name)
-            refusal = ApiError("InternalServerError", f"Internal Server Error, incidentId {incident}.")
+            why = f": {error}" if isinstance(error, PluginError) else ""
+            refusal = ApiError("InternalServerError", f"Internal Server Error, incidentId {incident}{why}.")
             return self._error_response(call, refusal)
         reply = result if isinstance(result, Reply) else Reply(200, result)
         return await _in_thread_if(_is_long(reply.body), _response, request, reply)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from taskcluster.plugins import PluginWarning
+from taskcluster.plugins import PluginError, PluginWarning
 from taskcluster.slugs import slugId
 
 from . import own_api
@@ -205,24 +205,18 @@ class Deployment:
 
     def _plugin_handlers(self, plugin: LocalService) -> dict[str, Handler]:
         """Return the handlers of a plugin's service, even if the plugin fails."""
-        methods: dict[str, None] = dict.fromkeys(entry["name"] for entry in plugin.reference["methods"])
+        methods = {entry["name"] for entry in plugin.reference["methods"]}
         missing = f"its plugin has no handler for {plugin.name}.{{}}"
         jobs = len(self._jobs)
         try:
-            handlers = dict(plugin.handlers(self._context(plugin.name)))
-            unknown = sorted(handlers.keys() - methods.keys())
-            if unknown:
-                raise ValueError(f"there are handlers for {', '.join(unknown)}, which are not methods of its reference")
-        except Exception as exc:
+            # Those of registry.services(), which are coroutine functions.
+            handlers: dict[str, Any] = dict(plugin.handlers(self._context(plugin.name)))
+        except PluginError as exc:
             handlers = {}
             del self._jobs[jobs:]
             missing = f"the plugin of {plugin.name} failed when this deployment started"
-            warnings.warn(
-                f"the service {plugin.name!r} of a plugin has no handlers: {type(exc).__name__}: {exc}",
-                PluginWarning,
-                stacklevel=2,
-            )
-        without = methods.keys() - handlers.keys() - monitoring.METHODS
+            warnings.warn(f"the service {plugin.name!r} has no handlers: {exc}", PluginWarning, stacklevel=2)
+        without = methods - handlers.keys() - monitoring.METHODS
         return {**handlers, **{name: Refused(missing.format(name)) for name in without}}
 
     def _setting(self, name: str, value: str) -> str:
@@ -297,8 +291,8 @@ async def _run(jobs: Iterable[Job]) -> None:
             pending = job()
             if pending is not None:
                 await pending
-        except Exception:
-            _log.exception("a periodic job failed")
+        except Exception as exc:
+            _log.exception("%s", exc if isinstance(exc, PluginError) else "a periodic job failed")
 
 
 @functools.lru_cache(4)

@@ -30,7 +30,9 @@ If the required scopes depend on URL parameters only, they are checked before th
 handler calls `call.authorize(name=value)` as soon as it knows the other values. To return an error, a handler raises
 `ApiError("ResourceNotFound", "There is no such widget")` with one of Taskcluster's error codes.
 
-A plugin that fails is reported as a `taskcluster.plugins.PluginWarning`; the others work without it.
+A plugin that fails to load or to build its handlers is reported as a `taskcluster.plugins.PluginWarning`, and so are
+two plugins of one name; the others work without it. A handler that fails, or returns a wrong type, responds with 500,
+and the message names the plugin; the log of `taskcluster.local` has the traceback.
 `TASKCLUSTER_DISABLE_PLUGINS=widgets,vault` disables plugins by the names of their entry points.
 """
 
@@ -63,6 +65,7 @@ __all__ = [
     "Listing",
     "LocalService",
     "Page",
+    "PlainHandler",
     "PluginWarning",
     "Reply",
     "Result",
@@ -74,6 +77,9 @@ __all__ = [
 
 Call: TypeAlias = HandlerCall
 """The earlier name of `HandlerCall`, which plugins may keep using."""
+
+PlainHandler: TypeAlias = Callable[[HandlerCall], Result]
+"""A handler that awaits nothing, and is not a coroutine function."""
 
 Job: TypeAlias = Callable[[], Awaitable[None] | None]
 """A periodic job of a service; it may be a coroutine function."""
@@ -133,7 +139,7 @@ class LocalService:
 
     reference: Mapping[str, Any] = field(repr=False)
     """The API reference, as `taskcluster.plugins.Service.reference` returns it."""
-    handlers: Callable[[Context], Mapping[str, Handler]]
+    handlers: Callable[[Context], Mapping[str, Handler | PlainHandler]]
     """Returns the handlers by method name. Called once for each deployment, when it starts."""
 
     @property
