@@ -22,6 +22,8 @@ __all__ = ["COMMANDS", "COMMANDS_PAGE", "commands", "on_files", "page", "path"]
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS_PAGE = "reference/commands.md"
 COMMANDS = (
+    "taskcluster",
+    "taskcluster api",
     "taskcluster-local serve",
     "taskcluster-local load",
     "taskcluster-local run",

@@ -16,7 +16,7 @@ from .environments import ROOT, Environment, clean
 from .test_environments import SERVICES, assert_queue_works
 
 FAMILY = "python tools/family.py install"
-PARTS = ("core", "codegen", "helper", "local", "objects", "worker")
+PARTS = ("cli", "core", "codegen", "helper", "local", "objects", "worker")
 
 COMBINED = {f"{FAMILY} {name}" for name in (*SERVICES, *PARTS)}
 """Commands that one test executes as one, because they differ in the name only."""
@@ -30,6 +30,7 @@ ALONE = {
     f"{FAMILY} --editable": f"import taskcluster; assert taskcluster.__file__.startswith({str(ROOT)!r})",
     'pip install "jsonschema>=4.18"': "import jsonschema",
     'pip install "requests[socks]"': "import requests, socks",
+    "pip install keyring": "import keyring",
     "pip install pytest": "import pytest",
 }
 """Commands, each with a program that then works."""

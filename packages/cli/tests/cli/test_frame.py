@@ -1,0 +1,312 @@
+"""The command itself: exit statuses, streams, errors, what is imported, and help."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from taskcluster.version import VERSION
+from taskcluster_cli.command import Command
+from taskcluster_cli.main import root
+from taskcluster_cli.table import COMMANDS
+from taskcluster_local import LocalTaskcluster
+
+from .conftest import TASK, Done, command
+
+Call = Callable[..., Done]
+
+
+def commands(found: click.Command = root, path: str = "taskcluster") -> Iterator[tuple[str, click.Command]]:
+    """Yield every built-in command but those of `api`, with the words that call it."""
+    yield path, found
+    if isinstance(found, click.Group) and path != "taskcluster api":
+        ctx = click.Context(found)
+        for name in COMMANDS if found is root else found.list_commands(ctx):
+            below = found.get_command(ctx, name)
+            assert below is not None
+            yield from commands(below, f"{path} {name}")
+
+
+def test_table_says_what_commands_say() -> None:
+    for name, entry in COMMANDS.items():
+        module, _, attribute = entry.target.partition(":")
+        found = getattr(import_module(f"taskcluster_cli.commands.{module}"), attribute)
+        assert found.name == name
+        assert found.get_short_help_str(200) == entry.help
+        assert len(entry.help) < 70
+
+
+def test_every_command_has_help_and_examples(call: Call) -> None:
+    for path, found in commands():
+        done = call(*path.split()[1:], "--help")
+        assert done.status == 0, path
+        assert found.help, path
+        if isinstance(found, Command):
+            assert found.examples, path
+            for example in found.examples:
+                assert path in example, example
+
+
+@pytest.mark.once
+def test_light_commands_import_little() -> None:
+    """And none that needs no deployment fails for half a pair of variables, or a broken file."""
+    environ = {**os.environ, "TASKCLUSTER_CLIENT_ID": "half"}
+    config = Path(os.environ["HOME"], ".config")
+    config.mkdir()
+    config.joinpath("taskcluster.yml").write_text("a: [", "utf-8")
+    program = (
+        "import sys; from taskcluster_cli.main import main; status = main(sys.argv[1:]);"
+        "print([name for name in ('requests', 'aiohttp', 'pluggy', 'rich', 'yaml', 'keyring', 'platformdirs') "
+        "if name in sys.modules], status)"
+    )
+    lines = [
+        ["--help"],
+        ["version"],
+        ["slugid", "generate"],
+        ["from-now", "1", "day"],
+        ["completion", "bash"],
+        ["completion", "zsh"],
+        ["slugid", "--help"],
+    ]
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *line], env=environ, capture_output=True, encoding="utf-8", check=True
+        )
+        assert done.stdout.endswith("[] 0\n"), (line, done)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environ, "_TASKCLUSTER_COMPLETE": "zsh_complete", "COMP_WORDS": "taskcluster slug", "COMP_CWORD": "1"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stdout.startswith("plain\nslugid\n")
+
+
+def test_version_slugid_and_from_now(call: Call) -> None:
+    assert call("version", "-s").out == f"{VERSION}\n"
+    assert "Python" in call("version").out
+    assert json.loads(call("version", "--json").out)["version"] == VERSION
+    slug = call("slugid", "generate", "-n").out.strip()
+    assert len(slug) == 22
+    uuid = call("slugid", "decode", TASK).out
+    assert uuid == "7cdd526c-0ad7-4cf4-9514-d52f68e9629d\n"
+    assert call("slugid", "encode", uuid).out == f"{TASK}\n"
+    assert call("slugid", "decode", "-dySoq0SQkWu7V98BFEuCA").out.startswith("f9dc92a2")
+    assert call("slugid", "decode", "x").status == call("slugid", "encode", "x").status == 2
+    assert len(json.loads(call("slugid", "generate", "--count", "3", "--json").out)) == 3
+    later, earlier = call("from-now", "1", "day").out, call("from-now", "-1d").out
+    assert later > earlier
+    assert later.endswith("Z\n")
+    assert call("from-now", "- 1 hour").status == call("from-now", "-1", "hour").status == 0
+    assert call("from-now", "soon").status == 2
+
+
+def test_errors_name_what_to_do_next(call: Call, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line, status, parts in [
+        (["tsak"], 2, ["there is no command taskcluster tsak"]),
+        (["api", "queue", "stauts"], 2, ["did you mean 'status'", "`taskcluster api queue --help`"]),
+        (["version", "--jsno"], 2, ["--jsno", "`taskcluster version --help`"]),
+        (["update"], 2, ["upgrade the Python package"]),
+        (["version", "--json", "--jsonl"], 2, ["exclude each other"]),
+        (["api", "secrets", "get", "nothing"], 4, ["404"]),
+        (["api", "queue", "status", "nonsense"], 5, ["400"]),
+        (["api", "queue", "status", TASK, "--select", "x["], 2, ["--select"]),
+        (["--root-url", "nonsense", "api", "queue", "ping"], 2, ["rootUrl must be"]),
+        (["--root-url", "http://127.0.0.1:1", "api", "auth", "ping"], 5, ["Connection refused"]),
+    ]:
+        if "127.0.0.1:1" in line[1:2] or "http://127.0.0.1:1" in line:
+            monkeypatch.setattr("taskcluster.options.DEFAULTS", {**_defaults(), "maxRetries": 0})
+        done = call(*line)
+        assert (done.status, done.out) == (status, ""), (line, done)
+        assert done.err.startswith("Error: ")
+        for part in parts:
+            assert part in done.err, (line, done.err)
+        assert "Traceback" not in done.err
+
+
+def _defaults() -> dict[str, object]:
+    from taskcluster.options import DEFAULTS
+
+    return DEFAULTS
+
+
+def test_missing_scopes_are_named(call: Call, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKCLUSTER_CLIENT_ID")
+    monkeypatch.delenv("TASKCLUSTER_ACCESS_TOKEN")
+    done = call("api", "secrets", "get", "project/x")
+    assert done.status == 3
+    assert "secrets:get:project/x" in done.err
+    assert "taskcluster signin" in done.err
+    monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", "nobody")
+    monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", "hunter2hunter2hunter2hunter2")
+    done = call("--debug", "api", "secrets", "get", "project/x")
+    assert done.status == 3
+    assert "client 'nobody' (environment)" in done.err
+    assert "Traceback" in done.err
+    assert "hunter2" not in done.err
+
+
+@pytest.mark.once
+def test_streams_and_signals(local: LocalTaskcluster) -> None:
+    """A reader that is gone, closed and full streams, an ASCII locale, SIGINT and SIGTERM."""
+    base = f"{sys.executable} -m taskcluster_cli"
+
+    def shell(line: str, **environ: str) -> Done:
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    gone = "; echo ${PIPESTATUS[0]} >&2"
+    for unbuffered in ("", "1"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        process = subprocess.run(
+            [sys.executable, "-m", "taskcluster_cli", "api", "queue", "--help"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+        os.close(writing)
+        assert (process.returncode, process.stderr) == (141, b"")
+    done = shell(f"{base} slugid generate --count 100000 | head -1{gone}")
+    assert (done.err, done.out.count("\n")) == ("141\n", 1)
+    for line, status in [(f"{base} version >&-", 5), (f"{base} version > /dev/full", 5), (f"{base} version 2>&-", 0)]:
+        done = shell(line)
+        assert (done.status, "Traceback" in done.err) == (status, False), (line, done)
+        assert done.err.count("\n") <= 1
+    assert shell(f"{base} tsak 2>&-").status == shell(f"{base} tsak 2>/dev/full").status == 2
+    done = shell(f"{base} api auth ping --select alive", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    assert done.out == "true\n"
+    for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "taskcluster_cli", "api", "secrets", "set", "a"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            # It has started when it says that it reads a payload; stdin is a pipe, so wait for its open file instead.
+            _wait_until_reading(process.pid)
+            process.send_signal(number)
+            assert process.wait(30) == status
+            assert process.stderr is not None
+            assert b"Traceback" not in process.stderr.read()
+
+
+def _wait_until_reading(pid: int) -> None:
+    """Wait until a process waits for its stdin, which is a pipe."""
+    while "pipe_read" not in Path(f"/proc/{pid}/wchan").read_text("utf-8") and (
+        "0 0x0" not in Path(f"/proc/{pid}/syscall").read_text("utf-8")
+    ):
+        os.sched_yield()
+
+
+def test_api_calls_methods(call: Call, local: LocalTaskcluster, tmp_path: Path) -> None:
+    payload = tmp_path / "payload.yml"
+    payload.write_text("secret: {a: '1'}\nexpires: 2099-01-01T00:00:00Z\n", "utf-8")
+    assert call("api", "secrets", "set", "one", "--payload", str(payload)).status == 0
+    done = call("api", "secrets", "set", "two", "-f", "secret.b=hunter2", "-f", "expirs=2099-01-01T00:00:00Z")
+    assert done.status == 2
+    assert "expirs is not known; did you mean 'expires'" in done.err
+    assert "hunter2" not in done.err
+    done = call("api", "secrets", "set", "two", "-f", "secret.b=1", "-f", "expires=2099-01-01T00:00:00Z", "--dry-run")
+    assert json.loads(done.out) == {
+        "method": "PUT",
+        "url": f"{local.root_url}/api/secrets/v1/secret/two",
+        "payload": {"secret": {"b": 1}, "expires": "2099-01-01T00:00:00Z"},
+    }
+    assert call("api", "secrets", "get", "one", "--select", "secret.a").out == "1\n"
+    file = tmp_path / "out.json"
+    file.write_text("old", "utf-8")
+    assert call("api", "secrets", "get", "none", "-o", str(file)).status == 4
+    assert file.read_text("utf-8") == "old"
+    assert call("api", "secrets", "get", "one", "-o", str(file)).out == ""
+    assert json.loads(file.read_text("utf-8"))["secret"] == {"a": "1"}
+    assert list(tmp_path.glob(".*")) == []
+    assert call("api", "secrets", "get", "one", "-o", "-").out.startswith("{")
+    assert call("api", "purgeCache", "ping").status == call("api", "purge-cache", "ping").status == 0
+    url = call("api", "secrets", "get", "one", "--sign-url", "5min").out
+    assert "bewit=" in url
+    help_text = call("api", "secrets", "set", "--help").out
+    for part in ("PUT /secret/<name>", "secrets:set:<name>", "expires: date, required", "--payload FILE"):
+        assert part in help_text
+    assert "createTask" in call("api", "queue", "--help").out
+    assert "secrets" in call("api").out
+
+
+def test_pages_are_merged_or_streamed(call: Call, local: LocalTaskcluster) -> None:
+    for name in "abc":
+        call("api", "secrets", "set", name, "-f", "secret.x=1", "-f", "expires=2099-01-01T00:00:00Z")
+    one = json.loads(call("api", "secrets", "list", "--limit", "2").out)
+    assert (one["secrets"], bool(one["continuationToken"])) == (["a", "b"], True)
+    merged = call("api", "secrets", "list", "--limit", "1", "--paginate", "--json").out
+    assert json.loads(merged) == {"secrets": ["a", "b", "c"]}
+    assert call("api", "secrets", "list", "--limit", "1", "--paginate", "--jsonl").out == '"a"\n"b"\n"c"\n'
+    assert call("api", "secrets", "list", "--limit", "1", "--paginate", "--select", "secrets[]").out == "a\nb\nc\n"
+
+
+@pytest.mark.once
+def test_payload_from_stdin(local: LocalTaskcluster) -> None:
+    text = '{"secret": {"a": 1}, "expires": "2099-01-01T00:00:00Z"}'
+    done = command("api", "secrets", "set", "a", input=text)
+    assert done == Done(0, "{}\n", "")
+    done = command("api", "secrets", "set", "a", input="")
+    assert (done.status, "is empty" in done.err) == (2, True)
+
+
+def test_plugin_commands(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They work with the common options, cannot shadow built-in commands, and fail as warnings."""
+    (tmp_path / "plugged.py").write_text(
+        "print('noise')\n"
+        "from taskcluster_cli.plugins import command, pass_app\n"
+        "@command()\n"
+        "@pass_app\n"
+        "def hello(app):\n"
+        '    """Say hello."""\n'
+        "    app.out.document({'hello': 'world'})\n"
+        "    return 1\n"
+        "number = 3\n",
+        "utf-8",
+    )
+    for dist, lines in {
+        "one": ["hello = plugged:hello", "version = plugged:hello", "twice = plugged:hello", "number = plugged:number"],
+        "two": ["twice = plugged:hello", "broken = nowhere:hello", "off = plugged:hello"],
+    }.items():
+        folder = tmp_path / f"{dist}-1.dist-info"
+        folder.mkdir()
+        folder.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1\n", "utf-8")
+        folder.joinpath("entry_points.txt").write_text("[taskcluster_cli]\n" + "\n".join(lines) + "\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "off")
+    done = call("hello", "--select", "hello")
+    assert (done.status, done.out) == (1, "world\n")
+    assert call("version", "-s").out == f"{VERSION}\n"
+    for name, warning in {
+        "twice": "'twice' of a plugin is registered by one and two; uninstall or disable one",
+        "broken": "'broken' of two cannot be loaded: ModuleNotFoundError",
+        "number": "'number' of one is not a click command but int",
+        "off": "'off' of a plugin disabled by TASKCLUSTER_DISABLE_PLUGINS",
+    }.items():
+        done = call(name)
+        assert done.status == 2
+        assert done.err.startswith(f"warning: the command {warning}"), done.err
+        assert done.err.count("warning:") == 1
+    assert "hello" in call("--help").out
+    assert "off" not in call("--help").out.split("Commands of plugins:")[1]
+    listed = call("plugins").out.splitlines()
+    assert "hello\tcommand\tone\t" in listed
+    assert "version\tcommand\tone\thas the name of a built-in command" in listed
+    assert any(line.startswith("queue\tservice\ttaskcluster-queue") for line in listed)
