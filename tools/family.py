@@ -32,6 +32,7 @@ _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 # Regular expressions, because Python 3.10 has no TOML parser.
 _NAME = re.compile(r'^name = "(.+)"$', re.MULTILINE)
 _REQUIRED = re.compile(r'^    "taskcluster-([a-z-]+)(?:\[[a-z,]+\])?[>=]=', re.MULTILINE)
+_EXTRA = re.compile(r'^([a-z]+) = \["taskcluster-([a-z-]+)==.+"\]$', re.MULTILINE)
 _ARGUMENT = re.compile(r"([a-z-]+)((?:\[[a-z,]+\])?)")
 
 
@@ -121,7 +122,7 @@ def install(arguments: Sequence[str], *, editable: bool = False) -> None:
     already = [name for name, folder in known.items() if _is_installed(distribution(folder))]
     if replaces_published:
         already.remove("meta")
-    names = with_required([*extras, *already]) if arguments else list(known)
+    names = with_required([*extras, *_of_extras(known, extras), *already]) if arguments else list(known)
     with tempfile.TemporaryDirectory() as directory, hatchling(editable=editable):
         wheels = {name: wheel(known[name], Path(directory), editable=editable) for name in names}
         if replaces_published:
@@ -131,6 +132,16 @@ def install(arguments: Sequence[str], *, editable: bool = False) -> None:
         _run([*pip, "--no-deps", "--force-reinstall", *map(str, wheels.values())])
         _run([*pip, *(f"{path}{extras.get(name, '')}" for name, path in wheels.items())])
     print(f"installed into {sys.prefix}: {', '.join(sorted(distribution(known[name]) for name in names))}")
+
+
+def _of_extras(known: dict[str, Path], extras: dict[str, str]) -> list[str]:
+    """Return the distributions of this repository that extras require, e.g. of `meta[pulse]`."""
+    return [
+        required
+        for name, wanted in extras.items()
+        for extra, required in _EXTRA.findall((known[name] / "pyproject.toml").read_text("utf-8"))
+        if extra in wanted.strip("[]").split(",")
+    ]
 
 
 def _is_installed(name: str) -> bool:

@@ -16,13 +16,14 @@ from .environments import ROOT, Environment, clean
 from .test_environments import SERVICES, assert_queue_works
 
 FAMILY = "python tools/family.py install"
-PARTS = ("cli", "core", "codegen", "helper", "local", "objects", "worker")
+PARTS = ("cli", "core", "codegen", "helper", "local", "objects", "pulse", "worker")
 
 COMBINED = {f"{FAMILY} {name}" for name in (*SERVICES, *PARTS)}
 """Commands that one test executes as one, because they differ in the name only."""
 
 ALONE = {
     f"{FAMILY} meta": "import taskcluster; taskcluster.WorkerManager, taskcluster.upload, taskcluster.helper",
+    f'{FAMILY} "meta[pulse]"': "import taskcluster; taskcluster.pulse.Consumer, taskcluster.aio.pulse.Consumer",
     f"{FAMILY} meta local": "import taskcluster, taskcluster_local; taskcluster.upload, taskcluster.helper",
     f"{FAMILY} local objects helper": "import taskcluster_local; taskcluster_local.LocalTaskcluster",
     f'{FAMILY} "core[validate]"': "import taskcluster, jsonschema",

@@ -80,6 +80,8 @@ def test_core_works_without_services(core_alone: Environment) -> None:
         ("taskcluster.aio.download", "taskcluster-objects"),
         ("taskcluster.helper", "taskcluster-helper"),
         ("taskcluster.aio.helper", "taskcluster-helper"),
+        ("taskcluster.pulse", "taskcluster-pulse"),
+        ("taskcluster.aio.pulse", "taskcluster-pulse"),
     ],
 )
 def test_missing_service_names_the_distribution(core_alone: Environment, expression: str, distribution: str) -> None:

@@ -68,9 +68,11 @@ PUBLIC = [
 BY_OTHERS = [
     "taskcluster.download",
     "taskcluster.helper",
+    "taskcluster.pulse",
     "taskcluster.upload",
     "taskcluster.aio.download",
     "taskcluster.aio.helper",
+    "taskcluster.aio.pulse",
     "taskcluster.aio.reader_writer",
     "taskcluster.aio.upload",
     "taskcluster.queue",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from . import exceptions as exceptions
     from . import helper as helper
     from . import plugins as plugins
+    from . import pulse as pulse
     from . import upload as upload
     from . import utils as utils
     from .api_response import ApiResponse as ApiResponse
@@ -102,7 +103,12 @@ __version__ = version.VERSION
 
 _MODULES = ("aio", "client", "exceptions", "plugins", "utils")
 
-_ALIASES = {"download": "taskcluster_objects", "helper": "taskcluster_helper", "upload": "taskcluster_objects"}
+_ALIASES = {
+    "download": "taskcluster_objects",
+    "helper": "taskcluster_helper",
+    "pulse": "taskcluster_pulse",
+    "upload": "taskcluster_objects",
+}
 """Modules that another distribution brings, by the package in it."""
 
 _NAMES = {

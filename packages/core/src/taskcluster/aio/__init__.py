@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import asyncutils as asyncutils
     from . import download as download
     from . import helper as helper
+    from . import pulse as pulse
     from . import reader_writer as reader_writer
     from . import retry as retry
     from . import upload as upload
@@ -55,6 +56,7 @@ _NAMES = ("AsyncBaseClient", "createApiClient", "createSession")
 _ALIASES = {
     "download": "taskcluster_objects",
     "helper": "taskcluster_helper",
+    "pulse": "taskcluster_pulse",
     "reader_writer": "taskcluster_objects",
     "upload": "taskcluster_objects",
 }

@@ -1,0 +1,19 @@
+"""`taskcluster.pulse`: consume and publish Pulse messages, which taskcluster-pulse brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .facade import alias_module
+
+if TYPE_CHECKING:
+    from taskcluster_pulse import Consumer as Consumer
+    from taskcluster_pulse import ConsumerStopped as ConsumerStopped
+    from taskcluster_pulse import MessageFormatError as MessageFormatError
+    from taskcluster_pulse import Publisher as Publisher
+    from taskcluster_pulse import PulseConnectionError as PulseConnectionError
+    from taskcluster_pulse import PulseFailure as PulseFailure
+    from taskcluster_pulse import PulseMessage as PulseMessage
+    from taskcluster_pulse import PulseRefused as PulseRefused
+else:
+    alias_module(__name__, "taskcluster_pulse")

@@ -1,0 +1,194 @@
+"""Publish messages in async code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pamqp import commands
+
+from ..amqp import AmqpChannel, AmqpConnection, AmqpEnded
+from ..broker_link import connected
+from ..exceptions import PulseConnectionError, PulseFailure, PulseRefused
+from ..refusals import explain
+from ..settings import where
+from ..supervisor import pause
+from ..topology import routing_keys
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Publisher"]
+
+_TIMEOUT = 30.0
+
+
+class Publisher:
+    """Publish messages to exchanges of the account, each confirmed by the broker.
+
+        async with Publisher(url=url) as publisher:
+            exchange = await publisher.declare_exchange("builds")
+            await publisher.publish(exchange, "primary.linux", {"build": 1}, routes=["index.linux"])
+
+    Args:
+        credentials: `username` and `password` of the Pulse account.
+        url: The broker; this and the following arguments and their defaults are those of consumers.
+        hostname: The broker's host.
+        port: The broker's port.
+        vhost: The virtual host.
+        amqps: Whether to use TLS.
+        ssl_context: For TLS.
+
+    Raises:
+        PulseFailure: An argument is missing or invalid.
+    """
+
+    def __init__(
+        self,
+        credentials: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        hostname: str | None = None,
+        port: int | None = None,
+        vhost: str | None = None,
+        amqps: bool | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        found = where(credentials=credentials, url=url, hostname=hostname, port=port, vhost=vhost, amqps=amqps)
+        if found.broker is None:
+            raise PulseFailure("only a broker accepts messages: pass url='amqps://…', or set PULSE_URL")
+        self._broker = found.broker
+        self._context = ssl_context
+        self._connection: AmqpConnection | None = None
+        self._channel: AmqpChannel | None = None
+        self._published = 0
+        self._unconfirmed: dict[int, asyncio.Future[bool]] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._broker.username} at {self._broker.address}>"
+
+    async def __aenter__(self) -> Self:
+        self._opening = asyncio.Lock()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def declare_exchange(self, name: str) -> str:
+        """Create an exchange of the account unless it exists, durable and of type topic; return its full name.
+
+        Args:
+            name: The name; `exchange/<user>/` is put before it unless it begins with `exchange/`.
+
+        Raises:
+            PulseRefused: It is not the account's, or exists with other properties.
+            PulseConnectionError: There is no connection.
+        """
+        full = name if name.startswith("exchange/") else f"exchange/{self._broker.username}/{name}"
+        connection = await self._connected()
+        try:
+            channel = await connection.channel()
+            await channel.call(
+                commands.Exchange.Declare(exchange=full, exchange_type="topic", durable=True),
+                commands.Exchange.DeclareOk,
+            )
+            await channel.call(commands.Channel.Close(200, "", 0, 0), commands.Channel.CloseOk)
+        except AmqpEnded as exc:
+            failure = explain(exc.code, exc.text, self._broker)
+        else:
+            return full
+        raise failure
+
+    async def publish(
+        self, exchange: str, routing_key: str, payload: Any, *, routes: Iterable[str] = (), timeout: float = _TIMEOUT
+    ) -> None:
+        """Publish a message, and return when the broker has stored it.
+
+        After a lost connection it is published again, and so may arrive twice.
+
+        Args:
+            exchange: The full name of the exchange.
+            routing_key: At most 255 bytes.
+            payload: What can be serialized as JSON; bytes are sent as they are.
+            routes: Also publish for `route.<route>` each.
+            timeout: Seconds to keep trying.
+
+        Raises:
+            PulseRefused: The exchange does not exist, or is not the account's.
+            PulseConnectionError: The broker has not confirmed in time.
+        """
+        copies = routing_keys(routing_key, routes)
+        body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
+        properties = commands.Basic.Properties(
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            headers={"CC": [*copies]} if copies else {},
+        )
+        method = commands.Basic.Publish(exchange=exchange, routing_key=routing_key)
+        until = time.monotonic() + timeout
+        attempts = 0
+        while True:
+            failure: PulseFailure
+            try:
+                return await self._publish_once(method, properties, body, until - time.monotonic())
+            except AmqpEnded as exc:
+                failure = explain(exc.code, exc.text, self._broker)
+                # Another message's exchange may be why the channel was closed.
+                is_final = isinstance(failure, PulseRefused) and (exchange in exc.text or exc.code == 501)
+            except asyncio.TimeoutError:
+                failure = PulseConnectionError(f"no confirmation from the broker {self._broker.address}")
+                is_final = True
+            except PulseConnectionError as exc:
+                failure, is_final = exc, False
+            attempts += 1
+            seconds = pause(attempts, random.random())
+            if is_final or time.monotonic() + seconds > until:
+                raise failure
+            await asyncio.sleep(seconds)
+
+    async def _publish_once(
+        self, method: commands.Basic.Publish, properties: commands.Basic.Properties, body: bytes, seconds: float
+    ) -> None:
+        connection, channel = await self._opened()
+        channel.publish(method, properties, body)
+        self._published += 1
+        confirmed = self._unconfirmed[self._published] = connection.loop.create_future()
+        await connection.drain()
+        if not await asyncio.wait_for(confirmed, seconds):
+            raise AmqpEnded("the broker could not store the message")
+
+    async def _connected(self) -> AmqpConnection:
+        if self._connection is None or self._connection.ended.done():
+            self._connection = await connected(self._broker, self._context)
+        return self._connection
+
+    async def _opened(self) -> tuple[AmqpConnection, AmqpChannel]:
+        async with self._opening:
+            connection = await self._connected()
+            if self._channel is None or self._channel.ended.done():
+                channel = await connection.channel()
+                channel.on_confirm = self._confirm
+                await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
+                channel.ended.add_done_callback(self._fail)
+                self._published, self._channel = 0, channel
+            return connection, self._channel
+
+    def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
+        tags = [each for each in self._unconfirmed if each <= tag] if multiple else [tag]
+        for each in tags:
+            confirmed = self._unconfirmed.pop(each, None)
+            if confirmed is not None and not confirmed.done():
+                confirmed.set_result(stored)
+
+    def _fail(self, ended: asyncio.Future[AmqpEnded]) -> None:
+        failed, self._unconfirmed = self._unconfirmed, {}
+        for confirmed in failed.values():
+            if not confirmed.done():
+                confirmed.set_exception(ended.result())

@@ -1,0 +1,167 @@
+"""Which broker to use, and as whom: from arguments, a URL, or the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from taskcluster.shapes import is_mapping
+from taskcluster.suggestions import near_misses
+
+from .exceptions import PulseFailure
+
+__all__ = ["BrokerSettings", "Where", "where"]
+
+HEARTBEAT = 30
+CONNECT_TIMEOUT = 30.0
+_VARIABLES = {
+    "username": "PULSE_USERNAME",
+    "password": "PULSE_PASSWORD",
+    "hostname": "PULSE_HOSTNAME",
+    "port": "PULSE_PORT",
+    "vhost": "PULSE_VHOST",
+    "amqps": "PULSE_AMQPS",
+}
+_HOW = (
+    "pass url='amqps://USER:PASSWORD@HOST:5671/VHOST', or credentials={'username': …, 'password': …} and hostname, or "
+    "set PULSE_URL or PULSE_HOSTNAME, PULSE_USERNAME and PULSE_PASSWORD. For a local deployment pass root_url"
+)
+_PORTS = {True: 5671, False: 5672}
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class BrokerSettings:
+    """A broker, and an account on it."""
+
+    username: str
+    password: str = field(repr=False)
+    hostname: str
+    port: int
+    vhost: str = "/"
+    tls: bool = True
+    heartbeat: int = HEARTBEAT
+    """Seconds. Without any sign of life for twice as long, a connection counts as lost."""
+    connect_timeout: float = CONNECT_TIMEOUT
+    """Seconds for one attempt to connect."""
+
+    @property
+    def address(self) -> str:
+        """The broker's address for logs and errors."""
+        return f"{self.hostname}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where messages come from: a broker, or the stream of a deployment."""
+
+    broker: BrokerSettings | None
+    root_url: str | None
+    credentials: Mapping[str, Any] | None = field(default=None, repr=False)
+    """Taskcluster credentials for the stream."""
+
+
+def where(
+    *,
+    credentials: Mapping[str, Any] | None = None,
+    url: str | None = None,
+    hostname: str | None = None,
+    port: int | None = None,
+    vhost: str | None = None,
+    amqps: bool | None = None,
+    root_url: str | None = None,
+    heartbeat: int = HEARTBEAT,
+    environ: Mapping[str, str] | None = None,
+) -> Where:
+    """Return where messages come from.
+
+    The first of these decides: `root_url`, `url`, `hostname`, PULSE_URL, PULSE_HOSTNAME, TASKCLUSTER_ROOT_URL. A URL
+    that begins with http is a deployment's root URL. Arguments override the parts of a URL and the variables.
+
+    Raises:
+        PulseFailure: Something is missing or invalid; the message says what to pass.
+    """
+    environ = os.environ if environ is None else environ
+    if not isinstance(heartbeat, int) or not 1 <= heartbeat <= 65535:
+        raise PulseFailure(f"heartbeat must be a number of seconds from 1 to 65535, not {heartbeat!r}")
+    if credentials is not None and not is_mapping(credentials):
+        raise PulseFailure(f"credentials must be a mapping, not {type(credentials).__name__}: {_HOW}")
+    if url is None and hostname is None and root_url is None:
+        url = environ.get("PULSE_URL") or None
+        if url is None and not environ.get("PULSE_HOSTNAME"):
+            root_url = environ.get("TASKCLUSTER_ROOT_URL") or None
+    if url is not None and url.startswith(("http://", "https://")):
+        url, root_url = None, url
+    if root_url is not None:
+        return Where(None, root_url, credentials)
+    given = {"hostname": hostname, "port": port, "vhost": vhost, "amqps": amqps, **_account(credentials)}
+    found = _of_url(url) if url is not None else _of_environment(environ)
+    found.update((name, value) for name, value in given.items() if value is not None)
+    missing = [name for name in ("hostname", "username", "password") if not found.get(name)]
+    if missing:
+        raise PulseFailure(f"no {' and no '.join(missing)} for Pulse: {_HOW}")
+    tls = bool(found.get("amqps", True))
+    return Where(
+        BrokerSettings(
+            username=found["username"],
+            password=found["password"],
+            hostname=found["hostname"],
+            port=found.get("port") or _PORTS[tls],
+            vhost=found.get("vhost") or "/",
+            tls=tls,
+            heartbeat=heartbeat,
+        ),
+        None,
+    )
+
+
+def _account(credentials: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not credentials:
+        return {}
+    found = {name: credentials.get(name) for name in ("username", "password")}
+    if None in found.values():
+        raise PulseFailure(
+            "credentials for Pulse must have username and password"
+            f"{near_misses(credentials.keys() - found.keys(), found)}; those of Taskcluster, with clientId and "
+            "accessToken, are for a local deployment: pass its root_url"
+        )
+    return found
+
+
+def _of_url(url: str) -> dict[str, Any]:
+    # Neither the URL nor what the parser says of it is shown, because it may hold the password.
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise PulseFailure("the URL of the broker is invalid: percent-encode / : @ # ? in user and password") from None
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
+        raise PulseFailure("the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://")
+    # Treeherder's way to write amqps.
+    tls = parts.scheme == "amqps" or parse_qs(parts.query).get("ssl", [""])[0].lower() in _TRUE
+    return {
+        "hostname": parts.hostname,
+        "port": port,
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "vhost": unquote(parts.path.removeprefix("/")),
+        "amqps": tls,
+    }
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: environ[name_] for name, name_ in _VARIABLES.items() if environ.get(name_)}
+    if "port" in found:
+        if not found["port"].isdecimal():
+            raise PulseFailure(f"PULSE_PORT must be a number, not {found['port']!r}")
+        found["port"] = int(found["port"])
+    if "amqps" in found:
+        value = found["amqps"].strip().lower()
+        if value not in _TRUE | _FALSE:
+            raise PulseFailure(f"PULSE_AMQPS must be true or false, not {value!r}")
+        found["amqps"] = value in _TRUE
+    return found

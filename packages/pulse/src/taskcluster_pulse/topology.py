@@ -1,0 +1,116 @@
+"""The queue of a consumer, and its bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskcluster.shapes import is_mapping
+from taskcluster.slugs import slugId
+
+from .exceptions import PulseFailure
+
+__all__ = ["Topology", "bindings_of", "queue_of", "queue_topology", "routing_keys"]
+
+EXPIRES = 300.0
+"""Seconds after which the broker deletes an ephemeral queue that nobody consumes."""
+_LONGEST = 255
+_EXAMPLE = "pass what a method of an events class returns, e.g. taskcluster.QueueEvents(options).taskCompleted()"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A queue, what it is bound to, and how it is consumed."""
+
+    queue: str
+    arguments: Mapping[str, Any]
+    bindings: tuple[tuple[str, str], ...]
+    """Exchanges and routing key patterns."""
+    prefetch: int
+    is_ephemeral: bool
+    """Whether the queue is deleted when the consumer stops."""
+
+
+def bindings_of(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return the exchange and routing key pattern of each binding, without duplicates.
+
+    Args:
+        given: A binding or several: what events classes return, or a tuple of exchange and pattern.
+
+    Raises:
+        PulseFailure: There is none, or one is invalid.
+    """
+    single = is_mapping(given) or (isinstance(given, tuple) and all(isinstance(each, str) for each in given))
+    if not single and (isinstance(given, str) or not isinstance(given, Iterable)):
+        raise PulseFailure(f"bindings must be a binding or a list of them, not {type(given).__name__}: {_EXAMPLE}")
+    found = tuple(dict.fromkeys(_binding(each) for each in ([given] if single else given)))
+    if not found:
+        raise PulseFailure(f"there are no bindings: {_EXAMPLE}")
+    return found
+
+
+def _binding(given: object) -> tuple[str, str]:
+    exchange: object = None
+    pattern: object = None
+    if is_mapping(given):
+        exchange, pattern = given.get("exchange"), given.get("routingKeyPattern")
+    elif isinstance(given, tuple | list) and len(given) == 2:
+        exchange, pattern = given
+    if not isinstance(exchange, str) or not exchange or not isinstance(pattern, str):
+        raise PulseFailure(f"{given!r} is not a binding with an exchange and a routing key pattern: {_EXAMPLE}")
+    return _checked("exchange", exchange), _checked("routing key pattern", pattern)
+
+
+def routing_keys(routing_key: str, routes: Iterable[str]) -> list[str]:
+    """Return the routing keys of the routes of a message.
+
+    Raises:
+        PulseFailure: The message's own routing key or one of them is too long.
+    """
+    _checked("routing key", routing_key)
+    return [_checked("routing key", f"route.{route}") for route in routes]
+
+
+def _checked(what: str, value: str) -> str:
+    if len(value.encode("utf-8", "replace")) > _LONGEST:
+        raise PulseFailure(f"the {what} is longer than {_LONGEST} bytes: {value!r}")
+    return value
+
+
+def queue_of(name: str | None, username: str) -> str:
+    """Return the name of a queue on the broker; without a name, a new unique one.
+
+    Raises:
+        PulseFailure: It is the name of another user's queue.
+    """
+    prefix = f"queue/{username}/"
+    if name is None:
+        return prefix + slugId()
+    full = name if name.startswith("queue/") else prefix + name
+    if not full.startswith(prefix) or full == prefix:
+        raise PulseFailure(
+            f"the queue {name!r} is not one of {username!r}: names must begin with {prefix!r}, which is added if you "
+            "pass the rest only"
+        )
+    return _checked("name of the queue", full)
+
+
+def queue_topology(
+    bindings: tuple[tuple[str, str], ...],
+    *,
+    username: str,
+    queue: str | None,
+    queue_type: str,
+    queue_arguments: Mapping[str, Any] | None,
+    prefetch: int,
+) -> Topology:
+    """Return the queue of a consumer: a durable one with the name `queue`, or an ephemeral one."""
+    if queue is None:
+        # Not exclusive, which would lose what arrives between two connections.
+        arguments: dict[str, Any] = {"x-expires": int(EXPIRES * 1000)}
+    else:
+        arguments = {"x-queue-type": queue_type} if queue_type != "classic" else {}
+    return Topology(
+        queue_of(queue, username), {**arguments, **(queue_arguments or {})}, bindings, prefetch, queue is None
+    )
