@@ -313,6 +313,8 @@ def test_reports_server_that_is_not_a_local_deployment(
         ("serve --port 70000", 2, "port must be between 0 and 65535, not '70000'"),
         ("serve --poll soon", 2, "poll must be a number of seconds, at least 0, not 'soon'"),
         ("serve --poll -1", 2, "poll must be a number of seconds, at least 0, not '-1'"),
+        ("serve --host 203.0.113.1", 1, "taskcluster-local: cannot listen at 203.0.113.1, port 0: "),
+        ("serve --host a..b", 1, "taskcluster-local: cannot listen at 'a..b': "),
         ("serve --data .", 1, "contains other files"),
         ("serve --data thesis.txt", 1, "cannot use"),
         ("serve --load bad.yml", 1, "bad.yml:1: secrets: must be a mapping"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -93,8 +94,10 @@ def test_advance_rejects_negative_span(local: LocalTaskcluster) -> None:
         ((), {"minute": 20}, r"^advance: unknown unit 'minute'; did you mean 'minutes=20'\?$"),
         ((), {"hours": 1, "Secs": 1.5}, r"^advance: unknown unit 'Secs'; did you mean 'seconds=1.5'\?$"),
         ((), {"fortnights": 1}, r"^advance: unknown unit 'fortnights'; units are weeks, days, hours, .*$"),
+        ((), {"minutes": "20"}, r"^advance: minutes must be a number, not str$"),
+        ((), {"minutes": None}, r"^advance: minutes must be a number, not NoneType$"),
     ],
-    ids=["number", "singular", "short", "unknown"],
+    ids=["number", "singular", "short", "unknown", "string", "none"],
 )
 def test_advance_error_names_unit(
     local: LocalTaskcluster, arguments: tuple[Any, ...], units: dict[str, float], match: str
@@ -133,6 +136,23 @@ def test_error_about_date_has_no_hint_without_advance(local: LocalTaskcluster) -
     with taskcluster.Queue(local.options()) as queue, pytest.raises(TaskclusterRestFailure) as caught:
         queue.createTask(taskcluster.slugId(), definition(local, created=local.now() - timedelta(hours=1)))
     assert "local.now" not in str(caught.value)
+
+
+@pytest.mark.parametrize("days", [float("nan"), float("inf")])
+def test_advance_error_names_number_that_is_not_finite(local: LocalTaskcluster, days: float) -> None:
+    with pytest.raises(ValueError, match=f"^advance: days must be finite, not {days}$"):
+        local.advance(days=days)
+    with pytest.raises(ValueError, match=f"^advance: days must be finite, not {days}$"):
+        asyncio.run(local.aio.advance(days=days))
+
+
+@pytest.mark.parametrize("source", [5, None, ["roles.yml"]], ids=["number", "none", "list"])
+def test_load_error_names_source_of_wrong_type(local: LocalTaskcluster, source: Any) -> None:
+    message = f"^load: source must be the path of a YAML file, or a mapping, not {type(source).__name__}$"
+    with pytest.raises(TypeError, match=message):
+        local.load(source)
+    with pytest.raises(TypeError, match=message):
+        asyncio.run(local.aio.load(source))
 
 
 @pytest.mark.parametrize("span", [{"days": 4_000_000}, {"weeks": 10**9}, {"span": timedelta.max}])
@@ -233,10 +253,81 @@ def test_rejects_invalid_poll(poll: Any, error: type[Exception], match: str) -> 
         LocalTaskcluster(poll=poll)
 
 
-@pytest.mark.parametrize("port", [-1, 65536])
-def test_rejects_invalid_port(port: int) -> None:
-    with pytest.raises(ValueError, match=f"port must be between 0 and 65535, not {port}"):
-        LocalTaskcluster(port=port)
+CLIENT = {"clientId": "c", "accessToken": "t", "scopes": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"data": 5}, TypeError, "data must be the path of a directory, not int"),
+        ({"host": 5}, TypeError, "host must be a string, such as '127.0.0.1', not int"),
+        ({"port": -1}, ValueError, "port must be between 0 and 65535, not -1"),
+        ({"port": 65536}, ValueError, "port must be between 0 and 65535, not 65536"),
+        ({"port": "http"}, TypeError, "port must be an integer, not str"),
+        ({"port": 80.5}, TypeError, "port must be an integer, not float"),
+        ({"allow_hosts": "build"}, TypeError, "allow_hosts must be a list of host names, not the string 'build'"),
+        ({"allow_hosts": [5]}, TypeError, "allow_hosts must be a list of host names, but one of them is of type int"),
+        ({"accessToken": 12345678}, TypeError, "accessToken must be a string or None, not int"),
+        ({"clients": {"a": 1}}, TypeError, "clients must be a list of mappings with .*, not dict: put it in brackets"),
+        ({"clients": ["a"]}, TypeError, "clients must be a list of mappings with .*, but one of them is of type str"),
+        ({"clients": 5}, TypeError, "clients must be a list of mappings with .*, not int"),
+        ({"clients": [{**CLIENT, "clientId": 5}]}, TypeError, "clientId of a client must be a string, not int"),
+        ({"clients": [{**CLIENT, "accessToken": 12345678}]}, TypeError, "accessToken of c must be a string, not int"),
+        ({"clients": [{**CLIENT, "accessToken": ""}]}, ApiError, "InputError: the accessToken of c is empty"),
+        ({"clients": [{**CLIENT, "scopes": "a:*"}]}, TypeError, "scopes of c must be a list of .* the string 'a:.'"),
+        ({"clients": [{**CLIENT, "expires": "soon"}]}, ApiError, "InputError: expires: 'soon' is not a date-time"),
+        ({"clients": [{**CLIENT, "expires": 5}]}, TypeError, "expires of c must be a date, not int"),
+        ({"roles": {"a": "b"}}, TypeError, r"roles\['a'\] must be a list of scopes, not the string 'b'"),
+        ({"roles": {"a": [1]}}, TypeError, r"roles\['a'\] must be a list of scopes, but one of them is of type int"),
+        ({"roles": {1: []}}, TypeError, "a roleId in roles must be a string, not int"),
+        ({"roles": ["a"]}, TypeError, "roles must be a mapping of roleIds to lists of scopes, .*, not list"),
+        (
+            {"clock": datetime.now},
+            ValueError,
+            r"clock must return an aware datetime in UTC, .*, not datetime\.datetime\(",
+        ),
+        ({"clock": datetime.now()}, TypeError, "clock must be a function that returns the time, not datetime"),
+        ({"clock": lambda: 5}, TypeError, "the result of clock must be a datetime, not int"),
+        ({"claim_timeout": -5}, ValueError, "claim_timeout must be a number of seconds, at least 0 and finite: -5"),
+        ({"claim_timeout": "20"}, TypeError, "claim_timeout must be a number of seconds, not str"),
+        ({"claim_timeout": timedelta(1)}, TypeError, "claim_timeout must be a number of seconds, not timedelta"),
+        ({"github_webhook_secret": 5}, TypeError, "github_webhook_secret must be a string or None, not int"),
+        ({"notification_limit": "a"}, TypeError, "notification_limit must be an integer or None, not str"),
+        ({"notification_limit": -1}, ValueError, "notification_limit must be at least 0, not -1"),
+    ],
+    ids=[
+        *("data", "host", "negative-port", "large-port", "port-name", "fractional-port", "host-string", "host-type"),
+        *("token", "client-mapping", "client-string", "clients", "client-id", "client-token", "empty-token"),
+        *("client-scopes", "client-expires", "client-date", "role-string", "role-item", "role-id", "role-list"),
+        *("naive-clock", "date", "number-clock", "negative-claim", "claim-string", "claim-span", "secret"),
+        *("limit-string", "negative-limit"),
+    ],
+)
+def test_rejects_invalid_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{message}") as caught:
+        LocalTaskcluster(**arguments)
+    assert "12345678" not in str(caught.value)
+
+
+def test_accepts_other_forms_of_arguments() -> None:
+    roles = {"anonymous": (scope for scope in ["auth:current-scopes"])}
+    with (
+        LocalTaskcluster(port="0", clients=(dict(CLIENT),), roles=roles, claim_timeout=10**9) as local,  # type: ignore[arg-type]
+        taskcluster.Queue(local.options()) as queue,
+    ):
+        assert taskcluster.Auth({"rootUrl": local.root_url}).currentScopes()["scopes"] == [
+            "assume:anonymous",
+            "auth:current-scopes",
+        ]
+        queue.createTask(taskcluster.slugId(), definition(local))
+        assert len(queue.claimWork("p/w", WORKER)["tasks"]) == 1
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "x" * 70], ids=["address", "empty-label", "long-label"])
+def test_error_names_host_that_cannot_be_used(host: str) -> None:
+    local = LocalTaskcluster(host=host)
+    with pytest.raises((OSError, ValueError), match=f"cannot listen at .?{re.escape(host)}"):
+        local.__enter__()
 
 
 # Reset
@@ -325,6 +416,8 @@ def test_options_with_scopes_create_client(local: LocalTaskcluster) -> None:
 def test_options_reject_invalid_scopes(local: LocalTaskcluster) -> None:
     with pytest.raises(TypeError, match="list of scopes"):
         local.options("queue:*")
+    with pytest.raises(TypeError, match=r"^scopes must be a list of scopes, not int$"):
+        local.options(5)  # type: ignore[arg-type]
     with pytest.raises(ApiError, match="is not a scope"):
         local.options(["ä"])
 

@@ -20,7 +20,8 @@ from taskcluster.environment import optionsFromEnvironment
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 
 from . import loading, own_api
-from .local import LocalTaskcluster, poll_of
+from .arguments import seconds_of
+from .local import LocalTaskcluster
 from .run.arguments import add as add_arguments
 from .server import is_loopback
 from .store import StoreError
@@ -128,7 +129,7 @@ def _port(text: str) -> int:
 def _poll(text: str) -> float:
     try:
         seconds = float(text)
-        poll_of(seconds)
+        seconds_of("poll", seconds)
     except ValueError:
         raise argparse.ArgumentTypeError(f"poll must be a number of seconds, at least 0, not {text!r}") from None
     return seconds
@@ -162,8 +163,8 @@ def _serve(given: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(deployment)
-        except OSError as error:
-            print(f"taskcluster-local: cannot listen at {given.host}, port {given.port}: {error}", file=sys.stderr)
+        except (OSError, ValueError) as error:
+            print(f"taskcluster-local: {error.strerror if isinstance(error, OSError) else error}", file=sys.stderr)
             return 1
         settings = _settings(deployment)
         if given.export_to is not None:

@@ -29,6 +29,7 @@ from taskcluster.timestamps import fromNow
 
 from . import own_api
 from .api import Interface
+from .arguments import checked
 from .deployment import shared_interface
 from .encoding import is_array, is_object
 from .errors import ApiError
@@ -158,6 +159,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any], now: dates.datetime
     """
     if isinstance(source, Mapping):
         return _checked(_Source("the mapping"), dict(source), now)
+    checked("load: source", source, (str, os.PathLike), "the path of a YAML file, or a mapping")
     found, document = _parsed(Path(source))
     return _checked(found, document, now)
 

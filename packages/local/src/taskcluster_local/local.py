@@ -14,9 +14,9 @@ from typing import Any
 from taskcluster.options import Credentials
 from taskcluster.redacted import ClientOptions
 from taskcluster.slugs import slugId
-from taskcluster.suggestions import did_you_mean
 
 from . import loading
+from .arguments import checked, checked_clock, checked_list, checked_port, checked_roles, seconds_of, span_of
 from .authentication import Client
 from .deployment import ROOT_CLIENT, Configuration
 from .events import Binding
@@ -27,9 +27,7 @@ from .services.auth.state import client_of
 from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
 
-__all__ = ["LocalTaskcluster", "poll_of"]
-
-_UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds")
+__all__ = ["LocalTaskcluster"]
 
 
 class LocalTaskcluster:
@@ -55,7 +53,9 @@ class LocalTaskcluster:
         notification_limit: How many notifications an address may get in 24 hours. Defaults to no limit.
 
     Raises:
+        TypeError, ValueError: An argument has the wrong type, or is out of range.
         ApiError: The clients, roles or secret are invalid (InputError).
+        OSError: On entering: it cannot listen at `host` and `port`.
         StoreError: On entering: `data` cannot be used.
     """
 
@@ -75,22 +75,25 @@ class LocalTaskcluster:
         github_webhook_secret: str | None = None,
         notification_limit: int | None = None,
     ) -> None:
-        self._data = None if data is None else Path(data)
-        self._host = host
-        # The system would use the remainder of a division by 65536.
-        if not 0 <= int(port) < 2**16:
-            raise ValueError(f"port must be between 0 and {2**16 - 1}, not {port!r}")
-        self._port = port
-        if isinstance(allow_hosts, str):
-            raise TypeError(f"allow_hosts must be a list of host names, not the string {allow_hosts!r}")
-        self._allow_hosts = tuple(allow_hosts)
+        self._data = (
+            None if data is None else Path(checked("data", data, (str, os.PathLike), "the path of a directory"))
+        )
+        self._host = checked("host", host, str, "a string, such as '127.0.0.1'")
+        self._port = checked_port(port)
+        self._allow_hosts = checked_list("allow_hosts", allow_hosts, str, "host names")
+        for name, value in {"accessToken": accessToken, "github_webhook_secret": github_webhook_secret}.items():
+            checked(name, value, (str, type(None)), "a string or None")
+        checked("notification_limit", notification_limit, (int, type(None)), "an integer or None")
+        if notification_limit is not None and notification_limit < 0:
+            raise ValueError(f"notification_limit must be at least 0, not {notification_limit}")
+        described = "mappings with clientId, accessToken and scopes"
         self._configuration = Configuration(
             accessToken=accessToken or (slugId() + slugId() if data is None else None),
-            clients=[client_of(client) for client in clients],
-            roles=roles or {},
-            clock=clock,
-            claim_timeout=timedelta(seconds=claim_timeout),
-            poll=poll_of(poll),
+            clients=[client_of(client) for client in checked_list("clients", clients, Mapping, described)],
+            roles=checked_roles({} if roles is None else roles),
+            clock=checked_clock(clock),
+            claim_timeout=seconds_of("claim_timeout", claim_timeout),
+            poll=seconds_of("poll", poll),
             plugins=registry.services(),
             github_webhook_secret=github_webhook_secret,
             notification_limit=notification_limit,
@@ -129,9 +132,8 @@ class LocalTaskcluster:
         """
         if scopes is None:
             return ClientOptions(rootUrl=self.root_url, credentials=self.credentials)
-        if isinstance(scopes, str):
-            raise TypeError(f"scopes must be a list of scopes, not the string {scopes!r}")
-        client: Client = self._server.submit(self._server.new_client(tuple(scopes))).result()
+        listed = checked_list("scopes", scopes, object, "scopes")
+        client: Client = self._server.submit(self._server.new_client(listed)).result()
         credentials = {"clientId": client.clientId, "accessToken": client.accessToken}
         return ClientOptions(rootUrl=self.root_url, credentials=Credentials.copy_of(credentials))
 
@@ -157,11 +159,11 @@ class LocalTaskcluster:
             **units: Arguments of `timedelta` instead: `hours=1, minutes=30`.
 
         Raises:
-            TypeError: It has no unit, or an unknown one.
-            ValueError: It is negative, or leads beyond the year 2900; nothing has changed then. Only `reset` moves the
-                time back.
+            TypeError: It has no unit, an unknown one, or is not a number.
+            ValueError: It is negative, not finite, or leads beyond the year 2900; nothing has changed then. Only
+                `reset` moves the time back.
         """
-        self._server.submit(self._server.advance(_span(span, units))).result()
+        self._server.submit(self._server.advance(span_of(span, units))).result()
 
     def reset(self) -> None:
         """Delete everything, as if the server had been restarted, without stopping it.
@@ -282,7 +284,7 @@ class AsyncLocalTaskcluster:
 
     async def advance(self, span: timedelta | None = None, **units: float) -> None:
         """Move the deployment's time forward, and do what is due by then."""
-        await asyncio.wrap_future(self._server.submit(self._server.advance(_span(span, units))))
+        await asyncio.wrap_future(self._server.submit(self._server.advance(span_of(span, units))))
 
     async def reset(self) -> None:
         """Delete everything, as if the server had been restarted."""
@@ -306,32 +308,3 @@ class AsyncLocalTaskcluster:
     async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
         """Add clients, roles, secrets, hooks, tasks and repositories."""
         return await asyncio.to_thread(self._local.load, source)
-
-
-def poll_of(seconds: float) -> timedelta:
-    """Return how long claimWork waits for a task.
-
-    Raises:
-        TypeError: It is not a number.
-        ValueError: It is negative, not finite, or too large.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"poll must be a number of seconds, not {type(seconds).__name__}")
-    if not 0 <= seconds < timedelta.max.total_seconds():
-        raise ValueError(f"poll must be a number of seconds, at least 0 and finite: {seconds!r}")
-    return timedelta(seconds=seconds)
-
-
-def _span(span: timedelta | None, units: Mapping[str, float]) -> timedelta:
-    if (span is None) == (not units):
-        raise TypeError("advance: pass either a timedelta or its arguments, such as hours=1")
-    if span is not None and not isinstance(span, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"advance: {span!r} has no unit: pass seconds={span!r}, minutes={span!r}, or a timedelta")
-    for name, value in units.items():
-        if name not in _UNITS:
-            near = did_you_mean(f"{name}={value!r}", [f"{unit}={value!r}" for unit in _UNITS])
-            raise TypeError(f"advance: unknown unit {name!r}{near or '; units are ' + ', '.join(_UNITS)}")
-    try:
-        return timedelta(**units) if span is None else span
-    except OverflowError as error:
-        raise ValueError(f"cannot advance that far: {error}") from None

@@ -139,7 +139,7 @@ class LocalServer:
         allow_hosts: Further names to accept in the Host header of requests, if only this machine can connect.
 
     Raises:
-        OSError: The address cannot be used.
+        OSError, ValueError: The address cannot be used.
     """
 
     def __init__(
@@ -380,8 +380,14 @@ async def _read_request(request: web.BaseRequest) -> HttpRequest:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return one bound socket. A name may have several addresses, which would get different free ports."""
-    family, _, _, _, bind_to = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(bind_to[:2], family=family, backlog=_BACKLOG)
+    try:
+        family, _, _, _, bind_to = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(bind_to[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot listen at {host}, port {port}: {error.strerror}") from error
+    except ValueError as error:
+        # No host name can look like this.
+        raise ValueError(f"cannot listen at {host!r}: {error}") from error
 
 
 def _root_url(host: str, port: int) -> str:

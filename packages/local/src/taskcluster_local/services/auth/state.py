@@ -12,6 +12,7 @@ from typing import Any
 from taskcluster.scopes import satisfies
 from taskcluster.slugs import slugId
 
+from ...arguments import checked, checked_list
 from ...authentication import ANONYMOUS, Client, Identity
 from ...encoding import dumps
 from ...errors import ApiError
@@ -101,24 +102,29 @@ def client_of(given: Mapping[str, Any]) -> Client:
 
     Raises:
         ApiError: The mapping is invalid (InputError).
+        TypeError: A value has the wrong type.
     """
     unknown = given.keys() - {"clientId", "accessToken", "scopes", "expires"}
     lacking = {"clientId", "accessToken", "scopes"} - given.keys()
     if unknown or lacking:
         raise ApiError(
             "InputError",
-            "a client must have clientId, accessToken and scopes and may have expires, "
-            f"but here {sorted(lacking) or 'nothing'} is missing and {sorted(unknown) or 'nothing'} is unknown",
+            "a client must have clientId, accessToken and scopes and may have expires, but here "
+            f"{sorted(lacking) or 'nothing'} is missing and {sorted(map(str, unknown)) or 'nothing'} is unknown",
         )
-    if not _CLIENT_ID.fullmatch(given["clientId"]):
-        raise ApiError("InputError", f"{given['clientId']!r} is not a clientId: use A-Z a-z 0-9 !@/:.+|_- only")
-    check_scopes(given["scopes"])
-    expires = given.get("expires")
+    clientId = checked("clientId of a client", given["clientId"], str, "a string")
+    if not _CLIENT_ID.fullmatch(clientId):
+        raise ApiError("InputError", f"{clientId!r} is not a clientId: use A-Z a-z 0-9 !@/:.+|_- only")
+    if not checked(f"accessToken of {clientId}", given["accessToken"], str, "a string"):
+        raise ApiError("InputError", f"the accessToken of {clientId} is empty")
+    scopes = checked_list(f"scopes of {clientId}", given["scopes"], object, "scopes")
+    check_scopes(scopes)
+    expires = checked(f"expires of {clientId}", given.get("expires"), (str, datetime, type(None)), "a date")
     if isinstance(expires, datetime):
         expires = expires.replace(tzinfo=timezone.utc) if expires.tzinfo is None else expires.astimezone(timezone.utc)
     elif expires is not None:
-        expires = from_wire(expires)
-    return Client(given["clientId"], given["accessToken"], tuple(given["scopes"]), expires or NEVER)
+        expires = from_wire(_date(expires))
+    return Client(clientId, given["accessToken"], scopes, expires or NEVER)
 
 
 class Accounts:
