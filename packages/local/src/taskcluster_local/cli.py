@@ -26,6 +26,7 @@ from .run.arguments import add as add_arguments
 from .server import is_loopback
 from .store import StoreError
 from .timestamps import system_clock
+from .workers import isolation_notice
 
 __all__ = ["main"]
 
@@ -87,6 +88,26 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--export-to", type=Path, metavar="FILE", help="also write the settings to this file, for `source FILE`"
     )
+    serve.add_argument(
+        "--worker",
+        action="append",
+        default=[],
+        metavar="QUEUE",
+        help="run the tasks of this task queue on this machine; can be given several times",
+    )
+    serve.add_argument(
+        "--workers",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="how many tasks of each --worker run at a time, 0 for none (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--executor", default="host", help="what runs the commands of tasks: host or container (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--allow-remote-tasks", action="store_true", help="allow --worker although --host is open to other machines"
+    )
     load = commands.add_parser(
         "load",
         help="add clients, roles, secrets, hooks, tasks and repositories",
@@ -126,6 +147,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a number of tasks, not {text!r}")
+    return int(text)
+
+
 def _poll(text: str) -> float:
     try:
         seconds = float(text)
@@ -151,6 +178,15 @@ def _serve(given: argparse.Namespace) -> int:
         signal.signal(number, interrupted)
     _allow_many_connections()
     contents = None if given.load is None else loading.read(given.load, system_clock())
+    options = {"capacity": given.workers, "executor": given.executor}
+    workers = {task_queue: options for task_queue in given.worker if given.workers}
+    if workers and not is_loopback(given.host) and not given.allow_remote_tasks:
+        print(
+            f"taskcluster-local: --worker runs commands on this machine, and --host {given.host} is open to other "
+            "machines, which could create tasks. Use a loopback address, or --allow-remote-tasks.",
+            file=sys.stderr,
+        )
+        return 2
     deployment = LocalTaskcluster(
         given.data,
         host=given.host,
@@ -159,6 +195,8 @@ def _serve(given: argparse.Namespace) -> int:
         poll=given.poll,
         accessToken=os.environ.get(_TOKEN_VARIABLE) or None,
         github_webhook_secret=os.environ.get(_WEBHOOK_VARIABLE) or None,
+        workers=workers,
+        allow_remote_tasks=given.allow_remote_tasks,
     )
     with contextlib.ExitStack() as stack:
         try:
@@ -177,6 +215,8 @@ def _serve(given: argparse.Namespace) -> int:
         print(settings, end="")
         for clientId, token in tokens.items():
             print(f"# client {clientId}: {token}")
+        for worker in deployment.workers():
+            print(f"# {isolation_notice(worker)}")
         print(f"# ready at {deployment.root_url}", flush=True)
         stop.wait()
     return 0

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Map
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskcluster.options import Credentials
 from taskcluster.redacted import ClientOptions
@@ -22,10 +22,14 @@ from .deployment import ROOT_CLIENT, Configuration
 from .events import Binding
 from .listening import AsyncMessages, Messages, bindings_of
 from .registry import registry
-from .server import LocalServer
+from .server import LocalServer, is_loopback
 from .services.auth.state import client_of
 from .services.notify.outbox import Notification
 from .timestamps import Clock, system_clock
+from .workers import LocalWorkers, WorkerOptions, checked_workers
+
+if TYPE_CHECKING:
+    from taskcluster_worker import Worker
 
 __all__ = ["LocalTaskcluster"]
 
@@ -51,10 +55,15 @@ class LocalTaskcluster:
         poll: How many seconds claimWork waits for a task, as real deployments do. With 0 it returns immediately.
         github_webhook_secret: The secret that GitHub signs webhooks with. Without it, unsigned webhooks are accepted.
         notification_limit: How many notifications an address may get in 24 hours. Defaults to no limit.
+        workers: Workers to start, by task queue: `{"proj/ci": {}}`. The values are keyword arguments of
+            `taskcluster_worker.Worker`, or how many tasks run at a time. **Tasks then run commands on this machine.**
+        allow_remote_tasks: Allow workers although other machines can connect, and may create tasks.
 
     Raises:
         TypeError, ValueError: An argument has the wrong type, or is out of range.
         ApiError: The clients, roles or secret are invalid (InputError).
+        ValueError: There are workers, and other machines can connect.
+        ModuleNotFoundError: There are workers, and taskcluster-worker is not installed.
         OSError: On entering: it cannot listen at `host` and `port`.
         StoreError: On entering: `data` cannot be used.
     """
@@ -74,6 +83,8 @@ class LocalTaskcluster:
         poll: float = 20.0,
         github_webhook_secret: str | None = None,
         notification_limit: int | None = None,
+        workers: Mapping[str, WorkerOptions] | None = None,
+        allow_remote_tasks: bool = False,
     ) -> None:
         self._data = (
             None if data is None else Path(checked("data", data, (str, os.PathLike), "the path of a directory"))
@@ -100,6 +111,11 @@ class LocalTaskcluster:
         )
         # Invalid configuration raises here, not on entering.
         self._configuration.check()
+        self._allow_remote_tasks = allow_remote_tasks
+        self._wanted_workers = checked_workers(workers or {})
+        if self._wanted_workers:
+            self._check_workers_are_safe()
+        self._workers: LocalWorkers | None = None
         self._started: LocalServer | None = None
 
     def __repr__(self) -> str:
@@ -204,6 +220,39 @@ class LocalTaskcluster:
         """Return the notifications of the last 24 hours that a real deployment would have sent, oldest first."""
         return self._server.submit(self._server.outbox()).result()
 
+    def start_worker(self, task_queue: str, **options: Any) -> Worker:
+        """Start a worker, which runs until the end of the block. Its tasks run commands on this machine.
+
+        It uses this deployment's time, and stops a task at once that is cancelled.
+
+        Args:
+            task_queue: The task queue, `<provisionerId>/<workerType>`.
+            **options: Keyword arguments of `taskcluster_worker.Worker`.
+
+        Raises:
+            WorkerError: An option is invalid, or the executor cannot run here.
+            ValueError: Other machines can connect, and `allow_remote_tasks` is not set.
+            ModuleNotFoundError: taskcluster-worker is not installed.
+        """
+        self._check_workers_are_safe()
+        server = self._server
+        if self._workers is None:
+            self._workers = LocalWorkers(self.options(), server.now)
+            server.on_reset = self._workers.drop_runs
+            server.submit(server.listen(self._workers.inbox)).result()
+        return self._workers.start(task_queue, **options)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Return the workers that were started, by `workers` or `start_worker`."""
+        return () if self._workers is None else tuple(self._workers.workers)
+
+    def _check_workers_are_safe(self) -> None:
+        if not self._allow_remote_tasks and not is_loopback(self._host):
+            raise ValueError(
+                f"workers run commands on this machine, and {self._host} is open to other machines, which could create "
+                "tasks: use a loopback address, or set allow_remote_tasks"
+            )
+
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
         """Add clients, roles, secrets, hooks, tasks and repositories. Repeating it changes nothing but dates.
 
@@ -224,6 +273,7 @@ class LocalTaskcluster:
         server = self._start()
         try:
             server.started.result()
+            self._start_workers()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -232,14 +282,18 @@ class LocalTaskcluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        server = self._stop()
-        server.ended.result()
-        server.thread.join()
+        try:
+            self._stop_workers()
+        finally:
+            server = self._stop()
+            server.ended.result()
+            server.thread.join()
 
     async def __aenter__(self) -> LocalTaskcluster:
         server = self._start()
         try:
             await asyncio.wrap_future(server.started)
+            await asyncio.to_thread(self._start_workers)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -249,9 +303,21 @@ class LocalTaskcluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # The caller's event loop keeps running, so that it can close its connections to the server.
-        server = self._stop()
-        await asyncio.wrap_future(server.ended)
-        server.thread.join()
+        try:
+            await asyncio.to_thread(self._stop_workers)
+        finally:
+            server = self._stop()
+            await asyncio.wrap_future(server.ended)
+            server.thread.join()
+
+    def _start_workers(self) -> None:
+        for task_queue, options in self._wanted_workers.items():
+            self.start_worker(task_queue, **options)
+
+    def _stop_workers(self) -> None:
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.stop()
 
     @property
     def _server(self) -> LocalServer:

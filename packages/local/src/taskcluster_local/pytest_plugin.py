@@ -10,9 +10,11 @@ import pytest
 
 # Every run of pytest loads this module, so slow imports are inside functions.
 if TYPE_CHECKING:
+    from taskcluster_worker import Worker
+
     from .local import LocalTaskcluster
 
-__all__ = ["ClientFactory"]
+__all__ = ["ClientFactory", "WorkerFactory"]
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,35 @@ def taskcluster_client(taskcluster_local: LocalTaskcluster) -> Iterator[ClientFa
     """Create clients of `taskcluster_local`: `taskcluster_client("queue", scopes=["queue:…"])`."""
     with ExitStack() as clients:
         yield ClientFactory(taskcluster_local, clients)
+
+
+@pytest.fixture
+def taskcluster_worker(taskcluster_local: LocalTaskcluster) -> Iterator[WorkerFactory]:
+    """Start workers of `taskcluster_local`: `taskcluster_worker("proj/ci")`. Tasks run commands on this machine."""
+    with ExitStack() as workers:
+        yield WorkerFactory(taskcluster_local, workers)
+
+
+class WorkerFactory:
+    """The value of the fixture `taskcluster_worker`."""
+
+    def __init__(self, local: LocalTaskcluster, workers: ExitStack) -> None:
+        self._local = local
+        self._workers = workers
+
+    def __call__(self, task_queue: str, **options: Any) -> Worker:
+        """Start a worker, which is stopped at the end of the test.
+
+        Args:
+            task_queue: The task queue, `<provisionerId>/<workerType>`.
+            **options: Keyword arguments of `taskcluster_worker.Worker`.
+
+        Raises:
+            ModuleNotFoundError: taskcluster-worker is not installed.
+        """
+        worker = self._local.start_worker(task_queue, **options)
+        self._workers.callback(worker.stop)
+        return worker
 
 
 class ClientFactory:

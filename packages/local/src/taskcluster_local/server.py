@@ -155,6 +155,8 @@ class LocalServer:
         self._configuration = configuration
         self._data = data
         self._to_stop: Future[None] = Future()
+        self.on_reset: Callable[[], None] | None = None
+        """Called after each reset, on the server's event loop."""
         self._inboxes: dict[Inbox, Subscription] = {}
         self._loop: asyncio.AbstractEventLoop
         self._state: _State
@@ -200,6 +202,8 @@ class LocalServer:
             inbox.messages.clear()
             self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
         old.retire()
+        if self.on_reset is not None:
+            self.on_reset()
 
     def _new_state(self) -> _State:
         return _State(self._configuration, self._data, self.root_url, self.reset, self._feed)

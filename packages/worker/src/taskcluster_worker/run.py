@@ -90,6 +90,7 @@ class TaskRun:
         self._lost: str | None = None
         self._is_shutting_down = False
         self._commands_ended = False
+        self._is_reporting = False
         self._whole: asyncio.Task[Resolution] | None = None
         self._main: asyncio.Task[None] | None = None
 
@@ -131,7 +132,7 @@ class TaskRun:
 
     def lose(self, reason: str) -> None:
         """Stop at once, and report nothing: the run is resolved, or belongs to another worker."""
-        if self._lost is None:
+        if self._lost is None and not self._is_reporting:
             self._lost = reason
             if self._whole is not None:
                 self._whole.cancel()
@@ -183,6 +184,7 @@ class TaskRun:
             failure = await self._upload_log(log)
             if failure is not None and resolution == COMPLETED:
                 resolution = of_error(failure, self._task)
+            self._is_reporting = True
             keeper.cancel()
             await self._report(resolution)
             return resolution

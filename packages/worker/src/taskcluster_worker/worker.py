@@ -157,6 +157,10 @@ class Worker:
         """
         self._call(self._lose, taskId, runId)
 
+    def drop_runs(self) -> None:
+        """Stop all runs at once, and report nothing about them. May be called from other threads."""
+        self._call(self._lose_all)
+
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         if self._loop is None:
             raise RuntimeError(f"{self!r} is not running: use it in a `with` block")
@@ -177,6 +181,10 @@ class Worker:
         for run in self._runs.values():
             if run.identity == (taskId, runId):
                 run.lose("it was resolved by others")
+
+    def _lose_all(self) -> None:
+        for run in self._runs.values():
+            run.lose("the deployment has no record of it")
 
     # Async
 
@@ -219,11 +227,24 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self._join()
+
+    def stop(self) -> None:
+        """Abort running tasks, and wait until the worker has ended. For a worker that was entered by `with`.
+
+        Raises:
+            WorkerError: It had ended with an error before.
+        """
+        self._join()
+        self._ended.result()
+
+    def _join(self) -> None:
         assert self._thread is not None
         self.shut_down()
         self._thread.join()
-        if error is None:
-            self._ended.result()
 
     def _run_thread(self, started: Future[None]) -> None:
         async def main() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,25 @@ from taskcluster_worker.log_lines import wire_date
 
 QUEUE = "proj/ci"
 LOG = "public/logs/live_backing.log"
+
+
+def definition(payload: Any, now: datetime | None = None, **more: Any) -> dict[str, Any]:
+    """Return the definition of a task."""
+    now = datetime.now(timezone.utc) if now is None else now
+    return {
+        "taskQueueId": QUEUE,
+        "created": wire_date(now),
+        "deadline": wire_date(now + timedelta(hours=1)),
+        "expires": wire_date(now + timedelta(days=1)),
+        "payload": payload,
+        "metadata": {
+            "name": "test",
+            "description": "",
+            "owner": "tester@example.com",
+            "source": "https://example.com",
+        },
+        **more,
+    }
 
 
 class Site:
@@ -38,23 +61,8 @@ class Site:
 
     def create_task(self, payload: Any, **more: Any) -> str:
         """Create a task with a payload, and return its taskId."""
-        now = self.local.now()
-        definition = {
-            "taskQueueId": QUEUE,
-            "created": wire_date(now),
-            "deadline": wire_date(now + timedelta(hours=1)),
-            "expires": wire_date(now + timedelta(days=1)),
-            "payload": payload,
-            "metadata": {
-                "name": "test",
-                "description": "",
-                "owner": "tester@example.com",
-                "source": "https://example.com",
-            },
-            **more,
-        }
         taskId = str(slugId())
-        self.queue.createTask(taskId, definition)
+        self.queue.createTask(taskId, definition(payload, self.local.now(), **more))
         return taskId
 
     def wait(self, taskId: str) -> tuple[str, str]:
@@ -76,6 +84,15 @@ class Site:
         taskId = self.create_task(payload, **more)
         return self.wait(taskId), self.log(taskId)
 
+    def started(self, path: Path) -> str:
+        """Wait until a task writes to a FIFO, and return what it wrote."""
+        # Without a writer, opening it otherwise would wait without limit.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+            waiting = select.poll()
+            waiting.register(file, select.POLLIN)
+            assert waiting.poll(30_000), "the task did not start"
+            return file.read().strip()
+
     def log(self, taskId: str, runId: int | None = None) -> str:
         """Return the log of a run."""
         return self.content(taskId, LOG, runId).decode("utf-8")
@@ -91,17 +108,32 @@ class Site:
         return {each["name"]: each for each in found}
 
 
+@contextmanager
 def site_of(local: LocalTaskcluster) -> Iterator[Site]:
     """Yield the site of a running deployment."""
     with taskcluster.Queue(local.options()) as queue:
         yield Site(local, queue)
 
 
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A FIFO, which tasks write to when they have started."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture
+def deployed() -> Any:
+    """Makes a site of a running deployment, as a context manager."""
+    return site_of
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """A deployment for the tests of a module, without a worker."""
-    with LocalTaskcluster() as local:
-        yield from site_of(local)
+    with LocalTaskcluster() as local, site_of(local) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
