@@ -26,6 +26,7 @@ ALONE = {
     f'{FAMILY} "meta[pulse]"': "import taskcluster; taskcluster.pulse.Consumer, taskcluster.aio.pulse.Consumer",
     f"{FAMILY} meta local": "import taskcluster, taskcluster_local; taskcluster.upload, taskcluster.helper",
     f"{FAMILY} local objects helper": "import taskcluster_local; taskcluster_local.LocalTaskcluster",
+    f"{FAMILY} local worker": "import taskcluster_local.run.live",
     f'{FAMILY} "core[validate]"': "import taskcluster, jsonschema",
     f'{FAMILY} "local[pytest]"': "import taskcluster_local, pytest",
     f"{FAMILY} --editable": f"import taskcluster; assert taskcluster.__file__.startswith({str(ROOT)!r})",

@@ -131,9 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     add_arguments(
         commands.add_parser(
             "run",
-            help="show the tasks of a repository's .taskcluster.yml",
-            description="Render the .taskcluster.yml of a git checkout for an event. Exit status: 2 if the input is "
-            "invalid.",
+            help="run the tasks of a repository's .taskcluster.yml on this machine",
+            description="Render the .taskcluster.yml of a git checkout for an event, create its tasks on a deployment "
+            "of their own, and run them on this machine, with everything that they create. Exit status: 0 if all tasks "
+            "were completed, 1 if any was not, 2 if the input is invalid.",
         )
     )
     for command in (load, status, reset):

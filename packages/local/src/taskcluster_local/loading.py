@@ -105,6 +105,10 @@ class Contents:
 
     items: list[_Item]
 
+    def keys(self, section: str) -> list[str]:
+        """Return the keys of the entries in one section."""
+        return [item.key for item in self.items if item.kind == section]
+
     def summary(self) -> str:
         """Return how many entries there are of each kind."""
         counts = Counter(item.kind for item in self.items)
@@ -162,6 +166,15 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any], now: dates.datetime
     checked("load: source", source, (str, os.PathLike), "the path of a YAML file, or a mapping")
     found, document = _parsed(Path(source))
     return _checked(found, document, now)
+
+
+def parsed(path: Path) -> Any:
+    """Return the content of any YAML file.
+
+    Raises:
+        LoadError: It cannot be read, or is invalid.
+    """
+    return _parsed(path)[1]
 
 
 def _parsed(path: Path) -> tuple[_Source, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,71 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="run only the tasks with this id or name (with *, ? and […]) and their dependencies; can be given several "
         "times",
     )
+    tasks.add_argument("--dry-run", action="store_true", help="print the rendered tasks as YAML, and run nothing")
     tasks.add_argument(
-        "--dry-run", action="store_true", required=True, help="print the rendered tasks as YAML, and run nothing"
+        "--secret",
+        action="append",
+        default=[],
+        type=Path,
+        dest="secrets",
+        metavar="FILE",
+        help="provide the secrets in a YAML file: a mapping of names to values; can be given several times",
     )
+    tasks.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="provide clients, roles, secrets, hooks, tasks and repositories, as `taskcluster-local load` does; can be "
+        "given several times",
+    )
+    running = parser.add_argument_group("how they run")
+    how = running.add_mutually_exclusive_group()
+    how.add_argument(
+        "--executor",
+        metavar="NAME",
+        help="what runs the tasks (default: `container` for tasks that name an image, `host` for others)",
+    )
+    how.add_argument(
+        "--host",
+        action="store_true",
+        help="run tasks that name an image as processes on this machine, without the image",
+    )
+    running.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="how many tasks run at a time (default: %(default)s)",
+    )
+    running.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        type=_variable,
+        metavar="NAME[=VALUE]",
+        help="set a variable in all tasks, by default to its value here; can be given several times",
+    )
+    running.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep all data, artifacts and caches in a new directory"
+    )
+    running.add_argument("--artifacts", type=Path, metavar="DIR", help="save the artifacts of all tasks in a directory")
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number of tasks, at least 1, not {text!r}")
+    return int(text)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"must be a name, or a name and a value, not {text!r}")
+    if not equals and name not in os.environ:
+        raise argparse.ArgumentTypeError(f"the variable {name} is not set here: give a value, as in {name}=value")
+    return name, value if equals else os.environ[name]
 
 
 def _setting(text: str) -> tuple[str, Any]:

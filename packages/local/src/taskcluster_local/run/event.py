@@ -62,7 +62,7 @@ def derived(
         now: The time.
 
     Raises:
-        RunError: There is no tag, or a value cannot be replaced.
+        RunError: The commit has no tag, or a value cannot be replaced.
     """
     address = _address(facts.origin, facts.directory)
     replaced = _nested(settings)

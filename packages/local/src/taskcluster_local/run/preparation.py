@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from .event import Event
 from .repository import Checkout, Copy
 from .selection import is_wanted, with_dependencies
 
-__all__ = ["Rendered", "Source", "no_match", "read", "rendered", "selected", "task_name"]
+__all__ = ["Rendered", "Source", "matching", "no_match", "read", "rendered", "selected", "task_name"]
 
 FILE = ".taskcluster.yml"
 
@@ -146,21 +147,41 @@ def rendered(source: Source, root_url: str, now: datetime) -> Rendered:
 def selected(tasks: list[dict[str, Any]], patterns: list[str]) -> list[dict[str, Any]]:
     """Return the tasks that match patterns, and their dependencies.
 
+    If no task matches, those that can create tasks are returned: the tasks that they create may match.
+
     Args:
         tasks: Tasks with `taskId` and `task`.
         patterns: Ids, or patterns of names. If there are none, all tasks are returned.
+
+    Raises:
+        RunError: No task matches, or can create tasks.
     """
     if not patterns:
         return tasks
-    wanted = [each["taskId"] for each in tasks if is_wanted(each["taskId"], task_name(each["task"]), patterns)]
+    named = {each["taskId"]: task_name(each["task"]) for each in tasks}
+    wanted = matching(named, patterns) or [each["taskId"] for each in tasks if _has_proxy(each["task"])]
+    if not wanted:
+        raise no_match(patterns, named.values())
     kept = with_dependencies(wanted, {each["taskId"]: each["task"].get("dependencies", []) for each in tasks})
     return [each for each in tasks if each["taskId"] in kept]
 
 
-def no_match(patterns: list[str], names: list[str]) -> RunError:
+def matching(names: Mapping[str, str], patterns: list[str]) -> list[str]:
+    """Return the ids of the tasks that match patterns, of tasks with the given names."""
+    return [taskId for taskId, name in names.items() if is_wanted(taskId, name, patterns)]
+
+
+def no_match(patterns: list[str], names: Iterable[str]) -> RunError:
     """Return the error if no task matches."""
-    near = did_you_mean(patterns[0], names)
-    return RunError(f"no task matches --task {' --task '.join(patterns)}; the tasks are {', '.join(names)}{near}")
+    known = list(names)
+    near = did_you_mean(patterns[0], known)
+    return RunError(f"no task matches --task {' --task '.join(patterns)}; the tasks are {', '.join(known)}{near}")
+
+
+def _has_proxy(task: dict[str, Any]) -> bool:
+    payload = task.get("payload")
+    features = payload.get("features") if is_object(payload) else None
+    return is_object(features) and features.get("taskclusterProxy") is True
 
 
 def task_name(task: dict[str, Any]) -> str:

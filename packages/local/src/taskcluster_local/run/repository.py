@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,7 @@ class Copy:
 
     def __init__(self, checkout: Checkout, directory: Path, *, dirty: bool) -> None:
         self._checkout = checkout
+        self._completing = threading.Lock()
         # With this suffix, git finds it at addresses with and without `.git`.
         self._git_directory = directory / "repository.git"
         head = checkout.find("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
@@ -136,10 +138,14 @@ class Copy:
         """The address of the copy, to which `.git` may be added. Not a path, so that shallow clones are shallow."""
         return (self._git_directory.parent / "repository").as_uri()
 
-    @property
-    def paths(self) -> tuple[Path, Path]:
-        """The directories that git needs to read the copy."""
-        return self._git_directory, self._objects
+    def complete(self) -> Path:
+        """Copy all objects, for where the checkout cannot be read, and return the directory of the copy."""
+        with self._completing:
+            alternates = self._git_directory / "objects" / "info" / "alternates"
+            if alternates.exists():
+                self._run("repack", "-a", "-d", "--quiet")
+                alternates.unlink()
+        return self._git_directory
 
     def facts(self, base: str | None) -> Facts:
         """Return the facts about the commit.

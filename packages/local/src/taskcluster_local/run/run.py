@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from argparse import Namespace
 from pathlib import Path
+
+from taskcluster.exceptions import TaskclusterFailure
+from taskcluster.installation import how_to_install
 
 from ..loading import LoadError
 from ..timestamps import system_clock
 from . import preparation
 from .definitions import as_yaml
 from .errors import RunError
+from .preparation import Source
 
 __all__ = ["main"]
 
@@ -22,20 +27,28 @@ def main(given: Namespace) -> int:
     """Run the command and return its exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="taskcluster-local-run-") as directory:
-            return _run(given, Path(directory))
-    except (LoadError, RunError) as error:
+            source = preparation.read(given, Path(directory), system_clock())
+            if given.dry_run:
+                return _dry_run(given, source)
+            try:
+                from .live import run
+            except ModuleNotFoundError as error:
+                if error.name != "taskcluster_worker":
+                    raise
+                raise RunError(f"running tasks needs a worker: {how_to_install('taskcluster-worker')}") from None
+            return asyncio.run(run(given, source))
+    except (LoadError, RunError, TaskclusterFailure) as error:
         print(f"taskcluster-local run: {error}", file=sys.stderr)
         return 2
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("taskcluster-local run: interrupted", file=sys.stderr)
+        return 1
 
 
-def _run(given: Namespace, directory: Path) -> int:
-    source = preparation.read(given, directory, system_clock())
+def _dry_run(given: Namespace, source: Source) -> int:
     for note in (source.description(), *source.notes):
         print(f"# {note}", file=sys.stderr)
     rendered = preparation.rendered(source, _DRY_ROOT_URL, system_clock())
     tasks = preparation.selected(rendered.tasks, given.patterns)
-    if given.patterns and not tasks:
-        names = [preparation.task_name(each["task"]) for each in rendered.tasks]
-        raise preparation.no_match(given.patterns, names)
     print(as_yaml({"tasks": tasks, **({"hooks": rendered.hooks} if rendered.hooks else {})}), end="")
     return 0
