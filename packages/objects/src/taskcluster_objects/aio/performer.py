@@ -43,6 +43,7 @@ from ..effects import (
 )
 from ..hashing import HashThreads
 from ..settings import TransferSettings, object_client
+from .large_bodies import LargeBody
 
 __all__ = ["transfer", "transfer_settings"]
 
@@ -138,9 +139,12 @@ class _AsyncPerformer:
         return result
 
     async def _read_body(self, response: aiohttp.ClientResponse, sink: Sink, report: Progress) -> None:
+        large = LargeBody.of(response, self._settings.timeout[1])
         read = 0
-        while pieces := await _read(response, read):
+        while pieces := await (_read(response, read) if large is None else large.read()):
             read += sum(map(len, pieces))
+            if len(pieces) > _MAX_PIECES:
+                pieces = [b"".join(pieces)]
             try:
                 await self._write(sink, pieces)
                 await awaited(report(sink.received, sink.total))
@@ -381,7 +385,7 @@ async def _read(response: aiohttp.ClientResponse, read: int) -> list[bytes]:
                 size += len(piece)
             elif not ends_chunk:
                 break
-        return pieces if len(pieces) <= _MAX_PIECES else [b"".join(pieces)]
+        return pieces
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as exc:
         failure = broken_response(exc, response)
     raise failure from failure.superExc
