@@ -18,16 +18,21 @@ from typing import Any
 import aiohttp
 
 import taskcluster.aio
+from taskcluster.aio import AsyncBaseClient
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.timestamps import parse_date
 
 from . import artifacts, log_lines
 from .artifacts import FileArtifact, MissingArtifact
+from .caches import Caches
 from .claims import Claim, keep
+from .contents import Contents
 from .environment import task_environment
+from .formats import unavailable
 from .log import TaskLog
+from .mounts import Mounts
 from .payloads import read_task
-from .plugins import Execution, Executor, RunContext
+from .plugins import Execution, Executor, RunContext, Volume
 from .resolution import (
     COMPLETED,
     WORKER_SHUTDOWN,
@@ -37,7 +42,7 @@ from .resolution import (
     TaskFailed,
     of_error,
 )
-from .task import Content, Task
+from .task import Task
 from .uploads import Uploads, at_most
 
 __all__ = ["Place", "TaskRun"]
@@ -66,10 +71,11 @@ class Place:
     max_run_time: int
     clock: Callable[[], datetime]
     session: aiohttp.ClientSession
+    caches: Caches
 
-    def queue(self, credentials: Mapping[str, Any]) -> Any:
-        """Return a client of the queue."""
-        return taskcluster.aio.Queue({"rootUrl": self.root_url, "credentials": credentials}, session=self.session)
+    def client(self, service: type[AsyncBaseClient], credentials: Mapping[str, Any]) -> Any:
+        """Return a client of a service."""
+        return service({"rootUrl": self.root_url, "credentials": credentials}, session=self.session)
 
 
 class TaskRun:
@@ -84,12 +90,16 @@ class TaskRun:
         self._claim = claim
         self._place = place
         self._directory = place.directory / "tasks" / f"task_{claim.taskId}_{claim.runId}"
-        self._queue = place.queue(claim.credentials)
+        self._queue = place.client(taskcluster.aio.Queue, claim.credentials)
+        self._index = place.client(taskcluster.aio.Index, claim.credentials)
+        self._contents = Contents(self._queue, self._index, place.session)
         self._uploads = Uploads(self._queue, claim.taskId, claim.runId, self._directory)
         self._task: Task | None = None
         self._lost: str | None = None
         self._is_shutting_down = False
         self._commands_ended = False
+        self._keeps_caches = False
+        """Whether the caches are good: a command has ended by itself, with a status that keeps them."""
         self._is_reporting = False
         self._whole: asyncio.Task[Resolution] | None = None
         self._main: asyncio.Task[None] | None = None
@@ -151,7 +161,8 @@ class TaskRun:
 
     def _renewed(self) -> None:
         # Options are read at each call, so calls in progress use the new credentials for their next request.
-        self._queue.options["credentials"] = self._claim.credentials
+        for client in (self._queue, self._index):
+            client.options["credentials"] = self._claim.credentials
 
     def _keeper_ended(self, keeper: asyncio.Task[str]) -> None:
         if not keeper.cancelled():
@@ -219,17 +230,22 @@ class TaskRun:
             log.line(f"The feature {name} is not available: {_IGNORED[name]}.", "warn")
         storage = place.directory / "executors" / place.executor.name
         storage.mkdir(parents=True, exist_ok=True)
-        context = RunContext(task, self._directory, storage, (), log.line, self._download)
+        mounts = Mounts(task, self._contents, place.caches, place.clock, self._directory, log.line)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._return_caches, mounts)
+            caches = await mounts.take_caches()
+            volumes = [Volume(each.cache, caches[each.cache].directory, each.path) for each in task.volumes]
+            context = RunContext(task, self._directory, storage, volumes, log.line, self._contents.get)
             execution = await place.executor.open(context)
             stack.push_async_callback(execution.close)
+            await mounts.put(execution.directory)
             log.line("=== Task Starting ===")
             started = time.monotonic()
             try:
                 await self._run_commands(task, execution, log)
-            except (TaskFailed, OSError) as error:
-                errors.append(error if isinstance(error, TaskFailed) else TaskFailed(str(error)))
-                self._log_error(log, errors[-1])
+            except TaskFailed as error:
+                errors.append(error)
+                self._log_error(log, error)
             self._commands_ended = True
             await execution.kill()
             log.line("=== Task Finished ===")
@@ -246,8 +262,8 @@ class TaskRun:
             "rootUrl": place.root_url,
         }
 
-    async def _download(self, content: Content, path: Path) -> None:
-        raise NotImplementedError
+    async def _return_caches(self, mounts: Mounts) -> None:
+        await mounts.return_caches(self._keeps_caches)
 
     async def _run_commands(self, task: Task, execution: Execution, log: TaskLog) -> None:
         env = task_environment(task, execution.environment, self._place.root_url, None)
@@ -255,6 +271,7 @@ class TaskRun:
         try:
             done, _ = await asyncio.wait({running}, timeout=task.max_run_time)
             if not done:
+                self._keeps_caches = False
                 raise TaskFailed(f"Task aborted - max run time exceeded: maxRunTime is {task.max_run_time} seconds")
             await running
         finally:
@@ -270,6 +287,7 @@ class TaskRun:
             except OSError as error:
                 raise TaskFailed(f"cannot start {command[0]!r}: {error.strerror or error}") from error
             log.line(log_lines.exited(result, time.monotonic() - started))
+            self._keeps_caches = result.status not in task.purge_statuses
             if result.status != 0:
                 raise CommandFailed(result.status)
 
@@ -331,8 +349,10 @@ class TaskRun:
 def _unsupported(task: Task) -> list[str]:
     unknown = sorted(task.features - _SUPPORTED)
     found = [f"payload: the feature {name} is not supported by this worker" for name in unknown]
-    if task.mounts:
-        found.append("payload: mounts are not supported by this worker")
+    for mount in task.mounts:
+        problem = None if mount.format is None else unavailable(mount.format)
+        if problem is not None:
+            found.append(f"payload: the mount {mount.path!r}: {problem}")
     if "taskclusterProxy" in task.features:
         found.append("payload: the feature taskclusterProxy is not supported by this worker")
     return found

@@ -23,6 +23,7 @@ import taskcluster.aio
 from taskcluster.environment import resolve_options
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
 
+from .caches import Caches
 from .claims import Claim
 from .errors import WorkerError
 from .payloads import MAX_RUN_TIME
@@ -275,6 +276,11 @@ class Worker:
                     max_run_time=self._max_run_time,
                     clock=self._clock,
                     session=session,
+                    caches=Caches(
+                        directory / "caches",
+                        self.task_queue,
+                        taskcluster.aio.PurgeCache(self._options, session=session),
+                    ),
                 )
                 await self.executor.start()
                 try:

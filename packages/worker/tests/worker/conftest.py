@@ -129,15 +129,15 @@ def deployed() -> Any:
     return site_of
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site() -> Iterator[Site]:
-    """A deployment for the tests of a module, without a worker."""
+    """A deployment without a worker."""
     with LocalTaskcluster() as local, site_of(local) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
-def running(site: Site) -> Iterator[Site]:
-    """The same deployment, with a worker."""
-    with site.worker():
+def running() -> Iterator[Site]:
+    """A deployment with a worker, for the tests of a module."""
+    with LocalTaskcluster() as local, site_of(local) as site, site.worker():
         yield site

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,11 @@ def task(payload: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
         f"payload: the mount {mount.path!r} must be a relative path inside the task's directory"
         for mount in mounts
         if not _is_inside(mount.path)
+    ]
+    problems += [
+        f"payload: the content of the mount {mount.path!r} is not base64"
+        for mount in mounts
+        if isinstance(mount.content, Base64Content) and not _is_base64(mount.content.base64)
     ]
     if payload.get("osGroups"):
         problems.append("payload: osGroups must be empty on this worker")
@@ -100,6 +106,14 @@ def _content(declared: Mapping[str, Any]) -> Content:
     if "url" in declared:
         return UrlContent(declared["url"], declared.get("sha256"))
     return RawContent(declared["raw"]) if "raw" in declared else Base64Content(declared["base64"])
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_inside(path: str) -> bool:
