@@ -238,6 +238,27 @@ def _usage(method: Method) -> str:
     return f"call it as {method.name}({', '.join(parts)})"
 
 
+def api_method(service: Any, name: str, argument: str, class_name: str) -> Any:
+    """Return a method of a client that is an argument of a function, or raise TaskclusterFailure.
+
+    Args:
+        service: The client.
+        name: The method's name.
+        argument: The name of the function's argument.
+        class_name: The name of the client's class.
+    """
+    # By its type, because mocks with autospec pretend to be classes.
+    is_class = issubclass(type(service), type)
+    method = None if is_class or is_mapping(service) else getattr(service, name, None)
+    if not callable(method):
+        got = f"the class {service.__name__} itself" if is_class else type(service).__name__
+        raise TaskclusterFailure(
+            f"{argument} must be a client with the method {name}, for example "
+            f"taskcluster.{class_name}({{'rootUrl': …}}), not {got}"
+        )
+    return method
+
+
 def check_method(function: str, method: object) -> None:
     """Raise TypeError if the argument of a function that calls a method cannot be called.
 

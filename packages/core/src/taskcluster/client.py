@@ -177,14 +177,15 @@ class ServiceClient:
         state: dict[str, Any] = {name: sessions[name] for name in ("session", "_passed") if name in sessions}
         return {**state, **{name: value for name, value in vars(self).items() if name not in _MADE_ON_THE_WAY}}
 
-    def with_options(self, **options: Unpack[OptionValues]) -> Self:
+    def with_options(self, options: Mapping[str, Any] | None = None, **more: Unpack[OptionValues]) -> Self:
         """Return a client with other options that shares this client's connections and session.
 
         The other options are those that this client has now. Closing the new client closes nothing of this one. Both
         stay usable if either is closed. A sync client with another userAgentSuffix opens its own connections.
 
         Args:
-            **options: The options to replace, as `taskcluster.Options` describes them; None for the default.
+            options: The options to replace, as `taskcluster.Options` describes them; None for the default.
+            **more: The same as keyword arguments, which override those of `options`.
 
         Raises:
             TaskclusterFailure: rootUrl is empty, or baseUrl is given.
@@ -195,7 +196,8 @@ class ServiceClient:
         for name in ("session", "_passed"):
             vars(derived).pop(name, None)
         derived._parent = self._connected()
-        derived.options = Options.over(self.options, options)
+        replaced = self.options if options is None else Options.over(self.options, options)
+        derived.options = Options.over(replaced, more)
         return derived
 
     def _connected(self) -> Self:
@@ -309,7 +311,13 @@ class ServiceClient:
             raise exceptions.unusable_credentials(f"signing the URL of {methodName} needs credentials in the options")
         now = time.time()
         seconds = number_option(self.options, "signedUrlExpiration") if expiration is None else expiration
-        bewit = checked.at(now).bewit(where.path + target, where.host, where.port, int(now + float(seconds)))
+        try:
+            until = int(now + float(seconds))
+        except (TypeError, ValueError, OverflowError):
+            raise exceptions.TaskclusterFailure(
+                f"buildSignedUrl: expiration must be a number of seconds, not {seconds!r}"
+            ) from None
+        bewit = checked.at(now).bewit(where.path + target, where.host, where.port, until)
         return f"{where.prefix}{target}{'&' if '?' in target else '?'}bewit={bewit}"
 
     def makeHawkExt(self) -> bytes | dict[str, Any]:
@@ -323,13 +331,19 @@ class ServiceClient:
         checked = self._current_settings().signer
         return {} if checked is None else checked.ext
 
-    def _method(self, name: str) -> Method:
+    def _method(self, name: Any) -> Method:
         method = self._methods.get(name)
         if method is None:
+            if not isinstance(name, str):
+                known = self.funcinfo.get(getattr(name, "__name__", ""))
+                example = f"{known['name']!r}" if known else f"such as 'ping', not {type(name).__name__}"
+                raise exceptions.TaskclusterFailure(
+                    f"{self.serviceName}: pass the name of the method as a string: {example}"
+                )
             entry = self.funcinfo.get(name)
             if entry is None:
                 raise exceptions.TaskclusterFailure(
-                    f"{self.serviceName} has no method {name!r}{did_you_mean(str(name), self.funcinfo)}"
+                    f"{self.serviceName} has no method {name!r}{did_you_mean(name, self.funcinfo)}"
                 )
             method = self._methods[name] = Method.from_entry(entry)
         return method

@@ -24,6 +24,8 @@ from taskcluster.plugins import Service
 from taskcluster.registry import registry
 from taskcluster_local import LocalTaskcluster
 
+from .conftest import HelperMode
+
 ROOT = "https://tc.example.com"
 SECRET = {
     "common": {"environment": "production", "remote_log": "L"},
@@ -478,3 +480,22 @@ def test_exceptions_of_the_helper_are_picklable() -> None:
         copied = pickle.loads(pickle.dumps(kind("why")))
         assert (type(copied), str(copied)) == (kind, "why")
     assert pickle.loads(pickle.dumps(helper.WaitTimeoutError("why", {"pending": 1}))).last == {"pending": 1}
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("load_secrets", ("project/bot",), "secrets_service must be a client with the method get, .*Secrets"),
+        ("wait_for_task", ("T",), "queue must be a client with the method status, .*Queue"),
+        ("wait_for_task_group", ("T",), "queue must be a client with the method listTaskGroup, .*Queue"),
+        ("wait_for_artifact", ("T", "public/x"), "queue must be a client with the method status, .*Queue"),
+        ("wait_for_indexed_task", ("a.b",), "index must be a client with the method findTask, .*Index"),
+    ],
+    ids=["secrets", "task", "group", "artifact", "index"],
+)
+def test_options_instead_of_a_client_raise(
+    mode: HelperMode, function: str, arguments: tuple[str, ...], message: str
+) -> None:
+    options = {"rootUrl": ROOT, "credentials": {"clientId": "c", "accessToken": "no-secret"}}
+    with pytest.raises(TaskclusterFailure, match=f"^{message}.*, not dict$"):
+        mode.run(getattr(mode.helper, function)(options, *arguments))

@@ -359,3 +359,46 @@ def test_invalid_content_type_raises_before_any_request(
     with pytest.raises(taskcluster.TaskclusterFailure, match="contentType must consist of printable ASCII"):
         upload()
     assert deployment.received == []
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("downloadToBuf", {"name": "x"}, "objectService must be a client with the method startDownload, .*Object\\("),
+        ("getArtifactContent", {"taskId": "T", "name": "x"}, "queueService must be .* latestArtifact, .*Queue\\("),
+        ("downloadArtifactToBuf", {"taskId": "T", "name": "x"}, "queueService must be .* latestArtifact, .*Queue\\("),
+    ],
+    ids=["object", "content", "artifact"],
+)
+def test_options_instead_of_a_client_raise(
+    mode: TransferMode, function: str, arguments: dict[str, Any], message: str
+) -> None:
+    service = message.partition(" ")[0]
+    options = {"rootUrl": "https://tc.example.com", "credentials": {"accessToken": "hidden"}}
+    with pytest.raises(TaskclusterFailure, match=f"^{message}.*, not dict$"):
+        mode.run(getattr(mode.download, function), **arguments, **{service: options})
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("uploadFromBuf", {"projectId": "p"}, "objectService must be a client with the method createUpload, "),
+        ("uploadArtifactFromBuf", {"taskId": "T", "runId": 0}, "queueService must be .* the method createArtifact, "),
+    ],
+    ids=["object", "artifact"],
+)
+def test_class_instead_of_a_client_raises(
+    mode: TransferMode, function: str, arguments: dict[str, Any], message: str
+) -> None:
+    service = message.partition(" ")[0]
+    made = getattr(mode.package, "Object" if service == "objectService" else "Queue")
+    given = {
+        "name": "x",
+        "contentType": "text/plain",
+        "expires": "2030-01-01T00:00:00Z",
+        "data": b"x",
+        **arguments,
+        service: made,
+    }
+    with pytest.raises(TaskclusterFailure, match=f"^{message}.*, not the class {made.__name__} itself$"):
+        mode.run(getattr(mode.upload, function), **given)

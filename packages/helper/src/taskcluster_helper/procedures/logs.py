@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from taskcluster.arguments import api_method
 from taskcluster.decompression import Decoder
 from taskcluster.effects import Close, Emit, Opened, Request, Sleep
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
@@ -112,7 +113,9 @@ class _Follower:
             before = self._position
             try:
                 if names is None:
-                    names = log_names((yield invoke(self._queue.task, self._taskId))["payload"])
+                    names = log_names(
+                        (yield invoke(api_method(self._queue, "task", "queue", "Queue"), self._taskId))["payload"]
+                    )
                 if (yield from self._poll(names)):
                     return
                 failures = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from taskcluster.arguments import api_method
 from taskcluster.effects import Invoke
 from taskcluster.redacted import Redacted
 from taskcluster.shapes import is_mapping
@@ -35,7 +36,7 @@ def load(
             "secrets_service must be a taskcluster.Secrets or taskcluster.aio.Secrets, unless local_secrets are given"
         )
     else:
-        response = yield Invoke(secrets_service.get, (secret_name,))
+        response = yield Invoke(api_method(secrets_service, "get", "secrets_service", "Secrets"), (secret_name,))
         source, secret = f"the Taskcluster secret {secret_name!r}", response["secret"]
     values.update(_selected(source, secret, prefixes))
     missing = [name for name in required if name not in values]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from taskcluster.arguments import api_method
 from taskcluster.effects import Invoke, Sleep
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.pages import continuation, with_continuation
@@ -161,7 +162,7 @@ def found_or_none(call: Invoke) -> Procedure[Any]:
 
 def task_status(queue: Any, taskId: str, invoke: Invoker = invoke) -> Procedure[dict[str, Any]]:
     """Return a task's status."""
-    response = yield invoke(queue.status, taskId)
+    response = yield invoke(api_method(queue, "status", "queue", "Queue"), taskId)
     status: dict[str, Any] = response["status"]
     return status
 
@@ -182,10 +183,11 @@ def group(queue: Any, taskGroupId: str, pace: Pace) -> Procedure[Counter[str]]:
     """Wait until every task of a group is resolved."""
 
     def poll(invoke: Invoker) -> Procedure[Counter[str]]:
+        method = api_method(queue, "listTaskGroup", "queue", "Queue")
         states: Counter[str] = Counter()
         token: str | None = None
         while True:
-            page = yield invoke(queue.listTaskGroup, taskGroupId, **with_continuation({}, token))
+            page = yield invoke(method, taskGroupId, **with_continuation({}, token))
             states.update(each["status"]["state"] for each in page["tasks"])
             token = continuation(page)
             if token is None:
@@ -201,7 +203,7 @@ def indexed_task(index: Any, indexPath: str, pace: Pace) -> Procedure[Any]:
     """Wait until the index has a task."""
 
     def poll(invoke: Invoker) -> Procedure[Any]:
-        return found_or_none(invoke(index.findTask, indexPath))
+        return found_or_none(invoke(api_method(index, "findTask", "index", "Index"), indexPath))
 
     return _wait(f"a task at {indexPath} in the index", poll, _itself, _is_found, pace)
 

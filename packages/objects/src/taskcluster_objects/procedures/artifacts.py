@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from taskcluster.arguments import api_method
 from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.options import KNOWN_OPTIONS
 from taskcluster.pages import continuation, with_continuation
@@ -143,7 +144,7 @@ def artifact_fetcher(
 
 def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> Procedure[Mapping[str, Any]]:
     for _ in range(_MAX_LINKS + 1):
-        call = Invoke(queue.latestArtifact, (task_id, name))
+        call = Invoke(api_method(queue, "latestArtifact", "queueService", "Queue"), (task_id, name))
         if run_id is not None:
             call = Invoke(queue.artifact, (task_id, run_id, name))
         content: Mapping[str, Any] = yield call
@@ -188,7 +189,7 @@ def fetch_content(fetching: Callable[[Factory], Procedure[Fetched]]) -> Procedur
 
 def indexed_task(index: Any, path: str) -> Procedure[str]:
     """Return the ID of the task at a path of the index."""
-    found = yield Invoke(index.findTask, (path,))
+    found = yield Invoke(api_method(index, "findTask", "indexService", "Index"), (path,))
     return str(found["taskId"])
 
 
@@ -208,7 +209,9 @@ def fetch_many(
     names: list[str] = []
     token: str | None = None
     while True:
-        listing = queue.listLatestArtifacts if run_id is None else queue.listArtifacts
+        listing = api_method(
+            queue, "listLatestArtifacts" if run_id is None else "listArtifacts", "queueService", "Queue"
+        )
         arguments = (task_id,) if run_id is None else (task_id, run_id)
         page = yield Invoke(listing, arguments, with_continuation({}, token))
         names += [artifact["name"] for artifact in page["artifacts"]]
@@ -273,7 +276,8 @@ def upload_artifact(
         # finishArtifact fails with it for objects, because the schema of a message of the queue forbids it.
         if kind != "object":
             payload["contentLength"] = content_length if decoded_length is None else decoded_length
-        created: Mapping[str, Any] = yield Invoke(queue.createArtifact, (task_id, run_id, name, payload))
+        method = api_method(queue, "createArtifact", "queueService", "Queue")
+        created: Mapping[str, Any] = yield Invoke(method, (task_id, run_id, name, payload))
         return created
 
     try:

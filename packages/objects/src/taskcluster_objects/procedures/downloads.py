@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from taskcluster.arguments import api_method
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.plugins import DownloadMethod, Location
 from taskcluster.redirects import open_response
@@ -53,7 +54,7 @@ class Retries:
 def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
     """Return the location of an object's data."""
     payload = {"acceptDownloadMethods": methods.accepted(offered)}
-    response = yield Invoke(service.startDownload, (name, payload))
+    response = yield Invoke(api_method(service, "startDownload", "objectService", "Object"), (name, payload))
     return methods.source(offered, name, response)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from taskcluster.arguments import api_method
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.plugins import Location, UploadMethod, UploadOffer
 from taskcluster.redirects import sendable_url
@@ -83,7 +84,7 @@ def upload_object(
     }
 
     def locate() -> Procedure[Location | None]:
-        response = yield Invoke(service.createUpload, (upload.name, created))
+        response = yield Invoke(api_method(service, "createUpload", "objectService", "Object"), (upload.name, created))
         return methods.destination(offered, upload.name, response)
 
     sent = yield from put(locate, upload.name, reader_factory, upload.contentLength, ACCEPTABLE_HASHES, settings)
