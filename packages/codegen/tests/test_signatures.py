@@ -75,6 +75,11 @@ def test_pagination_handler_returns_none():
     ]
 
 
+def test_pages_of_fixed_size_have_no_limit():
+    method = a_method("list", "/list", query=["continuationToken"], output="widgets/v1/widget.json")
+    assert [part for parts, _ in ways(method) for part in parts if "imit" in part] == []
+
+
 def test_routing_key_signatures():
     pattern, parts = stubs_of(a_method(), exchanges=[an_exchange()]).exchanges["widgetMade"]
     assert pattern.parameters == ("routingKeyPattern: str | Mapping[str, str | int | None]", "/")

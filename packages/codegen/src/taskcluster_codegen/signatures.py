@@ -115,15 +115,13 @@ def _ways(method: MethodSpec, payload_type: str | None, result_type: str | None)
     if method.args:
         ways.append((payload, [params]))
     handler = f"paginationHandler: Callable[[{result}], Any]"
-    limit = f"paginationLimit: types.{QUERY_VALUE}{_OMITTED}"
     is_listing = "continuationToken" in method.query
-    signatures = [
-        _signature(positional, [*named, *_query(method), *([limit] if is_listing else [])], result)
-        for positional, named in ways
-    ]
+    # Some listings have pages of a fixed size.
+    limit = [f"paginationLimit: types.{QUERY_VALUE}{_OMITTED}"] if is_listing and "limit" in method.query else []
+    signatures = [_signature(positional, [*named, *_query(method), *limit], result) for positional, named in ways]
     if is_listing:
         signatures += [
-            _signature(positional, [*named, handler, limit, *_query(method)], "None") for positional, named in ways
+            _signature(positional, [*named, handler, *limit, *_query(method)], "None") for positional, named in ways
         ]
     return signatures
 

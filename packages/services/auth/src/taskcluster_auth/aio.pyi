@@ -517,7 +517,6 @@ class Auth(AsyncBaseClient):
         *,
         query: types.AzureContainersQuery | None = ...,
         continuationToken: types.QueryValue = ...,
-        paginationLimit: types.QueryValue = ...,
     ) -> types.AzureContainerListResponse: ...
     @overload
     async def azureContainers(
@@ -526,7 +525,6 @@ class Auth(AsyncBaseClient):
         params: types.AzureContainersParams,
         query: types.AzureContainersQuery | None = ...,
         continuationToken: types.QueryValue = ...,
-        paginationLimit: types.QueryValue = ...,
     ) -> types.AzureContainerListResponse: ...
     @overload
     async def azureContainers(
@@ -534,7 +532,6 @@ class Auth(AsyncBaseClient):
         account: types.PathValue,
         *,
         paginationHandler: Callable[[types.AzureContainerListResponse], Any],
-        paginationLimit: types.QueryValue = ...,
         query: types.AzureContainersQuery | None = ...,
         continuationToken: types.QueryValue = ...,
     ) -> None: ...
@@ -544,7 +541,6 @@ class Auth(AsyncBaseClient):
         *,
         params: types.AzureContainersParams,
         paginationHandler: Callable[[types.AzureContainerListResponse], Any],
-        paginationLimit: types.QueryValue = ...,
         query: types.AzureContainersQuery | None = ...,
         continuationToken: types.QueryValue = ...,
     ) -> None: ...
@@ -571,7 +567,6 @@ class Auth(AsyncBaseClient):
         *,
         query: types.AzureTablesQuery | None = ...,
         continuationToken: types.QueryValue = ...,
-        paginationLimit: types.QueryValue = ...,
     ) -> types.AzureTableListResponse: ...
     @overload
     async def azureTables(
@@ -580,7 +575,6 @@ class Auth(AsyncBaseClient):
         params: types.AzureTablesParams,
         query: types.AzureTablesQuery | None = ...,
         continuationToken: types.QueryValue = ...,
-        paginationLimit: types.QueryValue = ...,
     ) -> types.AzureTableListResponse: ...
     @overload
     async def azureTables(
@@ -588,7 +582,6 @@ class Auth(AsyncBaseClient):
         account: types.PathValue,
         *,
         paginationHandler: Callable[[types.AzureTableListResponse], Any],
-        paginationLimit: types.QueryValue = ...,
         query: types.AzureTablesQuery | None = ...,
         continuationToken: types.QueryValue = ...,
     ) -> None: ...
@@ -598,7 +591,6 @@ class Auth(AsyncBaseClient):
         *,
         params: types.AzureTablesParams,
         paginationHandler: Callable[[types.AzureTableListResponse], Any],
-        paginationLimit: types.QueryValue = ...,
         query: types.AzureTablesQuery | None = ...,
         continuationToken: types.QueryValue = ...,
     ) -> None: ...
