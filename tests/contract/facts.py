@@ -47,3 +47,9 @@ def resolved(spec: dict[str, Any], file: str, schema: dict[str, Any]) -> tuple[s
         for step in filter(None, path.split("/")):
             schema = schema[step]
     return file, schema
+
+
+def camel(stem: str) -> str:
+    """Return the beginning of the names of types that are made of a schema file."""
+    words = "".join(letter if letter.isalnum() else " " for letter in stem).split()
+    return "".join(word[0].upper() + word[1:] for word in words)

@@ -16,7 +16,7 @@ import taskcluster.aio
 from taskcluster.aio.asyncclient import AsyncBaseClient
 from taskcluster.client import BaseClient, BaseEvents
 
-from .facts import EXCHANGES, METHODS, PAGINATED, ROOT, SPECS, Entry, filled, resolved
+from .facts import EXCHANGES, METHODS, PAGINATED, ROOT, SPECS, Entry, camel, filled, resolved
 
 OPTIONS = {"rootUrl": "https://tc.example.com"}
 MODES = {"sync": (taskcluster, BaseClient), "async": (taskcluster.aio, AsyncBaseClient)}
@@ -116,14 +116,23 @@ def test_method_docstring_is_complete(method, mode):
         assert f"Path parameters: `{entry['args'][0]}`" in said
     if "query" in entry:
         assert f"Query parameters: `{entry['query'][0]}`" in said
-    assert (f"Payload: `{method.reference('input')}`" in said) == ("input" in entry)
-    assert (f"Returns: `{method.reference('output')}`" in said) == ("output" in entry)
+    for label, schema in (("Payload", entry.get("input")), ("Returns", entry.get("output"))):
+        assert_names_type(said, label, schema)
     assert ("(may be empty)" in said) == ("emptyArgs" in entry)
     assert (f"Removed in Taskcluster {entry.get('removedBefore')}" in said) == ("removedBefore" in entry)
     assert (f"added after Taskcluster {entry.get('addedAfter')}" in said) == ("addedAfter" in entry)
     for scope in scopes_in(entry.get("scopes", [])):
         assert f"`{scope}`" in said
     assert said.endswith("no scopes") == ("scopes" not in entry and "addedAfter" not in entry)
+
+
+def assert_names_type(said: str, label: str, schema: str | None) -> None:
+    """Assert that a docstring says where to import the type of a schema from."""
+    named = re.findall(rf"{label}: `(taskcluster_\w+\.types)\.(\w+)`", said)
+    assert len(named) == (0 if schema is None else 1)
+    for module, name in named:
+        assert name.startswith(camel(Path(schema or "").stem))
+        assert hasattr(importlib.import_module(module), name)
 
 
 def scopes_in(expression: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .facts import SPECS
+from .facts import SPECS, camel
 
 each_service = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 
@@ -24,11 +24,6 @@ def stub_of(spec: dict[str, Any], module: str) -> ast.ClassDef:
     text = Path(package_of(spec).__file__).with_name(f"{module}.pyi").read_text("utf-8")
     (found,) = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     return found
-
-
-def camel(stem: str) -> str:
-    words = "".join(letter if letter.isalnum() else " " for letter in stem).split()
-    return "".join(word[0].upper() + word[1:] for word in words)
 
 
 @each_service

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from taskcluster_codegen import docstrings
+from taskcluster_codegen import docstrings, typed
 from taskcluster_codegen.spec import parse
 
 from .examples import a_method, a_spec, an_exchange
@@ -77,14 +77,14 @@ FULL = {
 
 def test_method_with_everything():
     spec = parse(a_spec(methods=[FULL]), "w.json")
-    assert docstrings.method(spec, spec.methods[0]) == (
+    assert docstrings.method(spec, spec.methods[0], typed.of_spec(spec)) == (
         "Set Widget.\n\n"
         "Sets it.\n\n"
         "Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.\n\n"
         "- Path parameters: `name`, `part` (may be empty)\n"
-        "- Payload: `v1/widget.json#`\n"
+        "- Payload: `taskcluster_widgets.types.Widget`\n"
         "- Query parameters: `limit`, `continuationToken`\n"
-        "- Returns: `v1/widget.json#`\n\n"
+        "- Returns: `taskcluster_widgets.types.Widget`\n\n"
         "``PUT /widget/<name>/<part>`` · experimental · scopes: `widgets:set:<name>` · added after Taskcluster 72.0.1"
     )
     assert docstrings.signature(spec.methods[0]) == "setWidget(name, part, payload, limit=…, continuationToken=…)"
@@ -92,19 +92,22 @@ def test_method_with_everything():
 
 def test_method_without_optional_parts():
     spec = parse(a_spec(methods=[a_method("ping", "/ping")]), "w.json")
-    assert docstrings.method(spec, spec.methods[0]) == "Ping.\n\nDoes ping.\n\n``GET /ping`` · stable · no scopes"
+    assert (
+        docstrings.method(spec, spec.methods[0], typed.of_spec(spec))
+        == "Ping.\n\nDoes ping.\n\n``GET /ping`` · stable · no scopes"
+    )
     assert docstrings.signature(spec.methods[0]) == "ping()"
 
 
 def test_exchange_lists_routing_key_fields():
     spec = parse(a_spec(exchanges=[an_exchange()]), "w.json")
-    assert docstrings.exchange(spec, spec.exchanges[0]) == (
+    assert docstrings.exchange(spec, spec.exchanges[0], typed.of_spec(spec)) == (
         "Widget Made.\n\n"
         "Published then.\n\n"
         "Routing key fields:\n\n"
         "- `kind`: always `primary`\n"
         "- `rest`: anything else (one or more words)\n\n"
-        "``exchange/widgets/v1/widget-made`` · messages: `v1/widget.json#`"
+        "``exchange/widgets/v1/widget-made`` · messages: `taskcluster_widgets.types.Widget`"
     )
 
 

@@ -45,8 +45,8 @@ class Widgets(AsyncBaseClient):
         or colour. Repeating the same call changes nothing.
 
         - Path parameters: `name`
-        - Payload: `v1/create-request.json#`
-        - Returns: `v1/entry.json#`
+        - Payload: `widgets_client.types.CreateRequest`
+        - Returns: `widgets_client.types.Entry`
 
         ``PUT /entries/<name>`` · stable · scopes: `widgets:create:<name>`
         """
@@ -58,7 +58,7 @@ class Widgets(AsyncBaseClient):
         Returns the entry `name`, or 404 if there is none.
 
         - Path parameters: `name`
-        - Returns: `v1/entry.json#`
+        - Returns: `widgets_client.types.Entry`
 
         ``GET /entries/<name>`` · stable · scopes: `widgets:get:<name>`
         """
@@ -80,7 +80,7 @@ class Widgets(AsyncBaseClient):
         next page; the last page has none.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-response.json#`
+        - Returns: `widgets_client.types.ListResponse`
 
         ``GET /entries`` · stable · scopes: `widgets:list`
         """

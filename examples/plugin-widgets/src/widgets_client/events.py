@@ -38,7 +38,7 @@ class WidgetsEvents(BaseEvents):
         - `name`: The name of the entry.
         - `reserved`: Reserved for additional words; match with `#`. (one or more words)
 
-        ``exchange/widgets/v1/entry-created`` · messages: `v1/entry-created-message.json#`
+        ``exchange/widgets/v1/entry-created`` · messages: `widgets_client.types.EntryCreatedMessage`
         """
         return self._event(
             "entryCreated", args, {"routingKeyKind": routingKeyKind, "name": name, "reserved": reserved, **kwargs}

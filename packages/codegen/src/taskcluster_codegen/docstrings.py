@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .literals import WIDTH, printable
-from .naming import type_reference
 from .spec import ExchangeSpec, MethodSpec, RoutingKeyField, Spec
+from .typed import Types
 
 __all__ = ["client", "docstring", "events", "exchange", "method", "package", "scopes", "signature", "wrapped"]
 
@@ -75,22 +75,20 @@ def signature(entry: MethodSpec) -> str:
     return f"{entry.name}({', '.join(parts)})"
 
 
-def method(spec: Spec, entry: MethodSpec) -> str:
+def method(spec: Spec, entry: MethodSpec, types: Types) -> str:
     """Return the docstring of a method.
 
     Parameters are a list instead of an `Args:` section, because the signature is `*args, **kwargs`.
     """
-    payload = type_reference(spec.serviceName, entry.input)
-    result = type_reference(spec.serviceName, entry.output)
     gone = (
         f"Removed in Taskcluster {entry.removedBefore}; older deployments still have it. "
         "Calling it emits a DeprecationWarning."
     )
     taken = {
         "Path parameters": ", ".join(_path_parameter(entry, name) for name in entry.args),
-        "Payload": f"`{payload}`" if payload else "",
+        "Payload": _type_name(spec, types.payloads, entry.input),
         "Query parameters": ", ".join(f"`{name}`" for name in entry.query),
-        "Returns": f"`{result}`" if result else "",
+        "Returns": _type_name(spec, types.results, entry.output),
     }
     facts = [f"``{entry.method.upper()} {entry.route}``", entry.stability]
     facts.append("no scopes" if entry.scopes is None else f"scopes: {scopes(entry.scopes)}")
@@ -105,15 +103,19 @@ def method(spec: Spec, entry: MethodSpec) -> str:
     )
 
 
+def _type_name(spec: Spec, names: Mapping[str, str], schema: str | None) -> str:
+    """Return where to import the type of a schema from, or nothing."""
+    return f"`{spec.package}.types.{names[schema]}`" if schema else ""
+
+
 def _path_parameter(entry: MethodSpec, name: str) -> str:
     return f"`{name}` (may be empty)" if name in entry.emptyArgs else f"`{name}`"
 
 
-def exchange(spec: Spec, entry: ExchangeSpec) -> str:
+def exchange(spec: Spec, entry: ExchangeSpec, types: Types) -> str:
     """Return the docstring of an events class's method."""
-    message = type_reference(spec.serviceName, entry.schema)
-    facts = [f"``{spec.exchangePrefix}{entry.exchange}``"]
-    facts.append(f"messages: `{message}`" if message else "messages: any object")
+    message = _type_name(spec, types.results, entry.schema) or "any object"
+    facts = [f"``{spec.exchangePrefix}{entry.exchange}``", f"messages: {message}"]
     return _paragraphs(
         sentence(entry.title),
         wrapped(entry.description),

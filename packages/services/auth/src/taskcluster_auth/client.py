@@ -77,7 +77,7 @@ class Auth(BaseClient):
         the next page.
 
         - Query parameters: `prefix`, `continuationToken`, `limit`
-        - Returns: `v1/list-clients-response.json#`
+        - Returns: `taskcluster_auth.types.ListClientsResponse`
 
         ``GET /clients/`` · stable · scopes: `auth:list-clients`
         """
@@ -103,7 +103,7 @@ class Auth(BaseClient):
         does not exist.
 
         - Path parameters: `clientId`
-        - Returns: `v1/get-client-response.json#`
+        - Returns: `taskcluster_auth.types.GetClientResponse`
 
         ``GET /clients/<clientId>`` · stable · scopes: `auth:get-client:<clientId>`
         """
@@ -118,8 +118,8 @@ class Auth(BaseClient):
         (409).
 
         - Path parameters: `clientId`
-        - Payload: `v1/create-client-request.json#`
-        - Returns: `v1/create-client-response.json#`
+        - Payload: `taskcluster_auth.types.CreateClientRequest`
+        - Returns: `taskcluster_auth.types.CreateClientResponse`
 
         ``PUT /clients/<clientId>`` · stable · scopes: `auth:create-client:<clientId>` and (`<scope>` for each `scope`
         of `scopes`)
@@ -146,7 +146,7 @@ class Auth(BaseClient):
 
         - Path parameters: `entityType`, `entityId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/get-entity-history-response.json#`
+        - Returns: `taskcluster_auth.types.GetEntityHistoryResponse`
 
         ``GET /audit/<entityType>/<entityId>`` · stable · scopes: `auth:audit-history:<entityType>` · added after
         Taskcluster 72.0.1
@@ -185,7 +185,7 @@ class Auth(BaseClient):
 
         - Path parameters: `clientId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/get-entity-history-response.json#`
+        - Returns: `taskcluster_auth.types.GetEntityHistoryResponse`
 
         ``GET /clients/<clientId>/audit`` · stable · scopes: `auth:client-audit-history:<clientId>` · added after
         Taskcluster 72.0.1
@@ -212,7 +212,7 @@ class Auth(BaseClient):
         so reset again if the response was lost. `static/` clients cannot be reset (400).
 
         - Path parameters: `clientId`
-        - Returns: `v1/create-client-response.json#`
+        - Returns: `taskcluster_auth.types.CreateClientResponse`
 
         ``POST /clients/<clientId>/reset`` · stable · scopes: `auth:reset-access-token:<clientId>`
         """
@@ -226,8 +226,8 @@ class Auth(BaseClient):
         not exist, 400 for `static/` clients.
 
         - Path parameters: `clientId`
-        - Payload: `v1/create-client-request.json#`
-        - Returns: `v1/get-client-response.json#`
+        - Payload: `taskcluster_auth.types.CreateClientRequest`
+        - Returns: `taskcluster_auth.types.GetClientResponse`
 
         ``POST /clients/<clientId>`` · stable · scopes: `auth:update-client:<clientId>` and (`<scope>` for each `scope`
         of `scopesAdded`)
@@ -241,7 +241,7 @@ class Auth(BaseClient):
         does not exist.
 
         - Path parameters: `clientId`
-        - Returns: `v1/get-client-response.json#`
+        - Returns: `taskcluster_auth.types.GetClientResponse`
 
         ``POST /clients/<clientId>/enable`` · stable · scopes: `auth:enable-client:<clientId>`
         """
@@ -254,7 +254,7 @@ class Auth(BaseClient):
         issued, return 401. Idempotent; 404 if the client does not exist.
 
         - Path parameters: `clientId`
-        - Returns: `v1/get-client-response.json#`
+        - Returns: `taskcluster_auth.types.GetClientResponse`
 
         ``POST /clients/<clientId>/disable`` · stable · scopes: `auth:disable-client:<clientId>`
         """
@@ -278,7 +278,7 @@ class Auth(BaseClient):
         Returns all roles in one response, as a list instead of an object. If there are many roles, prefer `listRoles2`,
         which is paginated, or `listRoleIds`.
 
-        - Returns: `v1/list-roles-response.json#`
+        - Returns: `taskcluster_auth.types.ListRolesResponse`
 
         ``GET /roles/`` · stable · scopes: `auth:list-roles`
         """
@@ -300,7 +300,7 @@ class Auth(BaseClient):
         all roles and `continuationToken` is ignored.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-roles2-response.json#`
+        - Returns: `taskcluster_auth.types.ListRoles2Response`
 
         ``GET /roles2/`` · stable · scopes: `auth:list-roles`
         """
@@ -332,7 +332,7 @@ class Auth(BaseClient):
         Lists the ids of all roles, as `roleIds`. Like `listRoles2`, paginated only if the query has a `limit`.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-role-ids-response.json#`
+        - Returns: `taskcluster_auth.types.ListRoleIdsResponse`
 
         ``GET /roleids/`` · stable · scopes: `auth:list-roles`
         """
@@ -356,7 +356,7 @@ class Auth(BaseClient):
         not exist.
 
         - Path parameters: `roleId`
-        - Returns: `v1/get-role-response.json#`
+        - Returns: `taskcluster_auth.types.GetRoleResponse`
 
         ``GET /roles/<roleId>`` · stable · scopes: `auth:get-role:<roleId>`
         """
@@ -371,8 +371,8 @@ class Auth(BaseClient):
         (409). A dependency cycle among roles is rejected (400), and so is a scope like `*`, which assumes every role.
 
         - Path parameters: `roleId`
-        - Payload: `v1/create-role-request.json#`
-        - Returns: `v1/get-role-response.json#`
+        - Payload: `taskcluster_auth.types.CreateRoleRequest`
+        - Returns: `taskcluster_auth.types.GetRoleResponse`
 
         ``PUT /roles/<roleId>`` · stable · scopes: `auth:create-role:<roleId>` and (`<scope>` for each `scope` of
         `scopes`)
@@ -386,8 +386,8 @@ class Auth(BaseClient):
         did not satisfy before. 404 if the role does not exist, 400 for a dependency cycle among roles.
 
         - Path parameters: `roleId`
-        - Payload: `v1/create-role-request.json#`
-        - Returns: `v1/get-role-response.json#`
+        - Payload: `taskcluster_auth.types.CreateRoleRequest`
+        - Returns: `taskcluster_auth.types.GetRoleResponse`
 
         ``POST /roles/<roleId>`` · stable · scopes: `auth:update-role:<roleId>` and (`<scope>` for each `scope` of
         `scopesAdded`)
@@ -412,8 +412,8 @@ class Auth(BaseClient):
         Returns the given `scopes` and all scopes that their roles add, sorted and without redundant entries. Unknown
         roles add nothing. The payload must not contain duplicates.
 
-        - Payload: `v1/scopeset.json#`
-        - Returns: `v1/scopeset.json#`
+        - Payload: `taskcluster_auth.types.Scopeset`
+        - Returns: `taskcluster_auth.types.Scopeset`
 
         ``POST /scopes/expand`` · stable · scopes: `auth:expand-scopes`
         """
@@ -425,7 +425,7 @@ class Auth(BaseClient):
         Returns the caller's scopes: those of its credentials with roles expanded, and those of the role `anonymous`.
         With temporary credentials or `authorizedScopes`, this is the restricted set.
 
-        - Returns: `v1/scopeset.json#`
+        - Returns: `taskcluster_auth.types.Scopeset`
 
         ``GET /scopes/current`` · stable · scopes: `auth:current-scopes`
         """
@@ -443,7 +443,7 @@ class Auth(BaseClient):
 
         - Path parameters: `level`, `bucket`, `prefix`
         - Query parameters: `format`
-        - Returns: `v1/aws-s3-credentials-response.json#`
+        - Returns: `taskcluster_auth.types.AwsS3CredentialsResponse`
 
         ``GET /aws/s3/<level>/<bucket>/<prefix>`` · stable · scopes: (`auth:aws-s3:read-only:<bucket>/<prefix>` or
         `auth:aws-s3:read-write:<bucket>/<prefix>`) if `levelIsReadOnly`, else
@@ -461,7 +461,7 @@ class Auth(BaseClient):
         Returns the Sentry addresses of `project` as `dsn`, one `secret` and one `public`, and their expiration date.
 
         - Path parameters: `project`
-        - Returns: `v1/sentry-dsn-response.json#`
+        - Returns: `taskcluster_auth.types.SentryDsnResponse`
 
         ``GET /sentry/<project>/dsn`` · stable · scopes: `auth:sentry:<project>`
         """
@@ -474,7 +474,7 @@ class Auth(BaseClient):
         of the audience `wstAudience`.
 
         - Path parameters: `wstAudience`, `wstClient`
-        - Returns: `v1/websocktunnel-token-response.json#`
+        - Returns: `taskcluster_auth.types.WebsocktunnelTokenResponse`
 
         ``GET /websocktunnel/<wstAudience>/<wstClient>`` · stable · scopes:
         `auth:websocktunnel-token:<wstAudience>/<wstClient>`
@@ -490,7 +490,7 @@ class Auth(BaseClient):
         its `expireTime`.
 
         - Path parameters: `projectId`, `serviceAccount`
-        - Returns: `v1/gcp-credentials-response.json#`
+        - Returns: `taskcluster_auth.types.GcpCredentialsResponse`
 
         ``GET /gcp/credentials/<projectId>/<serviceAccount>`` · stable · scopes:
         `auth:gcp:access-token:<projectId>/<serviceAccount>`
@@ -507,8 +507,8 @@ class Auth(BaseClient):
         needs its own scope. 429 if too many tokens are requested.
 
         - Path parameters: `appName`, `owner`
-        - Payload: `v1/github-repo-token-request.json#`
-        - Returns: `v1/github-token-response.json#`
+        - Payload: `taskcluster_auth.types.GithubRepoTokenRequest`
+        - Returns: `taskcluster_auth.types.GithubTokenResponse`
 
         ``POST /github/<appName>/<owner>/repo-token`` · experimental · scopes:
         `auth:github-repo-token:<appName>/<owner>/<repoPerm>` for each `repoPerm` of `repoPerms` · added after
@@ -526,8 +526,8 @@ class Auth(BaseClient):
         `clientId` and expanded `scopes`), `auth-failed` (with `message`) or `no-auth` (with the scopes of `anonymous`).
         A payload `hash` is returned unverified; the service must compare it with the body.
 
-        - Payload: `v1/authenticate-hawk-request.json#`
-        - Returns: `v1/authenticate-hawk-response.json#`
+        - Payload: `taskcluster_auth.types.AuthenticateHawkRequest`
+        - Returns: `taskcluster_auth.types.AuthenticateHawkResponse`
 
         ``POST /authenticate-hawk`` · stable · no scopes
         """
@@ -541,8 +541,8 @@ class Auth(BaseClient):
         they do not satisfy `requiredScopes`, 401 if the signature is wrong. Also works with temporary credentials and
         `authorizedScopes`.
 
-        - Payload: `v1/test-authenticate-request.json#`
-        - Returns: `v1/test-authenticate-response.json#`
+        - Payload: `taskcluster_auth.types.TestAuthenticateRequest`
+        - Returns: `taskcluster_auth.types.TestAuthenticateResponse`
 
         ``POST /test-authenticate`` · stable · no scopes
         """
@@ -555,7 +555,7 @@ class Auth(BaseClient):
         which has the scopes `test:*` and `auth:create-client:test:*`. Requires `test:authenticate-get` and returns the
         `clientId` and `scopes` of the request.
 
-        - Returns: `v1/test-authenticate-response.json#`
+        - Returns: `taskcluster_auth.types.TestAuthenticateResponse`
 
         ``GET /test-authenticate-get/`` · stable · no scopes
         """
@@ -578,7 +578,7 @@ class Auth(BaseClient):
 
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
-        - Returns: `v1/azure-account-list-response.json#`
+        - Returns: `taskcluster_auth.types.AzureAccountListResponse`
 
         ``GET /azure/accounts`` · deprecated · scopes: `auth:azure-table:list-accounts`
         """
@@ -593,7 +593,7 @@ class Auth(BaseClient):
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
         - Path parameters: `account`, `container`, `level`
-        - Returns: `v1/azure-container-response.json#`
+        - Returns: `taskcluster_auth.types.AzureContainerResponse`
 
         ``GET /azure/<account>/containers/<container>/<level>`` · deprecated · scopes:
         (`auth:azure-container:read-only:<account>/<container>` or
@@ -618,7 +618,7 @@ class Auth(BaseClient):
 
         - Path parameters: `account`
         - Query parameters: `continuationToken`
-        - Returns: `v1/azure-container-list-response.json#`
+        - Returns: `taskcluster_auth.types.AzureContainerListResponse`
 
         ``GET /azure/<account>/containers`` · deprecated · scopes: `auth:azure-container:list-containers:<account>`
         """
@@ -643,7 +643,7 @@ class Auth(BaseClient):
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
         - Path parameters: `account`, `table`, `level`
-        - Returns: `v1/azure-table-access-response.json#`
+        - Returns: `taskcluster_auth.types.AzureTableAccessResponse`
 
         ``GET /azure/<account>/table/<table>/<level>`` · deprecated · scopes:
         (`auth:azure-table:read-only:<account>/<table>` or `auth:azure-table:read-write:<account>/<table>`) if
@@ -664,7 +664,7 @@ class Auth(BaseClient):
 
         - Path parameters: `account`
         - Query parameters: `continuationToken`
-        - Returns: `v1/azure-table-list-response.json#`
+        - Returns: `taskcluster_auth.types.AzureTableListResponse`
 
         ``GET /azure/<account>/tables`` · deprecated · scopes: `auth:azure-table:list-tables:<account>`
         """

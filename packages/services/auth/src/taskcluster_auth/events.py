@@ -36,7 +36,7 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/client-created`` · messages: `v1/client-message.json#`
+        ``exchange/taskcluster-auth/v1/client-created`` · messages: `taskcluster_auth.types.ClientMessage`
         """
         return self._event("clientCreated", args, {"reserved": reserved, **kwargs})
 
@@ -49,7 +49,7 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/client-updated`` · messages: `v1/client-message.json#`
+        ``exchange/taskcluster-auth/v1/client-updated`` · messages: `taskcluster_auth.types.ClientMessage`
         """
         return self._event("clientUpdated", args, {"reserved": reserved, **kwargs})
 
@@ -62,7 +62,7 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/client-deleted`` · messages: `v1/client-message.json#`
+        ``exchange/taskcluster-auth/v1/client-deleted`` · messages: `taskcluster_auth.types.ClientMessage`
         """
         return self._event("clientDeleted", args, {"reserved": reserved, **kwargs})
 
@@ -75,7 +75,7 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/role-created`` · messages: `v1/role-message.json#`
+        ``exchange/taskcluster-auth/v1/role-created`` · messages: `taskcluster_auth.types.RoleMessage`
         """
         return self._event("roleCreated", args, {"reserved": reserved, **kwargs})
 
@@ -88,7 +88,7 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/role-updated`` · messages: `v1/role-message.json#`
+        ``exchange/taskcluster-auth/v1/role-updated`` · messages: `taskcluster_auth.types.RoleMessage`
         """
         return self._event("roleUpdated", args, {"reserved": reserved, **kwargs})
 
@@ -101,6 +101,6 @@ class AuthEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-auth/v1/role-deleted`` · messages: `v1/role-message.json#`
+        ``exchange/taskcluster-auth/v1/role-deleted`` · messages: `taskcluster_auth.types.RoleMessage`
         """
         return self._event("roleDeleted", args, {"reserved": reserved, **kwargs})

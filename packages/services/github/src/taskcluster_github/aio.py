@@ -80,7 +80,7 @@ class Github(AsyncBaseClient):
         up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`, `organization`, `repository`, `sha`, `pullRequest`
-        - Returns: `v1/build-list.json#`
+        - Returns: `taskcluster_github.types.BuildList`
 
         ``GET /builds`` · stable · scopes: `github:list-builds`
         """
@@ -111,7 +111,7 @@ class Github(AsyncBaseClient):
 
         - Path parameters: `owner`, `repo`
         - Query parameters: `sha`, `pullRequest`
-        - Returns: `v1/build-list.json#`
+        - Returns: `taskcluster_github.types.BuildList`
 
         ``POST /builds/<owner>/<repo>/cancel`` · stable · scopes: `github:cancel-builds:<owner>:<repo>`
         """
@@ -142,7 +142,7 @@ class Github(AsyncBaseClient):
         Returns as `installed` whether the deployment's GitHub app is installed for the repository.
 
         - Path parameters: `owner`, `repo`
-        - Returns: `v1/repository.json#`
+        - Returns: `taskcluster_github.types.Repository`
 
         ``GET /repository/<owner>/<repo>`` · experimental · scopes: `github:get-repository:<owner>:<repo>`
         """
@@ -173,7 +173,7 @@ class Github(AsyncBaseClient):
         from GitHub, not from Taskcluster.
 
         - Path parameters: `owner`, `repo`, `sha`
-        - Payload: `v1/create-status.json#`
+        - Payload: `taskcluster_github.types.CreateStatus`
 
         ``POST /repository/<owner>/<repo>/statuses/<sha>`` · experimental · scopes:
         `github:create-status:<owner>/<repo>`
@@ -193,7 +193,7 @@ class Github(AsyncBaseClient):
         another comment. A 403 with code `ForbiddenByGithub` comes from GitHub, not from Taskcluster.
 
         - Path parameters: `owner`, `repo`, `number`
-        - Payload: `v1/create-comment.json#`
+        - Payload: `taskcluster_github.types.CreateComment`
 
         ``POST /repository/<owner>/<repo>/issues/<number>/comments`` · stable · scopes:
         `github:create-comment:<owner>/<repo>`
@@ -211,8 +211,8 @@ class Github(AsyncBaseClient):
         request, release or issue comment). Returns the `tasks` that would be created and the `scopes` used. Creates
         nothing and needs no credentials.
 
-        - Payload: `v1/render-taskcluster-yml-input.json#`
-        - Returns: `v1/render-taskcluster-yml-output.json#`
+        - Payload: `taskcluster_github.types.RenderTaskclusterYmlInput`
+        - Returns: `taskcluster_github.types.RenderTaskclusterYmlOutput`
 
         ``POST /taskcluster-yml`` · experimental · no scopes
         """

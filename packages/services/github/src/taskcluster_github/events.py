@@ -43,7 +43,7 @@ class GithubEvents(BaseEvents):
         - `repository`: the name of the repository, with each `.` replaced by `%`
         - `action`: the action, for example `opened` or `synchronize`
 
-        ``exchange/taskcluster-github/v1/pull-request`` · messages: `v1/github-pull-request-message.json#`
+        ``exchange/taskcluster-github/v1/pull-request`` · messages: `taskcluster_github.types.GithubPullRequestMessage`
         """
         return self._event(
             "pullRequest",
@@ -69,7 +69,7 @@ class GithubEvents(BaseEvents):
         - `organization`: the owner of the repository, with each `.` replaced by `%`
         - `repository`: the name of the repository, with each `.` replaced by `%`
 
-        ``exchange/taskcluster-github/v1/push`` · messages: `v1/github-push-message.json#`
+        ``exchange/taskcluster-github/v1/push`` · messages: `taskcluster_github.types.GithubPushMessage`
         """
         return self._event(
             "push",
@@ -89,7 +89,7 @@ class GithubEvents(BaseEvents):
         - `organization`: the owner of the repository, with each `.` replaced by `%`
         - `repository`: the name of the repository, with each `.` replaced by `%`
 
-        ``exchange/taskcluster-github/v1/release`` · messages: `v1/github-release-message.json#`
+        ``exchange/taskcluster-github/v1/release`` · messages: `taskcluster_github.types.GithubReleaseMessage`
         """
         return self._event(
             "release",
@@ -110,7 +110,7 @@ class GithubEvents(BaseEvents):
         - `organization`: the owner of the repository, with each `.` replaced by `%`
         - `repository`: the name of the repository, with each `.` replaced by `%`
 
-        ``exchange/taskcluster-github/v1/rerun`` · messages: `v1/github-rerun-message.json#`
+        ``exchange/taskcluster-github/v1/rerun`` · messages: `taskcluster_github.types.GithubRerunMessage`
         """
         return self._event(
             "rerun",
@@ -133,7 +133,7 @@ class GithubEvents(BaseEvents):
         - `repository`: the name of the repository, with each `.` replaced by `%`
 
         ``exchange/taskcluster-github/v1/task-group-creation-requested`` · messages:
-        `v1/task-group-creation-requested.json#`
+        `taskcluster_github.types.TaskGroupCreationRequested`
         """
         return self._event(
             "taskGroupCreationRequested",

@@ -64,7 +64,7 @@ class Hooks(BaseClient):
 
         Returns the ids of all groups that contain hooks, as `groups`, in one response.
 
-        - Returns: `v1/list-hook-groups-response.json#`
+        - Returns: `taskcluster_hooks.types.ListHookGroupsResponse`
 
         ``GET /hooks`` · stable · scopes: `hooks:list-hooks:`
         """
@@ -77,7 +77,7 @@ class Hooks(BaseClient):
         hooks.
 
         - Path parameters: `hookGroupId`
-        - Returns: `v1/list-hooks-response.json#`
+        - Returns: `taskcluster_hooks.types.ListHooksResponse`
 
         ``GET /hooks/<hookGroupId>`` · stable · scopes: `hooks:list-hooks:<hookGroupId>`
         """
@@ -90,7 +90,7 @@ class Hooks(BaseClient):
         `hooks:get:<hookGroupId>:<hookId>`, with a colon instead of the slash of other hook scopes.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Returns: `v1/hook-definition.json#`
+        - Returns: `taskcluster_hooks.types.HookDefinition`
 
         ``GET /hooks/<hookGroupId>/<hookId>`` · stable · scopes: `hooks:get:<hookGroupId>:<hookId>`
         """
@@ -103,7 +103,7 @@ class Hooks(BaseClient):
         `nextScheduledDate` if the hook has a schedule. Deprecated: use `listLastFires`.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Returns: `v1/hook-status.json#`
+        - Returns: `taskcluster_hooks.types.HookStatus`
 
         ``GET /hooks/<hookGroupId>/<hookId>/status`` · deprecated · scopes: `hooks:status:<hookGroupId>/<hookId>`
         """
@@ -121,8 +121,8 @@ class Hooks(BaseClient):
         and schedule and schema must be valid (400). The caller also needs `assume:hook-id:<hookGroupId>/<hookId>`.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Payload: `v1/create-hook-request.json#`
-        - Returns: `v1/hook-definition.json#`
+        - Payload: `taskcluster_hooks.types.CreateHookRequest`
+        - Returns: `taskcluster_hooks.types.HookDefinition`
 
         ``PUT /hooks/<hookGroupId>/<hookId>`` · stable · scopes: `hooks:modify-hook:<hookGroupId>/<hookId>` and
         `assume:hook-id:<hookGroupId>/<hookId>`
@@ -141,8 +141,8 @@ class Hooks(BaseClient):
         denied exchange.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Payload: `v1/create-hook-request.json#`
-        - Returns: `v1/hook-definition.json#`
+        - Payload: `taskcluster_hooks.types.CreateHookRequest`
+        - Returns: `taskcluster_hooks.types.HookDefinition`
 
         ``POST /hooks/<hookGroupId>/<hookId>`` · stable · scopes: `hooks:modify-hook:<hookGroupId>/<hookId>` and
         `assume:hook-id:<hookGroupId>/<hookId>`
@@ -174,8 +174,8 @@ class Hooks(BaseClient):
         is a 400.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Payload: `v1/trigger-hook.json#`
-        - Returns: `v1/trigger-hook-response.json#`
+        - Payload: `taskcluster_hooks.types.TriggerHook`
+        - Returns: `taskcluster_hooks.types.TriggerHookResponse`
 
         ``POST /hooks/<hookGroupId>/<hookId>/trigger`` · stable · scopes: `hooks:trigger-hook:<hookGroupId>/<hookId>`
         """
@@ -192,7 +192,7 @@ class Hooks(BaseClient):
         credentials.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Returns: `v1/trigger-token-response.json#`
+        - Returns: `taskcluster_hooks.types.TriggerTokenResponse`
 
         ``GET /hooks/<hookGroupId>/<hookId>/token`` · stable · scopes: `hooks:get-trigger-token:<hookGroupId>/<hookId>`
         """
@@ -206,7 +206,7 @@ class Hooks(BaseClient):
         Creates a new secret `token` for the hook and returns it. The previous token becomes invalid.
 
         - Path parameters: `hookGroupId`, `hookId`
-        - Returns: `v1/trigger-token-response.json#`
+        - Returns: `taskcluster_hooks.types.TriggerTokenResponse`
 
         ``POST /hooks/<hookGroupId>/<hookId>/token`` · stable · scopes:
         `hooks:reset-trigger-token:<hookGroupId>/<hookId>`
@@ -224,8 +224,8 @@ class Hooks(BaseClient):
         wrong, 404 if the hook does not exist.
 
         - Path parameters: `hookGroupId`, `hookId`, `token`
-        - Payload: `v1/trigger-hook.json#`
-        - Returns: `v1/trigger-hook-response.json#`
+        - Payload: `taskcluster_hooks.types.TriggerHook`
+        - Returns: `taskcluster_hooks.types.TriggerHookResponse`
 
         ``POST /hooks/<hookGroupId>/<hookId>/trigger/<token>`` · stable · no scopes
         """
@@ -263,7 +263,7 @@ class Hooks(BaseClient):
 
         - Path parameters: `hookGroupId`, `hookId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-lastFires-response.json#`
+        - Returns: `taskcluster_hooks.types.ListLastFiresResponse`
 
         ``GET /hooks/<hookGroupId>/<hookId>/last-fires`` · stable · scopes:
         `hooks:list-last-fires:<hookGroupId>/<hookId>`

@@ -37,7 +37,7 @@ class HooksEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-hooks/v1/hook-created`` · messages: `v1/pulse-hook-changed-message.json#`
+        ``exchange/taskcluster-hooks/v1/hook-created`` · messages: `taskcluster_hooks.types.PulseHookChangedMessage`
         """
         return self._event("hookCreated", args, {"reserved": reserved, **kwargs})
 
@@ -51,7 +51,7 @@ class HooksEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-hooks/v1/hook-updated`` · messages: `v1/pulse-hook-changed-message.json#`
+        ``exchange/taskcluster-hooks/v1/hook-updated`` · messages: `taskcluster_hooks.types.PulseHookChangedMessage`
         """
         return self._event("hookUpdated", args, {"reserved": reserved, **kwargs})
 
@@ -64,6 +64,6 @@ class HooksEvents(BaseEvents):
 
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-hooks/v1/hook-deleted`` · messages: `v1/pulse-hook-changed-message.json#`
+        ``exchange/taskcluster-hooks/v1/hook-deleted`` · messages: `taskcluster_hooks.types.PulseHookChangedMessage`
         """
         return self._event("hookDeleted", args, {"reserved": reserved, **kwargs})

@@ -66,7 +66,7 @@ class Index(AsyncBaseClient):
         it has expired. The task itself may no longer exist.
 
         - Path parameters: `indexPath`
-        - Returns: `v1/indexed-task-response.json#`
+        - Returns: `taskcluster_index.types.IndexedTaskResponse`
 
         ``GET /task/<indexPath>`` · stable · scopes: `index:find-task:<indexPath>`
         """
@@ -90,9 +90,9 @@ class Index(AsyncBaseClient):
         paths without a dot. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken`
         to get the next page.
 
-        - Payload: `v1/list-tasks-at-index.json#`
+        - Payload: `taskcluster_index.types.ListTasksAtIndex`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-tasks-response.json#`
+        - Returns: `taskcluster_index.types.ListTasksResponse`
 
         ``POST /tasks/indexes`` · experimental · scopes: `index:find-task:<indexPath>` for each `indexPath` of
         `indexPaths`
@@ -130,7 +130,7 @@ class Index(AsyncBaseClient):
 
         - Path parameters: `namespace` (may be empty)
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-namespaces-response.json#`
+        - Returns: `taskcluster_index.types.ListNamespacesResponse`
 
         ``GET /namespaces/<namespace>`` · stable · scopes: `index:list-namespaces:<namespace>`
         """
@@ -167,7 +167,7 @@ class Index(AsyncBaseClient):
 
         - Path parameters: `namespace` (may be empty)
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-tasks-response.json#`
+        - Returns: `taskcluster_index.types.ListTasksResponse`
 
         ``GET /tasks/<namespace>`` · stable · scopes: `index:list-tasks:<namespace>`
         """
@@ -193,8 +193,8 @@ class Index(AsyncBaseClient):
         entry, so check the `taskId`. `rank` must be an integer. The task need not exist.
 
         - Path parameters: `namespace`
-        - Payload: `v1/insert-task-request.json#`
-        - Returns: `v1/indexed-task-response.json#`
+        - Payload: `taskcluster_index.types.InsertTaskRequest`
+        - Returns: `taskcluster_index.types.IndexedTaskResponse`
 
         ``PUT /task/<namespace>`` · stable · scopes: `index:insert-task:<namespace>`
         """

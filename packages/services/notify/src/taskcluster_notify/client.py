@@ -67,7 +67,7 @@ class Notify(BaseClient):
         messages over the rate limit are dropped without an error; an address on the denylist is a 400 with code
         `DenylistedAddress`.
 
-        - Payload: `v1/email-request.json#`
+        - Payload: `taskcluster_notify.types.EmailRequest`
 
         ``POST /email`` · experimental · scopes: `notify:email:<address>`
         """
@@ -80,7 +80,7 @@ class Notify(BaseClient):
         messages over the rate limit are dropped without an error; an address on the denylist is a 400 with code
         `DenylistedAddress`.
 
-        - Payload: `v1/pulse-request.json#`
+        - Payload: `taskcluster_notify.types.PulseRequest`
 
         ``POST /pulse`` · experimental · scopes: `notify:pulse:<routingKey>`
         """
@@ -93,7 +93,7 @@ class Notify(BaseClient):
         and `formattedBody` add a formatted version. Duplicates and messages over the rate limit are dropped without an
         error; an address on the denylist is a 400 with code `DenylistedAddress`.
 
-        - Payload: `v1/matrix-request.json#`
+        - Payload: `taskcluster_notify.types.MatrixRequest`
 
         ``POST /matrix`` · experimental · scopes: `notify:matrix-room:<roomId>`
         """
@@ -106,7 +106,7 @@ class Notify(BaseClient):
         `unfurlMedia` enable previews of links and media. Duplicates and messages over the rate limit are dropped
         without an error; an address on the denylist is a 400 with code `DenylistedAddress`.
 
-        - Payload: `v1/slack-request.json#`
+        - Payload: `taskcluster_notify.types.SlackRequest`
 
         ``POST /slack`` · experimental · scopes: `notify:slack-channel:<channelId>`
         """
@@ -118,7 +118,7 @@ class Notify(BaseClient):
         Adds an address to the denylist. Sending to it then returns 400. `notificationType` is `email`, `pulse`,
         `matrix-room` or `slack-channel`, `notificationAddress` the address of that type.
 
-        - Payload: `v1/notification-address.json#`
+        - Payload: `taskcluster_notify.types.NotificationAddress`
 
         ``POST /denylist/add`` · experimental · scopes: `notify:manage-denylist`
         """
@@ -130,7 +130,7 @@ class Notify(BaseClient):
         Removes an address from the denylist. Unusually for a DELETE request, the call has a payload, the same as
         `addDenylistAddress`.
 
-        - Payload: `v1/notification-address.json#`
+        - Payload: `taskcluster_notify.types.NotificationAddress`
 
         ``DELETE /denylist/delete`` · experimental · scopes: `notify:manage-denylist`
         """
@@ -152,7 +152,7 @@ class Notify(BaseClient):
         1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/notification-address-list.json#`
+        - Returns: `taskcluster_notify.types.NotificationAddressList`
 
         ``GET /denylist/list`` · experimental · scopes: `notify:manage-denylist`
         """

@@ -37,6 +37,6 @@ class NotifyEvents(BaseEvents):
         - `routingKeyKind`: always `primary`
         - `topic`: the sender's routing key (one or more words)
 
-        ``exchange/taskcluster-notify/v1/notification`` · messages: `v1/notification-message.json#`
+        ``exchange/taskcluster-notify/v1/notification`` · messages: `taskcluster_notify.types.NotificationMessage`
         """
         return self._event("notify", args, {"routingKeyKind": routingKeyKind, "topic": topic, **kwargs})

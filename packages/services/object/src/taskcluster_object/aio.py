@@ -69,8 +69,8 @@ class Object(AsyncBaseClient):
         does all of this.
 
         - Path parameters: `name`
-        - Payload: `v1/create-upload-request.json#`
-        - Returns: `v1/create-upload-response.json#`
+        - Payload: `taskcluster_object.types.CreateUploadRequest`
+        - Returns: `taskcluster_object.types.CreateUploadResponse`
 
         ``PUT /upload/<name>`` · stable · scopes: `object:upload:<projectId>:<name>`
         """
@@ -84,7 +84,7 @@ class Object(AsyncBaseClient):
         safe. Other hashes than before are a conflict (409), an unknown object is a 404. Returns an empty object.
 
         - Path parameters: `name`
-        - Payload: `v1/finish-upload-request.json#`
+        - Payload: `taskcluster_object.types.FinishUploadRequest`
 
         ``POST /finish-upload/<name>`` · stable · scopes: `object:upload:<projectId>:<name>`
         """
@@ -99,8 +99,8 @@ class Object(AsyncBaseClient):
         `taskcluster.download` does all of this.
 
         - Path parameters: `name`
-        - Payload: `v1/download-object-request.json#`
-        - Returns: `v1/download-object-response.json#`
+        - Payload: `taskcluster_object.types.DownloadObjectRequest`
+        - Returns: `taskcluster_object.types.DownloadObjectResponse`
 
         ``PUT /start-download/<name>`` · stable · scopes: `object:download:<name>`
         """
@@ -112,7 +112,7 @@ class Object(AsyncBaseClient):
         Returns an object's `projectId`, `expires` and `hashes`, without its data. 404 if it is missing or not finished.
 
         - Path parameters: `name`
-        - Returns: `v1/get-object-response.json#`
+        - Returns: `taskcluster_object.types.GetObjectResponse`
 
         ``GET /metadata/<name>`` · stable · scopes: `object:download:<name>`
         """

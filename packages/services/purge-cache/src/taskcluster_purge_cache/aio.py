@@ -65,7 +65,7 @@ class PurgeCache(AsyncBaseClient):
         and does not wait: workers act on their next poll. A request expires after one day.
 
         - Path parameters: `workerPoolId`
-        - Payload: `v1/purge-cache-request.json#`
+        - Payload: `taskcluster_purge_cache.types.PurgeCacheRequest`
 
         ``POST /purge-cache/<workerPoolId>`` · stable · scopes: `purge-cache:<workerPoolId>:<cacheName>`
         """
@@ -89,7 +89,7 @@ class PurgeCache(AsyncBaseClient):
         (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/all-purge-cache-request-list.json#`
+        - Returns: `taskcluster_purge_cache.types.AllPurgeCacheRequestList`
 
         ``GET /purge-cache/list`` · stable · scopes: `purge-cache:all-purge-requests`
         """
@@ -115,7 +115,7 @@ class PurgeCache(AsyncBaseClient):
 
         - Path parameters: `workerPoolId`
         - Query parameters: `since`
-        - Returns: `v1/purge-cache-request-list.json#`
+        - Returns: `taskcluster_purge_cache.types.PurgeCacheRequestList`
 
         ``GET /purge-cache/<workerPoolId>`` · stable · scopes: `purge-cache:purge-requests::<workerPoolId>`
         """

@@ -67,7 +67,7 @@ class Queue(BaseClient):
         not exist.
 
         - Path parameters: `taskId`
-        - Returns: `v1/task.json#`
+        - Returns: `taskcluster_queue.types.Task`
 
         ``GET /task/<taskId>`` · stable · scopes: `queue:get-task:<taskId>`
         """
@@ -90,9 +90,9 @@ class Queue(BaseClient):
         omitted. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the
         next page.
 
-        - Payload: `v1/tasks-request.json#`
+        - Payload: `taskcluster_queue.types.TasksRequest`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/tasks-response.json#`
+        - Returns: `taskcluster_queue.types.TasksResponse`
 
         ``POST /tasks`` · experimental · scopes: `queue:get-task:<taskId>` for each `taskId` of `taskIds`
         """
@@ -127,9 +127,9 @@ class Queue(BaseClient):
         omitted. Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the
         next page.
 
-        - Payload: `v1/tasks-request.json#`
+        - Payload: `taskcluster_queue.types.TasksRequest`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/tasks-statuses-response.json#`
+        - Returns: `taskcluster_queue.types.TasksStatusesResponse`
 
         ``POST /tasks/status`` · experimental · scopes: `queue:status:<taskId>` for each `taskId` of `taskIds`
         """
@@ -154,7 +154,7 @@ class Queue(BaseClient):
         state is that of the last run, or `unscheduled` if there is none. 404 if the task does not exist.
 
         - Path parameters: `taskId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``GET /task/<taskId>/status`` · stable · scopes: `queue:status:<taskId>`
         """
@@ -179,7 +179,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskGroupId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-task-group-response.json#`
+        - Returns: `taskcluster_queue.types.ListTaskGroupResponse`
 
         ``GET /task-group/<taskGroupId>/list`` · stable · scopes: `queue:list-task-group:<taskGroupId>`
         """
@@ -205,7 +205,7 @@ class Queue(BaseClient):
         not exist.
 
         - Path parameters: `taskGroupId`
-        - Returns: `v1/cancel-task-group-response.json#`
+        - Returns: `taskcluster_queue.types.CancelTaskGroupResponse`
 
         ``POST /task-group/<taskGroupId>/cancel`` · experimental · scopes:
         `queue:cancel-task-group:<schedulerId>/<taskGroupId>`
@@ -219,7 +219,7 @@ class Queue(BaseClient):
         `listTaskGroup`. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
-        - Returns: `v1/task-group-response.json#`
+        - Returns: `taskcluster_queue.types.TaskGroupResponse`
 
         ``GET /task-group/<taskGroupId>`` · stable · scopes: `queue:list-task-group:<taskGroupId>`
         """
@@ -232,7 +232,7 @@ class Queue(BaseClient):
         conflict (409); reruns remain possible. Idempotent: the first time is kept. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
-        - Returns: `v1/task-group-response.json#`
+        - Returns: `taskcluster_queue.types.TaskGroupResponse`
 
         ``POST /task-group/<taskGroupId>/seal`` · experimental · scopes:
         `queue:seal-task-group:<schedulerId>/<taskGroupId>`
@@ -258,7 +258,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-dependent-tasks-response.json#`
+        - Returns: `taskcluster_queue.types.ListDependentTasksResponse`
 
         ``GET /task/<taskId>/dependents`` · stable · scopes: `queue:list-dependent-tasks:<taskId>`
         """
@@ -286,8 +286,8 @@ class Queue(BaseClient):
         days ahead, and all `dependencies` must exist (400). The caller needs every scope of the task.
 
         - Path parameters: `taskId`
-        - Payload: `v1/create-task-request.json#`
-        - Returns: `v1/task-status-response.json#`
+        - Payload: `taskcluster_queue.types.CreateTaskRequest`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``PUT /task/<taskId>`` · stable · scopes: (`<scope>` for each `scope` of `scopes`) and (`queue:route:<route>`
         for each `route` of `routes`) and `queue:create-task:project:<projectId>` and `queue:scheduler-id:<schedulerId>`
@@ -302,7 +302,7 @@ class Queue(BaseClient):
         scheduled task is not changed. 404 if the task does not exist, 409 past its deadline.
 
         - Path parameters: `taskId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/schedule`` · stable · scopes: `queue:schedule-task:<schedulerId>/<taskGroupId>/<taskId>`
         or `queue:schedule-task-in-project:<projectId>` or (`queue:schedule-task` and
@@ -318,7 +318,7 @@ class Queue(BaseClient):
         after 50 runs.
 
         - Path parameters: `taskId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/rerun`` · stable · scopes: `queue:rerun-task:<schedulerId>/<taskGroupId>/<taskId>` or
         `queue:rerun-task-in-project:<projectId>` or (`queue:rerun-task` and
@@ -334,7 +334,7 @@ class Queue(BaseClient):
         deadline.
 
         - Path parameters: `taskId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/cancel`` · stable · scopes: `queue:cancel-task:<schedulerId>/<taskGroupId>/<taskId>` or
         `queue:cancel-task-in-project:<projectId>` or (`queue:cancel-task` and
@@ -349,8 +349,8 @@ class Queue(BaseClient):
         deadline, and for a task that was ever resolved, even if it was rerun. 404 if the task does not exist.
 
         - Path parameters: `taskId`
-        - Payload: `v1/change-task-priority-request.json#`
-        - Returns: `v1/task-status-response.json#`
+        - Payload: `taskcluster_queue.types.ChangeTaskPriorityRequest`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/priority`` · experimental · scopes: `queue:change-task-priority:<taskId>` or
         `queue:change-task-priority-in-queue:<taskQueueId>` · added after Taskcluster 72.0.1
@@ -364,8 +364,8 @@ class Queue(BaseClient):
         `taskIds` and `tasksAffected`. 404 if the group does not exist.
 
         - Path parameters: `taskGroupId`
-        - Payload: `v1/change-task-priority-request.json#`
-        - Returns: `v1/task-group-priority-change-response.json#`
+        - Payload: `taskcluster_queue.types.ChangeTaskPriorityRequest`
+        - Returns: `taskcluster_queue.types.TaskGroupPriorityChangeResponse`
 
         ``POST /task-group/<taskGroupId>/priority`` · experimental · scopes:
         `queue:change-task-group-priority:<schedulerId>/<taskGroupId>` · added after Taskcluster 72.0.1
@@ -384,8 +384,8 @@ class Queue(BaseClient):
         after 20 minutes, or the run ends as `claim-expired`.
 
         - Path parameters: `taskQueueId`
-        - Payload: `v1/claim-work-request.json#`
-        - Returns: `v1/claim-work-response.json#`
+        - Payload: `taskcluster_queue.types.ClaimWorkRequest`
+        - Returns: `taskcluster_queue.types.ClaimWorkResponse`
 
         ``POST /claim-work/<taskQueueId>`` · stable · scopes: `queue:claim-work:<taskQueueId>` and
         `queue:worker-id:<workerGroup>/<workerId>`
@@ -400,8 +400,8 @@ class Queue(BaseClient):
         `claimWork`.
 
         - Path parameters: `taskId`, `runId`
-        - Payload: `v1/task-claim-request.json#`
-        - Returns: `v1/task-claim-response.json#`
+        - Payload: `taskcluster_queue.types.TaskClaimRequest`
+        - Returns: `taskcluster_queue.types.TaskClaimResponse`
 
         ``POST /task/<taskId>/runs/<runId>/claim`` · deprecated · scopes:
         `queue:claim-task:<provisionerId>/<workerType>` and `queue:worker-id:<workerGroup>/<workerId>`
@@ -418,7 +418,7 @@ class Queue(BaseClient):
         that the worker should stop. 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
-        - Returns: `v1/task-reclaim-response.json#`
+        - Returns: `taskcluster_queue.types.TaskReclaimResponse`
 
         ``POST /task/<taskId>/runs/<runId>/reclaim`` · stable · scopes: `queue:reclaim-task:<taskId>/<runId>`
         """
@@ -432,7 +432,7 @@ class Queue(BaseClient):
         latest, 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/runs/<runId>/completed`` · stable · scopes: `queue:resolve-task:<taskId>/<runId>`
         """
@@ -446,7 +446,7 @@ class Queue(BaseClient):
         latest, 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
-        - Returns: `v1/task-status-response.json#`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/runs/<runId>/failed`` · stable · scopes: `queue:resolve-task:<taskId>/<runId>`
         """
@@ -461,8 +461,8 @@ class Queue(BaseClient):
         safe; otherwise 409 if the run has ended. 404 if the task or run does not exist.
 
         - Path parameters: `taskId`, `runId`
-        - Payload: `v1/task-exception-request.json#`
-        - Returns: `v1/task-status-response.json#`
+        - Payload: `taskcluster_queue.types.TaskExceptionRequest`
+        - Returns: `taskcluster_queue.types.TaskStatusResponse`
 
         ``POST /task/<taskId>/runs/<runId>/exception`` · stable · scopes: `queue:resolve-task:<taskId>/<runId>`
         """
@@ -482,8 +482,8 @@ class Queue(BaseClient):
         run does not exist, 409 if the run is not running, except within 25 minutes after an exception.
 
         - Path parameters: `taskId`, `runId`, `name`
-        - Payload: `v1/post-artifact-request.json#`
-        - Returns: `v1/post-artifact-response.json#`
+        - Payload: `taskcluster_queue.types.PostArtifactRequest`
+        - Returns: `taskcluster_queue.types.PostArtifactResponse`
 
         ``POST /task/<taskId>/runs/<runId>/artifacts/<name>`` · stable · scopes:
         `queue:create-artifact:<taskId>/<runId>`
@@ -504,7 +504,7 @@ class Queue(BaseClient):
         artifact has another storage type; 404 if the artifact does not exist.
 
         - Path parameters: `taskId`, `runId`, `name`
-        - Payload: `v1/finish-artifact-request.json#`
+        - Payload: `taskcluster_queue.types.FinishArtifactRequest`
 
         ``PUT /task/<taskId>/runs/<runId>/artifacts/<name>`` · stable · scopes: `queue:create-artifact:<taskId>/<runId>`
         """
@@ -523,7 +523,7 @@ class Queue(BaseClient):
         get the data, prefer `taskcluster.download`, which calls `artifact`.
 
         - Path parameters: `taskId`, `runId`, `name`
-        - Returns: `v1/get-artifact-response.json#`
+        - Returns: `taskcluster_queue.types.GetArtifactResponse`
 
         ``GET /task/<taskId>/runs/<runId>/artifacts/<name>`` · stable · scopes: `queue:get-artifact:<name>` for each
         `name` of `names`
@@ -540,7 +540,7 @@ class Queue(BaseClient):
         survive reruns.
 
         - Path parameters: `taskId`, `name`
-        - Returns: `v1/get-artifact-response.json#`
+        - Returns: `taskcluster_queue.types.GetArtifactResponse`
 
         ``GET /task/<taskId>/artifacts/<name>`` · stable · scopes: `queue:get-artifact:<name>` for each `name` of
         `names`
@@ -568,7 +568,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskId`, `runId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-artifacts-response.json#`
+        - Returns: `taskcluster_queue.types.ListArtifactsResponse`
 
         ``GET /task/<taskId>/runs/<runId>/artifacts`` · stable · scopes: `queue:list-artifacts:<taskId>:<runId>`
         """
@@ -606,7 +606,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-artifacts-response.json#`
+        - Returns: `taskcluster_queue.types.ListArtifactsResponse`
 
         ``GET /task/<taskId>/artifacts`` · stable · scopes: `queue:list-artifacts:<taskId>`
         """
@@ -632,7 +632,7 @@ class Queue(BaseClient):
         artifact unfinished.
 
         - Path parameters: `taskId`, `runId`, `name`
-        - Returns: `v1/artifact-response.json#`
+        - Returns: `taskcluster_queue.types.ArtifactResponse`
 
         ``GET /task/<taskId>/runs/<runId>/artifact-info/<name>`` · stable · scopes:
         `queue:list-artifacts:<taskId>:<runId>`
@@ -648,7 +648,7 @@ class Queue(BaseClient):
         artifact is missing.
 
         - Path parameters: `taskId`, `name`
-        - Returns: `v1/artifact-response.json#`
+        - Returns: `taskcluster_queue.types.ArtifactResponse`
 
         ``GET /task/<taskId>/artifact-info/<name>`` · stable · scopes: `queue:list-artifacts:<taskId>`
         """
@@ -663,7 +663,7 @@ class Queue(BaseClient):
         unfinished, 410 if expired. `taskcluster.download.downloadArtifact` does the rest.
 
         - Path parameters: `taskId`, `runId`, `name`
-        - Returns: `v1/artifact-content-response.json#`
+        - Returns: `taskcluster_queue.types.ArtifactContentResponse`
 
         ``GET /task/<taskId>/runs/<runId>/artifact-content/<name>`` · stable · scopes: `queue:get-artifact:<name>` for
         each `name` of `names`
@@ -678,7 +678,7 @@ class Queue(BaseClient):
         `runId` uses it.
 
         - Path parameters: `taskId`, `name`
-        - Returns: `v1/artifact-content-response.json#`
+        - Returns: `taskcluster_queue.types.ArtifactContentResponse`
 
         ``GET /task/<taskId>/artifact-content/<name>`` · stable · scopes: `queue:get-artifact:<name>` for each `name` of
         `names`
@@ -702,7 +702,7 @@ class Queue(BaseClient):
         the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-provisioners-response.json#`
+        - Returns: `taskcluster_queue.types.ListProvisionersResponse`
 
         ``GET /provisioners`` · deprecated · scopes: `queue:list-provisioners`
         """
@@ -726,7 +726,7 @@ class Queue(BaseClient):
         active. Deprecated: use `getTaskQueue`.
 
         - Path parameters: `provisionerId`
-        - Returns: `v1/provisioner-response.json#`
+        - Returns: `taskcluster_queue.types.ProvisionerResponse`
 
         ``GET /provisioners/<provisionerId>`` · deprecated · scopes: `queue:get-provisioner:<provisionerId>`
         """
@@ -739,7 +739,7 @@ class Queue(BaseClient):
         `taskQueueCounts`.
 
         - Path parameters: `taskQueueId`
-        - Returns: `v1/pending-tasks-response.json#`
+        - Returns: `taskcluster_queue.types.PendingTasksResponse`
 
         ``GET /pending/<taskQueueId>`` · deprecated · scopes: `queue:pending-count:<taskQueueId>`
         """
@@ -751,8 +751,8 @@ class Queue(BaseClient):
         Returns the numbers of pending and claimed tasks of several task queues, like `taskQueueCounts` for one queue.
         The schemas of payload and result are not published, so both are typed as any object.
 
-        - Payload: `v1/task-queue-counts-request.json#`
-        - Returns: `v1/task-queue-counts-list-response.json#`
+        - Payload: `taskcluster_queue.types.TaskQueueCountsRequest`
+        - Returns: `taskcluster_queue.types.TaskQueueCountsListResponse`
 
         ``POST /task-queues/counts`` · experimental · no scopes · added after Taskcluster 72.0.1
         """
@@ -765,7 +765,7 @@ class Queue(BaseClient):
         an unknown queue.
 
         - Path parameters: `taskQueueId`
-        - Returns: `v1/task-queue-counts-response.json#`
+        - Returns: `taskcluster_queue.types.TaskQueueCountsResponse`
 
         ``GET /task-queues/<taskQueueId>/counts`` · stable · scopes: `queue:pending-count:<taskQueueId>` and
         `queue:claimed-count:<taskQueueId>`
@@ -791,7 +791,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskQueueId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-pending-tasks-response.json#`
+        - Returns: `taskcluster_queue.types.ListPendingTasksResponse`
 
         ``GET /task-queues/<taskQueueId>/pending`` · experimental · scopes: `queue:pending-list:<taskQueueId>`
         """
@@ -828,7 +828,7 @@ class Queue(BaseClient):
 
         - Path parameters: `taskQueueId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-claimed-tasks-response.json#`
+        - Returns: `taskcluster_queue.types.ListClaimedTasksResponse`
 
         ``GET /task-queues/<taskQueueId>/claimed`` · experimental · scopes: `queue:claimed-list:<taskQueueId>`
         """
@@ -864,7 +864,7 @@ class Queue(BaseClient):
 
         - Path parameters: `provisionerId`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-workertypes-response.json#`
+        - Returns: `taskcluster_queue.types.ListWorkertypesResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types`` · deprecated · scopes:
         `queue:list-worker-types:<provisionerId>`
@@ -890,7 +890,7 @@ class Queue(BaseClient):
         active. Deprecated: use `getTaskQueue`.
 
         - Path parameters: `provisionerId`, `workerType`
-        - Returns: `v1/workertype-response.json#`
+        - Returns: `taskcluster_queue.types.WorkertypeResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types/<workerType>`` · deprecated · scopes:
         `queue:get-worker-type:<provisionerId>/<workerType>`
@@ -916,7 +916,7 @@ class Queue(BaseClient):
         per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/list-taskqueues-response.json#`
+        - Returns: `taskcluster_queue.types.ListTaskqueuesResponse`
 
         ``GET /task-queues`` · stable · scopes: `queue:list-task-queues`
         """
@@ -940,7 +940,7 @@ class Queue(BaseClient):
         recently, even if it has pending tasks.
 
         - Path parameters: `taskQueueId`
-        - Returns: `v1/taskqueue-response.json#`
+        - Returns: `taskcluster_queue.types.TaskqueueResponse`
 
         ``GET /task-queues/<taskQueueId>`` · stable · scopes: `queue:get-task-queue:<taskQueueId>`
         """
@@ -968,7 +968,7 @@ class Queue(BaseClient):
 
         - Path parameters: `provisionerId`, `workerType`
         - Query parameters: `continuationToken`, `limit`, `quarantined`
-        - Returns: `v1/list-workers-response.json#`
+        - Returns: `taskcluster_queue.types.ListWorkersResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types/<workerType>/workers`` · deprecated · scopes:
         `queue:list-workers:<provisionerId>/<workerType>`
@@ -1006,7 +1006,7 @@ class Queue(BaseClient):
         manager.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
-        - Returns: `v1/worker-response.json#`
+        - Returns: `taskcluster_queue.types.WorkerResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types/<workerType>/workers/<workerGroup>/<workerId>`` · deprecated ·
         scopes: `queue:get-worker:<provisionerId>/<workerType>/<workerGroup>/<workerId>`
@@ -1042,8 +1042,8 @@ class Queue(BaseClient):
         not affected. 404 if it was not recently active.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
-        - Payload: `v1/quarantine-worker-request.json#`
-        - Returns: `v1/worker-response.json#`
+        - Payload: `taskcluster_queue.types.QuarantineWorkerRequest`
+        - Returns: `taskcluster_queue.types.WorkerResponse`
 
         ``PUT /provisioners/<provisionerId>/worker-types/<workerType>/workers/<workerGroup>/<workerId>`` · experimental
         · scopes: `queue:quarantine-worker:<provisionerId>/<workerType>/<workerGroup>/<workerId>`
@@ -1079,8 +1079,8 @@ class Queue(BaseClient):
         and is rarely needed, because `claimWork` creates such records.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
-        - Payload: `v1/update-worker-request.json#`
-        - Returns: `v1/worker-response.json#`
+        - Payload: `taskcluster_queue.types.UpdateWorkerRequest`
+        - Returns: `taskcluster_queue.types.WorkerResponse`
 
         ``PUT /provisioners/<provisionerId>/worker-types/<workerType>/<workerGroup>/<workerId>`` · experimental ·
         scopes: `queue:declare-worker:<provisionerId>/<workerType>/<workerGroup>/<workerId>#<property>` for each
@@ -1118,8 +1118,8 @@ class Queue(BaseClient):
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
         - Path parameters: `provisionerId`
-        - Payload: `v1/update-provisioner-request.json#`
-        - Returns: `v1/provisioner-response.json#`
+        - Payload: `taskcluster_queue.types.UpdateProvisionerRequest`
+        - Returns: `taskcluster_queue.types.ProvisionerResponse`
 
         ``PUT /provisioners/<provisionerId>`` · deprecated · no scopes
         """
@@ -1138,8 +1138,8 @@ class Queue(BaseClient):
         Removed in Taskcluster 113.2.0; older deployments still have it. Calling it emits a DeprecationWarning.
 
         - Path parameters: `provisionerId`, `workerType`
-        - Payload: `v1/update-workertype-request.json#`
-        - Returns: `v1/workertype-response.json#`
+        - Payload: `taskcluster_queue.types.UpdateWorkertypeRequest`
+        - Returns: `taskcluster_queue.types.WorkertypeResponse`
 
         ``PUT /provisioners/<provisionerId>/worker-types/<workerType>`` · deprecated · no scopes
         """

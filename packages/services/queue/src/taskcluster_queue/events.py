@@ -62,7 +62,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-defined`` · messages: `v1/task-defined-message.json#`
+        ``exchange/taskcluster-queue/v1/task-defined`` · messages: `taskcluster_queue.types.TaskDefinedMessage`
         """
         return self._event(
             "taskDefined",
@@ -115,7 +115,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-pending`` · messages: `v1/task-pending-message.json#`
+        ``exchange/taskcluster-queue/v1/task-pending`` · messages: `taskcluster_queue.types.TaskPendingMessage`
         """
         return self._event(
             "taskPending",
@@ -168,7 +168,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-running`` · messages: `v1/task-running-message.json#`
+        ``exchange/taskcluster-queue/v1/task-running`` · messages: `taskcluster_queue.types.TaskRunningMessage`
         """
         return self._event(
             "taskRunning",
@@ -222,7 +222,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/artifact-created`` · messages: `v1/artifact-created-message.json#`
+        ``exchange/taskcluster-queue/v1/artifact-created`` · messages: `taskcluster_queue.types.ArtifactCreatedMessage`
         """
         return self._event(
             "artifactCreated",
@@ -275,7 +275,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-completed`` · messages: `v1/task-completed-message.json#`
+        ``exchange/taskcluster-queue/v1/task-completed`` · messages: `taskcluster_queue.types.TaskCompletedMessage`
         """
         return self._event(
             "taskCompleted",
@@ -328,7 +328,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-failed`` · messages: `v1/task-failed-message.json#`
+        ``exchange/taskcluster-queue/v1/task-failed`` · messages: `taskcluster_queue.types.TaskFailedMessage`
         """
         return self._event(
             "taskFailed",
@@ -382,7 +382,7 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-exception`` · messages: `v1/task-exception-message.json#`
+        ``exchange/taskcluster-queue/v1/task-exception`` · messages: `taskcluster_queue.types.TaskExceptionMessage`
         """
         return self._event(
             "taskException",
@@ -417,7 +417,8 @@ class QueueEvents(BaseEvents):
         - `schedulerId`: the group's `schedulerId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-group-resolved`` · messages: `v1/task-group-changed-message.json#`
+        ``exchange/taskcluster-queue/v1/task-group-resolved`` · messages:
+        `taskcluster_queue.types.TaskGroupChangedMessage`
         """
         return self._event(
             "taskGroupResolved",
@@ -446,7 +447,8 @@ class QueueEvents(BaseEvents):
         - `schedulerId`: the group's `schedulerId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-group-sealed`` · messages: `v1/task-group-changed-message.json#`
+        ``exchange/taskcluster-queue/v1/task-group-sealed`` · messages:
+        `taskcluster_queue.types.TaskGroupChangedMessage`
         """
         return self._event(
             "taskGroupSealed",
@@ -493,7 +495,8 @@ class QueueEvents(BaseEvents):
         - `taskGroupId`: the task's `taskGroupId`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-queue/v1/task-priority-changed`` · messages: `v1/task-priority-changed-message.json#`
+        ``exchange/taskcluster-queue/v1/task-priority-changed`` · messages:
+        `taskcluster_queue.types.TaskPriorityChangedMessage`
         """
         return self._event(
             "taskPriorityChanged",
@@ -529,7 +532,7 @@ class QueueEvents(BaseEvents):
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-queue/v1/task-group-priority-changed`` · messages:
-        `v1/task-group-priority-changed-message.json#`
+        `taskcluster_queue.types.TaskGroupPriorityChangedMessage`
         """
         return self._event(
             "taskGroupPriorityChanged",

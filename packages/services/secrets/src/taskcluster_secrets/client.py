@@ -65,7 +65,7 @@ class Secrets(BaseClient):
         repeating is safe. Error messages of this call do not contain the secret.
 
         - Path parameters: `name`
-        - Payload: `v1/secret.json#`
+        - Payload: `taskcluster_secrets.types.SecretInput`
 
         ``PUT /secret/<name>`` · stable · scopes: `secrets:set:<name>`
         """
@@ -89,7 +89,7 @@ class Secrets(BaseClient):
         none or it has expired. Without the scope, 403 whether or not the secret exists.
 
         - Path parameters: `name`
-        - Returns: `v1/secret.json#`
+        - Returns: `taskcluster_secrets.types.Secret`
 
         ``GET /secret/<name>`` · stable · scopes: `secrets:get:<name>`
         """
@@ -111,7 +111,7 @@ class Secrets(BaseClient):
         pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/secret-list.json#`
+        - Returns: `taskcluster_secrets.types.SecretList`
 
         ``GET /secrets`` · stable · scopes: `secrets:list-secrets`
         """

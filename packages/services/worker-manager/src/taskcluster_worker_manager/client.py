@@ -75,7 +75,7 @@ class WorkerManager(BaseClient):
         Paginated, with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/provider-list.json#`
+        - Returns: `taskcluster_worker_manager.types.ProviderList`
 
         ``GET /providers`` · stable · scopes: `worker-manager:list-providers`
         """
@@ -100,8 +100,8 @@ class WorkerManager(BaseClient):
         provider is unknown or `config` is invalid for it. The caller also needs `worker-manager:provider:<providerId>`.
 
         - Path parameters: `workerPoolId`
-        - Payload: `v1/create-worker-pool-request.json#`
-        - Returns: `v1/worker-pool-full.json#`
+        - Payload: `taskcluster_worker_manager.types.CreateWorkerPoolRequest`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolFull`
 
         ``PUT /worker-pool/<workerPoolId>`` · stable · scopes: `worker-manager:manage-worker-pool:<workerPoolId>` and
         `worker-manager:provider:<providerId>`
@@ -117,8 +117,8 @@ class WorkerManager(BaseClient):
         exist, 400 if the provider is unknown or `config` is invalid for it.
 
         - Path parameters: `workerPoolId`
-        - Payload: `v1/update-worker-pool-request.json#`
-        - Returns: `v1/worker-pool-full.json#`
+        - Payload: `taskcluster_worker_manager.types.UpdateWorkerPoolRequest`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolFull`
 
         ``POST /worker-pool/<workerPoolId>`` · experimental · scopes: `worker-manager:manage-worker-pool:<workerPoolId>`
         and `worker-manager:provider:<providerId>`
@@ -134,7 +134,7 @@ class WorkerManager(BaseClient):
         no workers left.
 
         - Path parameters: `workerPoolId`
-        - Returns: `v1/worker-pool-full.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolFull`
 
         ``DELETE /worker-pool/<workerPoolId>`` · stable · scopes: `worker-manager:manage-worker-pool:<workerPoolId>`
         """
@@ -160,7 +160,7 @@ class WorkerManager(BaseClient):
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `includeArchived`
-        - Returns: `v1/worker-pool-launch-config-list.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolLaunchConfigList`
 
         ``GET /worker-pool/<workerPoolId>/launch-configs`` · experimental · scopes:
         `worker-manager:get-worker-pool:<workerPoolId>` · added after Taskcluster 72.0.1
@@ -187,7 +187,7 @@ class WorkerManager(BaseClient):
         running, stopping and stopped.
 
         - Path parameters: `workerPoolId`
-        - Returns: `v1/worker-pool-stats.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolStats`
 
         ``GET /worker-pool/<workerPoolId>/stats`` · experimental · scopes:
         `worker-manager:get-worker-pool:<workerPoolId>` · added after Taskcluster 72.0.1
@@ -201,7 +201,7 @@ class WorkerManager(BaseClient):
         workers. 404 if the pool does not exist.
 
         - Path parameters: `workerPoolId`
-        - Returns: `v1/worker-pool-full.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolFull`
 
         ``GET /worker-pool/<workerPoolId>`` · stable · scopes: `worker-manager:get-worker-pool:<workerPoolId>`
         """
@@ -223,7 +223,7 @@ class WorkerManager(BaseClient):
         per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/worker-pool-list.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolList`
 
         ``GET /worker-pools`` · stable · scopes: `worker-manager:list-worker-pools`
         """
@@ -256,7 +256,7 @@ class WorkerManager(BaseClient):
         with up to 1000 items per page (`limit`): pass the returned `continuationToken` to get the next page.
 
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/worker-pool-list-stats.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolListStats`
 
         ``GET /worker-pools/stats`` · experimental · scopes: `worker-manager:list-worker-pools` · added after
         Taskcluster 72.0.1
@@ -281,8 +281,8 @@ class WorkerManager(BaseClient):
         `workerGroup`, `workerId`, `kind`, `title`, `description` and `extra`. Returns the record with its `errorId`.
 
         - Path parameters: `workerPoolId`
-        - Payload: `v1/report-worker-error-request.json#`
-        - Returns: `v1/worker-pool-error.json#`
+        - Payload: `taskcluster_worker_manager.types.ReportWorkerErrorRequest`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolError`
 
         ``POST /worker-pool-errors/<workerPoolId>`` · stable · scopes: `assume:worker-pool:<workerPoolId>` and
         `assume:worker-id:<workerGroup>/<workerId>`
@@ -298,7 +298,7 @@ class WorkerManager(BaseClient):
         The query parameter `workerPoolId` limits them to one pool. Without it, the scope for all pools is required.
 
         - Query parameters: `workerPoolId`
-        - Returns: `v1/worker-pool-error-stats.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolErrorStats`
 
         ``GET /worker-pool-errors/stats`` · experimental · scopes:
         `worker-manager:list-worker-pool-errors:<workerPoolId>`
@@ -326,7 +326,7 @@ class WorkerManager(BaseClient):
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `errorId`
-        - Returns: `v1/worker-pool-error-list.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerPoolErrorList`
 
         ``GET /worker-pool-errors/<workerPoolId>`` · stable · scopes:
         `worker-manager:list-worker-pool-errors:<workerPoolId>`
@@ -366,7 +366,7 @@ class WorkerManager(BaseClient):
 
         - Path parameters: `workerPoolId`, `workerGroup`
         - Query parameters: `continuationToken`, `limit`
-        - Returns: `v1/worker-list.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerList`
 
         ``GET /workers/<workerPoolId>/<workerGroup>`` · stable · scopes:
         `worker-manager:list-workers:<workerPoolId>/<workerGroup>`
@@ -393,7 +393,7 @@ class WorkerManager(BaseClient):
         use `getWorker`. 404 if the worker does not exist.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
-        - Returns: `v1/worker-full.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerFull`
 
         ``GET /workers/<workerPoolId>/<workerGroup>/<workerId>`` · stable · scopes:
         `worker-manager:get-worker:<workerPoolId>/<workerGroup>/<workerId>`
@@ -421,8 +421,8 @@ class WorkerManager(BaseClient):
         `registerWorker`. Returns the worker.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
-        - Payload: `v1/create-worker-request.json#`
-        - Returns: `v1/worker-full.json#`
+        - Payload: `taskcluster_worker_manager.types.CreateWorkerRequest`
+        - Returns: `taskcluster_worker_manager.types.WorkerFull`
 
         ``PUT /workers/<workerPoolId>/<workerGroup>/<workerId>`` · stable · scopes:
         `worker-manager:create-worker:<workerPoolId>/<workerGroup>/<workerId>`
@@ -456,8 +456,8 @@ class WorkerManager(BaseClient):
         providers.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
-        - Payload: `v1/create-worker-request.json#`
-        - Returns: `v1/worker-full.json#`
+        - Payload: `taskcluster_worker_manager.types.CreateWorkerRequest`
+        - Returns: `taskcluster_worker_manager.types.WorkerFull`
 
         ``POST /workers/<workerPoolId>/<workerGroup>/<workerId>`` · stable · scopes:
         `worker-manager:update-worker:<workerPoolId>/<workerGroup>/<workerId>`
@@ -501,7 +501,7 @@ class WorkerManager(BaseClient):
         which is `none` if not.
 
         - Path parameters: `workerPoolId`, `workerGroup`, `workerId`
-        - Returns: `v1/should-worker-terminate-response.json#`
+        - Returns: `taskcluster_worker_manager.types.ShouldWorkerTerminateResponse`
 
         ``GET /workers/<workerPoolId>/<workerGroup>/<workerId>/should-terminate`` · experimental · scopes:
         `worker-manager:should-worker-terminate:<workerPoolId>/<workerGroup>/<workerId>` · added after Taskcluster
@@ -534,7 +534,7 @@ class WorkerManager(BaseClient):
 
         - Path parameters: `workerPoolId`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `state`
-        - Returns: `v1/worker-list.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerList`
 
         ``GET /workers/<workerPoolId>`` · stable · scopes: `worker-manager:list-workers:<workerPoolId>`
         """
@@ -562,8 +562,8 @@ class WorkerManager(BaseClient):
         `secret` for `reregisterWorker`. A static worker can register again, a cloud worker only once (400). 400 if the
         proof is wrong; 404 if pool, provider or worker is unknown.
 
-        - Payload: `v1/register-worker-request.json#`
-        - Returns: `v1/register-worker-response.json#`
+        - Payload: `taskcluster_worker_manager.types.RegisterWorkerRequest`
+        - Returns: `taskcluster_worker_manager.types.RegisterWorkerResponse`
 
         ``POST /worker/register`` · stable · no scopes
         """
@@ -575,8 +575,8 @@ class WorkerManager(BaseClient):
         Renews a worker's `credentials` before they expire, in exchange for its last `secret`. Also returns a new
         `secret`; each is valid once. 400 for an old secret or an unknown worker.
 
-        - Payload: `v1/reregister-worker-request.json#`
-        - Returns: `v1/reregister-worker-response.json#`
+        - Payload: `taskcluster_worker_manager.types.ReregisterWorkerRequest`
+        - Returns: `taskcluster_worker_manager.types.ReregisterWorkerResponse`
 
         ``POST /worker/reregister`` · experimental · scopes:
         `worker-manager:reregister-worker:<workerPoolId>/<workerGroup>/<workerId>`
@@ -607,7 +607,7 @@ class WorkerManager(BaseClient):
 
         - Path parameters: `provisionerId`, `workerType`
         - Query parameters: `continuationToken`, `limit`, `launchConfigId`, `quarantined`, `workerState`
-        - Returns: `v1/list-workers-response.json#`
+        - Returns: `taskcluster_worker_manager.types.ListWorkersResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types/<workerType>/workers`` · experimental · scopes:
         `worker-manager:list-workers:<provisionerId>/<workerType>`
@@ -646,7 +646,7 @@ class WorkerManager(BaseClient):
         quarantine. A worker that only the queue knows has the state `standalone`.
 
         - Path parameters: `provisionerId`, `workerType`, `workerGroup`, `workerId`
-        - Returns: `v1/worker-response.json#`
+        - Returns: `taskcluster_worker_manager.types.WorkerResponse`
 
         ``GET /provisioners/<provisionerId>/worker-types/<workerType>/workers/<workerGroup>/<workerId>`` · experimental
         · scopes: `worker-manager:get-worker:<provisionerId>/<workerType>/<workerGroup>/<workerId>`

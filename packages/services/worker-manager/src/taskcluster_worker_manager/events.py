@@ -57,7 +57,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: unused by this exchange, always `_`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-pool-created`` · messages: `v1/pulse-worker-pool-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-pool-created`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerPoolMessage`
         """
         return self._event(
             "workerPoolCreated",
@@ -104,7 +105,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: unused by this exchange, always `_`
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-pool-updated`` · messages: `v1/pulse-worker-pool-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-pool-updated`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerPoolMessage`
         """
         return self._event(
             "workerPoolUpdated",
@@ -152,7 +154,7 @@ class WorkerManagerEvents(BaseEvents):
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/worker-pool-error`` · messages:
-        `v1/pulse-worker-pool-error-message.json#`
+        `taskcluster_worker_manager.types.PulseWorkerPoolErrorMessage`
         """
         return self._event(
             "workerPoolError",
@@ -199,7 +201,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-requested`` · messages: `v1/pulse-worker-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-requested`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerMessage`
         """
         return self._event(
             "workerRequested",
@@ -246,7 +249,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-running`` · messages: `v1/pulse-worker-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-running`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerMessage`
         """
         return self._event(
             "workerRunning",
@@ -293,7 +297,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-stopped`` · messages: `v1/pulse-worker-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-stopped`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerMessage`
         """
         return self._event(
             "workerStopped",
@@ -340,7 +345,8 @@ class WorkerManagerEvents(BaseEvents):
         - `launchConfigId`: the `launchConfigId`, `_` if there is none
         - `reserved`: unused, always `_` (one or more words)
 
-        ``exchange/taskcluster-worker-manager/v1/worker-removed`` · messages: `v1/pulse-worker-removed-message.json#`
+        ``exchange/taskcluster-worker-manager/v1/worker-removed`` · messages:
+        `taskcluster_worker_manager.types.PulseWorkerRemovedMessage`
         """
         return self._event(
             "workerRemoved",
@@ -388,7 +394,7 @@ class WorkerManagerEvents(BaseEvents):
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/launch-config-created`` · messages:
-        `v1/pulse-launch-config-message.json#`
+        `taskcluster_worker_manager.types.PulseLaunchConfigMessage`
         """
         return self._event(
             "launchConfigCreated",
@@ -436,7 +442,7 @@ class WorkerManagerEvents(BaseEvents):
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/launch-config-updated`` · messages:
-        `v1/pulse-launch-config-message.json#`
+        `taskcluster_worker_manager.types.PulseLaunchConfigMessage`
         """
         return self._event(
             "launchConfigUpdated",
@@ -484,7 +490,7 @@ class WorkerManagerEvents(BaseEvents):
         - `reserved`: unused, always `_` (one or more words)
 
         ``exchange/taskcluster-worker-manager/v1/launch-config-archived`` · messages:
-        `v1/pulse-launch-config-message.json#`
+        `taskcluster_worker_manager.types.PulseLaunchConfigMessage`
         """
         return self._event(
             "launchConfigArchived",
