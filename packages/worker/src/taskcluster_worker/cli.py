@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--executor", default="host", help=f"what runs commands: {', '.join(executor_names())}")
     run.add_argument("--directory", metavar="DIR", help="keep tasks, caches and images here (default: temporary)")
+    run.add_argument(
+        "--live-log-host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="serve live logs on this address of this machine (default: %(default)s, only for this machine)",
+    )
     run.add_argument("--root-url", help="the deployment (default: TASKCLUSTER_ROOT_URL)")
     return parser
 
@@ -74,6 +80,7 @@ async def _run(given: argparse.Namespace) -> int:
         max_run_time=given.max_run_time,
         executor=given.executor,
         directory=given.directory,
+        live_log_host=given.live_log_host,
     )
     loop = asyncio.get_running_loop()
     status = 0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,12 @@ from .claims import Claim, keep
 from .contents import Contents
 from .environment import task_environment
 from .formats import unavailable
+from .live_log import LiveLogs
 from .log import TaskLog
 from .mounts import Mounts
 from .payloads import read_task
 from .plugins import Execution, Executor, RunContext, Volume
+from .proxy import TaskProxy
 from .resolution import (
     COMPLETED,
     WORKER_SHUTDOWN,
@@ -50,6 +52,8 @@ __all__ = ["Place", "TaskRun"]
 _log = logging.getLogger("taskcluster.worker")
 
 _LOG_TYPE = "text/plain; charset=utf-8"
+_LIVE_LOG_SLACK = timedelta(minutes=15)
+"""How long the address of a live log is kept after maxRunTime."""
 _UPLOADS = 10
 """How many artifacts are uploaded at a time."""
 _BACKING_LOG = "public/logs/live_backing.log"
@@ -71,7 +75,10 @@ class Place:
     max_run_time: int
     clock: Callable[[], datetime]
     session: aiohttp.ClientSession
+    proxy_session: aiohttp.ClientSession
+    """For the proxies of tasks: it does not decompress."""
     caches: Caches
+    live_logs: LiveLogs
 
     def client(self, service: type[AsyncBaseClient], credentials: Mapping[str, Any]) -> Any:
         """Return a client of a service."""
@@ -201,6 +208,7 @@ class TaskRun:
             return resolution
         finally:
             log.close()
+            self._place.live_logs.remove(log)
 
     def _resolution(self, errors: list[Exception]) -> Resolution:
         if self._is_shutting_down:
@@ -228,6 +236,28 @@ class TaskRun:
             raise MalformedPayload(problems)
         for name in sorted(task.features & _IGNORED.keys()):
             log.line(f"The feature {name} is not available: {_IGNORED[name]}.", "warn")
+        live = asyncio.create_task(self._start_live_log(task, log))
+        try:
+            await self._execute_task(task, log, errors)
+        except asyncio.CancelledError:
+            live.cancel()
+            raise
+        finally:
+            await asyncio.wait({live})
+
+    async def _start_live_log(self, task: Task, log: TaskLog) -> None:
+        """Publish the address of the live log, while the task starts."""
+        if task.live_log is None:
+            return
+        expires = self._place.clock() + timedelta(seconds=task.max_run_time) + _LIVE_LOG_SLACK
+        payload = {"storageType": "reference", "contentType": _LOG_TYPE, "url": self._place.live_logs.add(log)}
+        try:
+            await self._uploads.create(task.live_log, payload, min(expires, task.expires))
+        except TaskclusterFailure as error:
+            log.line(f"There is no live log: {error}", "warn")
+
+    async def _execute_task(self, task: Task, log: TaskLog, errors: list[Exception]) -> None:
+        place = self._place
         storage = place.directory / "executors" / place.executor.name
         storage.mkdir(parents=True, exist_ok=True)
         mounts = Mounts(task, self._contents, place.caches, place.clock, self._directory, log.line)
@@ -239,10 +269,11 @@ class TaskRun:
             execution = await place.executor.open(context)
             stack.push_async_callback(execution.close)
             await mounts.put(execution.directory)
+            proxy_url = await self._start_proxy(task, execution, stack)
             log.line("=== Task Starting ===")
             started = time.monotonic()
             try:
-                await self._run_commands(task, execution, log)
+                await self._run_commands(task, execution, proxy_url, log)
             except TaskFailed as error:
                 errors.append(error)
                 self._log_error(log, error)
@@ -265,8 +296,16 @@ class TaskRun:
     async def _return_caches(self, mounts: Mounts) -> None:
         await mounts.return_caches(self._keeps_caches)
 
-    async def _run_commands(self, task: Task, execution: Execution, log: TaskLog) -> None:
-        env = task_environment(task, execution.environment, self._place.root_url, None)
+    async def _start_proxy(self, task: Task, execution: Execution, stack: AsyncExitStack) -> str | None:
+        if "taskclusterProxy" not in task.features:
+            return None
+        address = execution.proxy_address
+        proxy = TaskProxy(task, self._claim, self._place.root_url, self._place.proxy_session, address)
+        await stack.enter_async_context(proxy)
+        return f"http://{execution.proxy_host}:{proxy.port}"
+
+    async def _run_commands(self, task: Task, execution: Execution, proxy_url: str | None, log: TaskLog) -> None:
+        env = task_environment(task, execution.environment, self._place.root_url, proxy_url)
         running = asyncio.create_task(self._run_each(task, execution, env, log))
         try:
             done, _ = await asyncio.wait({running}, timeout=task.max_run_time)
@@ -353,8 +392,6 @@ def _unsupported(task: Task) -> list[str]:
         problem = None if mount.format is None else unavailable(mount.format)
         if problem is not None:
             found.append(f"payload: the mount {mount.path!r}: {problem}")
-    if "taskclusterProxy" in task.features:
-        found.append("payload: the feature taskclusterProxy is not supported by this worker")
     return found
 
 

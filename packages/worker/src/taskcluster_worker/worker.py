@@ -26,6 +26,7 @@ from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, T
 from .caches import Caches
 from .claims import Claim
 from .errors import WorkerError
+from .live_log import LiveLogs
 from .payloads import MAX_RUN_TIME
 from .plugins import Executor
 from .registry import executor_named
@@ -69,6 +70,8 @@ class Worker:
         clock: Returns the deployment's time, an aware datetime in UTC.
         claim_interval: How many seconds to wait between two claims that yielded nothing. The queue itself waits for
             tasks, too.
+        live_log_host: The address where live logs are served, which must be of this machine. It is the host of their
+            URLs, so by default only this machine can read them.
 
     Raises:
         WorkerError: An argument is invalid.
@@ -90,6 +93,7 @@ class Worker:
         directory: str | os.PathLike[str] | None = None,
         clock: Callable[[], datetime] = _system_clock,
         claim_interval: float = 5.0,
+        live_log_host: str = "127.0.0.1",
     ) -> None:
         if not re.fullmatch(r"[a-zA-Z0-9_-]{1,38}/[a-zA-Z0-9_-]{1,38}", task_queue):
             raise WorkerError(f"the task queue must be <provisionerId>/<workerType>, not {task_queue!r}")
@@ -114,6 +118,7 @@ class Worker:
         self._directory = None if directory is None else Path(directory).absolute()
         self._clock = clock
         self._claim_interval = claim_interval
+        self._live_log_host = live_log_host
         self._runs: dict[asyncio.Task[None], TaskRun] = {}
         self._is_finishing = False
         self._changed = asyncio.Event()
@@ -265,7 +270,11 @@ class Worker:
     async def _serve(self, started: asyncio.Future[None]) -> None:
         self._changed = asyncio.Event()
         with _directory(self._directory) as directory:
-            async with taskcluster.aio.createSession() as session:
+            async with (
+                taskcluster.aio.createSession() as session,
+                taskcluster.aio.createSession(auto_decompress=False) as proxy_session,
+                LiveLogs(self._live_log_host) as live_logs,
+            ):
                 place = Place(
                     root_url=self._options["rootUrl"],
                     task_queue=self.task_queue,
@@ -276,6 +285,8 @@ class Worker:
                     max_run_time=self._max_run_time,
                     clock=self._clock,
                     session=session,
+                    proxy_session=proxy_session,
+                    live_logs=live_logs,
                     caches=Caches(
                         directory / "caches",
                         self.task_queue,

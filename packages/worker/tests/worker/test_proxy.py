@@ -1,0 +1,131 @@
+"""The taskcluster proxy of a task has the scopes of the task, and no others."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from taskcluster_worker.proxy import proxied_url
+
+SCRIPT = """
+import os, sys, json, urllib.request, urllib.error
+proxy = os.environ["TASKCLUSTER_PROXY_URL"]
+def call(method, path, body=None, follow=True):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data else {}
+    request = urllib.request.Request(proxy + path, data, headers, method=method)
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *arguments):
+            return None
+    try:
+        response = urllib.request.build_opener(Stay).open(request)
+    except urllib.error.HTTPError as error:
+        response = error
+    return response.status, response.read().decode(), dict(response.headers)
+task, run = os.environ["TASK_ID"], os.environ["RUN_ID"]
+"""
+PROXY = {"features": {"taskclusterProxy": True}}
+
+
+@pytest.mark.parametrize(
+    ("target", "url"),
+    [
+        ("/api/queue/v1/ping", "https://tc.example.com/api/queue/v1/ping"),
+        ("/queue/v1/task/a%2Fb?x=%20", "https://tc.example.com/api/queue/v1/task/a%2Fb?x=%20"),
+    ],
+    ids=["new", "old"],
+)
+def test_forwards_to_the_deployment(target, url):
+    assert proxied_url("https://tc.example.com", target) == url
+
+
+def run(site, script: str, **more):
+    payload = {"command": [[sys.executable, "-c", SCRIPT + script]], "maxRunTime": 60, **PROXY}
+    return site.run_payload(payload, **more)
+
+
+@pytest.mark.once
+def test_signs_with_the_scopes_of_the_task(running):
+    script = """
+secret = {"secret": {"a": 1}, "expires": "2099-01-01T00:00:00Z"}
+status, text, headers = call("PUT", "/api/secrets/v1/secret/mine", secret)
+assert status == 200, text
+status, text, headers = call("GET", "/secrets/v1/secret/mine")
+assert json.loads(text)["secret"] == {"a": 1}, text
+assert call("GET", "/api/secrets/v1/secret/other")[0] == 403
+status, text, headers = call("GET", "/api/auth/v1/scopes/current")
+print("scopes:", json.loads(text)["scopes"])
+"""
+    resolved, log = run(running, script, scopes=["secrets:get:mine", "secrets:set:mine"])
+    assert resolved == ("completed", "completed"), log
+    scopes = next(line for line in log.splitlines() if line.startswith("scopes:"))
+    assert "queue:create-artifact" in scopes
+    # Those of the claim alone.
+    assert "reclaim-task" not in scopes
+    assert "resolve-task" not in scopes
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("call", ["reclaim", "completed", "failed", "exception"])
+def test_tasks_cannot_use_the_scopes_of_the_claim(running, call):
+    script = f"""
+status, text, headers = call("POST", f"/api/queue/v1/task/{{task}}/runs/{{run}}/{call}", {{"reason": "internal-error"}})
+assert status == 403, (status, text)
+"""
+    assert run(running, script)[0] == ("completed", "completed")
+
+
+@pytest.mark.once
+def test_tasks_can_create_artifacts(running):
+    script = """
+body = {"storageType": "reference", "expires": "%s", "contentType": "text/plain", "url": "https://example.com"}
+import datetime
+body["expires"] = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).isoformat()
+status, text, headers = call("POST", f"/api/queue/v1/task/{task}/runs/{run}/artifacts/public/mine", body)
+assert status == 200, text
+"""
+    assert run(running, script)[0] == ("completed", "completed")
+
+
+@pytest.mark.once
+def test_bewit_signs_urls(running):
+    script = """
+root = os.environ["TASKCLUSTER_ROOT_URL"]
+def bewit(url):
+    request = urllib.request.Request(proxy + "/bewit", url.encode(), method="POST")
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *arguments):
+            return None
+    try:
+        return urllib.request.build_opener(Stay).open(request)
+    except urllib.error.HTTPError as error:
+        return error
+response = bewit(root + "/api/secrets/v1/secret/mine")
+signed = response.read().decode()
+assert (response.status, response.headers["Location"]) == (303, signed), signed
+try:
+    urllib.request.urlopen(signed)
+except urllib.error.HTTPError as error:
+    # The scope suffices, and the secret does not exist.
+    assert error.status == 404, error
+assert bewit("https://other.example.com/").status == 400
+"""
+    resolved, log = run(running, script, scopes=["secrets:get:mine"])
+    assert resolved == ("completed", "completed"), log
+
+
+@pytest.mark.once
+def test_ends_with_the_task(running, fifo):
+    taskId = running.create(f"echo $TASKCLUSTER_PROXY_URL > {fifo}", payload=PROXY)
+    url = running.started(fifo)
+    running.wait(taskId)
+    resolved, log = run(running, f"import urllib.request; urllib.request.urlopen({json.dumps(url)} + '/queue/v1/ping')")
+    assert resolved == ("failed", "failed")
+    assert "Connection refused" in log
+
+
+@pytest.mark.once
+def test_is_off_unless_the_payload_asks_for_it(running):
+    assert running.run('test -z "$TASKCLUSTER_PROXY_URL"')[0] == ("completed", "completed")
