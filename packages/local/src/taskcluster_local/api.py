@@ -29,11 +29,12 @@ from urllib.parse import parse_qsl
 from taskcluster.awaitables import awaited
 from taskcluster.plugin_checks import described
 from taskcluster.plugins import PluginError
+from taskcluster.shapes import is_array
 
 from . import authentication
 from .authentication import Directory, Identity, SignedRequest
 from .documents import Documents
-from .encoding import MOST_VALUES, has_more_values, is_array, is_object, loads, pretty, without_surrogates
+from .encoding import MOST_VALUES, has_more_values, is_object, loads, pretty, without_surrogates
 from .endpoints import ApiEndpoint, Table
 from .errors import ApiError, error_body
 from .scopes import Expression, as_json, instantiate, missing

@@ -21,7 +21,9 @@ from mohawk.util import (  # type: ignore[import-untyped]  # pyright: ignore[rep
     parse_content_type,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from .encoding import is_array, is_object, loads
+from taskcluster.shapes import is_array
+
+from .encoding import is_object, loads
 from .errors import ApiError
 from .scopes import ScopeSet, valid_scope
 from .timestamps import milliseconds

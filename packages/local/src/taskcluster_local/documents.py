@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version as version_of
 from typing import Any
 
-from .encoding import is_array
+from taskcluster.shapes import is_array
 
 __all__ = ["Documents", "version"]
 

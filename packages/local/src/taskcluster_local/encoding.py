@@ -8,7 +8,9 @@ import re
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-__all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_array", "is_object", "loads",
+from taskcluster.shapes import is_array
+
+__all__ = ["MOST_VALUES", "as_string", "dumps", "exact", "has_more_values", "is_object", "loads",
            "number_text", "pretty", "without_surrogates"]  # fmt: skip
 
 MOST_VALUES = 20_000
@@ -104,11 +106,6 @@ def _indented(value: Any, newline: str) -> str:
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
     """Return whether a JSON value is an object; narrows the type for type checkers."""
     return isinstance(value, dict)
-
-
-def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array; narrows the type for type checkers."""
-    return isinstance(value, list)
 
 
 def exact(number: float) -> int | float:

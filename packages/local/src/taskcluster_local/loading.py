@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.shapes import is_array
 from taskcluster.suggestions import did_you_mean
 from taskcluster.timestamps import fromNow
 
@@ -31,7 +32,7 @@ from . import own_api
 from .api import Interface
 from .arguments import checked
 from .deployment import shared_interface
-from .encoding import is_array, is_object
+from .encoding import is_object
 from .errors import ApiError
 from .services.github.rendering import policy
 from .timestamps import from_wire, to_wire

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .encoding import is_array
+from taskcluster.shapes import is_array
+
 from .errors import ApiError
 from .store import Row, Store
 

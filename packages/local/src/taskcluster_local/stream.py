@@ -14,9 +14,10 @@ from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from taskcluster.shapes import is_array
 from taskcluster.suggestions import did_you_mean
 
-from .encoding import dumps, is_array, is_object
+from .encoding import dumps, is_object
 from .errors import ApiError
 from .events import Binding, Events, Message, Subscription
 from .topics import Topics

@@ -19,9 +19,10 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from taskcluster.shapes import is_array
 from taskcluster.slugs import slugId
 
-from .encoding import as_string, exact, is_array, is_object, number_text
+from .encoding import as_string, exact, is_object, number_text
 from .timestamps import from_wire
 
 __all__ = ["TemplateError", "render"]

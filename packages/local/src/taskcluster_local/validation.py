@@ -16,7 +16,9 @@ from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariabl
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 
-from .encoding import is_array, is_object
+from taskcluster.shapes import is_array
+
+from .encoding import is_object
 from .formats import FORMATS, Pattern
 
 __all__ = ["WORTH_COMPILING", "ApiSchemas", "Schema"]

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from taskcluster.shapes import is_array
 from taskcluster.slugs import slugId
 
 from ... import templates, yaml_core
-from ...encoding import is_array, is_object
+from ...encoding import is_object
 from ...errors import ApiError
 from ...timestamps import to_wire
 from ...validation import Schema

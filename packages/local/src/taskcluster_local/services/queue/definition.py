@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
 
-from ...encoding import is_array, is_object
+from taskcluster.shapes import is_array
+
+from ...encoding import is_object
 from ...errors import ApiError
 from ...roles import check_scopes
 from ...timestamps import CLOCK_DRIFT, from_wire, to_wire

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...encoding import dumps, is_array, is_object
+from taskcluster.shapes import is_array
+
+from ...encoding import dumps, is_object
 from ...errors import ApiError
 
 __all__ = [
