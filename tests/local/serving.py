@@ -22,13 +22,13 @@ def _environment() -> dict[str, str]:
 class Served:
     """A server with a data directory."""
 
-    def __init__(self, data: Path, before: Callable[[], None] | None = None) -> None:
+    def __init__(self, data: Path, before: Callable[[], None] | None = None, pulse: str | None = None) -> None:
         self._process = subprocess.Popen(
             [*_COMMAND, "serve", "--data", str(data)],
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=_environment(),
+            env={**_environment(), **({} if pulse is None else {"TASKCLUSTER_LOCAL_PULSE": pulse})},
             preexec_fn=before,
         )
         assert self._process.stdout is not None

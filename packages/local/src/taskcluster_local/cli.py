@@ -32,6 +32,7 @@ __all__ = ["main"]
 
 _TOKEN_VARIABLE = "TASKCLUSTER_LOCAL_ACCESS_TOKEN"
 _WEBHOOK_VARIABLE = "TASKCLUSTER_LOCAL_GITHUB_WEBHOOK_SECRET"
+_PULSE_VARIABLE = "TASKCLUSTER_LOCAL_PULSE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run.main(given)
         return _call_running(given.command, given.root_url)
-    except (StoreError, loading.LoadError, TaskclusterFailure) as error:
+    except (StoreError, loading.LoadError, TaskclusterFailure, ModuleNotFoundError) as error:
         print(f"taskcluster-local: {error}", file=sys.stderr)
         return 1
 
@@ -84,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     where = serve.add_mutually_exclusive_group()
     where.add_argument("--data", type=Path, metavar="DIR", help="store everything in this directory")
     where.add_argument("--memory", action="store_true", help="store nothing (the default)")
+    serve.add_argument(
+        "--pulse",
+        metavar="URL",
+        help="publish all messages to a RabbitMQ server: amqp://USER:PASSWORD@HOST:PORT/VHOST (default: "
+        f"{_PULSE_VARIABLE}, which other users of this machine cannot see)",
+    )
     serve.add_argument("--load", type=Path, metavar="FILE", help="add the contents of a YAML file, as `load` does")
     serve.add_argument(
         "--export-to", type=Path, metavar="FILE", help="also write the settings to this file, for `source FILE`"
@@ -198,6 +205,7 @@ def _serve(given: argparse.Namespace) -> int:
         github_webhook_secret=os.environ.get(_WEBHOOK_VARIABLE) or None,
         workers=workers,
         allow_remote_tasks=given.allow_remote_tasks,
+        pulse=given.pulse or os.environ.get(_PULSE_VARIABLE) or None,
     )
     with contextlib.ExitStack() as stack:
         try:

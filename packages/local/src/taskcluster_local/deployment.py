@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskcluster.plugins import PluginError, PluginWarning
 from taskcluster.slugs import slugId
@@ -24,6 +24,7 @@ from .endpoints import references
 from .errors import ApiError
 from .events import Events
 from .plugins import Context, InvokeMethod, Job, LocalService
+from .pulse_outbox import PulseOutbox
 from .roles import check_scopes
 from .scopes import ScopeSet
 from .services import monitoring
@@ -43,6 +44,9 @@ from .storage import Storage
 from .store import Store
 from .stream import Feed
 from .timestamps import Clock, MovableClock, system_clock
+
+if TYPE_CHECKING:
+    from taskcluster_pulse.settings import BrokerSettings
 
 __all__ = ["ROOT_CLIENT", "Configuration", "Deployment", "shared_interface"]
 
@@ -74,6 +78,8 @@ class Configuration:
     """How many notifications an address may get in 24 hours; None for no limit."""
     plugins: tuple[LocalService, ...] = ()
     """The services of plugins."""
+    pulse: BrokerSettings | None = field(default=None, repr=False)
+    """The broker where all messages are published; None for none."""
 
     def interface(self) -> Interface:
         """Return the API references of all services, parsed."""
@@ -129,7 +135,10 @@ class Deployment:
         """The access token of the root client."""
         clock = self.clock = MovableClock(configuration.clock)
         interface = configuration.interface()
-        self.events = Events(interface.references, interface.schemas, store)
+        self.pulse_outbox = None if configuration.pulse is None else PulseOutbox(store)
+        """The messages that a broker has not confirmed yet, if there is a broker."""
+        keep = None if self.pulse_outbox is None else self.pulse_outbox.add
+        self.events = Events(interface.references, interface.schemas, store, keep)
         self._root_url = root_url
         self._configuration = configuration
         self._jobs: list[Job] = []

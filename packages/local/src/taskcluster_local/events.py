@@ -93,11 +93,19 @@ class Events:
         references: The API references, by service name.
         schemas: The schemas of messages.
         store: Messages published in one of its transactions are delivered once it is committed.
+        keep: Called with each message, in the transaction that publishes it.
     """
 
-    def __init__(self, references: Mapping[str, Mapping[str, Any]], schemas: ApiSchemas, store: Store) -> None:
+    def __init__(
+        self,
+        references: Mapping[str, Mapping[str, Any]],
+        schemas: ApiSchemas,
+        store: Store,
+        keep: Callable[[Message], None] | None = None,
+    ) -> None:
         self._schemas = schemas
         self._store = store
+        self._keep = keep
         self._exchanges = {
             (service, entry["name"]): _Exchange(
                 reference["exchangePrefix"] + entry["exchange"],
@@ -144,6 +152,8 @@ class Events:
             raise ValueError(f"{service}.{name} does not match {exchange.schema}: {'; '.join(errors)}")
         message = Message(service, exchange.name, key, tuple(f"route.{route}" for route in routes), payload)
         # Registered before the messages of the reactions, which follow from this one.
+        if self._keep is not None:
+            self._keep(message)
         self._store.after_commit(lambda: self._deliver(message))
         for binding, react in self._reactions.get(exchange.name, ()):
             if binding.matches(message):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from taskcluster.installation import how_to_install
 from taskcluster.options import Credentials
 from taskcluster.redacted import ClientOptions
 from taskcluster.slugs import slugId
@@ -29,6 +30,7 @@ from .timestamps import Clock, system_clock
 from .workers import LocalWorkers, WorkerOptions, checked_workers
 
 if TYPE_CHECKING:
+    from taskcluster_pulse.settings import BrokerSettings
     from taskcluster_worker import Worker
 
 __all__ = ["LocalTaskcluster"]
@@ -58,12 +60,16 @@ class LocalTaskcluster:
         workers: Workers to start, by task queue: `{"proj/ci": {}}`. The values are keyword arguments of
             `taskcluster_worker.Worker`, or how many tasks run at a time. **Tasks then run commands on this machine.**
         allow_remote_tasks: Allow workers although other machines can connect, and may create tasks.
+        pulse: The URL of a RabbitMQ server where all messages are published, `amqp://USER:PASSWORD@HOST:PORT/VHOST`.
+            It needs the extra `pulse`.
 
     Raises:
         TypeError, ValueError: An argument has the wrong type, or is out of range.
+        TaskclusterFailure: `pulse` is invalid.
         ApiError: The clients, roles or secret are invalid (InputError).
         ValueError: There are workers, and other machines can connect.
-        ModuleNotFoundError: There are workers, and taskcluster-worker is not installed.
+        ModuleNotFoundError: There are workers, and taskcluster-worker is not installed, or `pulse` without
+            taskcluster-pulse.
         OSError: On entering: it cannot listen at `host` and `port`.
         StoreError: On entering: `data` cannot be used.
     """
@@ -85,6 +91,7 @@ class LocalTaskcluster:
         notification_limit: int | None = None,
         workers: Mapping[str, WorkerOptions] | None = None,
         allow_remote_tasks: bool = False,
+        pulse: str | None = None,
     ) -> None:
         self._data = (
             None if data is None else Path(checked("data", data, (str, os.PathLike), "the path of a directory"))
@@ -92,7 +99,8 @@ class LocalTaskcluster:
         self._host = checked("host", host, str, "a string, such as '127.0.0.1'")
         self._port = checked_port(port)
         self._allow_hosts = checked_list("allow_hosts", allow_hosts, str, "host names")
-        for name, value in {"accessToken": accessToken, "github_webhook_secret": github_webhook_secret}.items():
+        secrets = {"accessToken": accessToken, "github_webhook_secret": github_webhook_secret, "pulse": pulse}
+        for name, value in secrets.items():
             checked(name, value, (str, type(None)), "a string or None")
         checked("notification_limit", notification_limit, (int, type(None)), "an integer or None")
         if notification_limit is not None and notification_limit < 0:
@@ -108,6 +116,7 @@ class LocalTaskcluster:
             plugins=registry.services(),
             github_webhook_secret=github_webhook_secret,
             notification_limit=notification_limit,
+            pulse=None if pulse is None else _broker(pulse),
         )
         # Invalid configuration raises here, not on entering.
         self._configuration.check()
@@ -374,3 +383,14 @@ class AsyncLocalTaskcluster:
     async def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, str]:
         """Add clients, roles, secrets, hooks, tasks and repositories."""
         return await asyncio.to_thread(self._local.load, source)
+
+
+def _broker(url: str) -> BrokerSettings:
+    try:
+        from .broker import settings_of
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in ("pamqp", "taskcluster_pulse"):
+            raise
+        hint = how_to_install("taskcluster-pulse")
+        raise ModuleNotFoundError(f"publishing to a broker needs another package: {hint}", name=error.name) from error
+    return settings_of(url)

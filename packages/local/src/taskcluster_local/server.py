@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -24,9 +25,13 @@ from .authentication import Client
 from .deployment import Configuration, Deployment
 from .events import Subscription
 from .listening import Inbox
+from .pulse_outbox import PulseOutbox
 from .services.notify.outbox import Notification
 from .store import DATABASE, Store, data_directory
 from .stream import Feed
+
+if TYPE_CHECKING:
+    from .broker import BrokerPublisher
 
 __all__ = ["LocalServer", "host_name", "is_loopback"]
 
@@ -42,6 +47,8 @@ _LAST_CHUNK_SECONDS = 1.0
 _MISDIRECTED = 421
 _BACKLOG = 4096
 """The longest queue of connections to accept: a thousand clients may start at once."""
+
+_log = logging.getLogger("taskcluster.local")
 
 _T = TypeVar("_T")
 
@@ -161,6 +168,7 @@ class LocalServer:
         self._loop: asyncio.AbstractEventLoop
         self._state: _State
         self._feed: Feed
+        self._publisher: BrokerPublisher | None
         self._sending: set[asyncio.Transport] = set()
         self._one_job_run: asyncio.Lock
         self._one_background_run: asyncio.Lock
@@ -198,6 +206,8 @@ class LocalServer:
             raise RuntimeError(f"reset() would delete the contents of {self._data}: use it without `data`")
         old, self._state = self._state, self._new_state()
         self._feed.attach(self._state.deployment.events)
+        if self._publisher is not None:
+            self._publisher.wake()
         for inbox in self._inboxes:
             inbox.messages.clear()
             self._inboxes[inbox] = self._state.deployment.events.subscribe(inbox.bindings, inbox.receive)
@@ -206,7 +216,11 @@ class LocalServer:
             self.on_reset()
 
     def _new_state(self) -> _State:
-        return _State(self._configuration, self._data, self.root_url, self.reset, self._feed)
+        state = _State(self._configuration, self._data, self.root_url, self.reset, self._feed)
+        outbox = state.deployment.pulse_outbox
+        if outbox is not None and self._publisher is not None:
+            outbox.on_added = self._publisher.wake
+        return state
 
     async def outbox(self) -> list[Notification]:
         """Return the notifications that a real deployment would have sent."""
@@ -246,8 +260,10 @@ class LocalServer:
         # Also closes the socket if the server fails to start.
         with listening:
             self._feed = Feed()
+            self._publisher = self._new_publisher()
             self._state = self._new_state()
             self._feed.attach(self._state.deployment.events)
+            publishing = None if self._publisher is None else asyncio.create_task(self._publisher.run())
             try:
                 async with _serving(self._respond, listening):
                     repeated = [
@@ -263,7 +279,37 @@ class LocalServer:
             finally:
                 for inbox in list(self._inboxes):
                     self._end_inbox(inbox)
+                if publishing is not None:
+                    await self._end_publishing(publishing)
                 self._state.retire()
+
+    def _new_publisher(self) -> BrokerPublisher | None:
+        settings = self._configuration.pulse
+        if settings is None:
+            return None
+        # It needs an optional dependency.
+        from .broker import BrokerPublisher
+
+        return BrokerPublisher(settings, self._configuration.interface().exchanges, self._open_pulse_outbox)
+
+    @contextlib.contextmanager
+    def _open_pulse_outbox(self) -> Generator[PulseOutbox, None, None]:
+        with self._state as deployment:
+            assert deployment.pulse_outbox is not None
+            yield deployment.pulse_outbox
+
+    async def _end_publishing(self, publishing: asyncio.Task[None]) -> None:
+        """Publish what is left, if that does not take long."""
+        assert self._publisher is not None
+        self._publisher.stop()
+        await asyncio.wait([publishing], timeout=_SHUTDOWN_SECONDS)
+        publishing.cancel()
+        await asyncio.wait([publishing])
+        with self._open_pulse_outbox() as outbox:
+            left = outbox.count()
+        if left:
+            fate = "they are lost" if self._data is None else "they will be when it starts with this directory again"
+            _log.warning("%d messages were not published; %s", left, fate)
 
     async def _repeat(self, what: Callable[[], Awaitable[None]]) -> None:
         while True:

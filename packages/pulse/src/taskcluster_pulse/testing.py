@@ -26,6 +26,7 @@ __all__ = ["INSTALL_RABBITMQ", "BrokerAccounts", "RabbitMQ", "is_rabbitmq_instal
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 INSTALL_RABBITMQ = "RabbitMQ is not installed: apt-get install --no-install-recommends rabbitmq-server"
 _START_TIMEOUT = 120.0
+_ALL_RIGHTS = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
 def is_rabbitmq_installed() -> bool:
@@ -64,12 +65,21 @@ class RabbitMQ(BrokerAccounts):
         directory: For its files; created, or empty.
         users: The names of its users.
         exchanges: The exchanges that exist from the start.
+        administrators: The names of further users, who may do everything, such as a local deployment that publishes.
     """
 
-    def __init__(self, directory: Path, *, users: Iterable[str], exchanges: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        users: Iterable[str],
+        exchanges: Iterable[str] = (),
+        administrators: Iterable[str] = (),
+    ) -> None:
         self.directory = directory
         port, self._epmd_port, self._distribution_port = _free_ports(3)
-        super().__init__(port, {user: secrets.token_urlsafe(12) for user in users})
+        self._rights = {user: _rights(user) for user in users} | dict.fromkeys(administrators, _ALL_RIGHTS)
+        super().__init__(port, {user: secrets.token_urlsafe(12) for user in self._rights})
         self._exchanges = list(exchanges)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
@@ -157,7 +167,7 @@ class RabbitMQ(BrokerAccounts):
                 for user, password in self.passwords.items()
             ],
             "vhosts": [{"name": "/"}],
-            "permissions": [{"user": user, "vhost": "/", **_rights(user)} for user in self.passwords],
+            "permissions": [{"user": user, "vhost": "/", **rights} for user, rights in self._rights.items()],
             "exchanges": [
                 {
                     "name": name,

@@ -1,0 +1,215 @@
+"""Publish the messages of a deployment's outbox to a broker. Needs taskcluster-pulse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pamqp import commands
+
+from taskcluster_pulse.amqp import AmqpChannel, AmqpConnection, AmqpEnded
+from taskcluster_pulse.broker_link import connected
+from taskcluster_pulse.exceptions import PulseFailure
+from taskcluster_pulse.refusals import explain
+from taskcluster_pulse.settings import BrokerSettings, where
+from taskcluster_pulse.supervisor import pause
+
+from .pulse_outbox import PulseOutbox, Unpublished
+
+__all__ = ["BrokerPublisher", "settings_of"]
+
+_log = logging.getLogger("taskcluster.local")
+
+_AT_ONCE = 200
+"""How many messages may wait for the broker's confirmation."""
+_TOO_LARGE = (
+    "a message stays unpublished until the next start, because the broker would close the connection: %s, routing key "
+    "%s, %d routes: %s"
+)
+_ACCESS_REFUSED = 403
+
+
+def settings_of(url: str) -> BrokerSettings:
+    """Return the settings in a broker's URL.
+
+    Raises:
+        PulseFailure: The URL is invalid; the message does not contain it.
+    """
+    found = where(url=url, environ={}).broker
+    if found is None:
+        raise PulseFailure("the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://")
+    return found
+
+
+class BrokerPublisher:
+    """Publishes messages in order, each until the broker has confirmed it. A message may be published twice.
+
+    Args:
+        settings: The broker.
+        exchanges: The full names of all exchanges, which are declared on every connection.
+        outbox: Opens the outbox, which may be another one after each call.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        exchanges: Collection[str],
+        outbox: Callable[[], AbstractContextManager[PulseOutbox]],
+    ) -> None:
+        self._settings = settings
+        self._exchanges = exchanges
+        self._outbox = outbox
+        self._news = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failures = 0
+        """How many connections in a row have failed before anything was published."""
+
+    def wake(self) -> None:
+        """Note that there is something to publish."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Let `run` return once the outbox is empty, or when the broker cannot be reached."""
+        self._stopping.set()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Publish until stopped, and connect again if the connection is lost."""
+        while not self._stopping.is_set():
+            try:
+                await self._publish_over_connection()
+            except Exception as failure:
+                self._failures += 1
+                seconds = pause(self._failures, random.random())
+                self._report(failure, seconds)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _report(self, failure: Exception, seconds: float) -> None:
+        with self._outbox() as outbox:
+            waiting = outbox.count()
+        _log.warning(
+            "%s; messages that wait to be published: %d; connecting again in %.0f seconds",
+            failure,
+            waiting,
+            seconds,
+            # Not of expected failures.
+            exc_info=None if isinstance(failure, PulseFailure) else failure,
+        )
+
+    async def _publish_over_connection(self) -> None:
+        """Publish until stopped.
+
+        Raises:
+            PulseFailure: The broker cannot be reached, or refuses something.
+        """
+        connection = await connected(self._settings, None)
+        try:
+            channel = await self._channel(connection)
+            batches = _Batches(connection, channel)
+            channel.ended.add_done_callback(lambda _: self._news.set())
+            while not channel.ended.done():
+                self._news.clear()
+                if await self._publish_some(batches):
+                    continue
+                if self._stopping.is_set():
+                    return
+                await self._news.wait()
+            raise channel.ended.result()
+        except AmqpEnded as ended:
+            failure = self._failure(ended)
+        finally:
+            await connection.close()
+        raise failure
+
+    def _failure(self, ended: AmqpEnded) -> PulseFailure:
+        if ended.code != _ACCESS_REFUSED:
+            return explain(ended.code, ended.text, self._settings)
+        return PulseFailure(
+            f"{self._settings.username!r} must be allowed to configure and write '^exchange/taskcluster-.*' at "
+            f"{self._settings.address} ({ended.text})"
+        )
+
+    async def _channel(self, connection: AmqpConnection) -> AmqpChannel:
+        channel = await connection.channel()
+        await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
+        for exchange in self._exchanges:
+            await channel.call(
+                commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True),
+                commands.Exchange.DeclareOk,
+            )
+        return channel
+
+    async def _publish_some(self, batches: _Batches) -> bool:
+        """Publish the oldest messages; return False if there are none."""
+        with self._outbox() as outbox:
+            messages = outbox.first(_AT_ONCE)
+            if not messages:
+                return False
+            refused = await batches.publish(messages)
+            outbox.hold(refused)
+            outbox.remove([message for message in messages if message not in refused])
+        self._failures = 0
+        return True
+
+
+class _Batches:
+    """Publishes messages over a channel, and waits for the broker's confirmations."""
+
+    def __init__(self, connection: AmqpConnection, channel: AmqpChannel) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._published = 0
+        self._unconfirmed: set[int] = set()
+        self._has_failed = False
+        self._confirmed: asyncio.Future[None]
+        channel.on_confirm = self._confirm
+
+    async def publish(self, messages: list[Unpublished]) -> list[Unpublished]:
+        """Publish messages until the broker has stored them. Return those that it would refuse.
+
+        Raises:
+            AmqpEnded: The channel ended before.
+        """
+        refused: list[Unpublished] = []
+        self._confirmed = self._connection.loop.create_future()
+        for message in messages:
+            try:
+                self._publish(message)
+            except AmqpEnded as reason:
+                _log.error(_TOO_LARGE, message.exchange, message.routingKey, len(message.cc), reason)
+                refused.append(message)
+        await self._connection.drain()
+        if self._unconfirmed:
+            either: list[asyncio.Future[Any]] = [self._confirmed, self._channel.ended]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._has_failed:
+            raise AmqpEnded("the broker could not store a message")
+        if self._unconfirmed:
+            raise self._channel.ended.result()
+        return refused
+
+    def _publish(self, message: Unpublished) -> None:
+        self._channel.publish(
+            commands.Basic.Publish(exchange=message.exchange, routing_key=message.routingKey),
+            commands.Basic.Properties(
+                content_type="application/json",
+                content_encoding="utf-8",
+                delivery_mode=2,
+                headers={"CC": [*message.cc]},
+            ),
+            message.body,
+        )
+        self._published += 1
+        self._unconfirmed.add(self._published)
+
+    def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
+        self._unconfirmed -= {each for each in self._unconfirmed if each <= tag} if multiple else {tag}
+        self._has_failed = self._has_failed or not stored
+        if not self._unconfirmed and not self._confirmed.done():
+            self._confirmed.set_result(None)
