@@ -34,6 +34,7 @@ SEARCHES = {
     "logging": "guides/logging.html",
     "proxy": "guides/connections.html",
     "secrets": "guides/helper.html",
+    "pandas": "guides/fsspec.html",
     "mypy": "guides/types.html",
 }
 WIDTHS = (1280, 390)

@@ -16,7 +16,7 @@ from .environments import ROOT, Environment, clean
 from .test_environments import SERVICES, assert_queue_works
 
 FAMILY = "python tools/family.py install"
-PARTS = ("cli", "core", "codegen", "helper", "local", "objects", "pulse", "worker")
+PARTS = ("cli", "core", "codegen", "fsspec", "helper", "local", "objects", "pulse", "worker")
 
 COMBINED = {f"{FAMILY} {name}" for name in (*SERVICES, *PARTS)}
 """Commands that one test executes as one, because they differ in the name only."""

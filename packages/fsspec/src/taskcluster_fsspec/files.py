@@ -1,0 +1,195 @@
+"""Open files."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, cast
+
+from .connection import os_errors
+from .contents import Content, StoredContent
+from .interface import AbstractBufferedFile, BaseCache, Info
+
+__all__ = ["ReadFile", "WriteFile"]
+
+_IN_MEMORY = 8 * 1024 * 1024
+"""A larger file is written to disk before it is uploaded."""
+
+
+class ReadFile(AbstractBufferedFile):
+    """A file that is open for reading.
+
+    Args:
+        fs: The filesystem.
+        path: The path, which may name the latest run; this file stays with the run that it was opened with.
+        reopen: Returns the content; called again in a forked process.
+        details: The info, except for the size.
+        block_size: How many bytes to read at least.
+        cache_type: The name of a cache of fsspec.
+        cache_options: Its options.
+    """
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        reopen: Callable[[], Content],
+        details: Info,
+        block_size: int,
+        cache_type: str,
+        cache_options: Mapping[str, Any] | None,
+    ) -> None:
+        self._reopen = reopen
+        self._content: Content | None = reopen()
+        self._pid = os.getpid()
+        self._info = details
+        known = self._content if isinstance(self._content, StoredContent) else None
+        # For others, `size` reads everything, and is asked for only if it is needed.
+        size = known.size if known is not None else 0
+        super().__init__(
+            fs, path, "rb", block_size, True, cache_type if known else "none", cache_options if known else None, size
+        )
+        if known is None:
+            self.cache = _SpooledCache(self)
+
+    @property
+    def size(self) -> int:
+        """The size in bytes, decoded."""
+        with os_errors(self.path):
+            return self._current().size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        # fsspec sets what it was given.
+        pass
+
+    @property
+    def details(self) -> Info:
+        """The info of the file."""
+        return {**self._info, "size": self.size}
+
+    @property
+    def etag(self) -> str | None:
+        """The ETag of the stored data, or None."""
+        return self._current().stored.etag
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self.read_at(start, end)
+
+    def read_at(self, start: int, end: int | None) -> bytes:
+        """Return the bytes from `start` to before `end`."""
+        with os_errors(self.path):
+            return self._current().read(start, end)
+
+    def read(self, length: int | None = -1) -> bytes:
+        """Return `length` bytes, or all that follow; fewer at the end of the file."""
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        end = None if length is None or length < 0 else self.loc + length
+        data = self._cached(end)
+        self.loc += len(data)
+        return data
+
+    def peek(self, size: int = 1) -> bytes:
+        """Return bytes that follow, without changing the position. `readline` reads them at once."""
+        return self._cached(self.loc + max(size, 8192))
+
+    def _cached(self, end: int | None) -> bytes:
+        # The method that every cache implements.
+        return self.cache._fetch(self.loc, end)  # pyright: ignore[reportPrivateUsage]
+
+    def _current(self) -> Content:
+        if self._content is None:
+            raise ValueError("I/O operation on closed file.")
+        if self._pid != os.getpid():
+            # Its connection and its temporary file are also the parent's.
+            self._content, self._pid = self._reopen(), os.getpid()
+        return self._content
+
+    def close(self) -> None:
+        """Close the file."""
+        # Also called if the constructor raised.
+        content, self._content = getattr(self, "_content", None), None
+        if content is not None and self._pid == os.getpid():
+            content.release()
+        super().close()
+
+
+class _SpooledCache(BaseCache):
+    """Reads from what was decoded."""
+
+    name = "spooled"
+
+    def __init__(self, file: ReadFile) -> None:
+        super().__init__(0, file.read_at, 0)
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        data: bytes = self.fetcher(start or 0, stop)
+        return data
+
+
+class WriteFile(io.BufferedIOBase):
+    """A file that is open for writing. It is uploaded when it is closed, because uploads need the size beforehand.
+
+    Args:
+        path: The path.
+        mode: `wb` or `xb`.
+        upload: Uploads a file.
+        autocommit: Whether closing uploads it; otherwise `commit` does.
+    """
+
+    def __init__(self, path: str, mode: str, upload: Callable[[BinaryIO], None], autocommit: bool) -> None:
+        self.path = path
+        self.mode = mode
+        self._upload = upload
+        self._autocommit = autocommit
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._is_dropped = False
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Add bytes, and return their number."""
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        """Return the number of written bytes."""
+        return self._file.tell()
+
+    def __exit__(self, *exc_info: Any) -> None:
+        """Upload the file, but not after an exception."""
+        self._is_dropped = self._is_dropped or exc_info[0] is not None
+        self.close()
+
+    def close(self) -> None:
+        """Upload the file, unless it belongs to a transaction."""
+        if self.closed:
+            return
+        super().close()
+        if self._is_dropped:
+            self._file.close()
+        elif self._autocommit:
+            self.commit()
+
+    def commit(self) -> None:
+        """Upload the file."""
+        with self._file, os_errors(self.path):
+            self._upload(cast("BinaryIO", self._file))
+
+    def discard(self) -> None:
+        """Upload nothing."""
+        self._is_dropped = True
+        self.close()
+        self._file.close()
+
+    def __del__(self) -> None:
+        # A file that the program did not close may be incomplete.
+        self._is_dropped = True
+        if not self.closed:
+            self.close()
