@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -29,6 +31,7 @@ _LARGEST_BODY = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _BEWIT_SECONDS = 60 * 60
 _SERVER_ERROR = 500
+_IP_FREEBIND = 15
 _SHUTDOWN_SECONDS = 1.0
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=30, sock_read=300)
 # Of one connection, or set by the proxy.
@@ -75,7 +78,7 @@ class TaskProxy:
 
     async def __aenter__(self) -> TaskProxy:
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._address, 0).start()
+        await web.SockSite(self._runner, _listening(self._address)).start()
         self.port = self._runner.addresses[0][1]
         return self
 
@@ -144,6 +147,20 @@ class TaskProxy:
                 if last:
                     return _error(502, f"the deployment does not respond: {type(error).__name__}")
             await asyncio.sleep(policy.delay(retry, random.random(), requested) or 0)
+
+
+def _listening(address: str) -> socket.socket:
+    """Return a socket that listens on an address, which a network of containers may get later: with its first one."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "linux":
+            listening.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+        listening.bind((address, 0))
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:

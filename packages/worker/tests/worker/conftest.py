@@ -123,7 +123,7 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def deployed() -> Any:
     """Makes a site of a running deployment, as a context manager."""
     return site_of
