@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.retries import retryable
 from taskcluster.timestamps import parse_date
 
-__all__ = ["Claim", "keep", "reclaim_date"]
+__all__ = ["Claim", "is_refusal", "keep", "reclaim_date"]
 
 _log = logging.getLogger("taskcluster.worker")
 
@@ -55,6 +56,11 @@ def reclaim_date(now: datetime, taken_until: datetime) -> datetime:
     return taken_until - min(_MARGIN, (taken_until - now) / 3)
 
 
+def is_refusal(error: TaskclusterAuthFailure | TaskclusterRestFailure) -> bool:
+    """Return whether a server has refused a call, and would do so again."""
+    return 400 <= error.status_code < 500 and not retryable(error.status_code)
+
+
 async def keep(
     claim: Claim,
     reclaim: Callable[[], Awaitable[Mapping[str, Any]]],
@@ -84,7 +90,7 @@ async def keep(
         except TaskclusterAuthFailure as error:
             return f"the claim has expired ({error})"
         except TaskclusterRestFailure as error:
-            if error.status_code < 500:
+            if is_refusal(error):
                 return f"the queue did not renew the claim ({error.code or error.status_code})"
             _log.warning("%s/%s: cannot renew the claim: %s", claim.taskId, claim.runId, error)
         except TaskclusterFailure as error:

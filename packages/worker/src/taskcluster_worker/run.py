@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -156,7 +156,7 @@ class TaskRun:
 
     def shut_down(self) -> None:
         """Stop, and report `worker-shutdown`. If the commands have ended, the run is resolved as usual."""
-        if self._main is not None and not self._commands_ended:
+        if self._main is not None and not self._commands_ended and self._lost is None:
             self._is_shutting_down = True
             self._main.cancel()
 
@@ -262,12 +262,12 @@ class TaskRun:
         storage.mkdir(parents=True, exist_ok=True)
         mounts = Mounts(task, self._contents, place.caches, place.clock, self._directory, log.line)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._return_caches, mounts)
+            stack.push_async_callback(_completely, lambda: mounts.return_caches(self._keeps_caches))
             caches = await mounts.take_caches()
             volumes = [Volume(each.cache, caches[each.cache].directory, each.path) for each in task.volumes]
             context = RunContext(task, self._directory, storage, volumes, log.line, self._contents.get)
             execution = await place.executor.open(context)
-            stack.push_async_callback(execution.close)
+            stack.push_async_callback(_completely, execution.close)
             await mounts.put(execution.directory)
             proxy_url = await self._start_proxy(task, execution, stack)
             log.line("=== Task Starting ===")
@@ -292,9 +292,6 @@ class TaskRun:
             "executor": place.executor.name,
             "rootUrl": place.root_url,
         }
-
-    async def _return_caches(self, mounts: Mounts) -> None:
-        await mounts.return_caches(self._keeps_caches)
 
     async def _start_proxy(self, task: Task, execution: Execution, stack: AsyncExitStack) -> str | None:
         if "taskclusterProxy" not in task.features:
@@ -383,6 +380,20 @@ class TaskRun:
             _log.warning("%s/%s: the queue rejected the result %s: %s", *run, resolution, error)
         except TaskclusterFailure as error:
             _log.error("%s/%s: cannot report the result %s: %s", *run, resolution, error)
+
+
+async def _completely(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Await an async function to its end, even if this is cancelled meanwhile."""
+    running = asyncio.create_task(function())
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    running.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def _unsupported(task: Task) -> list[str]:

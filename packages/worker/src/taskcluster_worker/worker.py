@@ -24,7 +24,7 @@ from taskcluster.environment import resolve_options
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
 
 from .caches import Caches
-from .claims import Claim
+from .claims import Claim, is_refusal
 from .errors import WorkerError
 from .live_log import LiveLogs
 from .payloads import MAX_RUN_TIME
@@ -108,7 +108,8 @@ class Worker:
         self.executor = executor if isinstance(executor, Executor) else executor_named(executor, executor_options or {})
         """What runs the commands."""
         self._options = resolve_options(options).options
-        if not self._options.get("credentials"):
+        credentials: Any = self._options.get("credentials")
+        if not credentials or not credentials.get("clientId"):
             raise WorkerError(
                 "a worker needs credentials: set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN, or pass options"
             )
@@ -261,6 +262,9 @@ class Worker:
         try:
             asyncio.run(main())
         except BaseException as error:
+            if started.done():
+                # The program learns it at the end of the block.
+                _log.error("%r has ended: %s", self, error)
             (self._ended if started.done() else started).set_exception(error)
         else:
             self._ended.set_result(None)
@@ -351,7 +355,7 @@ class Worker:
             tasks: list[Mapping[str, Any]] = claiming.result()["tasks"]
             return tasks
         except (TaskclusterAuthFailure, TaskclusterRestFailure) as error:
-            if error.status_code < 500:
+            if is_refusal(error):
                 raise WorkerError(f"the queue does not let {self!r} claim tasks: {error}") from error
             _log.warning("%r: cannot claim tasks: %s", self, error)
             return []

@@ -1,0 +1,278 @@
+"""Workers that stop, lose a claim, or die, while a task runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskcluster
+from taskcluster_local import LocalTaskcluster
+from taskcluster_worker import Worker, WorkerError
+from taskcluster_worker.claims import reclaim_date
+
+from .conftest import QUEUE, Site, site_of
+
+NOW = taskcluster.fromNow("0 seconds")
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        state = Path("/proc", pid, "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_dead(pid: str) -> None:
+    """Wait until a process has ended, which need not be a child."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(int(pid))
+        try:
+            assert select.select([handle], [], [], 30)[0], f"process {pid} still runs"
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def command(site: Site, *arguments: str, directory: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run `taskcluster-worker run` for a deployment, and wait until it is ready."""
+    credentials = site.local.credentials
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONWARNDEFAULTENCODING": "1",
+        "TASKCLUSTER_ROOT_URL": site.local.root_url,
+        "TASKCLUSTER_CLIENT_ID": credentials["clientId"],
+        "TASKCLUSTER_ACCESS_TOKEN": credentials["accessToken"],
+    }
+    code = "from taskcluster_worker.cli import main; raise SystemExit(main())"
+    call = [sys.executable, "-W", "error", "-c", code, "run", "--task-queue", QUEUE, *arguments]
+    with subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        try:
+            assert process.stdout is not None
+            assert "claims tasks of" in process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(1200, 1020), (30, 20), (0.9, 0.6)], ids=["20 minutes", "30 seconds", "1 second"]
+)
+def test_renews_claims_in_time(seconds, expected):
+    assert reclaim_date(NOW, NOW + timedelta(seconds=seconds)) == NOW + timedelta(seconds=expected)
+
+
+@pytest.mark.once
+def test_sigterm_aborts_tasks_and_the_queue_retries_them(site, fifo):
+    taskId = site.create(f"test $RUN_ID = 1 || {{ echo $$ > {fifo}; exec sleep 60; }}", retries=1)
+    with command(site, "--worker-id", "first") as process:
+        pid = site.started(fifo)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not is_alive(pid)
+    assert "the task is aborted" in site.log(taskId, 0)
+    with site.worker():
+        assert site.wait(taskId) == ("completed", "completed")
+    runs = site.queue.status(taskId)["status"]["runs"]
+    assert [(run["reasonCreated"], run["reasonResolved"]) for run in runs] == [
+        ("scheduled", "worker-shutdown"),
+        ("retry", "completed"),
+    ]
+
+
+@pytest.mark.once
+def test_sigint_lets_tasks_finish(site, fifo, tmp_path):
+    end = tmp_path / "end"
+    os.mkfifo(end)
+    taskId, other = site.create(f"echo x > {fifo}; read line < {end}"), site.create("true")
+    with command(site) as process:
+        site.started(fifo)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert "interrupt again" in process.stdout.readline()
+        end.write_text("go\n", encoding="utf-8")
+        assert process.wait(30) == 71
+    assert site.wait(taskId) == ("completed", "completed")
+    assert site.queue.status(other)["status"]["state"] == "pending"
+
+
+@pytest.mark.once
+def test_second_sigint_aborts_tasks(site, fifo):
+    taskId = site.create(f"echo x > {fifo}; exec sleep 60", retries=0)
+    with command(site) as process:
+        site.started(fifo)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert "interrupt again" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 71
+    assert site.wait(taskId) == ("exception", "worker-shutdown")
+
+
+@pytest.mark.once
+def test_processes_of_a_killed_worker_die_and_the_run_is_claimed_again(site, fifo):
+    script = f"test $RUN_ID = 1 || {{ setsid sleep 61 & echo $$ $! > {fifo}; exec sleep 60; }}"
+    taskId = site.create(script)
+    with command(site) as process:
+        pids = site.started(fifo).split()
+        process.kill()
+        process.wait()
+        for pid in pids:
+            wait_until_dead(pid)
+    site.local.advance(minutes=21)
+    with site.worker():
+        assert site.wait(taskId) == ("completed", "completed")
+    runs = site.queue.status(taskId)["status"]["runs"]
+    assert [run["reasonResolved"] for run in runs] == ["claim-expired", "completed"]
+
+
+@pytest.fixture
+def brief() -> Iterator[Site]:
+    """A deployment with short claims."""
+    with LocalTaskcluster(claim_timeout=0.9) as local, site_of(local) as site:
+        yield site
+
+
+@pytest.mark.once
+def test_claims_are_renewed_with_their_credentials(brief):
+    artifacts = [{"type": "file", "path": "out", "name": "public/out"}]
+    taskId = brief.create("sleep 1.5; echo x > out", payload={"artifacts": artifacts})
+    with brief.worker():
+        assert brief.wait(taskId) == ("completed", "completed")
+    assert len(brief.queue.status(taskId)["status"]["runs"]) == 1
+    assert brief.content(taskId, "public/out") == b"x\n"
+
+
+@pytest.mark.once
+def test_a_cancelled_task_is_killed_when_its_claim_is_not_renewed(brief, fifo):
+    taskId = brief.create(f"echo $$ > {fifo}; exec sleep 60")
+    with brief.worker():
+        pid = brief.started(fifo)
+        brief.queue.cancelTask(taskId)
+        wait_until_dead(pid)
+        assert brief.run("true")[0] == ("completed", "completed")
+    # Nothing was uploaded or reported.
+    assert brief.artifacts(taskId).keys() <= {"public/logs/live.log"}
+    assert brief.wait(taskId) == ("exception", "canceled")
+
+
+@pytest.mark.once
+def test_a_lost_claim_stops_the_task(brief, fifo):
+    taskId = brief.create(f"test $RUN_ID = 1 || {{ echo $$ > {fifo}; exec sleep 60; }}")
+    with brief.worker():
+        pid = brief.started(fifo)
+        brief.local.advance(minutes=1)
+        wait_until_dead(pid)
+        assert brief.wait(taskId) == ("completed", "completed")
+    runs = brief.queue.status(taskId)["status"]["runs"]
+    assert [run["reasonResolved"] for run in runs] == ["claim-expired", "completed"]
+
+
+@pytest.mark.once
+def test_the_deadline_stops_the_task(site, fifo):
+    taskId = site.create(f"echo $$ > {fifo}; exec sleep 60")
+    with site.worker():
+        pid = site.started(fifo)
+        site.local.advance(minutes=61)
+        wait_until_dead(pid)
+    assert site.wait(taskId) == ("exception", "deadline-exceeded")
+
+
+@pytest.mark.once
+def test_no_process_outlives_its_task(running, fifo):
+    # Its own session, no parent, and it ignores the signals that it can.
+    script = f"(trap '' HUP TERM INT; setsid sh -c 'echo $$ > {fifo}; sleep 60; true' &) & true"
+    taskId = running.create(script)
+    pid = running.started(fifo)
+    assert running.wait(taskId) == ("completed", "completed")
+    assert not is_alive(pid)
+
+
+@pytest.mark.once
+def test_output_of_a_pipe_that_ends_late_is_kept(running):
+    resolved, log = running.run("(sleep 0.2; echo late) & echo early")
+    assert resolved == ("completed", "completed")
+    assert log.index("\nlate\n") < log.index("Task Finished")
+
+
+@pytest.mark.once
+def test_a_process_in_the_background_serves_the_next_command(running):
+    resolved, log = running.run("sleep 60 > /dev/null 2>&1 & echo $! > pid", "kill -0 $(cat pid) && echo alive")
+    assert resolved == ("completed", "completed")
+    assert "\nalive\n" in log
+
+
+@pytest.mark.once
+def test_workers_share_a_queue_and_run_each_task_once(site):
+    tasks = [site.create("true") for _ in range(8)]
+    with site.worker(worker_id="one", capacity=2), site.worker(worker_id="two", capacity=2):
+        assert {site.wait(taskId) for taskId in tasks} == {("completed", "completed")}
+    runs = [site.queue.status(taskId)["status"]["runs"] for taskId in tasks]
+    assert [len(each) for each in runs] == [1] * 8
+    assert {run["workerId"] for [run] in runs} == {"one", "two"}
+
+
+@pytest.mark.once
+def test_ends_after_the_idle_timeout(site):
+    taskId = site.create("true")
+    asyncio.run(site.worker(idle_timeout=0.2).run())
+    assert site.wait(taskId) == ("completed", "completed")
+
+
+@pytest.mark.once
+def test_async_worker_shares_the_event_loop_of_the_program(site):
+    async def main() -> Any:
+        async with site.worker(), taskcluster.aio.Queue(site.local.options()) as queue:
+            taskId = site.create("true")
+            while (status := (await queue.status(taskId))["status"])["state"] != "completed":
+                await asyncio.sleep(0.02)
+            return status
+
+    assert asyncio.run(main())["runs"][0]["workerGroup"] == "python"
+
+
+@pytest.mark.once
+def test_raises_if_the_queue_rejects_the_worker(site):
+    async def main() -> None:
+        await Worker(QUEUE, site.local.options(scopes=["queue:claim-work:proj/ci"])).run()
+
+    with pytest.raises(WorkerError, match="does not let"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"task_queue": "ci"}, "must be <provisionerId>/<workerType>"),
+        ({"capacity": 0}, "capacity must be 1 or more"),
+        ({"worker_id": "a b"}, "worker_id must be 1 to 38"),
+        ({"executor": "hots"}, "there is no executor 'hots'; did you mean 'host'?"),
+        ({"executor_options": {"unknown": 1}}, "does not accept its options"),
+        ({"options": {"rootUrl": "https://tc.example.com"}}, "needs credentials"),
+    ],
+    ids=["queue", "capacity", "worker", "executor", "options", "credentials"],
+)
+def test_rejects_invalid_arguments(arguments, said, monkeypatch, tmp_path):
+    for name in ("CLIENT_ID", "ACCESS_TOKEN", "PROXY_URL"):
+        monkeypatch.delenv(f"TASKCLUSTER_{name}", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = {"rootUrl": "https://tc.example.com", "credentials": {"clientId": "c", "accessToken": "a"}}
+    with pytest.raises(WorkerError, match=said):
+        Worker(**{"task_queue": QUEUE, "options": options, **arguments})
+
+
+@pytest.mark.once
+def test_workers_do_not_share_a_directory(site, tmp_path):
+    with site.worker(directory=tmp_path), pytest.raises(WorkerError, match="is used by another worker"):
+        site.worker(directory=tmp_path).__enter__()
