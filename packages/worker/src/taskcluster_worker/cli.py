@@ -91,7 +91,7 @@ async def _run(given: argparse.Namespace) -> int:
             worker.shut_down()
             return
         status = STOPPED
-        print("taskcluster-worker: ends when the running tasks have finished; interrupt again to abort them", flush=True)
+        print("taskcluster-worker: ends when its tasks have finished; interrupt again to abort them", flush=True)
         worker.finish()
 
     async with worker:
