@@ -67,9 +67,9 @@ class Done(NamedTuple):
 def run(checkout: GitCheckout, capsys: pytest.CaptureFixture[str]) -> Run:
     """Commit tasks, and run them."""
 
-    def run(tasks: list[dict[str, Any]] | None, *arguments: str, **files: Any) -> Done:
+    def run(tasks: list[dict[str, Any]] | None, *arguments: str, hooks: Any = (), **files: Any) -> Done:
         if tasks is not None:
-            checkout.commit(_taskcluster_yml={"version": 1, "tasks": tasks}, **files)
+            checkout.commit(_taskcluster_yml={"version": 1, "tasks": tasks, "hooks": [*hooks]}, **files)
         capsys.readouterr()
         status = main(["run", str(checkout.path), *arguments])
         return Done(status, *capsys.readouterr())
@@ -188,6 +188,51 @@ def test_keeps_data_and_artifacts(run: Run, tmp_path: Path) -> None:
     again = run([task("a")], "--keep", str(tmp_path / "kept"))
     assert again.returncode == 2
     assert "must be new or empty" in again.stderr
+
+
+def test_provides_secrets_and_hooks(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "secrets.yml").write_text("project/x: {token: hunter2}\n", "utf-8")
+    (tmp_path / "load.yml").write_text(
+        """\
+roles:
+  hook-id:project/hook: {scopes: ['queue:create-task:*', 'queue:scheduler-id:*']}
+hooks:
+  project/hook:
+    metadata: {name: n, description: d, owner: o@example.com}
+    triggerSchema: {type: object}
+    schedule: []
+    task:
+      taskQueueId: built-in/succeed
+      created: {$fromNow: ''}
+      deadline: {$fromNow: 1 hour}
+      payload: {}
+      metadata: {name: from a hook, description: d, owner: o@example.com, source: https://example.com}
+""",
+        "utf-8",
+    )
+    program = (
+        "import taskcluster\n"
+        "secrets = taskcluster.Secrets(taskcluster.resolve_options().options)\n"
+        'print(secrets.get("project/x")["secret"]["token"][::-1])\n'
+    )
+    read = task(
+        "read",
+        f"{CLONE} && {sys.executable} read.py",
+        scopes=["secrets:get:project/x"],
+        payload={"features": {"taskclusterProxy": True}},
+    )
+    arguments = ("--secret", str(tmp_path / "secrets.yml"), "--load", str(tmp_path / "load.yml"))
+    hooks = [{"name": "project/hook"}]
+    done = run([read], *arguments, "--artifacts", str(tmp_path / "saved"), hooks=hooks, read_py=program)
+    assert states(done) == {"read": "completed", "from a hook": "completed"}
+    log = (tmp_path / "saved" / "read" / "public" / "logs" / "live_backing.log").read_text("utf-8")
+    assert "\n2retnuh\n" in log
+
+
+def test_hooks_must_be_provided(run: Run) -> None:
+    done = run([task("a")], hooks=[{"name": "project/hook"}])
+    assert done.returncode == 2
+    assert "the hook project/hook cannot be triggered; provide it with --load" in done.stderr
 
 
 def test_scopes_come_from_loaded_roles(run: Run, tmp_path: Path) -> None:
@@ -314,3 +359,55 @@ def test_tree_on_a_terminal(checkout: GitCheckout) -> None:
     assert [line.split() for line in last][-1] == ["2", "completed"]
     assert [line.split()[-3] for line in last[:2]] == ["a", "b"]
     assert last[1].startswith("└─ ✓ b")
+
+
+# Decision tasks
+
+
+DECISION = """
+import os, taskcluster
+from taskcluster_local.timestamps import system_clock, to_wire
+from datetime import timedelta
+
+queue = taskcluster.Queue(taskcluster.resolve_options().options)
+def create(name, command, *needs):
+    taskId = taskcluster.slugId()
+    queue.createTask(taskId, {
+        "taskQueueId": "proj/other",
+        "taskGroupId": os.environ["TASK_ID"],
+        "schedulerId": "decision",
+        "dependencies": [os.environ["TASK_ID"], *needs],
+        "created": to_wire(system_clock()),
+        "deadline": to_wire(system_clock() + timedelta(hours=1)),
+        "metadata": {"name": name, "description": "", "owner": "o@example.com", "source": "https://example.com"},
+        "payload": {"command": [["sh", "-c", command]], "maxRunTime": 60},
+    })
+    return taskId
+build = create("build", "true")
+create("test", "true", build)
+create("other", "exit 1")
+"""
+
+
+def decision() -> dict[str, Any]:
+    script = f"{CLONE} && {sys.executable} decision.py"
+    payload = {"features": {"taskclusterProxy": True}}
+    scopes = ["assume:repo:github.com/org/repo:branch:main"]
+    return task("decision", script, scopes=scopes, payload=payload, schedulerId="decision")
+
+
+def test_runs_what_a_decision_task_creates(run: Run) -> None:
+    done = run([decision()], decision_py=DECISION)
+    assert states(done) == {"decision": "completed", "build": "completed", "test": "completed", "other": "failed"}
+    assert done.returncode == 1
+
+
+def test_selects_among_created_tasks(run: Run) -> None:
+    done = run([decision()], "--task", "test", decision_py=DECISION)
+    assert (states(done), done.returncode) == (
+        {"decision": "completed", "build": "completed", "test": "completed"},
+        0,
+    )
+    done = run([decision()], "--task", "tset", decision_py=DECISION)
+    assert done.returncode == 2
+    assert "no task matches --task tset; the tasks are decision, build, test, other; did you mean" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
@@ -30,6 +31,10 @@ class Display:
         for line in lines:
             print(line, file=self._stream)
         self._stream.flush()
+
+    def note(self, *notes: str) -> None:
+        """Print sentences."""
+        self.print(*[f"note: {note}" for note in notes])
 
     def changed(self, task: TaskProgress, now: datetime, log: str | None) -> None:
         """Print that a task's state has changed.
@@ -70,6 +75,11 @@ class LiveTree(Display):
         """Print lines above the tree."""
         self._write(lines, self._shown)
 
+    def note(self, *notes: str) -> None:
+        """Print sentences, in lines that fit the terminal."""
+        for note in notes:
+            self.print(*textwrap.wrap(f"note: {note}", self._columns, subsequent_indent="      "))
+
     def changed(self, task: TaskProgress, now: datetime, log: str | None) -> None:
         """Print the log of a task that was not completed."""
         if log is not None:
@@ -77,6 +87,8 @@ class LiveTree(Display):
 
     def update(self, progress: Progress, now: datetime) -> None:
         """Show the tree."""
+        if not progress.tasks:
+            return
         lines = tree.lines(progress, now)
         most = max(1, self._rows - 3)
         if len(lines) > most:

@@ -68,7 +68,8 @@ async def _run(local: LocalTaskcluster, given: Namespace, source: Source, interr
     tasks = preparation.selected(rendered.tasks, given.patterns)
     executors = Executors(given, source)
     display = display_for(sys.stdout)
-    display.print(source.description(), *[f"note: {note}" for note in (*source.notes, *executors.notes())])
+    display.print(source.description())
+    display.note(*source.notes, *executors.notes())
     unavailable = missing(tasks, executors.check)
     for problem, names in unavailable.items():
         display.print(f"not available: {problem} (needed by {', '.join(names)})")
@@ -95,7 +96,7 @@ async def _run(local: LocalTaskcluster, given: Namespace, source: Source, interr
             session.check_patterns()
         if given.artifacts is not None:
             for failure in await session.export(given.artifacts):
-                display.print(f"note: not saved: {failure}")
+                display.note(f"not saved: {failure}")
         if given.keep is not None:
             display.print(f"to look at the data, run: taskcluster-local serve --data {given.keep}")
         return 0 if session.progress.is_successful else 1
