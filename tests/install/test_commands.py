@@ -45,6 +45,8 @@ ELSEWHERE = {
     "pip install -e '.[test]'",
     # test_index.py
     "pip install --index-url https://pypi.example.com/simple taskcluster-queue taskcluster-helper",
+    # The packages of an example; tests/local/test_run.py
+    "pip install -r requirements.txt",
     # CI does it, and runs everything with it.
     "python3 -m pip install tox",
     # An example of what fails, and of what leaves a mix; test_mixes.py
