@@ -85,3 +85,24 @@ def test_environment_has_documented_variables_only(running, monkeypatch):
         *("PWD", "OLDPWD", "SHLVL", "_"),
     }
     assert "secret" not in log
+
+
+def test_runs_docker_worker_payloads_on_the_host_if_allowed(site):
+    with site.worker(executor_options={"docker_payloads_on_host": True}):
+        payload = {
+            "image": "debian",
+            "command": ["sh", "-c", "echo out > /dev/null; echo $A; touch made"],
+            "env": {"A": "hello"},
+            "maxRunTime": 10,
+            "artifacts": {
+                "public/made": {"type": "file", "path": "made"},
+                "public/missing": {"type": "file", "path": "missing"},
+            },
+        }
+        taskId = site.create_task(payload)
+        assert site.wait(taskId) == ("completed", "completed")
+    log = site.log(taskId)
+    assert "runs as processes on this machine, without its image" in log
+    assert "\nhello\n" in log
+    assert site.artifacts(taskId)["public/made"]["storageType"] == "s3"
+    assert site.artifacts(taskId)["public/missing"]["storageType"] == "error"
