@@ -175,11 +175,15 @@ def perform(call: Call, context: CallContext) -> Procedure:
             if not retryable(response.status):
                 if context.received is not None:
                     context.received(response)
+                # pytest and IPython leave out frames with this local variable, so that the traceback of a failed call
+                # ends at the program's line. It is only set where failures pass: errors of the client are shown.
+                __tracebackhide__ = True
                 return result(call, request, response)
             failure = _failure(call, request, response, context.server_failure)
         delay = call.settings.policy.delay(attempt, context.random(), _requested_delay(response, context))
         if delay is None:
             assert failure is not None
+            __tracebackhide__ = True
             raise failure
         log.warning("%s: %s; next attempt in %.1f s", call, _reason(response), delay)
         yield Sleep(delay)
@@ -234,6 +238,7 @@ def result(call: Call, request: Request, response: Response) -> Any:
             changes something and was redirected, so that nothing was done.
     """
     if response.status >= 400:
+        __tracebackhide__ = True
         raise _failure(call, request, response, TaskclusterRestFailure)
     if response.status in REDIRECTS and call.method.verb != "GET":
         raise _redirected(call, response)

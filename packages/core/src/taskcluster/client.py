@@ -588,6 +588,7 @@ class BaseClient(ServiceClient):
 
             transport = client._transport = RequestsTransport(given, self._user_agent())
         transport.replacement = self._replaced_sender()
+        __tracebackhide__ = True
         return _call_runner()(self._procedure(name, args, kwargs), transport)
 
     def _sender(self) -> Self:
@@ -605,6 +606,7 @@ def _call_runner() -> Callable[[Procedure, RequestsTransport], Any]:
     from .runner import run
 
     def run_over(procedure: Procedure, transport: RequestsTransport) -> Any:
+        __tracebackhide__ = True
         return run(procedure, lambda effect: transport.send(effect) if isinstance(effect, Request) else perform(effect))
 
     return run_over

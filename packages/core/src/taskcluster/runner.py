@@ -1,8 +1,7 @@
 """Run procedures: generators that decide what to do, yield it as effects, and are sent what each effect returned.
 
-`perform` does what one effect says. Whatever is raised meanwhile is thrown into the procedure at its `yield`: failures,
-KeyboardInterrupt, cancellation, and `Stopped` if an iterator is closed early. So a procedure cleans up as any function
-does, with `finally`, and the effects that it yields there are performed.
+What `perform` raises (failures, KeyboardInterrupt, cancellation; `Stopped` if an iterator is closed early) is thrown
+into the procedure at its `yield`. So it cleans up with `finally`, and the effects that it yields there are performed.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ def run(procedure: Generator[E, Any, T], perform: Callable[[E], Any]) -> T:
                 inbox.append(perform(step(inbox.pop())))
                 step = procedure.send
         except BaseException as exc:
+            __tracebackhide__ = True
             step = _after(exc, procedure, inbox)
     return inbox.pop()  # type: ignore[no-any-return]
 
@@ -48,6 +48,7 @@ async def run_async(procedure: Generator[E, Any, T], perform: Callable[[E], Awai
                 inbox.append(await perform(step(inbox.pop())))
                 step = procedure.send
         except BaseException as exc:
+            __tracebackhide__ = True
             step = _after(exc, procedure, inbox)
     return inbox.pop()  # type: ignore[no-any-return]
 
@@ -61,8 +62,7 @@ def iterate(procedure: Generator[Any, Any, None], perform: _Step) -> Generator[A
             while True:
                 effect = step(inbox.pop())
                 step = procedure.send
-                if isinstance(effect, Emit):
-                    yield from effect.values
+                yield from effect.values if isinstance(effect, Emit) else ()
                 inbox.append(None if isinstance(effect, Emit) else perform(effect))
         except BaseException as exc:
             step = _after(exc, procedure, inbox)
@@ -91,9 +91,9 @@ def _after(exc: BaseException, procedure: Any, inbox: list[Any]) -> _Step | None
             inbox[:] = [Stopped(exc) if isinstance(exc, StopIteration | GeneratorExit) else exc]
             return procedure.throw  # type: ignore[no-any-return]
         if not isinstance(exc, StopIteration):
+            __tracebackhide__ = True
             raise exc.args[0] if isinstance(exc, Stopped) else exc
         inbox[:] = [exc.value]
         return None
     finally:
-        # Its traceback refers to this frame; no variable of these frames refers to it, which would be a cycle.
-        del exc
+        del exc  # Its traceback refers to this frame, and a variable that refers to it would make a cycle.

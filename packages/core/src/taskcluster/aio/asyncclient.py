@@ -152,6 +152,7 @@ class AsyncBaseClient(ServiceClient):
     async def _perform_shared(self, procedure: Procedure, transport: AiohttpTransport) -> Any:
         from ..transport.loop_session import loop_session
 
+        __tracebackhide__ = True
         async with loop_session() as session:
             return await _perform(procedure, transport, session, given=False)
 
@@ -162,6 +163,7 @@ async def _perform(
     def perform_over(effect: Effect) -> Awaitable[Any]:
         return transport.send(session, effect, given=given) if isinstance(effect, Request) else perform(effect)
 
+    __tracebackhide__ = True
     return await run_async(procedure, perform_over)
 
 

@@ -14,6 +14,10 @@ from .methods import METHODS
 __all__ = ["Github"]
 
 
+# pytest leaves the methods out of tracebacks, which then end at the line of the program.
+__tracebackhide__ = True
+
+
 def __dir__() -> list[str]:
     return __all__
 
