@@ -10,7 +10,7 @@ import click
 
 from .app import App
 from .errors import Failure
-from .table import ALIASES, COMMANDS, GONE
+from .table import ALIASES, COMMANDS, GONE, HIDDEN, Entry
 from .targets import SLUG
 
 __all__ = ["Command", "Group", "Root", "command", "group"]
@@ -137,12 +137,14 @@ class Group(_WithExamples, click.Group):
         attributes["invoke_without_command"] = True
         super().__init__(*args, **attributes)
         self.examples = examples
+        # One with options of its own does something without a command.
+        self._runs_alone = bool(self.params)
         self.subcommand_metavar = "COMMAND [ARGS]..."
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, or print the help."""
         result = super().invoke(ctx)
-        if ctx.invoked_subcommand is None:
+        if ctx.invoked_subcommand is None and not self._runs_alone:
             click.echo(ctx.get_help())
         return result
 
@@ -171,13 +173,14 @@ class Root(Group):
         table: The built-in commands; their modules are imported when they are used.
     """
 
-    def __init__(self, table: Mapping[str, Any] = COMMANDS, **attributes: Any) -> None:
-        super().__init__("taskcluster", params=[*COMMON], **attributes)
+    def __init__(self, table: Mapping[str, Entry] = COMMANDS, **attributes: Any) -> None:
+        super().__init__("taskcluster", **attributes)
+        self.params.extend(COMMON)
         self._table = table
 
     def is_built_in(self, name: str) -> bool:
         """Return whether a name is that of a built-in command."""
-        return name in self._table or name in ALIASES or name in GONE
+        return name in self._table or name in HIDDEN or name in ALIASES or name in GONE
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -188,8 +191,9 @@ class Root(Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name in GONE:
             raise Failure(f"there is no command taskcluster {name}: {GONE[name]}")
-        if name in self._table:
-            module, _, attribute = self._table[name].target.partition(":")
+        entry = self._table.get(name) or HIDDEN.get(name)
+        if entry is not None:
+            module, _, attribute = entry.target.partition(":")
             found: click.Command = getattr(import_module(f"taskcluster_cli.commands.{module}"), attribute)
             return found
         if name.startswith("-"):

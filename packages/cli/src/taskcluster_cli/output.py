@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
+from taskcluster.shapes import is_mapping
+
 from .text import ago, one_line, safe
 
 if TYPE_CHECKING:
@@ -36,10 +38,18 @@ class Column(NamedTuple):
     """A column of a table."""
 
     title: str
-    value: Callable[[Any], object]
-    """Returns the value for a record; None for none."""
+    value: str | Callable[[Any], object]
+    """The key of the value in a record, with dots for nested ones, or a function that returns it; None for none."""
     kind: str = "text"
     """`id` is never shortened; `time` is relative on a terminal; `state` is coloured; `number` is aligned right."""
+
+    def of(self, record: Any) -> object:
+        """Return the value for a record."""
+        if not isinstance(self.value, str):
+            return self.value(record)
+        for key in self.value.split("."):
+            record = record.get(key) if is_mapping(record) else None
+        return record
 
 
 def is_terminal(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
@@ -162,6 +172,11 @@ class Output:
         """Print a line of data."""
         self._put(f"{text}\n")
 
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines of data."""
+        for text in texts:
+            self.line(text)
+
     def painted(self, text: str, style: str) -> str:
         """Return text with a colour, if colour is used."""
         codes = {"green": 32, "cyan": 36, "yellow": 33, "red": 31, "magenta": 35, "bold": 1, "dim": 2}
@@ -237,13 +252,13 @@ class Output:
                         self._value(value) if self.form == "auto" else self.line(_compact(value))
             elif quiet:
                 for record in records:
-                    self.line(_text((name or columns[0].value)(record)))
+                    self.line(name(record) if name else _text(columns[0].of(record)))
             elif self.is_terminal:
                 if records:
                     self._table(records, columns, widths, is_first=not count)
             else:
                 for record in records:
-                    line = "\t".join(one_line(_text(column.value(record))) for column in columns)
+                    line = "\t".join(one_line(_text(column.of(record))) for column in columns)
                     self.line(line if plain is None else plain(record))
             count += len(records)
             self.flush()
@@ -349,7 +364,7 @@ class Output:
             self.line(line.rstrip())
 
     def _shown(self, column: Column, record: Any) -> str:
-        value = column.value(record)
+        value = column.of(record)
         return self.time(value) if column.kind == "time" else _text(value)
 
 

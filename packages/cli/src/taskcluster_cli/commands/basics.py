@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from operator import itemgetter
 
 import click
 
@@ -141,5 +140,5 @@ def plugins(ctx: click.Context, app: App) -> None:
             owner = distribution_of(point)
             problem = "disabled by TASKCLUSTER_DISABLE_PLUGINS" if {name, f"{owner}:{name}"} & disabled else None
             records.append({"kind": "service", "name": name, "distribution": owner, "problem": problem})
-    columns = [Column(key, itemgetter(key)) for key in ("name", "kind", "distribution", "problem")]
+    columns = [Column(key, key) for key in ("name", "kind", "distribution", "problem")]
     app.out.listing([records], columns)

@@ -1,0 +1,65 @@
+"""Run every example in `--help` and in the README, against a deployment that has what they name."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskcluster_cli.command import Command, Group
+from taskcluster_local import LocalTaskcluster
+
+from .conftest import Done
+from .test_frame import commands
+from .world import build, write_files
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+ELSEWHERE = {
+    "taskcluster --root-url https://tc.example.com --profile example signin --expires 8h",
+    "eval \"$(taskcluster signin --export --scope 'queue:create-task:*')\"",
+    "taskcluster signout --keep-client",
+}
+"""Examples that other tests run, because they need a browser."""
+FIRST = {
+    "taskcluster profile use example": "taskcluster --root-url https://tc.example.com profile add example",
+    "taskcluster profile remove example": "taskcluster --root-url https://tc.example.com profile add example",
+}
+"""What has to be run before."""
+
+
+def examples() -> Iterator[str]:
+    for _, found in commands():
+        if isinstance(found, Command | Group):
+            yield from found.examples
+    yield from re.findall(r"^\$ (taskcluster .*)$", README.read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.once
+def test_examples_work(
+    local: LocalTaskcluster,
+    call: Callable[..., Done],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EDITOR", "touch")
+    monkeypatch.setenv("CI", "true")
+    problems: list[str] = []
+    known = list(dict.fromkeys(examples()))
+    assert len(known) > 100
+    for number, example in enumerate(known):
+        if example in ELSEWHERE:
+            continue
+        folder = tmp_path / f"example{number}"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        write_files(folder)
+        local.reset()
+        build(local, resolved="upload artifact" not in example)
+        for line in filter(None, [FIRST.get(example), example]):
+            done = call(*shlex.split(line)[1:])
+            if done.status != 0 or "hunter2" in done.err:
+                problems.append(f"{line}: {done}")
+    assert problems == []
