@@ -177,6 +177,7 @@ class AmqpConnection(asyncio.Protocol):
         self._settings = settings
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._unsent: list[bytes] = []
         self._channels: dict[int, AmqpChannel] = {}
         self._last_channel = 0
         self._closing: asyncio.Future[None] | None = None
@@ -199,6 +200,7 @@ class AmqpConnection(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Wait while the broker does not read what was sent."""
+        self._flush()
         await self._writable.wait()
 
     async def close(self) -> None:
@@ -213,9 +215,17 @@ class AmqpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def write(self, data: bytes) -> None:
-        """Send bytes."""
-        if self._transport is not None and not self.ended.done():
-            self._transport.write(data)
+        """Send bytes, together with those written before the event loop continues."""
+        if self._transport is None or self.ended.done():
+            return
+        if not self._unsent:
+            self.loop.call_soon(self._flush)
+        self._unsent.append(data)
+
+    def _flush(self) -> None:
+        if self._transport is not None and self._unsent:
+            self._transport.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     def end(self, reason: AmqpEnded) -> None:
         """Resolve `ended`, and close the socket without waiting for the broker."""
@@ -223,6 +233,7 @@ class AmqpConnection(asyncio.Protocol):
             return
         if self._beat_timer is not None:
             self._beat_timer.cancel()
+        self._flush()
         if self._transport is not None:
             if self._transport.get_write_buffer_size():
                 # The broker does not read.
