@@ -1,6 +1,7 @@
 """Compare the local deployment with a plain aiohttp.web handler, using a minimal client.
 
-`python -m benchmarks.local deployment|bare` starts a server and prints its root URL and an access token.
+`python -m benchmarks.local deployment|bare [BROKER]` starts a server and prints its root URL and an access token. The
+deployment publishes its messages to the broker.
 `python -m benchmarks.local client URL TOKEN` reads lines `ROW NUMBER` and prints the seconds it took to repeat the row.
 Requests are signed before the measurement.
 """
@@ -11,9 +12,11 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,15 +25,24 @@ from aiohttp import web
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, Signer, payload_hash
 from taskcluster.slugs import slugId
 from taskcluster_local import LocalTaskcluster
+from taskcluster_pulse.testing import RabbitMQ
 
 from .contenders import Child
 from .rows import Row
 
-__all__ = ["LOCAL", "contenders"]
+__all__ = ["LOCAL", "PUBLISHING", "contenders", "publishing"]
 
 LOCAL = (
     Row("local-status", "local deployment: signed status, 4 connections", 400, None, 0.3, "aiohttp.web handler"),
     Row("local-create", "local deployment: signed createTask, 4 connections", 200, None, 0.15, "aiohttp.web handler"),
+)
+PUBLISHING = Row(
+    "local-pulse",
+    "local deployment that publishes to RabbitMQ: signed createTask, 4 connections",
+    500,
+    None,
+    0.7,
+    "local deployment without RabbitMQ",
 )
 
 _CONNECTIONS = 4
@@ -42,10 +54,25 @@ _SIZE = 900
 @contextmanager
 def contenders() -> Iterator[Callable[[Row], dict[str, Callable[[], float]]]]:
     """Start servers and clients; yield a function that returns the measurement of a row for each contender."""
+    with _measuring({"ours": ["deployment"], "bare": ["bare"]}) as measuring:
+        yield measuring
+
+
+@contextmanager
+def publishing() -> Iterator[Callable[[Row], dict[str, Callable[[], float]]]]:
+    """Do the same for a deployment that publishes to a broker, and one that does not."""
+    with TemporaryDirectory() as folder, RabbitMQ(Path(folder), users=(), administrators=["deployment"]) as broker:
+        servers = {"ours": ["deployment", broker.url("deployment")], "bare": ["deployment"]}
+        with _measuring(servers) as measuring:
+            yield measuring
+
+
+@contextmanager
+def _measuring(servers: Mapping[str, list[str]]) -> Iterator[Callable[[Row], dict[str, Callable[[], float]]]]:
     with ExitStack() as stack:
         clients: dict[str, Child] = {}
-        for name, kind in (("ours", "deployment"), ("bare", "bare")):
-            server = stack.enter_context(Child(sys.executable, "local", kind))
+        for name, arguments in servers.items():
+            server = stack.enter_context(Child(sys.executable, "local", *arguments))
             clients[name] = stack.enter_context(Child(sys.executable, "local", "client", *server.read().split()))
 
         def measure(client: Child, row: Row) -> Callable[[], float]:
@@ -54,8 +81,8 @@ def contenders() -> Iterator[Callable[[Row], dict[str, Callable[[], float]]]]:
         yield lambda row: {name: measure(client, row) for name, client in clients.items()}
 
 
-def _serve_deployment() -> None:
-    with LocalTaskcluster() as local:
+def _serve_deployment(broker: str | None = None) -> None:
+    with LocalTaskcluster(pulse=broker) as local:
         print(local.root_url, local.credentials["accessToken"], flush=True)
         sys.stdin.read()
 
@@ -96,7 +123,7 @@ class _Client:
 
     def requests(self, row: str, number: int) -> list[bytes]:
         """Return the signed requests of a row."""
-        if row == "local-create":
+        if row != "local-status":
             return [self._create(slugId()) for _ in range(number)]
         return [self._signed("GET", f"/api/queue/v1/task/{_TASK}/status", b"", "") for _ in range(number)]
 
@@ -162,7 +189,7 @@ def main() -> None:
     """Run the command."""
     kind, *arguments = sys.argv[1:]
     if kind == "deployment":
-        _serve_deployment()
+        _serve_deployment(*arguments)
     elif kind == "bare":
         asyncio.run(_serve_bare())
     else:
