@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from taskcluster.timestamps import parse_date
+from taskcluster_worker.errors import WorkerError
 from taskcluster_worker.payloads import read_task
-from taskcluster_worker.plugins import Execution, Executor, Exit, RunContext, Task, Volume
-from taskcluster_worker.registry import executor_named, executor_names
-from taskcluster_worker.resolution import MalformedPayload
+from taskcluster_worker.plugins import Execution, Executor, Exit, RunContext, Task
+from taskcluster_worker.registry import executor_named
+from taskcluster_worker.resolution import MalformedPayload, TaskFailed
 
+from ..encoding import is_object
 from ..timestamps import to_wire
 from .environment import clone_variables
 from .preparation import Source
+from .repository import Copy
 
 __all__ = ["Executors"]
 
@@ -39,22 +41,46 @@ class Executors:
     """
 
     def __init__(self, given: Namespace, source: Source) -> None:
-        self._name: str | None = given.executor
         self._on_host: bool = given.host
-        self._source = source
+        self._for_commands: str = given.executor or _HOST
+        self._for_images: str = given.executor or (_HOST if given.host else _CONTAINER)
+        self._copy = source.copy
         self._slots = asyncio.Semaphore(given.jobs)
-        self._environment = {**clone_variables(source.event.addresses, source.copy.url), **dict(given.env)}
+        self._variables = {**clone_variables(source.event.addresses, source.copy.url), **dict(given.env)}
+        self._no_images: str | None = None
         self._checking = self.executor()
 
-    def executor(self) -> RunExecutor:
+    def executor(self) -> Executor:
         """Return a new executor for a worker."""
-        if self._name is not None:
-            for_images = for_commands = executor_named(self._name, {})
-        else:
-            for_commands = executor_named(_HOST, {"docker_payloads_on_host": self._on_host})
-            has_containers = not self._on_host and _CONTAINER in executor_names()
-            for_images = executor_named(_CONTAINER, {}) if has_containers else for_commands
-        return RunExecutor(for_images, for_commands, self._environment, self._slots, self._volumes)
+        for_commands = self._executor(self._for_commands)
+        same = self._for_images == self._for_commands
+        for_images = for_commands if same else self._executor(self._for_images)
+        return _RunExecutor(for_commands, for_images, self._no_images, self._variables, self._slots, self._copy)
+
+    def _executor(self, name: str) -> Executor:
+        options: dict[str, Any] = {}
+        if name == _HOST:
+            options = {"docker_payloads_on_host": self._on_host}
+        elif name == _CONTAINER:
+            # Tasks reach the deployment at the loopback address that its root URL has.
+            options = {"network": "host", "read_only": [self._copy.directory]}
+        return executor_named(name, options)
+
+    async def find_engine(self, tasks: Iterable[Mapping[str, Any]]) -> None:
+        """Find out whether tasks with images can run, if there are any.
+
+        Args:
+            tasks: Tasks with `taskId` and `task`.
+        """
+        if any(_has_image(each["task"]) for each in tasks):
+            executor = self._executor(self._for_images)
+            try:
+                await executor.start()
+            except WorkerError as error:
+                self._no_images = f"payload: image: {error}"
+                self._checking = self.executor()
+            else:
+                await executor.stop()
 
     def check(self, each: Mapping[str, Any]) -> Sequence[str]:
         """Return what a task needs that is not available.
@@ -73,76 +99,97 @@ class Executors:
             return []
         return self._checking.check(task)
 
-    def notes(self) -> list[str]:
-        """Return what the user should know about how tasks run."""
-        found = [f"tasks run commands on this machine, {self._checking.isolation}"]
+    def notes(self, tasks: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Return what the user should know about how tasks run.
+
+        Args:
+            tasks: Tasks with `taskId` and `task`.
+        """
         if self._on_host:
-            found.append("tasks that name an image run without it (--host)")
-        return found
+            return [
+                f"tasks run commands on this machine, {self._executor(_HOST).isolation}",
+                "tasks that name an image run without it (--host)",
+            ]
+        used = dict.fromkeys(self._for_images if _has_image(each["task"]) else self._for_commands for each in tasks)
+        return [f"tasks run commands on this machine, {self._executor(name).isolation}" for name in used]
 
-    def _volumes(self) -> Sequence[Volume]:
-        path = self._source.copy.complete()
-        return [Volume("repository", path, str(path))]
+
+def _has_image(task: Mapping[str, Any]) -> bool:
+    payload = task.get("payload")
+    return is_object(payload) and "image" in payload
 
 
-class RunExecutor(Executor):
+class _RunExecutor(Executor):
     """Passes each task on to another executor.
 
     Args:
-        for_images: Runs tasks that name an image.
-        for_commands: Runs the others; may be the same one.
-        environment: Returns the variables to add for a task, by whether it runs in a container.
+        for_commands: Runs tasks without an image.
+        for_images: Runs the others; may be the same one. It is started with the first of them.
+        no_images: Why tasks with an image cannot run, if that is known.
+        variables: The variables to add.
         slots: Limits how many tasks run at a time, in all workers together.
-        volumes: Returns directories that containers need, which may take a while to prepare.
+        copy: The repository that tasks clone.
     """
 
     name = "run"
 
     def __init__(
         self,
-        for_images: Executor,
         for_commands: Executor,
-        environment: Mapping[str, str],
+        for_images: Executor,
+        no_images: str | None,
+        variables: Mapping[str, str],
         slots: asyncio.Semaphore,
-        volumes: Callable[[], Sequence[Volume]],
+        copy: Copy,
     ) -> None:
-        self._for_images = for_images
         self._for_commands = for_commands
-        self._environment = environment
+        self._for_images = for_images
+        self._no_images = no_images
+        self._variables = variables
         self._slots = slots
-        self._volumes = volumes
+        self._copy = copy
+        self._started: list[Executor] = []
+        self._starting = asyncio.Lock()
         self.isolation = for_commands.isolation
-
-    def of(self, task: Task) -> Executor:
-        """Return the executor that runs a task."""
-        return self._for_commands if task.image is None else self._for_images
 
     def check(self, task: Task) -> Sequence[str]:
         """Return what the executor of a task cannot run."""
-        return self.of(task).check(task)
+        if task.image is not None and self._no_images is not None:
+            return [self._no_images]
+        return self._of(task).check(task)
+
+    def _of(self, task: Task) -> Executor:
+        return self._for_commands if task.image is None else self._for_images
 
     async def open(self, context: RunContext) -> Execution:
         """Wait for a slot, and open the execution."""
-        executor = self.of(context.task)
+        executor, variables = self._of(context.task), self._variables
         async with AsyncExitStack() as stack:
             await self._slots.acquire()
             stack.callback(self._slots.release)
-            if context.task.image is not None and executor is not self._for_commands:
-                added = await asyncio.to_thread(self._volumes)
-                context = replace(context, volumes=(*context.volumes, *added))
-            execution = _Execution(await executor.open(context), self._environment)
+            await self._start(executor)
+            if executor.name == _CONTAINER:
+                variables = {**variables, **await asyncio.to_thread(self._copy.prepare_for_containers)}
+            execution = _Execution(await executor.open(context), variables)
             execution.on_close = stack.pop_all()
-            return execution
-        raise AssertionError
+        return execution
 
     async def start(self) -> None:
-        """Start the executors."""
-        for executor in dict.fromkeys((self._for_commands, self._for_images)):
-            await executor.start()
+        """Start the executor of tasks without an image."""
+        await self._start(self._for_commands)
+
+    async def _start(self, executor: Executor) -> None:
+        async with self._starting:
+            if executor not in self._started:
+                try:
+                    await executor.start()
+                except WorkerError as error:
+                    raise TaskFailed(str(error)) from error
+                self._started.append(executor)
 
     async def stop(self) -> None:
         """Stop the executors."""
-        for executor in dict.fromkeys((self._for_images, self._for_commands)):
+        for executor in reversed(self._started):
             await executor.stop()
 
 

@@ -69,7 +69,8 @@ async def _run(local: LocalTaskcluster, given: Namespace, source: Source, interr
     executors = Executors(given, source)
     display = display_for(sys.stdout)
     display.print(source.description())
-    display.note(*source.notes, *executors.notes())
+    display.note(*source.notes, *executors.notes(tasks))
+    await executors.find_engine(tasks)
     unavailable = missing(tasks, executors.check)
     for problem, names in unavailable.items():
         display.print(f"not available: {problem} (needed by {', '.join(names)})")

@@ -122,7 +122,8 @@ class Copy:
 
     def __init__(self, checkout: Checkout, directory: Path, *, dirty: bool) -> None:
         self._checkout = checkout
-        self._completing = threading.Lock()
+        self._preparing = threading.Lock()
+        self.directory = directory
         # With this suffix, git finds it at addresses with and without `.git`.
         self._git_directory = directory / "repository.git"
         head = checkout.find("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
@@ -138,14 +139,20 @@ class Copy:
         """The address of the copy, to which `.git` may be added. Not a path, so that shallow clones are shallow."""
         return (self._git_directory.parent / "repository").as_uri()
 
-    def complete(self) -> Path:
-        """Copy all objects, for where the checkout cannot be read, and return the directory of the copy."""
-        with self._completing:
+    def prepare_for_containers(self) -> dict[str, str]:
+        """Make the copy independent of the checkout, and return variables with which other users can read it.
+
+        Git refuses to read the repositories of other users unless a configuration file allows it. The user in a
+        container may differ from the owner of the copy.
+        """
+        configuration = self.directory / "gitconfig"
+        with self._preparing:
             alternates = self._git_directory / "objects" / "info" / "alternates"
             if alternates.exists():
                 self._run("repack", "-a", "-d", "--quiet")
                 alternates.unlink()
-        return self._git_directory
+                configuration.write_text("[include]\n\tpath = /etc/gitconfig\n[safe]\n\tdirectory = *\n", "utf-8")
+        return {"GIT_CONFIG_SYSTEM": str(configuration)}
 
     def facts(self, base: str | None) -> Facts:
         """Return the facts about the commit.

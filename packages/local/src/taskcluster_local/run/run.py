@@ -26,8 +26,11 @@ _DRY_ROOT_URL = "http://127.0.0.1"
 def main(given: Namespace) -> int:
     """Run the command and return its exit status."""
     try:
-        with tempfile.TemporaryDirectory(prefix="taskcluster-local-run-") as directory:
-            source = preparation.read(given, Path(directory), system_clock())
+        with tempfile.TemporaryDirectory(prefix="taskcluster-local-run-") as temporary:
+            # Unlike the temporary directory, this one can be read by other users in containers.
+            directory = Path(temporary, "source")
+            directory.mkdir()
+            source = preparation.read(given, directory, system_clock())
             if given.dry_run:
                 return _dry_run(given, source)
             try:
