@@ -11,6 +11,7 @@ import contextlib
 import getpass
 import marshal
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,8 @@ class HostExecutor(Executor):
 
     def __init__(self, *, docker_payloads_on_host: bool = False) -> None:
         self._docker_payloads = docker_payloads_on_host
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket
 
     def check(self, task: Task) -> Sequence[str]:
         """Return what this executor cannot run."""
@@ -62,21 +65,45 @@ class HostExecutor(Executor):
             return [f"payload: taskclusterProxyInterface {task.proxy_interface!r} needs the executor container"]
         return []
 
+    async def start(self) -> None:
+        """Start the process that forks supervisors."""
+        self._control, their_end = socket.socketpair()
+        with their_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(their_end.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={},
+                pass_fds=(their_end.fileno(),),
+                start_new_session=True,
+            )
+
+    async def stop(self) -> None:
+        """End that process."""
+        assert self._process is not None
+        self._control.close()
+        await asyncio.to_thread(self._process.wait)
+
     async def open(self, context: RunContext) -> Execution:
         """Start the supervisor of a task's processes."""
         if context.task.format == "docker-worker":
             context.log("This docker-worker payload runs as processes on this machine, without its image.")
             for volume in context.volumes:
                 context.log(f"The cache {volume.name} at {volume.target} is not available to it.")
+        assert self._process is not None
+        if self._process.poll() is not None:
+            # Somebody has killed it.
+            await self.stop()
+            await self.start()
         directory = context.directory / "task"
         directory.mkdir()
-        return _HostExecution(directory)
+        return _HostExecution(directory, self._control)
 
 
 class _HostExecution(Execution):
     """The processes of one task."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, control: socket.socket) -> None:
         self.directory = directory
         self.environment = {
             "HOME": str(directory),
@@ -99,15 +126,7 @@ class _HostExecution(Execution):
                 import fcntl
 
                 fcntl.fcntl(self._output, _F_SETPIPE_SZ, _PIPE_SIZE)
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(request_end), str(response_end)],
-                stdin=subprocess.DEVNULL,
-                stdout=output_end,
-                stderr=output_end,
-                env={},
-                pass_fds=(request_end, response_end),
-                start_new_session=True,
-            )
+            socket.send_fds(control, [b"."], [request_end, response_end, output_end])
         except BaseException:
             for end in (self._requests, self._responses, self._output):
                 os.close(end)
@@ -156,7 +175,6 @@ class _HostExecution(Execution):
         os.close(self._requests)
         self._requests = -1
         await asyncio.wait({self._ended, self._drained})
-        await asyncio.to_thread(self._process.wait)
         for end in (self._responses, self._output):
             os.close(end)
 

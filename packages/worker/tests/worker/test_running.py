@@ -33,6 +33,11 @@ def test_fails_when_a_signal_kills_a_command(running):
     assert "Exit Code: -1" in log
 
 
+def test_commands_start_without_ignored_signals(running):
+    _, log = running.run_payload({"command": [["cat", "/proc/self/status"]], "maxRunTime": 10})
+    assert "SigIgn:\t0000000000000000" in log
+
+
 def test_fails_after_max_run_time(running):
     resolved, log = running.run("echo begun; sleep 60", payload={"maxRunTime": 1})
     assert resolved == ("failed", "failed")
