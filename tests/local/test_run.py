@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -101,6 +103,19 @@ def test_runs_what_taskgraph_creates(example: Path, taskgraph: Path, tmp_path: P
 def test_selects_a_task_of_taskgraph(example: Path, taskgraph: Path) -> None:
     status, printed = run(example, "--task", "package-*", path=taskgraph)
     assert (status, printed.splitlines()[-1]) == (0, "2 completed"), printed
+
+
+def test_readme_shows_a_recorded_run(taskgraph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(taskgraph), prepend=os.pathsep)
+    tool = runpy.run_path(str(ROOT / "tools" / "record_run.py"))
+    recorded = tool["record"](tmp_path)
+    image = tool["IMAGE"].read_text("utf-8")
+    assert str(tool["IMAGE"].relative_to(ROOT)) in (ROOT / "README.md").read_text("utf-8")
+    for shown in (image, tool["as_svg"](recorded)):
+        # The last group is the end of the session.
+        texts = re.findall(r"<text[^>]*>(.*?)</text>", shown.rpartition("<g>")[2])
+        lines = [html.unescape(re.sub("<[^>]+>", "", text)) for text in texts]
+        assert tool["shown"](lines) == tool["shown"](recorded[-1].lines)
 
 
 def test_runs_a_part_of_this_repository() -> None:
