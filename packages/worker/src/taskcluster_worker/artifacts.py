@@ -69,11 +69,11 @@ def content_encoding(name: str) -> str:
 def found(
     declared: DeclaredArtifact, path: Path, directory: Path, reserved: Collection[str]
 ) -> list[FileArtifact | MissingArtifact]:
-    """Return the files of a declared artifact, and what is wrong with it.
+    """Return the files of a declared artifact, and its problems.
 
     Args:
         declared: The artifact.
-        path: Where it is on this machine.
+        path: Its path on this machine.
         directory: The task's directory.
         reserved: The names of artifacts that the worker makes itself; files of a directory that have one are skipped.
     """

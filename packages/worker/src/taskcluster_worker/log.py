@@ -31,7 +31,7 @@ class TaskLog:
         self._is_open = True
         self._changed: asyncio.Event | None = None
         self.error: OSError | None = None
-        """The first error of writing, such as a full disk; what was to be written since is lost."""
+        """The first error of writing, such as a full disk; later output is lost."""
 
     def write(self, data: bytes) -> None:
         """Add output, unchanged. Nothing is added after `close`."""

@@ -145,7 +145,7 @@ class Execution(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Kill all processes of the task, pass on the rest of their output, and delete what was set up for it."""
+        """Kill all processes of the task, pass on the rest of their output, and clean up."""
 
 
 class Executor(ABC):

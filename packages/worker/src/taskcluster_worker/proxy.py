@@ -74,7 +74,7 @@ class TaskProxy:
             web.Server(self._respond, access_log=None, handler_cancellation=True), shutdown_timeout=_SHUTDOWN_SECONDS
         )
         self.port = 0
-        """Where it listens."""
+        """The port that it listens on."""
 
     async def __aenter__(self) -> TaskProxy:
         await self._runner.setup()

@@ -58,8 +58,9 @@ _UPLOADS = 10
 """How many artifacts are uploaded at a time."""
 _BACKING_LOG = "public/logs/live_backing.log"
 _LIVE_LOG = "public/logs/live.log"
-_IGNORED = {"resourceMonitor": "the use of resources is not recorded"}
-_SUPPORTED = frozenset({"taskclusterProxy", "liveLog", "backingLog", "artifacts", "runTaskAsCurrentUser", *_IGNORED})
+_SUPPORTED = frozenset(
+    {"taskclusterProxy", "liveLog", "backingLog", "artifacts", "runTaskAsCurrentUser", "resourceMonitor"}
+)
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,8 @@ class TaskRun:
         problems = [*_unsupported(task), *place.executor.check(task)]
         if problems:
             raise MalformedPayload(problems)
-        for name in sorted(task.features & _IGNORED.keys()):
-            log.line(f"The feature {name} is not available: {_IGNORED[name]}.", "warn")
+        for warning in task.warnings:
+            log.line(warning, "warn")
         live = asyncio.create_task(self._start_live_log(task, log))
         try:
             await self._execute_task(task, log, errors)

@@ -1,12 +1,12 @@
-"""Runs the commands of each task below a process of its own, so that no process outlives its task.
+"""Runs the commands of each task below a supervisor process, so that no process outlives its task.
 
 A worker starts this file once, with Python's option -I. For each task it sends three file descriptors over a socket,
 and this process forks a supervisor that gets them: a fork takes 1 ms, and starting Python 25. The worker controls the
 supervisor over two pipes. A supervisor is a subreaper: processes that lose their parents become its children, also
-those in other sessions. It kills all of them when it is told to, and when the worker ends, however that happens.
+those in other sessions. It kills all of them on request, and when the worker ends, however that happens.
 
 The worker sends marshalled values behind their length: `(command, environment, directory)` or None, which means to kill
-everything. The responses are lines: `exit STATUS USER KERNEL`, where a negative status is that of a signal;
+everything. The responses are lines: `exit STATUS USER KERNEL`, a negative status is that of a signal;
 `error ERRNO` if the command cannot be started; and `idle` if no process is left after a command.
 """
 
@@ -150,7 +150,7 @@ class Supervisor:
         try:
             os.write(self._responses, line + b"\n")
         except BrokenPipeError:
-            # The worker is dead, which the other pipe tells next.
+            # The worker is dead. The other pipe is at its end, too.
             pass
 
 

@@ -147,6 +147,8 @@ class Task:
     """The name of the live log; None if it is off."""
     backing_log: str | None = "public/logs/live_backing.log"
     """The name of the complete log; None if it is off."""
+    warnings: tuple[str, ...] = ()
+    """About keys of the payload that have no effect, for the log."""
     retry_statuses: frozenset[int] = frozenset()
     """Exit statuses after which the queue retries the task."""
     purge_statuses: frozenset[int] = frozenset()

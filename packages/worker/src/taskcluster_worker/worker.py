@@ -51,7 +51,7 @@ class Worker:
         async with Worker("proj/ci"):
             …
 
-    `async with` runs it on the current event loop, and `with` in a thread of its own. At the end of the block, running
+    `async with` runs it on the current event loop, and `with` in a separate thread. At the end of the block, running
     tasks are aborted (`worker-shutdown`); call `finish` before to let them finish. It can be entered once.
 
     Args:

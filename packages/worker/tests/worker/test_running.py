@@ -59,6 +59,15 @@ def test_rejects_an_unsupported_feature_by_name(running, feature):
     assert f"the feature {feature} is not supported" in log
 
 
+def test_warns_of_keys_without_effect(running):
+    payload = {"features": {"resourceMonitor": True}, "supersederUrl": "https://example.com"}
+    resolved, log = running.run("true", payload=payload)
+    assert resolved == ("completed", "completed")
+    assert log.count("[taskcluster:warn ") == 2
+    assert "supersederUrl has no effect" in log
+    assert "resourceMonitor has no effect" in log
+
+
 def test_host_rejects_docker_worker_payloads(running):
     resolved, log = running.run_payload({"image": "debian", "command": ["true"], "maxRunTime": 10})
     assert resolved == ("exception", "malformed-payload")

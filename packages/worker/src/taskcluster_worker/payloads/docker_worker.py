@@ -62,6 +62,7 @@ def task(payload: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
         proxy_interface="docker-bridge",
         live_log=payload.get("log", "public/logs/live.log") if features["localLiveLog"] else None,
         backing_log="public/logs/live_backing.log" if features["bulkLog"] else None,
+        warnings=("supersederUrl has no effect.",) if "supersederUrl" in payload else (),
         retry_statuses=frozenset(statuses.get("retry", ())),
         purge_statuses=frozenset(statuses.get("purgeCaches", ())),
     )

@@ -25,6 +25,10 @@ from ..task import (
 
 __all__ = ["task"]
 
+_WITHOUT_EFFECT = {
+    "resourceMonitor": "The feature resourceMonitor has no effect: this worker records no use of resources.",
+    "supersederUrl": "supersederUrl has no effect.",
+}
 _ON_BY_DEFAULT = frozenset({"liveLog", "backingLog"})
 
 
@@ -70,6 +74,7 @@ def task(payload: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
         proxy_interface=payload.get("taskclusterProxyInterface", "localhost"),
         live_log=logs.get("live", "public/logs/live.log") if features["liveLog"] else None,
         backing_log=logs.get("backing", "public/logs/live_backing.log") if features["backingLog"] else None,
+        warnings=tuple(warning for key, warning in _WITHOUT_EFFECT.items() if payload.get(key) or features.get(key)),
         retry_statuses=frozenset(statuses.get("retry", ())),
         purge_statuses=frozenset(statuses.get("purgeCaches", ())),
     )
