@@ -418,6 +418,8 @@ def test_options_reject_invalid_scopes(local: LocalTaskcluster) -> None:
         local.options("queue:*")
     with pytest.raises(TypeError, match=r"^scopes must be a list of scopes, not int$"):
         local.options(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^scopes must be a list of scopes, not dict$"):
+        local.options({"queue:*": True})
     with pytest.raises(ApiError, match="is not a scope"):
         local.options(["ä"])
 

@@ -179,6 +179,15 @@ def test_timeouts_and_retries_fit_into_the_time(
 
 
 @pytest.mark.parametrize(
+    "wrong", [{"timeout": "5"}, {"delay": None}, {"max_delay": [1]}], ids=["timeout", "delay", "max_delay"]
+)
+def test_times_that_are_not_numbers_raise(wrong: dict[str, Any]) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(TaskclusterFailure, match=f"^{name} must be a number of seconds, not {type(value).__name__}$"):
+        Clock().pace(**wrong)
+
+
+@pytest.mark.parametrize(
     "wrong", [{"timeout": -1}, {"timeout": float("nan")}, {"delay": 0}, {"delay": 31}, {"max_delay": 0.5}]
 )
 def test_invalid_times_raise(wrong: dict[str, float]) -> None:

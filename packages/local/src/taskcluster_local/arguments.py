@@ -27,7 +27,8 @@ def checked_list(name: str, value: Any, kind: type, expected: str) -> tuple[Any,
     if isinstance(value, str):
         raise TypeError(f"{name} must be a list of {expected}, not the string {value!r}")
     if is_mapping(value) or isinstance(value, bytes):
-        raise TypeError(f"{name} must be a list of {expected}, not {type(value).__name__}: put it in brackets")
+        fix = ": put it in brackets" if isinstance(value, kind) and kind is not object else ""
+        raise TypeError(f"{name} must be a list of {expected}, not {type(value).__name__}{fix}")
     checked(name, value, Iterable, f"a list of {expected}")
     items = tuple(value)
     wrong = next((item for item in items if not isinstance(item, kind)), None)

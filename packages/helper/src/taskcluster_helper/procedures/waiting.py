@@ -69,6 +69,10 @@ class Pace:
     random: Callable[[], float]
 
     def __post_init__(self) -> None:
+        times: dict[str, object] = {"timeout": self.timeout or 0, "delay": self.delay, "max_delay": self.max_delay}
+        for name, value in times.items():
+            if not isinstance(value, int | float):
+                raise TaskclusterFailure(f"{name} must be a number of seconds, not {type(value).__name__}")
         if self.timeout is not None and not self.timeout >= 0:
             raise TaskclusterFailure(f"timeout must be a number of seconds that is not negative, not {self.timeout!r}")
         if not 0 < self.delay <= self.max_delay:
