@@ -17,7 +17,7 @@ import trustme
 
 from taskcluster_pulse.testing import INSTALL_RABBITMQ, is_rabbitmq_installed
 
-from . import transfers
+from . import tasks, transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, PUBLISHING, contenders, publishing
 from .report import Measured, table
@@ -46,6 +46,10 @@ def main() -> None:
         used, little = transfers.memory()
         print(f"{text}\n\n{used}")
         sys.exit(arguments.check and not (met and little))
+    if arguments.rows == [tasks.GROUP]:
+        text, met = tasks.measure(arguments.rounds)
+        print(text)
+        sys.exit(arguments.check and not met)
     for name in arguments.rows:
         if name not in known:
             parser.error(f"unknown row {name!r}; rows are {', '.join(known)}")

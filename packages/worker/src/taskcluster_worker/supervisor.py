@@ -86,8 +86,8 @@ class Supervisor:
                 # In case the supervisor itself is killed.
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 # Python or this process ignores these.
-                for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-                    signal.signal(number, signal.SIG_DFL)
+                for ignored in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+                    signal.signal(ignored, signal.SIG_DFL)
                 os.chdir(directory)
                 os.execvpe(command[0], command, environment)
             except OSError as error:
