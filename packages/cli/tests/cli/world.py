@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,12 @@ def claim(local: LocalTaskcluster, task_id: str = TASK) -> Any:
     return taskcluster.Queue({**local.options(), "credentials": claimed["credentials"]})
 
 
-def add_artifacts(local: LocalTaskcluster, worker: Any, task_id: str = TASK, **more: bytes) -> None:
+def add_artifacts(
+    local: LocalTaskcluster, worker: Any, task_id: str = TASK, artifacts: Mapping[str, bytes] = ARTIFACTS
+) -> None:
     from taskcluster import upload
 
-    for name, data in {**ARTIFACTS, **more}.items():
+    for name, data in artifacts.items():
         upload.uploadArtifactFromBuf(
             taskId=task_id,
             runId=0,
