@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -66,16 +66,13 @@ def content_encoding(name: str) -> str:
     return "identity" if os.path.splitext(name)[1][1:].lower() in _PACKED else "gzip"
 
 
-def found(
-    declared: DeclaredArtifact, path: Path, directory: Path, reserved: Collection[str]
-) -> list[FileArtifact | MissingArtifact]:
+def found(declared: DeclaredArtifact, path: Path, directory: Path) -> list[FileArtifact | MissingArtifact]:
     """Return the files of a declared artifact, and its problems.
 
     Args:
         declared: The artifact.
         path: Its path on this machine.
         directory: The task's directory.
-        reserved: The names of artifacts that the worker makes itself; files of a directory that have one are skipped.
     """
     # A link must not lead out of the task's directory, or of that which an absolute path names.
     roots = tuple({os.path.realpath(directory), os.path.realpath(path.parent)})
@@ -84,20 +81,18 @@ def found(
     problem = _directory_problem(path, roots)
     if problem is not None:
         return [MissingArtifact(declared, declared.name, *problem)]
-    return list(_in_directory(declared, path, roots, reserved))
+    return list(_in_directory(declared, path, roots))
 
 
 def _in_directory(
-    declared: DeclaredArtifact, path: Path, roots: tuple[str, ...], reserved: Collection[str]
+    declared: DeclaredArtifact, path: Path, roots: tuple[str, ...]
 ) -> Iterator[FileArtifact | MissingArtifact]:
     unreadable: list[OSError] = []
     for parent, directories, files in os.walk(path, onerror=unreadable.append):
         directories.sort()
         for name in sorted(files):
             file = Path(parent, name)
-            artifact = _joined(declared.name, file.relative_to(path).as_posix())
-            if artifact not in reserved:
-                yield _checked(declared, artifact, file, roots)
+            yield _checked(declared, _joined(declared.name, file.relative_to(path).as_posix()), file, roots)
     for error in unreadable:
         name = _joined(declared.name, Path(error.filename).relative_to(path).as_posix())
         yield MissingArtifact(declared, name, "file-not-readable-on-worker", f"{error.filename}: {error.strerror}")

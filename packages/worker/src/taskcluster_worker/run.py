@@ -19,13 +19,13 @@ import aiohttp
 
 import taskcluster.aio
 from taskcluster.aio import AsyncBaseClient
-from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.timestamps import parse_date
 
 from . import artifacts, log_lines
 from .artifacts import FileArtifact, MissingArtifact
 from .caches import Caches
-from .claims import Claim, keep
+from .claims import Claim, is_refusal, keep
 from .contents import Contents
 from .environment import task_environment
 from .formats import unavailable
@@ -54,6 +54,7 @@ _log = logging.getLogger("taskcluster.worker")
 _LOG_TYPE = "text/plain; charset=utf-8"
 _LIVE_LOG_SLACK = timedelta(minutes=15)
 """How long the address of a live log is kept after maxRunTime."""
+_REPORT_AGAIN_SECONDS = 2.0
 _UPLOADS = 10
 """How many artifacts are uploaded at a time."""
 _BACKING_LOG = "public/logs/live_backing.log"
@@ -105,6 +106,8 @@ class TaskRun:
         self._task: Task | None = None
         self._lost: str | None = None
         self._is_shutting_down = False
+        self._is_hurried = False
+        """Whether the worker waits for the end of this run."""
         self._commands_ended = False
         self._keeps_caches = False
         """Whether the caches are good: a command has ended by itself, with a status that keeps them."""
@@ -157,9 +160,11 @@ class TaskRun:
 
     def shut_down(self) -> None:
         """Stop, and report `worker-shutdown`. If the commands have ended, the run is resolved as usual."""
-        if self._main is not None and not self._commands_ended and self._lost is None:
+        self._is_hurried = True
+        if not self._commands_ended and self._lost is None:
             self._is_shutting_down = True
-            self._main.cancel()
+            if self._main is not None:
+                self._main.cancel()
 
     # The claim
 
@@ -185,6 +190,8 @@ class TaskRun:
         try:
             errors: list[Exception] = []
             self._main = asyncio.create_task(self._work(log, errors))
+            if self._is_shutting_down:
+                self._main.cancel()
             try:
                 await self._main
             except asyncio.CancelledError:
@@ -329,9 +336,10 @@ class TaskRun:
                 raise CommandFailed(result.status)
 
     async def _upload_artifacts(self, task: Task, execution: Execution, log: TaskLog, errors: list[Exception]) -> None:
-        reserved = {name for name in (task.live_log, task.backing_log) if name is not None}
-
         async def upload(artifact: FileArtifact | MissingArtifact) -> None:
+            if artifact.name in (task.live_log, task.backing_log):
+                log.line(f"Skipping the artifact {artifact.name}, because it is the log of this task", "warn")
+                return
             try:
                 if isinstance(artifact, FileArtifact):
                     log.line(f"Uploading artifact {artifact.name} from file {artifact.path}")
@@ -348,7 +356,7 @@ class TaskRun:
 
         for declared in task.artifacts:
             path = await execution.artifact(declared.path)
-            listed = await asyncio.to_thread(artifacts.found, declared, path, execution.directory, reserved)
+            listed = await asyncio.to_thread(artifacts.found, declared, path, execution.directory)
             await at_most(_UPLOADS, upload, listed)
 
     async def _upload_log(self, log: TaskLog) -> Exception | None:
@@ -370,17 +378,27 @@ class TaskRun:
 
     async def _report(self, resolution: Resolution) -> None:
         run = (self._claim.taskId, self._claim.runId)
-        try:
-            if resolution.state == "completed":
-                await self._queue.reportCompleted(*run)
-            elif resolution.state == "failed":
-                await self._queue.reportFailed(*run)
-            else:
-                await self._queue.reportException(*run, {"reason": resolution.reason})
-        except TaskclusterRestFailure as error:
-            _log.warning("%s/%s: the queue rejected the result %s: %s", *run, resolution, error)
-        except TaskclusterFailure as error:
-            _log.error("%s/%s: cannot report the result %s: %s", *run, resolution, error)
+        while True:
+            try:
+                if resolution.state == "completed":
+                    await self._queue.reportCompleted(*run)
+                elif resolution.state == "failed":
+                    await self._queue.reportFailed(*run)
+                else:
+                    await self._queue.reportException(*run, {"reason": resolution.reason})
+                return
+            except (TaskclusterRestFailure, TaskclusterAuthFailure) as error:
+                if is_refusal(error):
+                    _log.warning("%s/%s: the queue rejected the result %s: %s", *run, resolution, error)
+                    return
+                _log.warning("%s/%s: cannot report the result %s: %s", *run, resolution, error)
+            except TaskclusterFailure as error:
+                _log.warning("%s/%s: cannot report the result %s: %s", *run, resolution, error)
+            # The queue may come back before the claim expires.
+            if self._is_hurried or self._place.clock() >= self._claim.taken_until:
+                _log.error("%s/%s: the result %s is lost", *run, resolution)
+                return
+            await asyncio.sleep(_REPORT_AGAIN_SECONDS)
 
 
 async def _completely(function: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -122,6 +122,7 @@ class Worker:
         self._live_log_host = live_log_host
         self._runs: dict[asyncio.Task[None], TaskRun] = {}
         self._is_finishing = False
+        self._is_shutting_down = False
         self._changed = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -180,6 +181,7 @@ class Worker:
         self._changed.set()
 
     def _shut_down(self) -> None:
+        self._is_shutting_down = True
         self._finish()
         for run in self._runs.values():
             run.shut_down()
@@ -327,7 +329,10 @@ class Worker:
                     return
                 continue
             for each in claimed:
-                self._start(Claim.of(each), place)
+                run = self._start(Claim.of(each), place)
+                if self._is_shutting_down:
+                    # The queue can give it to another worker at once.
+                    run.shut_down()
             if not claimed:
                 left = self._idle_left(idle_since)
                 pause = begun + self._claim_interval - time.monotonic()
@@ -373,11 +378,12 @@ class Worker:
             self._changed.clear()
             await self._changed.wait()
 
-    def _start(self, claim: Claim, place: Place) -> None:
+    def _start(self, claim: Claim, place: Place) -> TaskRun:
         run = TaskRun(claim, place)
         executing = asyncio.create_task(self._execute(run))
         self._runs[executing] = run
         executing.add_done_callback(self._ended_run)
+        return run
 
     async def _execute(self, run: TaskRun) -> None:
         try:

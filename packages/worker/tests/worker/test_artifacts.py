@@ -91,6 +91,8 @@ def test_uploads_a_directory_without_the_log(running):
     assert resolved == ("completed", "completed")
     assert found.keys() == {"public/a b%20", "public/e/c.log"}
     assert running.artifacts(taskId)["public/logs/live.log"]["storageType"] == "link"
+    assert "[taskcluster:warn" in running.log(taskId)
+    assert "Skipping the artifact public/logs/live.log" in running.log(taskId)
 
 
 @pytest.mark.once

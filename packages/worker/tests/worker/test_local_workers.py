@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import taskcluster
+from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.helper import wait_for_task
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local.cli import main
@@ -124,6 +126,19 @@ def test_serve_runs_tasks():
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("number", "started"), [("0", 0), ("3", 1)], ids=["none", "three"])
+def test_serve_starts_workers_for_a_number_of_tasks(monkeypatch, number, started):
+    given: list[Any] = []
+
+    def stop(deployment: LocalTaskcluster) -> LocalTaskcluster:
+        given.append(deployment)
+        raise TaskclusterFailure("enough")
+
+    monkeypatch.setattr(LocalTaskcluster, "__enter__", stop)
+    assert main(["serve", "--worker", QUEUE, "--workers", number]) == 1
+    assert len(given[0]._wanted_workers) == started
 
 
 def test_serve_refuses_workers_if_other_machines_can_connect(capsys):

@@ -46,6 +46,7 @@ def problems(payload: Any, **more: Any) -> str:
         ({"env": {"A": 1}}, "env.A must be string"),
         ({"features": {"liveLogs": True}}, "features.liveLogs is not known"),
         ({"osGroups": ["docker"]}, "osGroups must be empty"),
+        ({"artifacts": [{"type": "file", "path": "public/logs/live.log"}]}, "has the name of a log"),
         ({"artifacts": [{"type": "file"}]}, "artifacts[0].path is missing"),
         ({"mounts": [{"file": "a", "content": {"raw": ""}, "format": "tar"}]}, "mounts[0].format must be one of"),
         ({"mounts": [{"file": "../a", "content": {"raw": ""}}]}, "inside the task's directory"),

@@ -59,6 +59,32 @@ def test_rejects_an_unsupported_feature_by_name(running, feature):
     assert f"the feature {feature} is not supported" in log
 
 
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"mounts": [{"directory": "c", "cacheName": "mine"}]}, "needs the scope generic-worker:cache:mine"),
+        (
+            {"artifacts": [{"type": "file", "path": "a", "expires": "2020-01-01T00:00:00Z"}]},
+            "before the task's deadline",
+        ),
+        ({"artifacts": [{"type": "file", "path": "a", "expires": "2200-01-01T00:00:00Z"}]}, "expires after the task"),
+        (
+            {"mounts": [{"file": "f", "content": {"taskId": "fN1SbArXTPSVFNUvaOlinQ", "artifact": "x"}}]},
+            "must be in dependencies",
+        ),
+        ({"maxRunTime": 90_000}, "maxRunTime must be 86400 or less"),
+        ({"osGroups": ["docker"]}, "osGroups must be empty"),
+        ({"taskclusterProxyInterface": "docker-bridge"}, "needs the executor container"),
+    ],
+    ids=["scope", "early", "late", "dependency", "maxRunTime", "osGroups", "interface"],
+)
+def test_rejects_what_it_cannot_run(running, payload, said):
+    resolved, log = running.run("echo started", payload=payload)
+    assert resolved == ("exception", "malformed-payload")
+    assert said in log
+    assert "Executing" not in log
+
+
 def test_warns_of_keys_without_effect(running):
     payload = {"features": {"resourceMonitor": True}, "supersederUrl": "https://example.com"}
     resolved, log = running.run("true", payload=payload)

@@ -80,6 +80,11 @@ def _contradictions(task: Task, max_run_time: int) -> list[str]:
         for key, source in sources
         if isinstance(source, ArtifactContent) and source.taskId not in dependencies
     ]
+    found += [
+        f"payload: the artifact {artifact.name!r} has the name of a log of the task"
+        for artifact in task.artifacts
+        if artifact.is_file and artifact.name in (task.live_log, task.backing_log)
+    ]
     paths = [mount.path for mount in task.mounts]
     found += [f"payload: two mounts have the path {path!r}" for path in sorted(set(paths)) if paths.count(path) > 1]
     mounted = [mount.cache for mount in task.mounts] + [volume.cache for volume in task.volumes]
