@@ -18,6 +18,7 @@ from .exceptions import Unsupported, already_exists
 from .files import ReadFile, WriteFile
 from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info
 from .paths import canonical
+from .sources import Sources
 
 __all__ = ["TaskclusterFileSystem"]
 
@@ -32,7 +33,8 @@ class TaskclusterFileSystem(AbstractFileSystem):
 
     Args:
         root_url: The deployment. Defaults to the one of the environment, of each process.
-        config_file: The path of the configuration file to take credentials from. Defaults to that of the `taskcluster`
+        profile: The name of a profile of the `taskcluster` command to take credentials from.
+        config_file: The path of a configuration file to take credentials from. Defaults to that of the `taskcluster`
             command.
         follow_references: Whether to read artifacts that are references to other servers.
         max_concurrency: How many files or parts `cat`, `cat_ranges` and `get` read at a time.
@@ -51,6 +53,7 @@ class TaskclusterFileSystem(AbstractFileSystem):
         self,
         *,
         root_url: str | None = None,
+        profile: str | None = None,
         config_file: str | None = None,
         follow_references: bool = True,
         max_concurrency: int = 8,
@@ -61,18 +64,19 @@ class TaskclusterFileSystem(AbstractFileSystem):
         if given:
             raise TypeError(
                 f"{given[0]} is no option, because options are part of pickles and task graphs: set the variables "
-                "TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN where files are read, or pass config_file, "
-                "the path of a file there"
+                "TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN where files are read, or pass profile or "
+                "config_file, which name a source there"
             )
         super().__init__(**storage_options)
-        self._settings = (root_url, config_file, follow_references, spool_size)
+        self._sources = Sources(root_url, profile, config_file)
+        self._settings = (follow_references, spool_size)
         self._follows_references = follow_references
         self._max_concurrency = max_concurrency
 
     @property
     def fsid(self) -> str:
         """The scheme and the deployment."""
-        return f"{self.protocol}-{self._settings[0] or 'environment'}"
+        return f"{self.protocol}-{self._sources.root_url or 'environment'}"
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -87,7 +91,7 @@ class TaskclusterFileSystem(AbstractFileSystem):
         found: Connection | None = vars(self).get(name)
         if found is not None:
             return found
-        made = Connection(*self._settings)
+        made = Connection(self._sources, *self._settings)
         # Another thread may be faster.
         used: Connection = vars(self).setdefault(name, made)
         if used is made:

@@ -12,15 +12,14 @@ from taskcluster_index import Index
 from taskcluster_object import Object
 from taskcluster_queue import Queue
 
-from taskcluster.environment import CONFIG_FILE, resolve_options
 from taskcluster.exceptions import TaskclusterArtifactError, TaskclusterAuthFailure, TaskclusterFailure
-from taskcluster.options import Options
 from taskcluster.plugins import Location
 from taskcluster.registry import registry
 from taskcluster_objects.methods import accepted, download_methods, source
 
 from .contents import Content, Contents, open_content
 from .exceptions import as_os_error
+from .sources import Sources
 from .storage import Remote, Storage
 
 __all__ = ["Connection", "each_of", "os_errors"]
@@ -49,27 +48,21 @@ class Connection:
     """Clients with the credentials of this machine, and connections to storage.
 
     Args:
-        root_url: The deployment; None for the one of the environment.
-        config_file: The configuration file to take credentials from; None for that of the `taskcluster` command.
+        sources: Where to take the root URL and the credentials from.
         follow_references: Whether artifacts may be read from URLs that are not the deployment's.
         max_disk: How many bytes of decoded files to keep.
 
     Raises:
-        TaskclusterFailure: There is no root URL.
+        TaskclusterFailure: There is no root URL, or no such profile.
     """
 
-    def __init__(self, root_url: str | None, config_file: str | None, follow_references: bool, max_disk: int) -> None:
-        self._root_url = root_url
-        self._config_file = config_file or CONFIG_FILE
+    def __init__(self, sources: Sources, follow_references: bool, max_disk: int) -> None:
+        self._sources = sources
         self._follow_references = follow_references
-        self._options = self._resolved()
+        self._options = sources.options()
         self._clients: dict[str, Any] = {}
         self.storage = Storage(self._options)
         self.contents = Contents(max_disk)
-
-    def _resolved(self) -> Options:
-        given = {} if self._root_url is None else {"rootUrl": self._root_url}
-        return resolve_options(given, config_file=self._config_file).options
 
     def client(self, service: str) -> Any:
         """Return the client of a service."""
@@ -98,7 +91,7 @@ class Connection:
             return use(self.client(service))
         except TaskclusterAuthFailure:
             # Temporary credentials expire while an instance is cached.
-            found = self._resolved()
+            found = self._sources.options()
             if found == self._options:
                 raise
             self._options = found

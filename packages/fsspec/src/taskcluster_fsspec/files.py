@@ -46,17 +46,20 @@ class ReadFile(AbstractBufferedFile):
         self._pid = os.getpid()
         self._info = details
         known = self._content if isinstance(self._content, StoredContent) else None
-        # For others, `size` reads everything, and is asked for only if it is needed.
-        size = known.size if known is not None else 0
-        super().__init__(
-            fs, path, "rb", block_size, True, cache_type if known else "none", cache_options if known else None, size
-        )
+        # To learn the size of others, everything is read.
+        self._is_sized = known is not None
+        options = (cache_type, cache_options, known.size) if known is not None else ("none", None, 0)
+        super().__init__(fs, path, "rb", block_size, True, *options)
+        self._is_sized = True
         if known is None:
             self.cache = _SpooledCache(self)
 
     @property
     def size(self) -> int:
         """The size in bytes, decoded."""
+        if not self._is_sized:
+            # fsspec's constructor gets it.
+            return 0
         with os_errors(self.path):
             return self._current().size
 
