@@ -15,8 +15,8 @@ from taskcluster.shapes import is_array
 from .caches import AdaptiveCache
 from .connection import Connection, each_of
 from .exceptions import Unsupported, already_exists
-from .files import ReadFile, WriteFile
-from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info
+from .files import CompressedFile, ReadFile, WriteFile
+from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info, compr, get_compression
 from .paths import canonical
 from .sources import Sources
 
@@ -128,6 +128,33 @@ class TaskclusterFileSystem(AbstractFileSystem):
         if mode in ("wb", "xb"):
             return self._open_to_write(path, mode, autocommit, kwargs)
         raise Unsupported(f"{path}: files are written once and as a whole; mode {mode!r} is not possible")
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: Mapping[str, Any] | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Open a file.
+
+        Args:
+            path: The path.
+            mode: `rb`, `rt`, `wb`, `wt`, `xb` or `xt`.
+            block_size: How many bytes to read at least.
+            cache_options: The options of the cache.
+            compression: How the content is compressed; `infer` for what the name's suffix says. This is not the
+                Content-Encoding, which is always decoded.
+            **kwargs: `cache_type` is the name of a cache of fsspec. For writing, `content_type`, `expires` and, for
+                artifacts, `storage_type`. For text, `encoding`, `errors` and `newline`.
+        """
+        kind = get_compression(self._strip_protocol(path), compression)
+        if kind is None or "b" not in mode or "r" in mode:
+            return super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        file = super().open(path, mode, block_size, cache_options, **kwargs)
+        return CompressedFile(compr[kind](file, mode="w"), file)
 
     def _open_to_read(
         self,

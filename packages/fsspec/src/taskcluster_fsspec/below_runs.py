@@ -142,6 +142,28 @@ class RunFileSystem(TaskclusterFileSystem):
                 pass
         yield from super().walk(path, maxdepth, topdown, on_error, **kwargs)
 
+    def find(
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the files below a path, or the file at it; each run is listed once.
+
+        Args:
+            path: The path.
+            maxdepth: How deep to go.
+            withdirs: Whether to return directories, too.
+            detail: Whether to return a dict with the info of each.
+            **kwargs: Passed to `ls`.
+        """
+        path = self._strip_protocol(path)
+        found: dict[str, Info] = {}
+        for _, dirs, files in self.walk(path, maxdepth, detail=True, **kwargs):
+            here = [*files.values(), *(dirs.values() if withdirs else ())]
+            found |= {info["name"]: info for info in here}
+            if withdirs and path and path not in found:
+                found[path] = directory(path)
+        names = sorted(found)
+        return {name: found[name] for name in names} if detail else names
+
     # Information
 
     def _entry(self, path: str) -> Info:

@@ -12,7 +12,7 @@ from .connection import os_errors
 from .contents import Content, StoredContent
 from .interface import AbstractBufferedFile, BaseCache, Info
 
-__all__ = ["ReadFile", "WriteFile"]
+__all__ = ["CompressedFile", "ReadFile", "WriteFile"]
 
 _IN_MEMORY = 8 * 1024 * 1024
 """A larger file is written to disk before it is uploaded."""
@@ -196,3 +196,38 @@ class WriteFile(io.BufferedIOBase):
         self._is_dropped = True
         if not self.closed:
             self.close()
+
+
+class CompressedFile(io.BufferedIOBase):
+    """A file whose content is compressed as it is written. Compressors do not close the file that they write to.
+
+    Args:
+        compressor: Writes to `file`.
+        file: The file.
+    """
+
+    def __init__(self, compressor: Any, file: WriteFile) -> None:
+        self._compressor = compressor
+        self._file = file
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Add bytes, and return their number."""
+        return int(self._compressor.write(data))
+
+    def __exit__(self, *exc_info: Any) -> None:
+        """Upload the file, but not after an exception."""
+        if exc_info[0] is not None:
+            self._file.discard()
+        self.close()
+
+    def close(self) -> None:
+        """Upload the file."""
+        if not self.closed:
+            super().close()
+            if not self._file.closed:
+                self._compressor.close()
+                self._file.close()

@@ -13,6 +13,8 @@ __all__ = [
     "BaseCache",
     "Callback",
     "Info",
+    "compr",
+    "get_compression",
     "register_cache",
 ]
 
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
 
         def __init__(self, blocksize: int, fetcher: Any, size: int) -> None: ...
         def _fetch(self, start: int | None, stop: int | None) -> bytes: ...
+
+    compr: dict[str, Any]
+    """Compressors by name."""
+
+    def get_compression(urlpath: str, compression: str | None) -> str | None:
+        """Return the name of a compression, inferred if wanted."""
 
     def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:
         """Register a class of caches by its name."""
@@ -74,7 +82,15 @@ if TYPE_CHECKING:
         def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any: ...
         def info(self, path: str, **kwargs: Any) -> Info: ...
         def invalidate_cache(self, path: str | None = None) -> None: ...
-        def open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any: ...
+        def open(
+            self,
+            path: str,
+            mode: str = "rb",
+            block_size: int | None = None,
+            cache_options: Mapping[str, Any] | None = None,
+            compression: str | None = None,
+            **kwargs: Any,
+        ) -> Any: ...
         def walk(
             self,
             path: str,
@@ -118,4 +134,6 @@ else:
     from fsspec.caching import BaseCache, register_cache
     from fsspec.callbacks import DEFAULT_CALLBACK as NO_CALLBACK
     from fsspec.callbacks import Callback
+    from fsspec.compression import compr
+    from fsspec.core import get_compression
     from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
