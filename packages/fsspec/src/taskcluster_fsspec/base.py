@@ -291,7 +291,7 @@ class TaskclusterFileSystem(AbstractFileSystem):
                 callback.set_size(total)
             callback.absolute_update(done)
 
-        if not isinstance(target, str | os.PathLike):
+        if hasattr(target, "write"):
             self._download(path, target, progress)
         elif self.isdir(path):
             Path(target).mkdir(parents=True, exist_ok=True)
