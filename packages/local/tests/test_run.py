@@ -278,6 +278,38 @@ def test_runs_at_most_jobs_at_a_time(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--executor", "hots"], "no executor 'hots'; did you mean 'host'"),
+        (["--artifacts", "FILE"], "--artifacts"),
+        (["--keep", "FILE"], "--keep"),
+        (["--secret", "FILE"], "FILE"),
+        (["--secret", "missing.yml"], "missing.yml: No such file"),
+        (["--load", "FILE"], "FILE"),
+    ],
+    ids=["executor", "artifacts", "keep", "secret", "no secret", "load"],
+)
+def test_rejects_invalid_arguments(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+    file = tmp_path / "file.yml"
+    file.write_text("a list:\n", "utf-8")
+    given = [argument.replace("FILE", str(file)) for argument in arguments]
+    done = run([task("a")], *given)
+    assert done.returncode == 2
+    assert message.replace("FILE", str(file)) in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--jobs", "0"], ["--env", "=x"], ["--env", "NOT_SET_HERE"], ["--host", "--executor", "host"]],
+    ids=["jobs", "no name", "not set", "both"],
+)
+def test_rejects_invalid_values(run: Run, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run([task("a")], *arguments)
+    assert caught.value.code == 2
+
+
 def test_needs_a_worker(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("taskcluster_worker", "taskcluster_local.run."))]:
         monkeypatch.delitem(sys.modules, name)

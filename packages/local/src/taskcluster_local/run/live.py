@@ -9,8 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
 from taskcluster_worker import Worker
+from taskcluster_worker.errors import WorkerError
 
 from .. import loading
 from ..local import LocalTaskcluster
@@ -39,16 +41,31 @@ async def run(given: Namespace, source: Source) -> int:
     Raises:
         RunError: The arguments or the tasks are invalid.
         LoadError: A file to load is invalid.
+        StoreError: The directory for the data cannot be used.
     """
-    if given.keep is not None and given.keep.exists() and any(given.keep.iterdir()):
+    for option, directory in (("--keep", given.keep), ("--artifacts", given.artifacts)):
+        _create(option, directory)
+    if given.keep is not None and any(given.keep.iterdir()):
         raise RunError(f"--keep {given.keep}: the directory must be new or empty")
+    try:
+        executors = Executors(given, source)
+    except WorkerError as error:
+        raise RunError(str(error)) from None
     contents = provided.read(given.secrets, given.load, system_clock())
     roles = provided.roles(source.event.organization, source.event.repository, contents)
     with Interrupts() as interrupts, _without_worker_log():
         async with LocalTaskcluster(given.keep, roles=roles) as local:
             for each in contents:
                 await asyncio.to_thread(loading.send, each, local.options())
-            return await _run(local, given, source, interrupts)
+            return await _run(local, given, source, executors, interrupts)
+
+
+def _create(option: str, directory: Path | None) -> None:
+    try:
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{option} {directory}: {error.strerror}") from None
 
 
 @contextmanager
@@ -63,10 +80,11 @@ def _without_worker_log() -> Generator[None, None, None]:
         log.setLevel(before)
 
 
-async def _run(local: LocalTaskcluster, given: Namespace, source: Source, interrupts: Interrupts) -> int:
+async def _run(
+    local: LocalTaskcluster, given: Namespace, source: Source, executors: Executors, interrupts: Interrupts
+) -> int:
     rendered = preparation.rendered(source, local.root_url, local.now())
     tasks = preparation.selected(rendered.tasks, given.patterns)
-    executors = Executors(given, source)
     display = display_for(sys.stdout)
     display.print(source.description())
     display.note(*source.notes, *executors.notes(tasks))

@@ -13,6 +13,7 @@ from ..timestamps import from_wire
 __all__ = ["RESOLVED", "Progress", "TaskProgress"]
 
 RESOLVED = ("completed", "failed", "exception")
+_FAILED = ("failed", "exception")
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Progress:
             definition["requires"] == "all-completed",
         )
         self.tasks[taskId] = task
+        task.is_blocked = self._is_blocked(task)
         return task
 
     def update(self, status: Mapping[str, Any]) -> TaskProgress | None:
@@ -82,12 +84,16 @@ class Progress:
         before = (task.state, task.runs)
         runs: list[Mapping[str, Any]] = status["runs"]
         task.state, task.runs = status["state"], len(runs)
+        task.is_blocked = task.is_blocked and task.state == "unscheduled"
         if runs:
             latest = runs[-1]
             task.reason = latest.get("reasonResolved", "") if task.state == "exception" else ""
             task.started = _date(latest.get("started"))
             task.resolved = _date(latest.get("resolved"))
-        self._block()
+        if task.state in _FAILED or before[0] in _FAILED:
+            # Dependencies are created first, so one pass is enough.
+            for each in self.tasks.values():
+                each.is_blocked = self._is_blocked(each)
         return task if (task.state, task.runs) != before else None
 
     def dependencies(self) -> dict[str, Collection[str]]:
@@ -97,7 +103,8 @@ class Progress:
     @property
     def is_finished(self) -> bool:
         """Whether nothing more will happen."""
-        return all(task.is_resolved for task in self.tasks.values())
+        # The last tasks are usually the last to be resolved.
+        return all(task.is_resolved for task in reversed(self.tasks.values()))
 
     @property
     def is_successful(self) -> bool:
@@ -110,16 +117,11 @@ class Progress:
         states = ("completed", "failed", "exception", "blocked", "running", "pending", "unscheduled")
         return {state: found[state] for state in states if found[state]}
 
-    def _block(self) -> None:
-        """Mark the tasks that cannot run. Dependencies are created first, so one pass is enough."""
-        for task in self.tasks.values():
-            if task.state != "unscheduled":
-                task.is_blocked = False
-                continue
-            needed = [self.tasks[each] for each in task.dependencies if each in self.tasks]
-            task.is_blocked = any(
-                each.is_blocked or (task.needs_completed and each.state in ("failed", "exception")) for each in needed
-            )
+    def _is_blocked(self, task: TaskProgress) -> bool:
+        needed = [self.tasks[each] for each in task.dependencies if each in self.tasks]
+        return task.state == "unscheduled" and any(
+            each.is_blocked or (task.needs_completed and each.state in _FAILED) for each in needed
+        )
 
 
 def _date(text: str | None) -> datetime | None:

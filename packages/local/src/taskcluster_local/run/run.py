@@ -12,6 +12,7 @@ from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.installation import how_to_install
 
 from ..loading import LoadError
+from ..store import StoreError
 from ..timestamps import system_clock
 from . import preparation
 from .definitions import as_yaml
@@ -40,9 +41,12 @@ def main(given: Namespace) -> int:
                     raise
                 raise RunError(f"running tasks needs a worker: {how_to_install('taskcluster-worker')}") from None
             return asyncio.run(run(given, source))
-    except (LoadError, RunError, TaskclusterFailure) as error:
+    except (LoadError, RunError, StoreError) as error:
         print(f"taskcluster-local run: {error}", file=sys.stderr)
         return 2
+    except TaskclusterFailure as error:
+        print(f"taskcluster-local run: {error}", file=sys.stderr)
+        return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("taskcluster-local run: interrupted", file=sys.stderr)
         return 1
