@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskcluster_local.run.environment import clone_variables, other_repositories
 from taskcluster_local.run.errors import RunError
 from taskcluster_local.run.repository import NO_COMMIT, Checkout, Copy
 
@@ -181,6 +182,21 @@ def test_reads_only(checkout: GitCheckout, monkeypatch: pytest.MonkeyPatch) -> N
     assert checkout.state() == before
     assert copy.file(copy.commit, "a.txt") == "1\n"
     assert copy.file(copy.commit, "b.txt") is None
+
+
+def test_other_repositories_keep_their_addresses(tmp_path: Path) -> None:
+    addresses = ("https://github.com/org/repo", "git@github.com:org/repo")
+    others = tmp_path / "others"
+    others.write_text(other_repositories(addresses), "utf-8")
+    environment = {**ENVIRONMENT, **clone_variables(addresses, "file:///copy/repository", str(others))}
+    expected = {
+        f"{address}{rest}": f"file:///copy/repository{rest}" for address in addresses for rest in ("", ".git", "/")
+    }
+    expected |= dict.fromkeys([f"{addresses[0]}{rest}" for rest in ("-docs", "2.git", "s", ".github.io", ".gitignore")])
+    for address, read in expected.items():
+        command = ["git", "ls-remote", "--get-url", address]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8", env=environment)
+        assert done.stdout.strip() == (read or address)
 
 
 @pytest.mark.parametrize("name", ["nothing", "."])

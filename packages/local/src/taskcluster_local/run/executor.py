@@ -19,7 +19,7 @@ from taskcluster_worker.resolution import MalformedPayload, TaskFailed
 
 from ..encoding import is_object
 from ..timestamps import to_wire
-from .environment import clone_variables
+from .environment import clone_variables, other_repositories
 from .preparation import Source
 from .repository import Copy
 
@@ -46,7 +46,10 @@ class Executors:
         self._for_images: str = given.executor or (_HOST if given.host else _CONTAINER)
         self._copy = source.copy
         self._slots = asyncio.Semaphore(given.jobs)
-        self._variables = {**clone_variables(source.event.addresses, source.copy.url), **dict(given.env)}
+        others = source.copy.directory / "other-repositories"
+        others.write_text(other_repositories(source.event.addresses), "utf-8")
+        clone = clone_variables(source.event.addresses, source.copy.url, str(others))
+        self._variables = {**clone, **dict(given.env)}
         self._no_images: str | None = None
         self._checking = self.executor()
 
