@@ -205,7 +205,6 @@ def test_the_option_is_a_boolean(mode: ClientMode, wire: Wire, widgets: Callable
     assert not wire.sent
 
 
-@pytest.mark.services
 def test_problems_of_a_value_name_keys_and_hide_values() -> None:
     schema = {
         "type": "object",
@@ -220,6 +219,7 @@ def test_problems_of_a_value_name_keys_and_hide_values() -> None:
     assert problems(schema, {"sizes": ["secret"] * 20})[9:] == ["sizes[9] must be integer", "and more"]
 
 
+@pytest.mark.services
 def test_services_have_schemas(mode: ClientMode, wire: Wire) -> None:
     queue = mode.client(validate=True)
     message = refusal(mode, lambda: queue.createTask("fN1SbArXTPSVFNUvaOlinQ", {"metadata": {"name": "a"}, "retry": 1}))

@@ -248,10 +248,10 @@ def api_method(service: Any, name: str, argument: str, class_name: str) -> Any:
         class_name: The name of the client's class.
     """
     # By its type, because mocks with autospec pretend to be classes.
-    is_class = issubclass(type(service), type)
-    method = None if is_class or is_mapping(service) else getattr(service, name, None)
+    class_given = service if issubclass(type(service), type) else None
+    method = None if class_given is not None or is_mapping(service) else getattr(service, name, None)
     if not callable(method):
-        got = f"the class {service.__name__} itself" if is_class else type(service).__name__
+        got = type(service).__name__ if class_given is None else f"the class {class_given.__name__} itself"
         raise TaskclusterFailure(
             f"{argument} must be a client with the method {name}, for example "
             f"taskcluster.{class_name}({{'rootUrl': …}}), not {got}"

@@ -83,7 +83,7 @@ class ContainerExecutor(Executor):
 
     async def start(self) -> None:
         """Find the program that runs containers."""
-        problems = []
+        problems: list[str] = []
         for program in self._candidates:
             engine = _Engine(program)
             problem = await engine.problem()
