@@ -29,6 +29,7 @@ ALONE = {
     f"{FAMILY} local worker": "import taskcluster_local.run.live",
     f'{FAMILY} "core[validate]"': "import taskcluster, jsonschema",
     f'{FAMILY} "local[pytest]"': "import taskcluster_local, pytest",
+    f'{FAMILY} "local[pulse]"': "import taskcluster_local; taskcluster_local.LocalTaskcluster(pulse='amqp://a:b@c')",
     f"{FAMILY} --editable": f"import taskcluster; assert taskcluster.__file__.startswith({str(ROOT)!r})",
     'pip install "jsonschema>=4.18"': "import jsonschema",
     'pip install "requests[socks]"': "import requests, socks",

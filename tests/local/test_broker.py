@@ -243,6 +243,18 @@ def test_messages_wait_while_broker_is_away(
     assert broker.passwords["deployment"] not in caplog.text
 
 
+def test_frozen_broker_does_not_delay_calls(broker: RabbitMQ, reader: Callable[..., Reader]) -> None:
+    received = reader((f"{QUEUE}task-pending", "#"))
+    with LocalTaskcluster(pulse=broker.url("deployment")) as local:
+        tasks = {create(local)}
+        broker.freeze()
+        try:
+            tasks |= {create(local) for _ in range(10)}
+        finally:
+            broker.thaw()
+        assert received.tasks(tasks).keys() == tasks
+
+
 def test_stop_publishes_what_is_left(broker: RabbitMQ, reader: Callable[..., Reader]) -> None:
     received = reader((f"{QUEUE}task-pending", "#"))
     with LocalTaskcluster(pulse=broker.url("deployment")) as local:

@@ -276,6 +276,17 @@ def test_stop_ends_streams() -> None:
     response.close()
 
 
+def test_disconnected_client_leaves_nothing() -> None:
+    with LocalTaskcluster() as local:
+        with requests.get(signed_url(local, target()), stream=True, timeout=60) as response:
+            assert next(requests_events(response))[0] == "ready"
+            feed = local._server._feed
+            assert feed._readers
+        # Without a message or a ping, which would fail.
+        while feed._readers:
+            time.sleep(0.01)
+
+
 @pytest.fixture
 def small_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "Feed", functools.partial(Feed, most_messages=20))
