@@ -31,9 +31,11 @@ import taskcluster
 import taskcluster.aio
 import taskcluster.aio.download
 import taskcluster.aio.helper
+import taskcluster.aio.pulse
 import taskcluster.aio.upload
 import taskcluster.download
 import taskcluster.helper
+import taskcluster.pulse
 import taskcluster.upload
 from taskcluster.exchanges import EventBinding
 from taskcluster_objects.download import ArtifactContent
@@ -137,6 +139,45 @@ def exchanges(events: taskcluster.QueueEvents) -> None:
     plain: dict[str, str] = events.taskCompleted({"taskId": "T", "runId": 0})
     assert_type(plain["exchange"], str)
     events.taskCompleted("route.index.#")
+
+
+def consuming(events: taskcluster.QueueEvents) -> None:
+    """The payload of messages is that of the exchange."""
+    one = taskcluster.pulse.Consumer(events.taskCompleted(taskId="T"), url="amqp://u:p@h")
+    assert_type(one, taskcluster.pulse.Consumer[TaskCompletedMessage])
+    with one as messages:
+        for message in messages:
+            assert_type(message, taskcluster.pulse.PulseMessage[TaskCompletedMessage])
+            assert_type(message.payload["status"]["taskId"], str)
+            message.ack()
+    similar = taskcluster.pulse.Consumer([events.taskCompleted(), events.taskCompleted({"taskId": "T"})])
+    assert_type(similar.get(1).payload, TaskCompletedMessage)
+    several = taskcluster.pulse.Consumer([events.taskCompleted(), events.taskFailed()])
+    assert_type(several.get(1).payload["status"]["taskId"], str)
+    plain = taskcluster.pulse.Consumer(("exchange/a/b", "#"), {"username": "u", "password": "p"}, hostname="h")
+    assert_type(plain, taskcluster.pulse.Consumer[dict[str, Any]])
+    loaded: dict[str, str] = {"exchange": "e", "routingKeyPattern": "#"}
+    assert_type(taskcluster.pulse.Consumer([loaded, ("e", "#")]), taskcluster.pulse.Consumer[dict[str, Any]])
+
+    def handle(message: taskcluster.pulse.PulseMessage[TaskCompletedMessage]) -> None:
+        assert_type(message.payload["runId"], int)
+
+    one.run(handle)
+
+
+async def consuming_in_async_code(events: taskcluster.QueueEvents) -> None:
+    """The same in async code."""
+    consumer = taskcluster.aio.pulse.Consumer(events.taskCompleted(taskId="T"), url="amqp://u:p@h")
+    assert_type(consumer, taskcluster.aio.pulse.Consumer[TaskCompletedMessage])
+    async with consumer as messages:
+        async for message in messages:
+            assert_type(message.payload["runId"], int)
+            await message.ack()
+
+    async def handle(message: taskcluster.aio.pulse.PulseMessage[TaskCompletedMessage]) -> None:
+        assert_type(message.payload["runId"], int)
+
+    await consumer.run(handle, concurrency=2)
 
 
 async def in_async_code() -> None:

@@ -13,6 +13,7 @@ import taskcluster.aio.download
 import taskcluster.aio.helper
 import taskcluster.download
 import taskcluster.helper
+import taskcluster.pulse
 import taskcluster.upload
 
 task: CreateTaskRequest
@@ -136,6 +137,14 @@ tc.get_service("queue", use_async=True).status("T")["status"]  # error
 tc.get_service("queue", asynchronous=True)  # error
 for line in taskcluster.helper.task_log_lines(queue, "T"):
     line.decode()  # error
+
+# Messages.
+consumer = taskcluster.pulse.Consumer(events.taskCompleted(taskId="T"))
+consumer.get().payload["stauts"]  # error
+consumer.get().payload["status"]["state"] + 1  # error
+consumer.run(lambda message: message.payload["runID"])  # error
+taskcluster.pulse.Consumer("exchange")  # error
+taskcluster.pulse.Consumer(("exchange", 1))  # error
 
 
 async def in_async_code() -> None:

@@ -252,6 +252,9 @@ class AmqpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self.ended.done():
+            # Connecting was given up just now.
+            transport.abort()
         self.write(_PROTOCOL_HEADER)
 
     def connection_lost(self, exc: Exception | None) -> None:

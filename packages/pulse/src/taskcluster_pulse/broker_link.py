@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from pamqp import commands
 
+from taskcluster.causes import explain as because
+from taskcluster.shapes import is_array
+
 from .amqp import AmqpChannel, AmqpConnection, AmqpEnded, Content, open_connection
 from .delivery import Delivery, Emit
 from .exceptions import PulseConnectionError, PulseFailure
@@ -65,7 +68,7 @@ async def connected(settings: BrokerSettings, context: ssl.SSLContext | None) ->
     except asyncio.TimeoutError:
         failure = PulseConnectionError(f"no connection to {settings.address} in {settings.connect_timeout:g} seconds")
     except OSError as exc:
-        failure = PulseConnectionError(f"no connection to {settings.address}: {exc.strerror or exc}")
+        failure = PulseConnectionError(because(f"no connection to {settings.address}", exc))
     raise failure
 
 
@@ -98,6 +101,8 @@ class BrokerLink:
         self._tag = "consumer"
         self._checks: asyncio.Task[None] | None = None
         self._is_retired = False
+        self._early: list[Delivery] | None = []
+        """Messages that arrive before `begin`."""
 
     @property
     def is_open(self) -> bool:
@@ -112,9 +117,16 @@ class BrokerLink:
         """
         self._connection = await connected(self._settings, self._context)
         try:
-            await self._consume(self._connection)
+            await asyncio.wait_for(self._consume(self._connection), self._settings.connect_timeout)
         except AmqpEnded as exc:
             failure = explain(exc.code, exc.text, self._settings)
+        except asyncio.TimeoutError:
+            # A quorum queue that was declared just before its broker was killed is damaged: it can be declared and
+            # bound, and nothing else.
+            failure = PulseConnectionError(
+                f"the broker {self._settings.address} does not let the queue {self._topology.queue!r} be consumed in "
+                f"{self._settings.connect_timeout:g} seconds; if that continues, delete the queue"
+            )
         except BaseException:
             self._connection.end(AmqpEnded("given up"))
             raise
@@ -122,6 +134,12 @@ class BrokerLink:
             return
         await self._connection.close()
         raise failure
+
+    def begin(self) -> None:
+        """Emit messages from now on."""
+        early, self._early = self._early or [], None
+        for delivery in early:
+            self._emit(delivery)
 
     async def _consume(self, connection: AmqpConnection) -> None:
         topology = self._topology
@@ -192,12 +210,13 @@ class BrokerLink:
     def _receive(self, content: Content) -> None:
         method, properties = content.method, content.properties
         headers: Any = properties.headers if properties is not None else None
-        copies = (headers or {}).get("CC")
-        routes = tuple(each for each in copies if isinstance(each, str)) if isinstance(copies, list) else ()
+        copies: object = headers.get("CC") if headers else None
+        routes = tuple(each for each in copies if isinstance(each, str)) if is_array(copies) else ()
         self._delivered += 1
         self._idle.clear()
         assert isinstance(method, commands.Basic.Deliver)
-        self._emit(
+        emit = self._emit if self._early is None else self._early.append
+        emit(
             Delivery(
                 self,
                 method.delivery_tag or 0,

@@ -8,7 +8,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from taskcluster.effects import Invoke
 from taskcluster.runner import run
@@ -17,7 +17,7 @@ from .consumer_base import ConsumerBase
 from .delivery import Delivery, Ended, Item
 from .exceptions import ConsumerStopped, PulseFailure
 from .loop_thread import LoopThread
-from .message import PulseMessage
+from .message import PayloadT, PulseMessage
 from .procedures import Effect, Settle, Take, finish, handle, next_message
 from .supervisor import Supervisor
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Consumer"]
-
-PayloadT = TypeVar("PayloadT")
 
 
 class Consumer(ConsumerBase[PayloadT]):

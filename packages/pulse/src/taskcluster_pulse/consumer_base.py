@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, overload
 
 from taskcluster.exchanges import EventBinding
+from taskcluster.redacted import without_user_info
 
 from .broker_link import BrokerLink
 from .delivery import Emit
 from .exceptions import PulseFailure
+from .message import PayloadT
 from .procedures import Callbacks
 from .settings import HEARTBEAT, where
-from .supervisor import RECYCLE, Supervisor
+from .stream_link import StreamLink, StreamSource
+from .supervisor import RECYCLE, Supervised, Supervisor
 from .topology import bindings_of, queue_topology
 
 __all__ = ["ConsumerBase", "UntypedBinding"]
-
-PayloadT = TypeVar("PayloadT")
 
 UntypedBinding = Mapping[str, str] | tuple[str, str]
 """A binding whose payload is unknown to type checkers: a mapping or a tuple of exchange and pattern."""
@@ -35,6 +36,8 @@ class ConsumerBase(Generic[PayloadT]):
         port: The broker's port; defaults to PULSE_PORT, or 5671 with TLS, 5672 without.
         vhost: The virtual host; defaults to PULSE_VHOST, or `/`.
         amqps: Whether to use TLS; defaults to PULSE_AMQPS, or True.
+        root_url: A local deployment, whose message stream is then read instead of a broker; defaults to
+            TASKCLUSTER_ROOT_URL if no broker is named. Queues do not apply: there are only messages from now on.
         ssl_context: For TLS; defaults to the system's certificates.
         queue: The name of a durable queue, which keeps messages while the program does not run; `queue/<user>/` is put
             before it. Consumers of one queue share its messages. Without a name the queue is new, and it is deleted
@@ -56,7 +59,7 @@ class ConsumerBase(Generic[PayloadT]):
 
     @overload
     def __init__(
-        self: ConsumerBase[PayloadT],
+        self,
         bindings: EventBinding[PayloadT] | Iterable[EventBinding[PayloadT]],
         credentials: Mapping[str, Any] | None = ...,
         *,
@@ -65,6 +68,7 @@ class ConsumerBase(Generic[PayloadT]):
         port: int | None = ...,
         vhost: str | None = ...,
         amqps: bool | None = ...,
+        root_url: str | None = ...,
         ssl_context: ssl.SSLContext | None = ...,
         queue: str | None = ...,
         queue_type: str = ...,
@@ -79,7 +83,7 @@ class ConsumerBase(Generic[PayloadT]):
     ) -> None: ...
     @overload
     def __init__(
-        self: ConsumerBase[Any],
+        self,
         bindings: UntypedBinding | Iterable[UntypedBinding],
         credentials: Mapping[str, Any] | None = ...,
         *,
@@ -88,6 +92,7 @@ class ConsumerBase(Generic[PayloadT]):
         port: int | None = ...,
         vhost: str | None = ...,
         amqps: bool | None = ...,
+        root_url: str | None = ...,
         ssl_context: ssl.SSLContext | None = ...,
         queue: str | None = ...,
         queue_type: str = ...,
@@ -110,6 +115,7 @@ class ConsumerBase(Generic[PayloadT]):
         port: int | None = None,
         vhost: str | None = None,
         amqps: bool | None = None,
+        root_url: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         queue: str | None = None,
         queue_type: str = "quorum",
@@ -127,25 +133,29 @@ class ConsumerBase(Generic[PayloadT]):
             raise PulseFailure(f"prefetch must be from 1 to 65535, not {prefetch!r}")
         if queue_type not in ("quorum", "classic"):
             raise PulseFailure(f"queue_type must be 'quorum' or 'classic', not {queue_type!r}")
-        found = where(
+        self._where = where(
             credentials=credentials,
             url=url,
             hostname=hostname,
             port=port,
             vhost=vhost,
             amqps=amqps,
+            root_url=root_url,
             heartbeat=heartbeat,
         )
-        if found.broker is None:
-            raise PulseFailure("the stream of a deployment is not supported yet")
-        self._broker = found.broker
-        self._topology = queue_topology(
-            self._bindings,
-            username=self._broker.username,
-            queue=queue,
-            queue_type=queue_type,
-            queue_arguments=queue_arguments,
-            prefetch=prefetch,
+        self._prefetch = prefetch
+        self._heartbeat = heartbeat
+        self._topology = (
+            queue_topology(
+                self._bindings,
+                username=self._where.broker.username,
+                queue=queue,
+                queue_type=queue_type,
+                queue_arguments=queue_arguments,
+                prefetch=prefetch,
+            )
+            if self._where.broker is not None
+            else None
         )
         self._context = ssl_context
         self._callbacks = Callbacks(on_connected, on_failure)
@@ -154,17 +164,36 @@ class ConsumerBase(Generic[PayloadT]):
         self._recycle = recycle
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._topology.queue} at {self._broker.address}>"
+        broker, topology = self._where.broker, self._topology
+        if broker is None or topology is None:
+            return f"<{type(self).__name__} of {without_user_info(self._where.root_url or '')}>"
+        return f"<{type(self).__name__} of {topology.queue} at {broker.address}>"
 
     @property
-    def queue(self) -> str:
-        """The name of the queue on the broker."""
-        return self._topology.queue
+    def queue(self) -> str | None:
+        """The name of the queue on the broker; None for the stream of a deployment."""
+        return None if self._topology is None else self._topology.queue
 
     def _supervise(self, emit: Emit) -> Supervisor:
         """Return what keeps the connection open; in the event loop that shall run it."""
+        return Supervisor(
+            self._link_maker(emit),
+            emit,
+            connect_timeout=self._connect_timeout,
+            # Two streams at the same time would receive the same messages.
+            recycle=None if self._where.broker is None else self._recycle,
+        )
 
-        def make() -> BrokerLink:
-            return BrokerLink(self._broker, self._topology, emit, self._context)
-
-        return Supervisor(make, emit, connect_timeout=self._connect_timeout, recycle=self._recycle)
+    def _link_maker(self, emit: Emit) -> Callable[[], Supervised]:
+        broker, topology = self._where.broker, self._topology
+        if broker is not None and topology is not None:
+            return lambda: BrokerLink(broker, topology, emit, self._context)
+        source = StreamSource(
+            self._where.root_url or "",
+            self._where.credentials,
+            self._bindings,
+            prefetch=self._prefetch,
+            timeout=2.0 * self._heartbeat,
+            emit=emit,
+        )
+        return lambda: StreamLink(source)

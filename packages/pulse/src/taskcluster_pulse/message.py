@@ -5,15 +5,22 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from .delivery import Delivery
 from .exceptions import MessageFormatError
 from .routing import layout_of, parse_routing_key
 
-__all__ = ["PulseMessage", "ReceivedMessage"]
+__all__ = ["PayloadT", "PulseMessage", "ReceivedMessage"]
 
-PayloadT = TypeVar("PayloadT")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    PayloadT = TypeVar("PayloadT", default=dict[str, Any])
+else:
+    from typing import TypeVar
+
+    PayloadT = TypeVar("PayloadT")
 
 _ROUTE = "route."
 

@@ -32,7 +32,7 @@ def parse_routing_key(routing_key: str, layout: Sequence[Word]) -> dict[str, str
     """
     values = routing_key.split(".")
     several = next((place for place, word in enumerate(layout) if word.multiple_words), None)
-    if several is not None and len(values) >= len(layout) - 1:
+    if several is not None and len(values) >= len(layout):
         end = len(values) - (len(layout) - several - 1)
         values[several:end] = [".".join(values[several:end])]
     if len(values) != len(layout):

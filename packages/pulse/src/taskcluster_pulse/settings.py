@@ -86,7 +86,7 @@ def where(
         PulseFailure: Something is missing or invalid; the message says what to pass.
     """
     environ = os.environ if environ is None else environ
-    if not isinstance(heartbeat, int) or not 1 <= heartbeat <= 65535:
+    if not 1 <= heartbeat <= 65535 or heartbeat % 1:
         raise PulseFailure(f"heartbeat must be a number of seconds from 1 to 65535, not {heartbeat!r}")
     if credentials is not None and not is_mapping(credentials):
         raise PulseFailure(f"credentials must be a mapping, not {type(credentials).__name__}: {_HOW}")

@@ -32,6 +32,7 @@ class Supervised(Protocol):
     failed: asyncio.Future[PulseConnectionError]
 
     async def open(self) -> None: ...
+    def begin(self) -> None: ...
     async def retire(self) -> None: ...
     async def close(self, *, delete: bool = False) -> None: ...
 
@@ -98,6 +99,8 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             self._link = opening.result()
+            if self._link is not None:
+                self._link.begin()
         finally:
             stopping.cancel()
             opening.cancel()
@@ -164,7 +167,9 @@ class Supervisor:
                     self._link = await self._opened()
                     self._retire(link)
                 if self._link is not None:
+                    # Before the first message.
                     self._emit(Connected())
+                    self._link.begin()
         except PulseFailure as exc:
             self._link = None
             self._emit(Ended(exc))

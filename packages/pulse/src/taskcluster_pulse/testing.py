@@ -18,6 +18,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 __all__ = ["INSTALL_RABBITMQ", "BrokerAccounts", "RabbitMQ", "is_rabbitmq_installed"]
@@ -155,7 +156,7 @@ class RabbitMQ(BrokerAccounts):
             self._epmd = None
 
     def _write_configuration(self) -> None:
-        definitions = {
+        definitions: dict[str, list[dict[str, Any]]] = {
             "users": [
                 {
                     "name": user,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from taskcluster.shapes import is_mapping
 from taskcluster.slugs import slugId
@@ -41,10 +41,10 @@ def bindings_of(given: Any) -> tuple[tuple[str, str], ...]:
     Raises:
         PulseFailure: There is none, or one is invalid.
     """
-    single = is_mapping(given) or (isinstance(given, tuple) and all(isinstance(each, str) for each in given))
-    if not single and (isinstance(given, str) or not isinstance(given, Iterable)):
+    listed = [given] if is_mapping(given) or _is_pair(given) else given
+    if isinstance(listed, str) or not _is_iterable(listed):
         raise PulseFailure(f"bindings must be a binding or a list of them, not {type(given).__name__}: {_EXAMPLE}")
-    found = tuple(dict.fromkeys(_binding(each) for each in ([given] if single else given)))
+    found = tuple(dict.fromkeys(map(_binding, listed)))
     if not found:
         raise PulseFailure(f"there are no bindings: {_EXAMPLE}")
     return found
@@ -55,11 +55,19 @@ def _binding(given: object) -> tuple[str, str]:
     pattern: object = None
     if is_mapping(given):
         exchange, pattern = given.get("exchange"), given.get("routingKeyPattern")
-    elif isinstance(given, tuple | list) and len(given) == 2:
+    elif _is_pair(given):
         exchange, pattern = given
     if not isinstance(exchange, str) or not exchange or not isinstance(pattern, str):
         raise PulseFailure(f"{given!r} is not a binding with an exchange and a routing key pattern: {_EXAMPLE}")
     return _checked("exchange", exchange), _checked("routing key pattern", pattern)
+
+
+def _is_pair(value: object) -> TypeGuard[tuple[str, str]]:
+    return isinstance(value, tuple | list) and [type(each) for each in cast("Iterable[object]", value)] == [str, str]
+
+
+def _is_iterable(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, Iterable)
 
 
 def routing_keys(routing_key: str, routes: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ import inspect
 import itertools
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,3 +162,11 @@ def publisher(broker: BrokerAccounts) -> Iterator[taskcluster_pulse.Publisher]:
     """Publishes as the Queue service."""
     with taskcluster_pulse.Publisher(url=broker.url("taskcluster-queue")) as publisher:
         yield publisher
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port on which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -239,21 +239,23 @@ def test_stop_lets_the_handler_finish(
     mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str
 ) -> None:
     """The message that is handled is acknowledged; those that were received only are delivered again."""
-    stopped = threading.Event()
     seen: list[Any] = []
+
+    def publish() -> None:
+        for number in range(3):
+            publisher.publish(COMPLETED, KEY.format(queue_name), number)
 
     def handle(message: Any) -> None:
         seen.append(message.payload)
-        stopper = threading.Thread(target=lambda: (consumer.stop(), stopped.set()))
+        stopper = threading.Thread(target=consumer.stop)
         stopper.start()
-        assert stopped.wait(TIMEOUT)
         stopper.join()
 
     consumer = mode.consumer(
         (COMPLETED, f"primary.{queue_name}.#"),
         url=broker.url("alice"),
         queue=queue_name,
-        on_connected=lambda: [publisher.publish(COMPLETED, KEY.format(queue_name), number) for number in range(3)],
+        on_connected=publish,
     )
     consumer.run(handle)
     assert seen == [0]
@@ -334,6 +336,10 @@ def test_heartbeats_continue_during_a_slow_handler(
     """The handler lasts until the broker has closed a connection that sends no heartbeats."""
     connections: list[int] = []
 
+    def publish() -> None:
+        connections.append(1)
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+
     async def wait_async() -> None:
         import asyncio
 
@@ -349,7 +355,7 @@ def test_heartbeats_continue_during_a_slow_handler(
         url=broker.url("alice"),
         queue=queue_name,
         heartbeat=1,
-        on_connected=lambda: (connections.append(1), publisher.publish(COMPLETED, KEY.format(queue_name), 1)),
+        on_connected=publish,
     )
     consumer.run(handle)
     assert connections == [1]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from taskcluster.awaitables import awaited
 from taskcluster.effects import Invoke
@@ -15,6 +15,7 @@ from taskcluster.runner import run_async
 from ..consumer_base import ConsumerBase
 from ..delivery import Delivery, Ended, Item
 from ..exceptions import ConsumerStopped, PulseFailure
+from ..message import PayloadT
 from ..procedures import Effect, Settle, Take, finish, handle, next_message
 from ..supervisor import Supervisor
 from .message import PulseMessage
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Consumer"]
-
-PayloadT = TypeVar("PayloadT")
 
 
 class Consumer(ConsumerBase[PayloadT]):
@@ -140,7 +139,9 @@ class Consumer(ConsumerBase[PayloadT]):
                 self._loop.call_soon_threadsafe(self._supervisor.request_stop)
 
     async def _next(self, timeout: float | None) -> PulseMessage[PayloadT]:
-        make: Callable[[Delivery], PulseMessage[PayloadT]] = PulseMessage
+        def make(delivery: Delivery) -> PulseMessage[PayloadT]:
+            return PulseMessage(delivery)
+
         return await run_async(next_message(make, self._callbacks, timeout, time.monotonic), self._perform)
 
     async def _finish_current(self, exc: BaseException | None) -> None:

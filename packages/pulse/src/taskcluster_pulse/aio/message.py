@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from ..message import ReceivedMessage
+from ..message import PayloadT, ReceivedMessage
 
 __all__ = ["PulseMessage"]
-
-PayloadT = TypeVar("PayloadT")
 
 
 class PulseMessage(ReceivedMessage[PayloadT]):

@@ -1,0 +1,449 @@
+"""Consumers whose broker is killed, frozen or damaged: they reconnect, and nothing that is not acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pamqp import commands
+
+import taskcluster_pulse.aio
+from taskcluster_pulse import Consumer, Publisher, PulseConnectionError, PulseFailure, PulseRefused
+from taskcluster_pulse.amqp import open_connection
+from taskcluster_pulse.settings import where
+from taskcluster_pulse.testing import BrokerAccounts, RabbitMQ
+
+from .conftest import COMPLETED, EXCHANGES, KEY, TIMEOUT, USERS, PulseMode, require_rabbitmq
+from .proxy import Proxy
+
+pytestmark = pytest.mark.once
+
+KILLS = int(os.environ.get("TASKCLUSTER_TESTS_KILLS", "2"))
+"""How often the broker is killed while messages are published; 20 for the complete proof, which takes minutes."""
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A server that tests may damage."""
+    require_rabbitmq()
+    with RabbitMQ(tmp_path_factory.mktemp("damaged"), users=USERS, exchanges=EXCHANGES) as broker:
+        yield broker
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskcluster_pulse.supervisor.pause", lambda *args: 0.1)
+    monkeypatch.setattr("taskcluster_pulse.aio.publisher.pause", lambda *args: 0.1)
+
+
+class Warnings(logging.Handler):
+    """Waits for a warning of this package."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.put(record.getMessage())
+
+    def wait_for(self, text: str) -> str:
+        while True:
+            message = self.messages.get(timeout=TIMEOUT)
+            if text in message:
+                return message
+
+
+@pytest.fixture
+def warnings() -> Iterator[Warnings]:
+    handler = Warnings()
+    log = logging.getLogger("taskcluster")
+    log.addHandler(handler)
+    yield handler
+    log.removeHandler(handler)
+
+
+def as_user(broker: BrokerAccounts, user: str, *methods: Any) -> None:
+    """Send methods to a broker."""
+    settings = where(url=broker.url(user)).broker
+    assert settings is not None
+
+    async def send() -> None:
+        connection = await open_connection(settings)
+        channel = await connection.channel()
+        for method in methods:
+            await channel.call(method, commands.INDEX_MAPPING[method.index + 1])
+        await connection.close()
+
+    asyncio.run(send())
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_reconnects_after_a_restart(
+    mode: PulseMode, own_broker: RabbitMQ, queue_name: str, how: str, warnings: Warnings
+) -> None:
+    """What was published before and after is received; what was acknowledged is not received again."""
+    connections: list[int] = []
+    with (
+        mode.consumer(
+            (COMPLETED, f"primary.{queue_name}.#"),
+            url=own_broker.url("alice"),
+            queue=queue_name,
+            # A quorum queue that is this new does not survive a kill.
+            queue_type="classic",
+            on_connected=lambda: connections.append(1),
+        ) as messages,
+        Publisher(url=own_broker.url("taskcluster-queue")) as publisher,
+    ):
+        for number in range(3):
+            publisher.publish(COMPLETED, KEY.format(queue_name), number)
+        assert [messages.get(TIMEOUT).payload for _ in range(3)] == [0, 1, 2]
+        getattr(own_broker, how)()
+        reason = warnings.wait_for("connecting again")
+        own_broker.start()
+        publisher.publish(COMPLETED, KEY.format(queue_name), 3)
+        # The acknowledgement of 1 may have been lost with the broker; 2 was not acknowledged.
+        payloads = []
+        while 3 not in payloads:
+            payloads.append(messages.get(TIMEOUT).payload)
+        assert 2 in payloads
+    assert connections == [1, 1]
+    assert how != "terminate" or "CONNECTION_FORCED" in reason
+
+
+def test_an_ephemeral_queue_survives_a_lost_connection(
+    mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str
+) -> None:
+    proxy = Proxy(broker.port)
+    connected = threading.Semaphore(0)
+    with mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"),
+        url=broker.url("alice", port=proxy.port),
+        heartbeat=1,
+        on_connected=connected.release,
+    ) as messages:
+        proxy.silence()
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        assert messages.get(TIMEOUT).payload == 1
+        assert connected.acquire(timeout=0)
+        assert connected.acquire(timeout=0)
+    proxy.close()
+
+
+def test_reconnects_after_a_freeze(mode: PulseMode, own_broker: RabbitMQ, queue_name: str, warnings: Warnings) -> None:
+    """A frozen broker keeps connections open and is silent."""
+    with mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"), url=own_broker.url("alice"), queue=queue_name, heartbeat=1
+    ) as messages:
+        own_broker.freeze()
+        try:
+            assert "silent" in warnings.wait_for("connecting again")
+        finally:
+            own_broker.thaw()
+        with Publisher(url=own_broker.url("taskcluster-queue")) as publisher:
+            publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        assert messages.get(TIMEOUT).payload == 1
+
+
+def test_declares_a_deleted_queue_again(
+    mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str, warnings: Warnings
+) -> None:
+    connected = threading.Semaphore(0)
+    with mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"),
+        url=broker.url("alice"),
+        queue=queue_name,
+        on_connected=connected.release,
+    ) as messages:
+        as_user(broker, "alice", commands.Queue.Delete(queue=messages.queue))
+        assert "cancelled the consumer" in warnings.wait_for("connecting again")
+        _publish_until_received(publisher, COMPLETED, KEY.format(queue_name), messages)
+        assert connected.acquire(timeout=0)
+        assert connected.acquire(timeout=0)
+
+
+def test_binds_again_after_an_exchange_was_replaced(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
+    """The broker removes the bindings of a deleted exchange without telling anybody."""
+    with Publisher(url=broker.url("bob")) as publisher:
+        exchange = publisher.declare_exchange(queue_name)
+        with mode.consumer((exchange, "#"), url=broker.url("alice"), heartbeat=1) as messages:
+            as_user(
+                broker,
+                "bob",
+                commands.Exchange.Delete(exchange=exchange),
+                commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True),
+            )
+            _publish_until_received(publisher, exchange, "x", messages)
+
+
+def _publish_until_received(publisher: Publisher, exchange: str, routing_key: str, messages: Any) -> None:
+    until = time.monotonic() + TIMEOUT
+    while True:
+        publisher.publish(exchange, routing_key, "here")
+        try:
+            assert messages.get(0.2).payload == "here"
+        except TimeoutError:
+            assert time.monotonic() < until
+        else:
+            return
+
+
+def test_raises_if_an_exchange_is_deleted(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
+    with Publisher(url=broker.url("bob")) as publisher:
+        exchange = publisher.declare_exchange(queue_name)
+        with mode.consumer((exchange, "#"), url=broker.url("alice"), heartbeat=1) as messages:
+            as_user(broker, "bob", commands.Exchange.Delete(exchange=exchange))
+            with pytest.raises(PulseRefused, match=f"has no exchange '{exchange}'"):
+                messages.get(TIMEOUT)
+
+
+def test_replaces_its_connection(
+    mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str
+) -> None:
+    """Each message is received once, whatever connection it arrives on."""
+    connections: list[int] = []
+    seen: list[int] = []
+    with mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"),
+        url=broker.url("alice"),
+        recycle=0.2,
+        on_connected=lambda: connections.append(1),
+    ) as messages:
+        while len(connections) < 4:
+            publisher.publish(COMPLETED, KEY.format(queue_name), len(seen))
+            seen.append(messages.get(TIMEOUT).payload)
+        with pytest.raises(TimeoutError):
+            messages.get(0.2)
+    assert seen == list(range(len(seen)))
+
+
+def test_a_replaced_connection_waits_for_its_handlers(
+    mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str
+) -> None:
+    connected = threading.Semaphore(0)
+    with mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice"), queue=queue_name, recycle=0.2, manual_ack=True
+    ) as messages:
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        message = messages.get(TIMEOUT)
+        # Longer than a connection lasts.
+        with pytest.raises(TimeoutError):
+            messages.get(1)
+        message.ack()
+        assert not connected.acquire(blocking=False)
+    with (
+        mode.consumer((COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice"), queue=queue_name) as messages,
+        pytest.raises(TimeoutError),
+    ):
+        messages.get(0.2)
+
+
+def test_messages_of_a_killed_program_are_delivered_again(
+    broker: BrokerAccounts, publisher: Publisher, queue_name: str
+) -> None:
+    program = f"""
+from taskcluster_pulse import Consumer
+
+with Consumer(({COMPLETED!r}, "primary.{queue_name}.#"), queue={queue_name!r}) as messages:
+    print("connected", flush=True)
+    for message in messages:
+        print(message.payload, flush=True)
+        if message.payload == 1:
+            input()
+"""
+    environment = {**os.environ, "PULSE_URL": broker.url("alice")}
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n"
+        for number in range(3):
+            publisher.publish(COMPLETED, KEY.format(queue_name), number)
+        assert [process.stdout.readline() for _ in range(2)] == ["0\n", "1\n"]
+        process.kill()
+    with Consumer((COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice"), queue=queue_name) as messages:
+        received = [messages.get(TIMEOUT) for _ in range(2)]
+        found: list[Any] = [(message.payload, message.redelivered) for message in received]
+        assert sorted(found) == [(1, True), (2, True)]
+
+
+def test_stops_while_reconnecting(mode: PulseMode, broker: BrokerAccounts, queue_name: str, warnings: Warnings) -> None:
+    proxy = Proxy(broker.port)
+    ready = threading.Event()
+    consumer = mode.consumer(
+        (COMPLETED, f"primary.{queue_name}.#"),
+        url=broker.url("alice", port=proxy.port),
+        on_connected=ready.set,
+    )
+    running = threading.Thread(target=consumer.run, args=(lambda _: None,))
+    running.start()
+    assert ready.wait(TIMEOUT)
+    proxy.close()
+    warnings.wait_for("no connection to")
+    consumer.stop()
+    running.join(TIMEOUT)
+    assert not running.is_alive()
+
+
+def test_publisher_repeats_what_was_not_confirmed(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
+    proxy = Proxy(broker.port)
+    with (
+        mode.consumer((COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice")) as messages,
+        mode.publisher(url=broker.url("taskcluster-queue", port=proxy.port)) as publisher,
+    ):
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        proxy.close()
+        with pytest.raises(PulseConnectionError):
+            publisher.publish(COMPLETED, KEY.format(queue_name), 2, timeout=0.05)
+        assert messages.get(TIMEOUT).payload == 1
+
+
+def test_publisher_errors(mode: PulseMode, broker: BrokerAccounts) -> None:
+    with mode.publisher(url=broker.url("alice")) as publisher:
+        with pytest.raises(PulseRefused, match="has no exchange 'exchange/alice/nope'"):
+            publisher.publish("exchange/alice/nope", "x", 1)
+        with pytest.raises(
+            PulseRefused, match=r"'alice' has no access to the exchange .*write to those that begin with"
+        ):
+            publisher.publish(COMPLETED, "x", 1)
+        with pytest.raises(PulseRefused, match=r"begin with 'exchange/alice/'"):
+            publisher.declare_exchange("exchange/bob/x")
+        exchange = publisher.declare_exchange("errors")
+        with pytest.raises(PulseRefused, match="use fewer routes"):
+            publisher.publish(exchange, "x", 1, routes=["r" * 200] * 700)
+        publisher.publish(exchange, "x", 1)
+    with pytest.raises(PulseFailure, match="only a broker accepts messages"):
+        mode.publisher(url="http://tc.example.com")
+
+
+def test_errors_say_what_to_do(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
+    """403, 404, 406 and 530 of the broker itself."""
+    url = broker.url("alice")
+
+    def refused(message: str, binding: object = (COMPLETED, "#"), **arguments: Any) -> None:
+        given = {"url": url, **arguments}
+        with pytest.raises(PulseRefused, match=message), mode.consumer(binding, **given):
+            pytest.fail("connected")
+
+    refused("refuses the login of 'alice'", url=url.replace("alice:", "alice:x"))
+    refused("refuses the vhost 'nope' to 'alice': .*PULSE_VHOST", url=broker.url("alice", vhost="nope"))
+    refused("has no exchange 'exchange/nope'", ("exchange/nope", "#"))
+    with mode.consumer((COMPLETED, "#"), url=url, queue=queue_name, queue_type="classic"):
+        pass
+    refused(f"'queue/alice/{queue_name}' exists with x-queue-type = none, not 'quorum'", queue=queue_name)
+    refused("exists with x-max-length = none, not ", queue=queue_name, queue_type="classic",
+            queue_arguments={"x-max-length": 50})  # fmt: skip
+    with (
+        pytest.raises(PulseConnectionError, match="not an AMQP"),
+        mode.consumer((COMPLETED, "#"), url=broker.url("alice", port=_http_port()), connect_timeout=0.01),
+    ):
+        pass
+    with (
+        pytest.raises(PulseFailure, match=r"no TLS with .*PULSE_AMQPS"),
+        mode.consumer((COMPLETED, "#"), url=url, amqps=True, connect_timeout=0.01),
+    ):
+        pass
+
+
+def _http_port() -> int:
+    """Return a port where something else than a broker responds, once."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def respond() -> None:
+        with server, server.accept()[0] as connection:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.recv(100)
+
+    threading.Thread(target=respond, daemon=True).start()
+    port: int = server.getsockname()[1]
+    return port
+
+
+def test_no_password_is_shown(
+    mode: PulseMode, broker: BrokerAccounts, queue_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in logs at level DEBUG, in reprs, or in tracebacks with the values of variables."""
+    caplog.set_level(logging.DEBUG)
+    password = broker.passwords["alice"]
+    shown: list[str] = []
+    for url in (
+        broker.url("alice"),
+        broker.url("alice").replace("alice:", "bob:"),
+        broker.url("alice", vhost="nope"),
+        broker.url("alice", port=1),
+    ):
+        consumer = mode.consumer((COMPLETED, f"primary.{queue_name}.#"), url=url, connect_timeout=0.01)
+        del url
+        shown += [repr(consumer), repr(mode.publisher({"username": "alice", "password": password}, hostname="h"))]
+        try:
+            with consumer:
+                consumer.stop()
+        except PulseFailure as exc:
+            found = traceback.TracebackException.from_exception(exc, capture_locals=True)
+            # This test has the password in its variables.
+            frames = [frame for frame in found.stack if frame.filename != __file__]
+            shown += [str(exc), repr(exc), *(f"{frame.line} {frame.locals}" for frame in frames)]
+    assert password not in "".join([*shown, caplog.text])
+    assert len(shown) > 8
+
+
+def test_every_message_is_handled_although_the_broker_is_killed(own_broker: RabbitMQ, queue_name: str) -> None:
+    """10,000 numbered messages are published and consumed while the broker is killed repeatedly."""
+    count = 10_000
+    handled: Counter[int] = Counter()
+    url = own_broker.url("taskcluster-queue")
+    stopping = threading.Event()
+
+    def kill_repeatedly() -> None:
+        for kill in range(1, KILLS + 1):
+            # After a share of the messages, so that each kill hits the stream.
+            while len(handled) < kill * count // (KILLS + 1) and not stopping.wait(0.01):
+                pass
+            own_broker.kill()
+            own_broker.start()
+
+    async def main() -> None:
+        numbers = iter(range(count))
+
+        async def publish(publisher: taskcluster_pulse.aio.Publisher) -> None:
+            for number in numbers:
+                await publisher.publish(COMPLETED, KEY.format(queue_name), number, timeout=300)
+
+        async def handle(message: Any) -> None:
+            handled[message.payload] += 1
+            if len(handled) == count:
+                consumer.stop()
+
+        consumer = taskcluster_pulse.aio.Consumer(
+            (COMPLETED, f"primary.{queue_name}.#"), url=own_broker.url("alice"), queue=queue_name, prefetch=50
+        )
+        async with consumer, taskcluster_pulse.aio.Publisher(url=url) as publisher:
+            publishing = [asyncio.create_task(publish(publisher)) for _ in range(50)]
+            await consumer.run(handle, concurrency=10)
+            await asyncio.gather(*publishing)
+
+    killer = threading.Thread(target=kill_repeatedly)
+    killer.start()
+    try:
+        asyncio.run(main())
+    finally:
+        stopping.set()
+        killer.join()
+    assert handled.keys() == set(range(count))
+    # At most what was in flight at each kill is delivered or published twice.
+    assert sum(handled.values()) <= count + KILLS * 110
