@@ -15,5 +15,7 @@ if TYPE_CHECKING:
     from taskcluster_pulse import PulseFailure as PulseFailure
     from taskcluster_pulse import PulseMessage as PulseMessage
     from taskcluster_pulse import PulseRefused as PulseRefused
+    from taskcluster_pulse import wait_for_task as wait_for_task
+    from taskcluster_pulse import wait_for_task_group as wait_for_task_group
 else:
     alias_module(__name__, "taskcluster_pulse")

@@ -12,6 +12,7 @@ from .consumer import Consumer
 from .exceptions import ConsumerStopped, MessageFormatError, PulseConnectionError, PulseFailure, PulseRefused
 from .message import PulseMessage
 from .publisher import Publisher
+from .waiting import wait_for_task, wait_for_task_group
 
 __all__ = [
     "Consumer",
@@ -22,6 +23,8 @@ __all__ = [
     "PulseFailure",
     "PulseMessage",
     "PulseRefused",
+    "wait_for_task",
+    "wait_for_task_group",
 ]
 
 

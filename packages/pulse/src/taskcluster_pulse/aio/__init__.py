@@ -4,6 +4,7 @@ from ..exceptions import ConsumerStopped, MessageFormatError, PulseConnectionErr
 from .consumer import Consumer
 from .message import PulseMessage
 from .publisher import Publisher
+from .waiting import wait_for_task, wait_for_task_group
 
 __all__ = [
     "Consumer",
@@ -14,6 +15,8 @@ __all__ = [
     "PulseFailure",
     "PulseMessage",
     "PulseRefused",
+    "wait_for_task",
+    "wait_for_task_group",
 ]
 
 
