@@ -14,7 +14,7 @@ import click
 
 from .app import App
 from .command import Root
-from .errors import CLOSED, FAILED, INTERRUPTED, OK, TERMINATED, USAGE, Explanation, Terminated, explain
+from .errors import CLOSED, DENIED, FAILED, INTERRUPTED, OK, TERMINATED, USAGE, Explanation, Terminated, explain
 from .output import occupy_closed_descriptors, standard_streams
 
 __all__ = ["main", "root", "run"]
@@ -103,6 +103,10 @@ def _failed(exc: BaseException, app: App) -> int:
     else:
         used = app.used
         explanation = explain(exc, used.identity if used is not None else None)
+        if explanation.status == DENIED and used is not None and used.credentials is not None:
+            from .denied import reasons
+
+            explanation = explanation._replace(hints=(*explanation.hints, *reasons(used, app.environ)))
     app.notes.error(explanation.message, explanation.hints)
     return explanation.status
 

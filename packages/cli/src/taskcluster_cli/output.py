@@ -338,18 +338,23 @@ class Output:
             max([len(column.title) if is_first else widths[number], *(cell_len(row[number]) for row in rows)])
             for number, column in enumerate(columns)
         ]
+        whole = [column.kind in ("id", "state", "number") for column in columns]
+        # rich would shorten ids too. Between columns are two spaces.
+        left = (
+            self.width
+            - 2 * len(columns)
+            - sum(width for width, is_whole in zip(widths, whole, strict=True) if is_whole)
+        )
+        shown = _shared(left, [width for width, is_whole in zip(widths, whole, strict=True) if not is_whole])
         table = Table(box=None, show_header=is_first, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-        needed = 0
-        for column, width in zip(columns, widths, strict=True):
-            whole = column.kind in ("id", "state", "number")
-            needed += width + 2 if whole else 6
+        final = [width if is_whole else shown.pop(0) for width, is_whole in zip(widths, whole, strict=True)]
+        for column, width in zip(columns, final, strict=True):
             table.add_column(
                 column.title,
                 no_wrap=True,
                 overflow="ellipsis",
                 justify="right" if column.kind == "number" else "left",
-                min_width=width if whole else 4,
-                width=width if whole else None,
+                width=width,
             )
         for row in rows:
             cells = [
@@ -357,7 +362,7 @@ class Output:
                 for column, cell in zip(columns, row, strict=True)
             ]
             table.add_row(*cells)
-        console = self.console(max(self.width, needed))
+        console = self.console(max(self.width, sum(final) + 2 * len(final)))
         with console.capture() as capture:
             console.print(table)
         for line in capture.get().splitlines():
@@ -366,6 +371,16 @@ class Output:
     def _shown(self, column: Column, record: Any) -> str:
         value = column.of(record)
         return self.time(value) if column.kind == "time" else _text(value)
+
+
+def _shared(width: int, wanted: Sequence[int]) -> list[int]:
+    """Return the widths of columns that share a width, at least 4 each; those that want less leave it to the others."""
+    given = dict.fromkeys(range(len(wanted)), 4)
+    for position, number in enumerate(sorted(given, key=lambda each: wanted[each])):
+        share = width // (len(wanted) - position)
+        given[number] = max(4, min(wanted[number], share))
+        width -= given[number]
+    return list(given.values())
 
 
 def _text(value: object) -> str:

@@ -116,12 +116,11 @@ def watch_group(
         if fail_fast and result(counts):
             raise _Failed(counts)
 
-    with stops_watching(app, "the group", f"taskcluster group cancel {group.id}"):
-        try:
-            queue = app.client("Queue", group.address)
-            return wait_for_task_group(queue, group.id, on_change=changed, **_pace(interval, timeout))
-        except _Failed as exc:
-            return exc.counts
+    try:
+        queue = app.client("Queue", group.address)
+        return wait_for_task_group(queue, group.id, on_change=changed, **_pace(interval, timeout))
+    except _Failed as exc:
+        return exc.counts
 
 
 def is_whole(app: App, group: Group) -> bool:

@@ -31,8 +31,8 @@ from ..options import (
 )
 from ..output import Column
 from ..states import RESOLVED, STATES, counts_line, result
-from ..text import counted, duration
-from ..watching import is_whole, watch_group
+from ..text import counted, duration, one_line
+from ..watching import is_whole, stops_watching, watch_group
 
 __all__ = ["group"]
 
@@ -162,8 +162,7 @@ def list_tasks(
 
 
 def _plain(each: Mapping[str, Any]) -> str:
-    name = " ".join(each["task"]["metadata"]["name"].split("\n"))
-    return f"{each['status']['taskId']} {name} {each['status']['state']}"
+    return f"{each['status']['taskId']} {one_line(each['task']['metadata']['name'])} {each['status']['state']}"
 
 
 def _formatted(template: str) -> Callable[[Any], str]:
@@ -278,26 +277,31 @@ def watch(
     1. A group is complete if it is sealed or its first task is resolved; otherwise a note says that tasks may be added.
     """
     found = one_group(app, named)
-    pace = {"interval": interval, "timeout": timeout, "fail_fast": fail_fast}
-    if app.out.is_for_programs:
-        stream = app.out.form == "jsonl"
-        counts = watch_group(app, found, show=lambda each: app.out.document(dict(each)) if stream else None, **pace)  # type: ignore[arg-type]
-        if not stream:
-            app.out.document({"taskGroupId": found.id, "states": dict(counts), "isWhole": is_whole(app, found)})
-    elif app.out.is_terminal:
-        counts = _watch_live(app, found, pace)
-    else:
-
-        def print_line(each: Mapping[str, int]) -> None:
-            app.out.line(counts_line(each))
-            app.out.flush()
-
-        counts = watch_group(app, found, show=print_line, **pace)  # type: ignore[arg-type]
+    pace: dict[str, Any] = {"interval": interval, "timeout": timeout, "fail_fast": fail_fast}
+    with stops_watching(app, "the group", f"taskcluster group cancel {found.id}"):
+        counts = _watched(app, found, pace)
     if not is_whole(app, found):
         app.notes.say(f"the group {found.id} is not sealed and has no resolved first task: tasks may still be added")
     if result(counts):
         _tell_failed(app, found, with_logs=logs_on_failure)
     return result(counts)
+
+
+def _watched(app: App, found: Group, pace: Mapping[str, Any]) -> Mapping[str, int]:
+    if app.out.is_for_programs:
+        stream = app.out.form == "jsonl"
+        counts = watch_group(app, found, show=lambda each: app.out.document(dict(each)) if stream else None, **pace)
+        if not stream:
+            app.out.document({"taskGroupId": found.id, "states": dict(counts), "isWhole": is_whole(app, found)})
+        return counts
+    if app.out.is_terminal:
+        return _watch_live(app, found, pace)
+
+    def print_line(each: Mapping[str, int]) -> None:
+        app.out.line(counts_line(each))
+        app.out.flush()
+
+    return watch_group(app, found, show=print_line, **pace)
 
 
 def _watch_live(app: App, found: Group, pace: Mapping[str, Any]) -> Mapping[str, int]:
