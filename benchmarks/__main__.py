@@ -20,6 +20,7 @@ from taskcluster_pulse.testing import INSTALL_RABBITMQ, is_rabbitmq_installed
 from . import tasks, transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, PUBLISHING, contenders, publishing
+from .messages import MESSAGES, consuming
 from .report import Measured, table
 from .rows import BUILD_COLD, LOAD_TYPES, ROWS, STARTS, Row
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results.md and results.json")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     arguments = parser.parse_args()
-    known = [row.name for row in (*STARTS, *ROWS, *LOCAL, PUBLISHING)]
+    known = [row.name for row in (*STARTS, *ROWS, *LOCAL, PUBLISHING, *MESSAGES)]
     if arguments.rows == [transfers.GROUP]:
         text, met = transfers.measure(published_python(), min(arguments.rounds, 5))
         used, little = transfers.memory()
@@ -100,11 +101,13 @@ def _measure(published: str, names: list[str], rounds: int) -> list[Measured]:
         with contenders() as measuring:
             for measured in local:
                 _rounds(measured, measuring(measured.row), rounds)
-    if PUBLISHING.name in names and not is_rabbitmq_installed():
-        print(f"{PUBLISHING.name} is not measured: {INSTALL_RABBITMQ}", file=sys.stderr)
-    elif PUBLISHING.name in names:
-        with publishing() as measuring:
-            local.append(_rounds(Measured(PUBLISHING), measuring(PUBLISHING), rounds))
+    brokered = [row for row in (PUBLISHING, *MESSAGES) if row.name in names]
+    if brokered and not is_rabbitmq_installed():
+        print(f"{', '.join(row.name for row in brokered)} not measured: {INSTALL_RABBITMQ}", file=sys.stderr)
+        brokered = []
+    for row in brokered:
+        with publishing() if row is PUBLISHING else consuming() as measuring:
+            local.append(_rounds(Measured(row), measuring(row), rounds))
     return [*starts, *worked, *local]
 
 
