@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class _Site:
 
 
 @contextmanager
-def _site(capacity: int) -> Iterator[_Site]:
+def _site(capacity: int) -> Generator[_Site, None, None]:
     with (
         LocalTaskcluster(workers={_QUEUE: capacity}) as local,
         taskcluster.Queue(local.options()) as queue,

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator
 
 import pytest
 
 from . import scenarios
 from .serving import Served
-
-PUBLISHED = "taskcluster==113.2.0"
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +24,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "TASKCLUSTER_CLIENT_ID": credentials["clientId"],
             "TASKCLUSTER_ACCESS_TOKEN": credentials["accessToken"],
         }
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with only the published client."""
-    home = tmp_path_factory.mktemp("published")
-    venv.create(home, with_pip=True)
-    python = str(home / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PUBLISHED], check=True)
-    return python
 
 
 def run(python: str, mode: str, environment: dict[str, str]) -> list[str]:

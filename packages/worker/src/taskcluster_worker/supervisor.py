@@ -85,9 +85,10 @@ class Supervisor:
                 os.setsid()
                 # In case the supervisor itself is killed.
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                # Python or this process ignores these.
-                for ignored in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-                    signal.signal(ignored, signal.SIG_DFL)
+                # Some are ignored by Python, by this process, or by the one that started the worker.
+                for each in signal.valid_signals():
+                    if signal.getsignal(each) == signal.SIG_IGN:
+                        signal.signal(each, signal.SIG_DFL)
                 os.chdir(directory)
                 os.execvpe(command[0], command, environment)
             except OSError as error:
