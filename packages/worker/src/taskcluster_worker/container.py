@@ -114,6 +114,10 @@ class ContainerExecutor(Executor):
         ]
         return found + [f"payload: env has the invalid name {name!r}" for name in task.env if not name or "=" in name]
 
+    async def has_image(self, name: str) -> bool:
+        """Return whether an image is on this machine, so that it is not pulled. Call `start` before."""
+        return await self._engine.image_id(name) is not None
+
     async def open(self, context: RunContext) -> Execution:
         """Get the image."""
         owner = hashlib.sha256(os.fsencode(context.storage)).hexdigest()[:16]

@@ -47,7 +47,7 @@ from .resolution import (
 from .task import Task
 from .uploads import Uploads, at_most
 
-__all__ = ["Place", "TaskRun"]
+__all__ = ["Place", "TaskRun", "unsupported"]
 
 _log = logging.getLogger("taskcluster.worker")
 
@@ -239,7 +239,7 @@ class TaskRun:
         log.line(log_lines.metadata(self._metadata()))
         log.line(f"Task ID: {claim.taskId}")
         task = self._task = read_task(claim.taskId, claim.runId, claim.definition, place.max_run_time)
-        problems = [*_unsupported(task), *place.executor.check(task)]
+        problems = [*unsupported(task), *place.executor.check(task)]
         if problems:
             raise MalformedPayload(problems)
         for warning in task.warnings:
@@ -415,7 +415,8 @@ async def _completely(function: Callable[[], Coroutine[Any, Any, None]]) -> None
         raise cancelled
 
 
-def _unsupported(task: Task) -> list[str]:
+def unsupported(task: Task) -> list[str]:
+    """Return messages about what no executor of this worker can run, each naming a key of the payload."""
     unknown = sorted(task.features - _SUPPORTED)
     found = [f"payload: the feature {name} is not supported by this worker" for name in unknown]
     for mount in task.mounts:
