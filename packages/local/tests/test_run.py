@@ -245,21 +245,34 @@ def test_scopes_come_from_loaded_roles(run: Run, tmp_path: Path) -> None:
 
 
 def test_lists_unavailable_features_first(run: Run) -> None:
+    indexed = {"file": "a", "content": {"namespace": "project.a", "artifact": "public/a"}}
     tasks = [
         task("image", payload={"image": "debian:12", "command": ["true"]}),
         task("key", payload={"maxRuntime": 3}),
+        task("feature", payload={"features": {"chainOfTrust": True}}),
+        task("index", payload={"mounts": [indexed]}),
         task("fine"),
     ]
     done = run(tasks, "--executor", "host")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    listed = [line for line in lines if line.startswith("not available: ")]
-    assert any("image" in line and line.endswith("(needed by image)") for line in listed)
-    assert any("maxRuntime" in line and line.endswith("(needed by key)") for line in listed)
-    assert lines.index(listed[-1]) < min(lines.index(line) for line in lines if line.startswith("▸"))
+    listed = [line.removeprefix("not available: payload: ") for line in lines if line.startswith("not available: ")]
+    assert lines.index("not available: payload: " + listed[-1]) < min(
+        lines.index(line) for line in lines if line.startswith("▸")
+    )
+    for problem, needed_by in {
+        "image needs the executor container": "image",
+        "maxRuntime": "key",
+        "the feature chainOfTrust is not supported": "feature",
+        "mounts: none of these tasks is indexed as project.a": "index",
+    }.items():
+        assert any(problem in line and line.endswith(f"(needed by {needed_by})") for line in listed)
+    malformed = "exception (malformed-payload)"
     assert states(done) == {
-        "image": "exception (malformed-payload)",
-        "key": "exception (malformed-payload)",
+        "image": malformed,
+        "key": malformed,
+        "feature": malformed,
+        "index": "failed",
         "fine": "completed",
     }
 

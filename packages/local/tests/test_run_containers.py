@@ -128,6 +128,23 @@ def test_lists_missing_engine(
     assert "✗ a: exception (malformed-payload)" in printed
 
 
+def test_lists_images_that_will_be_pulled(image: str, checkout: GitCheckout, capfd: pytest.CaptureFixture[str]) -> None:
+    missing = "localhost:1/missing:1"
+    tasks = [
+        task("a", image={"type": "docker-image", "name": missing}, command=["true"]),
+        task("b", image=image, command=["true"]),
+    ]
+    checkout.commit(_taskcluster_yml={"version": 1, "tasks": tasks})
+    assert main(["run", str(checkout.path)]) == 1
+    printed = capfd.readouterr().out
+    assert (
+        f"not available: payload: image: {missing} is not on this machine, and will be pulled (needed by a)" in printed
+    )
+    assert "needed by b" not in printed
+    assert "✗ a: failed" in printed
+    assert "✓ b: completed" in printed
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can run git as another user")
 def test_other_users_can_clone(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Not in a temporary directory of pytest, which other users cannot read.

@@ -6,22 +6,27 @@ import asyncio
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from taskcluster.timestamps import parse_date
+from taskcluster_worker.container import ContainerExecutor
 from taskcluster_worker.errors import WorkerError
 from taskcluster_worker.payloads import read_task
 from taskcluster_worker.plugins import Execution, Executor, Exit, RunContext, Task
 from taskcluster_worker.registry import executor_named
 from taskcluster_worker.resolution import MalformedPayload, TaskFailed
+from taskcluster_worker.run import unsupported
+from taskcluster_worker.task import NamedImage
 
 from ..encoding import is_object
 from ..timestamps import to_wire
 from .environment import clone_variables, other_repositories
-from .preparation import Source
+from .preparation import Source, task_name
 from .repository import Copy
+from .requirements import absent, by_problem, index_paths
 
 __all__ = ["Executors"]
 
@@ -51,7 +56,9 @@ class Executors:
         clone = clone_variables(source.event.addresses, source.copy.url, str(others))
         self._variables = {**clone, **dict(given.env)}
         self._no_images: str | None = None
-        self._checking = self.executor()
+        self._pulled: set[str] = set()
+        # Raises if an executor cannot be used.
+        self.executor()
 
     def executor(self) -> Executor:
         """Return a new executor for a worker."""
@@ -69,38 +76,40 @@ class Executors:
             options = {"network": "host", "read_only": [self._copy.directory]}
         return executor_named(name, options)
 
-    async def find_engine(self, tasks: Iterable[Mapping[str, Any]]) -> None:
-        """Find out whether tasks with images can run, if there are any.
+    async def missing(self, tasks: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+        """Return what is not available, with the names of the tasks that need it.
 
         Args:
             tasks: Tasks with `taskId` and `task`.
         """
-        if any(_has_image(each["task"]) for each in tasks):
-            executor = self._executor(self._for_images)
-            try:
-                await executor.start()
-            except WorkerError as error:
-                self._no_images = f"payload: image: {error}"
-                self._checking = self.executor()
-            else:
-                await executor.stop()
+        read = {task_name(each["task"]): _read(each) for each in tasks}
+        images = [task.image for task in read.values() if isinstance(task, Task) and task.image is not None]
+        if images:
+            await self._find_images({image.name for image in images if isinstance(image, NamedImage)})
+        executor = self.executor()
+        created, indexed = {each["taskId"] for each in tasks}, index_paths(tasks)
 
-    def check(self, each: Mapping[str, Any]) -> Sequence[str]:
-        """Return what a task needs that is not available.
+        def problems(task: Task) -> list[str]:
+            found = [*unsupported(task), *executor.check(task)]
+            if self._on_host:
+                task = replace(task, image=None)
+            elif isinstance(task.image, NamedImage) and task.image.name in self._pulled:
+                found.append(f"payload: image: {task.image.name} is not on this machine, and will be pulled")
+            return [*found, *absent(task, created, indexed)]
 
-        Args:
-            each: The task, with `taskId` and `task`.
-        """
-        definition: dict[str, Any] = {"scopes": [], "dependencies": [], "metadata": {"name": ""}, **each["task"]}
+        return by_problem({name: problems(task) if isinstance(task, Task) else task for name, task in read.items()})
+
+    async def _find_images(self, names: set[str]) -> None:
+        """Find out whether tasks with images can run, and which images are not on this machine."""
+        executor = self._executor(self._for_images)
         try:
-            deadline = parse_date(definition["deadline"])
-            task = read_task(each["taskId"], 0, {"expires": to_wire(deadline + _YEAR), **definition})
-        except MalformedPayload as error:
-            return error.problems
-        except (KeyError, TypeError, ValueError):
-            # The queue rejects invalid definitions.
-            return []
-        return self._checking.check(task)
+            await executor.start()
+        except WorkerError as error:
+            self._no_images = f"payload: image: {error}"
+            return
+        if isinstance(executor, ContainerExecutor):
+            self._pulled = {name for name in names if not await executor.has_image(name)}
+        await executor.stop()
 
     def notes(self, tasks: Iterable[Mapping[str, Any]]) -> list[str]:
         """Return what the user should know about how tasks run.
@@ -120,6 +129,19 @@ class Executors:
 def _has_image(task: Mapping[str, Any]) -> bool:
     payload = task.get("payload")
     return is_object(payload) and "image" in payload
+
+
+def _read(each: Mapping[str, Any]) -> Task | list[str]:
+    """Return a task, or what is wrong with its payload."""
+    definition: dict[str, Any] = {"scopes": [], "dependencies": [], "metadata": {"name": ""}, **each["task"]}
+    try:
+        deadline = parse_date(definition["deadline"])
+        return read_task(each["taskId"], 0, {"expires": to_wire(deadline + _YEAR), **definition})
+    except MalformedPayload as error:
+        return list(error.problems)
+    except (KeyError, TypeError, ValueError):
+        # The queue rejects invalid definitions.
+        return []
 
 
 class _RunExecutor(Executor):

@@ -23,7 +23,6 @@ from .errors import RunError
 from .executor import Executors
 from .interrupts import Interrupts
 from .preparation import Source
-from .requirements import missing
 from .session import Session
 
 __all__ = ["run"]
@@ -88,9 +87,7 @@ async def _run(
     display = display_for(sys.stdout)
     display.print(source.description())
     display.note(*source.notes, *executors.notes(tasks))
-    await executors.find_engine(tasks)
-    unavailable = missing(tasks, executors.check)
-    for problem, names in unavailable.items():
+    for problem, names in (await executors.missing(tasks)).items():
         display.print(f"not available: {problem} (needed by {', '.join(names)})")
 
     def worker(task_queue: str) -> Worker:

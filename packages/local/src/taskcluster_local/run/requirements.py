@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-__all__ = ["missing"]
+from taskcluster_worker.task import ArtifactContent, IndexedContent, Task
+
+__all__ = ["absent", "by_problem", "index_paths"]
 
 
-def missing(
-    tasks: Iterable[Mapping[str, Any]], check: Callable[[Mapping[str, Any]], Sequence[str]]
-) -> dict[str, list[str]]:
-    """Return problems, each with the names of the tasks that have it.
+def by_problem(problems: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return the names of the tasks that have a problem, by problem.
+
+    Args:
+        problems: The problems of tasks, by the name of the task.
+    """
+    found: dict[str, list[str]] = {}
+    for name, each in problems.items():
+        for problem in each:
+            found.setdefault(problem, []).append(name)
+    return found
+
+
+def absent(task: Task, created: Collection[str], indexed: Collection[str]) -> list[str]:
+    """Return messages about content of other tasks that do not run here.
+
+    Args:
+        task: The task.
+        created: The taskIds of all tasks.
+        indexed: The paths under which they are put into the index.
+    """
+    contents = [("image", task.image), *(("mounts", mount.content) for mount in task.mounts)]
+    found: list[str] = []
+    for key, content in contents:
+        if isinstance(content, ArtifactContent) and content.taskId not in created:
+            found.append(f"payload: {key}: the task {content.taskId} with {content.artifact} is not one of these tasks")
+        if isinstance(content, IndexedContent) and content.namespace not in indexed:
+            found.append(f"payload: {key}: none of these tasks is indexed as {content.namespace}")
+    return found
+
+
+def index_paths(tasks: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the paths under which tasks are put into the index.
 
     Args:
         tasks: Tasks with `taskId` and `task`.
-        check: Returns the problems of one task.
     """
-    found: dict[str, list[str]] = {}
-    for each in tasks:
-        for problem in check(each):
-            found.setdefault(problem, []).append(each["task"]["metadata"]["name"])
-    return found
+    routes = [route for each in tasks for route in each["task"].get("routes", ())]
+    return {route.removeprefix("index.") for route in routes if route.startswith("index.")}
