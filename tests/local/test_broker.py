@@ -255,7 +255,28 @@ def test_frozen_broker_does_not_delay_calls(broker: RabbitMQ, reader: Callable[.
         assert received.tasks(tasks).keys() == tasks
 
 
-def test_stop_publishes_what_is_left(broker: RabbitMQ, reader: Callable[..., Reader]) -> None:
+def test_rejected_messages_are_published_again(
+    broker: RabbitMQ, reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    received = reader((f"{QUEUE}task-pending", "#"))
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(broker.url("reader")))) as connection:
+        channel = connection.channel()
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare("queue/reader/full", exclusive=True, arguments=limits)
+        channel.queue_bind("queue/reader/full", f"{QUEUE}task-pending", "#")
+        with LocalTaskcluster(pulse=broker.url("deployment")) as local:
+            tasks = {create(local) for _ in range(3)}
+            wait_for_log(caplog, "a queue may be full")
+            found: set[str] = set()
+            for _, _, body in channel.consume("queue/reader/full", auto_ack=True, inactivity_timeout=TIMEOUT):
+                assert body is not None
+                found.add(json.loads(body)["status"]["taskId"])
+                if found == tasks:
+                    break
+            assert received.tasks(tasks).keys() == tasks
+
+
+def test_stop_publishes_the_rest(broker: RabbitMQ, reader: Callable[..., Reader]) -> None:
     received = reader((f"{QUEUE}task-pending", "#"))
     with LocalTaskcluster(pulse=broker.url("deployment")) as local:
         tasks = {create(local) for _ in range(20)}

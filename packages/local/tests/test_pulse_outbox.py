@@ -40,6 +40,7 @@ def test_returns_messages_in_order_until_removed(store: Store) -> None:
     assert keys(outbox, 2) == ["a", "b"]
     outbox.remove([first])
     assert keys(outbox) == ["b", "c"]
+    assert outbox.exchanges() == ["exchange/taskcluster-x/v1/happened"]
     assert outbox.count() == 2
 
 

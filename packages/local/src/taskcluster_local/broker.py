@@ -69,7 +69,7 @@ class BrokerPublisher:
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failures = 0
-        """How many connections in a row have failed before anything was published."""
+        """How many connections in a row have failed before a batch was stored completely."""
 
     def wake(self) -> None:
         """Note that there is something to publish."""
@@ -142,7 +142,10 @@ class BrokerPublisher:
     async def _channel(self, connection: AmqpConnection) -> AmqpChannel:
         channel = await connection.channel()
         await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
-        for exchange in self._exchanges:
+        with self._outbox() as outbox:
+            # Those of plugins that are not installed any more, too.
+            exchanges = {*self._exchanges, *outbox.exchanges()}
+        for exchange in exchanges:
             await channel.call(
                 commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True),
                 commands.Exchange.DeclareOk,
@@ -155,10 +158,14 @@ class BrokerPublisher:
             messages = outbox.first(_AT_ONCE)
             if not messages:
                 return 0
-            refused = await batches.publish(messages)
+            stored, refused = await batches.publish(messages)
             outbox.hold(refused)
-            outbox.remove([message for message in messages if message not in refused])
-        self._failures = 0
+            outbox.remove(stored)
+        unstored = len(messages) - len(stored) - len(refused)
+        if unstored and not batches.have_ended:
+            raise AmqpEnded(f"it rejected {unstored} of {len(messages)} messages; a queue may be full")
+        if not unstored:
+            self._failures = 0
         return len(messages)
 
 
@@ -169,18 +176,25 @@ class _Batches:
         self._connection = connection
         self._channel = channel
         self._published = 0
-        self._unconfirmed: set[int] = set()
-        self._has_failed = False
+        self._unconfirmed: dict[int, Unpublished] = {}
+        """By delivery tag, in order."""
+        self._stored: list[Unpublished] = []
         self._confirmed: asyncio.Future[None]
         channel.on_confirm = self._confirm
 
-    async def publish(self, messages: list[Unpublished]) -> list[Unpublished]:
-        """Publish messages until the broker has stored them. Return those that it would refuse.
+    @property
+    def have_ended(self) -> bool:
+        """Whether the channel has ended."""
+        return self._channel.ended.done()
 
-        Raises:
-            AmqpEnded: The channel ended before.
+    async def publish(self, messages: list[Unpublished]) -> tuple[list[Unpublished], list[Unpublished]]:
+        """Publish messages, and wait for the confirmations or the end of the channel.
+
+        Returns:
+            The messages that the broker has stored, and those that were not sent because they would end the connection.
         """
         refused: list[Unpublished] = []
+        self._stored = []
         self._confirmed = self._connection.loop.create_future()
         for message in messages:
             try:
@@ -192,11 +206,7 @@ class _Batches:
         if self._unconfirmed:
             either: list[asyncio.Future[Any]] = [self._confirmed, self._channel.ended]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self._has_failed:
-            raise AmqpEnded("the broker could not store a message")
-        if self._unconfirmed:
-            raise self._channel.ended.result()
-        return refused
+        return self._stored, refused
 
     def _publish(self, message: Unpublished) -> None:
         self._channel.publish(
@@ -210,10 +220,12 @@ class _Batches:
             message.body,
         )
         self._published += 1
-        self._unconfirmed.add(self._published)
+        self._unconfirmed[self._published] = message
 
     def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
-        self._unconfirmed -= {each for each in self._unconfirmed if each <= tag} if multiple else {tag}
-        self._has_failed = self._has_failed or not stored
+        for each in [each for each in self._unconfirmed if each <= tag] if multiple else [tag]:
+            message = self._unconfirmed.pop(each)
+            if stored:
+                self._stored.append(message)
         if not self._unconfirmed and not self._confirmed.done():
             self._confirmed.set_result(None)

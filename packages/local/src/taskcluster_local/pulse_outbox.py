@@ -75,6 +75,10 @@ class PulseOutbox:
         ids = json.dumps([message.id for message in messages])
         self._store.run("DELETE FROM pulse_outbox WHERE id IN (SELECT value FROM json_each(?))", ids)
 
+    def exchanges(self) -> list[str]:
+        """Return the exchanges of the messages."""
+        return [row["exchange"] for row in self._store.all("SELECT DISTINCT exchange FROM pulse_outbox")]
+
     def count(self) -> int:
         """Return how many messages there are."""
         row = self._store.one("SELECT count(*) AS number FROM pulse_outbox")
