@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Caches:
         if is_purged(cache.created, self._purged.get(cache.name)):
             await _delete(cache.place)
         else:
-            self._free.setdefault(cache.name, []).append(cache)
+            self._free.setdefault(cache.name, []).append(replace(cache, is_new=False))
 
     async def delete(self, cache: Cache) -> None:
         """Delete a cache that was taken."""

@@ -98,7 +98,8 @@ class Mounts:
 
     async def return_caches(self, keep: bool) -> None:
         """Put the caches back, or delete them. The task's processes have ended."""
-        for name, cache in self._taken.items():
+        # A cache inside of another one was put there later, and leaves it first.
+        for name, cache in reversed(self._taken.items()):
             moved = self._moved.get(name)
             if moved is not None and (moved.is_symlink() or not moved.is_dir()):
                 self._say(f"The cache {name} was replaced by the task, and is lost")

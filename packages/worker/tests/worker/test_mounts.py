@@ -240,7 +240,23 @@ def test_caches_have_contents_when_they_are_new(site):
     with site.worker():
         assert "\na\n" in site.run("ls c; touch c/b", payload=mounts, **CACHE)[1]
         assert "\na\nb\n" in site.run("ls c; rm c/a", payload=mounts, **CACHE)[1]
-        assert "\nb\n" in site.run("ls c", payload=mounts, **CACHE)[1]
+        log = site.run("ls c", payload=mounts, **CACHE)[1]
+        assert "Using the cache c" in log
+        assert "\nb\n" in log
+        assert "\na\n" not in log
+
+
+@pytest.mark.once
+def test_caches_can_be_inside_of_others(site):
+    payload = {"mounts": [{"directory": "a", "cacheName": "c"}, {"directory": "a/b", "cacheName": "d"}]}
+    scopes = [f"generic-worker:cache:{name}" for name in "cd"]
+    with site.worker():
+        for expected in ("outer\ninner", "outer\nouter\ninner\ninner"):
+            resolved, log = site.run(
+                "echo outer >> a/f; echo inner >> a/b/f; cat a/f a/b/f", payload=payload, scopes=scopes
+            )
+            assert resolved == ("completed", "completed")
+            assert f"\n{expected}\n" in log
 
 
 @pytest.mark.once
