@@ -51,8 +51,10 @@ class ReadFile(AbstractBufferedFile):
         options = (cache_type, cache_options, known.size) if known is not None else ("none", None, 0)
         super().__init__(fs, path, "rb", block_size, True, *options)
         self._is_sized = True
+        self._has_cache = known is not None
         if known is None:
-            self.cache = _SpooledCache(self)
+            # Without the reference to this file: garbage collection may delete a temporary file before what uses it.
+            self.cache = BaseCache(0, None, 0)
 
     @property
     def size(self) -> int:
@@ -100,6 +102,8 @@ class ReadFile(AbstractBufferedFile):
         return self._cached(self.loc + max(size, 8192))
 
     def _cached(self, end: int | None) -> bytes:
+        if not self._has_cache:
+            return self.read_at(self.loc, end)
         # The method that every cache implements.
         return self.cache._fetch(self.loc, end)  # pyright: ignore[reportPrivateUsage]
 
@@ -118,19 +122,6 @@ class ReadFile(AbstractBufferedFile):
         if content is not None and self._pid == os.getpid():
             content.release()
         super().close()
-
-
-class _SpooledCache(BaseCache):
-    """Reads from what was decoded."""
-
-    name = "spooled"
-
-    def __init__(self, file: ReadFile) -> None:
-        super().__init__(0, file.read_at, 0)
-
-    def _fetch(self, start: int | None, stop: int | None) -> bytes:
-        data: bytes = self.fetcher(start or 0, stop)
-        return data
 
 
 class WriteFile(io.BufferedIOBase):
