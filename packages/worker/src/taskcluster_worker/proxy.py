@@ -71,7 +71,9 @@ class TaskProxy:
         self._session = session
         self._address = address
         self._runner = web.ServerRunner(
-            web.Server(self._respond, access_log=None, handler_cancellation=True), shutdown_timeout=_SHUTDOWN_SECONDS
+            # Bodies are passed on packed, as their headers and hashes say.
+            web.Server(self._respond, access_log=None, handler_cancellation=True, auto_decompress=False),
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         self.port = 0
         """The port that it listens on."""
@@ -107,7 +109,7 @@ class TaskProxy:
 
     def _sign_url(self, body: bytes) -> web.Response:
         url = body.decode("utf-8", "replace").strip()
-        if not url.startswith(f"{self._root_url}/"):
+        if not url.startswith(f"{self._root_url}/") or not url.isascii() or not url.isprintable() or " " in url:
             return _error(400, f"the body must be a URL of this deployment, {self._root_url}/…")
         host, port, target = _parts(url)
         bewit = self._sign(self._scopes).bewit(target, host, port, int(time.time()) + _BEWIT_SECONDS)

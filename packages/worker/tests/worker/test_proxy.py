@@ -110,9 +110,27 @@ try:
 except urllib.error.HTTPError as error:
     # The scope suffices, and the secret does not exist.
     assert error.status == 404, error
-assert bewit("https://other.example.com/").status == 400
+for url in ("https://other.example.com/", root + "@other.example.com/", root + "/a\\r\\nX-B: c", root + "/a b"):
+    assert bewit(url).status == 400, url
 """
     resolved, log = run(running, script, scopes=["secrets:get:mine"])
+    assert resolved == ("completed", "completed"), log
+
+
+@pytest.mark.once
+def test_passes_on_bodies_as_they_are(running):
+    # Packed, in a service that has no such URL, so nothing unpacks it.
+    script = """
+import gzip, http.client, urllib.parse
+connection = http.client.HTTPConnection(urllib.parse.urlsplit(proxy).netloc)
+for body in (gzip.compress(b"{}"), b"not packed"):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    connection.request("POST", "/api/queue/v1/no-such-method", body, headers)
+    response = connection.getresponse()
+    assert response.status == 404, (response.status, response.read())
+    response.read()
+"""
+    resolved, log = run(running, script)
     assert resolved == ("completed", "completed"), log
 
 
