@@ -174,7 +174,10 @@ class _HostExecution(Execution):
             return
         os.close(self._requests)
         self._requests = -1
-        await asyncio.wait({self._ended, self._drained})
+        await self._ended
+        # A process that the supervisor does not know may have its output: a debugger, or one that has killed it.
+        await asyncio.wait({self._drained}, timeout=_LINGER_SECONDS)
+        self._loop.remove_reader(self._output)
         for end in (self._responses, self._output):
             os.close(end)
 

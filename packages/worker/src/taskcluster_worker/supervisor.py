@@ -12,6 +12,7 @@ everything. The responses are lines: `exit STATUS USER KERNEL`, a negative statu
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import select
@@ -41,22 +42,14 @@ class Supervisor:
         self._current = 0
         self._told_idle = True
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        # Signals of children interrupt select by this pipe.
-        self._woken, wake = os.pipe()
-        os.set_blocking(self._woken, False)
-        os.set_blocking(wake, False)
-        signal.signal(signal.SIGCHLD, _ignore)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self._woken = _woken_by_children()
 
     def run(self) -> None:
         """Serve until the worker closes its end of the pipe, or dies; then kill everything."""
         while True:
             ready, _, _ = select.select([self._requests, self._woken], [], [])
             if self._woken in ready:
-                try:
-                    os.read(self._woken, 4096)
-                except BlockingIOError:
-                    pass
+                _empty(self._woken)
                 self._reap()
             if self._requests in ready:
                 data = os.read(self._requests, 65536)
@@ -93,6 +86,9 @@ class Supervisor:
                 os.execvpe(command[0], command, environment)
             except OSError as error:
                 os.write(failing, b"%d" % (error.errno or 0))
+            except ValueError:
+                # A null byte, or a variable whose name has "=".
+                os.write(failing, b"%d" % errno.EINVAL)
             finally:
                 os._exit(127)
         os.close(failing)
@@ -136,16 +132,9 @@ class Supervisor:
                         pass
                 elif self._told_idle:
                     return
-            for pid in found:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            _kill(found)
             select.select([self._woken], [], [], 0.05)
-            try:
-                os.read(self._woken, 4096)
-            except BlockingIOError:
-                pass
+            _empty(self._woken)
 
     def _respond(self, line: bytes) -> None:
         try:
@@ -163,12 +152,40 @@ def _prctl(option: int, value: int) -> None:
         _libc.prctl(option, value, 0, 0, 0)
 
 
+def _woken_by_children() -> int:
+    """Return a pipe that select finds readable when a child has ended."""
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, _ignore)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    return woken
+
+
 def _ignore(number: int, frame: object) -> None:
     """Handle a signal that only interrupts select."""
 
 
-def descendants(ancestor: int) -> list[int]:
-    """Return the processes below one, without those that have ended. Empty if this system has no /proc."""
+def _empty(pipe: int) -> None:
+    try:
+        os.read(pipe, 4096)
+    except BlockingIOError:
+        pass
+
+
+def _kill(processes: list[int]) -> None:
+    for pid in processes:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def descendants(ancestor: int, without: frozenset[int] = frozenset()) -> list[int]:
+    """Return the processes below one, without those that have ended, and those in and below `without`.
+
+    Empty if this system has no /proc.
+    """
     parents: dict[int, int] = {}
     try:
         names = os.listdir(_PROC)
@@ -193,7 +210,7 @@ def descendants(ancestor: int) -> list[int]:
     found: list[int] = []
     level = {ancestor}
     while level:
-        level = {pid for pid, parent in parents.items() if parent in level}
+        level = {pid for pid, parent in parents.items() if parent in level} - without
         found += level
     return found
 
@@ -202,14 +219,26 @@ def serve(control: socket.socket) -> None:
     """Fork a supervisor for each message, until the worker closes its end of the socket, or dies."""
     # Ctrl-C is for the worker, which decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The system collects the supervisors that have ended.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # The processes of a supervisor that was killed become children of this one.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    woken = _woken_by_children()
+    supervisors: set[int] = set()
     while True:
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
+        if woken in ready:
+            _empty(woken)
+            _collect(supervisors)
+        if control.fileno() not in ready:
+            continue
         message, descriptors, _, _ = socket.recv_fds(control, 1, 3)
         if not message:
             return
+        for each in descriptors:
+            # Unlike others in Python, those from a socket are inherited, and tasks could answer for the supervisor.
+            os.set_inheritable(each, False)
         requests, responses, output = descriptors
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             control.close()
             os.setsid()
             os.dup2(output, 1)
@@ -217,8 +246,26 @@ def serve(control: socket.socket) -> None:
             os.close(output)
             Supervisor(requests, responses).run()
             os._exit(0)
+        supervisors.add(pid)
         for each in descriptors:
             os.close(each)
+
+
+def _collect(supervisors: set[int]) -> None:
+    """Collect the processes that have ended, and kill those that a killed supervisor has left."""
+    is_left = False
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            break
+        is_left = is_left or status != 0 or pid not in supervisors
+        supervisors.discard(pid)
+    if is_left:
+        # Each of them that ends wakes this process, which then looks for those that it has started.
+        _kill(descendants(os.getpid(), frozenset(supervisors)))
 
 
 if __name__ == "__main__":

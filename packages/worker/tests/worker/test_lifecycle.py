@@ -200,6 +200,25 @@ def test_no_process_outlives_its_task(running, fifo):
 
 
 @pytest.mark.once
+def test_processes_have_no_files_of_the_supervisor(running):
+    resolved, log = running.run("readlink /proc/$$/fd/* | grep -c pipe:")
+    assert resolved == ("completed", "completed")
+    # Its output and its errors.
+    assert "\n2\n" in log
+
+
+@pytest.mark.once
+def test_processes_of_a_killed_supervisor_end(running, fifo):
+    os.mkfifo(f"{fifo}.2")
+    taskId = running.create(f"(setsid sh -c 'echo $$ > {fifo}; sleep 60; true' &); read line < {fifo}.2; kill -9 $PPID")
+    pid = running.started(fifo)
+    Path(f"{fifo}.2").write_text("go\n", encoding="utf-8")
+    wait_until_dead(pid)
+    assert running.wait(taskId) == ("failed", "failed")
+    assert running.run("true")[0] == ("completed", "completed")
+
+
+@pytest.mark.once
 def test_output_of_a_pipe_that_ends_late_is_kept(running):
     resolved, log = running.run("(sleep 0.2; echo late) & echo early")
     assert resolved == ("completed", "completed")

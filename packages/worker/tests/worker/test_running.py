@@ -27,6 +27,13 @@ def test_fails_if_a_command_cannot_be_started(running, command):
     assert f"cannot start '{command[0]}'" in log
 
 
+@pytest.mark.parametrize("invalid", [{"command": [["echo", "\0"]]}, {"env": {"A=B": ""}}], ids=["argument", "variable"])
+def test_fails_if_the_system_cannot_pass_something_on(running, invalid):
+    resolved, log = running.run_payload({"command": [["echo"]], "maxRunTime": 10, **invalid})
+    assert resolved == ("failed", "failed")
+    assert "cannot start 'echo': Invalid argument" in log
+
+
 def test_fails_when_a_signal_kills_a_command(running):
     resolved, log = running.run("kill -SEGV $$")
     assert resolved == ("failed", "failed")
