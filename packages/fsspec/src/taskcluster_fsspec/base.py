@@ -15,7 +15,7 @@ from taskcluster.shapes import is_array
 from .caches import AdaptiveCache
 from .connection import Connection, each_of
 from .exceptions import Unsupported, already_exists
-from .files import CompressedFile, ReadFile, WriteFile
+from .files import CompressedFile, ReadFile, TextFile, WriteFile
 from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info, compr, get_compression
 from .paths import canonical
 from .sources import Sources
@@ -150,11 +150,15 @@ class TaskclusterFileSystem(AbstractFileSystem):
             **kwargs: `cache_type` is the name of a cache of fsspec. For writing, `content_type`, `expires` and, for
                 artifacts, `storage_type`. For text, `encoding`, `errors` and `newline`.
         """
-        kind = get_compression(self._strip_protocol(path), compression)
-        if kind is None or "b" not in mode or "r" in mode:
+        if "r" in mode:
             return super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        if "b" not in mode:
+            text = {name: kwargs.pop(name) for name in ("encoding", "errors", "newline") if name in kwargs}
+            binary = f"{mode.replace('t', '')}b"
+            return TextFile(self.open(path, binary, block_size, cache_options, compression, **kwargs), **text)
         file = super().open(path, mode, block_size, cache_options, **kwargs)
-        return CompressedFile(compr[kind](file, mode="w"), file)
+        kind = get_compression(self._strip_protocol(path), compression)
+        return file if kind is None else CompressedFile(compr[kind](file, mode="w"), file)
 
     def _open_to_read(
         self,

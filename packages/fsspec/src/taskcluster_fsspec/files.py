@@ -12,7 +12,7 @@ from .connection import os_errors
 from .contents import Content, StoredContent
 from .interface import AbstractBufferedFile, BaseCache, Info
 
-__all__ = ["CompressedFile", "ReadFile", "WriteFile"]
+__all__ = ["CompressedFile", "ReadFile", "TextFile", "WriteFile"]
 
 _IN_MEMORY = 8 * 1024 * 1024
 """A larger file is written to disk before it is uploaded."""
@@ -158,7 +158,8 @@ class WriteFile(io.BufferedIOBase):
 
     def __exit__(self, *exc_info: Any) -> None:
         """Upload the file, but not after an exception."""
-        self._is_dropped = self._is_dropped or exc_info[0] is not None
+        if exc_info[0] is not None:
+            self.drop()
         self.close()
 
     def close(self) -> None:
@@ -176,15 +177,19 @@ class WriteFile(io.BufferedIOBase):
         with self._file, os_errors(self.path):
             self._upload(cast("BinaryIO", self._file))
 
+    def drop(self) -> None:
+        """Upload nothing when the file is closed."""
+        self._is_dropped = True
+
     def discard(self) -> None:
         """Upload nothing."""
-        self._is_dropped = True
+        self.drop()
         self.close()
         self._file.close()
 
     def __del__(self) -> None:
         # A file that the program did not close may be incomplete.
-        self._is_dropped = True
+        self.drop()
         if not self.closed:
             self.close()
 
@@ -212,7 +217,7 @@ class CompressedFile(io.BufferedIOBase):
     def __exit__(self, *exc_info: Any) -> None:
         """Upload the file, but not after an exception."""
         if exc_info[0] is not None:
-            self._file.discard()
+            self.drop()
         self.close()
 
     def close(self) -> None:
@@ -222,3 +227,36 @@ class CompressedFile(io.BufferedIOBase):
             if not self._file.closed:
                 self._compressor.close()
                 self._file.close()
+
+    def drop(self) -> None:
+        """Upload nothing when the file is closed."""
+        self._file.drop()
+
+    def __del__(self) -> None:
+        # The base class closes it.
+        self.drop()
+        super().__del__()
+
+
+class TextFile(io.TextIOWrapper):
+    """A file that is open for writing strings.
+
+    Args:
+        file: The file to write the bytes to.
+        **options: `encoding`, `errors` and `newline`.
+    """
+
+    def __init__(self, file: WriteFile | CompressedFile, **options: Any) -> None:
+        self._file = file
+        super().__init__(cast("BinaryIO", file), **options)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        """Upload the file, but not after an exception."""
+        if exc_info[0] is not None:
+            self._file.drop()
+        self.close()
+
+    def __del__(self) -> None:
+        # The base class closes it.
+        self._file.drop()
+        super().__del__()

@@ -7,6 +7,7 @@ import gc
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,18 +84,32 @@ def test_text_and_compression(object_fs: ObjectFileSystem) -> None:
         assert file.read() == "é"
 
 
+def opened(fs: ObjectFileSystem, mode: str, compression: str | None) -> Any:
+    return fs.open("a", mode, compression=compression, **({} if "b" in mode else {"encoding": "utf-8"}))
+
+
 @pytest.mark.parametrize("compression", [None, "gzip"], ids=["plain", "gzip"])
-def test_exception_uploads_nothing(object_fs: ObjectFileSystem, compression: str | None) -> None:
-    with contextlib.suppress(ZeroDivisionError), object_fs.open("a", "wb", compression=compression) as file:
-        file.write(b"1")
+@pytest.mark.parametrize("mode", ["wb", "w", "xt"])
+def test_exception_uploads_nothing(object_fs: ObjectFileSystem, mode: str, compression: str | None) -> None:
+    with contextlib.suppress(ZeroDivisionError), opened(object_fs, mode, compression) as file:
+        file.write(b"1" if "b" in mode else "1")
         raise ZeroDivisionError
     assert not object_fs.exists("a")
 
 
-def test_unclosed_file_uploads_nothing(object_fs: ObjectFileSystem) -> None:
-    file = object_fs.open("a", "wb")
-    file.write(b"1")
+@pytest.mark.parametrize("compression", [None, "gzip"], ids=["plain", "gzip"])
+@pytest.mark.parametrize("mode", ["wb", "w", "xt"])
+def test_unclosed_file_uploads_nothing(object_fs: ObjectFileSystem, mode: str, compression: str | None) -> None:
+    file = opened(object_fs, mode, compression)
+    file.write(b"1" if "b" in mode else "1")
     del file
+    gc.collect()
+    assert not object_fs.exists("a")
+
+
+def test_unknown_text_encoding_uploads_nothing(object_fs: ObjectFileSystem) -> None:
+    with pytest.raises(LookupError):
+        object_fs.open("a", "w", encoding="none")
     gc.collect()
     assert not object_fs.exists("a")
 
