@@ -8,6 +8,8 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
+import subprocess
 import tarfile
 import threading
 import zipfile
@@ -21,7 +23,7 @@ import pytest
 
 import taskcluster
 from taskcluster_worker.caches import is_purged
-from taskcluster_worker.formats import unpack_archive, unpack_file
+from taskcluster_worker.formats import unavailable, unpack_archive, unpack_file
 from taskcluster_worker.resolution import TaskFailed
 
 from .conftest import QUEUE
@@ -65,6 +67,21 @@ def test_unpacks_files_and_archives(tmp_path, kind, pack):
     assert (tmp_path / "file").read_bytes() == DATA
     target = unpacked(tmp_path, pack(tar_of(member("a/b"))), f"tar.{kind}")
     assert (target / "a" / "b").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(("kind", "program"), [("zst", "zstd"), ("lz4", "lz4")], ids=["zst", "lz4"])
+def test_unpacks_with_programs(tmp_path, kind, program):
+    if shutil.which(program) is None:
+        assert unavailable(f"tar.{kind}") == f"the format tar.{kind} needs the program {program} on this worker"
+        return
+
+    def pack(data: bytes) -> bytes:
+        return subprocess.run([program, "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    assert unavailable(f"tar.{kind}") is None
+    assert (unpacked(tmp_path, pack(tar_of(member("a"))), f"tar.{kind}") / "a").read_bytes() == DATA
+    with pytest.raises(TaskFailed, match=program):
+        unpack_file(tmp_path / "target" / "a", kind, tmp_path / "file", threading.Event())
 
 
 def test_unpacks_tar_and_zip(tmp_path):

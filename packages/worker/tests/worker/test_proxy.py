@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import aiohttp
 import pytest
 
-from taskcluster_worker.proxy import proxied_url
+from taskcluster import fromNow
+from taskcluster.retries import Policy
+from taskcluster_worker import proxy
+from taskcluster_worker.claims import Claim
+from taskcluster_worker.proxy import TaskProxy, proxied_url
+from taskcluster_worker.task import Task
 
 SCRIPT = """
 import os, sys, json, urllib.request, urllib.error
@@ -147,3 +157,87 @@ def test_ends_with_the_task(running, fifo):
 @pytest.mark.once
 def test_is_off_unless_the_payload_asks_for_it(running):
     assert running.run('test -z "$TASKCLUSTER_PROXY_URL"')[0] == ("completed", "completed")
+
+
+class Api(BaseHTTPRequestHandler):
+    """A deployment whose responses tests choose."""
+
+    statuses: list[int]
+    seen: list[tuple[str, str, bytes]]
+
+    def _respond(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.seen.append((self.command, self.path, body))
+        assert self.headers["Authorization"].startswith("Hawk ")
+        data = gzip.compress(b'{"a": 1}')
+        self.send_response(self.statuses.pop(0))
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_HEAD = do_POST = _respond
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def requests_through_proxy(statuses, requests, *, root_url=None):
+    """Return the responses, and the requests that the deployment got."""
+    handler = type("Handler", (Api,), {"statuses": statuses, "seen": []})
+    task = Task(
+        taskId="T", runId=0, definition={"scopes": ["s"]}, format="generic-worker", commands=(), max_run_time=1,
+        deadline=fromNow("1 hour"), expires=fromNow("1 hour"),
+    )  # fmt: skip
+    claim = Claim("T", 0, {}, fromNow("1 hour"), {"clientId": "c", "accessToken": "a"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        async def main():
+            url = root_url or f"http://127.0.0.1:{server.server_port}"
+            found = []
+            async with (
+                aiohttp.ClientSession(auto_decompress=False) as session,
+                aiohttp.ClientSession() as program,
+                TaskProxy(task, claim, url, session, "127.0.0.1") as running,
+            ):
+                for method, path, body in requests:
+                    target = f"http://127.0.0.1:{running.port}{path}"
+                    async with program.request(method, target, data=body, allow_redirects=False) as response:
+                        found.append((response.status, await response.read()))
+            return found
+
+        try:
+            return asyncio.run(main()), handler.seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_retries_failures_of_the_server():
+    responses, seen = requests_through_proxy([503, 500, 200], [("POST", "/api/queue/v1/x?a=%20", b"{}")])
+    assert responses == [(200, b'{"a": 1}')]
+    assert seen == [("POST", "/api/queue/v1/x?a=%20", b"{}")] * 3
+
+
+def test_passes_on_other_errors_and_requests_without_a_body():
+    responses, _ = requests_through_proxy([404, 200], [("GET", "/queue/v1/x", None), ("HEAD", "/queue/v1/x", None)])
+    assert responses == [(404, b'{"a": 1}'), (200, b"")]
+
+
+def test_rejects_what_is_not_for_the_deployment(monkeypatch):
+    monkeypatch.setattr(proxy, "_LARGEST_BODY", 10)
+    requests = [("PUT", "/credentials", b"{}"), ("POST", "/bewit", b"http://x/"), ("POST", "/queue/v1/x", bytes(11))]
+    responses, seen = requests_through_proxy([], requests)
+    assert [status for status, _ in responses] == [404, 400, 413]
+    assert seen == []
+
+
+def test_says_that_the_deployment_does_not_respond(monkeypatch):
+    monkeypatch.setattr(proxy, "Policy", lambda: Policy(max_retries=1, delay_factor=0.0))
+    [(status, body)], _ = requests_through_proxy([], [("GET", "/queue/v1/x", None)], root_url="http://127.0.0.1:1")
+    assert status == 502
+    assert b"does not respond" in body
