@@ -136,6 +136,13 @@ def site() -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture
+def brisk() -> Iterator[Site]:
+    """A deployment where workers do not wait for tasks for long."""
+    with LocalTaskcluster(poll=0.1) as local, site_of(local) as site:
+        yield site
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Site]:
     """A deployment with a worker, for the tests of a module."""

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -201,18 +202,23 @@ class Faulty(BaseHTTPRequestHandler):
 
     target = ""
     status = 0
+    reports: Iterator[int] = iter(())
+    """The statuses of responses to reports; those after them are forwarded."""
 
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/artifacts/public%2Fa") or self.path.endswith("/artifacts/public/a"):
             self._send(self.status, {}, b'{"code": "Broken", "message": "broken"}')
             return
-        connection = http.client.HTTPConnection(self.target)
-        # With the same Host, which is signed.
-        connection.request(self.command, self.path, body or None, dict(self.headers))
-        response = connection.getresponse()
-        self._send(response.status, response.headers, response.read())
-        connection.close()
+        if self.path.endswith(("/completed", "/failed", "/exception")) and (status := next(self.reports, 0)):
+            self._send(status, {}, b'{"code": "Broken", "message": "broken"}')
+            return
+        # The worker disconnects when it ends.
+        with closing(http.client.HTTPConnection(self.target)) as connection, suppress(ConnectionError):
+            # With the same Host, which is signed.
+            connection.request(self.command, self.path, body or None, dict(self.headers))
+            response = connection.getresponse()
+            self._send(response.status, response.headers, response.read())
 
     do_GET = do_POST = do_PUT = _respond
 
@@ -235,17 +241,47 @@ class Faulty(BaseHTTPRequestHandler):
     [(500, "resource-unavailable"), (400, "internal-error"), (409, "malformed-payload")],
     ids=["server", "client", "conflict"],
 )
-def test_reports_the_error_of_an_upload(site, status, reason):
-    handler = type("Handler", (Faulty,), {"target": site.local.root_url.removeprefix("http://"), "status": status})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def test_reports_the_error_of_an_upload(brisk, status, reason):
+    with faulty(brisk, status=status):
+        taskId = brisk.create("touch a", payload={"artifacts": [file("a")]})
+        assert brisk.wait(taskId) == ("exception", reason)
+    assert "Artifact public/a: " in brisk.log(taskId)
+
+
+@pytest.mark.once
+def test_reports_again_when_the_queue_responds_again(brisk, monkeypatch):
+    monkeypatch.setattr("taskcluster_worker.run._REPORT_AGAIN_SECONDS", 0.0)
+    # The client itself sends a request six times.
+    with faulty(brisk, reports=iter([500] * 7)):
+        assert brisk.wait(brisk.create("true")) == ("completed", "completed")
+
+
+@pytest.mark.once
+def test_a_result_that_is_rejected_does_not_stop_the_worker(brisk, caplog):
+    with faulty(brisk, reports=iter([409])):
+        first = brisk.create("true")
+        assert brisk.wait(brisk.create("true")) == ("completed", "completed")
+        assert brisk.queue.status(first)["status"]["state"] == "running"
+    assert "the queue rejected the result completed" in caplog.text
+
+
+class Server(ThreadingHTTPServer):
+    """Waits for its threads at its end."""
+
+    daemon_threads = False
+
+
+@contextmanager
+def faulty(site, **fields) -> Iterator[None]:
+    """Run a worker whose requests a server forwards, but not all of them."""
+    handler = type("Handler", (Faulty,), {"target": site.local.root_url.removeprefix("http://"), **fields})
+    with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             options = {**site.local.options(), "rootUrl": f"http://127.0.0.1:{server.server_port}"}
             with Worker(QUEUE, options, claim_interval=0.05):
-                taskId = site.create("touch a", payload={"artifacts": [file("a")]})
-                assert site.wait(taskId) == ("exception", reason)
+                yield
         finally:
             server.shutdown()
             thread.join()
-    assert "Artifact public/a: " in site.log(taskId)

@@ -243,6 +243,44 @@ def test_workers_share_a_queue_and_run_each_task_once(site):
 
 
 @pytest.mark.once
+def test_the_end_of_the_block_aborts_tasks(site, fifo):
+    taskId = site.create(f"echo $$ > {fifo}; exec sleep 60", retries=0)
+    with site.worker():
+        pid = site.started(fifo)
+    assert not is_alive(pid)
+    assert site.wait(taskId) == ("exception", "worker-shutdown")
+    assert "the task is aborted" in site.log(taskId)
+
+
+@pytest.mark.once
+def test_finish_lets_tasks_finish(site, fifo, tmp_path):
+    end = tmp_path / "end"
+    os.mkfifo(end)
+    taskId, other = site.create(f"echo x > {fifo}; read line < {end}"), site.create("true")
+    with site.worker() as worker:
+        site.started(fifo)
+        worker.finish()
+        end.write_text("go\n", encoding="utf-8")
+        assert site.wait(taskId) == ("completed", "completed")
+    assert site.queue.status(other)["status"]["state"] == "pending"
+
+
+@pytest.mark.once
+def test_waits_for_a_queue_that_does_not_respond(site, caplog):
+    options = {**site.local.options(), "rootUrl": "http://127.0.0.1:1", "maxRetries": 0}
+    with Worker(QUEUE, options, claim_interval=0.05) as worker:
+        worker.finish()
+    with pytest.raises(RuntimeError, match="cannot be started twice"):
+        worker.__enter__()
+
+
+def test_cannot_be_stopped_before_it_runs():
+    options = {"rootUrl": "https://tc.example.com", "credentials": {"clientId": "c", "accessToken": "a"}}
+    with pytest.raises(RuntimeError, match="is not running: use it in a `with` block"):
+        Worker(QUEUE, options).finish()
+
+
+@pytest.mark.once
 def test_ends_after_the_idle_timeout(site):
     taskId = site.create("true")
     asyncio.run(site.worker(idle_timeout=0.2).run())
