@@ -190,7 +190,7 @@ def test_keeps_data_and_artifacts(run: Run, tmp_path: Path) -> None:
     assert "must be new or empty" in again.stderr
 
 
-def test_provides_secrets_and_hooks(run: Run, tmp_path: Path) -> None:
+def test_provides_what_files_have(run: Run, tmp_path: Path) -> None:
     (tmp_path / "secrets.yml").write_text("project/x: {token: hunter2}\n", "utf-8")
     (tmp_path / "load.yml").write_text(
         """\
@@ -207,6 +207,11 @@ hooks:
       deadline: {$fromNow: 1 hour}
       payload: {}
       metadata: {name: from a hook, description: d, owner: o@example.com, source: https://example.com}
+tasks:
+  loaded:
+    taskQueueId: proj/ci
+    payload: {command: [["true"]], maxRunTime: 60}
+    metadata: {name: loaded, description: d, owner: o@example.com, source: https://example.com}
 """,
         "utf-8",
     )
@@ -224,7 +229,7 @@ hooks:
     arguments = ("--secret", str(tmp_path / "secrets.yml"), "--load", str(tmp_path / "load.yml"))
     hooks = [{"name": "project/hook"}]
     done = run([read], *arguments, "--artifacts", str(tmp_path / "saved"), hooks=hooks, read_py=program)
-    assert states(done) == {"read": "completed", "from a hook": "completed"}
+    assert states(done) == {"read": "completed", "from a hook": "completed", "loaded": "completed"}
     log = (tmp_path / "saved" / "read" / "public" / "logs" / "live_backing.log").read_text("utf-8")
     assert "\n2retnuh\n" in log
 

@@ -50,4 +50,4 @@ def test_index_paths_are_those_of_routes() -> None:
 
 
 def test_tasks_with_the_same_problem_are_listed_together() -> None:
-    assert by_problem({"a": ["one", "two"], "b": [], "c": ["one"]}) == {"one": ["a", "c"], "two": ["a"]}
+    assert by_problem([("a", ["one", "two"]), ("b", []), ("a", ["one"])]) == {"one": ["a", "a"], "two": ["a"]}

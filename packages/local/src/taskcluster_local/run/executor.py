@@ -82,8 +82,8 @@ class Executors:
         Args:
             tasks: Tasks with `taskId` and `task`.
         """
-        read = {task_name(each["task"]): _read(each) for each in tasks}
-        images = [task.image for task in read.values() if isinstance(task, Task) and task.image is not None]
+        read = [(task_name(each["task"]), _read(each)) for each in tasks]
+        images = [task.image for _, task in read if isinstance(task, Task) and task.image is not None]
         if images:
             await self._find_images({image.name for image in images if isinstance(image, NamedImage)})
         executor = self.executor()
@@ -97,7 +97,7 @@ class Executors:
                 found.append(f"payload: image: {task.image.name} is not on this machine, and will be pulled")
             return [*found, *absent(task, created, indexed)]
 
-        return by_problem({name: problems(task) if isinstance(task, Task) else task for name, task in read.items()})
+        return by_problem([(name, problems(task) if isinstance(task, Task) else task) for name, task in read])
 
     async def _find_images(self, names: set[str]) -> None:
         """Find out whether tasks with images can run, and which images are not on this machine."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from taskcluster_worker import Worker
 from taskcluster_worker.errors import WorkerError
 
-from .. import loading
+from ..loading import Contents
 from ..local import LocalTaskcluster
 from ..timestamps import system_clock
 from . import preparation, provided
@@ -54,9 +54,7 @@ async def run(given: Namespace, source: Source) -> int:
     roles = provided.roles(source.event.organization, source.event.repository, contents)
     with Interrupts() as interrupts, _without_worker_log():
         async with LocalTaskcluster(given.keep, roles=roles) as local:
-            for each in contents:
-                await asyncio.to_thread(loading.send, each, local.options())
-            return await _run(local, given, source, executors, interrupts)
+            return await _run(local, given, source, contents, executors, interrupts)
 
 
 def _create(option: str, directory: Path | None) -> None:
@@ -80,7 +78,12 @@ def _without_worker_log() -> Generator[None, None, None]:
 
 
 async def _run(
-    local: LocalTaskcluster, given: Namespace, source: Source, executors: Executors, interrupts: Interrupts
+    local: LocalTaskcluster,
+    given: Namespace,
+    source: Source,
+    contents: list[Contents],
+    executors: Executors,
+    interrupts: Interrupts,
 ) -> int:
     rendered = preparation.rendered(source, local.root_url, local.now())
     tasks = preparation.selected(rendered.tasks, given.patterns)
@@ -105,6 +108,7 @@ async def _run(
     named = {each["taskId"]: preparation.task_name(each["task"]) for each in tasks}
     patterns: list[str] = [] if preparation.matching(named, given.patterns) else given.patterns
     async with Session(local, worker, patterns, lambda task, log: display.changed(task, local.now(), log)) as session:
+        await session.load(contents)
         await session.create(rendered, tasks)
         await _follow(session, display, interrupts, local.now)
         display.end(session.progress, local.now())

@@ -10,14 +10,14 @@ from taskcluster_worker.task import ArtifactContent, IndexedContent, Task
 __all__ = ["absent", "by_problem", "index_paths"]
 
 
-def by_problem(problems: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+def by_problem(problems: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
     """Return the names of the tasks that have a problem, by problem.
 
     Args:
-        problems: The problems of tasks, by the name of the task.
+        problems: The name of each task, and its problems.
     """
     found: dict[str, list[str]] = {}
-    for name, each in problems.items():
+    for name, each in problems:
         for problem in each:
             found.setdefault(problem, []).append(name)
     return found

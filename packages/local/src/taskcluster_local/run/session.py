@@ -16,8 +16,10 @@ from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster_objects.aio.download import downloadTaskArtifacts, getArtifactContent
 from taskcluster_worker import Worker
 
+from .. import loading
 from ..encoding import is_object
 from ..events import Message
+from ..loading import Contents
 from ..local import LocalTaskcluster
 from .errors import RunError
 from .preparation import Rendered, matching, no_match, task_name
@@ -77,6 +79,15 @@ class Session:
     async def __aexit__(self, *failure: object) -> None:
         await self._stack.aclose()
 
+    async def load(self, contents: Iterable[Contents]) -> None:
+        """Add what files provide.
+
+        Raises:
+            LoadError: The deployment rejects an entry.
+        """
+        for each in contents:
+            await asyncio.to_thread(loading.send, each, self._local.options())
+
     async def create(self, rendered: Rendered, tasks: Iterable[Mapping[str, Any]]) -> None:
         """Create tasks, and trigger hooks.
 
@@ -126,7 +137,7 @@ class Session:
     async def cancel(self) -> None:
         """Cancel all tasks, also those that are created later."""
         self._is_cancelled = True
-        for task in self.progress.tasks.values():
+        for task in [*self.progress.tasks.values()]:
             if not task.is_resolved:
                 await self._cancel(task.taskId)
 
