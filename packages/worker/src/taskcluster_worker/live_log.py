@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from types import TracebackType
 
@@ -62,15 +63,23 @@ class LiveLogs:
             return web.Response(status=204, headers={**headers, **allowed})
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={**headers, "Allow": "GET, HEAD, OPTIONS"})
-        part = _range(request, log.path.stat().st_size)
-        if part is not None:
-            return _partial(log, part, headers)
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        if request.method == "GET":
-            async for chunk in log.follow():
-                await response.write(chunk)
-        await response.write_eof()
+        size = log.path.stat().st_size
+        part = _range(request, size)
+        if part is None:
+            response = web.StreamResponse(headers=headers)
+        elif not part:
+            return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+        else:
+            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+            response = web.StreamResponse(status=206, headers=headers)
+            response.content_length = len(part)
+        with contextlib.suppress(ConnectionError):
+            # The reader may go away at any time.
+            await response.prepare(request)
+            if request.method == "GET":
+                async for chunk in log.follow() if part is None else log.read(part):
+                    await response.write(chunk)
+            await response.write_eof()
         return response
 
 
@@ -84,15 +93,3 @@ def _range(request: web.BaseRequest, size: int) -> range | None:
         return None
     start = wanted.start if wanted.start >= 0 else max(0, size + wanted.start)
     return range(start, size if wanted.stop is None else min(wanted.stop, size))
-
-
-def _partial(log: TaskLog, part: range, headers: dict[str, str]) -> web.Response:
-    size = log.path.stat().st_size
-    if not part:
-        return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    with log.path.open("rb") as file:
-        file.seek(part.start)
-        data = file.read(len(part))
-    return web.Response(
-        status=206, body=data, headers={**headers, "Content-Range": f"bytes {part.start}-{part.stop - 1}/{size}"}
-    )

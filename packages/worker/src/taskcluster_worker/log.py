@@ -63,6 +63,15 @@ class TaskLog:
         if changed is not None:
             changed.set()
 
+    async def read(self, part: range) -> AsyncIterator[bytes]:
+        """Yield a part of what has been written, by positions in bytes."""
+        with self.path.open("rb") as file:
+            file.seek(part.start)
+            left = len(part)
+            while left and (chunk := file.read(min(_CHUNK, left))):
+                yield chunk
+                left -= len(chunk)
+
     async def follow(self, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the log from a position in bytes, as it grows, until it is closed."""
         with self.path.open("rb") as file:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import timedelta
 
@@ -88,12 +90,29 @@ def test_serves_ranges_and_only_with_the_secret(running, fifo, end):
     url = live_url(running, taskId)
     with urllib.request.urlopen(urllib.request.Request(url, headers={"Range": "bytes=1-11"}), timeout=30) as response:
         assert (response.status, response.read()) == (206, b"taskcluster")
+        assert response.headers["Content-Range"].startswith("bytes 1-11/")
+    with pytest.raises(urllib.error.HTTPError, match="416"):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"Range": "bytes=100000-"}), timeout=30)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(url[:-1], timeout=30)
     end.write_text("go\n", encoding="utf-8")
     running.wait(taskId)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(url, timeout=30)
+
+
+def test_readers_may_go_away(running, fifo, end, caplog):
+    taskId = running.create(f"head -c 30000000 /dev/zero; echo x > {fifo}; read line < {end}")
+    running.started(fifo)
+    url = urllib.parse.urlsplit(live_url(running, taskId))
+    for wanted in ("", "Range: bytes=0-\r\n"):
+        with socket.create_connection((url.hostname, url.port), timeout=30) as reader:
+            reader.sendall(f"GET {url.path} HTTP/1.1\r\nHost: x\r\n{wanted}\r\n".encode())
+            assert reader.recv(12) == (b"HTTP/1.1 206" if wanted else b"HTTP/1.1 200")
+            # Data that it has not read makes this a reset.
+    end.write_text("go\n", encoding="utf-8")
+    assert running.wait(taskId) == ("completed", "completed")
+    assert [record for record in caplog.records if record.name == "aiohttp.server"] == []
 
 
 def test_names_of_the_logs_are_those_of_the_payload(running):
