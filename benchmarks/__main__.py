@@ -17,7 +17,7 @@ import trustme
 
 from taskcluster_pulse.testing import INSTALL_RABBITMQ, is_rabbitmq_installed
 
-from . import tasks, transfers
+from . import commands, tasks, transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, PUBLISHING, contenders, publishing
 from .messages import MESSAGES, consuming
@@ -47,6 +47,10 @@ def main() -> None:
         used, little = transfers.memory()
         print(f"{text}\n\n{used}")
         sys.exit(arguments.check and not (met and little))
+    if arguments.rows == [commands.GROUP]:
+        text, met = commands.measure(published_python(), arguments.rounds)
+        print(text)
+        sys.exit(arguments.check and not met)
     if arguments.rows == [tasks.GROUP]:
         text, met = tasks.measure(arguments.rounds)
         print(text)

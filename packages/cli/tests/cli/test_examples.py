@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import importlib.util
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from .test_frame import commands
 from .world import build, write_files
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = README.parents[2]
 ELSEWHERE = {
     "taskcluster --root-url https://tc.example.com --profile example signin --expires 8h",
     "eval \"$(taskcluster signin --export --scope 'queue:create-task:*')\"",
@@ -63,3 +66,22 @@ def test_examples_work(
             if done.status != 0 or "hunter2" in done.err:
                 problems.append(f"{line}: {done}")
     assert problems == []
+
+
+def shown_lines(picture: str) -> list[str]:
+    """Return the lines of text in a picture, without what depends on the time."""
+    lines: dict[str, str] = {}
+    for found in re.finditer(r'<text [^>]*y="([0-9.]+)"[^>]*>(.*?)</text>', picture):
+        lines[found[1]] = lines.get(found[1], "") + html.unescape(found[2]).replace("\xa0", " ")
+    return [re.sub(r"(\d+ (s|min) ago|now)", "…", line) for line in lines.values()]
+
+
+@pytest.mark.once
+def test_picture_is_of_a_session() -> None:
+    tool = ROOT / "tools" / "terminal_picture.py"
+    spec = importlib.util.spec_from_file_location("terminal_picture", tool)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert shown_lines(module.picture()) == shown_lines(module.PICTURE.read_text("utf-8"))

@@ -309,3 +309,18 @@ def test_plugin_commands(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "hello\tcommand\tone\t" in listed
     assert "version\tcommand\tone\thas the name of a built-in command" in listed
     assert any(line.startswith("queue\tservice\ttaskcluster-queue") for line in listed)
+
+
+def test_local_passes_on_to_taskcluster_local(call: Call) -> None:
+    done = call("local", "--help")
+    assert (done.status, "taskcluster-local" in done.out) == (0, True)
+    assert call("local", "nonsense").status == 2
+    assert call("local", "status", "--root-url", "http://127.0.0.1:1").status == 1
+
+
+def test_debug_shows_where_a_bug_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskcluster.slugs.slugId", lambda: 1 / 0)
+    done = call("slugid", "generate")
+    assert (done.status, "Traceback" in done.err) == (5, False)
+    assert "internal error: ZeroDivisionError" in done.err
+    assert "Traceback" in call("--debug", "slugid", "generate").err
