@@ -33,6 +33,24 @@ FIRST = {
 """What has to be run before."""
 
 
+READS = {
+    "status",
+    "name",
+    "def",
+    "artifacts",
+    "dependents",
+    "watch",
+    "log",
+    "list",
+    "show",
+    "find",
+    "get",
+    "expand",
+    "check",
+}
+"""Words of commands that change nothing, after which the deployment can be used again."""
+
+
 def examples() -> Iterator[str]:
     for _, found in commands():
         if isinstance(found, Command | Group):
@@ -50,6 +68,7 @@ def test_examples_work(
     monkeypatch.setenv("EDITOR", "touch")
     monkeypatch.setenv("CI", "true")
     problems: list[str] = []
+    is_fresh = False
     known = list(dict.fromkeys(examples()))
     assert len(known) > 100
     for number, example in enumerate(known):
@@ -59,8 +78,10 @@ def test_examples_work(
         folder.mkdir()
         monkeypatch.chdir(folder)
         write_files(folder)
-        local.reset()
-        build(local, resolved="upload artifact" not in example)
+        if not is_fresh or "upload artifact" in example:
+            local.reset()
+            build(local, resolved="upload artifact" not in example)
+        is_fresh = bool(READS & set(shlex.split(example)[1:3]))
         for line in filter(None, [FIRST.get(example), example]):
             done = call(*shlex.split(line)[1:])
             if done.status != 0 or "hunter2" in done.err:
@@ -73,7 +94,7 @@ def shown_lines(picture: str) -> list[str]:
     lines: dict[str, str] = {}
     for found in re.finditer(r'<text [^>]*y="([0-9.]+)"[^>]*>(.*?)</text>', picture):
         lines[found[1]] = lines.get(found[1], "") + html.unescape(found[2]).replace("\xa0", " ")
-    return [re.sub(r"(\d+ (s|min) ago|now)", "…", line) for line in lines.values()]
+    return [re.sub(r"(\d+ (s|min) ago|now)", "…", line).rstrip() for line in lines.values()]
 
 
 @pytest.mark.once
