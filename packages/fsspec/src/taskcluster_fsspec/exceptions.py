@@ -30,6 +30,7 @@ __all__ = [
     "already_exists",
     "as_os_error",
     "not_found",
+    "replaced",
 ]
 
 # Class attributes, because OSError sets `errno` only for arguments that these constructors do not have.
@@ -116,6 +117,11 @@ def already_exists(path: str) -> AlreadyExists:
     """Return the error for a file that exists, with the status and code that a server sends."""
     message = f"{path} exists already, and files are written once"
     return AlreadyExists(message, None, 409, {"code": "RequestConflict", "message": message})
+
+
+def replaced(path: str) -> Changed:
+    """Return the error for a file that has another version than when it was opened."""
+    return Changed(f"{path} was replaced while it was open: open it again")
 
 
 def as_os_error(failure: TaskclusterFailure, path: str) -> TaskclusterFailure:

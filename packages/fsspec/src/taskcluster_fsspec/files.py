@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from .connection import os_errors
 from .contents import Content, StoredContent
+from .exceptions import replaced
 from .interface import AbstractBufferedFile, BaseCache, Info
 
 __all__ = ["CompressedFile", "ReadFile", "TextFile", "WriteFile"]
@@ -51,10 +52,19 @@ class ReadFile(AbstractBufferedFile):
         options = (cache_type, cache_options, known.size) if known is not None else ("none", None, 0)
         super().__init__(fs, path, "rb", block_size, True, *options)
         self._is_sized = True
+        self._arguments = (fs, path, reopen, details, block_size, cache_type, cache_options)
         self._has_cache = known is not None
         if known is None:
             # Without the reference to this file: garbage collection may delete a temporary file before what uses it.
             self.cache = BaseCache(0, None, 0)
+
+    def __reduce__(self) -> Any:
+        # The latest run may be another one by now, so the path alone does not name this file.
+        return type(self), self._arguments, (self.etag, self.loc)
+
+    def __setstate__(self, state: tuple[str | None, int]) -> None:
+        etag, self.loc = state
+        self._check_version(etag)
 
     @property
     def size(self) -> int:
@@ -112,8 +122,15 @@ class ReadFile(AbstractBufferedFile):
             raise ValueError("I/O operation on closed file.")
         if self._pid != os.getpid():
             # Its connection and its temporary file are also the parent's.
+            known = self._content.stored.etag
             self._content, self._pid = self._reopen(), os.getpid()
+            self._check_version(known)
         return self._content
+
+    def _check_version(self, etag: str | None) -> None:
+        if self.etag != etag:
+            self.close()
+            raise replaced(self.path)
 
     def close(self) -> None:
         """Close the file."""

@@ -17,7 +17,7 @@ from taskcluster.runner import run
 from taskcluster.transport.requests import RequestsTransport
 from taskcluster_objects.resuming import has_expired
 
-from .exceptions import Changed
+from .exceptions import replaced
 from .responses import Part, Stored, first_bytes, judge_part, part_headers, stored
 
 __all__ = ["Remote", "Storage"]
@@ -166,7 +166,7 @@ class Remote:
                 return opened, start
             opened.native.close()
             if verdict is Part.CHANGED:
-                raise Changed(f"{self._name} was replaced while it was open: open it again")
+                raise replaced(self._name)
             attempts.wait(self._failure(opened.status))
 
     def _get(self, headers: Mapping[str, str], attempts: _Attempts) -> Opened:

@@ -19,6 +19,7 @@ import pytest
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from taskcluster_fsspec import ArtifactFileSystem, ObjectFileSystem
+from taskcluster_fsspec.exceptions import Changed
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import Tasks
@@ -99,6 +100,29 @@ def test_threads_fetch_an_encoded_file_once(tasks: Tasks, fs: ArtifactFileSystem
             assert list(pool.map(fs.cat_file, [path] * 4)) == [content] * 4
         assert fs.info(path)["size"] == len(content)
         assert storage.sent == len(storage.content)
+
+
+@pytest.mark.parametrize("name", ["plain", "packed"])
+def test_pickled_file_stays_with_its_run(tasks: Tasks, fs: ArtifactFileSystem, task: str, name: str) -> None:
+    with fs.open(f"{task}/latest/{name}") as file:
+        file.seek(200_000)
+        tasks.rerun(task, 1)
+        tasks.put(task, name, b"rerun", run=1)
+        with pickle.loads(pickle.dumps(file)) as copy:
+            assert copy.read(10) == DATA[200_000:200_010]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", None], ids=["gzip", "identity"])
+def test_pickled_file_of_another_version_is_an_error(
+    tasks: Tasks, fs: ArtifactFileSystem, encoding: str | None
+) -> None:
+    task = tasks.create()
+    tasks.put(task, "a", DATA, encoding=encoding)
+    with fs.open(f"{task}/0/a") as file:
+        pickled = pickle.dumps(file)
+        tasks.put(task, "a", DATA[::-1], encoding=encoding)
+        with pytest.raises(Changed, match="open it again"):
+            pickle.loads(pickled)
 
 
 def test_works_in_a_running_event_loop(fs: ArtifactFileSystem, task: str) -> None:
