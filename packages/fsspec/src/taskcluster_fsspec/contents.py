@@ -21,6 +21,9 @@ _IN_MEMORY = 1024 * 1024
 """Decoded contents of more bytes are in a temporary file."""
 _MAX_MEMORY = 64 * 1024 * 1024
 """Bytes of all unused contents in memory."""
+_MAX_DESCRIPTORS = 128
+"""Temporary files and connections of all unused contents; macOS allows 256 in a process."""
+_MAX_KEPT = 1000
 
 
 class Content:
@@ -53,6 +56,11 @@ class Content:
     @property
     def disk(self) -> int:
         """Bytes in a temporary file."""
+        return 0
+
+    @property
+    def descriptors(self) -> int:
+        """Open temporary files and connections."""
         return 0
 
     def read(self, start: int, end: int | None) -> bytes:
@@ -159,6 +167,11 @@ class DecodedContent(Content):
         """Bytes in a temporary file."""
         return self._filled if self._filled > _IN_MEMORY else 0
 
+    @property
+    def descriptors(self) -> int:
+        """Open temporary files and connections."""
+        return (self.disk > 0) + (self._pieces is not None)
+
     def read(self, start: int, end: int | None) -> bytes:
         """Return the bytes from `start` to before `end`, and read the file as far as there."""
         with self._lock:
@@ -185,9 +198,9 @@ class DecodedContent(Content):
 
     def _advance(self) -> None:
         assert self._pieces is not None
-        self._unread = None
         self._file.seek(self._filled)
         piece = next(self._pieces, None)
+        self._unread = None
         if piece is None:
             self._is_complete = True
             self._stop()
@@ -279,10 +292,17 @@ class Contents:
         with self._lock:
             memory = sum(each.memory for each in self._kept.values())
             disk = sum(each.disk for each in self._kept.values())
-            while self._kept and (memory > _MAX_MEMORY or disk > self._max_disk):
+            descriptors = sum(each.descriptors for each in self._kept.values())
+            while self._kept and (
+                memory > _MAX_MEMORY
+                or disk > self._max_disk
+                or descriptors > _MAX_DESCRIPTORS
+                or len(self._kept) > _MAX_KEPT
+            ):
                 key, content = self._kept.popitem(last=False)
                 self._opening.pop(key, None)
                 memory, disk = memory - content.memory, disk - content.disk
+                descriptors -= content.descriptors
                 dropped.append(content)
         for each in dropped:
             each.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import signal
@@ -325,6 +326,30 @@ def test_interrupted_read_leaves_nothing_and_can_be_repeated(
         assert file.read() == content
     fs.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_partly_read_files_do_not_use_up_descriptors(
+    tasks: Tasks, fs: ArtifactFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a temporary file and a connection, whose other end is also in this process."""
+    monkeypatch.setattr("taskcluster_fsspec.contents._MAX_DESCRIPTORS", 10)
+    content = os.urandom(3_000_000)
+    task = tasks.with_files({str(number): content for number in range(20)}, encoding="gzip", length=len(content))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        with fs.open(f"{task}/0/{number}") as file:
+            assert file.read(1_100_000) == content[:1_100_000]
+    assert len(os.listdir("/proc/self/fd")) - before < 30
+
+
+def test_unsupported_encoding_is_an_error(fs: ArtifactFileSystem, storage: StorageServer, path: str) -> None:
+    storage.headers["Content-Encoding"] = "br"
+    with pytest.raises(OSError, match="unsupported Content-Encoding 'br'"):
+        fs.cat_file(path)
+    # Without an unclosed connection, which would be a ResourceWarning.
+    fs.close()
+    gc.collect()
 
 
 def test_error_artifacts_do_not_stop_listings(tasks: Tasks, fs: ArtifactFileSystem) -> None:
