@@ -24,6 +24,8 @@ __all__ = ["Cache", "Caches", "is_purged"]
 
 _log = logging.getLogger("taskcluster.worker")
 
+_DESCRIPTION = "cache.json"
+_DELETED = "deleted-"
 _SLACK = timedelta(minutes=5)
 """How much earlier than the last time requests to purge are asked for."""
 
@@ -64,14 +66,12 @@ class Caches:
         self._asked: datetime | None = None
         self._purged: dict[str, datetime] = {}
         self._free: dict[str, list[Cache]] = {}
-        for description in directory.glob("*/cache.json"):
-            found: Mapping[str, Any] = json.loads(description.read_text("utf-8"))
-            cache = Cache(found["name"], parse_date(found["created"]), description.parent)
-            if cache.directory.is_dir():
+        for place in directory.glob("*"):
+            cache = _kept(place)
+            if cache is not None:
                 self._free.setdefault(cache.name, []).append(cache)
             else:
-                # A task had it when its worker was killed.
-                shutil.rmtree(cache.place, ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
 
     async def ask(self, now: datetime) -> None:
         """Ask which caches are to be purged, and delete those that are free."""
@@ -96,7 +96,7 @@ class Caches:
         cache = Cache(name, now, self._directory / f"{digest}-{slugId()}", is_new=True)
         cache.directory.mkdir(parents=True)
         description = json.dumps({"name": name, "created": wire_date(now)})
-        (cache.place / "cache.json").write_text(description, encoding="utf-8")
+        (cache.place / _DESCRIPTION).write_text(description, encoding="utf-8")
         return cache
 
     async def give_back(self, cache: Cache) -> None:
@@ -111,8 +111,21 @@ class Caches:
         await _delete(cache.place)
 
 
+def _kept(place: Path) -> Cache | None:
+    """Return the cache that an earlier worker kept, or None if it was killed, or the disk was full.
+
+    A task had the cache then, or it was being created or deleted.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads((place / _DESCRIPTION).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    cache = Cache(found["name"], parse_date(found["created"]), place)
+    return cache if cache.directory.is_dir() and not place.name.startswith(_DELETED) else None
+
+
 async def _delete(place: Path) -> None:
     # Renamed first, so that a worker that is killed meanwhile leaves no damaged cache.
-    doomed = place.with_name(f"deleted-{place.name}")
+    doomed = place.with_name(f"{_DELETED}{place.name}")
     os.rename(place, doomed)
     await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)

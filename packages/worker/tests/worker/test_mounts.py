@@ -329,6 +329,23 @@ def test_caches_are_kept_for_the_next_worker(site, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("damage", ["empty", "deleted"])
+def test_what_a_killed_worker_leaves_of_caches_is_deleted(site, tmp_path, damage):
+    payload = {"mounts": [{"directory": "c", "cacheName": "c"}]}
+    caches = tmp_path / "kept" / "caches"
+    with site.worker(directory=tmp_path / "kept"):
+        site.run("touch c/a", payload=payload, **CACHE)
+    [place] = caches.iterdir()
+    if damage == "empty":
+        (place / "cache.json").write_bytes(b"")
+    else:
+        place.rename(caches / f"deleted-{place.name}")
+    with site.worker(directory=tmp_path / "kept"):
+        assert list(caches.iterdir()) == []
+        assert "Creating the cache c" in site.run("true", payload=payload, **CACHE)[1]
+
+
+@pytest.mark.once
 def test_a_cache_cannot_lead_a_mount_out_of_the_directory(site, tmp_path):
     cache = {"directory": "c", "cacheName": "c"}
     with site.worker():
