@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ class Script:
 
     def __init__(self) -> None:
         self.respond: Callable[[str], tuple[int, bytes]] = lambda path: (404, b"{}")
+        self.before_the_last_byte: Callable[[str], object] = lambda path: None
         script = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,7 +39,10 @@ class Script:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[:-1])
+                self.wfile.flush()
+                script.before_the_last_byte(self.path)
+                self.wfile.write(body[-1:])
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
@@ -278,3 +283,39 @@ def test_uploads_and_objects(
     assert (done.returncode, done.stderr) == (5, "Error: No space left on device\n")
     done = call("download", "object", "project/x/y", os.devnull)
     assert (done.status, "Traceback" in done.err) == (5, False)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_signal_in_a_download_leaves_the_old_file(script: Script, tmp_path: Path, number: signal.Signals) -> None:
+    """One or many: nothing of a file that is not complete."""
+    almost, ended = threading.Event(), threading.Event()
+
+    def respond(path: str) -> tuple[int, bytes]:
+        if path == "/blob":
+            return 200, b"x" * 100_000
+        return 200, json.dumps({"storageType": "s3", "url": f"{script.root_url}/blob"}).encode()
+
+    def wait(path: str) -> None:
+        if path == "/blob":
+            almost.set()
+            ended.wait(30)
+
+    script.respond, script.before_the_last_byte = respond, wait
+    old = tmp_path / "old.txt"
+    old.write_text("old", "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskcluster_cli", "download", "artifact", TASK, "public/a", str(old)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert almost.wait(30)
+        process.send_signal(number)
+        status = process.wait(30)
+        ended.set()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert status == 128 + number
+    assert old.read_text("utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["old.txt"]
