@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import mimetypes
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, BinaryIO
@@ -25,6 +26,9 @@ from .runs import Run, chosen_run
 
 __all__ = ["RunFileSystem"]
 
+_LIST_AFTER = 3
+"""How many artifacts of a run to look up one by one. Then it is listed, because a program that opens several will open
+more, and a page of a listing costs no more than one artifact."""
 _MAX_KNOWN = 10_000
 """How many infos of single artifacts to keep."""
 
@@ -35,6 +39,8 @@ class _Known:
 
     runs: dict[str, Run] = dataclasses.field(default_factory=dict[str, Run])
     files: dict[tuple[str, str], Info] = dataclasses.field(default_factory=dict[tuple[str, str], Info])
+    lookups: Counter[str] = dataclasses.field(default_factory=Counter[str])
+    """How many artifacts of each run were looked up one by one."""
 
 
 class RunFileSystem(TaskclusterFileSystem):
@@ -192,13 +198,12 @@ class RunFileSystem(TaskclusterFileSystem):
         known = self._known.files.get(key)
         if known is not None:
             return known
-        try:
-            listing: Listing = self.dircache[run.key]
+        self._known.lookups[run.key] += run.is_final
+        if run.key in self.dircache or self._known.lookups[run.key] > _LIST_AFTER:
+            listing = self._listing(path, run)
             if run_path.rest not in listing.files:
                 raise not_found(f"{path}: run {run.run_id} of task {run.task_id} has no such artifact")
             return listing.files[run_path.rest]
-        except KeyError:
-            pass
         found = self._connection.call(path, "queue", "artifactInfo", run.task_id, run.run_id, run_path.name)
         info = file_info(run, found)
         self._keep(run, run_path.name, info)

@@ -55,6 +55,13 @@ def test_infos_of_a_resolved_run_are_kept(tasks: Tasks, fs: ArtifactFileSystem, 
     assert calls == {"status": 1, "artifactInfo": 1, "artifact": 1}
 
 
+def test_run_is_listed_after_some_lookups(tasks: Tasks, fs: ArtifactFileSystem, calls: Counter[str]) -> None:
+    names = [str(number) for number in range(8)]
+    task = tasks.with_files({name: name.encode() for name in names})
+    assert [fs.cat_file(f"{task}/0/{name}") for name in names] == [name.encode() for name in names]
+    assert calls == {"status": 1, "artifactInfo": 3, "listArtifacts": 1, "artifact": 8}
+
+
 def test_running_task_is_listed_each_time(tasks: Tasks, fs: ArtifactFileSystem, calls: Counter[str]) -> None:
     task = tasks.create()
     tasks.put(task, "a/b", b"1")
