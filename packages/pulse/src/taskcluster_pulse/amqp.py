@@ -210,6 +210,10 @@ class AmqpConnection(asyncio.Protocol):
             self._write_method(commands.Connection.Close(_SUCCESS, "", 0, 0))
             await asyncio.wait([self._closing], timeout=_CLOSE_TIMEOUT)
         self.end(AmqpEnded("the connection was closed"))
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the socket of a connection that has ended is closed."""
         if self._transport is not None:
             await asyncio.wait([self._lost], timeout=_CLOSE_TIMEOUT)
             self._transport.abort()
@@ -381,4 +385,5 @@ async def open_connection(settings: BrokerSettings, context: ssl.SSLContext | No
     except BaseException:
         for connection in made:
             connection.end(AmqpEnded("connecting was given up"))
+            await connection.wait_closed()
         raise

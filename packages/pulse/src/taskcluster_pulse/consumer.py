@@ -47,7 +47,8 @@ class Consumer(ConsumerBase[PayloadT]):
     def __enter__(self) -> Self:
         if self._thread is not None:
             raise PulseFailure("a consumer can be used once only: make another one")
-        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        # SimpleQueue of Python 3.10 waits forever if its thread is suspended until the timeout is over.
+        self._inbox: queue.Queue[Item] = queue.Queue()
         self._settling: deque[tuple[Delivery, bool, bool]] = deque()
         self._process = os.getpid()
         self._thread = LoopThread("taskcluster-pulse")
@@ -120,7 +121,7 @@ class Consumer(ConsumerBase[PayloadT]):
                 self._thread.soon(self._supervisor.request_stop)
 
     async def _start(self) -> None:
-        self._supervisor = self._supervise(self._inbox.put)
+        self._supervisor = self._supervise(self._inbox.put_nowait)
         if self._is_stopped:
             self._supervisor.request_stop()
         await self._supervisor.start()

@@ -29,6 +29,9 @@ class LoopThread:
         self._ending = asyncio.Event()
         started.set()
         await self._ending.wait()
+        # Sockets are closed in the iterations after their transports.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the thread and return its result; an interruption cancels it."""

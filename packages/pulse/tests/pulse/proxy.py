@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 from taskcluster_pulse.loop_thread import LoopThread
 
@@ -10,10 +11,16 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Forwards connections to a port of this machine, until they are made silent."""
+    """Forwards connections to a port of this machine, until they are made silent.
 
-    def __init__(self, target: int) -> None:
+    Args:
+        target: The port.
+        context: For TLS between the proxy and its clients.
+    """
+
+    def __init__(self, target: int, context: ssl.SSLContext | None = None) -> None:
         self._target = target
+        self._context = context
         self._passing: set[asyncio.Event] = set()
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -21,7 +28,7 @@ class Proxy:
         self.port = self._thread.call(self._start())
 
     async def _start(self) -> int:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import trustme
 from pamqp import commands
 
 import taskcluster_pulse.aio
@@ -282,6 +284,47 @@ with Consumer(({COMPLETED!r}, "primary.{queue_name}.#"), queue={queue_name!r}) a
         assert sorted(found) == [(1, True), (2, True)]
 
 
+def test_sigterm_stops_after_the_running_handler(broker: BrokerAccounts, publisher: Publisher, queue_name: str) -> None:
+    program = f"""
+import signal
+from taskcluster_pulse import Consumer
+
+def handle(message):
+    print(message.payload, flush=True)
+    input()
+    print("handled", flush=True)
+
+def connected():
+    print("connected", flush=True)
+
+consumer = Consumer(({COMPLETED!r}, "primary.{queue_name}.#"), queue={queue_name!r}, on_connected=connected)
+signal.signal(signal.SIGTERM, lambda *_: consumer.stop())
+consumer.run(handle)
+print("stopped", flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PULSE_URL": broker.url("alice")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n"
+        for number in range(2):
+            publisher.publish(COMPLETED, KEY.format(queue_name), number)
+        assert process.stdout.readline() == "0\n"
+        process.terminate()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "handled\nstopped\n"
+    assert process.returncode == 0
+    with Consumer((COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice"), queue=queue_name) as messages:
+        received: Any = messages.get(TIMEOUT).payload
+        assert received == 1
+
+
 def test_stops_while_reconnecting(mode: PulseMode, broker: BrokerAccounts, queue_name: str, warnings: Warnings) -> None:
     proxy = Proxy(broker.port)
     ready = threading.Event()
@@ -372,6 +415,23 @@ def _http_port() -> int:
     threading.Thread(target=respond, daemon=True).start()
     port: int = server.getsockname()[1]
     return port
+
+
+def test_tls(mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str) -> None:
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    proxy = Proxy(broker.port, server)
+    binding = (COMPLETED, f"primary.{queue_name}.#")
+    url = broker.url("alice", port=proxy.port).replace("amqp:", "amqps:")
+    with mode.consumer(binding, url=url, ssl_context=client) as messages:
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        assert messages.get(TIMEOUT).payload == 1
+    with pytest.raises(PulseFailure, match=r"is not trusted: .*pass an ssl_context"), mode.consumer(binding, url=url):
+        pytest.fail("connected")
+    proxy.close()
 
 
 def test_no_password_is_shown(
