@@ -184,11 +184,13 @@ class BrokerLink:
     async def retire(self) -> None:
         """Receive no more messages, let handlers acknowledge those received, and close the connection."""
         self._is_retired = True
-        with contextlib.suppress(AmqpEnded):
+        try:
             await self._channel.call(commands.Basic.Cancel(self._tag), commands.Basic.CancelOk)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), _GRACE)
-        await self.close()
+            await asyncio.wait_for(self._idle.wait(), _GRACE)
+        except (AmqpEnded, asyncio.TimeoutError):
+            pass
+        finally:
+            await self.close()
 
     async def close(self, *, delete: bool = False) -> None:
         """Close the connection; the broker queues the messages again that are not acknowledged.

@@ -81,7 +81,7 @@ class Supervisor:
         self._connect_timeout = connect_timeout
         self._recycle = recycle
         self._stopping = asyncio.Event()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], Supervised] = {}
         self._link: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -116,10 +116,16 @@ class Supervisor:
     async def close(self) -> None:
         """Close all connections."""
         self.request_stop()
-        tasks = [*self._retiring, *([self._task] if self._task is not None else [])]
-        for task in tasks:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        # After the task that adds to them.
+        retiring = dict(self._retiring)
+        for task, link in retiring.items():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            # A task that has not started does not close it.
+            await link.close()
+        await asyncio.gather(*retiring, return_exceptions=True)
         if self._link is not None:
             await self._link.close(delete=True)
 
@@ -150,7 +156,8 @@ class Supervisor:
     async def _keep(self) -> None:
         try:
             attempts = 0
-            while self._link is not None:
+            # asyncio.wait_for before Python 3.12 may swallow the cancellation.
+            while self._link is not None and not self._stopping.is_set():
                 started = time.monotonic()
                 link = self._link
                 await asyncio.wait([link.failed], timeout=self._recycle)
@@ -180,5 +187,5 @@ class Supervisor:
 
     def _retire(self, link: Supervised) -> None:
         task = asyncio.create_task(link.retire())
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self._retiring[task] = link
+        task.add_done_callback(lambda ended: self._retiring.pop(ended))

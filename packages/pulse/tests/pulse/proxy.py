@@ -23,6 +23,7 @@ class Proxy:
         self._context = context
         self._passing: set[asyncio.Event] = set()
         self._writers: list[asyncio.StreamWriter] = []
+        self._accepting: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = LoopThread("proxy")
         self.port = self._thread.call(self._start())
@@ -47,6 +48,8 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
+        while self._accepting:
+            await asyncio.wait(self._accepting)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -54,6 +57,10 @@ class Proxy:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepting = asyncio.current_task()
+        assert accepting is not None
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, back]
         passing = asyncio.Event()
