@@ -74,8 +74,10 @@ def found(declared: DeclaredArtifact, path: Path, directory: Path) -> list[FileA
         path: Its path on this machine.
         directory: The task's directory.
     """
-    # A link must not lead out of the task's directory, or of that which an absolute path names.
-    roots = tuple({os.path.realpath(directory), os.path.realpath(path.parent)})
+    roots = {os.path.realpath(directory)}
+    if not path.is_relative_to(directory):
+        # An absolute path, or a copy of what is in a container.
+        roots.add(os.path.realpath(path.parent))
     if declared.is_file:
         return [_checked(declared, declared.name, path, roots)]
     problem = _directory_problem(path, roots)
@@ -84,9 +86,7 @@ def found(declared: DeclaredArtifact, path: Path, directory: Path) -> list[FileA
     return list(_in_directory(declared, path, roots))
 
 
-def _in_directory(
-    declared: DeclaredArtifact, path: Path, roots: tuple[str, ...]
-) -> Iterator[FileArtifact | MissingArtifact]:
+def _in_directory(declared: DeclaredArtifact, path: Path, roots: set[str]) -> Iterator[FileArtifact | MissingArtifact]:
     unreadable: list[OSError] = []
     for parent, directories, files in os.walk(path, onerror=unreadable.append):
         directories.sort()
@@ -103,7 +103,7 @@ def _joined(name: str, relative: str) -> str:
     return relative if prefix in ("", ".") else f"{prefix}/{relative}"
 
 
-def _directory_problem(path: Path, roots: tuple[str, ...]) -> tuple[Reason, str] | None:
+def _directory_problem(path: Path, roots: set[str]) -> tuple[Reason, str] | None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -111,13 +111,11 @@ def _directory_problem(path: Path, roots: tuple[str, ...]) -> tuple[Reason, str]
     if not stat.S_ISDIR(mode):
         return "invalid-resource-on-worker", f"{path} is not a directory"
     if not _is_inside(path, roots):
-        return "invalid-resource-on-worker", f"{path} is a symbolic link out of the task's directory"
+        return "invalid-resource-on-worker", f"{path} leads out of the task's directory"
     return None
 
 
-def _checked(
-    declared: DeclaredArtifact, name: str, path: Path, roots: tuple[str, ...]
-) -> FileArtifact | MissingArtifact:
+def _checked(declared: DeclaredArtifact, name: str, path: Path, roots: set[str]) -> FileArtifact | MissingArtifact:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -128,7 +126,7 @@ def _checked(
     if not stat.S_ISREG(mode):
         return MissingArtifact(declared, name, invalid, f"{path} is not a regular file")
     if not _is_inside(path, roots):
-        return MissingArtifact(declared, name, invalid, f"{path} is a symbolic link out of the task's directory")
+        return MissingArtifact(declared, name, invalid, f"{path} leads out of the task's directory")
     if not os.access(path, os.R_OK):
         return MissingArtifact(declared, name, "file-not-readable-on-worker", f"{path} is not readable")
     return FileArtifact(declared, name, path)
@@ -140,6 +138,6 @@ def _unusable(path: Path, error: OSError) -> tuple[Reason, str]:
     return "file-not-readable-on-worker", f"{path}: {error.strerror}"
 
 
-def _is_inside(path: Path, roots: tuple[str, ...]) -> bool:
+def _is_inside(path: Path, roots: set[str]) -> bool:
     real = Path(os.path.realpath(path))
     return any(real.is_relative_to(root) for root in roots)

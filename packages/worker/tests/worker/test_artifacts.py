@@ -107,9 +107,22 @@ def test_uploads_a_directory_without_the_log(running):
         ("mkfifo a", file("a"), "invalid-resource-on-worker"),
         ("ln -s /etc/hostname a", file("a"), "invalid-resource-on-worker"),
         ("ln -s /etc a", directory("a"), "invalid-resource-on-worker"),
+        ("ln -s /etc d", {**file("d/hostname"), "name": "public/a"}, "invalid-resource-on-worker"),
+        ("true", {**file("../task.log"), "name": "public/a"}, "invalid-resource-on-worker"),
         ("ln -s a a", file("a"), "file-not-readable-on-worker"),
     ],
-    ids=["no file", "no directory", "directory", "file", "fifo", "link out", "directory out", "cycle"],
+    ids=[
+        "no file",
+        "no directory",
+        "directory",
+        "file",
+        "fifo",
+        "link out",
+        "directory out",
+        "in a link",
+        "above",
+        "cycle",
+    ],
 )
 def test_stores_an_error_for_a_missing_artifact(running, script, artifact, reason):
     taskId, resolved, found = run(running, f"touch b; {script}", artifact, file("b"))
