@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -112,6 +113,8 @@ class ContainerExecutor(Executor):
             for volume in task.volumes
             if not volume.path.startswith("/") or ":" in volume.path
         ]
+        if any("\0" in each for each in [*itertools.chain(*task.commands), *task.env, *task.env.values()]):
+            found.append("payload: command and env must not have null bytes")
         return found + [f"payload: env has the invalid name {name!r}" for name in task.env if not name or "=" in name]
 
     async def has_image(self, name: str) -> bool:

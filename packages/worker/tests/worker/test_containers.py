@@ -278,6 +278,13 @@ def test_rejects_capabilities_by_name(containers):
     assert "capabilities.privileged is not supported" in log
 
 
+@pytest.mark.parametrize("invalid", [{"command": ["echo", "\0"]}, {"env": {"A": "\0"}}], ids=["command", "env"])
+def test_rejects_null_bytes(containers, invalid):
+    resolved, log = containers.run_payload({**payload("true"), **invalid})
+    assert resolved == ("exception", "malformed-payload")
+    assert "command and env must not have null bytes" in log
+
+
 @pytest.mark.parametrize(
     ("image", "problem"),
     [

@@ -48,6 +48,7 @@ def problems(payload: Any, **more: Any) -> str:
         ({"osGroups": ["docker"]}, "osGroups must be empty"),
         ({"artifacts": [{"type": "file", "path": "public/logs/live.log"}]}, "has the name of a log"),
         ({"artifacts": [{"type": "file"}]}, "artifacts[0].path is missing"),
+        ({"artifacts": [{"type": "file", "path": "a\0b"}]}, "has a null byte"),
         ({"mounts": [{"file": "a", "content": {"raw": ""}, "format": "tar"}]}, "mounts[0].format must be one of"),
         ({"mounts": [{"file": "../a", "content": {"raw": ""}}]}, "inside the task's directory"),
         ({"mounts": [{"file": "/a", "content": {"raw": ""}}]}, "inside the task's directory"),

@@ -67,6 +67,8 @@ def _contradictions(task: Task, max_run_time: int) -> list[str]:
     if task.max_run_time > max_run_time:
         found.append(f"payload: maxRunTime must be {max_run_time} or less on this worker, not {task.max_run_time}")
     for artifact in task.artifacts:
+        if "\0" in artifact.path:
+            found.append(f"payload: the path of the artifact {artifact.name!r} has a null byte")
         if artifact.expires is None:
             continue
         if artifact.expires < task.deadline - _SLACK:
