@@ -40,7 +40,7 @@ class IndexFileSystem(RunFileSystem):
         return self._chosen_run(named, found["taskId"], LATEST)
 
     def _children_above_runs(self, path: str) -> list[Info] | None:
-        if path and not path.endswith("."):
+        if "/" in path or (path and not path.endswith(".")):
             return None
         found = self._children(path)
         if path and not found:

@@ -132,6 +132,15 @@ def test_walk_and_glob(tasks: Tasks, fs: ArtifactFileSystem) -> None:
     assert not fs.exists(f"{root}/none")
 
 
+def test_name_that_ends_with_a_dot_is_no_namespace(tasks: Tasks, index_fs: IndexFileSystem) -> None:
+    tasks.add_to_index("x.y", tasks.with_files({"file.": b"1", "dir./file": b"2"}))
+    assert index_fs.find("x.y") == ["x.y/dir./file", "x.y/file."]
+    assert index_fs.ls("x.y/dir.", detail=False) == ["x.y/dir./file"]
+    assert index_fs.cat("x.y/f*") == {"x.y/file.": b"1"}
+    assert index_fs.isdir("x.y/dir.")
+    assert index_fs.isfile("x.y/file.")
+
+
 def test_indexed_artifacts(tasks: Tasks, index_fs: IndexFileSystem) -> None:
     task = tasks.with_files({"public/a.csv": b"1", "public/b.csv": b"2"})
     for path in ("project.x.latest", "project.y.latest", "project.y"):
