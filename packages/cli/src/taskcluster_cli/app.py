@@ -113,7 +113,10 @@ class App:
             if not service[:1].isupper():
                 from taskcluster.registry import registry
 
-                service = registry.service(service).class_name
+                try:
+                    service = registry.service(service).class_name
+                except LookupError as exc:
+                    raise Failure(str(exc.args[0])) from None
             self._clients[key] = getattr(taskcluster, service)(options)
         return self._clients[key]
 

@@ -318,6 +318,23 @@ def test_local_passes_on_to_taskcluster_local(call: Call) -> None:
     assert call("local", "status", "--root-url", "http://127.0.0.1:1").status == 1
 
 
+def test_credentials_and_urls_for_a_while(call: Call, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = call("creds", "--scope", "secrets:get:a", "--expires", "31 days", "--json")
+    for key, value in json.loads(done.out).items():
+        name = {"clientId": "CLIENT_ID", "accessToken": "ACCESS_TOKEN", "certificate": "CERTIFICATE"}[key]
+        monkeypatch.setenv(f"TASKCLUSTER_{name}", value)
+    held = call("scopes", "current").out.splitlines()
+    assert "secrets:get:a" in held
+    assert "*" not in held
+    assert json.loads(call("whoami", "--json").out)["expires"].endswith("Z")
+    done = call("scopes", "check", "secrets:get:a", "secrets:get:b")
+    assert (done.status, done.out) == (1, "secrets:get:b\n")
+    assert call("creds").status == 3
+    assert call("creds", "--expires", "32 days").status in (2, 3)
+    for line in (["nonsense", "ping"], ["queue", "createTask", TASK]):
+        assert call("signed-url", *line).status == 2
+
+
 def test_debug_shows_where_a_bug_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcluster.slugs.slugId", lambda: 1 / 0)
     done = call("slugid", "generate")

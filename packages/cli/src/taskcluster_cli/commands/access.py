@@ -361,8 +361,8 @@ def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shel
     wanted = list(given) or list(app.client("Auth").currentScopes()["scopes"])
     try:
         until = fromNow(expires, now)
-        # A while ago, because clocks differ.
-        start = now - timedelta(minutes=5)
+        # A while ago, because clocks differ; they may be valid for 31 days in all.
+        start = max(now - timedelta(minutes=5), until - timedelta(days=31))
         made = createTemporaryCredentials(own["clientId"], own["accessToken"], start, until, wanted, name)
     except (ValueError, TaskclusterFailure) as exc:
         raise Failure(str(exc)) from None
