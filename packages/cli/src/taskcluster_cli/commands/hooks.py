@@ -75,7 +75,8 @@ def trigger(
     content: Any = read(app, payload, "a payload") if payload is not None else fields(pairs)
     made: dict[str, Any] = app.client("Hooks").triggerHook(*_parts(name), content) or {}
     # Some deployments return the task's id alone, and some hooks create none.
-    task_id: str | None = made.get("taskId") or (made.get("status") or {}).get("taskId")
+    status: dict[str, Any] = made.get("status") or {}
+    task_id: str | None = made.get("taskId") or status.get("taskId")
     if task_id is None:
         app.out.document(made, lambda: app.notes.say(f"{name} created no task", always=True))
         return OK

@@ -48,7 +48,8 @@ def list_index(app: App, namespace: str, namespaces: bool, quiet: bool) -> None:
 
     found = pages(namespaces)
     if not namespaces:
-        first: list[Any] = next(found, [])
+        nothing: list[Any] = []
+        first = next(found, nothing)
         if first:
             app.out.listing(_chained(first, found), columns, name=lambda each: each["taskId"], quiet=quiet)
             return
