@@ -493,8 +493,6 @@ def test_every_message_is_handled_although_the_broker_is_killed(own_broker: Rabb
             (COMPLETED, f"primary.{queue_name}.#"),
             url=own_broker.url("alice"),
             queue=queue_name,
-            # A quorum queue that is this new does not survive a kill.
-            queue_type="classic",
             prefetch=50,
         )
         async with consumer, taskcluster_pulse.aio.Publisher(url=url) as publisher:
@@ -502,6 +500,12 @@ def test_every_message_is_handled_although_the_broker_is_killed(own_broker: Rabb
             await consumer.run(handle, concurrency=10)
             await asyncio.gather(*publishing)
 
+    # Not a classic queue, which delivers what was acknowledged just before a kill again. A new quorum queue survives a
+    # kill only after a regular stop.
+    with Consumer((COMPLETED, f"primary.{queue_name}.#"), url=own_broker.url("alice"), queue=queue_name):
+        pass
+    own_broker.terminate()
+    own_broker.start()
     killer = threading.Thread(target=kill_repeatedly)
     killer.start()
     try:
