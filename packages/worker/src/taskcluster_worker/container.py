@@ -6,6 +6,7 @@ Their command line does everything, so containers work wherever it works for the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -217,7 +218,7 @@ class _ContainerExecution(Execution):
             self._options += ["--volume", f"{volume.source}:{volume.target}:z"]
         self._image = image
         self._is_created = False
-        # It removes the container when its input ends: at `close`, or because the worker was killed.
+        # It removes the container after a line, at `close`, or at the end of its input, because the worker was killed.
         remove = engine.remove(self._container)
         self._remover = subprocess.Popen(
             ["/bin/sh", "-c", 'read -r _; exec "$@" > /dev/null 2>&1', "sh", engine.program, *remove],
@@ -231,7 +232,12 @@ class _ContainerExecution(Execution):
         # Anyone can read a task's variables in its definition, so they may be in the list of processes.
         variables = [f"--env={name}={value}" for name, value in env.items()]
         self._is_created = True
-        result = await _to_end(self._engine.call("create", *self._options, *variables, self._image, *command))
+        assert self._remover.stdin is not None
+        # It has that input, too, so that nothing is removed before it is created.
+        files = (self._remover.stdin.fileno(),)
+        result = await _to_end(
+            self._engine.call("create", *self._options, *variables, self._image, *command, pass_fds=files)
+        )
         if result.status:
             raise TaskFailed(f"Cannot create a container: {result.message}")
         process = await self._engine.start("start", "--attach", self._container)
@@ -267,7 +273,9 @@ class _ContainerExecution(Execution):
     async def close(self) -> None:
         """Remove the container."""
         assert self._remover.stdin is not None
-        self._remover.stdin.close()
+        # Somebody may have killed it.
+        with contextlib.suppress(BrokenPipeError), self._remover.stdin as file:
+            file.write(b"\n")
         await _to_end(asyncio.to_thread(self._remover.wait))
 
 
@@ -321,9 +329,9 @@ class _Engine:
             raise TaskFailed(f"{self.name} {arguments[0]} failed: {result.message}")
         return result.output
 
-    async def call(self, *arguments: str) -> _Result:
+    async def call(self, *arguments: str, pass_fds: Sequence[int] = ()) -> _Result:
         """Run a command to its end."""
-        process = await self.start(*arguments, errors=subprocess.PIPE)
+        process = await self.start(*arguments, errors=subprocess.PIPE, pass_fds=pass_fds)
         try:
             output, errors = await process.communicate()
         finally:
@@ -332,7 +340,9 @@ class _Engine:
                 await _to_end(process.wait())
         return _Result(await process.wait(), output, errors)
 
-    async def start(self, *arguments: str, errors: int = subprocess.STDOUT) -> asyncio.subprocess.Process:
+    async def start(
+        self, *arguments: str, errors: int = subprocess.STDOUT, pass_fds: Sequence[int] = ()
+    ) -> asyncio.subprocess.Process:
         """Start a command in a new session, so that Ctrl-C is for the worker only."""
         return await asyncio.create_subprocess_exec(
             self.program,
@@ -342,6 +352,7 @@ class _Engine:
             stderr=errors,
             env=self.environment,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
 

@@ -232,7 +232,8 @@ def test_stops_a_cancelled_task(containers, shared):
     assert podman("ps", "--quiet", "--filter", f"name={taskId}") == ""
 
 
-def test_containers_end_with_a_worker_that_is_killed(site):
+def worker_process(site, **environment: str) -> subprocess.Popen[bytes]:
+    """Start `taskcluster-worker run`."""
     program = shutil.which("taskcluster-worker", path=os.path.dirname(sys.executable))
     assert program is not None
     command = [program, "run", "--task-queue", QUEUE, "--executor", "container"]
@@ -243,13 +244,40 @@ def test_containers_end_with_a_worker_that_is_killed(site):
         "TASKCLUSTER_CLIENT_ID": credentials["clientId"],
         "TASKCLUSTER_ACCESS_TOKEN": credentials["accessToken"],
     }
-    with expect("remove"), subprocess.Popen(command, env={**os.environ, **variables}) as worker:
+    return subprocess.Popen(command, env={**os.environ, **variables, **environment})
+
+
+def test_containers_end_with_a_worker_that_is_killed(site):
+    with expect("remove"), worker_process(site) as worker:
         try:
             with expect("start"):
                 taskId = site.create_task(payload("sleep 600 & sleep 600"))
         finally:
             worker.kill()
     assert podman("ps", "--quiet", "--filter", f"name={taskId}") == ""
+
+
+def test_a_container_is_removed_if_the_worker_is_killed_while_it_is_created(site, fifo, tmp_path):
+    killed = tmp_path / "killed"
+    os.mkfifo(killed)
+    program = tmp_path / "podman"
+    program.write_text(
+        f"""#!/bin/sh
+if [ "$1" = create ]; then echo x > {fifo}; read -r line < {killed}; fi
+exec {shutil.which("podman")} "$@"
+""",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    with expect("remove"), worker_process(site, PATH=f"{tmp_path}:{os.environ['PATH']}") as worker:
+        try:
+            taskId = site.create_task(payload("true"))
+            site.started(fifo)
+        finally:
+            worker.kill()
+        worker.wait()
+        killed.write_text("go\n", encoding="utf-8")
+    assert podman("ps", "--all", "--quiet", "--filter", f"name={taskId}") == ""
 
 
 def test_removes_the_containers_of_a_worker_that_was_killed_meanwhile(site, tmp_path):
