@@ -65,6 +65,8 @@ class Contents:
                 await self._get_url(content.url, path)
             else:
                 await self._get_artifact(content, path)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise TaskFailed(f"cannot get {described(content)}: not a valid http or https URL") from error
         except (TaskclusterFailure, OSError, aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise TaskFailed(f"cannot get {described(content)}: {error or type(error).__name__}") from error
         expected = getattr(content, "sha256", None)

@@ -212,9 +212,11 @@ def test_mounts_urls_and_retries(running, files):
     [
         ({"url": "{}/missing"}, "status 404"),
         ({"url": "{}/f", "sha256": "0" * 64}, "has the sha256"),
+        ({"url": "file:///etc/hostname"}, "not a valid http or https URL"),
+        ({"url": "http://[::1"}, "not a valid http or https URL"),
         ({"namespace": "no.such", "artifact": "x"}, "cannot get artifact x"),
     ],
-    ids=["missing", "sha256", "not indexed"],
+    ids=["missing", "sha256", "file URL", "invalid URL", "not indexed"],
 )
 def test_fails_if_a_mount_cannot_be_fetched(running, files, content, said):
     filled = {key: value.format(files) for key, value in content.items()}
