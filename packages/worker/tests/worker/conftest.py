@@ -71,7 +71,7 @@ class Site:
         kinds = (events.taskCompleted, events.taskFailed, events.taskException)
         with self.local.listen(*(kind(taskId=taskId) for kind in kinds)) as messages:
             while (status := self.queue.status(taskId)["status"])["state"] in ("unscheduled", "pending", "running"):
-                messages.get(timeout=30)
+                messages.get(timeout=120)
         return status["state"], status["runs"][-1]["reasonResolved"]
 
     def run(self, *command: str, **more: Any) -> tuple[tuple[str, str], str]:
