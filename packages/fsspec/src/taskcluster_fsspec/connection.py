@@ -177,8 +177,12 @@ def each_of(limit: int, function: Callable[..., T], *arguments: list[Any]) -> li
     if count < 2 or limit < 2:
         return [function(*each) for each in zip(*arguments, strict=True)]
     pool = ThreadPoolExecutor(min(limit, count), "taskcluster-fsspec")
+    waits = True
     try:
         return list(pool.map(function, *arguments))
+    except KeyboardInterrupt:
+        # Requests may hang for minutes, with all retries.
+        waits = False
+        raise
     finally:
-        # Without waiting for those that are not started, also after KeyboardInterrupt.
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=waits, cancel_futures=True)

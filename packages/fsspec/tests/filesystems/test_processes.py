@@ -9,9 +9,11 @@ import json
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from typing import Any
 
 import fsspec
@@ -123,6 +125,39 @@ def test_pickled_file_of_another_version_is_an_error(
         tasks.put(task, "a", DATA[::-1], encoding=encoding)
         with pytest.raises(Changed, match="open it again"):
             pickle.loads(pickled)
+
+
+@pytest.mark.once
+def test_interrupt_does_not_wait_for_requests(tasks: Tasks) -> None:
+    is_waiting, is_over = threading.Semaphore(0), threading.Event()
+
+    def hang(exchange: Exchange) -> None:
+        is_waiting.release()
+        is_over.wait()
+        exchange.respond()
+
+    with StorageServer(b"1") as storage:
+        storage.behaviour = hang
+        program = f"""
+            import fsspec
+            try:
+                fsspec.filesystem("tcartifact").cat(["{reference(tasks, storage)}", "{reference(tasks, storage)}"])
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+        """
+        command = [sys.executable, "-c", textwrap.dedent(program)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as child:
+            try:
+                for _ in range(2):
+                    assert is_waiting.acquire(timeout=60)
+                child.send_signal(signal.SIGINT)
+                assert child.stdout is not None
+                assert child.stdout.readline() == "interrupted\n"
+                # There were no timeouts.
+                assert len(storage.requests) == 2
+            finally:
+                is_over.set()
+    assert child.returncode == 0
 
 
 def test_works_in_a_running_event_loop(fs: ArtifactFileSystem, task: str) -> None:
