@@ -66,7 +66,7 @@ class ReceivedMessage(Generic[PayloadT]):
         """
         try:
             return cast("PayloadT", json.loads(self.delivery.body.decode("utf-8")))
-        except ValueError:
+        except (ValueError, RecursionError):
             # Not chained: the exception holds the body.
             pass
         raise MessageFormatError(f"the body of the {self} is not JSON in UTF-8")

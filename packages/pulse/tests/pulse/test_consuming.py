@@ -209,7 +209,7 @@ def test_dead_letters_what_fails_twice(
         assert graveyard.get(TIMEOUT).payload == 7
 
 
-@pytest.mark.parametrize("body", [b"{", b'"\xff"', b""], ids=["not JSON", "not UTF-8", "empty"])
+@pytest.mark.parametrize("body", [b"{", b'"\xff"', b"", b"[" * 200_000], ids=["not JSON", "not UTF-8", "empty", "deep"])
 def test_gives_up_what_is_not_json(
     mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str, body: bytes
 ) -> None:
