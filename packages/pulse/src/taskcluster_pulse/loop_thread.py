@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from .exceptions import PulseFailure
 
 __all__ = ["LoopThread"]
 
@@ -13,28 +17,52 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """A thread that runs an event loop until `close`. It does not keep the process alive."""
+    """A thread that runs an event loop until `close`. It does not keep the process alive.
+
+    Raises:
+        OSError: There is no file descriptor left for the loop.
+    """
 
     def __init__(self, name: str) -> None:
-        started = threading.Event()
+        self._process = os.getpid()
+        started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name=name, daemon=True)
         self._thread.start()
-        started.wait()
+        started.result()
 
-    def _run(self, started: threading.Event) -> None:
-        asyncio.run(self._main(started))
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread exists in this process; a forked one has none."""
+        return os.getpid() == self._process
 
-    async def _main(self, started: threading.Event) -> None:
+    def _run(self, started: Future[None]) -> None:
+        main = self._main(started)
+        try:
+            asyncio.run(main)
+        except BaseException as exc:
+            if started.done():
+                raise
+            main.close()
+            started.set_exception(exc)
+
+    async def _main(self, started: Future[None]) -> None:
         self.loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        started.set()
+        started.set_result(None)
         await self._ending.wait()
         # Sockets are closed in the iterations after their transports.
         for _ in range(3):
             await asyncio.sleep(0)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the thread and return its result; an interruption cancels it."""
+        """Run a coroutine in the thread and return its result; an interruption cancels it.
+
+        Raises:
+            PulseFailure: This is a forked process.
+        """
+        if not self.is_running:
+            coroutine.close()
+            raise PulseFailure("a connection cannot be used after a fork: make another one in the new process")
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
             return future.result()

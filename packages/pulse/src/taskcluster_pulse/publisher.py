@@ -49,6 +49,8 @@ class Publisher:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if not self._thread.is_running:
+            return
         try:
             self._thread.call(self._publisher.__aexit__(*exc_info))
         finally:

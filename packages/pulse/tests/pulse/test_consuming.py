@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -328,6 +330,46 @@ def test_raises_after_a_fork(broker: BrokerAccounts, queue_name: str) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         with pytest.raises(TimeoutError):
             messages.get(0)
+
+
+def test_a_publisher_raises_after_a_fork(broker: BrokerAccounts, queue_name: str) -> None:
+    import os
+
+    with Publisher(url=broker.url("alice")) as publisher:
+        exchange = publisher.declare_exchange(queue_name)
+        child = os.fork()
+        if child == 0:
+            try:
+                publisher.publish(exchange, "key", 1)
+            except taskcluster_pulse.PulseFailure as exc:
+                publisher.__exit__(None, None, None)
+                os._exit(7 if "after a fork" in str(exc) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        publisher.publish(exchange, "key", 1)
+
+
+def test_raises_without_file_descriptors(unused_port: int) -> None:
+    script = """
+import os, resource, sys
+from taskcluster_pulse import Consumer
+consumer = Consumer(("exchange/x", "#"), url=sys.argv[1], connect_timeout=0)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+try:
+    while True:
+        os.dup(0)
+except OSError:
+    pass
+try:
+    consumer.__enter__()
+except OSError as exc:
+    print(exc.strerror)
+"""
+    url = f"amqp://alice:secret@127.0.0.1:{unused_port}"
+    result = subprocess.run(
+        [sys.executable, "-c", script, url], capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=True
+    )
+    assert result.stdout == "Too many open files\n"
 
 
 def test_heartbeats_continue_during_a_slow_handler(
