@@ -401,6 +401,12 @@ def test_errors_say_what_to_do(mode: PulseMode, broker: BrokerAccounts, queue_na
         mode.consumer((COMPLETED, "#"), url=url, amqps=True, connect_timeout=0.01),
     ):
         pass
+    for arguments in ({"queue": "100%"}, {"queue": queue_name, "queue_arguments": {"x-max-length": 2**70}}):
+        with (
+            pytest.raises(PulseFailure, match="cannot be declared and bound: "),
+            mode.consumer((COMPLETED, "#"), url=url, **arguments),
+        ):
+            pass
 
 
 def _http_port() -> int:
