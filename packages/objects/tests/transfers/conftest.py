@@ -100,11 +100,13 @@ def leaks(deployment: StorageServer, mode: TransferMode, tmp_path: Path) -> Iter
     deployment.received.clear()
     deployment.api.clear()
     before = _descriptors()
+    # Deployments of other tests may run for the whole session.
+    threads = set(threading.enumerate())
     yield
     gc.collect()
     # The deployment may accept an abandoned connection late, and close it then.
     deployment.wait_until(lambda: deployment.open == 0 and not _descriptors() - before)
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - threads:
         if thread.name.startswith("taskcluster"):
             thread.join(PATIENCE)
             assert not thread.is_alive(), thread.name
