@@ -177,7 +177,8 @@ class AmqpConnection(asyncio.Protocol):
         self._settings = settings
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._unsent: list[bytes] = []
+        self._unsent: list[bytes] | None = None
+        """What was written after something else since the event loop continued; None if nothing was."""
         self._channels: dict[int, AmqpChannel] = {}
         self._last_channel = 0
         self._closing: asyncio.Future[None] | None = None
@@ -219,17 +220,21 @@ class AmqpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def write(self, data: bytes) -> None:
-        """Send bytes, together with those written before the event loop continues."""
+        """Send bytes. If more are written before the event loop continues, those are sent together."""
         if self._transport is None or self.ended.done():
             return
-        if not self._unsent:
-            self.loop.call_soon(self._flush)
-        self._unsent.append(data)
+        if self._unsent is not None:
+            self._unsent.append(data)
+            return
+        # At once, so that a single acknowledgement is not lost if the process is killed.
+        self._transport.write(data)
+        self._unsent = []
+        self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._transport is not None and self._unsent:
             self._transport.write(b"".join(self._unsent))
-            self._unsent.clear()
+        self._unsent = None
 
     def end(self, reason: AmqpEnded) -> None:
         """Resolve `ended`, and close the socket without waiting for the broker."""
