@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from types import ModuleType
 
@@ -35,3 +36,45 @@ def test_raises_if_the_package_is_not_cores(monkeypatch: pytest.MonkeyPatch, ver
     monkeypatch.setitem(sys.modules, "taskcluster", other)
     with pytest.raises(ImportError, match=re.escape("/somewhere/taskcluster mixes files of this client")):
         require("taskcluster_queue", VERSION)
+
+
+@pytest.mark.services
+def test_waits_for_a_thread_that_imports_core() -> None:
+    """The main thread stops while it imports core, until the other thread has looked for a package."""
+    script = """
+import importlib.machinery, sys, threading
+
+looked, done = threading.Event(), threading.Event()
+
+class Paused(importlib.machinery.SourceFileLoader):
+    def exec_module(self, module):
+        thread.start()
+        looked.wait(10)
+        # Without waiting, it fails now.
+        done.wait(0.5)
+        super().exec_module(module)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "taskcluster":
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+            spec.loader = Paused(name, spec.origin)
+            return spec
+        if name == "taskcluster_queue":
+            looked.set()
+
+def other():
+    try:
+        import taskcluster_queue
+        print("imported")
+    except ImportError as exc:
+        print(exc)
+    done.set()
+
+thread = threading.Thread(target=other)
+sys.meta_path.insert(0, Finder())
+import taskcluster
+thread.join()
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60)
+    assert (result.stdout, result.stderr) == ("imported\n", "")

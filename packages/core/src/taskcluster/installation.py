@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 
 from .version import VERSION
 
@@ -37,7 +37,8 @@ def require(package: str, version: str) -> None:
         package: The package's name.
         version: Its version.
     """
-    core = sys.modules["taskcluster"]
+    # Unlike sys.modules, this waits while another thread imports it.
+    core = importlib.import_module("taskcluster")
     # The published client has no such name, and neither has the package if its __init__.py is missing.
     if getattr(core, "__version__", None) != VERSION:
         raise mixed_with_published(next(iter(core.__path__)))
