@@ -191,9 +191,10 @@ class DecodedContent(Content):
                 raise
 
     def _restart(self) -> None:
+        # In a new file, because KeyboardInterrupt can leave one that is half moved from memory to disk.
+        self._file.close()
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._filled = 0
-        self._file.seek(0)
-        self._file.truncate()
         self._pieces = self._decoded(None)
 
     def _advance(self) -> None:

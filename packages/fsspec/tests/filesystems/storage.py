@@ -95,7 +95,8 @@ class Exchange:
             self.handler.send_header(name, value)
         self.handler.end_headers()
         body = content[:cut]
-        self.handler.wfile.write(body)
+        # Before the client can have received them.
         server.sent += len(body)
+        self.handler.wfile.write(body)
         if cut is not None:
             self.handler.close_connection = True
