@@ -279,7 +279,8 @@ def test_stop_ends_streams() -> None:
 def test_disconnected_client_leaves_nothing() -> None:
     with LocalTaskcluster() as local:
         with requests.get(signed_url(local, target()), stream=True, timeout=60) as response:
-            assert next(requests_events(response))[0] == "ready"
+            events = requests_events(response)
+            assert next(events)[0] == "ready"
             feed = local._server._feed
             assert feed._readers
         # Without a message or a ping, which would fail.
