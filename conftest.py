@@ -1,9 +1,13 @@
-"""Refuse to test an installed copy of a package that differs from the checkout."""
+"""Prepare the process that runs tests.
+
+It refuses to test an installed copy of a package that differs from the checkout.
+"""
 
 from __future__ import annotations
 
 import filecmp
 import importlib.util
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,9 @@ ROOT = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell makes its background jobs ignore Ctrl-C, which the programs that tests start and interrupt would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Workers of pytest-xdist import the same packages.
     if hasattr(config, "workerinput"):
         return
