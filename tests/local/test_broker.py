@@ -376,13 +376,19 @@ def test_killed_deployment_loses_nothing(
     received = reader((f"{QUEUE}task-defined", "#"), (f"{QUEUE}task-pending", "route.#"))
     url = broker.url("deployment", port=link.port)
     created: set[str] = set()
+    failures: list[BaseException] = []
 
     def load(options: dict[str, Any]) -> None:
-        with contextlib.suppress(TaskclusterConnectionError), taskcluster.Queue(options) as queue:
-            while True:
-                task_id = taskcluster.slugId()
-                queue.createTask(task_id, definition(taskcluster.fromNowJSON("0 s"), taskcluster.fromNowJSON("1 day")))
-                created.add(task_id)
+        try:
+            with taskcluster.Queue(options) as queue:
+                while True:
+                    task_id, now = taskcluster.slugId(), taskcluster.fromNowJSON("0 s")
+                    queue.createTask(task_id, definition(now, taskcluster.fromNowJSON("1 day")))
+                    created.add(task_id)
+        except TaskclusterConnectionError:
+            pass
+        except BaseException as error:
+            failures.append(error)
 
     for number in range(4):
         with Served(tmp_path, pulse=url) as served:
@@ -390,7 +396,7 @@ def test_killed_deployment_loses_nothing(
             before = len(created)
             for thread in threads:
                 thread.start()
-            while len(created) < before + 20:
+            while len(created) < before + 20 and not failures:
                 time.sleep(0.005)
             if number % 2:
                 # So that there are certainly messages between commit and publication.
@@ -399,6 +405,7 @@ def test_killed_deployment_loses_nothing(
             served.kill()
             for thread in threads:
                 thread.join()
+            assert not failures, failures
             link.mend()
     with Served(tmp_path, pulse=url) as served:
         assert received.tasks(created).keys() >= created
