@@ -27,6 +27,7 @@ ALONE = {
     f"{FAMILY} meta local": "import taskcluster, taskcluster_local; taskcluster.upload, taskcluster.helper",
     f"{FAMILY} local objects helper": "import taskcluster_local; taskcluster_local.LocalTaskcluster",
     f"{FAMILY} local worker": "import taskcluster_local.run.live",
+    f"{FAMILY} worker local helper": "import taskcluster_local, taskcluster_helper, taskcluster_worker",
     f'{FAMILY} "core[validate]"': "import taskcluster, jsonschema",
     f'{FAMILY} "local[pytest]"': "import taskcluster_local, pytest",
     f'{FAMILY} "local[pulse]"': "import taskcluster_local; taskcluster_local.LocalTaskcluster(pulse='amqp://a:b@c')",

@@ -18,7 +18,7 @@ def test_arguments_replace_the_tests_of_a_tox_environment() -> None:
     settings.read(ROOT / "tox.ini", encoding="utf-8")
     lines = [line for each in settings.values() for line in each.get("commands", "").splitlines()]
     commands = [line for line in lines if "{posargs" in line and re.search(r"(^|: )pytest ", line)]
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         always = shlex.split(re.sub(r"\{posargs.*?\}", "", command.partition("pytest ")[2]))
         assert any(word.startswith("testpaths=") for word in always)
