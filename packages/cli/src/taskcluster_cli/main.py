@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
         except BaseException as exc:
             return _failed(exc, app)
         finally:
-            _finish_stdout()
+            _finish(sys.stdout, 1)
+            _finish(sys.stderr, 2)
 
 
 def _run(arguments: Sequence[str], app: App) -> int:
@@ -159,11 +160,11 @@ def _warnings(app: App) -> Generator[None]:
         yield
 
 
-def _finish_stdout() -> None:
-    """Flush stdout; if its reader is gone, leave nothing for the interpreter to flush at exit."""
+def _finish(stream: TextIO | None, descriptor: int) -> None:
+    """Flush a stream; if that fails, leave nothing to flush at exit, which would change the exit status."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if stream is not None:
+            stream.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
