@@ -230,11 +230,15 @@ def _password_hash(password: str) -> str:
 
 
 def _free_ports(count: int) -> Iterator[int]:
+    """Return ports that are free, and stay so: the system gives connections those from 32768."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return iter([each.getsockname()[1] for each in sockets])
+        found: list[int] = []
+        while len(found) < count:
+            candidate = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                candidate.bind(("127.0.0.1", 10_000 + secrets.randbelow(22_000)))
+                found.append(candidate.getsockname()[1])
+        return iter(found)
 
 
 def _speaks_amqp(port: int) -> bool:
