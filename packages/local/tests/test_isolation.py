@@ -88,7 +88,9 @@ def test_works_without_main_module() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-X", "dev", "-c", code], capture_output=True, text=True, encoding="utf-8"
     )
-    assert (done.stdout, done.stderr) == ("2\n", "")
+    # asyncio's development mode reports callbacks that take long, as they do on a busy machine.
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.stdout, errors) == ("2\n", [])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
