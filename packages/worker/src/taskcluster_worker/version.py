@@ -6,4 +6,4 @@ from taskcluster.installation import require
 
 VERSION = "113.2.0"
 
-require("taskcluster_helper", VERSION)
+require("taskcluster_worker", VERSION)
