@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.retries import retryable
@@ -56,8 +56,10 @@ def reclaim_date(now: datetime, taken_until: datetime) -> datetime:
     return taken_until - min(_MARGIN, (taken_until - now) / 3)
 
 
-def is_refusal(error: TaskclusterAuthFailure | TaskclusterRestFailure) -> bool:
+def is_refusal(error: TaskclusterFailure) -> TypeGuard[TaskclusterAuthFailure | TaskclusterRestFailure]:
     """Return whether a server has refused a call, and would do so again."""
+    if not isinstance(error, TaskclusterAuthFailure | TaskclusterRestFailure):
+        return False
     return 400 <= error.status_code < 500 and not retryable(error.status_code)
 
 
@@ -89,11 +91,9 @@ async def keep(
             response = await reclaim()
         except TaskclusterAuthFailure as error:
             return f"the claim has expired ({error})"
-        except TaskclusterRestFailure as error:
+        except TaskclusterFailure as error:
             if is_refusal(error):
                 return f"the queue did not renew the claim ({error.code or error.status_code})"
-            _log.warning("%s/%s: cannot renew the claim: %s", claim.taskId, claim.runId, error)
-        except TaskclusterFailure as error:
             _log.warning("%s/%s: cannot renew the claim: %s", claim.taskId, claim.runId, error)
         else:
             claim.renew(response)

@@ -19,7 +19,7 @@ import aiohttp
 
 import taskcluster.aio
 from taskcluster.aio import AsyncBaseClient
-from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.timestamps import parse_date
 
 from . import artifacts, log_lines
@@ -387,12 +387,10 @@ class TaskRun:
                 else:
                     await self._queue.reportException(*run, {"reason": resolution.reason})
                 return
-            except (TaskclusterRestFailure, TaskclusterAuthFailure) as error:
+            except TaskclusterFailure as error:
                 if is_refusal(error):
                     _log.warning("%s/%s: the queue rejected the result %s: %s", *run, resolution, error)
                     return
-                _log.warning("%s/%s: cannot report the result %s: %s", *run, resolution, error)
-            except TaskclusterFailure as error:
                 _log.warning("%s/%s: cannot report the result %s: %s", *run, resolution, error)
             # The queue may come back before the claim expires.
             if self._is_hurried or self._place.clock() >= self._claim.taken_until:

@@ -21,7 +21,7 @@ from typing import Any
 
 import taskcluster.aio
 from taskcluster.environment import resolve_options
-from taskcluster.exceptions import TaskclusterAuthFailure, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterFailure
 
 from .caches import Caches
 from .claims import Claim, is_refusal
@@ -359,12 +359,9 @@ class Worker:
                 return None
             tasks: list[Mapping[str, Any]] = claiming.result()["tasks"]
             return tasks
-        except (TaskclusterAuthFailure, TaskclusterRestFailure) as error:
+        except TaskclusterFailure as error:
             if is_refusal(error):
                 raise WorkerError(f"the queue does not let {self!r} claim tasks: {error}") from error
-            _log.warning("%r: cannot claim tasks: %s", self, error)
-            return []
-        except TaskclusterFailure as error:
             _log.warning("%r: cannot claim tasks: %s", self, error)
             return []
         finally:
