@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import time
 from collections import deque
@@ -42,7 +41,6 @@ class Consumer(ConsumerBase[PayloadT]):
     _current: PulseMessage[PayloadT] | None = None
     _ended: Ended | None = None
     _is_stopped = False
-    _process = 0
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -50,7 +48,6 @@ class Consumer(ConsumerBase[PayloadT]):
         # SimpleQueue of Python 3.10 waits forever if its thread is suspended until the timeout is over.
         self._inbox: queue.Queue[Item] = queue.Queue()
         self._settling: deque[tuple[Delivery, bool, bool]] = deque()
-        self._process = os.getpid()
         self._thread = LoopThread("taskcluster-pulse")
         try:
             self._thread.call(self._start())
@@ -127,7 +124,7 @@ class Consumer(ConsumerBase[PayloadT]):
         await self._supervisor.start()
 
     def _close(self) -> None:
-        if self._thread is not None and os.getpid() == self._process:
+        if self._thread is not None and self._thread.is_running:
             if self._supervisor is not None:
                 self._thread.call(self._supervisor.close())
             self._thread.close()
@@ -155,7 +152,7 @@ class Consumer(ConsumerBase[PayloadT]):
     def _take(self, seconds: float | None) -> Item | None:
         if self._thread is None:
             raise PulseFailure("connect first: with Consumer(…) as messages")
-        if os.getpid() != self._process:
+        if not self._thread.is_running:
             raise PulseFailure("a consumer cannot be used after a fork: make one in the new process")
         if self._is_stopped:
             return Ended(None)

@@ -70,9 +70,9 @@ class LoopThread:
             future.cancel()
             raise
 
-    def soon(self, function: Callable[..., Any], *arguments: Any) -> None:
+    def soon(self, function: Callable[[], object]) -> None:
         """Call a function in the thread. May be called in a signal handler."""
-        self.loop.call_soon_threadsafe(function, *arguments)
+        self.loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         """End the thread."""
