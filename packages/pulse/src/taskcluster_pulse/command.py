@@ -10,6 +10,7 @@ import click
 from taskcluster_cli.plugins import App, Failure, group, pass_app
 
 from .exceptions import PulseFailure
+from .settings import is_broker_named
 
 __all__ = ["pulse"]
 
@@ -42,7 +43,7 @@ def listen(app: App, exchange: str, pattern: str, count: int | None, timeout: fl
     from .cli import listen as listen_to
 
     arguments: dict[str, Any] = {"url": broker}
-    if broker is None and not os.environ.get("PULSE_URL") and not os.environ.get("PULSE_HOSTNAME"):
+    if broker is None and not is_broker_named(os.environ):
         options = app.options()
         arguments = {"root_url": options["rootUrl"], "credentials": options.get("credentials")}
 

@@ -13,7 +13,7 @@ from taskcluster.suggestions import near_misses
 
 from .exceptions import PulseFailure
 
-__all__ = ["BrokerSettings", "Where", "where"]
+__all__ = ["BrokerSettings", "Where", "is_broker_named", "where"]
 
 HEARTBEAT = 30
 CONNECT_TIMEOUT = 30.0
@@ -91,8 +91,9 @@ def where(
     if credentials is not None and not is_mapping(credentials):
         raise PulseFailure(f"credentials must be a mapping, not {type(credentials).__name__}: {_HOW}")
     if url is None and hostname is None and root_url is None:
-        url = environ.get("PULSE_URL") or None
-        if url is None and not environ.get("PULSE_HOSTNAME"):
+        if is_broker_named(environ):
+            url = environ.get("PULSE_URL") or None
+        else:
             root_url = environ.get("TASKCLUSTER_ROOT_URL") or None
     if url is not None and url.startswith(("http://", "https://")):
         url, root_url = None, url
@@ -117,6 +118,11 @@ def where(
         ),
         None,
     )
+
+
+def is_broker_named(environ: Mapping[str, str]) -> bool:
+    """Return whether variables name a broker, so that the stream of a deployment is not the default."""
+    return bool(environ.get("PULSE_URL") or environ.get("PULSE_HOSTNAME"))
 
 
 def _account(credentials: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from taskcluster_helper.procedures import waiting
 from taskcluster_helper.waiting import pace_of
 
 from .consumer import Consumer
+from .settings import is_broker_named
 
 if TYPE_CHECKING:
     from taskcluster_queue import Queue
@@ -54,7 +55,7 @@ def group_bindings(taskGroupId: str) -> list[tuple[str, str]]:
 def connect_arguments(queue: Any, broker: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a consumer: by default, those for the message stream of the client's deployment."""
     named = any(broker.get(name) for name in ("url", "hostname", "root_url"))
-    if named or os.environ.get("PULSE_URL") or os.environ.get("PULSE_HOSTNAME"):
+    if named or is_broker_named(os.environ):
         return dict(broker)
     options = queue.options
     return {"root_url": options["rootUrl"], "credentials": options.get("credentials"), **broker}
