@@ -201,8 +201,8 @@ def test_no_process_outlives_its_task(running, fifo):
 
 @pytest.mark.once
 def test_processes_have_no_files_of_the_supervisor(running):
-    # Not a pipeline, whose pipe the shell may still have while readlink runs.
-    resolved, log = running.run("readlink /proc/$$/fd/* > files; grep -c pipe: files")
+    # The shell itself must have no further pipe or file while readlink runs.
+    resolved, log = running.run("(readlink /proc/$$/fd/* > files); grep -c pipe: files")
     assert resolved == ("completed", "completed")
     # Its output and its errors.
     assert "\n2\n" in log
