@@ -9,7 +9,8 @@ import pytest
 
 from taskcluster_local.run.environment import clone_variables, other_repositories
 from taskcluster_local.run.errors import RunError
-from taskcluster_local.run.repository import NO_COMMIT, Checkout, Copy
+from taskcluster_local.run.repository import Checkout, Copy
+from taskcluster_local.services.github.fake_events import NO_COMMIT
 
 from .checkouts import ENVIRONMENT, GitCheckout
 

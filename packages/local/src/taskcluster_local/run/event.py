@@ -13,14 +13,13 @@ from taskcluster.slugs import slugId
 
 from ..encoding import is_object
 from ..errors import ApiError
-from ..services.github.fake_events import fake_event
+from ..services.github.fake_events import DELIVERY, NO_COMMIT, fake_event, merged
 from ..services.github.webhooks import described, publication
 from .errors import RunError
-from .repository import NO_COMMIT, Facts
+from .repository import Facts
 
 __all__ = ["Event", "derived", "recorded"]
 
-_DELIVERY = "00000000-0000-0000-0000-000000000000"
 _NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_.-]+", re.ASCII)
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
 _PASSWORD = re.compile(r"https?://[^/@]*@")
@@ -86,7 +85,7 @@ def derived(
         given = {"type": "github-push"}
         ref = f"refs/tags/{_tag(facts, branch)}" if kind == "tag" else f"refs/heads/{named}"
         own = _push(facts, address, ref, login)
-    overrides = _merged(own, replaced.pop("event", {}))
+    overrides = _overridden(own, replaced.pop("event", {}))
     name, body = fake_event({**given, "overrides": overrides}, address.owner, address.name, now)
     return _event(name, body, replaced, facts.commit, facts.origin)
 
@@ -103,19 +102,19 @@ def recorded(body: Mapping[str, Any], settings: list[tuple[str, Any]], origin: s
         RunError: It is not an event that deployments create tasks for.
     """
     replaced = _nested(settings)
-    merged = _merged(dict(body), replaced.pop("event", {}))
+    event = _overridden(dict(body), replaced.pop("event", {}))
     kinds = {"pull_request": "pull_request", "release": "release", "comment": "issue_comment", "ref": "push"}
-    kind = next((kind for key, kind in kinds.items() if key in merged), None)
+    kind = next((kind for key, kind in kinds.items() if key in event), None)
     if kind is None:
         raise RunError(f"the event is not one of GitHub's: it has none of the keys {', '.join(kinds)}")
-    return _event(kind, merged, replaced, None, origin)
+    return _event(kind, event, replaced, None, origin)
 
 
 def _event(kind: str, body: dict[str, Any], replaced: dict[str, Any], commit: str | None, origin: str | None) -> Event:
     tasks_for = replaced.pop("tasks_for", None)
     try:
-        found = described(kind, _DELIVERY, body)
-        published = publication({"x-github-event": kind, "x-github-delivery": _DELIVERY}, body)
+        found = described(kind, DELIVERY, body)
+        published = publication({"x-github-event": kind, "x-github-delivery": DELIVERY}, body)
     except ApiError as error:
         raise RunError(error.message) from None
     message = found.payload if tasks_for is None else {**found.payload, "tasks_for": tasks_for}
@@ -149,12 +148,12 @@ def _cron(facts: Facts, address: _Address, branch: str, login: str, replaced: di
     }
     body = {"repository": _repository(facts, address), "sender": {"login": login}}
     tasks_for = replaced.pop("tasks_for", "cron")
-    body = _merged(body, replaced.pop("event", {}))
+    body = _overridden(body, replaced.pop("event", {}))
     return Event(
         organization=address.owner,
         repository=address.name,
         message={"tasks_for": tasks_for, "body": body, "branch": branch, "details": {"event.type": "cron"}},
-        context=_merged(context, replaced),
+        context=merged(context, replaced),
         refs={f"refs/heads/{branch}": facts.commit},
         head=f"refs/heads/{branch}",
         addresses=_addresses(body, facts.origin),
@@ -305,12 +304,9 @@ def _nested(settings: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _merged(values: dict[str, Any], replaced: Any) -> dict[str, Any]:
-    """Return values with others replaced recursively."""
+def _overridden(event: dict[str, Any], replaced: Any) -> dict[str, Any]:
+    """Return an event with values replaced recursively."""
     if not is_object(replaced):
         raise RunError("--set event: set one of its keys, for example event.number=3")
-    return {**values, **{key: _value(values.get(key), value) for key, value in replaced.items()}}
-
-
-def _value(value: Any, replaced: Any) -> Any:
-    return _merged(value, replaced) if is_object(value) and is_object(replaced) else replaced
+    found: dict[str, Any] = merged(event, replaced)
+    return found

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..services.github.fake_events import NO_COMMIT
 from .errors import RunError
 
-__all__ = ["NO_COMMIT", "Checkout", "Copy", "Facts"]
-
-NO_COMMIT = "0" * 40
-"""GitHub's placeholder for a commit that does not exist."""
+__all__ = ["Checkout", "Copy", "Facts"]
 
 _MOST_COMMITS = 20
 _RECORD, _FIELD = "\x1e", "\x1f"

@@ -8,9 +8,13 @@ from typing import Any
 
 from ...encoding import is_object
 
-__all__ = ["fake_event"]
+__all__ = ["DELIVERY", "NO_COMMIT", "fake_event", "merged"]
 
-_ZEROS = "0" * 40
+DELIVERY = "00000000-0000-0000-0000-000000000000"
+"""The id of the delivery of events that GitHub did not send."""
+NO_COMMIT = "0" * 40
+"""GitHub's placeholder for a commit that does not exist."""
+
 _BEFORE = "fedcba9876543210fedcba9876543210fedcba98"
 _AFTER = "0123456789abcdef0123456789abcdef01234567"
 _TREE = "89abcdef0123456789abcdef0123456789abcdef"
@@ -112,7 +116,7 @@ def fake_event(given: dict[str, Any], organization: str, repository: str, now: d
             "issue_comment": lambda: _comment_event(wanted, action),
         }[kind]()
         body = {"action": action, **common, **own}
-    return kind, _merged(body, overrides)
+    return kind, merged(body, overrides)
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,7 @@ def _organization(login: str) -> dict[str, Any]:
 def _push(wanted: _Wanted, repo: dict[str, Any]) -> dict[str, Any]:
     ref = wanted.get("ref", f"refs/heads/{wanted.default_branch}")
     tag = ref.startswith("refs/tags/")
-    before, after = wanted.get("before", _ZEROS if tag else _BEFORE), wanted.get("after", _AFTER)
+    before, after = wanted.get("before", NO_COMMIT if tag else _BEFORE), wanted.get("after", _AFTER)
     name = ref.removeprefix("refs/tags/").removeprefix("refs/heads/")
     person = {"name": "octocat", "email": "octocat@example.com", "username": "octocat"}
     commit: dict[str, Any] = {
@@ -254,11 +258,11 @@ def _push(wanted: _Wanted, repo: dict[str, Any]) -> dict[str, Any]:
         "after": after,
         "repository": {**repo, **own, **more},
         "pusher": {"name": "octocat", "email": "octocat@example.com"},
-        "created": before == _ZEROS,
+        "created": before == NO_COMMIT,
         "deleted": False,
         "forced": False,
         "base_ref": f"refs/heads/{wanted.default_branch}" if tag else None,
-        "compare": f"{wanted.url}/compare/{name if before == _ZEROS else f'{before[:12]}...{after[:12]}'}",
+        "compare": f"{wanted.url}/compare/{name if before == NO_COMMIT else f'{before[:12]}...{after[:12]}'}",
         "commits": [] if tag else [commit],
         "head_commit": commit,
     }
@@ -468,9 +472,9 @@ def _comment_event(wanted: _Wanted, action: str) -> dict[str, Any]:
     return {"issue": issue, "comment": comment, "taskcluster_comment": command, **changes}
 
 
-def _merged(event: Any, overrides: Any) -> Any:
-    """Return an event with values replaced recursively."""
+def merged(event: Any, overrides: Any) -> Any:
+    """Return an event, or a value in it, with values replaced recursively."""
     if not is_object(event) or not is_object(overrides):
         return overrides
-    changed = {name: _merged(event[name], value) if name in event else value for name, value in overrides.items()}
+    changed = {name: merged(event[name], value) if name in event else value for name, value in overrides.items()}
     return {**event, **changed}

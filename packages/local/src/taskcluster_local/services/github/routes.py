@@ -17,14 +17,13 @@ from ...validation import ApiSchemas
 from ..context import ServiceContext
 from . import badge as badges
 from .builds import Builder, watch
-from .fake_events import fake_event
+from .fake_events import DELIVERY, fake_event
 from .rendering import render
 from .state import Github, sanitized
 from .webhooks import check_signature, described, publication
 
 __all__ = ["build", "handlers"]
 
-_FAKE_DELIVERY = "00000000-0000-0000-0000-000000000000"
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -122,7 +121,7 @@ def handlers(
         given, fake = call.payload, call.payload["fakeEvent"]
         organization, name = given.get("organization", "taskcluster"), given.get("repository", "testing-repository")
         kind, event = fake_event(fake, organization, name, call.now)
-        payload = {**described(kind, _FAKE_DELIVERY, event).payload, "tasks_for": fake["type"]}
+        payload = {**described(kind, DELIVERY, event).payload, "tasks_for": fake["type"]}
         rendered = await isolated(render, given["body"], payload, organization, name, root_url, call.now)
         return {key: rendered[key] for key in ("tasks", "scopes")}
 
