@@ -43,7 +43,40 @@ class Facts:
     """The commits after `parent`, or the commit itself, oldest first, as in GitHub's events."""
 
 
-class Checkout:
+class _Repository:
+    """Runs git commands in a repository.
+
+    Args:
+        root: The directory of a checkout, or of a bare repository.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def git(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+        """Return the output of a git command.
+
+        Raises:
+            RunError: It failed.
+        """
+        try:
+            return _git(self.root, *arguments, variables=variables)
+        except _GitError as error:
+            raise RunError(f"git {' '.join(arguments)}: {error}") from None
+
+    def find(self, *arguments: str, strip: bool = True) -> str | None:
+        """Return the output of a git command, or None if it failed."""
+        try:
+            return _git(self.root, *arguments, strip=strip)
+        except _GitError:
+            return None
+
+    def find_commit(self, name: str) -> str | None:
+        """Return the commit that a name stands for, if any."""
+        return self.find("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+
+
+class Checkout(_Repository):
     """A git checkout of the user. Only read.
 
     Args:
@@ -57,27 +90,9 @@ class Checkout:
         if not path.is_dir():
             raise RunError(f"{path} is not a directory: name a git checkout")
         try:
-            self.root = Path(_git(path, "rev-parse", "--show-toplevel"))
+            super().__init__(Path(_git(path, "rev-parse", "--show-toplevel")))
         except _GitError as error:
             raise RunError(f"{path} is not in a git checkout: {error}") from None
-
-    def git(self, *arguments: str) -> str:
-        """Return the output of a git command that only reads.
-
-        Raises:
-            RunError: It failed.
-        """
-        try:
-            return _git(self.root, *arguments)
-        except _GitError as error:
-            raise RunError(f"git {' '.join(arguments)}: {error}") from None
-
-    def find(self, *arguments: str) -> str | None:
-        """Return the output of a git command that only reads, or None if it failed."""
-        try:
-            return _git(self.root, *arguments)
-        except _GitError:
-            return None
 
     def path(self, name: str) -> Path:
         """Return the path of a file of git, for example `objects`."""
@@ -103,7 +118,7 @@ class Checkout:
         return self.find("symbolic-ref", "--quiet", "--short", "HEAD")
 
 
-class Copy:
+class Copy(_Repository):
     """A bare repository with the commits, branches and tags of a checkout, which tasks clone.
 
     Branches of `origin` take precedence over local ones, as tasks would find them there. Objects are not copied: git
@@ -123,8 +138,8 @@ class Copy:
         self._preparing = threading.Lock()
         self.directory = directory
         # With this suffix, git finds it at addresses with and without `.git`.
-        self._git_directory = directory / "repository.git"
-        head = checkout.find("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+        super().__init__(directory / "repository.git")
+        head = checkout.find_commit("HEAD")
         if head is None:
             raise RunError(f"{checkout.root} has no commits yet: commit something first")
         self._objects = checkout.path("objects").resolve()
@@ -135,7 +150,7 @@ class Copy:
     @property
     def url(self) -> str:
         """The address of the copy, to which `.git` may be added. Not a path, so that shallow clones are shallow."""
-        return (self._git_directory.parent / "repository").as_uri()
+        return (self.root.parent / "repository").as_uri()
 
     def prepare_for_containers(self) -> dict[str, str]:
         """Make the copy independent of the checkout, and return variables with which other users can read it.
@@ -145,9 +160,9 @@ class Copy:
         """
         configuration = self.directory / "gitconfig"
         with self._preparing:
-            alternates = self._git_directory / "objects" / "info" / "alternates"
+            alternates = self.root / "objects" / "info" / "alternates"
             if alternates.exists():
-                self._run("repack", "-a", "-d", "--quiet")
+                self.git("repack", "-a", "-d", "--quiet")
                 alternates.unlink()
                 configuration.write_text("[include]\n\tpath = /etc/gitconfig\n[safe]\n\tdirectory = *\n", "utf-8")
         return {"GIT_CONFIG_SYSTEM": str(configuration)}
@@ -187,10 +202,6 @@ class Copy:
             raise RunError(f"there is no commit, branch or tag {name!r} in {self._checkout.root}: fetch it first")
         return found
 
-    def find_commit(self, name: str) -> str | None:
-        """Return the commit that a name stands for, if any."""
-        return self.find("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
-
     def file(self, commit: str, name: str) -> str | None:
         """Return the content of a file at a commit, or None if there is none."""
         return self.find("cat-file", "blob", f"{commit}:{name}", strip=False)
@@ -203,24 +214,11 @@ class Copy:
             head: The reference that tasks get if they clone without naming one.
         """
         for name, commit in refs.items():
-            self._run("update-ref", name, commit)
-        self._run("symbolic-ref", "HEAD", head)
-
-    def find(self, *arguments: str, strip: bool = True) -> str | None:
-        """Return the output of a git command, or None if it failed."""
-        try:
-            return _git(self._git_directory, *arguments, strip=strip)
-        except _GitError:
-            return None
-
-    def _run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
-        try:
-            return _git(self._git_directory, *arguments, variables=variables)
-        except _GitError as error:
-            raise RunError(f"git {' '.join(arguments)}: {error}") from None
+            self.git("update-ref", name, commit)
+        self.git("symbolic-ref", "HEAD", head)
 
     def _create(self) -> None:
-        checkout, bare = self._checkout, self._git_directory
+        checkout, bare = self._checkout, self.root
         try:
             _git(checkout.root, "init", "--quiet", "--bare", "--template=", str(bare))
         except _GitError as error:
@@ -246,7 +244,7 @@ class Copy:
         (bare / "packed-refs").write_text(f"# pack-refs with: sorted \n{packed}", "utf-8")
         # GitHub allows to fetch any commit, and partial clones.
         for name in ("allowAnySHA1InWant", "allowFilter"):
-            self._run("config", f"uploadpack.{name}", "true")
+            self.git("config", f"uploadpack.{name}", "true")
 
     def _commit_changes(self, head: str, index: Path) -> str:
         used = self._checkout.path("index")
@@ -255,13 +253,13 @@ class Copy:
             shutil.copyfile(used, index)
         where = {"GIT_WORK_TREE": str(self._checkout.root), "GIT_INDEX_FILE": str(index)}
         people = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _AUTHOR.items()}
-        self._run("add", "--all", "--", str(self._checkout.root), variables=where)
-        tree = self._run("write-tree", variables=where)
-        return self._run("commit-tree", "-p", head, "-m", _DIRTY_MESSAGE, tree, variables=people)
+        self.git("add", "--all", "--", str(self._checkout.root), variables=where)
+        tree = self.git("write-tree", variables=where)
+        return self.git("commit-tree", "-p", head, "-m", _DIRTY_MESSAGE, tree, variables=people)
 
     def _parent(self, branch: str) -> str:
         """Return the commit that `branch` has at `origin`, if it is an ancestor, or else the commit's parent."""
-        pushed = self._checkout.find("rev-parse", "--quiet", "--verify", f"refs/remotes/origin/{branch}^{{commit}}")
+        pushed = self._checkout.find_commit(f"refs/remotes/origin/{branch}")
         if pushed not in (None, self.commit) and self.find("merge-base", "--is-ancestor", pushed, self.commit) == "":
             return pushed
         return self.find_commit(f"{self.commit}^1") or NO_COMMIT
@@ -270,7 +268,7 @@ class Copy:
         command = ["-c", "core.quotePath=false", "log", "--no-renames", "--name-status", f"--format={_FORMAT}"]
         several = [f"--max-count={_MOST_COMMITS}", self.commit, *([] if parent == NO_COMMIT else [f"^{parent}"])]
         # Events have at least one commit.
-        found = self._run(*command, *several) or self._run(*command, "--max-count=1", self.commit)
+        found = self.git(*command, *several) or self.git(*command, "--max-count=1", self.commit)
         return [_commit(*record.split(_FIELD)) for record in reversed(found.split(_RECORD)[1:])]
 
 
