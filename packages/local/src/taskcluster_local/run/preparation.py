@@ -77,8 +77,7 @@ def read(given: Namespace, directory: Path, now: datetime) -> Source:
         for option in ("event", "branch", "base", "dirty"):
             if getattr(given, option):
                 raise RunError(f"--event-file has its own branches and commits: omit --{option}")
-        origin = checkout.find("config", "--get", "remote.origin.url")
-        event = events.recorded(_event_file(given.event_file), given.settings, origin)
+        event = events.recorded(_event_file(given.event_file), given.settings, checkout.origin())
     else:
         event = _derived(given, checkout, copy, now)
     if not given.dirty and checkout.has_changes():
@@ -87,7 +86,7 @@ def read(given: Namespace, directory: Path, now: datetime) -> Source:
         notes.append("a real deployment would create no tasks for this event, because it says [skip ci] or [ci skip]")
     commit = copy.resolve(event.refs[event.head])
     refs = {name: found for name, given_commit in event.refs.items() if (found := copy.find_commit(given_commit))}
-    default = f"refs/heads/{checkout.default_branch()}"
+    default = f"refs/heads/{checkout.default_branch}"
     copy.point(refs, default if default in refs or copy.find_commit(default) else event.head)
     text = copy.file(commit, FILE)
     if text is None:
@@ -100,7 +99,7 @@ def _derived(given: Namespace, checkout: Checkout, copy: Copy, now: datetime) ->
     kind, base = given.event or "push", given.base
     base_branch = None
     if kind == "pull_request":
-        base_branch = checkout.default_branch()
+        base_branch = checkout.default_branch
         if base is not None and copy.find_commit(f"refs/heads/{base}"):
             base_branch = base
         elif base is None and copy.find_commit(f"refs/heads/{base_branch}") not in (None, copy.commit):

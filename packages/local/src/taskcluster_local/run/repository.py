@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -102,8 +103,13 @@ class Checkout(_Repository):
         """Return whether there are uncommitted changes."""
         return bool(self.git("status", "--porcelain"))
 
+    def origin(self) -> str | None:
+        """Return the address of `origin`, if there is one."""
+        return self.find("config", "--get", "remote.origin.url") or None
+
+    @functools.cached_property
     def default_branch(self) -> str:
-        """Return the default branch of `origin`, as far as the checkout knows it."""
+        """The default branch of `origin`, as far as the checkout knows it."""
         remote = self.find("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         if remote is not None:
             return remote.removeprefix("origin/")
@@ -177,12 +183,12 @@ class Copy(_Repository):
             RunError: The commit is not in the checkout.
         """
         checkout = self._checkout
-        branch, default = checkout.branch(), checkout.default_branch()
+        branch, default = checkout.branch(), checkout.default_branch
         parent = self.resolve(base) if base is not None else self._parent(branch or default)
         tags = (self.find("tag", "--points-at", self._head) or "").splitlines()
         return Facts(
             directory=checkout.root.name,
-            origin=checkout.find("config", "--get", "remote.origin.url") or None,
+            origin=checkout.origin(),
             branch=branch,
             default_branch=default,
             commit=self.commit,
