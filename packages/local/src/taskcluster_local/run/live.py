@@ -105,8 +105,7 @@ async def _run(
         )
 
     # If no rendered task matches, those that the tasks create are meant.
-    named = {each["taskId"]: preparation.task_name(each["task"]) for each in tasks}
-    patterns: list[str] = [] if preparation.matching(named, given.patterns) else given.patterns
+    patterns: list[str] = [] if preparation.matching(preparation.names(tasks), given.patterns) else given.patterns
     async with Session(local, worker, patterns, lambda task, log: display.changed(task, local.now(), log)) as session:
         await session.load(contents)
         await session.create(rendered, tasks)

@@ -21,7 +21,7 @@ from .event import Event
 from .repository import Checkout, Copy
 from .selection import is_wanted, with_dependencies
 
-__all__ = ["Rendered", "Source", "matching", "no_match", "read", "rendered", "selected", "task_name"]
+__all__ = ["Rendered", "Source", "matching", "names", "no_match", "read", "rendered", "selected", "task_name"]
 
 FILE = ".taskcluster.yml"
 
@@ -157,22 +157,31 @@ def selected(tasks: list[dict[str, Any]], patterns: list[str]) -> list[dict[str,
     """
     if not patterns:
         return tasks
-    named = {each["taskId"]: task_name(each["task"]) for each in tasks}
+    named = names(tasks)
     wanted = matching(named, patterns) or [each["taskId"] for each in tasks if _has_proxy(each["task"])]
     if not wanted:
-        raise no_match(patterns, named.values())
+        raise no_match(patterns, named)
     kept = with_dependencies(wanted, {each["taskId"]: each["task"].get("dependencies", []) for each in tasks})
     return [each for each in tasks if each["taskId"] in kept]
 
 
-def matching(names: Mapping[str, str], patterns: list[str]) -> list[str]:
+def names(tasks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names of tasks by taskId.
+
+    Args:
+        tasks: Tasks with `taskId` and `task`.
+    """
+    return {each["taskId"]: task_name(each["task"]) for each in tasks}
+
+
+def matching(named: Mapping[str, str], patterns: list[str]) -> list[str]:
     """Return the ids of the tasks that match patterns, of tasks with the given names."""
-    return [taskId for taskId, name in names.items() if is_wanted(taskId, name, patterns)]
+    return [taskId for taskId, name in named.items() if is_wanted(taskId, name, patterns)]
 
 
-def no_match(patterns: list[str], names: Iterable[str]) -> RunError:
-    """Return the error if no task matches."""
-    known = list(names)
+def no_match(patterns: list[str], named: Mapping[str, str]) -> RunError:
+    """Return the error if no task with one of the given names matches."""
+    known = list(named.values())
     near = did_you_mean(patterns[0], known)
     return RunError(f"no task matches --task {' --task '.join(patterns)}; the tasks are {', '.join(known)}{near}")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from ..timestamps import from_wire
 
-__all__ = ["RESOLVED", "Progress", "TaskProgress"]
+__all__ = ["FAILED", "RESOLVED", "Progress", "TaskProgress"]
 
-RESOLVED = ("completed", "failed", "exception")
-_FAILED = ("failed", "exception")
+FAILED = ("failed", "exception")
+RESOLVED = ("completed", *FAILED)
 
 
 @dataclass
@@ -90,11 +90,15 @@ class Progress:
             task.reason = latest.get("reasonResolved", "") if task.state == "exception" else ""
             task.started = _date(latest.get("started"))
             task.resolved = _date(latest.get("resolved"))
-        if task.state in _FAILED or before[0] in _FAILED:
+        if task.state in FAILED or before[0] in FAILED:
             # Dependencies are created first, so one pass is enough.
             for each in self.tasks.values():
                 each.is_blocked = self._is_blocked(each)
         return task if (task.state, task.runs) != before else None
+
+    def names(self) -> dict[str, str]:
+        """Return the names of all tasks, by taskId."""
+        return {task.taskId: task.name for task in self.tasks.values()}
 
     def dependencies(self) -> dict[str, Collection[str]]:
         """Return the dependencies of all tasks, by taskId."""
@@ -120,7 +124,7 @@ class Progress:
     def _is_blocked(self, task: TaskProgress) -> bool:
         needed = [self.tasks[each] for each in task.dependencies if each in self.tasks]
         return task.state == "unscheduled" and any(
-            each.is_blocked or (task.needs_completed and each.state in _FAILED) for each in needed
+            each.is_blocked or (task.needs_completed and each.state in FAILED) for each in needed
         )
 
 

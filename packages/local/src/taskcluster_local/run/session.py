@@ -23,7 +23,7 @@ from ..loading import Contents
 from ..local import LocalTaskcluster
 from .errors import RunError
 from .preparation import Rendered, matching, no_match, task_name
-from .progress import RESOLVED, Progress, TaskProgress
+from .progress import FAILED, RESOLVED, Progress, TaskProgress
 from .selection import with_dependencies
 
 __all__ = ["Session"]
@@ -143,9 +143,9 @@ class Session:
 
     def check_patterns(self) -> None:
         """Raise RunError if no task matches the patterns."""
-        names = {task.taskId: task.name for task in self.progress.tasks.values()}
+        names = self.progress.names()
         if not matching(names, self._patterns):
-            raise no_match(self._patterns, names.values())
+            raise no_match(self._patterns, names)
 
     async def export(self, directory: Path) -> list[str]:
         """Download the artifacts of all tasks, and return what could not be downloaded."""
@@ -184,8 +184,7 @@ class Session:
         if task.state in RESOLVED:
             await self._skip_others()
         if not task.is_skipped:
-            failed = task.state in ("failed", "exception")
-            self._changed(task, await self._log(task) if failed else None)
+            self._changed(task, await self._log(task) if task.state in FAILED else None)
 
     async def _start_worker(self, task_queue: str) -> None:
         if task_queue in self._workers or task_queue.startswith(_BUILT_IN):
@@ -200,10 +199,9 @@ class Session:
         """Cancel the tasks that tasks have created and that were not selected."""
         if not self._patterns:
             return
-        tasks = self.progress.tasks
-        wanted = matching({task.taskId: task.name for task in tasks.values()}, self._patterns)
+        wanted = matching(self.progress.names(), self._patterns)
         kept = with_dependencies([*wanted, *self._created], self.progress.dependencies())
-        for task in [*tasks.values()]:
+        for task in [*self.progress.tasks.values()]:
             if task.taskId not in kept and not task.is_skipped:
                 task.is_skipped = True
                 await self._cancel(task.taskId)
