@@ -659,6 +659,26 @@ def test_observer_is_none_without_observers() -> None:
     assert registry_of(FakeEntryPoint("widget-store", lambda: offering(WIDGETS))).observer() is None
 
 
+def test_finds_hooks_without_pluggy_if_plugins_have_services_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "taskcluster.hook_manager", None)
+    registry = registry_of(STORE)
+    assert registry.observer() is None
+    assert registry.credentials("https://tc.example.com") is None
+    assert registry.services() == {"widget-store": WIDGETS}
+
+
+def test_finds_hooks_that_are_bound_methods() -> None:
+    class Observer:
+        @hookimpl
+        def taskcluster_request(self) -> None: ...
+
+    module = offering(WIDGETS)
+    vars(module).update(taskcluster_request=Observer().taskcluster_request)
+    registry = registry_of(FakeEntryPoint("widget-store", lambda: module))
+    assert registry.service("widget-store") is WIDGETS
+    assert registry.observer() is not None
+
+
 def test_logs_an_observer_that_raises_and_calls_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -12,7 +12,7 @@ from .callers import OURS, warn_caller
 from .entry_points import disabled_plugins, distribution_of, entry_points
 from .exceptions import TaskclusterAuthFailure
 from .ownership import Ownership, normalized, owners_of, unowned
-from .plugins import HOOKIMPL, PluginError, PluginWarning, Service
+from .plugins import HOOKIMPL, PROJECT, PluginError, PluginWarning, Service
 from .shapes import is_mapping
 from .suggestions import did_you_mean
 
@@ -204,6 +204,9 @@ class Registry:
         with self._lock:
             loaded = self._load_all(hooks=True)
             skipped = {plugin.name for plugin in self._plugins} - {plugin.name for plugin in loaded}
+            if "_manager" not in vars(self):
+                # No plugin has more than services.
+                return []
             found: list[Any] = getattr(self._manager.hook, hook).get_hookimpls()
             return [each for each in reversed(found) if each.plugin_name not in skipped]
 
@@ -277,7 +280,7 @@ class Registry:
         return [plugin for plugin in found.owners.values() if plugin.failure is None]
 
     def _load(self, plugin: _Plugin, *, hooks: bool = False) -> None:
-        """Load a plugin and its services, once; register all its hooks if they are needed."""
+        """Load a plugin and its services, once; register its other hooks, if it has some, if they are needed."""
         try:
             if not plugin.is_loading:
                 # Not after loading: a plugin that is being loaded may itself look something up.
@@ -291,7 +294,8 @@ class Registry:
                     own: list[Any] = [each.function for each in implementations if each.plugin is module]
                     plugin.services = _services_of(plugin.name, own)
                 plugin.module = module
-            if hooks and plugin.module is not None and plugin.failure is None and not plugin.is_registered:
+            is_usable = plugin.module is not None and plugin.failure is None
+            if hooks and is_usable and not plugin.is_registered and _has_more_hooks(plugin.module):
                 self._register(plugin, plugin.module)
         except Exception as exc:
             if plugin.is_registered:
@@ -317,6 +321,17 @@ def _provides_only_services(plugin: Any) -> bool:
         if isinstance(value, FunctionType) and hasattr(value, HOOKIMPL)
     }
     return marked == {"taskcluster_services": True}
+
+
+def _has_more_hooks(plugin: Any) -> bool:
+    """Return whether pluggy may find more hooks in a plugin than its services, for example by pluggy's own marker."""
+    if not isinstance(plugin, ModuleType):
+        return True
+    marks = (HOOKIMPL, f"{PROJECT}_impl")
+    return any(
+        name != "taskcluster_services" and callable(value) and any(hasattr(value, mark) for mark in marks)
+        for name, value in vars(plugin).items()
+    )
 
 
 def _services_of(entry_point: str, hooks: Iterable[Callable[[], Iterable[Service]]]) -> list[Service]:
