@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskcluster.shapes import is_mapping
@@ -111,14 +110,12 @@ def _of_client(exc: BaseException, credentials: str | None) -> Explanation:
 
     match exc:
         case TaskclusterAuthFailure():
-            return Explanation(DENIED, _message_of(exc), (*_identity(credentials),))
+            return Explanation(DENIED, _message_of(exc), (_identity(credentials),))
         case TaskclusterRestFailure():
             return _of_response(exc, credentials)
         case TaskclusterArtifactError():
             return Explanation(MISSING, f"the artifact is an error: {exc.message} ({exc.reason})")
-        case TaskclusterConnectionError():
-            return Explanation(FAILED, str(exc))
-        case ObjectHashVerificationError():
+        case TaskclusterConnectionError() | ObjectHashVerificationError():
             return Explanation(FAILED, str(exc))
         case _:
             # The helper's, by name: its module is not imported for this.
@@ -145,18 +142,19 @@ def _of_response(exc: TaskclusterRestFailure, credentials: str | None) -> Explan
         rest = len(exc.missing_scopes) - len(shown)
         lines = [f"  {scope}" for scope in shown] + ([f"  and {rest} more"] if rest else [])
         message = "\n".join(["not authorized, these scopes are missing:", *lines])
-        return Explanation(DENIED, message, (*_identity(credentials),))
+        return Explanation(DENIED, message, (_identity(credentials),))
     message = f"{_message_of(exc)} ({status}{f' {exc.code}' if exc.code else ''})"
     if status in (401, 403):
-        return Explanation(DENIED, message, (*_identity(credentials),))
+        return Explanation(DENIED, message, (_identity(credentials),))
     if status in (404, 410, 424):
         return Explanation(MISSING, message)
     return Explanation(FAILED, message)
 
 
-def _identity(credentials: str | None) -> Iterator[str]:
+def _identity(credentials: str | None) -> str:
     if credentials is None:
-        yield "no credentials were used; sign in with `taskcluster signin`, or set TASKCLUSTER_CLIENT_ID and "
-        "TASKCLUSTER_ACCESS_TOKEN"
-    else:
-        yield f"used: {credentials}; `taskcluster whoami` shows its scopes, `taskcluster signin --scope …` gets others"
+        return (
+            "no credentials were used; sign in with `taskcluster signin`, or set TASKCLUSTER_CLIENT_ID and "
+            "TASKCLUSTER_ACCESS_TOKEN"
+        )
+    return f"used: {credentials}; `taskcluster whoami` shows its scopes, `taskcluster signin --scope …` gets others"

@@ -145,6 +145,7 @@ def test_missing_scopes_are_named(call: Call, local: LocalTaskcluster, monkeypat
     assert done.status == 3
     assert "secrets:get:project/x" in done.err
     assert "taskcluster signin" in done.err
+    assert "or set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN\n" in done.err
     monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", "nobody")
     monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", "hunter2hunter2hunter2hunter2")
     done = call("--debug", "api", "secrets", "get", "project/x")
