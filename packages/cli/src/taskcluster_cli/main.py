@@ -15,7 +15,7 @@ import click
 from .app import App
 from .command import Root
 from .errors import CLOSED, DENIED, FAILED, INTERRUPTED, OK, TERMINATED, USAGE, Explanation, Terminated, explain
-from .output import occupy_closed_descriptors, standard_streams
+from .output import occupy_closed_descriptors, replace_unencodable
 
 __all__ = ["main", "root", "run"]
 
@@ -33,16 +33,13 @@ _COMPLETE = "_TASKCLUSTER_COMPLETE"
 
 def run() -> None:
     """Run the command with the arguments of the process, and exit."""
-    status = main(sys.argv[1:])
-    # Not sys.exit alone: the interpreter would flush stdout again, and fail if its reader is gone.
-    sys.exit(status)
+    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     occupy_closed_descriptors()
-    for _ in standard_streams():
-        pass
+    replace_unencodable()
     app = App()
     with _signals(), _warnings(app):
         try:

@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from taskcluster.shapes import is_mapping
@@ -93,24 +93,23 @@ class Notes:
 
     def warn(self, message: str) -> None:
         """Print a warning."""
-        self._print(f"{self._painted('warning:', '33')} {message}")
+        self._print(message, "warning:", "33")
 
     def error(self, message: str, hints: Sequence[str] = ()) -> None:
         """Print an error and what to do next."""
-        self._print(f"{self._painted('Error:', '31')} {message}")
+        self._print(message, "Error:", "31")
         for hint in hints:
             self._print(hint)
 
-    def _painted(self, text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
-
-    def _print(self, message: str) -> None:
+    def _print(self, message: str, label: str = "", code: str = "") -> None:
         if self.stream is None:
             return
+        if label:
+            label = f"\x1b[{code}m{label}\x1b[0m " if self._colour else f"{label} "
         # Line ends are ours, everything else may come from a server.
-        lines = [safe(line) if "\x1b[0m" not in line else line for line in message.split("\n")]
+        lines = [safe(line) for line in message.split("\n")]
         try:
-            print("\n".join(lines), file=self.stream, flush=True)
+            print(label + "\n".join(lines), file=self.stream, flush=True)
         except (OSError, ValueError):
             # Nobody reads it.
             self.stream = None
@@ -415,9 +414,8 @@ def occupy_closed_descriptors() -> None:
             return
 
 
-def standard_streams() -> Iterator[TextIO | None]:
-    """Yield stdout and stderr, which replace what their encoding does not have."""
+def replace_unencodable() -> None:
+    """Let stdout and stderr replace what their encoding does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-        yield stream

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from taskcluster_cli.errors import Failure
-from taskcluster_cli.output import wants_colour
+from taskcluster_cli.output import Notes, wants_colour
 from taskcluster_cli.payloads import fields, loads
 from taskcluster_cli.references import Reference, scopes_text
 from taskcluster_cli.secrets import masked
@@ -172,6 +173,9 @@ def test_control_sequences_are_removed() -> None:
     assert safe_log(hostile) == "a\x1b[31mred\x1b[0mb"
     assert safe_log("10%\r50%\r100%\r") == "100%"
     assert one_line("a\tb\nc\x1b") == "a b c "
+    stream = io.StringIO()
+    Notes(stream, colour=True).error(hostile, [hostile])
+    assert stream.getvalue() == "\x1b[31mError:\x1b[0m aredb\naredb\n"
 
 
 @pytest.mark.parametrize(
