@@ -175,7 +175,6 @@ class _Batches:
     def __init__(self, connection: AmqpConnection, channel: AmqpChannel) -> None:
         self._connection = connection
         self._channel = channel
-        self._published = 0
         self._unconfirmed: dict[int, Unpublished] = {}
         """By delivery tag, in order."""
         self._stored: list[Unpublished] = []
@@ -209,7 +208,7 @@ class _Batches:
         return self._stored, refused
 
     def _publish(self, message: Unpublished) -> None:
-        self._channel.publish(
+        tag = self._channel.publish(
             commands.Basic.Publish(exchange=message.exchange, routing_key=message.routingKey),
             commands.Basic.Properties(
                 content_type="application/json",
@@ -219,8 +218,7 @@ class _Batches:
             ),
             message.body,
         )
-        self._published += 1
-        self._unconfirmed[self._published] = message
+        self._unconfirmed[tag] = message
 
     def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
         for each in [each for each in self._unconfirmed if each <= tag] if multiple else [tag]:

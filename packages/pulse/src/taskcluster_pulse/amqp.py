@@ -69,6 +69,7 @@ class AmqpChannel:
         self._properties: commands.Basic.Properties | None = None
         self._body = bytearray()
         self._missing = 0
+        self._published = 0
 
     async def call(self, method: Frame, reply: type[F]) -> F:
         """Send a method and return the broker's reply.
@@ -91,8 +92,8 @@ class AmqpChannel:
         if not self.ended.done():
             self._connection.write(frame.marshal(method, self.number))
 
-    def publish(self, method: commands.Basic.Publish, properties: commands.Basic.Properties, body: bytes) -> None:
-        """Send a message."""
+    def publish(self, method: commands.Basic.Publish, properties: commands.Basic.Properties, body: bytes) -> int:
+        """Send a message, and return its delivery tag, by which the broker confirms it."""
         size = self._connection.frame_max - _OVERHEAD
         head = frame.marshal(header.ContentHeader(0, len(body), properties), self.number)
         if len(head) > self._connection.frame_max:
@@ -107,6 +108,8 @@ class AmqpChannel:
             part = body[start : start + size]
             parts += [b"\x03", number, len(part).to_bytes(4, "big"), part, b"\xce"]
         self._connection.write(b"".join(parts))
+        self._published += 1
+        return self._published
 
     def receive(self, kind: int, payload: bytes, raw: bytes) -> None:
         """Process a frame."""

@@ -66,7 +66,6 @@ class Publisher:
         self._context = ssl_context
         self._connection: AmqpConnection | None = None
         self._channel: AmqpChannel | None = None
-        self._published = 0
         self._unconfirmed: dict[int, asyncio.Future[bool]] = {}
 
     def __repr__(self) -> str:
@@ -157,9 +156,8 @@ class Publisher:
         self, method: commands.Basic.Publish, properties: commands.Basic.Properties, body: bytes, seconds: float
     ) -> None:
         connection, channel = await self._opened()
-        channel.publish(method, properties, body)
-        self._published += 1
-        confirmed = self._unconfirmed[self._published] = connection.loop.create_future()
+        confirmed = connection.loop.create_future()
+        self._unconfirmed[channel.publish(method, properties, body)] = confirmed
         await connection.drain()
         if not await asyncio.wait_for(confirmed, seconds):
             raise AmqpEnded("the broker could not store the message")
@@ -177,7 +175,7 @@ class Publisher:
                 channel.on_confirm = self._confirm
                 await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
                 channel.ended.add_done_callback(self._fail)
-                self._published, self._channel = 0, channel
+                self._channel = channel
             return connection, self._channel
 
     def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
