@@ -18,7 +18,7 @@ from pamqp.base import Frame
 from .settings import BrokerSettings
 from .version import VERSION
 
-__all__ = ["AmqpChannel", "AmqpConnection", "AmqpEnded", "Content", "open_connection"]
+__all__ = ["FRAME_ERROR", "AmqpChannel", "AmqpConnection", "AmqpEnded", "Content", "open_connection"]
 
 log = logging.getLogger("taskcluster")
 
@@ -32,6 +32,8 @@ _OVERHEAD = 8
 """Bytes of a frame besides its payload."""
 _CLOSE_TIMEOUT = 2.0
 _SUCCESS = 200
+FRAME_ERROR = 501
+"""The reply code for a frame that is too large, and of messages that need one."""
 
 
 class AmqpEnded(Exception):
@@ -100,7 +102,7 @@ class AmqpChannel:
             # The broker would close the connection.
             raise AmqpEnded(
                 f"properties and headers take {len(head)} bytes, and the broker accepts {size}: use fewer routes",
-                501,
+                FRAME_ERROR,
             )
         number = self.number.to_bytes(2, "big")
         parts = [frame.marshal(method, self.number), head]

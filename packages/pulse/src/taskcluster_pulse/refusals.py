@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .amqp import FRAME_ERROR
 from .exceptions import PulseConnectionError, PulseFailure, PulseRefused
 from .settings import BrokerSettings
 
@@ -17,7 +18,6 @@ _VALUE = re.compile(r"the value '(.*)' of type '.*'")
 _REFUSED_QUEUE = re.compile(r"access to queue '(.*)' in vhost")
 _REFUSED_EXCHANGE = re.compile(r"access to exchange '(.*)' in vhost")
 _NO_EXCHANGE = re.compile(r"no exchange '(.*)' in vhost")
-_CONTENT_TOO_LARGE = 501
 
 
 def explain(code: int | None, text: str, settings: BrokerSettings) -> PulseFailure:
@@ -63,7 +63,7 @@ def explain(code: int | None, text: str, settings: BrokerSettings) -> PulseFailu
             f"the {found['what']} {found['which']!r} exists with {found['name']} = {theirs}, not {ours}: pass the same "
             "(queue_type, queue_arguments), use another name, or delete it"
         )
-    elif code in (403, 405, 406, _CONTENT_TOO_LARGE):
+    elif code in (403, 405, 406, FRAME_ERROR):
         problem = f"the broker {address} refuses: {text}"
     if problem is not None and code is not None:
         return PulseRefused(problem, code)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pamqp import commands
 
-from ..amqp import AmqpChannel, AmqpConnection, AmqpEnded
+from ..amqp import FRAME_ERROR, AmqpChannel, AmqpConnection, AmqpEnded
 from ..broker_link import connected
 from ..exceptions import PulseConnectionError, PulseFailure, PulseRefused
 from ..refusals import explain
@@ -140,7 +140,7 @@ class Publisher:
             except AmqpEnded as exc:
                 failure = explain(exc.code, exc.text, self._broker)
                 # Another message's exchange may be why the channel was closed.
-                is_final = isinstance(failure, PulseRefused) and (exchange in exc.text or exc.code == 501)
+                is_final = isinstance(failure, PulseRefused) and (exchange in exc.text or exc.code == FRAME_ERROR)
             except asyncio.TimeoutError:
                 failure = PulseConnectionError(f"no confirmation from the broker {self._broker.address}")
                 is_final = True
