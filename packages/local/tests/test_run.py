@@ -190,6 +190,16 @@ def test_keeps_data_and_artifacts(run: Run, tmp_path: Path) -> None:
     assert "must be new or empty" in again.stderr
 
 
+def test_lists_artifacts_that_cannot_be_saved(run: Run, tmp_path: Path) -> None:
+    artifacts = [{"type": "file", "path": "x", "name": f"public/{name}"} for name in ("a", "a/b", "c")]
+    done = run([task("a", "echo x > x", payload={"artifacts": artifacts})], "--artifacts", str(tmp_path / "saved"))
+    assert done.returncode == 0
+    listed = [line for line in done.stdout.splitlines() if line.startswith("note: not saved: ")]
+    assert [line.partition(": cannot")[0] for line in listed] == ["note: not saved: public/a/b of a"]
+    for name in ("a", "c"):
+        assert (tmp_path / "saved" / "a" / "public" / name).read_text("utf-8") == "x\n"
+
+
 def test_provides_what_files_have(run: Run, tmp_path: Path) -> None:
     (tmp_path / "secrets.yml").write_text("project/x: {token: hunter2}\n", "utf-8")
     (tmp_path / "load.yml").write_text(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import glob
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import taskcluster
 import taskcluster.aio
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
-from taskcluster_objects.aio.download import downloadTaskArtifacts, getArtifactContent
+from taskcluster_objects.aio.download import downloadArtifactToPath, getArtifactContent
+from taskcluster_objects.artifact_paths import paths_for
 from taskcluster_worker import Worker
 
 from .. import loading
@@ -159,12 +159,16 @@ class Session:
             used.add(name)
             async for artifact in self._queue.paginate_items(self._queue.listLatestArtifacts, task.taskId):
                 if artifact["storageType"] != "error":
-                    pattern = glob.escape(artifact["name"])
                     try:
-                        await downloadTaskArtifacts(task.taskId, pattern, directory / name, queueService=self._queue)
+                        await self._export(task.taskId, artifact["name"], directory / name)
                     except (TaskclusterFailure, OSError) as error:
                         failures.append(f"{artifact['name']} of {task.name}: {error}")
         return failures
+
+    async def _export(self, taskId: str, name: str, directory: Path) -> None:
+        path = paths_for(directory, [name])[name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await downloadArtifactToPath(path, taskId=taskId, name=name, queueService=self._queue)
 
     async def _handle(self, message: Message) -> None:
         status = message.payload["status"]
