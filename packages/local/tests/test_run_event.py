@@ -10,7 +10,8 @@ import pytest
 
 from taskcluster_local.run.errors import RunError
 from taskcluster_local.run.event import Event, derived, recorded
-from taskcluster_local.run.repository import NO_COMMIT, Facts
+from taskcluster_local.run.repository import Facts
+from taskcluster_local.services.github.fake_events import NO_COMMIT
 
 NOW = datetime(2030, 3, 1, 12, tzinfo=timezone.utc)
 HEAD, PARENT = "a" * 40, "b" * 40
