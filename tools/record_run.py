@@ -89,7 +89,7 @@ def _read(terminal: int) -> bytes:
 
 
 def _lines(written: str) -> list[str]:
-    """Return the lines that a terminal shows after what was written: each update replaces the last lines."""
+    """Return the lines on a terminal after some output: each update replaces the last lines."""
     found: list[str] = []
     parts = _UPDATE.split(written)
     for up, text in zip(parts[1::2], parts[2::2], strict=True):

@@ -78,7 +78,7 @@ def _build(local: LocalTaskcluster) -> None:
 
 
 def _typed(line: str, environ: Mapping[str, str]) -> str:
-    """Run a line in a shell on a terminal, and return what it printed."""
+    """Run a line in a shell on a terminal, and return its output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     with subprocess.Popen(

@@ -39,7 +39,7 @@ def podman(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An image with busybox and git, in a storage of its own."""
+    """An image with busybox and git, in a separate storage."""
     if shutil.which("podman") is None or not BUSYBOX.exists() or not GIT.exists():
         if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
             pytest.fail(f"containers must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {MISSING}")

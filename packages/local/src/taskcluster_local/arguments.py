@@ -23,7 +23,7 @@ def checked(name: str, value: Any, kind: type | tuple[type, ...], expected: str)
 
 
 def checked_list(name: str, value: Any, kind: type, expected: str) -> tuple[Any, ...]:
-    """Return the items of an argument; raise TypeError if it is no list, or has items of another type."""
+    """Return the items of an argument; raise TypeError if it is not a list, or has items of another type."""
     if isinstance(value, str):
         raise TypeError(f"{name} must be a list of {expected}, not the string {value!r}")
     if is_mapping(value) or isinstance(value, bytes):
@@ -57,7 +57,7 @@ def checked_clock(clock: Any) -> Any:
 
 
 def checked_port(port: Any) -> int:
-    """Return a port, which may be a string of digits; raise TypeError or ValueError if it is none."""
+    """Return a port, which may be a string of digits; raise TypeError or ValueError if it is invalid."""
     number: int = checked("port", int(port) if isinstance(port, str) and port.isdecimal() else port, int, "an integer")
     # The system would use the remainder of a division by 65536.
     if not 0 <= number < 2**16:

@@ -15,7 +15,7 @@ def clone_variables(addresses: Iterable[str], url: str, others: str) -> dict[str
 
     Args:
         addresses: The addresses of the repository, without `.git`.
-        url: Where it is read instead.
+        url: The address to read it from instead.
         others: The path of a file with `other_repositories(addresses)`.
     """
     settings = [("include.path", others)]

@@ -77,7 +77,7 @@ class Executors:
         return executor_named(name, options)
 
     async def missing(self, tasks: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-        """Return what is not available, with the names of the tasks that need it.
+        """Return the names of the tasks that need something unavailable, by problem.
 
         Args:
             tasks: Tasks with `taskId` and `task`.
@@ -132,7 +132,7 @@ def _has_image(task: Mapping[str, Any]) -> bool:
 
 
 def _read(each: Mapping[str, Any]) -> Task | list[str]:
-    """Return a task, or what is wrong with its payload."""
+    """Return a task, or the problems with its payload."""
     definition: dict[str, Any] = {"scopes": [], "dependencies": [], "metadata": {"name": ""}, **each["task"]}
     try:
         deadline = parse_date(definition["deadline"])
