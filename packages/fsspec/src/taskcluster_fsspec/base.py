@@ -100,6 +100,13 @@ class TaskclusterFileSystem(AbstractFileSystem):
             made.close()
         return used
 
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget decoded files."""
+        found: Connection | None = vars(self).get(f"_connection_{os.getpid()}")
+        if found is not None:
+            found.contents.clear()
+        super().invalidate_cache(path)
+
     def close(self) -> None:
         """Close the connections and delete the decoded files. The filesystem stays usable, and opens new ones."""
         found: Connection | None = vars(self).pop(f"_connection_{os.getpid()}", None)

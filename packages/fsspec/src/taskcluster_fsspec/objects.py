@@ -121,11 +121,6 @@ class ObjectFileSystem(TaskclusterFileSystem):
         contents.trim()
         return content
 
-    def invalidate_cache(self, path: str | None = None) -> None:
-        """Forget decoded files."""
-        self._connection.contents.clear()
-        super().invalidate_cache(path)
-
     def _download(self, path: str, target: Any, progress: Any) -> None:
         download: Any = downloadToPath if isinstance(target, str | os.PathLike) else downloadToFile
         with os_errors(path):

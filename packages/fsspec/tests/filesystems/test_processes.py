@@ -223,6 +223,12 @@ def test_root_url_option_and_config_file(
     fs.close()
 
 
+@pytest.mark.parametrize("kind", [ArtifactFileSystem, ObjectFileSystem])
+def test_unused_filesystem_closes_without_a_deployment(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKCLUSTER_ROOT_URL", raising=False)
+    kind(skip_instance_cache=True).close()
+
+
 def test_profile_is_a_source_of_credentials(
     task: str, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

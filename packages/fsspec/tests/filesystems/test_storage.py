@@ -137,6 +137,16 @@ def test_server_errors_are_retried(fs: ArtifactFileSystem, storage: StorageServe
     assert fs.cat_file(path) == DATA
 
 
+def test_invalidation_forgets_contents(fs: ArtifactFileSystem, storage: StorageServer, path: str) -> None:
+    storage.content = b"1"
+    for _ in range(2):
+        assert fs.cat_file(path) == b"1"
+    assert len(storage.requests) == 1
+    fs.invalidate_cache()
+    assert fs.cat_file(path) == b"1"
+    assert len(storage.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("status", "error"), [(403, PermissionError), (404, FileNotFoundError), (410, FileNotFoundError), (400, OSError)]
 )
