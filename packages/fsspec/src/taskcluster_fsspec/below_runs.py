@@ -176,18 +176,17 @@ class RunFileSystem(TaskclusterFileSystem):
         if self._children_directory(path):
             return directory(path)
         run_path = self._split(path)
-        run = self._run(run_path.run)
-        if not run_path.rest:
-            return directory(path)
-        return {**self._file_or_directory(path, run, run_path), "name": path}
+        return self._file_or_directory(path, self._run(run_path.run), run_path)
 
     def _children_directory(self, path: str) -> bool:
         """Return whether a path is an existing directory above runs."""
         raise NotImplementedError
 
     def _file_or_directory(self, path: str, run: Run, run_path: RunPath) -> Info:
+        if not run_path.rest:
+            return directory(path)
         try:
-            return self._artifact(path, run, run_path)
+            return {**self._artifact(path, run, run_path), "name": path}
         except FileNotFoundError:
             if self._listing(path, run).is_directory(run_path.rest):
                 return directory(path)
@@ -259,16 +258,10 @@ class RunFileSystem(TaskclusterFileSystem):
     def _content_of(self, path: str) -> tuple[Callable[[], Content], Info]:
         run_path = self._split(path)
         run = self._run(run_path.run)
-        if not run_path.rest:
+        info = self._file_or_directory(path, run, run_path)
+        if info["type"] == "directory":
             raise IsDirectory(f"{path} is a directory")
-        try:
-            info = self._artifact(path, run, run_path)
-        except FileNotFoundError:
-            if self._listing(path, run).is_directory(run_path.rest):
-                raise IsDirectory(f"{path} is a directory") from None
-            raise
-        reopen = functools.partial(self._content, path, run, run_path.name, info["size"])
-        return reopen, {**info, "name": path}
+        return functools.partial(self._content, path, run, run_path.name, info["size"]), info
 
     def _content(self, path: str, run: Run, name: str, size: int | None) -> Content:
         connection = self._connection
