@@ -56,7 +56,6 @@ def stored(status: int, headers: Mapping[str, str]) -> Stored | None:
         headers: The response's headers.
     """
     kind = encoding(headers)
-    kind = "" if kind == "identity" else kind
     etag, modified = strong_etag(headers), headers.get("Last-Modified")
     if status == 200:
         return Stored(content_length(headers), kind, etag, None, modified)
@@ -102,11 +101,10 @@ def judge_part(status: int, headers: Mapping[str, str], start: int, known: Store
         start: The position of the first requested byte.
         known: What the first response showed.
     """
-    kind = encoding(headers)
     if (
         status in (412, 416)
         or (known.etag is not None and headers.get("ETag", known.etag).strip() != known.etag)
-        or ("" if kind == "identity" else kind) != known.encoding
+        or encoding(headers) != known.encoding
     ):
         return Part.CHANGED
     if status == 200:

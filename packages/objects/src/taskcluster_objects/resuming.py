@@ -18,6 +18,7 @@ __all__ = [
     "complete_length",
     "content_length",
     "content_type",
+    "encoding",
     "has_expired",
     "judge",
     "range_headers",
@@ -107,8 +108,9 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def encoding(headers: Mapping[str, str]) -> str:
-    """Return the Content-Encoding in lower case, or an empty string."""
-    return headers.get("Content-Encoding", "").strip().lower()
+    """Return the Content-Encoding in lower case, or an empty string if there is none."""
+    found = headers.get("Content-Encoding", "").strip().lower()
+    return "" if found == "identity" else found
 
 
 def content_type(headers: Mapping[str, str]) -> str:
