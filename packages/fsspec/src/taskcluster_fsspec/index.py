@@ -48,9 +48,9 @@ class IndexFileSystem(RunFileSystem):
         return found
 
     def _children(self, namespace: str) -> list[Info]:
-        connection, at = self._connection, [unquoted(namespace).rstrip(".")] if namespace else []
-        below = connection.pages(namespace, "index", "listNamespaces", "namespaces", *(at or [""]))
-        tasks = connection.pages(namespace, "index", "listTasks", "tasks", *(at or [""]))
+        connection, at = self._connection, unquoted(namespace).rstrip(".")
+        below = connection.pages(namespace, "index", "listNamespaces", "namespaces", at)
+        tasks = connection.pages(namespace, "index", "listTasks", "tasks", at)
         return [
             *(directory(f"{quoted(each['namespace'])}.") for each in below),
             *(directory(quoted(each["namespace"])) for each in tasks),
