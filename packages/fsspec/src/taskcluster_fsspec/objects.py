@@ -20,6 +20,7 @@ from .connection import os_errors
 from .contents import Content
 from .exceptions import Unsupported
 from .interface import Info
+from .listings import directory
 from .paths import has_magic, unquoted
 
 __all__ = ["ObjectFileSystem"]
@@ -69,7 +70,7 @@ class ObjectFileSystem(TaskclusterFileSystem):
 
     def _entry(self, path: str) -> Info:
         if not path:
-            return {"name": "", "size": 0, "type": "directory"}
+            return directory(path)
         name = unquoted(path)
         metadata = self._connection.call(path, "object", "object", name)
         return {
