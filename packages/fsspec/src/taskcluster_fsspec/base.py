@@ -69,8 +69,8 @@ class TaskclusterFileSystem(AbstractFileSystem):
             )
         super().__init__(**storage_options)
         self._sources = Sources(root_url, profile, config_file)
-        self._settings = (follow_references, spool_size)
         self._follows_references = follow_references
+        self._spool_size = spool_size
         self._max_concurrency = max_concurrency
 
     @property
@@ -91,7 +91,7 @@ class TaskclusterFileSystem(AbstractFileSystem):
         found: Connection | None = vars(self).get(name)
         if found is not None:
             return found
-        made = Connection(self._sources, *self._settings)
+        made = Connection(self._sources, self._follows_references, self._spool_size)
         # Another thread may be faster.
         used: Connection = vars(self).setdefault(name, made)
         if used is made:
