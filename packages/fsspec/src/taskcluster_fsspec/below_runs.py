@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import mimetypes
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,7 @@ from taskcluster.timestamps import parse_date
 from taskcluster_objects.download import downloadArtifactToFile, downloadArtifactToPath
 from taskcluster_objects.upload import uploadArtifactFromFile
 
-from .base import TaskclusterFileSystem
+from .base import TaskclusterFileSystem, content_type
 from .connection import os_errors
 from .contents import Content
 from .exceptions import IsDirectory, Unsupported, not_found
@@ -320,9 +319,7 @@ class RunFileSystem(TaskclusterFileSystem):
                 taskId=run.task_id,
                 runId=run.run_id,
                 name=run_path.name,
-                contentType=options.get("content_type")
-                or mimetypes.guess_type(run_path.name)[0]
-                or "application/octet-stream",
+                contentType=content_type(run_path.name, options),
                 expires=expires,
                 file=file,
                 queueService=connection.client("queue"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import mimetypes
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -15,7 +14,7 @@ from taskcluster.timestamps import fromNow
 from taskcluster_objects.download import downloadToFile, downloadToPath
 from taskcluster_objects.upload import uploadFromFile
 
-from .base import TaskclusterFileSystem
+from .base import TaskclusterFileSystem, content_type
 from .connection import os_errors
 from .contents import Content
 from .exceptions import Unsupported
@@ -137,11 +136,10 @@ class ObjectFileSystem(TaskclusterFileSystem):
         name = unquoted(path)
 
         def upload(file: BinaryIO) -> None:
-            content_type = options.get("content_type") or mimetypes.guess_type(name)[0] or "application/octet-stream"
             uploadFromFile(
                 projectId=project_id,
                 name=name,
-                contentType=content_type,
+                contentType=content_type(name, options),
                 expires=fromNow(options.get("expires") or self._expires),
                 file=file,
                 objectService=self._connection.client("object"),
