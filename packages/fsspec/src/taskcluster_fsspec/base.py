@@ -15,7 +15,8 @@ from taskcluster.shapes import is_array
 from taskcluster_objects.resuming import UNKNOWN_TYPE
 
 from .caches import AdaptiveCache
-from .connection import Connection, each_of
+from .connection import Connection, each_of, os_errors
+from .contents import Content
 from .exceptions import Unsupported, already_exists
 from .files import CompressedFile, ReadFile, TextFile, WriteFile
 from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info, compr, get_compression
@@ -338,6 +339,15 @@ class TaskclusterFileSystem(AbstractFileSystem):
     def _entry(self, path: str) -> Info:
         """Return the info of a file or directory; the size of a file may be None."""
         raise NotImplementedError
+
+    def _size_of(self, path: str, content: Content) -> int:
+        """Return the size of a content, and release it. To learn that of an encoded one, all is read."""
+        try:
+            with os_errors(path):
+                return content.size
+        finally:
+            content.release()
+            self._connection.contents.trim()
 
     def ukey(self, path: str) -> str:
         """Return a string that changes if the content of the path does."""

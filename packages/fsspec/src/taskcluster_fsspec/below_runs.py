@@ -223,13 +223,7 @@ class RunFileSystem(TaskclusterFileSystem):
         info = self._entry(path)
         if info["type"] == "file" and info["size"] is None and info["storageType"] != "error":
             run = self._run_of(info)
-            content = self._content(path, run, info["artifact"], None)
-            try:
-                with os_errors(path):
-                    info["size"] = content.size
-            finally:
-                content.release()
-                self._connection.contents.trim()
+            info["size"] = self._size_of(path, self._content(path, run, info["artifact"], None))
             self._keep(run, info["artifact"], info)
         return info
 

@@ -86,12 +86,7 @@ class ObjectFileSystem(TaskclusterFileSystem):
         path = self._strip_protocol(path)
         info = self._entry(path)
         if info["type"] == "file":
-            content = self._content(path)
-            try:
-                with os_errors(path):
-                    info["size"] = content.size
-            finally:
-                content.release()
+            info["size"] = self._size_of(path, self._content(path))
         return info
 
     def modified(self, path: str) -> datetime:
