@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from .errors import WorkerError
 from .plugins import Execution, Executor, Exit, RunContext, hookimpl
 from .resolution import TaskFailed
-from .task import ArtifactContent, NamedImage, Task
+from .task import ArtifactContent, Image, NamedImage, Task
 
 __all__ = ["ContainerExecutor"]
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 _ENGINES = ("podman", "docker")
 _CHUNK = 256 * 1024
 _LABEL = "taskcluster-worker"
+_PROXY_HOST = "taskcluster"
+"""The name of the proxy in containers."""
 _IMAGE = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"
     r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
@@ -70,7 +72,7 @@ class ContainerExecutor(Executor):
         if network is not None and not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_.-]*", network):
             raise WorkerError(f"network must be the name of a network, such as 'host', not {network!r}")
         self._candidates = _ENGINES if engine is None else (engine,)
-        self._engine = _Engine(self._candidates[0])
+        self._engine: _Engine
         self.isolation = "in containers" if network is None else f"in containers on the network {network!r}"
         self._network = network
         self._options = [] if network is None else ["--network", network]
@@ -79,7 +81,7 @@ class ContainerExecutor(Executor):
                 raise WorkerError(f"read_only must have absolute paths without ':', not {directory!r}")
             self._options += ["--volume", f"{directory}:{directory}:ro"]
         self._gateway: str | None = None
-        self._images: dict[ArtifactContent, str] = {}
+        self._images: dict[Image, str] = {}
         self._loading = asyncio.Lock()
         self._cleaned = False
 
@@ -129,15 +131,13 @@ class ContainerExecutor(Executor):
             self._cleaned = True
             await self._remove_leftovers(owner)
         image = await self._image(context)
-        gateway = await self._gateway_address() if "taskclusterProxy" in context.task.features else None
         options = [*self._options, "--label", f"{_LABEL}={owner}"]
-        proxy_host = gateway
-        if gateway is not None and self._network != "host":
-            proxy_host = "taskcluster"
-            options += ["--add-host", f"{proxy_host}:{gateway}"]
+        if "taskclusterProxy" not in context.task.features or self._network == "host":
+            return _ContainerExecution(self._engine, context, image, options)
+        gateway = await self._gateway_address()
+        options += ["--add-host", f"{_PROXY_HOST}:{gateway}"]
         execution = _ContainerExecution(self._engine, context, image, options)
-        if gateway is not None and proxy_host is not None:
-            execution.proxy_address, execution.proxy_host = gateway, proxy_host
+        execution.proxy_address, execution.proxy_host = gateway, _PROXY_HOST
         return execution
 
     async def _remove_leftovers(self, owner: str) -> None:
@@ -152,7 +152,7 @@ class ContainerExecutor(Executor):
         assert declared is not None
         if isinstance(declared, NamedImage):
             return await self._named_image(declared.name, context.log)
-        known = self._images.get(declared) if isinstance(declared, ArtifactContent) else None
+        known = self._images.get(declared)
         if known is not None and await self._engine.image_id(known) is not None:
             return known
         archive = context.directory / "image"
@@ -169,6 +169,7 @@ class ContainerExecutor(Executor):
             archive.unlink()
         if image is None:
             raise TaskFailed(f"Cannot load the image {declared.artifact}: {self._engine.name} does not have it")
+        # The index moves on.
         if isinstance(declared, ArtifactContent):
             self._images[declared] = image
         return image
@@ -189,8 +190,6 @@ class ContainerExecutor(Executor):
 
     async def _gateway_address(self) -> str:
         """Return the address of this machine on the network of containers."""
-        if self._network == "host":
-            return "127.0.0.1"
         if self._gateway is None:
             network = self._network or self._engine.default_network
             listed: list[dict[str, Any]] = json.loads(await self._engine.output("network", "inspect", network))
