@@ -15,18 +15,17 @@ import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from .cancellation import completely
 from .errors import WorkerError
 from .plugins import Execution, Executor, Exit, RunContext, hookimpl
 from .resolution import TaskFailed
 from .task import ArtifactContent, Image, NamedImage, Task
 
 __all__ = ["ContainerExecutor"]
-
-T = TypeVar("T")
 
 _ENGINES = ("podman", "docker")
 _CHUNK = 256 * 1024
@@ -234,7 +233,7 @@ class _ContainerExecution(Execution):
         assert self._remover.stdin is not None
         # It has that input, too, so that nothing is removed before it is created.
         files = (self._remover.stdin.fileno(),)
-        result = await _to_end(
+        result = await completely(
             self._engine.call("create", *self._options, *variables, self._image, *command, pass_fds=files)
         )
         if result.status:
@@ -247,7 +246,7 @@ class _ContainerExecution(Execution):
             return Exit(await process.wait())
         finally:
             if process.returncode is None:
-                await _to_end(self._stop(process))
+                await completely(self._stop(process))
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         await self.kill()
@@ -258,7 +257,7 @@ class _ContainerExecution(Execution):
         """Kill all processes in the container."""
         if self._is_created:
             # It fails if the container has ended.
-            await _to_end(self._engine.call("kill", self._container))
+            await completely(self._engine.call("kill", self._container))
 
     async def artifact(self, path: str) -> Path:
         """Copy a file or directory out of the container."""
@@ -275,7 +274,7 @@ class _ContainerExecution(Execution):
         # Somebody may have killed it.
         with contextlib.suppress(BrokenPipeError), self._remover.stdin as file:
             file.write(b"\n")
-        await _to_end(asyncio.to_thread(self._remover.wait))
+        await completely(asyncio.to_thread(self._remover.wait))
 
 
 class _Result:
@@ -336,7 +335,7 @@ class _Engine:
         finally:
             if process.returncode is None:
                 process.terminate()
-                await _to_end(process.wait())
+                await completely(process.wait())
         return _Result(await process.wait(), output, errors)
 
     async def start(
@@ -353,16 +352,6 @@ class _Engine:
             start_new_session=True,
             pass_fds=pass_fds,
         )
-
-
-async def _to_end(awaitable: Coroutine[Any, Any, T]) -> T:
-    """Wait for something that must not be interrupted, even if the caller is cancelled."""
-    running = asyncio.ensure_future(awaitable)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        raise
 
 
 def _complete_name(name: str) -> str:

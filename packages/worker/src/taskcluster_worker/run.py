@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from taskcluster.timestamps import parse_date
 from . import artifacts, log_lines
 from .artifacts import FileArtifact, MissingArtifact
 from .caches import Caches
+from .cancellation import completely
 from .claims import Claim, is_refusal, keep
 from .contents import Contents
 from .environment import task_environment
@@ -270,12 +271,12 @@ class TaskRun:
         storage.mkdir(parents=True, exist_ok=True)
         mounts = Mounts(task, self._contents, place.caches, place.clock, self._directory, log.line)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(_completely, lambda: mounts.return_caches(self._keeps_caches))
+            stack.push_async_callback(lambda: completely(mounts.return_caches(self._keeps_caches)))
             caches = await mounts.take_caches()
             volumes = [Volume(each.cache, caches[each.cache].directory, each.path) for each in task.volumes]
             context = RunContext(task, self._directory, storage, volumes, log.line, self._contents.get)
             execution = await place.executor.open(context)
-            stack.push_async_callback(_completely, execution.close)
+            stack.push_async_callback(lambda: completely(execution.close()))
             await mounts.put(execution.directory)
             proxy_url = await self._start_proxy(task, execution, stack)
             log.line("=== Task Starting ===")
@@ -397,20 +398,6 @@ class TaskRun:
                 _log.error("%s/%s: the result %s is lost", *run, resolution)
                 return
             await asyncio.sleep(_REPORT_AGAIN_SECONDS)
-
-
-async def _completely(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Await an async function to its end, even if this is cancelled meanwhile."""
-    running = asyncio.create_task(function())
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait({running})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    running.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 def unsupported(task: Task) -> list[str]:
