@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.slugs import slugId
 from taskcluster.timestamps import parse_date
 
+from .deletion import delete_directory
 from .log_lines import wire_date
 
 __all__ = ["Cache", "Caches", "is_purged"]
@@ -71,7 +71,7 @@ class Caches:
             if cache is not None:
                 self._free.setdefault(cache.name, []).append(cache)
             else:
-                shutil.rmtree(place, ignore_errors=True)
+                delete_directory(place)
 
     async def ask(self, now: datetime) -> None:
         """Ask which caches are to be purged, and delete those that are free."""
@@ -128,4 +128,4 @@ async def _delete(place: Path) -> None:
     # Renamed first, so that a worker that is killed meanwhile leaves no damaged cache.
     doomed = place.with_name(f"{_DELETED}{place.name}")
     os.rename(place, doomed)
-    await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+    await asyncio.to_thread(delete_directory, doomed)

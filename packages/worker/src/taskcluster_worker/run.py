@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
-import stat
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +25,7 @@ from .caches import Caches
 from .cancellation import completely
 from .claims import Claim, is_refusal, keep
 from .contents import Contents
+from .deletion import delete_directory
 from .environment import task_environment
 from .formats import unavailable
 from .live_log import LiveLogs
@@ -148,7 +146,7 @@ class TaskRun:
             keeper.cancel()
             self._whole.cancel()
             await asyncio.wait({keeper, self._whole})
-            await asyncio.to_thread(_remove, self._directory)
+            await asyncio.to_thread(delete_directory, self._directory)
         _log.info("%s/%s: %s", claim.taskId, claim.runId, resolution)
         return resolution
 
@@ -409,19 +407,3 @@ def unsupported(task: Task) -> list[str]:
         if problem is not None:
             found.append(f"payload: the mount {mount.path!r}: {problem}")
     return found
-
-
-def _remove(directory: Path) -> None:
-    """Delete a directory, even if a task made parts of it unreadable."""
-    shutil.rmtree(directory, ignore_errors=True)
-    if not directory.exists():
-        return
-    for parent, directories, _ in os.walk(directory):
-        for name in directories:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                with suppress(OSError):
-                    path.chmod(stat.S_IRWXU)
-    shutil.rmtree(directory, ignore_errors=True)
-    if directory.exists():
-        _log.error("cannot delete %s", directory)

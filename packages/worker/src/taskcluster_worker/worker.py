@@ -7,12 +7,11 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +24,7 @@ from taskcluster.exceptions import TaskclusterFailure
 
 from .caches import Caches
 from .claims import Claim, is_refusal
+from .deletion import delete_directory
 from .errors import WorkerError
 from .live_log import LiveLogs
 from .payloads import MAX_RUN_TIME
@@ -405,14 +405,14 @@ def _default_worker_id() -> str:
 
 
 @contextlib.contextmanager
-def _directory(given: Path | None) -> Any:
+def _directory(given: Path | None) -> Generator[Path, None, None]:
     """Yield the directory of a worker, which no other worker uses meanwhile."""
     if given is None:
         temporary = Path(tempfile.mkdtemp(prefix="taskcluster-worker-"))
         try:
             yield temporary
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            delete_directory(temporary)
         return
     given.mkdir(parents=True, exist_ok=True)
     with (given / "lock").open("w", encoding="utf-8") as lock:
@@ -425,5 +425,5 @@ def _directory(given: Path | None) -> Any:
         except OSError:
             raise WorkerError(f"the directory {given} is used by another worker: give each its own") from None
         # A worker that was killed leaves the directories of its tasks.
-        shutil.rmtree(given / "tasks", ignore_errors=True)
+        delete_directory(given / "tasks")
         yield given

@@ -289,6 +289,15 @@ def test_caches_are_deleted_after_an_exit_status_of_the_payload(site):
 
 
 @pytest.mark.once
+def test_caches_are_deleted_though_a_task_made_them_read_only(site, tmp_path):
+    # Root could always delete them.
+    payload = {"mounts": [{"directory": "c", "cacheName": "c"}], "onExitStatus": {"purgeCaches": [5]}}
+    with site.worker(directory=tmp_path / "kept"):
+        site.run("mkdir c/a; touch c/a/b; chmod a-w c/a; exit 5", payload=payload, **CACHE)
+    assert list((tmp_path / "kept" / "caches").iterdir()) == []
+
+
+@pytest.mark.once
 def test_caches_are_deleted_after_max_run_time(site):
     payload = {"mounts": [{"directory": "c", "cacheName": "c"}]}
     with site.worker():
