@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
+from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterRestFailure
 
 from .task import Task
 
@@ -87,6 +87,4 @@ def of_error(error: BaseException, task: Task | None) -> Resolution:
         return Resolution("exception", reason)
     if isinstance(error, TaskclusterConnectionError):
         return Resolution("exception", "resource-unavailable")
-    if isinstance(error, TaskclusterFailure):
-        return Resolution("exception", "internal-error")
     return Resolution("exception", "internal-error")
