@@ -43,7 +43,7 @@ from .resolution import (
     TaskFailed,
     of_error,
 )
-from .task import Task
+from .task import BACKING_LOG, LIVE_LOG, Task
 from .uploads import Uploads, at_most
 
 __all__ = ["Place", "TaskRun", "unsupported"]
@@ -56,8 +56,6 @@ _LIVE_LOG_SLACK = timedelta(minutes=15)
 _REPORT_AGAIN_SECONDS = 2.0
 _UPLOADS = 10
 """How many artifacts are uploaded at a time."""
-_BACKING_LOG = "public/logs/live_backing.log"
-_LIVE_LOG = "public/logs/live.log"
 _SUPPORTED = frozenset(
     {"taskclusterProxy", "liveLog", "backingLog", "artifacts", "runTaskAsCurrentUser", "resourceMonitor"}
 )
@@ -361,7 +359,7 @@ class TaskRun:
     async def _upload_log(self, log: TaskLog) -> Exception | None:
         """Upload the complete log, and return why that failed, or None."""
         task = self._task
-        live, backing = (_LIVE_LOG, _BACKING_LOG) if task is None else (task.live_log, task.backing_log)
+        live, backing = (LIVE_LOG, BACKING_LOG) if task is None else (task.live_log, task.backing_log)
         expires = parse_date(self._claim.definition["expires"])
         if backing is None:
             return None

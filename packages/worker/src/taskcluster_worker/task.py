@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 __all__ = [
+    "BACKING_LOG",
+    "LIVE_LOG",
     "ArtifactContent",
     "Base64Content",
     "CacheVolume",
@@ -23,6 +25,11 @@ __all__ = [
     "Task",
     "UrlContent",
 ]
+
+LIVE_LOG = "public/logs/live.log"
+"""The name of the live log unless the payload has another one."""
+BACKING_LOG = "public/logs/live_backing.log"
+"""The name of the complete log unless the payload has another one."""
 
 Format: TypeAlias = Literal["generic-worker", "docker-worker"]
 """The format of a payload."""
@@ -143,9 +150,9 @@ class Task:
     features: frozenset[str] = frozenset()
     """The features that are on."""
     proxy_interface: Literal["localhost", "docker-bridge"] = "localhost"
-    live_log: str | None = "public/logs/live.log"
+    live_log: str | None = LIVE_LOG
     """The name of the live log; None if it is off."""
-    backing_log: str | None = "public/logs/live_backing.log"
+    backing_log: str | None = BACKING_LOG
     """The name of the complete log; None if it is off."""
     warnings: tuple[str, ...] = ()
     """About keys of the payload that have no effect, for the log."""

@@ -15,6 +15,7 @@ from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
 from taskcluster_objects.aio.download import downloadArtifactToPath, getArtifactContent
 from taskcluster_objects.artifact_paths import paths_for
 from taskcluster_worker import Worker
+from taskcluster_worker.task import BACKING_LOG
 
 from .. import loading
 from ..encoding import is_object
@@ -29,7 +30,6 @@ from .selection import with_dependencies
 __all__ = ["Session"]
 
 _BUILT_IN = "built-in/"
-_BACKING_LOG = "public/logs/live_backing.log"
 _STOPPED_BY_OTHERS = ("canceled", "deadline-exceeded", "claim-expired")
 _NOT_IN_A_FILE_NAME = re.compile(r"[^\w.+@=-]+")
 _EXCHANGES = ("taskDefined", "taskPending", "taskRunning", "taskCompleted", "taskFailed", "taskException")
@@ -217,7 +217,7 @@ class Session:
     async def _log(self, task: TaskProgress) -> str | None:
         payload: Any = self._definitions[task.taskId]["payload"]
         logs = payload.get("logs") if is_object(payload) else None
-        name = logs.get("backing", _BACKING_LOG) if is_object(logs) else _BACKING_LOG
+        name = logs.get("backing", BACKING_LOG) if is_object(logs) else BACKING_LOG
         try:
             content = await getArtifactContent(task.taskId, name, task.runs - 1, queueService=self._queue)
         except TaskclusterFailure:

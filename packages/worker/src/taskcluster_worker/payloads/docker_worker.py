@@ -9,7 +9,17 @@ from taskcluster.scopes import missing
 from taskcluster.timestamps import parse_date
 
 from ..resolution import MalformedPayload
-from ..task import ArtifactContent, CacheVolume, DeclaredArtifact, Image, IndexedContent, NamedImage, Task
+from ..task import (
+    BACKING_LOG,
+    LIVE_LOG,
+    ArtifactContent,
+    CacheVolume,
+    DeclaredArtifact,
+    Image,
+    IndexedContent,
+    NamedImage,
+    Task,
+)
 
 __all__ = ["task"]
 
@@ -60,8 +70,8 @@ def task(payload: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
         capabilities=payload.get("capabilities", {}),
         features=frozenset(_FEATURES.get(name, name) for name, is_on in features.items() if is_on),
         proxy_interface="docker-bridge",
-        live_log=payload.get("log", "public/logs/live.log") if features["localLiveLog"] else None,
-        backing_log="public/logs/live_backing.log" if features["bulkLog"] else None,
+        live_log=payload.get("log", LIVE_LOG) if features["localLiveLog"] else None,
+        backing_log=BACKING_LOG if features["bulkLog"] else None,
         warnings=("supersederUrl has no effect.",) if "supersederUrl" in payload else (),
         retry_statuses=frozenset(statuses.get("retry", ())),
         purge_statuses=frozenset(statuses.get("purgeCaches", ())),

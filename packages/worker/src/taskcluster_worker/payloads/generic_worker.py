@@ -12,6 +12,8 @@ from taskcluster.timestamps import parse_date
 
 from ..resolution import MalformedPayload
 from ..task import (
+    BACKING_LOG,
+    LIVE_LOG,
     ArtifactContent,
     Base64Content,
     Content,
@@ -72,8 +74,8 @@ def task(payload: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
         mounts=mounts,
         features=frozenset(name for name, is_on in features.items() if is_on),
         proxy_interface=payload.get("taskclusterProxyInterface", "localhost"),
-        live_log=logs.get("live", "public/logs/live.log") if features["liveLog"] else None,
-        backing_log=logs.get("backing", "public/logs/live_backing.log") if features["backingLog"] else None,
+        live_log=logs.get("live", LIVE_LOG) if features["liveLog"] else None,
+        backing_log=logs.get("backing", BACKING_LOG) if features["backingLog"] else None,
         warnings=tuple(warning for key, warning in _WITHOUT_EFFECT.items() if payload.get(key) or features.get(key)),
         retry_statuses=frozenset(statuses.get("retry", ())),
         purge_statuses=frozenset(statuses.get("purgeCaches", ())),
