@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Served", "definition", "refusal"]
+__all__ = ["COMMAND", "Served", "definition", "environment", "refusal"]
 
-_COMMAND = [sys.executable, "-W", "error", "-c", "import sys; from taskcluster_local.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-W", "error", "-c", "import sys; from taskcluster_local.cli import main; sys.exit(main())"]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the variables of this process without those of Taskcluster."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TASKCLUSTER_")}
 
 
@@ -24,11 +25,11 @@ class Served:
 
     def __init__(self, data: Path, before: Callable[[], None] | None = None, pulse: str | None = None) -> None:
         self._process = subprocess.Popen(
-            [*_COMMAND, "serve", "--data", str(data)],
+            [*COMMAND, "serve", "--data", str(data)],
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env={**_environment(), **({} if pulse is None else {"TASKCLUSTER_LOCAL_PULSE": pulse})},
+            env={**environment(), **({} if pulse is None else {"TASKCLUSTER_LOCAL_PULSE": pulse})},
             preexec_fn=before,
         )
         assert self._process.stdout is not None
@@ -68,10 +69,10 @@ class Served:
 def refusal(data: Path) -> str:
     """Return the error message of the command if it does not start."""
     done = subprocess.run(
-        [*_COMMAND, "serve", "--data", str(data)],
+        [*COMMAND, "serve", "--data", str(data)],
         capture_output=True,
         encoding="utf-8",
-        env=_environment(),
+        env=environment(),
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (1, "")

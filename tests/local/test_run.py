@@ -15,23 +15,21 @@ from pathlib import Path
 
 import pytest
 
+from .serving import COMMAND, environment
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "ci-taskgraph"
-COMMAND = [
-    *(sys.executable, "-W", "error", "-c", "import sys; from taskcluster_local.cli import main; sys.exit(main())"),
-    "run",
-]
 PIP = [f"--env={name}" for name in os.environ if name.startswith("PIP_")]
 """The settings of pip, which tasks do not see otherwise."""
 
 
 def run(checkout: Path, *arguments: str, path: Path | None = None) -> tuple[int, str]:
     """Run tasks of a checkout, and return the exit status and the output."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKCLUSTER_")}
+    kept = environment()
     if path is not None:
         kept["PATH"] = f"{path}{os.pathsep}{kept['PATH']}"
     done = subprocess.run(
-        [*COMMAND, str(checkout), *arguments], capture_output=True, encoding="utf-8", env=kept, timeout=900
+        [*COMMAND, "run", str(checkout), *arguments], capture_output=True, encoding="utf-8", env=kept, timeout=900
     )
     assert done.stderr == "", done.stdout + done.stderr
     return done.returncode, done.stdout
