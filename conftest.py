@@ -8,11 +8,21 @@ from __future__ import annotations
 import filecmp
 import importlib.util
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Restore what `taskcluster-local serve` changes when it runs in the tests' own process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

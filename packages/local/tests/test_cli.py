@@ -83,15 +83,6 @@ def test_polls_last_as_long_as_given() -> None:
         assert queue.claimWork("p/w", {"workerGroup": "g", "workerId": "i"}) == {"tasks": []}
 
 
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Restore what `serve` changes when it runs in the tests' own process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("handlers")
 def test_reports_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with LocalTaskcluster() as local:

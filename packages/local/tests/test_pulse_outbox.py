@@ -74,7 +74,7 @@ def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "taskcluster_local.broker", raising=False)
 
 
-@pytest.mark.usefixtures("without_package")
+@pytest.mark.usefixtures("without_package", "handlers")
 def test_missing_package_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     url = "amqp://me:s3cret@127.0.0.1"
     with pytest.raises(ModuleNotFoundError, match="needs another package: install taskcluster-pulse"):
@@ -83,6 +83,7 @@ def test_missing_package_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "taskcluster-local: publishing to a broker needs another package" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("handlers")
 def test_command_reports_invalid_url_without_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_serve_runs_tasks():
     assert process.returncode == 0
 
 
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(("number", "started"), [("0", 0), ("3", 1)], ids=["none", "three"])
 def test_serve_starts_workers_for_a_number_of_tasks(monkeypatch, number, started):
     given: list[Any] = []
@@ -141,6 +142,7 @@ def test_serve_starts_workers_for_a_number_of_tasks(monkeypatch, number, started
     assert len(given[0]._wanted_workers) == started
 
 
+@pytest.mark.usefixtures("handlers")
 def test_serve_refuses_workers_if_other_machines_can_connect(capsys):
     assert main(["serve", "--host", "0.0.0.0", "--worker", QUEUE]) == 2
     assert "--allow-remote-tasks" in capsys.readouterr().err
