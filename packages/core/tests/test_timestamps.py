@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcluster.timestamps import fromNow, fromNowJSON, parse_date, stringDate
+from taskcluster.timestamps import format_date, fromNow, fromNowJSON, parse_date, stringDate
 
 START = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.timezone.utc)
 
@@ -151,6 +151,11 @@ def test_reads_dates_with_any_fraction_and_zone(text: str, microsecond: int) -> 
     read = parse_date(text)
     assert read == datetime.datetime(2026, 11, 24, 10, 20, 24, microsecond, datetime.timezone.utc)
     assert read.tzinfo is not None
+
+
+def test_writes_dates_in_utc_with_milliseconds() -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    assert format_date(datetime.datetime(2026, 11, 24, 12, 20, 24, 470_999, zone)) == "2026-11-24T10:20:24.470Z"
 
 
 @pytest.mark.parametrize("text", ["", "2026-11-24", "2026-02-30T00:00:00Z", "2026-11-24T24:00:00Z", "24.4", "today"])

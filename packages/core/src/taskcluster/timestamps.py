@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-__all__ = ["fromNow", "fromNowJSON", "parse_date", "stringDate"]
+__all__ = ["format_date", "fromNow", "fromNowJSON", "parse_date", "stringDate"]
 
 
 def __dir__() -> list[str]:
@@ -69,6 +69,11 @@ def stringDate(date: datetime.datetime) -> str:
     if date.tzinfo is None:
         return f"{text}Z"
     return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+def format_date(date: datetime.datetime) -> str:
+    """Return an aware date as the services write it: in UTC, with milliseconds."""
+    return date.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_date(text: str) -> datetime.datetime:

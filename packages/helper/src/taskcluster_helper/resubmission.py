@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.shapes import is_array, is_mapping
+from taskcluster.timestamps import format_date
 
 from .dates import parsed, present
 
@@ -39,7 +40,7 @@ def resubmittable(definition: Mapping[str, Any], now: datetime.datetime | None =
     for name in ("created", "deadline", "expires"):
         # The queue sets `expires` if it is omitted.
         if name != "expires" or moved.get(name) is not None:
-            moved[name] = _shifted(_date(name, moved.get(name)), span)
+            moved[name] = format_date(_date(name, moved.get(name)) + span)
     payload = moved.get("payload")
     if is_mapping(payload) and "artifacts" in payload:
         _shift_expires(payload["artifacts"], span)
@@ -61,12 +62,7 @@ def _shift_expires(value: Any, span: datetime.timedelta) -> None:
             if date is None:
                 _shift_expires(inner, span)
             else:
-                value[name] = _shifted(date, span)
+                value[name] = format_date(date + span)
     elif is_array(value):
         for inner in value:
             _shift_expires(inner, span)
-
-
-def _shifted(date: datetime.datetime, span: datetime.timedelta) -> str:
-    # Milliseconds, as the queue writes dates.
-    return (date + span).astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,10 +15,9 @@ from typing import Any
 
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.slugs import slugId
-from taskcluster.timestamps import parse_date
+from taskcluster.timestamps import format_date, parse_date
 
 from .deletion import delete_directory
-from .log_lines import wire_date
 
 __all__ = ["Cache", "Caches", "is_purged"]
 
@@ -75,7 +74,7 @@ class Caches:
 
     async def ask(self, now: datetime) -> None:
         """Ask which caches are to be purged, and delete those that are free."""
-        query = {} if self._asked is None else {"since": wire_date(self._asked - _SLACK)}
+        query = {} if self._asked is None else {"since": format_date(self._asked - _SLACK)}
         try:
             response = await self._purge_cache.purgeRequests(self._task_queue, query=query)
         except TaskclusterFailure as error:
@@ -95,7 +94,7 @@ class Caches:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         cache = Cache(name, now, self._directory / f"{digest}-{slugId()}", is_new=True)
         cache.directory.mkdir(parents=True)
-        description = json.dumps({"name": name, "created": wire_date(now)})
+        description = json.dumps({"name": name, "created": format_date(now)})
         (cache.place / _DESCRIPTION).write_text(description, encoding="utf-8")
         return cache
 

@@ -8,24 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from taskcluster.timestamps import format_date
+
 from .plugins import Exit
 from .resolution import Resolution
 
-__all__ = ["Level", "duration", "executing", "exited", "line", "metadata", "wire_date"]
+__all__ = ["Level", "duration", "executing", "exited", "line", "metadata"]
 
 Level: TypeAlias = Literal["info", "warn", "error"]
-
-
-def wire_date(date: datetime) -> str:
-    """Return a date in UTC as the services write it."""
-    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def line(text: str, now: datetime, level: Level = "info") -> str:
     """Return a message with the worker's prefix on each of its lines."""
     prefix = {
-        "info": f"[taskcluster {wire_date(now)}]",
-        "warn": f"[taskcluster:warn {wire_date(now)}]",
+        "info": f"[taskcluster {format_date(now)}]",
+        "warn": f"[taskcluster:warn {format_date(now)}]",
         "error": "[taskcluster:error]",
     }[level]
     return "".join(f"{prefix} {each}\n" for each in text.split("\n"))

@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from taskcluster.timestamps import format_date
 from taskcluster_objects.aio.upload import uploadArtifactFromBuf, uploadArtifactFromFile
 
 from .artifacts import FileArtifact, MissingArtifact
-from .log_lines import wire_date
 from .task import Task
 
 __all__ = ["Uploads", "at_most"]
@@ -47,7 +47,7 @@ class Uploads:
     async def create(self, name: str, payload: dict[str, Any], expires: datetime) -> None:
         """Create an artifact without data: a reference, a link, or an error."""
         await self._queue.createArtifact(
-            self._run["taskId"], self._run["runId"], name, {**payload, "expires": wire_date(expires)}
+            self._run["taskId"], self._run["runId"], name, {**payload, "expires": format_date(expires)}
         )
 
     async def missing(self, artifact: MissingArtifact, task: Task) -> None:
@@ -88,7 +88,7 @@ class Uploads:
                 "contentType": content_type,
                 "contentEncoding": None if encoding == "identity" else encoding,
                 "contentLength": size,
-                "expires": wire_date(expires),
+                "expires": format_date(expires),
                 "queueService": self._queue,
                 "storageType": "s3",
             }

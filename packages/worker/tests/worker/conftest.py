@@ -15,9 +15,9 @@ import pytest
 import taskcluster
 from taskcluster.download import downloadArtifactToBuf
 from taskcluster.slugs import slugId
+from taskcluster.timestamps import format_date
 from taskcluster_local import LocalTaskcluster
 from taskcluster_worker import Worker
-from taskcluster_worker.log_lines import wire_date
 
 QUEUE = "proj/ci"
 LOG = "public/logs/live_backing.log"
@@ -28,9 +28,9 @@ def definition(payload: Any, now: datetime | None = None, **more: Any) -> dict[s
     now = datetime.now(timezone.utc) if now is None else now
     return {
         "taskQueueId": QUEUE,
-        "created": wire_date(now),
-        "deadline": wire_date(now + timedelta(hours=1)),
-        "expires": wire_date(now + timedelta(days=1)),
+        "created": format_date(now),
+        "deadline": format_date(now + timedelta(hours=1)),
+        "expires": format_date(now + timedelta(days=1)),
         "payload": payload,
         "metadata": {
             "name": "test",

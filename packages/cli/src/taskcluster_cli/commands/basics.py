@@ -108,13 +108,13 @@ def from_now(app: App, words: tuple[str, ...]) -> None:
     """
     from datetime import datetime, timezone
 
-    from taskcluster.timestamps import fromNow
+    from taskcluster.timestamps import format_date, fromNow
 
     try:
         moment = fromNow(" ".join(words), datetime.now(timezone.utc))
     except ValueError as exc:
         raise Failure(str(exc)) from None
-    text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    text = format_date(moment)
     app.out.document(text, lambda: app.out.line(text))
 
 

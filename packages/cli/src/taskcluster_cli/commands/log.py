@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 
 import click
 
+from taskcluster.timestamps import format_date
+
 from ..app import App, pass_app
 from ..command import command
 from ..errors import MISSING, OK, Failure
@@ -81,7 +83,7 @@ def follow(
     for line in lines:
         text = safe_log(line) if out.is_terminal else line
         if timestamps:
-            text = f"{datetime.now(timezone.utc).isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {text}"
+            text = f"{format_date(datetime.now(timezone.utc))} {text}"
         if out.form != "auto":
             out.document({"line": line} if not timestamps else {"line": line, "received": text.split(" ")[0]})
         else:
