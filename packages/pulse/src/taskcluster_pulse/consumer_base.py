@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, overload
 
 from taskcluster.exchanges import EventBinding
 from taskcluster.redacted import without_user_info
@@ -19,10 +19,35 @@ from .stream_link import StreamLink, StreamSource
 from .supervisor import RECYCLE, Supervised, Supervisor
 from .topology import bindings_of, queue_topology
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["ConsumerBase", "UntypedBinding"]
 
 UntypedBinding = Mapping[str, str] | tuple[str, str]
 """A binding whose payload is unknown to type checkers: a mapping or a tuple of exchange and pattern."""
+
+
+class ConsumerOptions(TypedDict, total=False):
+    """The keyword arguments of consumers, for type checkers; `ConsumerBase` has their defaults."""
+
+    url: str | None
+    hostname: str | None
+    port: int | None
+    vhost: str | None
+    amqps: bool | None
+    root_url: str | None
+    ssl_context: ssl.SSLContext | None
+    queue: str | None
+    queue_type: str
+    queue_arguments: Mapping[str, Any] | None
+    prefetch: int
+    manual_ack: bool
+    on_connected: Callable[[], Any] | None
+    on_failure: Callable[[Any, Exception], Any] | None
+    heartbeat: int
+    connect_timeout: float | None
+    recycle: float | None
 
 
 class ConsumerBase(Generic[PayloadT]):
@@ -62,48 +87,14 @@ class ConsumerBase(Generic[PayloadT]):
         self,
         bindings: EventBinding[PayloadT] | Iterable[EventBinding[PayloadT]],
         credentials: Mapping[str, Any] | None = ...,
-        *,
-        url: str | None = ...,
-        hostname: str | None = ...,
-        port: int | None = ...,
-        vhost: str | None = ...,
-        amqps: bool | None = ...,
-        root_url: str | None = ...,
-        ssl_context: ssl.SSLContext | None = ...,
-        queue: str | None = ...,
-        queue_type: str = ...,
-        queue_arguments: Mapping[str, Any] | None = ...,
-        prefetch: int = ...,
-        manual_ack: bool = ...,
-        on_connected: Callable[[], Any] | None = ...,
-        on_failure: Callable[[Any, Exception], Any] | None = ...,
-        heartbeat: int = ...,
-        connect_timeout: float | None = ...,
-        recycle: float | None = ...,
+        **options: Unpack[ConsumerOptions],
     ) -> None: ...
     @overload
     def __init__(
         self,
         bindings: UntypedBinding | Iterable[UntypedBinding],
         credentials: Mapping[str, Any] | None = ...,
-        *,
-        url: str | None = ...,
-        hostname: str | None = ...,
-        port: int | None = ...,
-        vhost: str | None = ...,
-        amqps: bool | None = ...,
-        root_url: str | None = ...,
-        ssl_context: ssl.SSLContext | None = ...,
-        queue: str | None = ...,
-        queue_type: str = ...,
-        queue_arguments: Mapping[str, Any] | None = ...,
-        prefetch: int = ...,
-        manual_ack: bool = ...,
-        on_connected: Callable[[], Any] | None = ...,
-        on_failure: Callable[[Any, Exception], Any] | None = ...,
-        heartbeat: int = ...,
-        connect_timeout: float | None = ...,
-        recycle: float | None = ...,
+        **options: Unpack[ConsumerOptions],
     ) -> None: ...
     def __init__(
         self,
