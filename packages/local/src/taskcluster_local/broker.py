@@ -15,6 +15,7 @@ from pamqp import commands
 from taskcluster_pulse.amqp import AmqpChannel, AmqpConnection, AmqpEnded
 from taskcluster_pulse.broker_link import connected
 from taskcluster_pulse.exceptions import PulseFailure
+from taskcluster_pulse.publishing import confirming_channel, declare_exchange, json_properties
 from taskcluster_pulse.refusals import explain
 from taskcluster_pulse.settings import BrokerSettings, where
 from taskcluster_pulse.supervisor import pause
@@ -140,16 +141,12 @@ class BrokerPublisher:
         )
 
     async def _channel(self, connection: AmqpConnection) -> AmqpChannel:
-        channel = await connection.channel()
-        await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
+        channel = await confirming_channel(connection)
         with self._outbox() as outbox:
             # Those of plugins that are not installed any more, too.
             exchanges = {*self._exchanges, *outbox.exchanges()}
         for exchange in exchanges:
-            await channel.call(
-                commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True),
-                commands.Exchange.DeclareOk,
-            )
+            await declare_exchange(channel, exchange)
         return channel
 
     async def _publish_some(self, batches: _Batches) -> int:
@@ -210,12 +207,7 @@ class _Batches:
     def _publish(self, message: Unpublished) -> None:
         tag = self._channel.publish(
             commands.Basic.Publish(exchange=message.exchange, routing_key=message.routingKey),
-            commands.Basic.Properties(
-                content_type="application/json",
-                content_encoding="utf-8",
-                delivery_mode=2,
-                headers={"CC": [*message.cc]},
-            ),
+            json_properties({"CC": message.cc}),
             message.body,
         )
         self._unconfirmed[tag] = message

@@ -15,6 +15,7 @@ from pamqp import commands
 from ..amqp import FRAME_ERROR, AmqpChannel, AmqpConnection, AmqpEnded
 from ..broker_link import connected
 from ..exceptions import PulseConnectionError, PulseFailure, PulseRefused
+from ..publishing import confirming_channel, declare_exchange, json_properties
 from ..refusals import explain
 from ..settings import where
 from ..supervisor import pause
@@ -93,10 +94,7 @@ class Publisher:
         connection = await self._connected()
         try:
             channel = await connection.channel()
-            await channel.call(
-                commands.Exchange.Declare(exchange=full, exchange_type="topic", durable=True),
-                commands.Exchange.DeclareOk,
-            )
+            await declare_exchange(channel, full)
             await channel.call(commands.Channel.Close(200, "", 0, 0), commands.Channel.CloseOk)
         except AmqpEnded as exc:
             failure = explain(exc.code, exc.text, self._broker)
@@ -124,12 +122,7 @@ class Publisher:
         """
         copies = routing_keys(routing_key, routes)
         body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
-        properties = commands.Basic.Properties(
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_mode=2,
-            headers={"CC": [*copies]} if copies else {},
-        )
+        properties = json_properties({"CC": copies} if copies else {})
         method = commands.Basic.Publish(exchange=exchange, routing_key=routing_key)
         until = time.monotonic() + timeout
         attempts = 0
@@ -171,9 +164,8 @@ class Publisher:
         async with self._opening:
             connection = await self._connected()
             if self._channel is None or self._channel.ended.done():
-                channel = await connection.channel()
+                channel = await confirming_channel(connection)
                 channel.on_confirm = self._confirm
-                await channel.call(commands.Confirm.Select(), commands.Confirm.SelectOk)
                 channel.ended.add_done_callback(self._fail)
                 self._channel = channel
             return connection, self._channel
