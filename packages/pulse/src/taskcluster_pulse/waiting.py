@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POLL",
+    "RaisesReconnected",
     "Reconnected",
     "connect_arguments",
     "group_bindings",
@@ -40,6 +41,18 @@ _TASK = ("task-completed", "task-failed", "task-exception")
 
 class Reconnected(Exception):
     """Raised out of `get` after a reconnection, before which messages may have been missed."""
+
+
+class RaisesReconnected:
+    """Ends `get` after each reconnection of a consumer; pass `connected` as its `on_connected`."""
+
+    _is_connected = False
+
+    def connected(self) -> None:
+        """Note a connection; raise Reconnected unless it is the first."""
+        was_connected, self._is_connected = self._is_connected, True
+        if was_connected:
+            raise Reconnected
 
 
 def task_bindings(taskId: str) -> list[tuple[str, str]]:
@@ -129,16 +142,10 @@ def _wait(queue: Any, bindings: list[tuple[str, str]], procedure: Procedure[T], 
         return run(procedure, performer)
 
 
-class _MessagePerformer(HelperPerformer):
+class _MessagePerformer(RaisesReconnected, HelperPerformer):
     """Waits for a message where the helper sleeps."""
 
     messages: Consumer[Any]
-    _is_connected = False
-
-    def connected(self) -> None:
-        was_connected, self._is_connected = self._is_connected, True
-        if was_connected:
-            raise Reconnected
 
     def __call__(self, effect: Effect) -> Any:
         if not isinstance(effect, Sleep):

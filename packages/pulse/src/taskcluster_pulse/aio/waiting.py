@@ -12,7 +12,7 @@ from taskcluster_helper.aio.performer import AsyncHelperPerformer
 from taskcluster_helper.procedures import waiting
 from taskcluster_helper.waiting import pace_of
 
-from ..waiting import POLL, Reconnected, connect_arguments, group_bindings, task_bindings
+from ..waiting import POLL, RaisesReconnected, Reconnected, connect_arguments, group_bindings, task_bindings
 from .consumer import Consumer
 
 if TYPE_CHECKING:
@@ -60,16 +60,10 @@ async def _wait(queue: Any, bindings: list[tuple[str, str]], procedure: Procedur
         return await run_async(procedure, performer)
 
 
-class _AsyncMessagePerformer(AsyncHelperPerformer):
+class _AsyncMessagePerformer(RaisesReconnected, AsyncHelperPerformer):
     """Waits for a message where the helper sleeps."""
 
     messages: Consumer[Any]
-    _is_connected = False
-
-    def connected(self) -> None:
-        was_connected, self._is_connected = self._is_connected, True
-        if was_connected:
-            raise Reconnected
 
     async def __call__(self, effect: Effect) -> Any:
         if not isinstance(effect, Sleep):
