@@ -19,6 +19,7 @@ import pytest
 import taskcluster
 import taskcluster_pulse
 import taskcluster_pulse.aio
+from taskcluster_local import LocalTaskcluster
 from taskcluster_pulse.loop_thread import LoopThread
 from taskcluster_pulse.testing import INSTALL_RABBITMQ, BrokerAccounts, RabbitMQ, is_rabbitmq_installed
 
@@ -37,6 +38,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("PULSE_", "TASKCLUSTER_")) and name != "TASKCLUSTER_TESTS_REQUIRE_ALL":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[LocalTaskcluster]:
+    with LocalTaskcluster() as deployment:
+        yield deployment
 
 
 def require_rabbitmq() -> None:

@@ -20,12 +20,6 @@ from .conftest import TIMEOUT
 EXCHANGE = "exchange/taskcluster-auth/v1/role-created"
 
 
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[LocalTaskcluster]:
-    with LocalTaskcluster() as deployment:
-        yield deployment
-
-
 @pytest.fixture
 def local(deployment: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> LocalTaskcluster:
     deployment.reset()

@@ -22,12 +22,6 @@ from .conftest import TIMEOUT, PulseMode
 ROLE: CreateRoleRequest = {"description": "Example.", "scopes": []}
 
 
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[LocalTaskcluster]:
-    with LocalTaskcluster() as deployment:
-        yield deployment
-
-
 @pytest.fixture
 def local(deployment: LocalTaskcluster) -> LocalTaskcluster:
     deployment.reset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ from taskcluster_local import LocalTaskcluster
 
 HOUR = 3600.0
 """Between two polls: in a test, only a message causes one."""
-
-
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[LocalTaskcluster]:
-    with LocalTaskcluster() as deployment:
-        yield deployment
 
 
 @pytest.fixture
