@@ -205,7 +205,7 @@ class AmqpConnection(asyncio.Protocol):
         return channel
 
     async def drain(self) -> None:
-        """Wait while the broker does not read what was sent."""
+        """Send what is pending, and wait while the buffer of the socket is full."""
         self._flush()
         await self._writable.wait()
 
@@ -369,7 +369,7 @@ async def open_connection(settings: BrokerSettings, context: ssl.SSLContext | No
     """Connect and log in.
 
     Args:
-        settings: Where, and as whom.
+        settings: The broker and the account.
         context: For TLS; defaults to the system's certificates.
 
     Raises:

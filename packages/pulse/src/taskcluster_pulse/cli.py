@@ -38,7 +38,7 @@ def listen(
         **broker: Arguments of `Consumer`, e.g. `url`.
 
     Raises:
-        PulseFailure: There is no connection, or it was refused.
+        PulseFailure: The connection failed, or was refused.
     """
     name = exchange if exchange.startswith("exchange/") else f"exchange/{exchange}"
     until = None if timeout is None else time.monotonic() + timeout

@@ -1,4 +1,4 @@
-"""Consume messages in sync code: the connection is in a thread of its own, and handlers run in the caller's."""
+"""Consume messages in sync code: the connection has its own thread, and handlers run in the caller's."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Consumer(ConsumerBase[PayloadT]):
             timeout: Seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: There is no message in time.
+            TimeoutError: No message was received in time.
             ConsumerStopped: The consumer was stopped.
             PulseFailure: The connection was refused for good.
         """

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for sync code. It runs while handlers block, and so heartbeats go on."""
+"""An event loop in its own thread, for sync code. It runs while handlers block, so heartbeats continue."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def next_message(
     """Return the next message that can be handled.
 
     Raises:
-        TimeoutError: There is none in time.
+        TimeoutError: None was received in time.
         ConsumerStopped: The consumer was stopped.
         PulseFailure: The connection was refused for good.
     """
@@ -94,7 +94,7 @@ def finish(
     """Acknowledge a message, or reject it because of an exception.
 
     A message that is delivered for the first time is queued again. One that was delivered before is not, and
-    `on_failure` is called. An interruption, which is no fault of the message's, always queues it again.
+    `on_failure` is called. An interruption, which the message did not cause, always queues it again.
     """
     delivery = message.delivery
     if exc is None:

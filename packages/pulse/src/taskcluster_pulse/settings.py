@@ -1,4 +1,4 @@
-"""Which broker to use, and as whom: from arguments, a URL, or the environment."""
+"""Which broker and account to use: from arguments, a URL, or the environment."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _EXAMPLE = "pass what a method of an events class returns, e.g. taskcluster.Queu
 
 @dataclass(frozen=True)
 class Topology:
-    """A queue, what it is bound to, and how it is consumed."""
+    """A queue, its bindings, and how it is consumed."""
 
     queue: str
     arguments: Mapping[str, Any]

@@ -62,7 +62,7 @@ def test_a_message_ends_waiting_for_a_task(queue: taskcluster.Queue, is_async: b
     states: list[str] = []
 
     def change(status: Any) -> None:
-        # After the first poll, and so only a message can tell.
+        # After the first poll, so only a message can cause the next.
         states.append(status["state"])
         if status["state"] == "pending":
             complete(queue, taskId)

@@ -79,7 +79,7 @@ class Consumer(ConsumerBase[PayloadT]):
             timeout: Seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: There is no message in time.
+            TimeoutError: No message was received in time.
             ConsumerStopped: The consumer was stopped.
             PulseFailure: The connection was refused for good.
         """

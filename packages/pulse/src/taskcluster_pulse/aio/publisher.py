@@ -88,7 +88,7 @@ class Publisher:
 
         Raises:
             PulseRefused: It is not the account's, or exists with other properties.
-            PulseConnectionError: There is no connection.
+            PulseConnectionError: The connection failed.
         """
         full = name if name.startswith("exchange/") else f"exchange/{self._broker.username}/{name}"
         connection = await self._connected()
