@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import filecmp
 import importlib.util
+import os
+import shutil
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 ROOT = Path(__file__).parent
+RUNC = """\
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+"""
+"""The configuration of podman for kernels on which limits cannot be raised."""
 
 
 @pytest.fixture
@@ -23,6 +36,39 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def unavailable() -> Callable[[str], NoReturn]:
+    """Skips a test because of what is missing here, or fails it if everything must be tested."""
+
+    def unavailable(reason: str) -> NoReturn:
+        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
+            pytest.fail(f"this must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {reason}")
+        pytest.skip(reason)
+
+    return unavailable
+
+
+@pytest.fixture(scope="module")
+def podman_directory(
+    tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], NoReturn]
+) -> Iterator[Path]:
+    """Where podman has its storage during the tests of a module. Images can be built there."""
+    if shutil.which("podman") is None or not os.access("/bin/busybox", os.X_OK):
+        unavailable("podman and busybox are not installed: apt-get install podman runc busybox-static")
+    directory = tmp_path_factory.mktemp("podman")
+    storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n'
+    configuration = {"CONTAINERS_STORAGE_CONF": storage}
+    if os.getuid() == 0:
+        configuration["CONTAINERS_CONF"] = RUNC
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, text in configuration.items():
+            path = directory / variable.lower()
+            path.write_text(text, encoding="utf-8")
+            patch.setenv(variable, str(path))
+        yield directory
+        subprocess.run(["podman", "rmi", "--all", "--force"], check=True, capture_output=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,16 +21,6 @@ pytestmark = pytest.mark.once
 
 IMAGE = "localhost/taskcluster-local-run-test:1"
 BUSYBOX, GIT = Path("/bin/busybox"), Path("/usr/bin/git")
-MISSING = "podman, busybox and git are not installed: apt-get install podman runc busybox-static git"
-RUNC = """\
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-"""
-"""For kernels on which limits cannot be raised."""
 
 
 def podman(*arguments: str) -> str:
@@ -38,14 +28,11 @@ def podman(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def image(podman_directory: Path, unavailable: Callable[[str], NoReturn]) -> str:
     """An image with busybox and git, in a separate storage."""
-    if shutil.which("podman") is None or not BUSYBOX.exists() or not GIT.exists():
-        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
-            pytest.fail(f"containers must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {MISSING}")
-        pytest.skip(MISSING)
-    directory = tmp_path_factory.mktemp("podman")
-    root = directory / "root"
+    if not GIT.exists():
+        unavailable("git is not installed: apt-get install git")
+    root = podman_directory / "root"
     libraries = subprocess.run(["ldd", str(GIT)], check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     for path in (BUSYBOX, GIT, *map(Path, re.findall(r"(/\S+)", libraries))):
         copied = root / path.relative_to("/")
@@ -53,19 +40,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shutil.copy(path, copied)
     (root / "usr/bin/git-upload-pack").symlink_to("git")
     (root / "tmp").mkdir()
-    (directory / "Containerfile").write_text(
+    (podman_directory / "Containerfile").write_text(
         'FROM scratch\nCOPY root /\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n', "utf-8"
     )
-    (directory / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n', "utf-8"
-    )
-    (directory / "containers.conf").write_text(RUNC if os.getuid() == 0 else "", "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTAINERS_STORAGE_CONF", str(directory / "storage.conf"))
-        patch.setenv("CONTAINERS_CONF", str(directory / "containers.conf"))
-        podman("build", "--quiet", "--tag", IMAGE, str(directory))
-        yield IMAGE
-        podman("rmi", "--all", "--force")
+    podman("build", "--quiet", "--tag", IMAGE, str(podman_directory))
+    return IMAGE
 
 
 def task(name: str, **payload: Any) -> dict[str, Any]:

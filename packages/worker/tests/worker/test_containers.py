@@ -26,17 +26,6 @@ from .conftest import QUEUE
 pytestmark = pytest.mark.once
 
 IMAGE = "localhost/taskcluster-worker-test:1"
-BUSYBOX = "/bin/busybox"
-MISSING = "podman and busybox are not installed: apt-get install podman runc busybox-static"
-RUNC = """\
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-"""
-"""For kernels on which limits cannot be raised."""
 
 
 def podman(*arguments: str) -> str:
@@ -45,32 +34,15 @@ def podman(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """podman with a storage of its own, and the image."""
-    if shutil.which("podman") is None or not os.access(BUSYBOX, os.X_OK):
-        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
-            pytest.fail(f"containers must be tested here (TASKCLUSTER_TESTS_REQUIRE_ALL): {MISSING}")
-        pytest.skip(MISSING)
-    directory = tmp_path_factory.mktemp("podman")
-    with pytest.MonkeyPatch.context() as patch:
-        storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n'
-        _set(patch, "CONTAINERS_STORAGE_CONF", directory / "storage.conf", storage)
-        if os.getuid() == 0:
-            _set(patch, "CONTAINERS_CONF", directory / "containers.conf", RUNC)
-        shutil.copy(BUSYBOX, directory / "busybox")
-        (directory / "Containerfile").write_text(
-            "FROM scratch\nCOPY busybox /bin/busybox\n"
-            'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nCMD ["/bin/echo", "the default command"]\n',
-            encoding="utf-8",
-        )
-        podman("build", "--quiet", "--tag", IMAGE, str(directory))
-        yield
-        podman("rmi", "--all", "--force")
-
-
-def _set(patch: pytest.MonkeyPatch, name: str, path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    patch.setenv(name, str(path))
+def engine(podman_directory: Path) -> None:
+    """podman with the image."""
+    shutil.copy("/bin/busybox", podman_directory / "busybox")
+    (podman_directory / "Containerfile").write_text(
+        "FROM scratch\nCOPY busybox /bin/busybox\n"
+        'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nCMD ["/bin/echo", "the default command"]\n',
+        encoding="utf-8",
+    )
+    podman("build", "--quiet", "--tag", IMAGE, str(podman_directory))
 
 
 @pytest.fixture(scope="module")
