@@ -16,6 +16,8 @@ from pathlib import Path
 import taskcluster
 from taskcluster_local import LocalTaskcluster
 
+from .report import table_of_targets
+
 __all__ = ["GROUP", "measure"]
 
 GROUP = "commands"
@@ -99,9 +101,5 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
             ratio <= _STATUS,
         )
     )
-    lines = ["| what | CPU time over bare Python | target | |", "|---|---:|---:|---|"]
-    lines += [
-        f"| {title} | {value} | {target} | {'met' if met else '**missed**'} |" for title, value, target, met in rows
-    ]
-    lines.append(f"\nBare Python takes {bare * 1e3:.0f} ms. Medians of {rounds} rounds.")
-    return "\n".join(lines), all(met for *_, met in rows)
+    text, met = table_of_targets(rows, "CPU time over bare Python")
+    return f"{text}\n\nBare Python takes {bare * 1e3:.0f} ms. Medians of {rounds} rounds.", met

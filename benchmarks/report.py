@@ -1,4 +1,4 @@
-"""Format the results as a table."""
+"""Format results as tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .rows import Row
 
-__all__ = ["Measured", "table"]
+__all__ = ["Measured", "table", "table_of_targets"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,20 @@ def table(results: list[Measured]) -> str:
             cells.append(f"{targets[contender]:g}" if contender in targets else "")
         lines.append(f"| {' | '.join([*cells, verdict])} |")
     return "\n".join(lines)
+
+
+def table_of_targets(rows: list[tuple[str, str, str, bool]], heading: str = "measured") -> tuple[str, bool]:
+    """Return a Markdown table, and whether every target is met.
+
+    Args:
+        rows: What is measured, the value, the target, and whether it is met.
+        heading: The heading of the values.
+    """
+    lines = [f"| what | {heading} | target | |", "|---|---:|---:|---|"]
+    lines += [
+        f"| {title} | {value} | {target} | {'met' if met else '**missed**'} |" for title, value, target, met in rows
+    ]
+    return "\n".join(lines), all(met for *_, met in rows)
 
 
 def _time(measured: Measured, contender: str) -> str:

@@ -23,6 +23,8 @@ from typing import Any
 import taskcluster
 from taskcluster_local import LocalTaskcluster
 
+from .report import table_of_targets
+
 __all__ = ["GROUP", "measure"]
 
 GROUP = "tasks"
@@ -139,11 +141,7 @@ def measure(rounds: int) -> tuple[str, bool]:
         ("`taskcluster-local run` with ten empty tasks, from its start to its end", f"{run:.1f} s", "at most 3 s",
          run <= _RUN_SECONDS),
     ]  # fmt: skip
-    lines = ["| what | measured | target | |", "|---|---:|---:|---|"]
-    lines += [
-        f"| {title} | {value} | {target} | {'met' if met else '**missed**'} |" for title, value, target, met in rows
-    ]
-    return "\n".join(lines), all(met for *_, met in rows)
+    return table_of_targets(rows)
 
 
 def _create_repository(directory: str) -> None:
