@@ -367,8 +367,13 @@ def test_invalid_content_type_raises_before_any_request(
         ("downloadToBuf", {"name": "x"}, "objectService must be a client with the method startDownload, .*Object\\("),
         ("getArtifactContent", {"taskId": "T", "name": "x"}, "queueService must be .* latestArtifact, .*Queue\\("),
         ("downloadArtifactToBuf", {"taskId": "T", "name": "x"}, "queueService must be .* latestArtifact, .*Queue\\("),
+        (
+            "downloadArtifactToBuf",
+            {"taskId": "T", "runId": 0, "name": "x"},
+            "queueService must be .* artifact, .*Queue\\(",
+        ),
     ],
-    ids=["object", "content", "artifact"],
+    ids=["object", "content", "artifact", "run"],
 )
 def test_options_instead_of_a_client_raise(
     mode: TransferMode, function: str, arguments: dict[str, Any], message: str

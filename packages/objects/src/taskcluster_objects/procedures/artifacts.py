@@ -144,10 +144,9 @@ def artifact_fetcher(
 
 def _content(queue: Any, task_id: str, run_id: int | str | None, name: str) -> Procedure[Mapping[str, Any]]:
     for _ in range(_MAX_LINKS + 1):
-        call = Invoke(api_method(queue, "latestArtifact", "queueService", "Queue"), (task_id, name))
-        if run_id is not None:
-            call = Invoke(queue.artifact, (task_id, run_id, name))
-        content: Mapping[str, Any] = yield call
+        method = "latestArtifact" if run_id is None else "artifact"
+        arguments = (task_id, name) if run_id is None else (task_id, run_id, name)
+        content: Mapping[str, Any] = yield Invoke(api_method(queue, method, "queueService", "Queue"), arguments)
         if content["storageType"] != "link":
             return content
         name = content["artifact"]
@@ -206,13 +205,12 @@ def fetch_many(
     """Download many artifacts into a directory, and return their paths by name."""
     if not isinstance(limit, int) or limit < 1:
         raise TaskclusterFailure(f"concurrency must be a positive integer, not {limit!r}")
+    method = "listLatestArtifacts" if run_id is None else "listArtifacts"
+    listing = api_method(queue, method, "queueService", "Queue")
+    arguments = (task_id,) if run_id is None else (task_id, run_id)
     names: list[str] = []
     token: str | None = None
     while True:
-        listing = api_method(
-            queue, "listLatestArtifacts" if run_id is None else "listArtifacts", "queueService", "Queue"
-        )
-        arguments = (task_id,) if run_id is None else (task_id, run_id)
         page = yield Invoke(listing, arguments, with_continuation({}, token))
         names += [artifact["name"] for artifact in page["artifacts"]]
         token = continuation(page)
