@@ -61,8 +61,7 @@ class Schemas:
         lines: list[str] = []
         try:
             validator = _Validator({"$ref": _BASE + key}, registry=self._registry, format_checker=_FORMATS)
-            errors: Iterator[ValidationError] = validator.iter_errors(json.loads(body))
-            lines = list(itertools.islice(_lines(errors), _MAX_LINES + 1))
+            lines = _first_lines(validator.iter_errors(json.loads(body)))
         except Exception as exc:
             # Without the message and the exception itself, which may hold the payload.
             failure = TaskclusterFailure(
@@ -74,8 +73,6 @@ class Schemas:
         if failure is not None:
             raise failure
         if lines:
-            if len(lines) > _MAX_LINES:
-                lines[-1] = "and more"
             raise TaskclusterFailure(
                 f"{method.name}: nothing was sent, the payload does not fit {key}: {'; '.join(lines)}"
             )
@@ -88,7 +85,11 @@ def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
         schema: A schema of draft 7. Its references are within itself.
         value: As json.loads returns it.
     """
-    errors: Iterator[ValidationError] = _Validator(schema, format_checker=_FORMATS).iter_errors(value)
+    return _first_lines(_Validator(schema, format_checker=_FORMATS).iter_errors(value))
+
+
+def _first_lines(errors: Iterable[ValidationError]) -> list[str]:
+    """Return the first messages, and whether there are more."""
     found = list(itertools.islice(_lines(errors), _MAX_LINES + 1))
     return [*found[:_MAX_LINES], "and more"] if len(found) > _MAX_LINES else found
 
