@@ -5,7 +5,6 @@ from __future__ import annotations
 # PyYAML's types are incomplete.
 # pyright: reportUnknownMemberType=false
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from taskcluster.shapes import is_mapping
@@ -19,17 +18,12 @@ __all__ = ["completed", "create", "read", "retriggered", "to_yaml"]
 
 def read(app: App, file: str, what: str = "a task definition") -> dict[str, Any]:
     """Return the mapping in a file of JSON or YAML, or on stdin for `-`."""
-    from .payloads import loads
+    from .payloads import loads, text_of
 
     if file == "-":
         text, where = app.read_stdin(f"{what} in JSON or YAML"), f"{what} on stdin"
     else:
-        try:
-            text, where = Path(file).read_text("utf-8-sig"), file
-        except UnicodeDecodeError:
-            raise Failure(f"{file} is not UTF-8") from None
-        except OSError as exc:
-            raise Failure(f"cannot read {file}: {exc.strerror}") from None
+        text, where = text_of(file), file
     found = loads(text, where)
     if not is_mapping(found):
         raise Failure(f"{where}: expected a mapping, not {type(found).__name__}")

@@ -8,15 +8,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from taskcluster.shapes import is_mapping
 
 from .errors import Failure
 
-__all__ = ["fields", "loads"]
+__all__ = ["fields", "loads", "text_of"]
 
 _TAG = "tag:yaml.org,2002:"
+
+
+def text_of(file: str) -> str:
+    """Return the content of a file, which is UTF-8 with or without a byte order mark; raise Failure if it is not."""
+    try:
+        return Path(file).read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Failure(f"{file} is not UTF-8") from None
+    except OSError as exc:
+        raise Failure(f"cannot read {file}: {exc.strerror}") from None
 
 
 def loads(text: str, where: str) -> Any:

@@ -15,7 +15,7 @@ from ..definitions import read
 from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..options import quiet_option, yes_option
 from ..output import Column
-from ..payloads import fields
+from ..payloads import fields, text_of
 
 __all__ = ["client", "creds", "role", "scopes", "secret", "signed_url"]
 
@@ -141,16 +141,8 @@ def _show_scopes(app: App, found: Mapping[str, Any], key: str, expanded: bool) -
 def _scopes_of(file: str | None, given: tuple[str, ...], app: App) -> list[str]:
     if file is None:
         return list(given)
-    text = app.read_stdin("scopes, one a line") if file == "-" else _text_of(file)
+    text = app.read_stdin("scopes, one a line") if file == "-" else text_of(file)
     return [*given, *(line.strip() for line in text.splitlines() if line.strip())]
-
-
-def _text_of(file: str) -> str:
-    try:
-        with open(file, encoding="utf-8-sig") as opened:
-            return opened.read()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise Failure(f"cannot read {file}: {getattr(exc, 'strerror', None) or 'not UTF-8'}") from None
 
 
 @role.command(

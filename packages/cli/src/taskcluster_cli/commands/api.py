@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +14,7 @@ from taskcluster.shapes import is_mapping
 from ..app import App
 from ..command import Command, Group
 from ..errors import Failure
-from ..payloads import fields, loads
+from ..payloads import fields, loads, text_of
 from ..references import ApiMethod, Reference, scopes_text
 from ..results import complete_file
 
@@ -190,13 +188,7 @@ def _payload(app: App, file: str | None, pairs: tuple[str, ...]) -> Any:
         if file is None and sys.stdin is None:
             raise Failure("a payload is needed", hint="pass --payload FILE, -f key=value, or pipe it to stdin")
         return loads(app.read_stdin("a payload in JSON or YAML"), "the payload on stdin")
-    try:
-        text = Path(file).read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Failure(f"{file} is not UTF-8") from None
-    except OSError as exc:
-        raise Failure(f"cannot read {file}: {exc.strerror}") from None
-    return loads(text, os.fspath(file))
+    return loads(text_of(file), file)
 
 
 def _print(app: App, result: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from ..app import App, pass_app
 from ..command import command, group
 from ..errors import NEGATIVE, OK, USAGE, Failure
 from ..output import Column
-from ..payloads import loads
+from ..payloads import loads, text_of
 
 __all__ = ["github", "local", "notify", "root_url", "validate", "validate_json"]
 
@@ -95,12 +94,7 @@ def root_url(app: App) -> None:
 def _read(app: App, file: str) -> Any:
     if file == "-":
         return loads(app.read_stdin("a document in JSON or YAML"), "stdin")
-    try:
-        return loads(Path(file).read_text("utf-8-sig"), file)
-    except UnicodeDecodeError:
-        raise Failure(f"{file} is not UTF-8") from None
-    except OSError as exc:
-        raise Failure(f"cannot read {file}: {exc.strerror}") from None
+    return loads(text_of(file), file)
 
 
 def _input(service: str, name: str) -> tuple[str, str, dict[str, Any]]:
