@@ -13,7 +13,7 @@ from typing import Any
 from taskcluster.shapes import is_mapping
 
 from .errors import FAILED, Failure
-from .private_files import exclusively, is_readable_by_others, replace
+from .private_files import exclusively, is_readable_by_others, read, replace
 
 __all__ = ["KEYS", "GoConfig"]
 
@@ -43,7 +43,9 @@ class GoConfig:
         Raises:
             Failure: The file cannot be read; the message does not quote it.
         """
-        content = self._content(self._text())
+        return self._section(self._content(read(self.path)))
+
+    def _section(self, content: Mapping[str, Any]) -> dict[str, Any]:
         section = content.get("config")
         if section is None:
             return {}
@@ -63,9 +65,9 @@ class GoConfig:
             Failure: The file cannot be read or written, or would have half a pair of credentials.
         """
         with exclusively(self.path):
-            text = self._text()
+            text = read(self.path)
             before = self._content(text)
-            section = {**self.values(), **changes}
+            section = {**self._section(before), **changes}
             section = {key: value for key, value in section.items() if value not in (None, "", [])}
             if ("clientId" in section) != ("accessToken" in section):
                 raise Failure(
@@ -77,19 +79,7 @@ class GoConfig:
             rest = {key: value for key, value in before.items() if key != "config"}
             if {key: value for key, value in after.items() if key != "config"} != rest:
                 raise Failure(f"{self.path} cannot be changed without changing other parts; edit it", FAILED)
-            try:
-                replace(self.path, changed)
-            except OSError as exc:
-                raise Failure(f"cannot write {self.path}: {exc.strerror}", FAILED) from None
-
-    def _text(self) -> str:
-        try:
-            return self.path.read_text("utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            return ""
-        except (OSError, ValueError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
-            raise Failure(f"cannot read {self.path}: {reason}", FAILED) from None
+            replace(self.path, changed)
 
     def _content(self, text: str) -> dict[str, Any]:
         import yaml
@@ -123,17 +113,10 @@ def _replaced(text: str, section: Mapping[str, Any]) -> str:
     for key, value in pairs:
         if key.value == "config":
             start = text.rindex("\n", 0, key.start_mark.index) + 1 if key.start_mark.index else 0
-            end = value.end_mark.index
-            # A block ends at the next key; comments before that belong to it.
-            following = text[start:end]
-            if isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
-                last = value.value[-1]
-                last = last[1] if isinstance(last, tuple) else last
-                while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
-                    last = last.value[-1][1] if isinstance(last.value[-1], tuple) else last.value[-1]
-                following = text[start : last.end_mark.index]
-            end = start + len(following)
-            newline = text.find("\n", end)
+            # A block ends at the next key; it ends here with its last value, so that comments after it stay.
+            while isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
+                value = value.value[-1][1] if isinstance(value, yaml.MappingNode) else value.value[-1]
+            newline = text.find("\n", value.end_mark.index)
             end = len(text) if newline < 0 else newline + 1
             left = text[:start] + block + text[end:]
             return left if left.strip() else "{}\n"

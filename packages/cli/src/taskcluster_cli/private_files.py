@@ -8,15 +8,41 @@ import secrets
 from collections.abc import Generator
 from pathlib import Path
 
-__all__ = ["exclusively", "is_readable_by_others", "replace"]
+from .errors import FAILED, Failure
+
+__all__ = ["exclusively", "is_readable_by_others", "read", "replace"]
+
+
+def read(path: Path) -> str:
+    """Return the content of a file, which is empty if there is no file.
+
+    Raises:
+        Failure: It cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
+        raise Failure(f"cannot read {path}: {reason}", FAILED) from None
 
 
 def replace(path: Path, text: str) -> None:
     """Write a file that only its owner can read. At no time is there a part of it, and a failure leaves the old one.
 
     A symbolic link stays, and its target is replaced. A missing folder is created for the owner alone.
+
+    Raises:
+        Failure: It cannot be written.
     """
-    path = Path(os.path.realpath(path))
+    try:
+        _replace(Path(os.path.realpath(path)), text)
+    except OSError as exc:
+        raise Failure(f"cannot write {path}: {exc.strerror}", FAILED) from None
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from taskcluster.shapes import is_array, is_mapping
 
 from .errors import DENIED, FAILED, Failure
-from .private_files import exclusively, is_readable_by_others, replace
+from .private_files import exclusively, is_readable_by_others, read, replace
 
 __all__ = ["Profile", "Profiles"]
 
@@ -158,13 +158,9 @@ class Profiles:
 
     def _read(self) -> tuple[dict[str, Profile], str | None]:
         path = self.path
-        try:
-            text = path.read_text("utf-8")
-        except (FileNotFoundError, NotADirectoryError):
+        text = read(path)
+        if not text:
             return {}, None
-        except (OSError, ValueError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
-            raise Failure(f"cannot read {path}: {reason}", FAILED) from None
         import yaml
 
         try:
@@ -189,10 +185,7 @@ class Profiles:
         content: dict[str, Any] = {"profiles": {name: _entry(profile) for name, profile in known.items()}}
         if default is not None:
             content["default"] = default
-        try:
-            replace(self.path, yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
-        except OSError as exc:
-            raise Failure(f"cannot write {self.path}: {exc.strerror}", FAILED) from None
+        replace(self.path, yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
         if os.name == "posix":
             # The folder may be older.
             os.chmod(self.path.parent, 0o700)
