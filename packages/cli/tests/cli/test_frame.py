@@ -334,6 +334,9 @@ def test_credentials_and_urls_for_a_while(call: Call, local: LocalTaskcluster, m
     assert call("creds", "--expires", "32 days").status in (2, 3)
     for line in (["nonsense", "ping"], ["queue", "createTask", TASK]):
         assert call("signed-url", *line).status == 2
+    for line in (["signed-url", "queue", "ping"], ["index", "insert", "project.x", TASK], ["client", "create", "x"]):
+        done = call(*line, "--expires", "soon")
+        assert (done.status, done.err.startswith("Error: --expires: ")) == (2, True), (line, done)
 
 
 def test_debug_shows_where_a_bug_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,17 +16,9 @@ from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..options import quiet_option, yes_option
 from ..output import Column
 from ..payloads import fields, text_of
+from ..periods import date_of, seconds_of
 
 __all__ = ["client", "creds", "role", "scopes", "secret", "signed_url"]
-
-
-def _from_now(option: str, text: str) -> str:
-    from taskcluster.timestamps import fromNowJSON
-
-    try:
-        return fromNowJSON(text)
-    except ValueError as exc:
-        raise Failure(f"{option}: {exc}") from None
 
 
 @group()
@@ -72,7 +64,7 @@ def get(app: App, name: str, reveal: bool) -> None:
 @pass_app
 def set_secret(app: App, name: str, file: str, expires: str) -> None:
     """Set a secret to the mapping in a file of JSON or YAML, or on stdin, where no other process can see it."""
-    payload = {"secret": read(app, file, "a secret"), "expires": _from_now("--expires", expires)}
+    payload = {"secret": read(app, file, "a secret"), "expires": date_of("--expires", expires)}
     app.client("Secrets").set(name, payload)
     app.notes.say(f"set {name}")
 
@@ -242,7 +234,7 @@ def create_client(
     payload = {
         "scopes": _scopes_of(file, given, app),
         "description": description,
-        "expires": _from_now("--expires", expires),
+        "expires": date_of("--expires", expires),
     }
     _print_token(app, app.client("Auth").createClient(client_id, payload))
 
@@ -383,15 +375,7 @@ def signed_url(
     app: App, service: str, method: str, args: tuple[str, ...], pairs: tuple[str, ...], expires: str
 ) -> None:
     """Print a URL of a GET method that needs no credentials for a while."""
-    from datetime import datetime, timezone
-
-    from taskcluster.timestamps import fromNow
-
-    now = datetime.now(timezone.utc)
-    try:
-        seconds = (fromNow(expires, now) - now).total_seconds()
-    except ValueError as exc:
-        raise Failure(f"--expires: {exc}") from None
     query = {"query": {key: str(value) for key, value in fields(pairs).items()}} if pairs else {}
-    url = app.client(service.lower()).buildSignedUrl(method, *args, expiration=seconds, **query)
+    expiration = seconds_of("--expires", expires)
+    url = app.client(service.lower()).buildSignedUrl(method, *args, expiration=expiration, **query)
     app.out.document(url, lambda: app.out.line(url))

@@ -61,12 +61,9 @@ def signin(
     """
     if check:
         return _check(app)
-    from taskcluster.timestamps import fromNow
+    from ..periods import date_of
 
-    try:
-        fromNow(expires)
-    except ValueError as exc:
-        raise Failure(f"--expires: {exc}") from None
+    date_of("--expires", expires)
     exporting = export or csh or shell is not None or not app.out.is_terminal
     if exporting and app.out.is_terminal:
         raise Failure("the access token would appear on the screen", hint='use eval "$(taskcluster signin --export)"')

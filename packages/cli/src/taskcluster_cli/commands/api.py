@@ -15,6 +15,7 @@ from ..app import App
 from ..command import Command, Group
 from ..errors import Failure
 from ..payloads import fields, loads, text_of
+from ..periods import seconds_of
 from ..references import ApiMethod, Reference, scopes_text
 from ..results import complete_file
 
@@ -145,7 +146,8 @@ def _call(service: str, method: ApiMethod, **given: Any) -> None:
     keywords: dict[str, Any] = {"query": query} if query else {}
     client = app.client(service)
     if given.get("sign_url"):
-        app.out.line(_signed(client, method, args, keywords, given["sign_url"]))
+        expiration = seconds_of("--sign-url", given["sign_url"])
+        app.out.line(client.buildSignedUrl(method.name, *args, expiration=expiration, **keywords))
         return
     if method.input is not None:
         keywords["payload"] = _payload(app, given["payload"], given["field"])
@@ -163,20 +165,6 @@ def _call(service: str, method: ApiMethod, **given: Any) -> None:
             _print_pages(app, client.paginate(call, **keywords))
         else:
             _print(app, call(**keywords))
-
-
-def _signed(client: Any, method: ApiMethod, args: list[str], keywords: dict[str, Any], period: str) -> str:
-    from datetime import datetime, timezone
-
-    from taskcluster.timestamps import fromNow
-
-    now = datetime.now(timezone.utc)
-    try:
-        seconds = (fromNow(period, now) - now).total_seconds()
-    except ValueError as exc:
-        raise Failure(f"--sign-url: {exc}") from None
-    url: str = client.buildSignedUrl(method.name, *args, expiration=seconds, **keywords)
-    return url
 
 
 def _payload(app: App, file: str | None, pairs: tuple[str, ...]) -> Any:

@@ -12,6 +12,7 @@ from ..command import group
 from ..naming import one_task
 from ..options import quiet_option, yes_option
 from ..output import Column
+from ..periods import date_of
 
 __all__ = ["index"]
 
@@ -70,10 +71,8 @@ def _chained(first: list[Any], rest: Iterator[list[Any]]) -> Iterator[list[Any]]
 @pass_app
 def insert(app: App, path: str, named: str, rank: float, expires: str | None) -> None:
     """Let a path point to a task."""
-    from taskcluster.timestamps import fromNowJSON
-
     found = one_task(app, named)
-    until = fromNowJSON(expires) if expires else app.client("Queue", found.address).task(found.id)["expires"]
+    until = date_of("--expires", expires) if expires else app.client("Queue", found.address).task(found.id)["expires"]
     payload: dict[str, Any] = {
         "taskId": found.id,
         "rank": int(rank) if rank.is_integer() else rank,

@@ -20,6 +20,7 @@ from ..command import group
 from ..errors import FAILED, MISSING, NEGATIVE, OK, Failure
 from ..naming import Task, one_task
 from ..options import quiet_option, run_option
+from ..periods import date_of
 from ..text import size
 from ..transfer_progress import Report, progress
 
@@ -274,15 +275,6 @@ def _content_type(given: str | None, name: str) -> str:
     return given or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def _expires(text: str) -> str:
-    from taskcluster.timestamps import fromNowJSON
-
-    try:
-        return fromNowJSON(text)
-    except ValueError as exc:
-        raise Failure(f"--expires: {exc}") from None
-
-
 _type_option = click.option("--content-type", metavar="TYPE", help="Defaults to that of the name's ending.")
 
 
@@ -318,7 +310,7 @@ def upload_artifact(
     queue = app.client("Queue", found.address)
     status = queue.status(found.id)["status"]
     number = run if run is not None else len(status.get("runs") or [None]) - 1
-    until = min(_expires(expires), status["expires"], key=parse_date)
+    until = min(date_of("--expires", expires), status["expires"], key=parse_date)
     with _opened(app, file) as opened, progress(app, shown=not no_progress) as bars:
         uploads.uploadArtifactFromFile(
             taskId=found.id,
@@ -352,7 +344,7 @@ def upload_object(
             projectId=project,
             name=name,
             contentType=_content_type(content_type, name),
-            expires=_expires(expires),
+            expires=date_of("--expires", expires),
             file=opened,
             objectService=app.client("Object"),
             progress=bars(name),

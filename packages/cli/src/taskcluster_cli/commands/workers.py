@@ -13,6 +13,7 @@ from ..definitions import read
 from ..errors import Failure
 from ..options import quiet_option, yes_option
 from ..output import Column
+from ..periods import date_of
 
 __all__ = ["claimed", "pending", "pool", "purge_cache", "worker"]
 
@@ -178,12 +179,7 @@ def show_worker(app: App, pool_id: str, name: str) -> None:
 @pass_app
 def quarantine(app: App, pool_id: str, name: str, period: str, reason: str | None) -> None:
     """Keep a worker from claiming tasks. A negative period, such as -1d, ends that."""
-    from taskcluster.timestamps import fromNowJSON
-
-    try:
-        payload = {"quarantineUntil": fromNowJSON(period)}
-    except ValueError as exc:
-        raise Failure(f"--for: {exc}") from None
+    payload = {"quarantineUntil": date_of("--for", period)}
     if reason is not None:
         payload["quarantineInfo"] = reason
     found = app.client("Queue").quarantineWorker(*_parts(pool_id), *_parts(name), payload)
