@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from .app import App
 from .errors import MISSING, Failure
 from .targets import Target, parse
 
-__all__ = ["Group", "Task", "one_group", "one_task", "tasks"]
+__all__ = ["Group", "Task", "found_or_none", "one_group", "one_task", "tasks"]
 
 
 class Task(NamedTuple):
@@ -78,16 +78,23 @@ def _task(app: App, target: Target) -> Task:
         )
     if target.kind != "index":
         return Task(target.name, target.run, target.root_url)
-    from taskcluster.exceptions import TaskclusterRestFailure
-
-    try:
-        found: str = app.client("Index", target.root_url).findTask(target.name)["taskId"]
-    except TaskclusterRestFailure as exc:
-        if exc.status_code != 404:
-            raise
+    found = found_or_none(app.client("Index", target.root_url).findTask, target.name)
+    if found is None:
         raise Failure(
             f"the index has no task at {target.name}; it may have expired",
             MISSING,
             f"`taskcluster index list {target.name.rpartition('.')[0]}` lists what is near",
-        ) from None
-    return Task(found, None, target.root_url)
+        )
+    return Task(found["taskId"], None, target.root_url)
+
+
+def found_or_none(method: Callable[..., Any], *args: str) -> Any:
+    """Call a method, and return the response, or None if there is no such thing (404)."""
+    from taskcluster.exceptions import TaskclusterRestFailure
+
+    try:
+        return method(*args)
+    except TaskclusterRestFailure as exc:
+        if exc.status_code != 404:
+            raise
+        return None

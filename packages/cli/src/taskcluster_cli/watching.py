@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from .app import App
-from .naming import Group, Task
+from .naming import Group, Task, found_or_none
 from .states import RESOLVED, result, task_state
 
 __all__ = ["is_whole", "stops_watching", "watch_group", "watch_tasks"]
@@ -125,15 +125,9 @@ def watch_group(
 
 def is_whole(app: App, group: Group) -> bool:
     """Return whether no more tasks will be added: the group is sealed, or its first task is resolved."""
-    from taskcluster.exceptions import TaskclusterRestFailure
-
     queue = app.client("Queue", group.address)
     if queue.getTaskGroup(group.id).get("sealed"):
         return True
-    try:
-        # The decision task has the group's id.
-        return queue.status(group.id)["status"]["state"] in RESOLVED
-    except TaskclusterRestFailure as exc:
-        if exc.status_code != 404:
-            raise
-        return False
+    # The decision task has the group's id.
+    first = found_or_none(queue.status, group.id)
+    return first is not None and first["status"]["state"] in RESOLVED

@@ -13,6 +13,7 @@ from ..app import App, pass_app
 from ..command import command, group
 from ..definitions import read
 from ..errors import DENIED, NEGATIVE, OK, Failure
+from ..naming import found_or_none
 from ..options import quiet_option, yes_option
 from ..output import Column
 from ..payloads import fields, text_of
@@ -147,15 +148,10 @@ def _scopes_of(file: str | None, given: tuple[str, ...], app: App) -> list[str]:
 @pass_app
 def set_role(app: App, role_id: str, given: tuple[str, ...], file: str | None, description: str | None) -> None:
     """Create a role, or replace its scopes."""
-    from taskcluster.exceptions import TaskclusterRestFailure
-
     auth = app.client("Auth")
     wanted = _scopes_of(file, given, app)
-    try:
-        old = auth.role(role_id)
-    except TaskclusterRestFailure as exc:
-        if exc.status_code != 404:
-            raise
+    old = found_or_none(auth.role, role_id)
+    if old is None:
         made = auth.createRole(role_id, {"scopes": wanted, "description": description or ""})
     else:
         text = old["description"] if description is None else description

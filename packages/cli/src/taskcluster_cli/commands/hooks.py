@@ -10,7 +10,7 @@ from ..app import App, pass_app
 from ..command import group
 from ..definitions import read
 from ..errors import OK, Failure
-from ..naming import Task
+from ..naming import Task, found_or_none
 from ..options import quiet_option, timeout_option, yes_option
 from ..output import Column
 from ..payloads import fields
@@ -107,19 +107,11 @@ def fires(app: App, name: str) -> None:
 @pass_app
 def set_hook(app: App, name: str, file: str) -> None:
     """Create a hook from a file in JSON or YAML, or replace its definition."""
-    from taskcluster.exceptions import TaskclusterRestFailure
-
     group_id, hook_id = _parts(name)
     definition = {"hookGroupId": group_id, "hookId": hook_id, **read(app, file, "a hook")}
     service = app.client("Hooks").with_options(validate=True)
-    try:
-        service.hook(group_id, hook_id)
-    except TaskclusterRestFailure as exc:
-        if exc.status_code != 404:
-            raise
-        made = service.createHook(group_id, hook_id, definition)
-    else:
-        made = service.updateHook(group_id, hook_id, definition)
+    is_new = found_or_none(service.hook, group_id, hook_id) is None
+    made = (service.createHook if is_new else service.updateHook)(group_id, hook_id, definition)
     app.out.document(made, lambda: app.out.line(_name(made)))
 
 

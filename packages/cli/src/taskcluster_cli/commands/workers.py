@@ -11,6 +11,7 @@ from ..app import App, pass_app
 from ..command import command, group
 from ..definitions import read
 from ..errors import Failure
+from ..naming import found_or_none
 from ..options import quiet_option, yes_option
 from ..output import Column
 from ..periods import date_of
@@ -95,18 +96,10 @@ def errors(app: App, pool_id: str) -> None:
 @pass_app
 def set_pool(app: App, pool_id: str, file: str) -> None:
     """Create a worker pool from a file in JSON or YAML, or replace its definition."""
-    from taskcluster.exceptions import TaskclusterRestFailure
-
     definition = read(app, file, "a worker pool")
     manager = app.client("WorkerManager").with_options(validate=True)
-    try:
-        manager.workerPool(pool_id)
-    except TaskclusterRestFailure as exc:
-        if exc.status_code != 404:
-            raise
-        made = manager.createWorkerPool(pool_id, definition)
-    else:
-        made = manager.updateWorkerPool(pool_id, definition)
+    is_new = found_or_none(manager.workerPool, pool_id) is None
+    made = (manager.createWorkerPool if is_new else manager.updateWorkerPool)(pool_id, definition)
     app.out.document(made, lambda: app.out.line(made["workerPoolId"]))
 
 
