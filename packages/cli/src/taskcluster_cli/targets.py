@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from .errors import Failure
 
-__all__ = ["SLUG", "Target", "parse"]
+__all__ = ["SLUG", "Target", "halves", "parse"]
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]")
 """A slugId. It may begin with `-`."""
@@ -53,6 +53,23 @@ def parse(text: str) -> Target:
     if SLUG.fullmatch(text):
         return Target("any", text)
     raise Failure(f"{text[:200]!r} is not a task or group id: {_HINT}")
+
+
+def halves(text: str, what: str, form: str) -> tuple[str, str]:
+    """Return what is before and after the first slash of a name.
+
+    Args:
+        text: The name.
+        what: What it should name, for the error.
+        form: How to write it, for example `GROUP/HOOK`.
+
+    Raises:
+        Failure: One of the two is missing.
+    """
+    first, _, second = text.partition("/")
+    if not first or not second:
+        raise Failure(f"{text!r} is not a {what}: write {form}")
+    return first, second
 
 
 def _parse_address(text: str) -> Target:

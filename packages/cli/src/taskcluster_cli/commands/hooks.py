@@ -9,21 +9,19 @@ import click
 from ..app import App, pass_app
 from ..command import group
 from ..definitions import read
-from ..errors import OK, Failure
+from ..errors import OK
 from ..naming import Task, found_or_none
 from ..options import quiet_option, timeout_option, yes_option
 from ..output import Column
 from ..payloads import fields
+from ..targets import halves
 from ..watching import watch_tasks
 
 __all__ = ["hook"]
 
 
 def _parts(name: str) -> tuple[str, str]:
-    group_id, slash, hook_id = name.partition("/")
-    if not slash or not group_id or not hook_id:
-        raise Failure(f"{name!r} is not a hook: write GROUP/HOOK")
-    return group_id, hook_id
+    return halves(name, "hook", "GROUP/HOOK")
 
 
 @group()

@@ -10,20 +10,21 @@ import click
 from ..app import App, pass_app
 from ..command import command, group
 from ..definitions import read
-from ..errors import Failure
 from ..naming import found_or_none
 from ..options import quiet_option, yes_option
 from ..output import Column
 from ..periods import date_of
+from ..targets import halves
 
 __all__ = ["claimed", "pending", "pool", "purge_cache", "worker"]
 
 
 def _parts(pool_id: str) -> tuple[str, str]:
-    provisioner, slash, worker_type = pool_id.partition("/")
-    if not slash or not provisioner or not worker_type:
-        raise Failure(f"{pool_id!r} is not a pool or task queue: write PROVISIONER/TYPE")
-    return provisioner, worker_type
+    return halves(pool_id, "pool or task queue", "PROVISIONER/TYPE")
+
+
+def _worker_parts(name: str) -> tuple[str, str]:
+    return halves(name, "worker", "GROUP/WORKER")
 
 
 @group()
@@ -148,7 +149,7 @@ def _worker_name(record: Any) -> str:
 @pass_app
 def show_worker(app: App, pool_id: str, name: str) -> None:
     """Show a worker and its recent tasks."""
-    found = app.client("Queue").getWorker(*_parts(pool_id), *_parts(name))
+    found = app.client("Queue").getWorker(*_parts(pool_id), *_worker_parts(name))
 
     def print_it() -> None:
         app.out.details(
@@ -175,7 +176,7 @@ def quarantine(app: App, pool_id: str, name: str, period: str, reason: str | Non
     payload = {"quarantineUntil": date_of("--for", period)}
     if reason is not None:
         payload["quarantineInfo"] = reason
-    found = app.client("Queue").quarantineWorker(*_parts(pool_id), *_parts(name), payload)
+    found = app.client("Queue").quarantineWorker(*_parts(pool_id), *_worker_parts(name), payload)
     app.out.document(found, lambda: app.out.line(str(found.get("quarantineUntil", ""))))
 
 
