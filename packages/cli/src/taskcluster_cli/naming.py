@@ -16,10 +16,14 @@ class Task(NamedTuple):
     """A task."""
 
     id: str
-    run: str | None
+    run: int | None
     """The run, if an address names one."""
     address: str | None
     """The root URL of the address that names it."""
+
+    def run_or(self, given: int | None) -> int | None:
+        """Return the run of an option, or else that of the address; None for the last."""
+        return self.run if given is None else given
 
 
 class Group(NamedTuple):
@@ -77,7 +81,7 @@ def _task(app: App, target: Target) -> Task:
             hint=f"`taskcluster group list {target.name}` lists its tasks",
         )
     if target.kind != "index":
-        return Task(target.name, target.run, target.root_url)
+        return Task(target.name, None if target.run is None else int(target.run), target.root_url)
     found = found_or_none(app.client("Index", target.root_url).findTask, target.name)
     if found is None:
         raise Failure(

@@ -56,7 +56,7 @@ def log(
     has not begun is waited for, and the exit status is 1 if it fails.
     """
     found = one_task(app, named)
-    number = run if run is not None or found.run is None else int(found.run)
+    number = found.run_or(run)
     queue = app.client("Queue", found.address)
     if not is_followed:
         status = queue.status(found.id)["status"]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..app import App, pass_app
+from ..artifacts import artifact_pages
 from ..changes import change_all
 from ..command import group
 from ..definitions import completed, create, read, retriggered, to_yaml
@@ -89,7 +90,7 @@ def status(app: App, ids: tuple[str, ...], all_runs: bool, run: int | None, is_l
         )
         return
     [one], [only] = found, named
-    number = run if run is not None or only.run is None else int(only.run)
+    number = only.run_or(run)
 
     def show() -> None:
         if all_runs:
@@ -198,21 +199,15 @@ def artifacts(app: App, named: str, run: int | None, all_runs: bool, is_long: bo
 
         def pages() -> Iterator[list[Any]]:
             for each in runs:
-                for page in queue.paginate(queue.listArtifacts, found.id, each["runId"]):
-                    yield [{"runId": each["runId"], **artifact} for artifact in page["artifacts"]]
+                for page in artifact_pages(queue, found.id, each["runId"]):
+                    yield [{"runId": each["runId"], **artifact} for artifact in page]
 
         columns.insert(0, Column("run", "runId", "number"))
         plain: Callable[[Any], str] | None = lambda each: f"{each['runId']}\t{each['name']}"  # noqa: E731
         app.out.listing(pages(), columns, plain=None if is_long else plain)
         return
-    number = run if run is not None or found.run is None else int(found.run)
-    listed = (
-        queue.paginate(queue.listLatestArtifacts, found.id)
-        if number is None
-        else queue.paginate(queue.listArtifacts, found.id, number)
-    )
-    pages_ = (page["artifacts"] for page in listed)
-    app.out.listing(pages_, columns, plain=None if is_long else lambda each: each["name"])
+    listed = artifact_pages(queue, found.id, found.run_or(run))
+    app.out.listing(listed, columns, plain=None if is_long else lambda each: each["name"])
 
 
 @task.command(

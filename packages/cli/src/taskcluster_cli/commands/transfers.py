@@ -8,13 +8,14 @@ import fnmatch
 import mimetypes
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..app import App, pass_app
+from ..artifacts import artifact_pages
 from ..changes import change_all
 from ..command import group
 from ..errors import FAILED, MISSING, NEGATIVE, OK, Failure
@@ -95,7 +96,7 @@ def artifact(
     found = one_task(app, f"index:{index}" if index is not None else rest.pop(0))
     if len(rest) > 1 and rest[0].isdecimal():
         run = int(rest.pop(0))
-    number = run if run is not None or found.run is None else int(found.run)
+    number = found.run_or(run)
     if not rest:
         raise click.UsageError("which artifact? give a name or a pattern", click.get_current_context())
     is_pattern = any(set("*?[") & set(word) for word in rest)
@@ -111,25 +112,15 @@ def artifact(
             if file is None and not force and os.path.exists(target):
                 raise Failure(f"{target} exists", hint="--force replaces it, or name another FILE")
             return _one(app, queue, found, number, name, target, bars)
-        names = _chosen(_names(queue, found, number), rest, exclude)
+        known = [each["name"] for page in artifact_pages(queue, found.id, number) for each in page]
+        names = _chosen(known, rest, exclude)
         if dry_run:
             app.out.lines(names)
             return OK
         return _many(app, queue, found, number, names, directory or Path(), bars, force=force)
 
 
-def _names(queue: Any, task: Task, run: int | None) -> Iterator[str]:
-    pages = (
-        queue.paginate(queue.listLatestArtifacts, task.id)
-        if run is None
-        else queue.paginate(queue.listArtifacts, task.id, run)
-    )
-    for page in pages:
-        yield from (each["name"] for each in page["artifacts"])
-
-
-def _chosen(names: Iterator[str], patterns: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    known = list(names)
+def _chosen(known: Sequence[str], patterns: Sequence[str], exclude: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for pattern in patterns:
         matching = [name for name in known if name == pattern or fnmatch.fnmatchcase(name, pattern)]
