@@ -83,6 +83,14 @@ def test_ids_from_stdin(call: Call, local: LocalTaskcluster, queue: Any) -> None
         encoding="utf-8",
     )
     assert (done.returncode, "no task ids" in done.stderr) == (2, True)
+    # Stdin is read once, although the ids are used twice.
+    done = subprocess.run(
+        [sys.executable, "-m", "taskcluster_cli", "task", "rerun", "-", "--watch", "--timeout", "0"],
+        input=f"{TASK}\n",
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stdout.splitlines()[0]) == (124, "pending")
 
 
 def test_states_of_tasks(call: Call, local: LocalTaskcluster, queue: Any) -> None:

@@ -302,7 +302,7 @@ def watch(app: App, ids: tuple[str, ...], interval: float | None, timeout: float
 
 def _change(
     app: App,
-    ids: Sequence[str],
+    named: Sequence[Task],
     verb: str,
     change: Callable[[Any, Task, Mapping[str, Any] | None], Any],
     *,
@@ -314,14 +314,13 @@ def _change(
 
     Args:
         app: The run of the command.
-        ids: The arguments that name them.
+        named: The tasks.
         verb: What is done, for example `cancel`.
         change: Changes one; gets the client, the task and its status, and returns the response.
         dry_run: Whether to change nothing.
         confirm: Whether to ask.
         check: Returns why a task, by its status, is not to be changed.
     """
-    named = tasks(app, ids)
     if confirm:
         app.confirm(f"{verb.capitalize()} {', '.join(each.id for each in named)}?", yes=False)
 
@@ -355,7 +354,7 @@ def cancel(app: App, ids: tuple[str, ...], dry_run: bool, confirm: bool, yes: bo
     """Cancel tasks, and print their states."""
     return _change(
         app,
-        ids,
+        tasks(app, ids),
         "cancel",
         lambda queue, each, _: queue.cancelTask(each.id),
         dry_run=dry_run,
@@ -381,16 +380,17 @@ def rerun(
             return None
         return f"is {status['state']}, not failed or exception; --force reruns it all the same"
 
+    named = tasks(app, ids)
     done = _change(
         app,
-        ids,
+        named,
         "rerun",
         lambda queue, each, _: queue.rerunTask(each.id),
         dry_run=dry_run,
         confirm=confirm,
         check=check,
     )
-    return watch_tasks(app, tasks(app, ids), timeout=timeout) if watch and not dry_run and done == OK else done
+    return watch_tasks(app, named, timeout=timeout) if watch and not dry_run and done == OK else done
 
 
 @task.command(examples=["taskcluster task schedule fN1SbArXTPSVFNUvaOlinQ --dry-run"])
@@ -399,7 +399,9 @@ def rerun(
 @pass_app
 def schedule(app: App, ids: tuple[str, ...], dry_run: bool) -> int:
     """Schedule tasks even if their dependencies are not resolved."""
-    return _change(app, ids, "schedule", lambda queue, each, _: queue.scheduleTask(each.id), dry_run=dry_run)
+    return _change(
+        app, tasks(app, ids), "schedule", lambda queue, each, _: queue.scheduleTask(each.id), dry_run=dry_run
+    )
 
 
 @task.command(examples=["taskcluster task priority fN1SbArXTPSVFNUvaOlinQ high --dry-run"])
@@ -412,7 +414,7 @@ def priority(app: App, ids: tuple[str, ...], priority: str, dry_run: bool) -> in
     payload = {"newPriority": priority}
     return _change(
         app,
-        ids,
+        tasks(app, ids),
         f"set to {priority}:",
         lambda queue, each, _: queue.changeTaskPriority(each.id, payload),
         dry_run=dry_run,
@@ -432,7 +434,7 @@ def complete(app: App, ids: tuple[str, ...], dry_run: bool, confirm: bool) -> in
         claim = queue.claimTask(each.id, run, {"workerGroup": "taskcluster-cli", "workerId": "taskcluster-cli"})
         return queue.with_options(credentials=claim["credentials"]).reportCompleted(each.id, run)
 
-    return _change(app, ids, "complete", change, dry_run=dry_run, confirm=confirm, check=lambda _: None)
+    return _change(app, tasks(app, ids), "complete", change, dry_run=dry_run, confirm=confirm, check=lambda _: None)
 
 
 @task.command(
