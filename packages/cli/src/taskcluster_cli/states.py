@@ -7,10 +7,11 @@ from typing import Any
 
 from .errors import MISSING, NEGATIVE, OK, Failure
 
-__all__ = ["RESOLVED", "STATES", "counts_line", "result", "run_of", "run_state", "task_state"]
+__all__ = ["RESOLVED", "STATES", "UNSUCCESSFUL", "counts_line", "result", "run_of", "run_state", "task_state"]
 
 STATES = ("completed", "running", "pending", "unscheduled", "failed", "exception")
-RESOLVED = frozenset({"completed", "failed", "exception"})
+UNSUCCESSFUL = ("failed", "exception")
+RESOLVED = frozenset({"completed", *UNSUCCESSFUL})
 
 
 def run_state(run: Mapping[str, Any]) -> str:
@@ -40,7 +41,7 @@ def run_of(status: Mapping[str, Any], number: int | None) -> Mapping[str, Any]:
 
 def result(states: Mapping[str, int]) -> int:
     """Return the exit status for resolved tasks, by the number in each state."""
-    return NEGATIVE if any(states.get(state) for state in ("failed", "exception")) else OK
+    return NEGATIVE if any(states.get(state) for state in UNSUCCESSFUL) else OK
 
 
 def counts_line(counts: Mapping[str, int]) -> str:

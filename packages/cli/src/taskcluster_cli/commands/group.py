@@ -6,7 +6,7 @@ import fnmatch
 import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -30,7 +30,7 @@ from ..options import (
     yes_option,
 )
 from ..output import Column
-from ..states import RESOLVED, STATES, counts_line, result
+from ..states import RESOLVED, STATES, UNSUCCESSFUL, counts_line, result
 from ..text import counted, duration, one_line
 from ..watching import is_whole, stops_watching, watch_group
 
@@ -69,8 +69,14 @@ def _pages(app: App, found: Group) -> Iterator[list[Any]]:
         ) from None
 
 
-def _counts(app: App, found: Group) -> Counter[str]:
-    return Counter(each["status"]["state"] for page in _pages(app, found) for each in page)
+def _tasks(app: App, found: Group) -> Iterator[Any]:
+    """Yield a group's tasks."""
+    for page in _pages(app, found):
+        yield from page
+
+
+def _has_name(each: Any, pattern: str | None) -> bool:
+    return pattern is None or fnmatch.fnmatchcase(each["task"]["metadata"]["name"], pattern)
 
 
 @group.command(examples=["taskcluster group status fN1SbArXTPSVFNUvaOlinQ --exit-status"])
@@ -86,7 +92,7 @@ def status(app: App, named: str, exit_status: bool, web: bool) -> int:
 
         show_page(app, f"tasks/groups/{found.id}", found.address)
         return OK
-    counts = _counts(app, found)
+    counts = Counter(each["status"]["state"] for each in _tasks(app, found))
     ordered = {state: counts[state] for state in STATES if counts[state]}
 
     def show() -> None:
@@ -139,9 +145,7 @@ def list_tasks(
     wanted: set[str] = set() if everything else {*states, *more_states}
 
     def is_wanted(each: Any) -> bool:
-        if wanted and each["status"]["state"] not in wanted:
-            return False
-        return pattern is None or fnmatch.fnmatchcase(each["task"]["metadata"]["name"], pattern)
+        return (not wanted or each["status"]["state"] in wanted) and _has_name(each, pattern)
 
     columns = [
         Column("task", "status.taskId", "id"),
@@ -225,23 +229,22 @@ def _summary(app: App, found: Group) -> dict[str, Any]:
     slowest: list[tuple[float, str, str]] = []
     first = last = None
     computing = 0.0
-    for page in _pages(app, found):
-        for each in page:
-            state, name = each["status"]["state"], each["task"]["metadata"]["name"]
-            counts[state] += 1
-            if state in ("failed", "exception"):
-                failed[name] += 1
-            for run in each["status"].get("runs") or ():
-                if "started" not in run or "resolved" not in run:
-                    continue
-                started, resolved = parse_date(run["started"]), parse_date(run["resolved"])
-                first = started if first is None else min(first, started)
-                last = resolved if last is None else max(last, resolved)
-                seconds = (resolved - started).total_seconds()
-                computing += seconds
-                heapq.heappush(slowest, (seconds, each["status"]["taskId"], name))
-                if len(slowest) > _SLOWEST:
-                    heapq.heappop(slowest)
+    for each in _tasks(app, found):
+        state, name = each["status"]["state"], each["task"]["metadata"]["name"]
+        counts[state] += 1
+        if state in UNSUCCESSFUL:
+            failed[name] += 1
+        for run in each["status"].get("runs") or ():
+            if "started" not in run or "resolved" not in run:
+                continue
+            started, resolved = parse_date(run["started"]), parse_date(run["resolved"])
+            first = started if first is None else min(first, started)
+            last = resolved if last is None else max(last, resolved)
+            seconds = (resolved - started).total_seconds()
+            computing += seconds
+            heapq.heappush(slowest, (seconds, each["status"]["taskId"], name))
+            if len(slowest) > _SLOWEST:
+                heapq.heappop(slowest)
     information = app.client("Queue", found.address).getTaskGroup(found.id)
     return {
         "taskGroupId": found.id,
@@ -330,22 +333,18 @@ def _tell_failed(app: App, found: Group, *, with_logs: bool) -> None:
     from ..naming import Task
     from .log import follow
 
-    shown = 0
-    for page in _pages(app, found):
-        for each in page:
-            if each["status"]["state"] not in ("failed", "exception"):
-                continue
-            shown += 1
-            if shown > _MOST_SHOWN:
-                app.notes.say(f"and more: taskcluster group list {found.id} --failed --exception")
-                return
-            task_id = each["status"]["taskId"]
-            app.notes.say(f"{each['status']['state']}: {task_id} {each['task']['metadata']['name']}")
-            if with_logs:
-                try:
-                    follow(app, Task(task_id, None, found.address), None, None, tail=50)
-                except TaskclusterFailure as exc:
-                    app.notes.warn(f"no log of {task_id}: {exc}")
+    failed = (each for each in _tasks(app, found) if each["status"]["state"] in UNSUCCESSFUL)
+    for number, each in enumerate(failed):
+        if number == _MOST_SHOWN:
+            app.notes.say(f"and more: taskcluster group list {found.id} --failed --exception")
+            return
+        task_id = each["status"]["taskId"]
+        app.notes.say(f"{each['status']['state']}: {task_id} {each['task']['metadata']['name']}")
+        if with_logs:
+            try:
+                follow(app, Task(task_id, None, found.address), None, None, tail=50)
+            except TaskclusterFailure as exc:
+                app.notes.warn(f"no log of {task_id}: {exc}")
 
 
 @group.command(examples=["taskcluster group seal fN1SbArXTPSVFNUvaOlinQ --yes"])
@@ -363,8 +362,7 @@ def seal(app: App, named: str, yes: bool) -> None:
 def _unresolved(app: App, found: Group, worker_type: str | None) -> list[Any]:
     return [
         each
-        for page in _pages(app, found)
-        for each in page
+        for each in _tasks(app, found)
         if each["status"]["state"] not in RESOLVED and worker_type in (None, each["status"].get("workerType"))
     ]
 
@@ -407,16 +405,6 @@ def cancel(app: App, named: str, worker_type: str | None, force: bool, yes: bool
     return change_all(app, ids, queue.cancelTask, lambda each, _: app.out.line(each), str)
 
 
-def _failed(app: App, found: Group, states: Sequence[str], pattern: str | None) -> list[Any]:
-    return [
-        each
-        for page in _pages(app, found)
-        for each in page
-        if each["status"]["state"] in states
-        and (pattern is None or fnmatch.fnmatchcase(each["task"]["metadata"]["name"], pattern))
-    ]
-
-
 def _select_failed(
     app: App,
     named: str,
@@ -428,7 +416,9 @@ def _select_failed(
     dry_run: bool,
 ) -> tuple[Group, list[Any]]:
     found = one_group(app, named)
-    tasks = _failed(app, found, ("failed", "exception"), pattern)
+    tasks = [
+        each for each in _tasks(app, found) if each["status"]["state"] in UNSUCCESSFUL and _has_name(each, pattern)
+    ]
     if len(tasks) > limit:
         raise Failure(f"{len(tasks)} tasks are more than --limit {limit}", hint="narrow them with --name, or raise it")
     if not tasks:

@@ -27,7 +27,7 @@ from ..options import (
     web_option,
 )
 from ..output import Column
-from ..states import run_of, run_state, task_state
+from ..states import UNSUCCESSFUL, run_of, run_state, task_state
 from ..watching import watch_tasks
 from .log import log
 from .run import task_run
@@ -376,7 +376,7 @@ def rerun(
     """Run tasks again that failed or ended as an exception."""
 
     def check(status: Mapping[str, Any]) -> str | None:
-        if force or status["state"] in ("failed", "exception"):
+        if force or status["state"] in UNSUCCESSFUL:
             return None
         return f"is {status['state']}, not failed or exception; --force reruns it all the same"
 
