@@ -10,7 +10,7 @@ from .app import App
 from .naming import Group, Task, found_or_none
 from .states import RESOLVED, result, task_state
 
-__all__ = ["is_whole", "stops_watching", "watch_group", "watch_tasks"]
+__all__ = ["has_resolved_first", "is_whole", "stops_watching", "watch_group", "watch_tasks"]
 
 
 @contextlib.contextmanager
@@ -126,8 +126,11 @@ def watch_group(
 def is_whole(app: App, group: Group) -> bool:
     """Return whether no more tasks will be added: the group is sealed, or its first task is resolved."""
     queue = app.client("Queue", group.address)
-    if queue.getTaskGroup(group.id).get("sealed"):
-        return True
+    return bool(queue.getTaskGroup(group.id).get("sealed")) or has_resolved_first(app, group)
+
+
+def has_resolved_first(app: App, group: Group) -> bool:
+    """Return whether the first task of a group is resolved."""
     # The decision task has the group's id.
-    first = found_or_none(queue.status, group.id)
+    first = found_or_none(app.client("Queue", group.address).status, group.id)
     return first is not None and first["status"]["state"] in RESOLVED

@@ -32,7 +32,7 @@ from ..options import (
 from ..output import Column
 from ..states import RESOLVED, STATES, UNSUCCESSFUL, counts_line, result
 from ..text import counted, duration, one_line
-from ..watching import is_whole, stops_watching, watch_group
+from ..watching import has_resolved_first, is_whole, stops_watching, watch_group
 
 __all__ = ["group"]
 
@@ -245,13 +245,13 @@ def _summary(app: App, found: Group) -> dict[str, Any]:
             heapq.heappush(slowest, (seconds, each["status"]["taskId"], name))
             if len(slowest) > _SLOWEST:
                 heapq.heappop(slowest)
-    information = app.client("Queue", found.address).getTaskGroup(found.id)
+    sealed = app.client("Queue", found.address).getTaskGroup(found.id).get("sealed")
     return {
         "taskGroupId": found.id,
         "total": counts.total(),
         "states": {state: counts[state] for state in STATES if counts[state]},
-        "sealed": information.get("sealed"),
-        "isWhole": is_whole(app, found),
+        "sealed": sealed,
+        "isWhole": bool(sealed) or has_resolved_first(app, found),
         "wallSeconds": (last - first).total_seconds() if first is not None and last is not None else 0,
         "computingSeconds": computing,
         "slowest": [{"taskId": id_, "name": name, "seconds": s} for s, id_, name in sorted(slowest, reverse=True)],
@@ -283,7 +283,10 @@ def watch(
     pace: dict[str, Any] = {"interval": interval, "timeout": timeout, "fail_fast": fail_fast}
     with stops_watching(app, "the group", f"taskcluster group cancel {found.id}"):
         counts = _watched(app, found, pace)
-    if not is_whole(app, found):
+    whole = is_whole(app, found)
+    if app.out.is_for_programs and app.out.form != "jsonl":
+        app.out.document({"taskGroupId": found.id, "states": dict(counts), "isWhole": whole})
+    if not whole:
         app.notes.say(f"the group {found.id} is not sealed and has no resolved first task: tasks may still be added")
     if result(counts):
         _tell_failed(app, found, with_logs=logs_on_failure)
@@ -293,10 +296,7 @@ def watch(
 def _watched(app: App, found: Group, pace: Mapping[str, Any]) -> Mapping[str, int]:
     if app.out.is_for_programs:
         stream = app.out.form == "jsonl"
-        counts = watch_group(app, found, show=lambda each: app.out.document(dict(each)) if stream else None, **pace)
-        if not stream:
-            app.out.document({"taskGroupId": found.id, "states": dict(counts), "isWhole": is_whole(app, found)})
-        return counts
+        return watch_group(app, found, show=lambda each: app.out.document(dict(each)) if stream else None, **pace)
     if app.out.is_terminal:
         return _watch_live(app, found, pace)
 
