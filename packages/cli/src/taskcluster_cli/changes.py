@@ -29,7 +29,7 @@ def change_all(
 
     Args:
         app: The run of the command.
-        items: What to change.
+        items: What to change, at least one.
         change: Changes one.
         report: Prints the result of one.
         name: Returns an item's name, for messages.
@@ -39,7 +39,7 @@ def change_all(
         return OK
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-    pool = ThreadPoolExecutor(min(_AT_A_TIME, len(items) or 1))
+    pool = ThreadPoolExecutor(min(_AT_A_TIME, len(items)))
     waiting = list(reversed(items))
     running: dict[Future[Any], T] = {}
     done: list[T] = []
@@ -72,6 +72,5 @@ def change_all(
         return INTERRUPTED
     finally:
         pool.shutdown()
-    if len(items) > 1:
-        app.notes.say(f"{len(done)} done{f', {len(failed)} failed' if failed else ''}")
+    app.notes.say(f"{len(done)} done{f', {len(failed)} failed' if failed else ''}")
     return NEGATIVE if failed else OK

@@ -65,7 +65,7 @@ COMMON = (
         help="When to use color.",
     ),
     _option("--debug", is_flag=True, callback=_set("is_debug"), help="Show stack traces."),
-    _option("-v", "--verbose", is_flag=True, callback=_set("_ignored"), hidden=True),
+    _option("-v", "--verbose", is_flag=True, callback=lambda *_: None, hidden=True),
 )
 """Options of every command, before or after its name."""
 

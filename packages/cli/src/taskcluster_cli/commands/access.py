@@ -202,8 +202,6 @@ def show_client(app: App, client_id: str, expanded: bool) -> None:
 
 
 def _print_token(app: App, made: Mapping[str, Any]) -> None:
-    if app.out.is_terminal and not app.out.is_for_programs:
-        raise Failure("the access token would appear on the screen", hint="pipe it to where it is needed")
     app.out.document(made, lambda: app.out.line(made["accessToken"]))
 
 

@@ -97,7 +97,8 @@ def _read(app: App, file: str) -> Any:
     return loads(text_of(file), file)
 
 
-def _input(service: str, name: str) -> tuple[str, str, dict[str, Any]]:
+def _input(service: str, name: str) -> tuple[str, Any, str]:
+    """Return a service's name, the schemas of its payloads, and the key of a method's."""
     from taskcluster.registry import registry
     from taskcluster.suggestions import did_you_mean
 
@@ -111,7 +112,7 @@ def _input(service: str, name: str) -> tuple[str, str, dict[str, Any]]:
         raise Failure(f"{found.name} has no method {name!r}{did_you_mean(name, methods)}")
     if not methods[name].get("input"):
         raise Failure(f"{found.name} {name} has no payload")
-    return found.name, name, {"types": reference["types"], "input": methods[name]["input"]}
+    return found.name, reference["types"], methods[name]["input"]
 
 
 @command(
@@ -128,7 +129,7 @@ def validate(app: App, file: str, what: str) -> int:
     if not dot:
         raise Failure(f"--as {what}: write SERVICE.METHOD, such as queue.createTask")
     document = _read(app, file)
-    full, method, schema = _input(service, name)
+    full, schemas, key = _input(service, name)
     from taskcluster.exceptions import TaskclusterFailure
     from taskcluster.spec import Method
     from taskcluster.validation import Schemas
@@ -136,14 +137,14 @@ def validate(app: App, file: str, what: str) -> int:
     if what == "queue.createTask" and isinstance(document, dict):
         # As `task create` sends it.
         document = completed(document, "1 day", None)  # pyright: ignore[reportUnknownArgumentType]
-    key = schema["input"].removeprefix(f"{full}/")
-    entry: dict[str, Any] = {"name": method, "method": "put", "route": "/", "args": [], "input": key}
+    key = key.removeprefix(f"{full}/")
+    entry: dict[str, Any] = {"name": name, "method": "put", "route": "/", "args": [], "input": key}
     try:
-        Schemas(full, schema["types"]).check(Method.from_entry(entry), json.dumps(document).encode())
+        Schemas(full, schemas).check(Method.from_entry(entry), json.dumps(document).encode())
     except TaskclusterFailure as exc:
         app.notes.error(f"{file}: {str(exc).split(': ', 2)[-1]}")
         return NEGATIVE
-    app.notes.say(f"{file} is a valid payload of {full}.{method}")
+    app.notes.say(f"{file} is a valid payload of {full}.{name}")
     return OK
 
 
