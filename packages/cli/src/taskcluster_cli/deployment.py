@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from .errors import DENIED, Failure
 
-__all__ = ["Deployment", "Request", "go_config_path", "normal", "resolve"]
+__all__ = ["VARIABLES", "Deployment", "Request", "go_config_path", "normal", "resolve"]
 
-_NAMES = {
+VARIABLES = {
     "clientId": "TASKCLUSTER_CLIENT_ID",
     "accessToken": "TASKCLUSTER_ACCESS_TOKEN",
     "certificate": "TASKCLUSTER_CERTIFICATE",
 }
+"""The variables of credentials."""
 _NO_ROOT = "no root URL: which deployment?"
 _NO_ROOT_HINT = (
     "set TASKCLUSTER_ROOT_URL, pass --root-url, or sign in with `taskcluster --root-url https://tc.example.com signin`"
@@ -44,13 +45,18 @@ class Deployment(NamedTuple):
     profile: str | None = None
 
     @property
+    def client_id(self) -> str | None:
+        """The client id, if there are credentials."""
+        from taskcluster.encodings import toStr
+
+        return toStr(self.credentials["clientId"]) if self.credentials else None
+
+    @property
     def identity(self) -> str | None:
         """Whose credentials they are, for errors."""
         if self.credentials is None:
             return "the task's proxy" if self.credentials_source == "task proxy" else None
-        client = self.credentials.get("clientId")
-        name = client.decode("ascii", "replace") if isinstance(client, bytes) else client
-        return f"client {name!r} ({self.credentials_source})"
+        return f"client {self.client_id!r} ({self.credentials_source})"
 
     def __repr__(self) -> str:
         return f"<Deployment {self.root_url}, credentials: {self.credentials_source}>"
@@ -93,7 +99,7 @@ def resolve(request: Request, environ: Mapping[str, str], profiles: Any) -> Depl
     if request.profile:
         return _of_profile(profiles.named(request.profile), wanted, profiles, "--profile")
     here = normal(environ["TASKCLUSTER_ROOT_URL"]) if environ.get("TASKCLUSTER_ROOT_URL") else None
-    given = {key: environ[name] for key, name in _NAMES.items() if environ.get(name)}
+    given = {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
     # Those of an address that was pasted need the environment to be for the same deployment.
     is_same = wanted is None or wanted == here or (here is None and request.address is None)
     if is_same and (given.keys() & {"clientId", "accessToken"}):
@@ -120,7 +126,9 @@ def _of_profile(profile: Any, wanted: str | None, profiles: Any, source: str) ->
 def _of_environment(given: Mapping[str, str], root: str | None, source: str, environ: Mapping[str, str]) -> Deployment:
     for key, other in (("clientId", "accessToken"), ("accessToken", "clientId")):
         if key in given and other not in given:
-            raise Failure(f"{_NAMES[key]} is set without {_NAMES[other]}", DENIED, f"set both, or unset {_NAMES[key]}")
+            raise Failure(
+                f"{VARIABLES[key]} is set without {VARIABLES[other]}", DENIED, f"set both, or unset {VARIABLES[key]}"
+            )
     if root is None:
         path = go_config_path(environ)
         # Only a file that has no credentials may name the deployment for those of the environment.

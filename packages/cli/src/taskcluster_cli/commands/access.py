@@ -12,6 +12,7 @@ import click
 from ..app import App, pass_app
 from ..command import command, group
 from ..definitions import read
+from ..deployment import VARIABLES
 from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..naming import found_or_none
 from ..options import quiet_option, yes_option
@@ -327,6 +328,7 @@ def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shel
     from datetime import datetime, timedelta, timezone
 
     from taskcluster.credentials import createTemporaryCredentials
+    from taskcluster.encodings import toStr
     from taskcluster.exceptions import TaskclusterFailure
     from taskcluster.timestamps import fromNow
 
@@ -334,7 +336,7 @@ def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shel
     found = app.deployment()
     if found.credentials is None or found.credentials.get("certificate"):
         raise Failure("temporary credentials need a client's own credentials", DENIED, "`taskcluster whoami`")
-    own = {key: value.decode() if isinstance(value, bytes) else value for key, value in found.credentials.items()}
+    own = found.credentials
     now = datetime.now(timezone.utc)
     wanted = list(given) or list(app.client("Auth").currentScopes()["scopes"])
     try:
@@ -344,14 +346,12 @@ def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shel
         made = createTemporaryCredentials(own["clientId"], own["accessToken"], start, until, wanted, name)
     except (ValueError, TaskclusterFailure) as exc:
         raise Failure(str(exc)) from None
-    plain = {key: value.decode() if isinstance(value, bytes) else value for key, value in made.items()}
+    plain = {key: toStr(value) for key, value in made.items()}
     if shell == "json" or app.out.is_for_programs:
         app.out.document(plain)
         return
-    names = {"clientId": "CLIENT_ID", "accessToken": "ACCESS_TOKEN", "certificate": "CERTIFICATE"}
-    for key, variable in names.items():
-        if plain.get(key):
-            app.out.line(f"export TASKCLUSTER_{variable}={shlex.quote(str(plain[key]))}")
+    for key, variable in VARIABLES.items():
+        app.out.line(f"export {variable}={shlex.quote(plain[key])}")
     app.out.line(f"export TASKCLUSTER_ROOT_URL={shlex.quote(found.root_url)}")
 
 

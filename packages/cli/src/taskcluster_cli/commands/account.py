@@ -253,8 +253,7 @@ def whoami(app: App) -> int:
         raise Failure(f"no credentials for {found.root_url}", DENIED, "sign in with `taskcluster signin`")
     auth = app.client("Auth")
     scopes = sorted(auth.currentScopes()["scopes"])
-    client = (found.credentials or {}).get("clientId")
-    client_id = client.decode() if isinstance(client, bytes) else client
+    client_id = found.client_id
     expires = _expires(app, found, auth, client_id)
     document = {
         "rootUrl": found.root_url,

@@ -14,7 +14,7 @@ import click
 
 from ..app import App, pass_app
 from ..command import group
-from ..deployment import go_config_path, normal
+from ..deployment import VARIABLES, go_config_path, normal
 from ..errors import DENIED, Failure
 from ..go_config import KEYS, GoConfig
 from ..results import complete_file
@@ -23,12 +23,7 @@ __all__ = ["config"]
 
 _HIDDEN = "(hidden)"
 _SECRET = ("accessToken", "certificate")
-_VARIABLES = {
-    "rootUrl": "TASKCLUSTER_ROOT_URL",
-    "clientId": "TASKCLUSTER_CLIENT_ID",
-    "accessToken": "TASKCLUSTER_ACCESS_TOKEN",
-    "certificate": "TASKCLUSTER_CERTIFICATE",
-}
+_VARIABLES = {"rootUrl": "TASKCLUSTER_ROOT_URL", **VARIABLES}
 
 
 def _file(app: App) -> GoConfig:
@@ -157,14 +152,12 @@ def explain(app: App, key: str | None) -> None:
 @pass_app
 def export_go(app: App, yes: bool) -> None:
     """Write the current deployment and credentials into the file, for the Go command."""
+    from taskcluster.encodings import toStr
+
     found = app.deployment()
     if found.credentials is None:
         raise Failure(f"no credentials for {found.root_url}", DENIED, "sign in with `taskcluster signin`")
-    values = {
-        key: value.decode() if isinstance(value, bytes) else value
-        for key in ("clientId", "accessToken", "certificate")
-        if (value := found.credentials.get(key))
-    }
+    values = {key: toStr(value) for key in VARIABLES if (value := found.credentials.get(key))}
     file = _file(app)
     known = file.values().get("clientId")
     if known and known != values["clientId"]:
