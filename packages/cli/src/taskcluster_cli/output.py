@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .select import Path
 
-__all__ = ["Column", "Notes", "Output", "is_terminal", "wants_colour"]
+__all__ = ["Column", "Notes", "Output", "compact", "is_terminal", "wants_colour"]
 
 _STATES = {
     "completed": "green",
@@ -214,7 +214,7 @@ class Output:
                 for value in values:
                     self._value(value)
         elif self.form == "jsonl":
-            self.line(_compact(document))
+            self.line(compact(document))
         elif self.form == "json" or show is None:
             self._json(document)
         else:
@@ -248,7 +248,7 @@ class Output:
             if self.form == "jsonl" or self.path is not None:
                 for record in records:
                     for value in [record] if self.path is None else self.path.values(record, is_strict=False):
-                        self._value(value) if self.form == "auto" else self.line(_compact(value))
+                        self._value(value) if self.form == "auto" else self.line(compact(value))
             elif quiet:
                 for record in records:
                     self.line(name(record) if name else _text(columns[0].of(record)))
@@ -325,7 +325,7 @@ class Output:
         if isinstance(value, str):
             self.line(safe(value) if self.is_terminal else value)
         else:
-            self.line("" if value is None else _compact(value))
+            self.line("" if value is None else compact(value))
 
     def _table(self, records: Sequence[Any], columns: Sequence[Column], widths: list[int], *, is_first: bool) -> None:
         from rich.cells import cell_len
@@ -392,7 +392,8 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """Return a JSON document on one line."""
     import json
 
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

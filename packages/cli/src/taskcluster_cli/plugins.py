@@ -70,6 +70,8 @@ def names() -> list[str]:
     This reads the files of the environment, because importing importlib.metadata takes 30 ms. Running a command does
     not use it.
     """
+    from taskcluster.entry_points import disabled_plugins
+
     found: set[str] = set()
     for folder in sys.path:
         try:
@@ -79,8 +81,7 @@ def names() -> list[str]:
         for entry in entries:
             if entry.name.endswith((".dist-info", ".egg-info")):
                 found.update(_listed(os.path.join(entry.path, "entry_points.txt")))
-    disabled = os.environ.get("TASKCLUSTER_DISABLE_PLUGINS", "").split(",")
-    return sorted(found - {name.strip() for name in disabled})
+    return sorted(found - disabled_plugins())
 
 
 def _listed(path: str) -> Iterator[str]:

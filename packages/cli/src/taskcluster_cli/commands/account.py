@@ -14,6 +14,7 @@ from ..command import command, group
 from ..deployment import Deployment, normal
 from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..output import Column
+from ..text import counted
 
 __all__ = ["profile", "signin", "signout", "whoami"]
 
@@ -76,7 +77,8 @@ def signin(
     with taskcluster.Auth({"rootUrl": root_url, "credentials": credentials}) as auth:
         found = auth.currentScopes()["scopes"]
         until = auth.client(callback.client_id).get("expires")
-    app.notes.say(f"signed in to {root_url} as {callback.client_id} until {until}, with {_scopes(found)}", always=True)
+    held = counted(len(found), "scope") if found else "no scopes"
+    app.notes.say(f"signed in to {root_url} as {callback.client_id} until {until}, with {held}", always=True)
     if exporting:
         from ..signing_in import default_shell, exports
 
@@ -85,10 +87,6 @@ def signin(
     else:
         _store(app, root_url, callback.client_id, callback.access_token, until, found)
     return OK
-
-
-def _scopes(scopes: list[str]) -> str:
-    return "no scopes" if not scopes else f"{len(scopes)} scope{'' if len(scopes) == 1 else 's'}"
 
 
 def _check(app: App) -> int:

@@ -14,6 +14,7 @@ from taskcluster.shapes import is_mapping
 from ..app import App
 from ..command import Command, Group
 from ..errors import Failure
+from ..output import compact
 from ..payloads import fields, loads, text_of
 from ..periods import seconds_of
 from ..references import ApiMethod, Reference, scopes_text
@@ -186,9 +187,7 @@ def _print(app: App, result: Any) -> None:
         app.out.document(result)
     else:
         # On one line, as deployments send it.
-        import json
-
-        app.out.line(json.dumps(result, ensure_ascii=False, separators=(",", ":")))
+        app.out.line(compact(result))
 
 
 def _print_pages(app: App, pages: Iterator[Any]) -> None:

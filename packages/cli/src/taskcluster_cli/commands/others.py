@@ -51,6 +51,10 @@ def notify() -> None:
     """Send notifications."""
 
 
+def _message(app: App, given: str) -> str:
+    return app.read_stdin("the message") if given == "-" else given
+
+
 @notify.command(examples=["taskcluster notify email me@example.com --subject Done --message 'The build is done.'"])
 @click.argument("address")
 @click.option("--subject", required=True, help="The subject.")
@@ -58,8 +62,7 @@ def notify() -> None:
 @pass_app
 def email(app: App, address: str, subject: str, message: str) -> None:
     """Send an email."""
-    content = app.read_stdin("the message") if message == "-" else message
-    app.client("Notify").email({"address": address, "subject": subject, "content": content})
+    app.client("Notify").email({"address": address, "subject": subject, "content": _message(app, message)})
 
 
 @notify.command(examples=["taskcluster notify matrix '!room:example.com' --message done"])
@@ -68,8 +71,7 @@ def email(app: App, address: str, subject: str, message: str) -> None:
 @pass_app
 def matrix(app: App, room: str, message: str) -> None:
     """Send a message to a Matrix room."""
-    body = app.read_stdin("the message") if message == "-" else message
-    app.client("Notify").matrix({"roomId": room, "body": body})
+    app.client("Notify").matrix({"roomId": room, "body": _message(app, message)})
 
 
 @notify.command(examples=["taskcluster notify slack C0123456789 --message done"])
@@ -78,8 +80,7 @@ def matrix(app: App, room: str, message: str) -> None:
 @pass_app
 def slack(app: App, channel: str, message: str) -> None:
     """Send a message to a Slack channel."""
-    text = app.read_stdin("the message") if message == "-" else message
-    app.client("Notify").slack({"channelId": channel, "text": text})
+    app.client("Notify").slack({"channelId": channel, "text": _message(app, message)})
 
 
 @command("root-url", examples=["taskcluster root-url"])
