@@ -123,21 +123,11 @@ def test_first_line_before_the_second_page(script: Script) -> None:
 def log_task(
     local: LocalTaskcluster, log: bytes, *, name: str = "public/logs/live_backing.log", resolved: bool = True
 ) -> Any:
-    from taskcluster import upload
-
     queue = taskcluster.Queue(local.options())
     payload = {"logs": {"live": "private/live.log", "backing": name}} if name.startswith("private") else {}
     queue.createTask(TASK, definition(local, payload=payload))
     worker = claim(local)
-    upload.uploadArtifactFromBuf(
-        taskId=TASK,
-        runId=0,
-        name=name,
-        contentType="text/plain",
-        expires=queue.task(TASK)["expires"],
-        data=log,
-        queueService=worker,
-    )
+    add_artifacts(local, worker, artifacts={name: log})
     if resolved:
         worker.reportFailed(TASK, 0)
     return worker
