@@ -302,7 +302,8 @@ class LocalTaskcluster:
         server = self._start()
         try:
             await asyncio.wrap_future(server.started)
-            await asyncio.to_thread(self._start_workers)
+            if self._wanted_workers:
+                await asyncio.to_thread(self._start_workers)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -313,7 +314,8 @@ class LocalTaskcluster:
     ) -> None:
         # The caller's event loop keeps running, so that it can close its connections to the server.
         try:
-            await asyncio.to_thread(self._stop_workers)
+            if self._workers is not None:
+                await asyncio.to_thread(self._stop_workers)
         finally:
             server = self._stop()
             await asyncio.wrap_future(server.ended)
