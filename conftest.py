@@ -19,12 +19,12 @@ import pytest
 
 ROOT = Path(__file__).parent
 RUNC = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 """
 """The configuration of podman for kernels on which limits cannot be raised."""
 
@@ -61,7 +61,8 @@ def podman_directory(
     storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n'
     configuration = {"CONTAINERS_STORAGE_CONF": storage}
     if os.getuid() == 0:
-        configuration["CONTAINERS_CONF"] = RUNC
+        # By default, podman has one log of events for all storages.
+        configuration["CONTAINERS_CONF"] = f'{RUNC}events_logfile_path = "{directory}/events.log"\n'
     with pytest.MonkeyPatch.context() as patch:
         for variable, text in configuration.items():
             path = directory / variable.lower()
