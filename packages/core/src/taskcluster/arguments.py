@@ -12,7 +12,7 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import TaskclusterFailure
-from .shapes import is_mapping
+from .shapes import is_class, is_mapping, type_name
 from .spec import Method
 from .suggestions import did_you_mean
 from .urls import encode_query, needs_no_quoting, quote_parameter
@@ -247,14 +247,11 @@ def api_method(service: Any, name: str, argument: str, class_name: str) -> Any:
         argument: The name of the function's argument.
         class_name: The name of the client's class.
     """
-    # By its type, because mocks with autospec pretend to be classes.
-    class_given = service if issubclass(type(service), type) else None
-    method = None if class_given is not None or is_mapping(service) else getattr(service, name, None)
+    method = None if is_class(service) or is_mapping(service) else getattr(service, name, None)
     if not callable(method):
-        got = type(service).__name__ if class_given is None else f"the class {class_given.__name__} itself"
         raise TaskclusterFailure(
             f"{argument} must be a client with the method {name}, for example "
-            f"taskcluster.{class_name}({{'rootUrl': …}}), not {got}"
+            f"taskcluster.{class_name}({{'rootUrl': …}}), not {type_name(service)}"
         )
     return method
 

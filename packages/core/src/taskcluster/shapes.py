@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, TypeGuard
 
-__all__ = ["is_array", "is_function_of", "is_mapping"]
+__all__ = ["is_array", "is_class", "is_function_of", "is_mapping", "type_name"]
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -17,6 +17,16 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
 def is_array(value: object) -> TypeGuard[list[Any]]:
     """Return whether the value is a list, for example a JSON array."""
     return isinstance(value, list)
+
+
+def is_class(value: object) -> TypeGuard[type]:
+    """Return whether the value is a class, which mocks with autospec only pretend to be."""
+    return issubclass(type(value), type)
+
+
+def type_name(value: object) -> str:
+    """Return the name of the value's type, or that it is a class, for messages."""
+    return f"the class {value.__name__} itself" if is_class(value) else type(value).__name__
 
 
 def is_function_of(value: object, namespace: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from .payloads import dumpJson
 from .plugin_checks import located
 from .plugins import DownloadMethod, Location, PluginError, UploadMethod, UploadOffer
-from .shapes import is_mapping
+from .shapes import is_class, is_mapping, type_name
 
 __all__ = ["checked"]
 
@@ -31,12 +31,12 @@ def checked(plugin: str, method: object) -> list[UploadMethod | DownloadMethod]:
         PluginError: It is not a transfer method.
     """
     found: list[UploadMethod | DownloadMethod] = []
-    if not isinstance(method, type) and isinstance(getattr(method, "name", None), str):
+    if not is_class(method) and isinstance(getattr(method, "name", None), str):
         kinds: list[type[_CheckedUpload] | type[_CheckedDownload]] = [_CheckedUpload, _CheckedDownload]
         found = [kind(plugin, method) for kind in kinds if _has(method, kind.functions)]
     if not found:
         raise PluginError(
-            f"the plugin {plugin!r} names a transfer method of the wrong type, {_type_of(method)}: it must be an "
+            f"the plugin {plugin!r} names a transfer method of the wrong type, {type_name(method)}: it must be an "
             "object with name, propose and destination (UploadMethod), or name, accept and source (DownloadMethod)"
         )
     return found
@@ -44,10 +44,6 @@ def checked(plugin: str, method: object) -> list[UploadMethod | DownloadMethod]:
 
 def _has(method: object, functions: tuple[str, ...]) -> bool:
     return all(callable(getattr(method, name, None)) for name in functions)
-
-
-def _type_of(value: object) -> str:
-    return f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
 
 
 class _Checked:
@@ -116,11 +112,11 @@ def _problem_with_destination(value: object) -> str | None:
 
 def _problem_with_location(value: object, alternative: str = "") -> str | None:
     if not isinstance(value, Location):
-        return f"must return a taskcluster.plugins.Location{alternative}, not {_type_of(value)}"
+        return f"must return a taskcluster.plugins.Location{alternative}, not {type_name(value)}"
     for name, (kind, expected) in _FIELDS.items():
         field = getattr(value, name)
         if not isinstance(field, kind):
-            return f"returned a Location whose {name} is not {expected} but {_type_of(field)}"
+            return f"returned a Location whose {name} is not {expected} but {type_name(field)}"
         if is_mapping(field) and not all(isinstance(each, str) for pair in field.items() for each in pair):
             return f"returned a Location whose {name} is not {expected}"
     if not value.url.lower().startswith(("http://", "https://")):
