@@ -135,5 +135,6 @@ def test_meta_package_requirements():
     assert requires - ours == {
         *("aiohttp", "async-timeout", "mohawk", "python-dateutil", "requests", "slugid", "taskcluster-urls")
     }
-    assert set(metadata.metadata("taskcluster").get_all("Provides-Extra")) >= {"async", "test"}
+    extras = {"all", "async", "cli", "fsspec", "local", "pulse", "test"}
+    assert set(metadata.metadata("taskcluster").get_all("Provides-Extra")) == extras
     assert metadata.metadata("taskcluster")["Version"] == VERSION
