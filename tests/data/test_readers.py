@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import pickle
@@ -116,7 +117,7 @@ def test_dask_graph_holds_no_secret(task: str, local: LocalTaskcluster) -> None:
 
 
 def test_dask_cluster_of_two_processes(task: str) -> None:
-    """A named source of credentials exists on the workers only."""
+    """Each worker takes the credentials from its own environment."""
     program = f"""
         import dask.dataframe as dd
         from dask.distributed import Client, LocalCluster
@@ -212,8 +213,6 @@ def test_one_column_transfers_little_more_than_it(
 def test_encoded_file_is_transferred_once(
     reader: str, tasks: Tasks, fs: ArtifactFileSystem, stored: tuple[str, StorageServer]
 ) -> None:
-    import gzip
-
     path, storage = stored
     storage.content = gzip.compress(storage.content, 1)
     storage.headers["Content-Encoding"] = "gzip"
