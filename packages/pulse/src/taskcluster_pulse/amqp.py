@@ -12,8 +12,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from pamqp import commands, exceptions, frame, header
+from pamqp import body as content_body
+from pamqp import commands, exceptions, frame, header, heartbeat
 from pamqp.base import Frame
+from pamqp.constants import (
+    FRAME_BODY,
+    FRAME_END,
+    FRAME_HEADER,
+    FRAME_HEARTBEAT,
+    FRAME_MAX_SIZE,
+    FRAME_METHOD,
+    REPLY_SUCCESS,
+)
 
 from .settings import BrokerSettings
 from .version import VERSION
@@ -24,14 +34,12 @@ log = logging.getLogger("taskcluster")
 
 F = TypeVar("F", bound=Frame)
 
-_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
-_METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
-_HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
-_FRAME_END = 0xCE
+_PROTOCOL_HEADER = frame.marshal(header.ProtocolHeader(), 0)
+_HEARTBEAT_FRAME = frame.marshal(heartbeat.Heartbeat(), 0)
+_FRAMES = (FRAME_METHOD, FRAME_HEADER, FRAME_BODY, FRAME_HEARTBEAT)
 _OVERHEAD = 8
 """Bytes of a frame besides its payload."""
 _CLOSE_TIMEOUT = 2.0
-_SUCCESS = 200
 FRAME_ERROR = 501
 """The reply code for a frame that is too large, and of messages that need one."""
 
@@ -104,20 +112,20 @@ class AmqpChannel:
                 f"properties and headers take {len(head)} bytes, and the broker accepts {size}: use fewer routes",
                 FRAME_ERROR,
             )
-        number = self.number.to_bytes(2, "big")
         parts = [frame.marshal(method, self.number), head]
-        for start in range(0, len(body), size):
-            part = body[start : start + size]
-            parts += [b"\x03", number, len(part).to_bytes(4, "big"), part, b"\xce"]
+        parts += [
+            frame.marshal(content_body.ContentBody(body[start : start + size]), self.number)
+            for start in range(0, len(body), size)
+        ]
         self._connection.write(b"".join(parts))
         self._published += 1
         return self._published
 
     def receive(self, kind: int, payload: bytes, raw: bytes) -> None:
         """Process a frame."""
-        if kind == _METHOD:
+        if kind == FRAME_METHOD:
             self._receive_method(frame.unmarshal(raw)[2])
-        elif kind == _HEADER and self._method is not None:
+        elif kind == FRAME_HEADER and self._method is not None:
             # The size of the body is at a fixed place, and needed even if the properties cannot be decoded.
             self._missing = int.from_bytes(payload[4:12], "big")
             try:
@@ -126,7 +134,7 @@ class AmqpChannel:
             except exceptions.UnmarshalingException:
                 self._properties = None
             self._finish_content()
-        elif kind == _BODY and self._method is not None:
+        elif kind == FRAME_BODY and self._method is not None:
             self._body += payload
             self._missing -= len(payload)
             self._finish_content()
@@ -178,7 +186,7 @@ class AmqpConnection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[AmqpEnded] = self.loop.create_future()
         self.opened: asyncio.Future[None] = self.loop.create_future()
-        self.frame_max = 131_072
+        self.frame_max = FRAME_MAX_SIZE
         self._settings = settings
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -213,7 +221,7 @@ class AmqpConnection(asyncio.Protocol):
         """Close the connection. What was sent before still arrives."""
         if not self.ended.done() and self.opened.done() and self._closing is None:
             self._closing = self.loop.create_future()
-            self._write_method(commands.Connection.Close(_SUCCESS, "", 0, 0))
+            self._write_method(commands.Connection.Close(REPLY_SUCCESS, "", 0, 0))
             await asyncio.wait([self._closing], timeout=_CLOSE_TIMEOUT)
         self.end(AmqpEnded("the connection was closed"))
         await self.wait_closed()
@@ -295,17 +303,17 @@ class AmqpConnection(asyncio.Protocol):
         buffer, start = self._buffer, 0
         while len(buffer) - start >= _OVERHEAD and not self.ended.done():
             kind = buffer[start]
-            if kind not in (_METHOD, _HEADER, _BODY, _HEARTBEAT):
+            if kind not in _FRAMES:
                 raise AmqpEnded("what responds there is not an AMQP 0-9-1 broker; a port for TLS needs amqps")
             number = int.from_bytes(buffer[start + 1 : start + 3], "big")
             end = start + _OVERHEAD + int.from_bytes(buffer[start + 3 : start + 7], "big")
             if len(buffer) < end:
                 break
-            if buffer[end - 1] != _FRAME_END:
+            if buffer[end - 1] != FRAME_END:
                 raise AmqpEnded("the broker sent an invalid frame")
             raw = bytes(buffer[start:end])
             start = end
-            if kind == _HEARTBEAT:
+            if kind == FRAME_HEARTBEAT:
                 continue
             if number == 0:
                 self._receive_method(frame.unmarshal(raw)[2])

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pamqp import frame, header
+
 __all__ = ["INSTALL_RABBITMQ", "BrokerAccounts", "RabbitMQ", "is_rabbitmq_installed"]
 
 # The script of the same name in /usr/sbin changes to the user rabbitmq.
@@ -244,7 +246,7 @@ def _free_ports(count: int) -> Iterator[int]:
 def _speaks_amqp(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), 1) as connection:
-            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            connection.sendall(frame.marshal(header.ProtocolHeader(), 0))
             # The type of a method frame, on channel 0.
             return connection.recv(3) == b"\x01\x00\x00"
     except OSError:
