@@ -17,7 +17,7 @@ from taskcluster_pulse.broker_link import connected
 from taskcluster_pulse.exceptions import PulseFailure
 from taskcluster_pulse.publishing import confirming_channel, declare_exchange, json_properties
 from taskcluster_pulse.refusals import explain
-from taskcluster_pulse.settings import BrokerSettings, where
+from taskcluster_pulse.settings import NOT_A_BROKER_URL, BrokerSettings, where
 from taskcluster_pulse.supervisor import pause
 
 from .pulse_outbox import PulseOutbox, Unpublished
@@ -45,7 +45,7 @@ def settings_of(url: str) -> BrokerSettings:
     """
     found = where(url=url, environ={}).broker
     if found is None:
-        raise PulseFailure("the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://")
+        raise PulseFailure(NOT_A_BROKER_URL)
     return found
 
 

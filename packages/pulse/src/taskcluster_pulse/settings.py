@@ -13,7 +13,7 @@ from taskcluster.suggestions import near_misses
 
 from .exceptions import PulseFailure
 
-__all__ = ["BrokerSettings", "Where", "is_broker_named", "where"]
+__all__ = ["NOT_A_BROKER_URL", "BrokerSettings", "Where", "is_broker_named", "where"]
 
 HEARTBEAT = 30
 CONNECT_TIMEOUT = 30.0
@@ -29,6 +29,7 @@ _HOW = (
     "pass url='amqps://USER:PASSWORD@HOST:5671/VHOST', or credentials={'username': …, 'password': …} and hostname, or "
     "set PULSE_URL or PULSE_HOSTNAME, PULSE_USERNAME and PULSE_PASSWORD. For a local deployment pass root_url"
 )
+NOT_A_BROKER_URL = "the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://"
 _PORTS = {True: 5671, False: 5672}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
@@ -146,7 +147,7 @@ def _of_url(url: str) -> dict[str, Any]:
     except ValueError:
         raise PulseFailure("the URL of the broker is invalid: percent-encode / : @ # ? in user and password") from None
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
-        raise PulseFailure("the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://")
+        raise PulseFailure(NOT_A_BROKER_URL)
     # Treeherder's way to write amqps.
     tls = parts.scheme == "amqps" or parse_qs(parts.query).get("ssl", [""])[0].lower() in _TRUE
     return {
