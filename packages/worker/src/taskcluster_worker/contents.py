@@ -68,7 +68,7 @@ class Contents:
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise TaskFailed(f"cannot get {described(content)}: not a valid http or https URL") from error
         except (TaskclusterFailure, OSError, aiohttp.ClientError, asyncio.TimeoutError) as error:
-            raise TaskFailed(f"cannot get {described(content)}: {error or type(error).__name__}") from error
+            raise TaskFailed(f"cannot get {described(content)}: {_message(error)}") from error
         expected = getattr(content, "sha256", None)
         if expected is not None:
             found = await asyncio.to_thread(_sha256, path)
@@ -87,17 +87,16 @@ class Contents:
         policy, retry = Policy(), 0
         while True:
             try:
-                delay = await self._try_url(url, path)
-                if delay is None:
+                failed = await self._try_url(url, path)
+                if failed is None:
                     return
-                problem = TaskFailed(f"cannot get {url}: {delay[0]}")
-                requested = delay[1]
+                problem, requested = failed
             except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, asyncio.TimeoutError) as error:
-                problem, requested = TaskFailed(f"cannot get {url}: {error or type(error).__name__}"), None
+                problem, requested = _message(error), None
             retry += 1
             pause = policy.delay(retry, random.random(), requested)
             if pause is None:
-                raise problem
+                raise TaskFailed(f"cannot get {url}: {problem}")
             await asyncio.sleep(pause)
 
     async def _try_url(self, url: str, path: Path) -> tuple[str, float | None] | None:
@@ -112,6 +111,11 @@ class Contents:
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     file.write(chunk)
         return None
+
+
+def _message(error: Exception) -> str:
+    # A timeout has no message.
+    return str(error) or type(error).__name__
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bz2
 import gzip
 import hashlib
@@ -19,12 +20,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 import taskcluster
 from taskcluster_worker.caches import is_purged
+from taskcluster_worker.contents import Contents
 from taskcluster_worker.formats import unavailable, unpack_archive, unpack_file
 from taskcluster_worker.resolution import TaskFailed
+from taskcluster_worker.task import IndexedContent
 
 from .conftest import QUEUE
 
@@ -224,6 +228,19 @@ def test_fails_if_a_mount_cannot_be_fetched(running, files, content, said):
     assert resolved == ("failed", "failed")
     assert said in log
     assert "Executing" not in log
+
+
+def test_names_an_error_without_a_message(tmp_path):
+    class Index:
+        async def findTask(self, namespace: str) -> None:
+            raise asyncio.TimeoutError
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            await Contents(None, Index(), session).get(IndexedContent("a.b", "x"), tmp_path / "x")
+
+    with pytest.raises(TaskFailed, match=r"cannot get artifact x of the task indexed as a\.b: TimeoutError"):
+        asyncio.run(main())
 
 
 @pytest.mark.once
