@@ -121,9 +121,9 @@ class TaskProxy:
         host, port, target = _parts(url)
         content_type = request.headers.get("Content-Type", "")
         digest = payload_hash(body, content_type) if body else payload_hash(b"", "")
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED]
         policy, retry = Policy(), 0
         while True:
-            headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED]
             # Signed again for each attempt: a nonce is valid once.
             now = time.time()
             authorization = self._sign(self._scopes).header(
@@ -131,7 +131,7 @@ class TaskProxy:
             )
             retry += 1
             requested: float | None = None
-            last = policy.delay(retry, random.random()) is None
+            last = retry > policy.max_retries
             try:
                 async with self._session.request(
                     request.method,
