@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 
-from .deployment import Deployment
+from .deployment import Deployment, certificate_expiry
 from .text import duration
 
 __all__ = ["reasons"]
@@ -32,9 +31,8 @@ def reasons(used: Deployment, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _expiry(certificate: str) -> str:
-    try:
-        expiry = datetime.fromtimestamp(json.loads(certificate)["expiry"] / 1000, timezone.utc)
-    except (ValueError, KeyError, TypeError, OverflowError):
+    expiry = certificate_expiry(certificate)
+    if expiry is None:
         return ", and is not valid"
     is_over = expiry < datetime.now(timezone.utc)
     return f", and expired at {expiry.isoformat(timespec='seconds')}" if is_over else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import DENIED, Failure
 
-__all__ = ["VARIABLES", "Deployment", "Request", "go_config_path", "normal", "resolve"]
+__all__ = ["VARIABLES", "Deployment", "Request", "certificate_expiry", "go_config_path", "normal", "resolve"]
 
 VARIABLES = {
     "clientId": "TASKCLUSTER_CLIENT_ID",
@@ -68,6 +69,16 @@ def go_config_path(environ: Mapping[str, str]) -> Path:
         return Path(environ["XDG_CONFIG_HOME"], "taskcluster.yml")
     home = environ.get("HOME") or environ.get("USERPROFILE")
     return Path(home, ".config", "taskcluster.yml") if home else Path("taskcluster.yml")
+
+
+def certificate_expiry(certificate: str | bytes) -> datetime | None:
+    """Return when the temporary credentials of a certificate expire, or None if it is not valid."""
+    import json
+
+    try:
+        return datetime.fromtimestamp(json.loads(certificate)["expiry"] / 1000, timezone.utc)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def normal(root_url: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sys
-from datetime import datetime, timezone
 from typing import Any
 
 import click
 
 from ..app import App, pass_app
 from ..command import command, group
-from ..deployment import Deployment, normal
+from ..deployment import Deployment, certificate_expiry, normal
 from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..output import Column
 from ..text import counted
@@ -279,18 +278,13 @@ def whoami(app: App) -> int:
 
 
 def _expires(app: App, found: Deployment, auth: Any, client_id: str | None) -> str | None:
-    import json
-
     from taskcluster.exceptions import TaskclusterFailure
     from taskcluster.timestamps import stringDate
 
     certificate = (found.credentials or {}).get("certificate")
     if certificate:
-        try:
-            expiry = json.loads(certificate)["expiry"] / 1000
-            return stringDate(datetime.fromtimestamp(expiry, timezone.utc).replace(microsecond=0))
-        except (ValueError, KeyError, TypeError):
-            return None
+        expiry = certificate_expiry(certificate)
+        return None if expiry is None else stringDate(expiry.replace(microsecond=0))
     if client_id is None:
         return None
     try:
