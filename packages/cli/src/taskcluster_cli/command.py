@@ -71,7 +71,17 @@ COMMON = (
 
 
 class _WithExamples(click.Command):
-    examples: Sequence[str] = ()
+    """A command with the common settings.
+
+    Args:
+        examples: Command lines that `--help` shows.
+        **attributes: As for `click.Command`.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
+        attributes["context_settings"] = {**_SETTINGS, **(attributes.get("context_settings") or {})}
+        super().__init__(*args, **attributes)
+        self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -85,17 +95,13 @@ class Command(_WithExamples):
     """A command with the common options.
 
     Args:
-        examples: Command lines that `--help` shows.
-        common: Whether to have the common options.
-        **attributes: As for `click.Command`.
+        **attributes: `examples`, the command lines that `--help` shows, and others as for `click.Command`.
     """
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), common: bool = True, **attributes: Any) -> None:
-        attributes["context_settings"] = {**_SETTINGS, **(attributes.get("context_settings") or {})}
+    def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        self.examples = examples
         own = {name for param in self.params for name in param.opts}
-        self._common = [option for option in COMMON if common and not own.intersection(option.opts)]
+        self._common = [option for option in COMMON if not own.intersection(option.opts)]
         self.params.extend(self._common)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -132,11 +138,9 @@ class Group(_WithExamples, click.Group):
 
     command_class = Command
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
-        attributes["context_settings"] = {**_SETTINGS, **(attributes.get("context_settings") or {})}
+    def __init__(self, *args: Any, **attributes: Any) -> None:
         attributes["invoke_without_command"] = True
         super().__init__(*args, **attributes)
-        self.examples = examples
         # One with options of its own does something without a command.
         self._runs_alone = bool(self.params)
         self.subcommand_metavar = "COMMAND [ARGS]..."
