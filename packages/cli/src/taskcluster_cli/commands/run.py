@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +17,18 @@ from ..watching import stops_watching
 from .log import follow, result_of
 
 __all__ = ["run", "task_run"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TASK_OPTIONS = (
+    click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="An environment variable; repeatable."),
+    click.option("--name", help="The task's name. Defaults to the command."),
+    click.option("--description", help="The task's description."),
+    click.option("--owner", metavar="EMAIL", help="Defaults to TASKCLUSTER_OWNER or EMAIL."),
+    click.option("--source", metavar="URL", help="Where the task comes from."),
+    click.option("--dependency", "dependencies", multiple=True, metavar="TASK", help="A task to wait for; repeatable."),
+    click.option("--retries", type=click.IntRange(0, 49), help="How often a lost worker's task is retried."),
+)
 
 
 def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -86,6 +98,13 @@ def _owner(app: App) -> str:
     return f"{app.environ.get('USER') or app.environ.get('USERNAME') or 'nobody'}@localhost.localdomain"
 
 
+def _task_options(function: F) -> F:
+    """Add the options for the parts of a task definition that both commands have."""
+    for option in reversed(_TASK_OPTIONS):
+        function = option(function)
+    return function
+
+
 @command(
     examples=[
         "taskcluster run --queue proj/ci --dry-run -- echo hello",
@@ -97,14 +116,8 @@ def _owner(app: App) -> str:
 @click.option("--queue", "queue_", metavar="PROVISIONER/TYPE", help="The task queue.")
 @click.option("--image", help="A docker image; without it the payload is that of generic-worker.")
 @click.option("--file", metavar="FILE", help="A task definition in JSON or YAML; the command and options change it.")
-@click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="An environment variable; repeatable.")
-@click.option("--name", help="The task's name. Defaults to the command.")
-@click.option("--description", help="The task's description.")
-@click.option("--owner", metavar="EMAIL", help="Defaults to TASKCLUSTER_OWNER or EMAIL.")
-@click.option("--source", metavar="URL", help="Where the task comes from.")
-@click.option("--dependency", "dependencies", multiple=True, metavar="TASK", help="A task to wait for; repeatable.")
+@_task_options
 @click.option("--scope", "scopes", multiple=True, help="A scope of the task; repeatable.")
-@click.option("--retries", type=click.IntRange(0, 49), help="How often a lost worker's task is retried.")
 @click.option("--max-run-time", type=click.IntRange(1), default=3600, show_default=True, metavar="SECONDS")
 @click.option("--deadline", default="1 day", show_default=True, metavar="PERIOD", help="When it must be resolved.")
 @click.option("--no-follow", is_flag=True, help="Only create the task, and print its id.")
@@ -171,13 +184,7 @@ def run(
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True)
 @click.option("--provisioner", required=True, help="The provisioner.")
 @click.option("--worker-type", required=True, help="The worker type.")
-@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="An environment variable; repeatable.")
-@click.option("--name", help="The task's name.")
-@click.option("--description", help="The task's description.")
-@click.option("--owner", metavar="EMAIL", help="Defaults to TASKCLUSTER_OWNER or EMAIL.")
-@click.option("--source", metavar="URL", help="Where the task comes from.")
-@click.option("--dependency", "dependencies", multiple=True, metavar="TASK", help="A task to wait for; repeatable.")
-@click.option("--retries", type=click.IntRange(0, 49), help="How often a lost worker's task is retried.")
+@_task_options
 @pass_app
 def task_run(
     app: App,
