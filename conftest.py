@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -58,18 +59,21 @@ def podman_directory(
     if shutil.which("podman") is None or not os.access("/bin/busybox", os.X_OK):
         unavailable("podman and busybox are not installed: apt-get install podman runc busybox-static")
     directory = tmp_path_factory.mktemp("podman")
-    storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n'
-    configuration = {"CONTAINERS_STORAGE_CONF": storage}
-    if os.getuid() == 0:
-        # By default, podman has one log of events for all storages.
-        configuration["CONTAINERS_CONF"] = f'{RUNC}events_logfile_path = "{directory}/events.log"\n'
-    with pytest.MonkeyPatch.context() as patch:
+    # With a long path of the state's directory, `podman start --attach` waits 20 s for the end of a container.
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as state, pytest.MonkeyPatch.context() as patch:
+        storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{state}"\n'
+        configuration = {"CONTAINERS_STORAGE_CONF": storage}
+        if os.getuid() == 0:
+            # By default, podman has one log of events for all storages.
+            configuration["CONTAINERS_CONF"] = f'{RUNC}events_logfile_path = "{directory}/events.log"\n'
         for variable, text in configuration.items():
             path = directory / variable.lower()
             path.write_text(text, encoding="utf-8")
             patch.setenv(variable, str(path))
         yield directory
-        subprocess.run(["podman", "rmi", "--all", "--force"], check=True, capture_output=True)
+        # The storage is named again, because this must never remove the images of the machine.
+        own = ["--root", f"{directory}/graph", "--runroot", state]
+        subprocess.run(["podman", *own, "rmi", "--all", "--force"], check=True, capture_output=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
