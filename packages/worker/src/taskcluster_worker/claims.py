@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +21,11 @@ _log = logging.getLogger("taskcluster.worker")
 
 _MARGIN = timedelta(minutes=3)
 """How long before its end a claim is renewed; a third of the claim if that is less."""
+_KILL_MARGIN = 10.0
+"""How many seconds before the end of a claim the task's processes are killed; a twentieth of the claim if that is less.
+
+The queue may give the run to another worker when the claim ends.
+"""
 _LONGEST_SLEEP = 1.0
 """Seconds between looks at the clock, which may be moved."""
 _RETRY_SECONDS = 1.0
@@ -26,29 +33,49 @@ _RETRY_SECONDS = 1.0
 
 @dataclass
 class Claim:
-    """A claimed run. `credentials` and `taken_until` change whenever the claim is renewed."""
+    """A claimed run. `credentials`, `taken_until` and `kill_at` change whenever the claim is renewed."""
 
     taskId: str
     runId: int
     definition: Mapping[str, Any] = field(repr=False)
     taken_until: datetime
     credentials: Mapping[str, Any] = field(repr=False)
+    seconds: float = math.inf
+    """How long the queue gives claims."""
+    kill_at: float = math.inf
+    """When to kill the task's processes, by `time.monotonic()`, which is the same in all processes of a machine."""
 
     @classmethod
-    def of(cls, claimed: Mapping[str, Any]) -> Claim:
-        """Return the claim for an element of the response of claimWork."""
-        return cls(
-            claimed["status"]["taskId"],
+    def of(cls, claimed: Mapping[str, Any], now: datetime) -> Claim:
+        """Return the claim for an element of the response of claimWork.
+
+        Args:
+            claimed: The element.
+            now: The deployment's time.
+        """
+        status, taken_until = claimed["status"], parse_date(claimed["takenUntil"])
+        started = parse_date(status["runs"][claimed["runId"]]["started"])
+        claim = cls(
+            status["taskId"],
             claimed["runId"],
             claimed["task"],
-            parse_date(claimed["takenUntil"]),
+            taken_until,
             claimed["credentials"],
+            (taken_until - started).total_seconds(),
         )
+        claim._limit(now)
+        return claim
 
-    def renew(self, response: Mapping[str, Any]) -> None:
+    def renew(self, response: Mapping[str, Any], now: datetime) -> None:
         """Take over the response of reclaimTask."""
         self.taken_until = parse_date(response["takenUntil"])
         self.credentials = response["credentials"]
+        self._limit(now)
+
+    def _limit(self, now: datetime) -> None:
+        # The difference is longer if this machine's clock is late.
+        left = min(self.seconds, (self.taken_until - now).total_seconds())
+        self.kill_at = time.monotonic() + left - min(_KILL_MARGIN, left / 20)
 
 
 def reclaim_date(now: datetime, taken_until: datetime) -> datetime:
@@ -84,6 +111,8 @@ async def keep(
         now = clock()
         if now >= deadline:
             return "the task's deadline has passed"
+        if now >= claim.taken_until:
+            return "the claim has expired"
         if now < due:
             await asyncio.sleep(min((min(due, deadline) - now).total_seconds(), _LONGEST_SLEEP))
             continue
@@ -96,9 +125,10 @@ async def keep(
                 return f"the queue did not renew the claim ({error.code or error.status_code})"
             _log.warning("%s/%s: cannot renew the claim: %s", claim.taskId, claim.runId, error)
         else:
-            claim.renew(response)
+            now = clock()
+            claim.renew(response, now)
             renewed()
-            due = reclaim_date(clock(), claim.taken_until)
+            due = reclaim_date(now, claim.taken_until)
             continue
         if clock() >= claim.taken_until:
             return "the claim has expired, and the queue could not be reached to renew it"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import getpass
 import marshal
 import os
@@ -113,6 +114,7 @@ class _HostExecution(Execution):
         }
         self._loop = asyncio.get_running_loop()
         self._write: Callable[[bytes], None] = _discard
+        self._unsent = bytearray()
         self._lines = b""
         self._result: asyncio.Future[Exit] | None = None
         self._idle = asyncio.Event()
@@ -134,6 +136,7 @@ class _HostExecution(Execution):
         finally:
             for end in (request_end, response_end, output_end):
                 os.close(end)
+        os.set_blocking(self._requests, False)
         os.set_blocking(self._output, False)
         os.set_blocking(self._responses, False)
         self._loop.add_reader(self._output, self._on_output)
@@ -141,6 +144,8 @@ class _HostExecution(Execution):
 
     async def run(self, command: Sequence[str], env: Mapping[str, str], write: Callable[[bytes], None]) -> Exit:
         """Run a command, and wait for it."""
+        if self._ended.done():
+            raise BrokenPipeError(errno.EPIPE, "the supervisor of the task has ended")
         self._write = write
         self._idle.clear()
         self._result = self._loop.create_future()
@@ -158,11 +163,14 @@ class _HostExecution(Execution):
     async def kill(self) -> None:
         """Kill all processes, and wait until they have ended."""
         if not self._ended.done():
-            with contextlib.suppress(BrokenPipeError):
-                self._send(None)
+            self._send(None)
             idle: asyncio.Future[Any] = self._loop.create_task(self._idle.wait())
             await asyncio.wait([idle, self._ended], return_when=asyncio.FIRST_COMPLETED)
             idle.cancel()
+
+    def kill_at(self, end: float) -> None:
+        """Let the supervisor kill all processes at a time."""
+        self._send(end)
 
     async def artifact(self, path: str) -> Path:
         """Return where a path of the payload is on this machine."""
@@ -172,6 +180,7 @@ class _HostExecution(Execution):
         """Kill all processes, and read the rest of their output."""
         if self._requests < 0:
             return
+        self._loop.remove_writer(self._requests)
         os.close(self._requests)
         self._requests = -1
         await self._ended
@@ -181,10 +190,25 @@ class _HostExecution(Execution):
         for end in (self._responses, self._output):
             os.close(end)
 
-    def _send(self, request: tuple[list[str], dict[str, str], str] | None) -> None:
+    def _send(self, request: tuple[list[str], dict[str, str], str] | float | None) -> None:
+        if self._requests < 0:
+            return
         data = marshal.dumps(request)
-        # The supervisor reads at once, whatever it does.
-        os.write(self._requests, len(data).to_bytes(4, "big") + data)
+        self._unsent += len(data).to_bytes(4, "big") + data
+        self._on_writable()
+
+    def _on_writable(self) -> None:
+        """Send what the pipe takes. A supervisor that a task has stopped reads nothing, and must not block this."""
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._requests, self._unsent)]
+        except BlockingIOError:
+            self._loop.add_writer(self._requests, self._on_writable)
+            return
+        except BrokenPipeError:
+            # It has ended, and so do its responses.
+            self._unsent.clear()
+        self._loop.remove_writer(self._requests)
 
     def _on_output(self) -> None:
         """Pass on the output that has arrived, but let others use the event loop, too."""

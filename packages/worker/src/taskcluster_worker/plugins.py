@@ -133,6 +133,14 @@ class Execution(ABC):
     async def kill(self) -> None:
         """Kill all processes of the task, also those in the background. `run` then returns. May be called twice."""
 
+    def kill_at(self, end: float) -> None:  # noqa: B027
+        """Kill all processes when `time.monotonic()` is `end`, even if this process does not run then.
+
+        The claim ends then, and another worker may run the task. The worker calls this after `open`, and with a later
+        time whenever it has renewed the claim; it must not block. While it runs itself, it also calls `close` in time.
+        An executor that does nothing here lets processes go on while the worker is stopped by SIGSTOP, for example.
+        """
+
     @abstractmethod
     async def artifact(self, path: str) -> Path:
         """Return a file or directory of the task on this machine, copied there if necessary.

@@ -109,6 +109,8 @@ class TaskRun:
         self._keeps_caches = False
         """Whether the caches are good: a command has ended by itself, with a status that keeps them."""
         self._is_reporting = False
+        self._execution: Execution | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._whole: asyncio.Task[Resolution] | None = None
         self._main: asyncio.Task[None] | None = None
 
@@ -129,6 +131,7 @@ class TaskRun:
         )
         keeper.add_done_callback(self._keeper_ended)
         self._whole = asyncio.create_task(self._perform(keeper))
+        self._limit()
         try:
             resolution = await self._whole
         except asyncio.CancelledError:
@@ -143,6 +146,8 @@ class TaskRun:
         finally:
             keeper.cancel()
             self._whole.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()
             await asyncio.wait({keeper, self._whole})
             await asyncio.to_thread(delete_directory, self._directory)
         _log.info("%s/%s: %s", claim.taskId, claim.runId, resolution)
@@ -173,6 +178,16 @@ class TaskRun:
         # Options are read at each call, so calls in progress use the new credentials for their next request.
         for client in (self._queue, self._index):
             client.options["credentials"] = self._claim.credentials
+        self._limit()
+
+    def _limit(self) -> None:
+        """Stop when the claim ends, even if this process does not run then."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        left = self._claim.kill_at - time.monotonic()
+        self._expiry = asyncio.get_running_loop().call_later(left, self.lose, "the claim has expired")
+        if self._execution is not None:
+            self._execution.kill_at(self._claim.kill_at)
 
     def _keeper_ended(self, keeper: asyncio.Task[str]) -> None:
         if not keeper.cancelled():
@@ -273,6 +288,8 @@ class TaskRun:
             context = RunContext(task, self._directory, storage, volumes, log.line, self._contents.get)
             execution = await place.executor.open(context)
             stack.push_async_callback(lambda: completely(execution.close()))
+            self._execution = execution
+            self._limit()
             await mounts.put(execution.directory)
             proxy_url = await self._start_proxy(task, execution, stack)
             log.line("=== Task Starting ===")

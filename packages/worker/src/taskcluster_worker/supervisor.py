@@ -5,9 +5,10 @@ and this process forks a supervisor that gets them: a fork takes 1 ms, and start
 supervisor over two pipes. A supervisor is a subreaper: processes that lose their parents become its children, also
 those in other sessions. It kills all of them on request, and when the worker ends, however that happens.
 
-The worker sends marshalled values behind their length: `(command, environment, directory)` or None, which means to kill
-everything. The responses are lines: `exit STATUS USER KERNEL`, a negative status is that of a signal;
-`error ERRNO` if the command cannot be started; and `idle` if no process is left after a command.
+The worker sends marshalled values behind their length: `(command, environment, directory)`; None, which means to kill
+everything; or when to kill everything and end, by `time.monotonic()`, unless a later time follows. The responses are
+lines: `exit STATUS USER KERNEL`, a negative status is that of a signal; `error ERRNO` if the command cannot be started;
+and `idle` if no process is left after a command.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from ctypes import CDLL
 
 _PR_SET_PDEATHSIG = 1
@@ -41,13 +43,18 @@ class Supervisor:
         self._buffer = b""
         self._current = 0
         self._told_idle = True
+        self._end: float | None = None
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._woken = _woken_by_children()
 
     def run(self) -> None:
-        """Serve until the worker closes its end of the pipe, or dies; then kill everything."""
+        """Serve until the worker closes its end of the pipe, or dies, or the time is up; then kill everything."""
         while True:
-            ready, _, _ = select.select([self._requests, self._woken], [], [])
+            left = None if self._end is None else max(0.0, self._end - time.monotonic())
+            ready, _, _ = select.select([self._requests, self._woken], [], [], left)
+            if self._end is not None and time.monotonic() >= self._end:
+                self._kill_all()
+                return
             if self._woken in ready:
                 _empty(self._woken)
                 self._reap()
@@ -67,6 +74,8 @@ class Supervisor:
             request, self._buffer = marshal.loads(self._buffer[_LENGTH:end]), self._buffer[end:]
             if request is None:
                 self._kill_all()
+            elif isinstance(request, float):
+                self._end = request
             else:
                 self._start(*request)
 

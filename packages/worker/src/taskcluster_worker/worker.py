@@ -329,7 +329,7 @@ class Worker:
                     return
                 continue
             for each in claimed:
-                run = self._start(Claim.of(each), place)
+                run = self._start(Claim.of(each, self._clock()), place)
                 if self._is_shutting_down:
                     # The queue can give it to another worker at once.
                     run.shut_down()

@@ -78,6 +78,34 @@ def test_tries_again_after_failures_that_may_pass(failure):
     assert renewals == 1
 
 
+def claimed(now: Any, *, length: float = 1200.0) -> Claim:
+    status = {"taskId": "T", "runs": [{"started": stringDate(now)}]}
+    until = stringDate(now + timedelta(seconds=length))
+    response = {"status": status, "runId": 0, "task": {}, "takenUntil": until, "credentials": {}}
+    return Claim.of(response, now)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(1200.0, 1190.0), (20.0, 19.0)], ids=["twenty minutes", "twenty seconds"]
+)
+def test_processes_are_killed_before_the_claim_ends(monkeypatch, length, expected):
+    monkeypatch.setattr(claims.time, "monotonic", lambda: 100.0)
+    now = taskcluster.fromNow("0 seconds")
+    claim = claimed(now, length=length)
+    assert claim.kill_at == pytest.approx(100.0 + expected, abs=0.01)
+    later = {"takenUntil": stringDate(now + timedelta(seconds=2 * length)), "credentials": {}}
+    claim.renew(later, now + timedelta(seconds=length))
+    assert claim.kill_at == pytest.approx(100.0 + expected, abs=0.01)
+
+
+def test_processes_are_killed_in_time_if_the_clock_is_late():
+    now = taskcluster.fromNow("0 seconds")
+    claim = claimed(now)
+    expected = claim.kill_at
+    claim.renew({"takenUntil": stringDate(claim.taken_until), "credentials": {}}, now - timedelta(hours=1))
+    assert claim.kill_at == pytest.approx(expected, abs=60.0)
+
+
 def test_gives_up_when_the_claim_has_expired():
     failures = [TaskclusterConnectionError("no response", None)] * 100
     reason, _, _ = run(list(failures))

@@ -180,6 +180,31 @@ def test_a_lost_claim_stops_the_task(brief, fifo):
 
 
 @pytest.mark.once
+def test_processes_of_a_stopped_worker_die_before_another_one_runs_the_task(fifo, tmp_path):
+    pids = tmp_path / "pids"
+    script = f"""
+        if test $RUN_ID = 0; then
+            setsid sleep 61 &
+            echo $$ $! > {pids}
+            echo x > {fifo}
+            exec sleep 60
+        fi
+        for pid in $(cat {pids}); do if kill -0 $pid; then exit 1; fi; done
+    """
+    with LocalTaskcluster(claim_timeout=5.0) as local, site_of(local) as site, command(site) as process:
+        taskId = site.create(script)
+        site.started(fifo)
+        process.send_signal(signal.SIGSTOP)
+        with site.worker():
+            assert site.wait(taskId) == ("completed", "completed")
+            process.send_signal(signal.SIGCONT)
+        # It has gone on, without a result for the run that it lost.
+        assert site.run("true")[0] == ("completed", "completed")
+        runs = site.queue.status(taskId)["status"]["runs"]
+        assert [run["reasonResolved"] for run in runs] == ["claim-expired", "completed"]
+
+
+@pytest.mark.once
 def test_the_deadline_stops_the_task(site, fifo):
     taskId = site.create(f"echo $$ > {fifo}; exec sleep 60")
     with site.worker():

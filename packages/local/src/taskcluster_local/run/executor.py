@@ -235,6 +235,9 @@ class _Execution(Execution):
     async def kill(self) -> None:
         await self._inner.kill()
 
+    def kill_at(self, end: float) -> None:
+        self._inner.kill_at(end)
+
     async def artifact(self, path: str) -> Path:
         return await self._inner.artifact(path)
 
