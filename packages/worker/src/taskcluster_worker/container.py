@@ -10,10 +10,13 @@ import contextlib
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +32,7 @@ __all__ = ["ContainerExecutor"]
 
 _ENGINES = ("podman", "docker")
 _CHUNK = 256 * 1024
+_REMOVER = Path(__file__).with_name("remover.py")
 _LABEL = "taskcluster-worker"
 _PROXY_HOST = "taskcluster"
 """The name of the proxy in containers."""
@@ -216,10 +220,11 @@ class _ContainerExecution(Execution):
             self._options += ["--volume", f"{volume.source}:{volume.target}:z"]
         self._image = image
         self._is_created = False
-        # It removes the container after a line, at `close`, or at the end of its input, because the worker was killed.
-        remove = engine.remove(self._container)
+        self._end = math.inf
+        # It removes the container at `close`, when the worker is killed, and when the claim ends.
+        remove = [engine.program, *engine.remove(self._container)]
         self._remover = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r _; exec "$@" > /dev/null 2>&1', "sh", engine.program, *remove],
+            [sys.executable, "-I", "-S", str(_REMOVER), *remove],
             stdin=subprocess.PIPE,
             env=engine.environment,
             start_new_session=True,
@@ -238,6 +243,9 @@ class _ContainerExecution(Execution):
         )
         if result.status:
             raise TaskFailed(f"Cannot create a container: {result.message}")
+        if time.monotonic() >= self._end:
+            # If it was created after the end, the remover has not found it.
+            raise TaskFailed("The claim has ended")
         process = await self._engine.start("start", "--attach", self._container)
         assert process.stdout is not None
         try:
@@ -259,6 +267,18 @@ class _ContainerExecution(Execution):
             # It fails if the container has ended.
             await completely(self._engine.call("kill", self._container))
 
+    def kill_at(self, end: float) -> None:
+        """Let the remover remove the container at a time."""
+        self._end = end
+        self._tell_remover(f"{end}\n")
+
+    def _tell_remover(self, line: str) -> None:
+        file = self._remover.stdin
+        if file is not None and not file.closed:
+            # Somebody may have killed it.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(file.fileno(), line.encode())
+
     async def artifact(self, path: str) -> Path:
         """Copy a file or directory out of the container."""
         copy = self._artifacts / uuid.uuid4().hex / (os.path.basename(path.rstrip("/")) or "root")
@@ -271,9 +291,8 @@ class _ContainerExecution(Execution):
     async def close(self) -> None:
         """Remove the container."""
         assert self._remover.stdin is not None
-        # Somebody may have killed it.
-        with contextlib.suppress(BrokenPipeError), self._remover.stdin as file:
-            file.write(b"\n")
+        self._tell_remover("\n")
+        self._remover.stdin.close()
         await completely(asyncio.to_thread(self._remover.wait))
 
 

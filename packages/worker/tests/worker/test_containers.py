@@ -7,6 +7,7 @@ import hashlib
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from taskcluster_local import LocalTaskcluster
 from taskcluster_worker.container import ContainerExecutor
 from taskcluster_worker.errors import WorkerError
 
-from .conftest import QUEUE
+from .conftest import QUEUE, site_of
 
 pytestmark = pytest.mark.once
 
@@ -250,6 +251,57 @@ exec {shutil.which("podman")} "$@"
         worker.wait()
         killed.write_text("go\n", encoding="utf-8")
     assert podman("ps", "--all", "--quiet", "--filter", f"name={taskId}") == ""
+
+
+@pytest.fixture
+def brief() -> Iterator[Any]:
+    """A deployment with short claims."""
+    with LocalTaskcluster(claim_timeout=4.0) as local, site_of(local) as site:
+        yield site
+
+
+def test_a_container_is_removed_when_the_claim_of_a_stopped_worker_ends(brief):
+    with worker_process(brief) as worker:
+        try:
+            with expect("start"):
+                taskId = brief.create_task(payload("sleep 600"), retries=0)
+            with expect("remove"):
+                worker.send_signal(signal.SIGSTOP)
+            assert brief.queue.status(taskId)["status"]["state"] == "running"
+        finally:
+            worker.kill()
+
+
+def test_a_container_is_not_started_after_the_end_of_the_claim(brief, fifo, tmp_path):
+    for name in ("continue", "removed"):
+        os.mkfifo(tmp_path / name)
+    program = tmp_path / "podman"
+    program.write_text(
+        f"""#!/bin/sh
+case "$1" in
+    create) echo x > {fifo}; read -r line < {tmp_path}/continue;;
+    start) echo x > {tmp_path}/started;;
+    rm) if test ! -e {tmp_path}/once; then touch {tmp_path}/once; echo x > {tmp_path}/removed; fi;;
+esac
+exec {shutil.which("podman")} "$@"
+""",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    with expect("remove"), worker_process(brief, PATH=f"{tmp_path}:{os.environ['PATH']}") as worker:
+        try:
+            brief.create_task(payload("true"), retries=0)
+            brief.started(fifo)
+            worker.send_signal(signal.SIGSTOP)
+            brief.started(tmp_path / "removed")
+            with expect("create"):
+                (tmp_path / "continue").write_text("go\n", encoding="utf-8")
+            worker.send_signal(signal.SIGCONT)
+            worker.send_signal(signal.SIGINT)
+            assert worker.wait(60) == 71
+        finally:
+            worker.kill()
+    assert not (tmp_path / "started").exists()
 
 
 def test_removes_the_containers_of_a_worker_that_was_killed_meanwhile(site, tmp_path):
