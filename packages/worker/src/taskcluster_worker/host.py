@@ -12,10 +12,11 @@ import errno
 import getpass
 import marshal
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ _PIPE_SIZE = 1024 * 1024
 _F_SETPIPE_SZ = 1031
 _LINGER_SECONDS = 0.5
 """How long output of other processes of a command is waited for after its end."""
+_PATIENCE_SECONDS = 0.5
+"""How long a supervisor may take to kill the processes until the worker looks whether a task has stopped it."""
+_AGAIN_SECONDS = 0.05
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
@@ -80,9 +84,11 @@ class HostExecutor(Executor):
             )
 
     async def stop(self) -> None:
-        """End that process."""
+        """End that process, which has no supervisor left."""
         assert self._process is not None
         self._control.close()
+        # A task may have stopped it.
+        self._process.kill()
         await asyncio.to_thread(self._process.wait)
 
     async def open(self, context: RunContext) -> Execution:
@@ -96,15 +102,23 @@ class HostExecutor(Executor):
             # Somebody has killed it.
             await self.stop()
             await self.start()
+        # Somebody may have stopped it.
+        self._process.send_signal(signal.SIGCONT)
         directory = context.directory / "task"
         directory.mkdir()
-        return _HostExecution(directory, self._control)
+        return _HostExecution(directory, self._control, self._process.pid)
 
 
 class _HostExecution(Execution):
-    """The processes of one task."""
+    """The processes of one task.
 
-    def __init__(self, directory: Path, control: socket.socket) -> None:
+    Args:
+        directory: Their working directory.
+        control: The socket of the process that forks supervisors.
+        server: That process.
+    """
+
+    def __init__(self, directory: Path, control: socket.socket, server: int) -> None:
         self.directory = directory
         self.environment = {
             "HOME": str(directory),
@@ -112,10 +126,12 @@ class _HostExecution(Execution):
             "USER": _user(),
             "TASK_WORKDIR": str(directory),
         }
+        self._server = server
         self._loop = asyncio.get_running_loop()
         self._write: Callable[[bytes], None] = _discard
         self._unsent = bytearray()
         self._lines = b""
+        self._supervisor: int | None = None
         self._result: asyncio.Future[Exit] | None = None
         self._idle = asyncio.Event()
         self._drained: asyncio.Future[None] = self._loop.create_future()
@@ -165,7 +181,7 @@ class _HostExecution(Execution):
         if not self._ended.done():
             self._send(None)
             idle: asyncio.Future[Any] = self._loop.create_task(self._idle.wait())
-            await asyncio.wait([idle, self._ended], return_when=asyncio.FIRST_COMPLETED)
+            await self._until_killed({idle, self._ended})
             idle.cancel()
 
     def kill_at(self, end: float) -> None:
@@ -183,12 +199,20 @@ class _HostExecution(Execution):
         self._loop.remove_writer(self._requests)
         os.close(self._requests)
         self._requests = -1
-        await self._ended
+        await self._until_killed({self._ended})
         # A process that the supervisor does not know may have its output: a debugger, or one that has killed it.
         await asyncio.wait({self._drained}, timeout=_LINGER_SECONDS)
         self._loop.remove_reader(self._output)
         for end in (self._responses, self._output):
             os.close(end)
+
+    async def _until_killed(self, futures: Set[asyncio.Future[Any]]) -> None:
+        """Wait for the first of some futures, which come when the processes have been killed."""
+        seconds = _PATIENCE_SECONDS
+        while not (await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if self._supervisor is not None:
+                await asyncio.to_thread(_end_stopped, self._supervisor, self._server)
+            seconds = _AGAIN_SECONDS
 
     def _send(self, request: tuple[list[str], dict[str, str], str] | float | None) -> None:
         if self._requests < 0:
@@ -228,22 +252,29 @@ class _HostExecution(Execution):
     def _on_response(self) -> None:
         data = os.read(self._responses, 65536)
         if not data:
-            self._loop.remove_reader(self._responses)
-            self._ended.set_result(None)
-            self._idle.set()
-            self._resolve(Exit(-9))
+            self._end()
             return
         *lines, self._lines = (self._lines + data).split(b"\n")
         for line in lines:
             kind, *values = line.split()
-            if kind == b"idle":
+            if kind == b"pid":
+                self._supervisor = int(values[0])
+            elif kind == b"idle":
                 self._idle.set()
+            elif kind == b"end":
+                self._end()
             elif kind == b"error":
                 number = int(values[0])
                 self._resolve(OSError(number, os.strerror(number)))
                 self._idle.set()
             else:
                 self._resolve(Exit(int(values[0]), float(values[1]), float(values[2])))
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._responses)
+        self._ended.set_result(None)
+        self._idle.set()
+        self._resolve(Exit(-9))
 
     def _resolve(self, result: Exit | OSError) -> None:
         if self._result is None or self._result.done():
@@ -252,6 +283,14 @@ class _HostExecution(Execution):
             self._result.set_exception(result)
         else:
             self._result.set_result(result)
+
+
+def _end_stopped(supervisor: int, server: int) -> None:
+    from .supervisor import end_stopped
+
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server, signal.SIGCONT)
+    end_stopped(supervisor)
 
 
 def _user() -> str:

@@ -3,12 +3,14 @@
 A worker starts this file once, with Python's option -I. For each task it sends three file descriptors over a socket,
 and this process forks a supervisor that gets them: a fork takes 1 ms, and starting Python 25. The worker controls the
 supervisor over two pipes. A supervisor is a subreaper: processes that lose their parents become its children, also
-those in other sessions. It kills all of them on request, and when the worker ends, however that happens.
+those in other sessions. It kills all of them on request, and when the worker ends, however that happens. If a task
+stops or kills its supervisor, the worker or this process kill them instead.
 
 The worker sends marshalled values behind their length: `(command, environment, directory)`; None, which means to kill
 everything; or when to kill everything and end, by `time.monotonic()`, unless a later time follows. The responses are
-lines: `exit STATUS USER KERNEL`, a negative status is that of a signal; `error ERRNO` if the command cannot be started;
-and `idle` if no process is left after a command.
+lines: first `pid PID`, of the supervisor; `exit STATUS USER KERNEL`, a negative status is that of a signal;
+`error ERRNO` if the command cannot be started; `idle` if no process is left after a command; and `end` if none is left,
+and none will start. The end of the responses means that, too.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from ctypes import CDLL
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LENGTH = 4
+_AGAIN_SECONDS = 0.05
+"""Between two attempts to kill processes, which may start others."""
 _PROC = "/proc"
 
 
@@ -49,11 +53,16 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until the worker closes its end of the pipe, or dies, or the time is up; then kill everything."""
+        self._respond(b"pid %d" % os.getpid())
+        self._serve_until_the_end()
+        self._kill_all()
+        self._respond(b"end")
+
+    def _serve_until_the_end(self) -> None:
         while True:
             left = None if self._end is None else max(0.0, self._end - time.monotonic())
             ready, _, _ = select.select([self._requests, self._woken], [], [], left)
             if self._end is not None and time.monotonic() >= self._end:
-                self._kill_all()
                 return
             if self._woken in ready:
                 _empty(self._woken)
@@ -61,7 +70,6 @@ class Supervisor:
             if self._requests in ready:
                 data = os.read(self._requests, 65536)
                 if not data:
-                    self._kill_all()
                     return
                 self._buffer += data
                 self._serve()
@@ -142,7 +150,7 @@ class Supervisor:
                 elif self._told_idle:
                     return
             _kill(found)
-            select.select([self._woken], [], [], 0.05)
+            select.select([self._woken], [], [], _AGAIN_SECONDS)
             _empty(self._woken)
 
     def _respond(self, line: bytes) -> None:
@@ -182,6 +190,31 @@ def _empty(pipe: int) -> None:
         pass
 
 
+def end_stopped(supervisor: int) -> None:
+    """Kill what a supervisor has to kill, and then itself, if a process of its task has stopped it. Call this again.
+
+    Its processes stay below it, even those in other sessions, so all of them are found.
+    """
+    if state(supervisor) in (b"T", b"t"):
+        _kill(descendants(supervisor) or [supervisor])
+
+
+def state(pid: int) -> bytes:
+    """Return the state of a process as /proc has it; empty without such a process, or without /proc."""
+    return _status(pid)[0]
+
+
+def _status(pid: int) -> tuple[bytes, int]:
+    """Return the state and the parent of a process."""
+    try:
+        with open(f"{_PROC}/{pid}/stat", "rb", buffering=0) as file:
+            # The name of the program is in parentheses, and may contain some.
+            fields = file.read(1024).rpartition(b")")[2].split()
+    except OSError:
+        return b"", 0
+    return (fields[0], int(fields[1])) if len(fields) > 1 else (b"", 0)
+
+
 def _kill(processes: list[int]) -> None:
     for pid in processes:
         try:
@@ -201,21 +234,10 @@ def descendants(ancestor: int, without: frozenset[int] = frozenset()) -> list[in
     except OSError:
         return []
     for name in names:
-        if not name.isdigit():
-            continue
-        try:
-            file = os.open(f"{_PROC}/{name}/stat", os.O_RDONLY)
-        except OSError:
-            continue
-        try:
-            # The name of the program is in parentheses, and may contain some.
-            fields = os.read(file, 1024).rpartition(b")")[2].split()
-        except OSError:
-            continue
-        finally:
-            os.close(file)
-        if len(fields) > 1 and fields[0] not in (b"Z", b"X"):
-            parents[int(name)] = int(fields[1])
+        if name.isdigit():
+            state, parent = _status(int(name))
+            if state not in (b"", b"Z", b"X"):
+                parents[int(name)] = parent
     found: list[int] = []
     level = {ancestor}
     while level:
@@ -224,58 +246,83 @@ def descendants(ancestor: int, without: frozenset[int] = frozenset()) -> list[in
     return found
 
 
-def serve(control: socket.socket) -> None:
-    """Fork a supervisor for each message, until the worker closes its end of the socket, or dies."""
-    # Ctrl-C is for the worker, which decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The processes of a supervisor that was killed become children of this one.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    woken = _woken_by_children()
-    supervisors: set[int] = set()
-    while True:
-        ready, _, _ = select.select([control.fileno(), woken], [], [])
-        if woken in ready:
-            _empty(woken)
-            _collect(supervisors)
-        if control.fileno() not in ready:
-            continue
-        message, descriptors, _, _ = socket.recv_fds(control, 1, 3)
-        if not message:
-            return
-        for each in descriptors:
+class Server:
+    """Forks supervisors.
+
+    Args:
+        control: The socket that the worker writes to.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._supervisors: dict[int, int] = {}
+        """Their responses by process, which end when nothing is left of a task."""
+        self._killed: list[int] = []
+        """The responses of supervisors that were killed, whose processes may still run."""
+        # Ctrl-C is for the worker, which decides.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The processes of a supervisor that was killed become children of this one.
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._woken = _woken_by_children()
+
+    def run(self) -> None:
+        """Serve until the worker closes its end of the socket, or dies; then kill everything."""
+        control = self._control.fileno()
+        while True:
+            ready, _, _ = select.select([control, self._woken], [], [], _AGAIN_SECONDS if self._killed else None)
+            _empty(self._woken)
+            self._collect()
+            if control in ready:
+                message, descriptors, _, _ = socket.recv_fds(self._control, 1, 3)
+                if not message:
+                    break
+                self._fork(*descriptors)
+        # Supervisors do that by themselves unless they are stopped.
+        while found := descendants(os.getpid()):
+            _kill(found)
+            select.select([self._woken], [], [], _AGAIN_SECONDS)
+            _empty(self._woken)
+
+    def _fork(self, requests: int, responses: int, output: int) -> None:
+        for each in (requests, responses, output):
             # Unlike others in Python, those from a socket are inherited, and tasks could answer for the supervisor.
             os.set_inheritable(each, False)
-        requests, responses, output = descriptors
         pid = os.fork()
         if pid == 0:
-            control.close()
+            self._control.close()
             os.setsid()
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
+            for each in (*self._supervisors.values(), *self._killed):
+                os.close(each)
             Supervisor(requests, responses).run()
             os._exit(0)
-        supervisors.add(pid)
-        for each in descriptors:
-            os.close(each)
+        self._supervisors[pid] = responses
+        os.close(requests)
+        os.close(output)
 
-
-def _collect(supervisors: set[int]) -> None:
-    """Collect the processes that have ended, and kill those that a killed supervisor has left."""
-    is_left = False
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            break
-        is_left = is_left or status != 0 or pid not in supervisors
-        supervisors.discard(pid)
-    if is_left:
-        # Each of them that ends wakes this process, which then looks for those that it has started.
-        _kill(descendants(os.getpid(), frozenset(supervisors)))
+    def _collect(self) -> None:
+        """Collect the processes that have ended, and kill those that a killed supervisor has left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            responses = self._supervisors.pop(pid, None)
+            if responses is not None and status == 0:
+                os.close(responses)
+            elif responses is not None:
+                self._killed.append(responses)
+        if self._killed:
+            left = descendants(os.getpid(), frozenset(self._supervisors))
+            _kill(left)
+            if not left:
+                while self._killed:
+                    os.close(self._killed.pop())
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    Server(socket.socket(fileno=int(sys.argv[1]))).run()

@@ -244,6 +244,49 @@ def test_processes_of_a_killed_supervisor_end(running, fifo):
     assert running.run("true")[0] == ("completed", "completed")
 
 
+STOP = "setsid sleep 61 & kill -STOP {pid}; echo $$ $! > {fifo}; exec sleep 60"
+"""Stops the supervisor, or its parent, and does not end by itself."""
+SUPERVISOR = "$PPID"
+SERVER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("pid", [SUPERVISOR, f"{SUPERVISOR} {SERVER}"], ids=["supervisor", "both"])
+def test_a_task_that_stops_its_supervisor_ends_after_max_run_time(running, fifo, pid):
+    taskId = running.create(STOP.format(fifo=fifo, pid=pid), payload={"maxRunTime": 1})
+    pids = running.started(fifo).split()
+    assert running.wait(taskId) == ("failed", "failed")
+    assert "max run time exceeded" in running.log(taskId)
+    assert [pid for pid in pids if is_alive(pid)] == []
+    assert running.run("true")[0] == ("completed", "completed")
+
+
+@pytest.mark.once
+def test_a_task_that_stops_its_supervisor_can_be_cancelled(fifo):
+    with LocalTaskcluster(workers={QUEUE: {}}) as local, site_of(local) as site:
+        taskId = site.create(STOP.format(fifo=fifo, pid=SUPERVISOR))
+        pids = site.started(fifo).split()
+        site.queue.cancelTask(taskId)
+        assert site.run("true")[0] == ("completed", "completed")
+        assert [pid for pid in pids if is_alive(pid)] == []
+
+
+@pytest.mark.once
+def test_a_task_that_stops_its_supervisor_dies_with_the_worker(site, fifo):
+    site.create(STOP.format(fifo=fifo, pid=SUPERVISOR))
+    with command(site) as process:
+        pids = site.started(fifo).split()
+        process.kill()
+        for pid in pids:
+            wait_until_dead(pid)
+
+
+@pytest.mark.once
+def test_a_task_cannot_stop_the_supervisors_of_others(running):
+    assert running.run(f"kill -STOP {SERVER}")[0] == ("completed", "completed")
+    assert running.run("true")[0] == ("completed", "completed")
+
+
 @pytest.mark.once
 def test_output_of_a_pipe_that_ends_late_is_kept(running):
     resolved, log = running.run("(sleep 0.2; echo late) & echo early")
