@@ -63,7 +63,11 @@ class LiveLogs:
             return web.Response(status=204, headers={**headers, **allowed})
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={**headers, "Allow": "GET, HEAD, OPTIONS"})
-        size = log.path.stat().st_size
+        with log.reading():
+            return await self._serve(request, log, headers)
+
+    async def _serve(self, request: web.BaseRequest, log: TaskLog, headers: dict[str, str]) -> web.StreamResponse:
+        size = log.size
         part = _range(request, size)
         if part is None:
             response = web.StreamResponse(headers=headers)

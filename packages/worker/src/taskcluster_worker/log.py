@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from typing import BinaryIO
 
 from .log_lines import Level, line
 
@@ -19,14 +20,15 @@ class TaskLog:
     """A log.
 
     Args:
-        path: Its file, which is created.
+        file: Its file, which is empty. It needs no name: a task could replace or delete a file that has one.
         clock: Returns the date of lines.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        self.path = path
+    def __init__(self, file: BinaryIO, clock: Callable[[], datetime]) -> None:
+        self.file = file
+        """The file, from which readers read at any position. The position of the file itself is the writer's."""
         self._clock = clock
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._users = 1
         self._starts_line = True
         self._is_open = True
         self._changed: asyncio.Event | None = None
@@ -40,7 +42,7 @@ class TaskLog:
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                rest = rest[os.write(self.file.fileno(), rest) :]
         except OSError as error:
             self.error = error
         self._starts_line = data.endswith(b"\n")
@@ -52,11 +54,30 @@ class TaskLog:
         self.write((before + line(text, self._clock(), level)).encode("utf-8", "backslashreplace"))
 
     def close(self) -> None:
-        """End the log."""
+        """End the log, which can still be read."""
         if self._is_open:
             self._is_open = False
-            os.close(self._file)
             self._wake()
+
+    @property
+    def size(self) -> int:
+        """How many bytes have been written."""
+        return os.fstat(self.file.fileno()).st_size
+
+    @contextmanager
+    def reading(self) -> Generator[None, None, None]:
+        """Keep the file for the duration of the block, even if others call `release` meanwhile."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Close the file as soon as nobody reads it."""
+        self._users -= 1
+        if not self._users:
+            self.file.close()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, None
@@ -65,24 +86,20 @@ class TaskLog:
 
     async def read(self, part: range) -> AsyncIterator[bytes]:
         """Yield a part of what has been written, by positions in bytes."""
-        with self.path.open("rb") as file:
-            file.seek(part.start)
-            left = len(part)
-            while left and (chunk := file.read(min(_CHUNK, left))):
-                yield chunk
-                left -= len(chunk)
+        while part and (chunk := os.pread(self.file.fileno(), min(_CHUNK, len(part)), part.start)):
+            yield chunk
+            part = part[len(chunk) :]
 
     async def follow(self, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the log from a position in bytes, as it grows, until it is closed."""
-        with self.path.open("rb") as file:
-            file.seek(start)
-            while True:
-                is_open = self._is_open
-                if chunk := file.read(_CHUNK):
-                    yield chunk
-                elif not is_open:
-                    return
-                else:
-                    # One event for all readers; created by the first that waits.
-                    changed = self._changed = self._changed or asyncio.Event()
-                    await changed.wait()
+        while True:
+            is_open = self._is_open
+            if chunk := os.pread(self.file.fileno(), _CHUNK, start):
+                yield chunk
+                start += len(chunk)
+            elif not is_open:
+                return
+            else:
+                # One event for all readers; created by the first that waits.
+                changed = self._changed = self._changed or asyncio.Event()
+                await changed.wait()

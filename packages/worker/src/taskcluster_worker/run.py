@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -99,7 +100,7 @@ class TaskRun:
         self._queue = place.client(taskcluster.aio.Queue, claim.credentials)
         self._index = place.client(taskcluster.aio.Index, claim.credentials)
         self._contents = Contents(self._queue, self._index, place.session)
-        self._uploads = Uploads(self._queue, claim.taskId, claim.runId, self._directory)
+        self._uploads = Uploads(self._queue, claim.taskId, claim.runId, place.directory)
         self._task: Task | None = None
         self._lost: str | None = None
         self._is_shutting_down = False
@@ -198,7 +199,8 @@ class TaskRun:
 
     async def _perform(self, keeper: asyncio.Task[str]) -> Resolution:
         self._directory.mkdir(parents=True)
-        log = TaskLog(self._directory / "task.log", self._place.clock)
+        file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - readers may need it longer
+        log = TaskLog(file, self._place.clock)
         try:
             errors: list[Exception] = []
             self._main = asyncio.create_task(self._work(log, errors))
@@ -229,6 +231,7 @@ class TaskRun:
         finally:
             log.close()
             self._place.live_logs.remove(log)
+            log.release()
 
     def _resolution(self, errors: list[Exception]) -> Resolution:
         if self._is_shutting_down:
@@ -381,7 +384,7 @@ class TaskRun:
         if backing is None:
             return None
         try:
-            await self._uploads.path(backing, log.path, _LOG_TYPE, "gzip", expires)
+            await self._uploads.opened(backing, log.file, _LOG_TYPE, "gzip", expires)
             if live is not None:
                 link = {"storageType": "link", "artifact": backing, "contentType": _LOG_TYPE}
                 await self._uploads.create(live, link, expires)

@@ -78,30 +78,33 @@ class Uploads:
         """Upload a file as it is now; it may grow meanwhile."""
         # A FIFO that took its place would block.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(f"{path} is not a regular file")
-            size = status.st_size
-            options: dict[str, Any] = {
-                **self._run,
-                "name": name,
-                "contentType": content_type,
-                "contentEncoding": None if encoding == "identity" else encoding,
-                "contentLength": size,
-                "expires": format_date(expires),
-                "queueService": self._queue,
-                "storageType": "s3",
-            }
-            if size <= _SMALL:
-                data = file.read(size)
-                options["contentLength"] = len(data)
-                await uploadArtifactFromBuf(data=data if encoding == "identity" else gzip.compress(data), **options)
-            elif encoding == "identity":
-                await uploadArtifactFromFile(file=io.BufferedReader(_Beginning(file, size)), **options)
-            else:
-                with tempfile.TemporaryFile(dir=self._directory) as packed:
-                    await asyncio.to_thread(_compress, _Beginning(file, size), packed)
-                    await uploadArtifactFromFile(file=packed, **options)
+            await self.opened(name, file, content_type, encoding, expires)
+
+    async def opened(self, name: str, file: BinaryIO, content_type: str, encoding: str, expires: datetime) -> None:
+        """Upload the contents of an open file, from its beginning; it may grow meanwhile."""
+        size = os.fstat(file.fileno()).st_size
+        options: dict[str, Any] = {
+            **self._run,
+            "name": name,
+            "contentType": content_type,
+            "contentEncoding": None if encoding == "identity" else encoding,
+            "contentLength": size,
+            "expires": format_date(expires),
+            "queueService": self._queue,
+            "storageType": "s3",
+        }
+        if size <= _SMALL:
+            data = _Beginning(file, size).read()
+            options["contentLength"] = len(data)
+            await uploadArtifactFromBuf(data=data if encoding == "identity" else gzip.compress(data), **options)
+        elif encoding == "identity":
+            await uploadArtifactFromFile(file=io.BufferedReader(_Beginning(file, size)), **options)
+        else:
+            with tempfile.TemporaryFile(dir=self._directory) as packed:
+                await asyncio.to_thread(_compress, _Beginning(file, size), packed)
+                await uploadArtifactFromFile(file=packed, **options)
 
 
 def _compress(source: io.RawIOBase, target: BinaryIO) -> None:

@@ -108,7 +108,7 @@ def test_uploads_a_directory_without_the_log(running):
         ("ln -s /etc/hostname a", file("a"), "invalid-resource-on-worker"),
         ("ln -s /etc a", directory("a"), "invalid-resource-on-worker"),
         ("ln -s /etc d", {**file("d/hostname"), "name": "public/a"}, "invalid-resource-on-worker"),
-        ("true", {**file("../task.log"), "name": "public/a"}, "invalid-resource-on-worker"),
+        ("touch ../above", {**file("../above"), "name": "public/a"}, "invalid-resource-on-worker"),
         ("ln -s a a", file("a"), "file-not-readable-on-worker"),
     ],
     ids=[

@@ -9,6 +9,9 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 
@@ -46,18 +49,25 @@ def test_durations(seconds, shown):
     assert log_lines.duration(seconds) == shown
 
 
-def test_messages_start_on_a_new_line(tmp_path):
-    log = TaskLog(tmp_path / "log", lambda: DATE)
+@pytest.fixture
+def file() -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        yield file
+
+
+def test_messages_start_on_a_new_line(file):
+    log = TaskLog(file, lambda: DATE)
     log.write(b"no newline")
     log.line("message")
     log.close()
     log.write(b"late")
-    assert log.path.read_bytes() == b"no newline\n[taskcluster 2026-01-25T23:31:13.787Z] message\n"
+    file.seek(0)
+    assert file.read() == b"no newline\n[taskcluster 2026-01-25T23:31:13.787Z] message\n"
 
 
-def test_readers_follow_a_log_to_its_end(tmp_path):
+def test_readers_follow_a_log_to_its_end(file):
     async def main() -> list[bytes]:
-        log = TaskLog(tmp_path / "log", lambda: DATE)
+        log = TaskLog(file, lambda: DATE)
 
         async def read() -> bytes:
             return b"".join([chunk async for chunk in log.follow()])
@@ -75,13 +85,41 @@ def test_readers_follow_a_log_to_its_end(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_remembered(tmp_path):
-    (tmp_path / "log").symlink_to("/dev/full")
-    log = TaskLog(tmp_path / "log", lambda: DATE)
-    log.write(b"lost")
-    log.line("lost")
-    log.close()
+def test_a_full_disk_is_remembered():
+    with open("/dev/full", "wb", buffering=0) as file:
+        log = TaskLog(file, lambda: DATE)
+        log.write(b"lost")
+        log.line("lost")
+        log.close()
     assert "No space left" in str(log.error)
+
+
+def test_the_file_is_closed_after_its_last_reader(file):
+    log = TaskLog(file, lambda: DATE)
+    with log.reading():
+        log.release()
+        assert not file.closed
+    assert file.closed
+
+
+@pytest.mark.once
+def test_a_task_cannot_delete_or_replace_its_log(running):
+    # More than fits into memory at once.
+    script = """
+        head -c 400000 /dev/zero | tr '\\0' x
+        cd /
+        parent=$(dirname $TASK_WORKDIR)
+        ls $parent
+        rm -rf $parent/*.log $parent
+        mkdir $parent
+        echo forged > $parent/task.log
+        echo end
+    """
+    resolved, log = running.run(script)
+    assert resolved == ("completed", "completed")
+    assert f"{'x' * 400_000}task\nend\n" in log
+    assert "Task Finished" in log
+    assert "\nforged\n" not in log
 
 
 @pytest.mark.once
