@@ -93,6 +93,13 @@ def _in_directory(declared: DeclaredArtifact, path: Path, roots: set[str]) -> It
         for name in sorted(files):
             file = Path(parent, name)
             yield _checked(declared, _joined(declared.name, file.relative_to(path).as_posix()), file, roots)
+        for name in directories:
+            link = Path(parent, name)
+            if link.is_symlink():
+                # generic-worker does not follow it either. It may lead to any number of files, and into a cycle.
+                message = f"{link} is a symbolic link to a directory, which is not followed"
+                artifact = _joined(declared.name, link.relative_to(path).as_posix())
+                yield MissingArtifact(declared, artifact, "invalid-resource-on-worker", message)
     for error in unreadable:
         name = _joined(declared.name, Path(error.filename).relative_to(path).as_posix())
         yield MissingArtifact(declared, name, "file-not-readable-on-worker", f"{error.filename}: {error.strerror}")

@@ -150,6 +150,21 @@ def test_directories_may_hold_links_and_pipes(running):
 
 
 @pytest.mark.once
+def test_links_to_directories_are_not_followed_and_named_in_the_log(running):
+    script = "mkdir -p a d/e; touch a/inside d/f; ln -s ../a d/in; ln -s /etc d/out; ln -s .. d/e/cycle"
+    taskId, resolved, found = run(running, script, directory("d"))
+    assert resolved == ("failed", "failed")
+    kinds = {name: each["storageType"] for name, each in found.items()}
+    links = dict.fromkeys(("public/d/in", "public/d/out", "public/d/e/cycle"), "error")
+    assert kinds == {"public/d/f": "s3", **links}
+    log = running.log(taskId)
+    for name in links:
+        assert f"the artifact {name} is missing" in log
+        assert running.queue.latestArtifact(taskId, name)["reason"] == "invalid-resource-on-worker"
+    assert "d/out is a symbolic link to a directory, which is not followed" in log
+
+
+@pytest.mark.once
 def test_artifacts_are_uploaded_when_a_command_fails(running):
     _, resolved, found = run(running, "touch a; exit 1", file("a"))
     assert resolved == ("failed", "failed")
