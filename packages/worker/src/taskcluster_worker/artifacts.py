@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import Literal, TypeAlias
 
 from .task import DeclaredArtifact
 
-__all__ = ["FileArtifact", "MissingArtifact", "content_encoding", "content_type", "found"]
+__all__ = ["FileArtifact", "MissingArtifact", "content_encoding", "content_type", "found", "is_name"]
 
 _CONTENT_TYPES = {".log": "text/plain", ".jsonl": "application/jsonl", ".gz": "application/gzip"}
+_NAME = re.compile(r"[\x20-\x7e]+")
 _PACKED = frozenset(
     {
         *("7z", "br", "aab", "apk", "bz2", "deb", "dmg", "flv", "gif", "gz", "jar", "jpeg", "jpg", "lz", "lz4", "mz"),
@@ -53,6 +55,11 @@ class MissingArtifact:
     name: str
     reason: Reason
     message: str
+
+
+def is_name(name: str) -> bool:
+    """Return whether the queue accepts the name of an artifact. Clients cannot send the last two."""
+    return _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
 def content_type(name: str) -> str:

@@ -44,6 +44,7 @@ FAILED = Resolution("failed")
 WORKER_SHUTDOWN = Resolution("exception", "worker-shutdown")
 _SERVER_ERROR = 500
 _CONFLICT = 409
+_BAD_REQUEST = 400
 
 
 class MalformedPayload(Exception):
@@ -82,8 +83,9 @@ def of_error(error: BaseException, task: Task | None) -> Resolution:
     if isinstance(error, TaskclusterRestFailure):
         if error.status_code >= _SERVER_ERROR:
             return Resolution("exception", "resource-unavailable")
-        # The name of an artifact is taken.
-        reason: Reason = "malformed-payload" if error.status_code == _CONFLICT else "internal-error"
+        # The name of an artifact is taken, or no name of an artifact.
+        is_of_payload = error.status_code in (_CONFLICT, _BAD_REQUEST)
+        reason: Reason = "malformed-payload" if is_of_payload else "internal-error"
         return Resolution("exception", reason)
     if isinstance(error, TaskclusterConnectionError):
         return Resolution("exception", "resource-unavailable")

@@ -21,7 +21,7 @@ from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.timestamps import parse_date
 
 from . import artifacts, log_lines
-from .artifacts import FileArtifact, MissingArtifact
+from .artifacts import FileArtifact, MissingArtifact, is_name
 from .caches import Caches
 from .cancellation import completely
 from .claims import Claim, is_refusal, keep
@@ -358,6 +358,8 @@ class TaskRun:
                 log.line(f"Skipping the artifact {artifact.name}, because it is the log of this task", "warn")
                 return
             try:
+                if not is_name(artifact.name):
+                    raise MalformedPayload([f"the queue accepts no artifact with the name {artifact.name!r}"])
                 if isinstance(artifact, FileArtifact):
                     log.line(f"Uploading artifact {artifact.name} from file {artifact.path}")
                     await self._uploads.file(artifact, task)
@@ -367,7 +369,7 @@ class TaskRun:
                     log.line(f"The optional artifact {artifact.name} is missing: {artifact.message}", "warn")
                     return
                 raise TaskFailed(f"the artifact {artifact.name} is missing: {artifact.message}")
-            except (TaskFailed, TaskclusterFailure, OSError) as error:
+            except (MalformedPayload, TaskFailed, TaskclusterFailure, OSError) as error:
                 errors.append(error)
                 log.line(f"Artifact {artifact.name}: {error}", "error")
 

@@ -180,9 +180,31 @@ def test_a_name_that_is_taken_is_a_malformed_payload(running):
 
 
 @pytest.mark.once
-def test_a_rejected_name_does_not_leave_the_task_running(running):
-    _, resolved, _ = run(running, "touch a", {**file("a"), "name": "public/../a\nb"})
-    assert resolved[0] == "exception"
+@pytest.mark.parametrize("name", ["public/../a\nb", "..", "\u00e4"], ids=["line end", "dots", "not ASCII"])
+def test_a_name_that_the_queue_rejects_is_a_malformed_payload(running, name):
+    taskId, resolved, _ = run(running, "echo started", {**file("a"), "name": name})
+    assert resolved == ("exception", "malformed-payload")
+    assert f"the artifact name {name!r} must be" in running.log(taskId)
+    assert "Executing" not in running.log(taskId)
+
+
+@pytest.mark.once
+def test_names_may_have_percent_signs_spaces_and_dots(running):
+    name = "public/../a b%20%2F?#"
+    taskId, resolved, found = run(running, "echo x > a", {**file("a"), "name": name})
+    assert resolved == ("completed", "completed")
+    assert found.keys() == {name}
+    assert running.content(taskId, name) == b"x\n"
+
+
+@pytest.mark.once
+def test_a_file_whose_name_the_queue_rejects_is_a_malformed_payload(running):
+    script = "mkdir d; touch d/a d/\u00e4 d/$(printf '\\377')"
+    taskId, resolved, found = run(running, script, directory("d"))
+    assert resolved == ("exception", "malformed-payload")
+    assert found.keys() == {"public/d/a"}
+    for name in ("'public/d/\u00e4'", r"'public/d/\udcff'"):
+        assert f"the queue accepts no artifact with the name {name}" in running.log(taskId)
 
 
 @pytest.mark.once
@@ -266,8 +288,8 @@ class Faulty(BaseHTTPRequestHandler):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(500, "resource-unavailable"), (400, "internal-error"), (409, "malformed-payload")],
-    ids=["server", "client", "conflict"],
+    [(500, "resource-unavailable"), (403, "internal-error"), (400, "malformed-payload"), (409, "malformed-payload")],
+    ids=["server", "scopes", "invalid", "conflict"],
 )
 def test_reports_the_error_of_an_upload(brisk, status, reason):
     with faulty(brisk, status=status):

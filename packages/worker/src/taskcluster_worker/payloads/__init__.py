@@ -13,6 +13,7 @@ from taskcluster.shapes import is_mapping
 from taskcluster.timestamps import parse_date
 from taskcluster.validation import problems
 
+from ..artifacts import is_name
 from ..resolution import MalformedPayload
 from ..task import ArtifactContent, Task
 from . import docker_worker, generic_worker
@@ -69,12 +70,21 @@ def _contradictions(task: Task, max_run_time: int) -> list[str]:
     for artifact in task.artifacts:
         if "\0" in artifact.path:
             found.append(f"payload: the path of the artifact {artifact.name!r} has a null byte")
+        if not is_name(artifact.name if artifact.is_file else f"{artifact.name}/"):
+            found.append(
+                f"payload: the artifact name {artifact.name!r} must be printable ASCII, and neither '.' nor '..'"
+            )
         if artifact.expires is None:
             continue
         if artifact.expires < task.deadline - _SLACK:
             found.append(f"payload: the artifact {artifact.name!r} expires before the task's deadline")
         if artifact.expires > task.expires + _SLACK:
             found.append(f"payload: the artifact {artifact.name!r} expires after the task")
+    found += [
+        f"payload: the name of a log {name!r} must be printable ASCII, and neither '.' nor '..'"
+        for name in (task.live_log, task.backing_log)
+        if name is not None and not is_name(name)
+    ]
     dependencies = frozenset(task.definition.get("dependencies", ()))
     sources = [("mounts", mount.content) for mount in task.mounts] + [("image", task.image)]
     found += [
