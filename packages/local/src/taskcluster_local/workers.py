@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from taskcluster.installation import how_to_install
+
 from .events import Binding
 from .listening import Inbox
 
@@ -54,11 +56,8 @@ def _worker_class() -> type[Worker]:
     except ModuleNotFoundError as error:
         if error.name != "taskcluster_worker":
             raise
-        raise ModuleNotFoundError(
-            "workers need taskcluster-worker, which is not installed: pip install taskcluster-worker, or in a checkout "
-            "python tools/family.py install worker",
-            name=error.name,
-        ) from None
+        hint = how_to_install("taskcluster-worker")
+        raise ModuleNotFoundError(f"workers need taskcluster-worker: {hint}", name=error.name) from None
     return Worker
 
 

@@ -83,7 +83,7 @@ def test_rejects_workers_of_another_type():
 
 def test_names_the_distribution_that_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "taskcluster_worker", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install taskcluster-worker"):
+    with pytest.raises(ModuleNotFoundError, match="workers need taskcluster-worker: install taskcluster-worker"):
         LocalTaskcluster(workers={QUEUE: {}})
 
 
