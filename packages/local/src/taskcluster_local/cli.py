@@ -105,12 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--workers",
         type=_count,
-        default=1,
         metavar="N",
-        help="how many tasks of each --worker run at a time, 0 for none (default: %(default)s)",
+        help="how many tasks of each --worker run at a time, 0 for none (default: 1)",
     )
     serve.add_argument(
-        "--executor", default="host", help="what runs the commands of tasks: host or container (default: %(default)s)"
+        "--executor", help="what runs the commands of the tasks of --worker: host or container (default: host)"
     )
     serve.add_argument(
         "--allow-remote-tasks", action="store_true", help="allow --worker although --host is open to other machines"
@@ -177,6 +176,13 @@ def _serve(given: argparse.Namespace) -> int:
             "tests: it is not hardened, speaks plain HTTP, and lets anyone read most of its contents.",
             file=sys.stderr,
         )
+    if not given.worker and (given.executor is not None or given.workers):
+        option = "--workers" if given.executor is None else "--executor"
+        print(
+            f"taskcluster-local: {option} needs --worker QUEUE: without it, this deployment runs no tasks",
+            file=sys.stderr,
+        )
+        return 2
     stop = threading.Event()
 
     def interrupted(number: int, frame: object) -> None:
@@ -186,8 +192,9 @@ def _serve(given: argparse.Namespace) -> int:
         signal.signal(number, interrupted)
     _allow_many_connections()
     contents = None if given.load is None else loading.read(given.load, system_clock())
-    options = {"capacity": given.workers, "executor": given.executor}
-    workers = {task_queue: options for task_queue in given.worker if given.workers}
+    capacity = 1 if given.workers is None else given.workers
+    options = {"capacity": capacity, "executor": given.executor or "host"}
+    workers = {task_queue: options for task_queue in given.worker if capacity}
     if workers and not is_loopback(given.host) and not given.allow_remote_tasks:
         print(
             f"taskcluster-local: --worker runs commands on this machine, and --host {given.host} is open to other "

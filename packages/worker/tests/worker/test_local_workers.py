@@ -142,6 +142,14 @@ def test_serve_starts_workers_for_a_number_of_tasks(monkeypatch, number, started
     assert len(given[0]._wanted_workers) == started
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--executor", "container"), ("--executor", "host"), ("--workers", "3")], ids=" ".join
+)
+def test_serve_rejects_options_of_workers_without_a_task_queue(capsys, arguments):
+    assert main(["serve", *arguments]) == 2
+    assert f"{arguments[0]} needs --worker QUEUE" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("handlers")
 def test_serve_refuses_workers_if_other_machines_can_connect(capsys):
     assert main(["serve", "--host", "0.0.0.0", "--worker", QUEUE]) == 2
