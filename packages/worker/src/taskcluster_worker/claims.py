@@ -33,7 +33,7 @@ _RETRY_SECONDS = 1.0
 
 @dataclass
 class Claim:
-    """A claimed run. `credentials`, `taken_until` and `kill_at` change whenever the claim is renewed."""
+    """A claimed run. All but its task and run may change whenever the claim is renewed."""
 
     taskId: str
     runId: int
@@ -42,6 +42,8 @@ class Claim:
     credentials: Mapping[str, Any] = field(repr=False)
     seconds: float = math.inf
     """How long the queue gives claims."""
+    reclaim_at: float = math.inf
+    """When to renew it at the latest, by `time.monotonic()`."""
     kill_at: float = math.inf
     """When to kill the task's processes, by `time.monotonic()`, which is the same in all processes of a machine."""
 
@@ -73,9 +75,11 @@ class Claim:
         self._limit(now)
 
     def _limit(self, now: datetime) -> None:
-        # The difference is longer if this machine's clock is late.
+        # The difference is longer if the worker's clock is late.
         left = min(self.seconds, (self.taken_until - now).total_seconds())
-        self.kill_at = time.monotonic() + left - min(_KILL_MARGIN, left / 20)
+        end = time.monotonic() + left
+        self.reclaim_at = end - min(_MARGIN.total_seconds(), left / 3)
+        self.kill_at = end - min(_KILL_MARGIN, left / 20)
 
 
 def reclaim_date(now: datetime, taken_until: datetime) -> datetime:
@@ -113,7 +117,7 @@ async def keep(
             return "the task's deadline has passed"
         if now >= claim.taken_until:
             return "the claim has expired"
-        if now < due:
+        if now < due and time.monotonic() < claim.reclaim_at:
             await asyncio.sleep(min((min(due, deadline) - now).total_seconds(), _LONGEST_SLEEP))
             continue
         try:

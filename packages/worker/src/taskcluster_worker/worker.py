@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +38,8 @@ _log = logging.getLogger("taskcluster.worker")
 
 _MOST_TASKS = 32
 """The most that claimWork returns."""
+_LATE = timedelta(minutes=1)
+"""How much a clock may be late. Many are, by less."""
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,38}")
 
 
@@ -67,7 +69,8 @@ class Worker:
         executor_options: Keyword arguments for an executor that is given by name.
         directory: A directory for tasks, caches and images, which are kept there for the next worker. Defaults to a
             temporary one, which is deleted.
-        clock: Returns the deployment's time, an aware datetime in UTC.
+        clock: Returns the deployment's time, an aware datetime in UTC. For a local deployment whose time is moved by
+            `advance`, this is `local.now`. Without it, the worker notices deadlines and lost claims late there.
         claim_interval: How many seconds to wait between two claims that yielded nothing. The queue itself waits for
             tasks, too.
         live_log_host: The address where live logs are served, which must be of this machine. It is the host of their
@@ -123,6 +126,7 @@ class Worker:
         self._runs: dict[asyncio.Task[None], TaskRun] = {}
         self._is_finishing = False
         self._is_shutting_down = False
+        self._is_late = False
         self._changed = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -329,7 +333,9 @@ class Worker:
                     return
                 continue
             for each in claimed:
-                run = self._start(Claim.of(each, self._clock()), place)
+                claim = Claim.of(each, self._clock())
+                self._compare_clocks(claim)
+                run = self._start(claim, place)
                 if self._is_shutting_down:
                     # The queue can give it to another worker at once.
                     run.shut_down()
@@ -337,6 +343,17 @@ class Worker:
                 left = self._idle_left(idle_since)
                 pause = begun + self._claim_interval - time.monotonic()
                 await self._wait_for_change(pause if left is None else min(pause, left))
+
+    def _compare_clocks(self, claim: Claim) -> None:
+        late = claim.taken_until - timedelta(seconds=claim.seconds) - self._clock()
+        if late > _LATE and not self._is_late:
+            self._is_late = True
+            _log.warning(
+                "%r: the deployment's time is %s ahead of this worker's clock, so it notices deadlines and lost claims "
+                "late. If LocalTaskcluster.advance has moved it, use Worker(clock=local.now).",
+                self,
+                late,
+            )
 
     def _idle_left(self, since: float) -> float | None:
         if self._idle_timeout is None or self._runs:

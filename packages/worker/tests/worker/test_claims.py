@@ -106,6 +106,18 @@ def test_processes_are_killed_in_time_if_the_clock_is_late():
     assert claim.kill_at == pytest.approx(expected, abs=60.0)
 
 
+def test_renews_in_time_if_the_clock_is_late():
+    now = taskcluster.fromNow("0 seconds")
+    claim = claimed(now, length=0.03)
+
+    async def reclaim() -> Any:
+        raise CONFLICT
+
+    # By this clock, the claim ends in an hour.
+    late = now - timedelta(hours=1)
+    assert "RequestConflict" in asyncio.run(keep(claim, reclaim, lambda: None, lambda: late, now))
+
+
 def test_gives_up_when_the_claim_has_expired():
     failures = [TaskclusterConnectionError("no response", None)] * 100
     reason, _, _ = run(list(failures))

@@ -205,6 +205,17 @@ def test_processes_of_a_stopped_worker_die_before_another_one_runs_the_task(fifo
 
 
 @pytest.mark.once
+def test_warns_of_a_clock_that_is_late(site, caplog):
+    site.local.advance(hours=2)
+    tasks = [site.create("true") for _ in range(2)]
+    with Worker(QUEUE, site.local.options(), claim_interval=0.05):
+        assert [site.wait(taskId) for taskId in tasks] == [("completed", "completed")] * 2
+    warnings = [record.getMessage() for record in caplog.records if "ahead of this worker's clock" in record.message]
+    assert len(warnings) == 1
+    assert "use Worker(clock=local.now)" in warnings[0]
+
+
+@pytest.mark.once
 def test_the_deadline_stops_the_task(site, fifo):
     taskId = site.create(f"echo $$ > {fifo}; exec sleep 60")
     with site.worker():
