@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .caches import Cache, Caches
 from .contents import Contents, described
@@ -39,7 +40,9 @@ class Mounts:
         temporary: Path,
         log: Callable[[str], None],
     ) -> None:
-        self._task = task
+        # One inside of another comes later.
+        self._mounts = sorted(task.mounts, key=lambda mount: len(PurePosixPath(posixpath.normpath(mount.path)).parts))
+        self._volumes = task.volumes
         self._contents = contents
         self._caches = caches
         self._clock = clock
@@ -50,8 +53,8 @@ class Mounts:
 
     async def take_caches(self) -> dict[str, Cache]:
         """Take the caches of the payload, and return them by name."""
-        names = [mount.cache for mount in self._task.mounts if mount.cache is not None]
-        names += [volume.cache for volume in self._task.volumes]
+        names = [mount.cache for mount in self._mounts if mount.cache is not None]
+        names += [volume.cache for volume in self._volumes]
         if names:
             await self._caches.ask(self._clock())
         for name in names:
@@ -65,7 +68,7 @@ class Mounts:
         Raises:
             TaskFailed: Something cannot be fetched or unpacked.
         """
-        for number, mount in enumerate(self._task.mounts):
+        for number, mount in enumerate(self._mounts):
             try:
                 await self._put(mount, directory, self._temporary / f"mount-{number}")
             except TaskFailed as error:

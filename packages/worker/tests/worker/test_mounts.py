@@ -252,12 +252,23 @@ def test_fails_if_a_mount_cannot_be_unpacked(running):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", ["rar", "7z", "tar.sz"])
-def test_rejects_a_format_by_name(running, kind):
-    mounts = [{"directory": "d", "content": {"raw": "x"}, "format": kind}]
+@pytest.mark.parametrize(
+    ("mount", "said"),
+    [
+        *(({"directory": "d", "format": kind}, "is not supported") for kind in ("rar", "7z", "tar.sz", "tar.mz")),
+        *(({"file": "f", "format": kind}, "is not supported") for kind in ("sz", "mz")),
+        ({"directory": "d", "format": "tar.zst"}, "needs the program zstd"),
+    ],
+    ids=["rar", "7z", "tar.sz", "tar.mz", "sz", "mz", "program"],
+)
+def test_rejects_a_format_by_name(running, monkeypatch, mount, said):
+    monkeypatch.setenv("PATH", "")
+    mounts = [{**mount, "content": {"raw": "x"}}]
     resolved, log = running.run("true", payload={"mounts": mounts})
     assert resolved == ("exception", "malformed-payload")
-    assert f"the format {kind} is not supported" in log
+    assert f"the format {mount['format']} {said}" in log
+    assert "Executing" not in log
+    assert "Getting" not in log
 
 
 @pytest.mark.once
@@ -283,8 +294,9 @@ def test_caches_have_contents_when_they_are_new(site):
 
 
 @pytest.mark.once
-def test_caches_can_be_inside_of_others(site):
-    payload = {"mounts": [{"directory": "a", "cacheName": "c"}, {"directory": "a/b", "cacheName": "d"}]}
+@pytest.mark.parametrize("order", [1, -1], ids=["outer first", "inner first"])
+def test_caches_can_be_inside_of_others(site, order):
+    payload = {"mounts": [{"directory": "a", "cacheName": "c"}, {"directory": "a/b", "cacheName": "d"}][::order]}
     scopes = [f"generic-worker:cache:{name}" for name in "cd"]
     with site.worker():
         for expected in ("outer\ninner", "outer\nouter\ninner\ninner"):
@@ -293,6 +305,15 @@ def test_caches_can_be_inside_of_others(site):
             )
             assert resolved == ("completed", "completed")
             assert f"\n{expected}\n" in log
+
+
+@pytest.mark.once
+def test_a_file_can_be_mounted_before_the_cache_around_it(running):
+    mounts = [{"file": "c/d/f", "content": {"raw": "hello"}}, {"directory": "c", "cacheName": "around"}]
+    scopes = ["generic-worker:cache:around"]
+    resolved, log = running.run("cat c/d/f", payload={"mounts": mounts}, scopes=scopes)
+    assert resolved == ("completed", "completed")
+    assert "\nhello\n" in log
 
 
 @pytest.mark.once

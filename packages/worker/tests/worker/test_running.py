@@ -79,12 +79,16 @@ def test_rejects_an_unsupported_feature_by_name(running, feature):
             {"mounts": [{"file": "f", "content": {"taskId": "fN1SbArXTPSVFNUvaOlinQ", "artifact": "x"}}]},
             "must be in dependencies",
         ),
+        (
+            {"mounts": [{"file": path, "content": {"raw": "x"}} for path in ("a/b", "./a/./b")]},
+            "two mounts have the path 'a/b'",
+        ),
         ({"maxRunTime": 90_000}, "maxRunTime must be 86400 or less"),
         ({"logs": {"backing": "caf\u00e9"}}, "the name of a log 'caf\u00e9' must be"),
         ({"osGroups": ["docker"]}, "osGroups must be empty"),
         ({"taskclusterProxyInterface": "docker-bridge"}, "needs the executor container"),
     ],
-    ids=["scope", "early", "late", "dependency", "maxRunTime", "log", "osGroups", "interface"],
+    ids=["scope", "early", "late", "dependency", "paths", "maxRunTime", "log", "osGroups", "interface"],
 )
 def test_rejects_what_it_cannot_run(running, payload, said):
     resolved, log = running.run("echo started", payload=payload)

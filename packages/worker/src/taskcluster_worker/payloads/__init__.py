@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import posixpath
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib import resources
@@ -97,7 +98,7 @@ def _contradictions(task: Task, max_run_time: int) -> list[str]:
         for artifact in task.artifacts
         if artifact.is_file and artifact.name in (task.live_log, task.backing_log)
     ]
-    paths = [mount.path for mount in task.mounts]
+    paths = [posixpath.normpath(mount.path) for mount in task.mounts]
     found += [f"payload: two mounts have the path {path!r}" for path in sorted(set(paths)) if paths.count(path) > 1]
     mounted = [mount.cache for mount in task.mounts] + [volume.cache for volume in task.volumes]
     caches = [name for name in mounted if name is not None]
