@@ -61,7 +61,7 @@ class Child:
             env=_environment(**more),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
 
     def __enter__(self) -> Child:
@@ -100,6 +100,6 @@ def modules_loaded_by(python: str, code: str) -> set[str]:
     """Return the modules that `code` loads in a new interpreter."""
     show = "import sys; print(*sys.modules)"
     result = subprocess.run(
-        [python, "-c", f"{code}; {show}"], env=_environment(), check=True, capture_output=True, text=True
+        [python, "-c", f"{code}; {show}"], env=_environment(), check=True, capture_output=True, encoding="utf-8"
     )
     return set(result.stdout.split())
