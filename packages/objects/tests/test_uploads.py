@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +13,6 @@ from taskcluster.exceptions import TaskclusterRestFailure
 from taskcluster.plugins import Location
 from taskcluster.runner import run
 from taskcluster_objects.effects import Invoke, Procedure, ReadAll, SendBody, Sleep, Uploaded
-from taskcluster_objects.hashing import HashThreads
 from taskcluster_objects.performer import transfer_settings
 from taskcluster_objects.procedures.uploads import put
 
@@ -34,10 +34,10 @@ def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
             case SendBody():
                 for _ in range(0, taken, 10):
                     effect.source.wanted()
-                    effect.source.accept(effect.source.reader.read(10), HashThreads())
+                    effect.source.accept(effect.source.reader.read(10), ThreadPoolExecutor(1))
                 return Uploaded(200, {})
             case ReadAll(source):
-                while source.accept(source.reader.read(source.wanted()), HashThreads()):
+                while source.accept(source.reader.read(source.wanted()), ThreadPoolExecutor(1)):
                     pass
                 return DATA
 

@@ -10,12 +10,13 @@ import io
 import os
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from typing import Any, BinaryIO, Protocol, cast
 
 from taskcluster.decompression import Inflater
 from taskcluster.exceptions import TaskclusterFailure
 
-from .hashing import Digests, HashThreads
+from .hashing import Digests
 
 __all__ = [
     "CHUNK",
@@ -112,7 +113,7 @@ class Source:
         self.started = True
         return min(CHUNK, self.length - self.taken) or 1
 
-    def accept(self, given: Any, threads: HashThreads) -> bytes:
+    def accept(self, given: Any, hashing: Executor) -> bytes:
         """Return the result of a read as bytes, and no bytes at the end.
 
         Raises:
@@ -131,7 +132,7 @@ class Source:
         if self.taken + len(data) > self.length:
             raise TaskclusterFailure(f"the reader returned more bytes than contentLength, which is {self.length}")
         self.taken += len(data)
-        self.digests.update(data, threads)
+        self.digests.update(data, hashing)
         return data
 
 
@@ -166,7 +167,7 @@ class Sink:
             except KeyError:
                 raise TaskclusterFailure(f"the stored data has the unsupported Content-Encoding {encoding!r}") from None
 
-    def pieces(self, data: bytes, threads: HashThreads) -> Iterator[bytes]:
+    def pieces(self, data: bytes, hashing: Executor) -> Iterator[bytes]:
         """Yield the decoded bytes to write for encoded ones.
 
         Raises:
@@ -174,7 +175,7 @@ class Sink:
         """
         self.received += len(data)
         for piece in [data] if self._decoder is None else self._decoded(self._decoder, data):
-            self.digests.update(piece, threads)
+            self.digests.update(piece, hashing)
             yield piece
 
     def finish(self) -> None:

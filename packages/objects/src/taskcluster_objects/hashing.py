@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future
 from typing import Any
 
 from taskcluster.exceptions import ObjectHashVerificationError
 
-__all__ = ["ACCEPTABLE_HASHES", "Digests", "HashThreads", "hashes_to_verify", "verify", "verifyHashes"]
+__all__ = ["ACCEPTABLE_HASHES", "Digests", "hashes_to_verify", "verify", "verifyHashes"]
 
 ACCEPTABLE_HASHES = ("sha256", "sha512")
 """Uploads send both; downloads need at least one."""
@@ -22,41 +22,27 @@ _AHEAD = 2
 """The most batches that wait for a hash; then reading and writing wait, too."""
 
 
-class HashThreads:
-    """Threads to compute hashes in: one for each algorithm, which keeps the order."""
-
-    def __init__(self) -> None:
-        self._threads: dict[str, ThreadPoolExecutor] = {}
-
-    def __enter__(self) -> HashThreads:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for thread in self._threads.values():
-            thread.shutdown(cancel_futures=True)
-
-    def submit(self, algorithm: str, function: Callable[..., None], *arguments: Any) -> Future[None]:
-        """Call a function in the thread of an algorithm, after the earlier ones."""
-        if algorithm not in self._threads:
-            self._threads[algorithm] = ThreadPoolExecutor(1, f"taskcluster-{algorithm}")
-        return self._threads[algorithm].submit(function, *arguments)
-
-
 class Digests:
-    """Running hashes of one stream. Large amounts are hashed in threads, because hashlib releases the GIL.
+    """Running hashes of one stream. For large amounts, one is computed in a thread, because hashlib releases the GIL.
 
     Args:
         algorithms: Names for hashlib.new.
     """
 
     def __init__(self, algorithms: Iterable[str]) -> None:
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        # Sorted, because the last has the thread, and sha512 takes twice as long as sha256.
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in sorted(algorithms)}
         self._batch: list[bytes] = []
         self._size = 0
-        self._running: deque[list[Future[None]]] = deque()
+        self._running: deque[Future[None]] = deque()
 
-    def update(self, data: bytes, threads: HashThreads) -> None:
-        """Add bytes, which must not change afterwards. Wait if too many of the earlier ones are not hashed yet."""
+    def update(self, data: bytes, thread: Executor) -> None:
+        """Add bytes, which must not change afterwards. Wait if too many of the earlier ones are not hashed yet.
+
+        Args:
+            data: The bytes.
+            thread: An executor of one thread, the same for each call.
+        """
         if not self._hashes:
             return
         self._batch.append(data)
@@ -64,14 +50,18 @@ class Digests:
         if self._size < _BATCH:
             return
         batch, self._batch, self._size = self._batch, [], 0
-        self._running.append([threads.submit(name, _add, each, batch) for name, each in self._hashes.items()])
+        # With more threads than cores, the slowest hash would have to wait for a core.
+        *others, slowest = self._hashes.values()
+        self._running.append(thread.submit(_add, slowest, batch))
+        for each in others:
+            _add(each, batch)
         if len(self._running) > _AHEAD:
-            _wait(self._running.popleft())
+            self._running.popleft().result()
 
     def hexdigests(self) -> dict[str, str]:
         """Return the hexadecimal digests by algorithm."""
         while self._running:
-            _wait(self._running.popleft())
+            self._running.popleft().result()
         batch, self._batch, self._size = self._batch, [], 0
         for each in self._hashes.values():
             _add(each, batch)
@@ -81,11 +71,6 @@ class Digests:
 def _add(running: Any, batch: list[bytes]) -> None:
     for data in batch:
         running.update(data)
-
-
-def _wait(running: list[Future[None]]) -> None:
-    for each in running:
-        each.result()
 
 
 def hashes_to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import copy
 import inspect
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from threading import Event
 from typing import Any, TypeVar
 
@@ -39,7 +39,6 @@ from .effects import (
     Sleep,
     Uploaded,
 )
-from .hashing import HashThreads
 from .settings import TransferSettings, object_client
 
 __all__ = ["transfer", "transfer_settings"]
@@ -109,7 +108,7 @@ class _SyncPerformer:
         self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with HashThreads() as self._threads:
+        with ThreadPoolExecutor(1, "taskcluster-hash") as self._hashing:
             return run(procedure, self._perform)
 
     def _perform(self, effect: Effect) -> Any:
@@ -132,7 +131,7 @@ class _SyncPerformer:
             case SendBody():
                 return self._send_body(effect)
             case ReadAll(source):
-                return b"".join(_source_chunks(source, self._threads, self._check))
+                return b"".join(_source_chunks(source, self._hashing, self._check))
             case ReportProgress(report, done, total):
                 return _sync_result(report(done, total), "progress")
             case Gather():
@@ -155,7 +154,7 @@ class _SyncPerformer:
             while data := body.read(_READ_SIZE):
                 self._check()
                 try:
-                    for piece in sink.pieces(data, self._threads):
+                    for piece in sink.pieces(data, self._hashing):
                         _sync_result(sink.writer.write(piece), "a writer")
                     _sync_result(report(sink.received, sink.total), "progress")
                 except Exception as exc:
@@ -177,7 +176,7 @@ class _SyncPerformer:
 
     def _body(self, source: Source, report: Progress) -> Iterator[bytes]:
         try:
-            for chunk in _source_chunks(source, self._threads, self._check):
+            for chunk in _source_chunks(source, self._hashing, self._check):
                 view = memoryview(chunk)
                 for start in range(0, len(view), _SEND_SIZE):
                     # http.client accepts any bytes-like object.
@@ -253,10 +252,10 @@ def _sync_result(value: Any, whose: str) -> Any:
     return plain(value, f"{whose} {_MUST_BE_SYNC}")
 
 
-def _source_chunks(source: Source, threads: HashThreads, check: Callable[[], None]) -> Iterator[bytes]:
+def _source_chunks(source: Source, hashing: Executor, check: Callable[[], None]) -> Iterator[bytes]:
     """Yield the bytes of a source. The last are yielded only when the reader has returned its end."""
     held = b""
-    while data := source.accept(_sync_result(source.reader.read(source.wanted()), "a reader"), threads):
+    while data := source.accept(_sync_result(source.reader.read(source.wanted()), "a reader"), hashing):
         check()
         if held:
             yield held

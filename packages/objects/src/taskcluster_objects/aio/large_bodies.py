@@ -13,8 +13,8 @@ __all__ = ["LargeBody"]
 
 _LARGE = 64 * 1024 * 1024
 """The fewest missing bytes that are worth closing a connection: aiohttp does not see the end of the body."""
-_AHEAD = 1024 * 1024
-"""Bytes to read ahead."""
+_AHEAD = 2 * 1024 * 1024
+"""Bytes to read ahead, and then to write at a time. Each time wakes a thread."""
 
 
 class LargeBody(asyncio.Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -41,7 +41,6 @@ from ..effects import (
     Sleep,
     Uploaded,
 )
-from ..hashing import HashThreads
 from ..settings import TransferSettings, object_client
 from .large_bodies import LargeBody
 
@@ -90,7 +89,10 @@ class _AsyncPerformer:
         self._settings = settings
 
     async def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with HashThreads() as self.threads, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
+        with (
+            ThreadPoolExecutor(1, "taskcluster-hash") as self.hashing,
+            ThreadPoolExecutor(1, "taskcluster-file") as self._pool,
+        ):
             return await run_async(procedure, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
@@ -156,13 +158,13 @@ class _AsyncPerformer:
     async def _write(self, sink: Sink, pieces: list[bytes]) -> None:
         is_little = sink.received + sum(map(len, pieces)) <= _SMALL
         if is_little and isinstance(sink.writer, MemoryWriter) and not sink.encoding:
-            _write_all(sink, pieces, self.threads)
+            _write_all(sink, pieces, self.hashing)
         elif inspect.iscoroutinefunction(sink.writer.write):
-            decoded = sink.pieces(b"".join(pieces), self.threads)
+            decoded = sink.pieces(b"".join(pieces), self.hashing)
             while (piece := await self.in_thread(next, decoded, None)) is not None:
                 await sink.writer.write(piece)
         else:
-            for result in await self.in_thread(_write_all, sink, pieces, self.threads):
+            for result in await self.in_thread(_write_all, sink, pieces, self.hashing):
                 await result
 
     async def _send_body(self, effect: SendBody) -> Uploaded:
@@ -279,13 +281,13 @@ class _Chunks:
         if inspect.iscoroutinefunction(read):
             data = await read(source.wanted())
         elif isinstance(source.reader, MemoryReader) and source.length <= _SMALL:
-            return source.accept(read(source.wanted()), performer.threads)
+            return source.accept(read(source.wanted()), performer.hashing)
         else:
-            data, is_accepted = await performer.in_thread(_read_and_accept, source, performer.threads)
+            data, is_accepted = await performer.in_thread(_read_and_accept, source, performer.hashing)
             if is_accepted:
                 return data  # type: ignore[no-any-return]
             data = await data
-        return await performer.in_thread(source.accept, data, performer.threads)  # type: ignore[no-any-return]
+        return await performer.in_thread(source.accept, data, performer.hashing)  # type: ignore[no-any-return]
 
 
 class _Body:
@@ -391,16 +393,16 @@ async def _read(response: aiohttp.ClientResponse, read: int) -> list[bytes]:
     raise failure from failure.superExc
 
 
-def _write_all(sink: Sink, pieces: list[bytes], threads: HashThreads) -> list[Any]:
+def _write_all(sink: Sink, pieces: list[bytes], hashing: Executor) -> list[Any]:
     """Write, and return the awaitables that the writer returned."""
-    results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, threads)]
+    results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, hashing)]
     return [result for result in results if inspect.isawaitable(result)]
 
 
-def _read_and_accept(source: Source, threads: HashThreads) -> tuple[Any, bool]:
+def _read_and_accept(source: Source, hashing: Executor) -> tuple[Any, bool]:
     """Return the accepted bytes and True, or an awaitable of the reader's and False."""
     data = source.reader.read(source.wanted())
-    return (data, False) if inspect.isawaitable(data) else (source.accept(data, threads), True)
+    return (data, False) if inspect.isawaitable(data) else (source.accept(data, hashing), True)
 
 
 def _caught(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
