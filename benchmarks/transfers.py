@@ -39,8 +39,10 @@ _ROWS = (
 """Names and titles, and the minimum speeds relative to the published client and to SHA-512."""
 _HASH = "sha512"
 """The slower of the two hashes. One core has to hash a stream from start to end."""
-_LIMIT, _LIMITED, _NEAR = "limit", "download-async", 0.9
-"""A row without a target, the row it limits, and the part of the limit that is enough if that is less."""
+_LIMITS = {"download-async": "limit-async", "download-sync": "limit-sync"}
+"""Rows without a target, by the rows that they limit."""
+_NEAR = 0.9
+"""The part of the limit that is enough if that is less than the target."""
 _MEMORY = ("memory-download", "memory-upload")
 _MEMORY_SIZE, _MEMORY_TARGET = 4 * 2**30, 40
 
@@ -106,7 +108,8 @@ def _work(root: str, folder: str) -> None:
 
     rows: dict[str, Callable[[], object]] = {
         _HASH: hash_alone,
-        _LIMIT: lambda: limit.download(root, _SIZE, target, _HASH),
+        "limit-async": lambda: limit.download_async(root, _SIZE, target),
+        "limit-sync": lambda: limit.download(root, _SIZE, target),
         "download-async": lambda: one(download, "aio", _SIZE),
         "download-sync": lambda: one(download, "", _SIZE),
         "upload-async": lambda: one(upload, "aio", _SIZE),
@@ -160,8 +163,8 @@ def measure(published: str, rounds: int) -> tuple[str, bool]:
                 times: dict[tuple[Child, str], list[float]] = {(ours, name): [], (theirs, name): []}
                 if over_hash is not None:
                     times[ours, _HASH] = []
-                if name == _LIMITED:
-                    times[ours, _LIMIT] = []
+                if name in _LIMITS:
+                    times[ours, _LIMITS[name]] = []
                 for number in range(rounds + 1):
                     for (child, row), seconds in times.items() if number % 2 else reversed(times.items()):
                         taken = child.seconds(row, 1)
