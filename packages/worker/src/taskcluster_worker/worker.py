@@ -8,10 +8,9 @@ import logging
 import os
 import re
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,7 +23,7 @@ from taskcluster.exceptions import TaskclusterFailure
 
 from .caches import Caches
 from .claims import Claim, is_refusal
-from .deletion import delete_directory
+from .directory import delete_abandoned, worker_directory
 from .errors import WorkerError
 from .live_log import LiveLogs
 from .payloads import MAX_RUN_TIME
@@ -279,7 +278,8 @@ class Worker:
 
     async def _serve(self, started: asyncio.Future[None]) -> None:
         self._changed = asyncio.Event()
-        with _directory(self._directory) as directory:
+        with worker_directory(self._directory) as directory:
+            await asyncio.to_thread(delete_abandoned, directory)
             async with (
                 taskcluster.aio.createSession() as session,
                 taskcluster.aio.createSession(auto_decompress=False) as proxy_session,
@@ -419,28 +419,3 @@ def _identifier(what: str, text: str) -> str:
 def _default_worker_id() -> str:
     host = re.sub("[^a-zA-Z0-9_-]", "-", socket.gethostname().partition(".")[0])
     return f"{host[:24]}-{os.getpid()}-{os.urandom(2).hex()}"
-
-
-@contextlib.contextmanager
-def _directory(given: Path | None) -> Generator[Path, None, None]:
-    """Yield the directory of a worker, which no other worker uses meanwhile."""
-    if given is None:
-        temporary = Path(tempfile.mkdtemp(prefix="taskcluster-worker-"))
-        try:
-            yield temporary
-        finally:
-            delete_directory(temporary)
-        return
-    given.mkdir(parents=True, exist_ok=True)
-    with (given / "lock").open("w", encoding="utf-8") as lock:
-        try:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError:
-            raise WorkerError(f"the directory {given} is used by another worker: give each its own") from None
-        # A worker that was killed leaves the directories of its tasks.
-        delete_directory(given / "tasks")
-        yield given

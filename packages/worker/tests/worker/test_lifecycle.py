@@ -45,7 +45,7 @@ def wait_until_dead(pid: str) -> None:
 
 
 @contextlib.contextmanager
-def command(site: Site, *arguments: str, directory: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def command(site: Site, *arguments: str, temporary: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run `taskcluster-worker run` for a deployment, and wait until it is ready."""
     credentials = site.local.credentials
     environment = {
@@ -54,6 +54,7 @@ def command(site: Site, *arguments: str, directory: Path | None = None) -> Itera
         "TASKCLUSTER_ROOT_URL": site.local.root_url,
         "TASKCLUSTER_CLIENT_ID": credentials["clientId"],
         "TASKCLUSTER_ACCESS_TOKEN": credentials["accessToken"],
+        **({} if temporary is None else {"TMPDIR": str(temporary)}),
     }
     code = "from taskcluster_worker.cli import main; raise SystemExit(main())"
     call = [sys.executable, "-W", "error", "-c", code, "run", "--task-queue", QUEUE, *arguments]
@@ -135,6 +136,35 @@ def test_processes_of_a_killed_worker_die_and_the_run_is_claimed_again(site, fif
         assert site.wait(taskId) == ("completed", "completed")
     runs = site.queue.status(taskId)["status"]["runs"]
     assert [run["reasonResolved"] for run in runs] == ["claim-expired", "completed"]
+
+
+@pytest.mark.once
+def test_directories_of_killed_workers_are_deleted(site, fifo, tmp_path):
+    kept = [tmp_path / f"taskcluster-worker-{name}" for name in ("given", "other")]
+    for directory in kept:
+        directory.mkdir()
+    (kept[0] / "lock").touch()
+    (tmp_path / "taskcluster-worker-link").symlink_to(kept[1])
+    with command(site, temporary=tmp_path) as living:
+        [alive] = {*tmp_path.glob("taskcluster-worker-????????")}
+        site.create(f"mkdir -m 0 closed; echo $$ > {fifo}; exec sleep 60")
+        pid = site.started(fifo)
+        with command(site, temporary=tmp_path) as killed:
+            killed.kill()
+            killed.wait()
+        assert len({*tmp_path.glob("taskcluster-worker-????????")}) == 2
+        with command(site, temporary=tmp_path) as other:
+            assert len({*tmp_path.glob("taskcluster-worker-????????")}) == 2
+            other.send_signal(signal.SIGTERM)
+            assert other.wait(30) == 0
+        assert {*tmp_path.glob("taskcluster-worker-????????")} == {alive}
+        living.kill()
+        wait_until_dead(pid)
+    with command(site, temporary=tmp_path) as last:
+        assert not alive.exists()
+        last.send_signal(signal.SIGTERM)
+        assert last.wait(30) == 0
+    assert {*tmp_path.glob("taskcluster-worker-*")} == {*kept, tmp_path / "taskcluster-worker-link"}
 
 
 @pytest.fixture
