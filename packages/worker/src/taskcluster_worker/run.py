@@ -123,6 +123,11 @@ class TaskRun:
         """The taskId and the runId."""
         return self._claim.taskId, self._claim.runId
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether `lose` was called."""
+        return self._lost is not None
+
     async def execute(self) -> Resolution | None:
         """Run the task, and return how it was resolved; None if somebody else did that."""
         claim, place = self._claim, self._place

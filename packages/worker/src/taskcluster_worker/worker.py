@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -394,14 +394,20 @@ class Worker:
 
     def _start(self, claim: Claim, place: Place) -> TaskRun:
         run = TaskRun(claim, place)
-        executing = asyncio.create_task(self._execute(run))
+        earlier = [executing for executing, each in self._runs.items() if each.identity[0] == claim.taskId]
+        for each in earlier:
+            self._runs[each].lose("the queue has given the task to this worker again")
+        executing = asyncio.create_task(self._execute(run, earlier))
         self._runs[executing] = run
         executing.add_done_callback(self._ended_run)
         return run
 
-    async def _execute(self, run: TaskRun) -> None:
+    async def _execute(self, run: TaskRun, earlier: Sequence[asyncio.Task[None]]) -> None:
+        if earlier:
+            await asyncio.wait(earlier)
         try:
-            await run.execute()
+            if not run.is_lost:
+                await run.execute()
         except Exception:
             _log.exception("%r: %r failed", self, run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,16 @@ class Site:
         """Return the artifacts of a task by name."""
         found = self.queue.paginate_items(self.queue.listLatestArtifacts, taskId)
         return {each["name"]: each for each in found}
+
+
+def wait_until_dead(pid: str) -> None:
+    """Wait until a process has ended, which need not be a child."""
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(int(pid))
+        try:
+            assert select.select([handle], [], [], 30)[0], f"process {pid} still runs"
+        finally:
+            os.close(handle)
 
 
 @contextmanager

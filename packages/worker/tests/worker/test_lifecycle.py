@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from taskcluster_local import LocalTaskcluster
 from taskcluster_worker import Worker, WorkerError
 from taskcluster_worker.claims import reclaim_date
 
-from .conftest import QUEUE, Site, site_of
+from .conftest import QUEUE, Site, site_of, wait_until_dead
 
 NOW = taskcluster.fromNow("0 seconds")
 
@@ -32,16 +31,6 @@ def is_alive(pid: str) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def wait_until_dead(pid: str) -> None:
-    """Wait until a process has ended, which need not be a child."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(int(pid))
-        try:
-            assert select.select([handle], [], [], 30)[0], f"process {pid} still runs"
-        finally:
-            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -207,6 +196,17 @@ def test_a_lost_claim_stops_the_task(brief, fifo):
         assert brief.wait(taskId) == ("completed", "completed")
     runs = brief.queue.status(taskId)["status"]["runs"]
     assert [run["reasonResolved"] for run in runs] == ["claim-expired", "completed"]
+
+
+@pytest.mark.once
+def test_a_worker_does_not_run_a_task_beside_its_earlier_run(fifo, tmp_path):
+    pid = tmp_path / "pid"
+    script = f"test $RUN_ID = 1 && {{ ! kill -0 $(cat {pid}); exit; }}; echo $$ > {pid}; echo x > {fifo}; exec sleep 60"
+    with LocalTaskcluster() as local, site_of(local) as site, site.worker(capacity=2):
+        taskId = site.create(script)
+        site.started(fifo)
+        site.local.advance(minutes=21)
+        assert site.wait(taskId) == ("completed", "completed")
 
 
 @pytest.mark.once

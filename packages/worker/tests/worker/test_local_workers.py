@@ -16,7 +16,7 @@ from taskcluster.helper import wait_for_task
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local.cli import main
 
-from .conftest import QUEUE, definition
+from .conftest import QUEUE, definition, wait_until_dead
 
 
 @pytest.mark.once
@@ -47,6 +47,19 @@ def test_stops_a_cancelled_task_at_once(deployed, fifo):
         # The worker is free again, long before it would have renewed its claim.
         assert site.run("true")[0] == ("completed", "completed")
         assert not Path("/proc", pid).exists()
+
+
+@pytest.mark.once
+def test_stops_a_run_at_once_whose_claim_has_expired(deployed, fifo, monkeypatch):
+    # It would notice by itself much later.
+    monkeypatch.setattr("taskcluster_worker.claims._LONGEST_SLEEP", 600.0)
+    with LocalTaskcluster(workers={QUEUE: {}}) as local, deployed(local) as site:
+        taskId = site.create(f"test $RUN_ID = 1 || {{ echo $$ > {fifo}; exec sleep 60; }}")
+        pid = site.started(fifo)
+        local.start_worker(QUEUE, worker_id="other")
+        local.advance(minutes=21)
+        wait_until_dead(pid)
+        assert site.wait(taskId) == ("completed", "completed")
 
 
 @pytest.mark.once
