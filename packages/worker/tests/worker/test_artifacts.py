@@ -16,10 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from taskcluster_local import LocalTaskcluster
 from taskcluster_worker import Worker
 from taskcluster_worker.artifacts import content_encoding, content_type
 
-from .conftest import QUEUE
+from .conftest import QUEUE, site_of
 
 LOGS = {"public/logs/live.log", "public/logs/live_backing.log"}
 
@@ -248,18 +249,31 @@ def test_uploads_a_thousand_artifacts(running):
 
 
 class Faulty(BaseHTTPRequestHandler):
-    """Forwards requests to a deployment, except those that create the artifact public/a."""
+    """Forwards requests to a deployment, but not all of them."""
 
     target = ""
     status = 0
+    """The status of responses to requests that create the artifact public/a; 0 for none, None to forward them."""
+    storage = 0
+    """If public/a can be created, the status of the response when it is uploaded."""
+    renewals: threading.Semaphore | None = None
+    """Released for each renewed claim; before public/a can be created, it must have been twice."""
     reports: Iterator[int] = iter(())
     """The statuses of responses to reports; those after them are forwarded."""
 
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path.endswith("/artifacts/public%2Fa") or self.path.endswith("/artifacts/public/a"):
-            self._send(self.status, {}, b'{"code": "Broken", "message": "broken"}')
+        is_watched = self.path.endswith(("/artifacts/public%2Fa", "/artifacts/public/a"))
+        if self.command == "PUT" and "/storage/" in self.path:
+            self._send(self.storage, {}, b"broken")
             return
+        if is_watched and self.status is not None:
+            if self.status:
+                self._send(self.status, {}, b'{"code": "Broken", "message": "broken"}')
+            self.close_connection = True
+            return
+        if is_watched and self.renewals is not None:
+            assert all(self.renewals.acquire(timeout=30) for _ in range(2))
         if self.path.endswith(("/completed", "/failed", "/exception")) and (status := next(self.reports, 0)):
             self._send(status, {}, b'{"code": "Broken", "message": "broken"}')
             return
@@ -268,7 +282,12 @@ class Faulty(BaseHTTPRequestHandler):
             # With the same Host, which is signed.
             connection.request(self.command, self.path, body or None, dict(self.headers))
             response = connection.getresponse()
-            self._send(response.status, response.headers, response.read())
+            data = response.read()
+            if is_watched and self.storage:
+                data = data.replace(self.target.encode(), f"127.0.0.1:{self.server.server_port}".encode())
+            self._send(response.status, response.headers, data)
+            if self.path.endswith("/reclaim") and self.renewals is not None:
+                self.renewals.release()
 
     do_GET = do_POST = do_PUT = _respond
 
@@ -288,14 +307,46 @@ class Faulty(BaseHTTPRequestHandler):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(500, "resource-unavailable"), (403, "internal-error"), (400, "malformed-payload"), (409, "malformed-payload")],
-    ids=["server", "scopes", "invalid", "conflict"],
+    [
+        (500, "resource-unavailable"),
+        (0, "resource-unavailable"),
+        (403, "internal-error"),
+        (400, "malformed-payload"),
+        (409, "malformed-payload"),
+    ],
+    ids=["server", "no response", "scopes", "invalid", "conflict"],
 )
 def test_reports_the_error_of_an_upload(brisk, status, reason):
     with faulty(brisk, status=status):
         taskId = brisk.create("touch a", payload={"artifacts": [file("a")]})
         assert brisk.wait(taskId) == ("exception", reason)
     assert "Artifact public/a: " in brisk.log(taskId)
+
+
+@pytest.mark.once
+def test_reports_that_storage_does_not_work(brisk):
+    with faulty(brisk, status=None, storage=503):
+        taskId = brisk.create("touch a", payload={"artifacts": [file("a")]})
+        assert brisk.wait(taskId) == ("exception", "resource-unavailable")
+    assert "Artifact public/a: " in brisk.log(taskId)
+
+
+@pytest.mark.once
+def test_renews_the_claim_while_artifacts_are_uploaded():
+    with LocalTaskcluster(claim_timeout=2.0, poll=0.1) as local, site_of(local) as site:
+        with faulty(site, status=None, renewals=threading.Semaphore(0)):
+            taskId = site.create("echo x > a", payload={"artifacts": [file("a")]})
+            assert site.wait(taskId) == ("completed", "completed")
+        assert len(site.queue.status(taskId)["status"]["runs"]) == 1
+        assert site.content(taskId, "public/a") == b"x\n"
+
+
+@pytest.mark.once
+def test_the_first_error_decides(running):
+    first, second = file("a.txt"), {**file("b.json"), "name": "public/a.txt"}
+    taskId, resolved, _ = run(running, "echo 1 > a.txt; echo 2 > b.json; exit 1", first, second)
+    assert resolved == ("failed", "failed")
+    assert "Artifact already exists" in running.log(taskId)
 
 
 @pytest.mark.once

@@ -68,13 +68,14 @@ def payload(*script: str, **more: Any) -> dict[str, Any]:
 
 
 def test_runs_a_command_in_its_image(containers):
-    env = {"WORD": "two\nlines", "EMPTY": ""}
+    env = {"WORD": "two\nlines", "EMPTY": "", "LONG": "x" * 100_000}
     script = "cat /proc/1/comm; env; ls /home 2>&1; echo end; exit 3"
     resolved, log = containers.run_payload(payload(script, env=env))
     assert resolved == ("failed", "failed")
     assert "\nsh\n" in log
     assert "WORD=two\nlines\n" in log
     assert "EMPTY=\n" in log
+    assert f"LONG={env['LONG']}\n" in log
     assert "TASK_ID=" in log
     assert "TASKCLUSTER_ACCESS_TOKEN" not in log
     assert "/home: No such file" in log
@@ -322,6 +323,19 @@ def test_rejects_payloads_without_an_image(containers):
     resolved, log = containers.run("true")
     assert resolved == ("exception", "malformed-payload")
     assert "image is missing; this worker has the executor container" in log
+
+
+@pytest.mark.parametrize("feature", ["interactive", "allowPtrace", "chainOfTrust"])
+def test_rejects_an_unsupported_feature_by_name(containers, feature):
+    resolved, log = containers.run_payload(payload("true", features={feature: True}))
+    assert resolved == ("exception", "malformed-payload")
+    assert f"the feature {feature} is not supported" in log
+
+
+def test_fails_after_max_run_time(containers):
+    resolved, log = containers.run_payload(payload("echo begun; sleep 600 & sleep 600", maxRunTime=1))
+    assert resolved == ("failed", "failed")
+    assert "max run time exceeded" in log
 
 
 def test_rejects_capabilities_by_name(containers):

@@ -159,18 +159,29 @@ def test_directories_of_killed_workers_are_deleted(site, fifo, tmp_path):
 @pytest.fixture
 def brief() -> Iterator[Site]:
     """A deployment with short claims."""
-    with LocalTaskcluster(claim_timeout=0.9) as local, site_of(local) as site:
+    with LocalTaskcluster(claim_timeout=1.5) as local, site_of(local) as site:
         yield site
 
 
 @pytest.mark.once
 def test_claims_are_renewed_with_their_credentials(brief):
     artifacts = [{"type": "file", "path": "out", "name": "public/out"}]
-    taskId = brief.create("sleep 1.5; echo x > out", payload={"artifacts": artifacts})
+    taskId = brief.create("sleep 2; echo x > out", payload={"artifacts": artifacts})
     with brief.worker():
         assert brief.wait(taskId) == ("completed", "completed")
     assert len(brief.queue.status(taskId)["status"]["runs"]) == 1
     assert brief.content(taskId, "public/out") == b"x\n"
+
+
+@pytest.mark.once
+def test_the_proxy_uses_the_credentials_of_the_renewed_claim(brief):
+    code = (
+        "import os, urllib.request as r; r.urlopen(os.environ['TASKCLUSTER_PROXY_URL'] + '/api/auth/v1/scopes/current')"
+    )
+    script = f'sleep 2; {sys.executable} -c "{code}"'
+    with brief.worker():
+        resolved, log = brief.run(script, payload={"features": {"taskclusterProxy": True}})
+    assert resolved == ("completed", "completed"), log
 
 
 @pytest.mark.once
@@ -350,6 +361,26 @@ def test_workers_share_a_queue_and_run_each_task_once(site):
     runs = [site.queue.status(taskId)["status"]["runs"] for taskId in tasks]
     assert [len(each) for each in runs] == [1] * 8
     assert {run["workerId"] for [run] in runs} == {"one", "two"}
+
+
+@pytest.mark.once
+def test_claims_as_many_tasks_as_it_can_run_and_at_once_when_one_has_ended(tmp_path):
+    begun, ends = ([tmp_path / f"{name}{number}" for number in range(3)] for name in ("begun", "end"))
+    for path in (*begun, *ends):
+        os.mkfifo(path)
+    # It would wait much longer between two claims.
+    with LocalTaskcluster(poll=0) as local, site_of(local) as site:
+        tasks = [site.create(f"echo x > {first}; read line < {last}") for first, last in zip(begun, ends, strict=True)]
+        with site.worker(capacity=2, claim_interval=600.0):
+            for path in begun[:2]:
+                site.started(path)
+            states = [site.queue.status(taskId)["status"]["state"] for taskId in tasks]
+            assert states == ["running", "running", "pending"]
+            ends[0].write_text("go\n", encoding="utf-8")
+            site.started(begun[2])
+            for path in ends[1:]:
+                path.write_text("go\n", encoding="utf-8")
+            assert [site.wait(taskId) for taskId in tasks] == [("completed", "completed")] * 3
 
 
 @pytest.mark.once

@@ -157,9 +157,9 @@ def test_any_bytes_are_kept(running):
 
 @pytest.mark.once
 def test_a_large_log_without_line_ends_is_kept(running):
-    taskId = running.create("head -c 20000000 /dev/zero | tr '\\0' x")
+    taskId = running.create("head -c 100000000 /dev/zero | tr '\\0' x")
     assert running.wait(taskId) == ("completed", "completed")
-    assert running.content(taskId, LOG).count(b"x" * 20_000_000) == 1
+    assert running.content(taskId, LOG).count(b"x" * 100_000_000) == 1
 
 
 @pytest.mark.once

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import time
 import zipfile
 import zlib
 from base64 import b64encode
@@ -178,6 +179,8 @@ class Files(BaseHTTPRequestHandler):
             self.send_header("Retry-After", "0")
             self.end_headers()
             return
+        if self.path == "/slow":
+            time.sleep(1.2)
         if self.path == "/missing":
             self.send_error(404)
             return
@@ -208,6 +211,13 @@ def test_mounts_urls_and_retries(running, files):
     resolved, log = running.run("wc -c < f", payload={"mounts": [{"file": "f", "content": content}]})
     assert resolved == ("completed", "completed")
     assert "\n5000\n" in log
+
+
+@pytest.mark.once
+def test_max_run_time_does_not_cover_mounts(running, files):
+    mounts = [{"file": "f", "content": {"url": f"{files}/slow"}}]
+    resolved, _ = running.run("true", payload={"mounts": mounts, "maxRunTime": 1})
+    assert resolved == ("completed", "completed")
 
 
 @pytest.mark.once

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.once
@@ -64,6 +66,20 @@ def test_rejects_an_unsupported_feature_by_name(running, feature):
     resolved, log = running.run("true", payload={"features": {feature: True}})
     assert resolved == ("exception", "malformed-payload")
     assert f"the feature {feature} is not supported" in log
+
+
+def test_supports_the_features_that_change_nothing_here(running):
+    features = dict.fromkeys(("runTaskAsCurrentUser", "liveLog", "backingLog"), True)
+    assert running.run("true", payload={"features": features})[0] == ("completed", "completed")
+
+
+def test_a_task_has_a_new_directory_which_is_deleted(site):
+    with site.worker():
+        resolved, log = site.run('ls -A; test "$PWD" = "$TASK_WORKDIR" && echo "in $PWD"; mkdir -p a/b; touch a/c')
+    assert resolved == ("completed", "completed")
+    directory = Path(log.split("\nin ")[1].partition("\n")[0])
+    assert not directory.exists()
+    assert not directory.parent.exists()
 
 
 @pytest.mark.parametrize(
