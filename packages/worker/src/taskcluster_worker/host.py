@@ -95,6 +95,8 @@ class HostExecutor(Executor):
         """Start the supervisor of a task's processes."""
         if context.task.format == "docker-worker":
             context.log("This docker-worker payload runs as processes on this machine, without its image.")
+            for name in (name for name, value in context.task.capabilities.items() if value):
+                context.log(f"The capability {name} has no effect.")
             for volume in context.volumes:
                 context.log(f"The cache {volume.name} at {volume.target} is not available to it.")
         assert self._process is not None

@@ -162,6 +162,7 @@ def test_runs_docker_worker_payloads_on_the_host_if_allowed(site):
             "command": ["sh", "-c", "echo out > /dev/null; echo $A; touch made"],
             "env": {"A": "hello"},
             "maxRunTime": 10,
+            "capabilities": {"privileged": True},
             "artifacts": {
                 "public/made": {"type": "file", "path": "made"},
                 "public/missing": {"type": "file", "path": "missing"},
@@ -171,6 +172,7 @@ def test_runs_docker_worker_payloads_on_the_host_if_allowed(site):
         assert site.wait(taskId) == ("completed", "completed")
     log = site.log(taskId)
     assert "runs as processes on this machine, without its image" in log
+    assert "The capability privileged has no effect" in log
     assert "\nhello\n" in log
     assert site.artifacts(taskId)["public/made"]["storageType"] == "s3"
     assert site.artifacts(taskId)["public/missing"]["storageType"] == "error"
