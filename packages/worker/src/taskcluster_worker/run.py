@@ -66,7 +66,8 @@ _SUPPORTED = frozenset(
 class Place:
     """What the runs of a worker share."""
 
-    root_url: str
+    options: Mapping[str, Any]
+    """Options of clients, without credentials."""
     task_queue: str
     worker_group: str
     worker_id: str
@@ -82,7 +83,13 @@ class Place:
 
     def client(self, service: type[AsyncBaseClient], credentials: Mapping[str, Any]) -> Any:
         """Return a client of a service."""
-        return service({"rootUrl": self.root_url, "credentials": credentials}, session=self.session)
+        return service({**self.options, "credentials": credentials}, session=self.session)
+
+    @property
+    def root_url(self) -> str:
+        """The root URL of the deployment."""
+        root_url: str = self.options["rootUrl"]
+        return root_url
 
 
 class TaskRun:

@@ -37,6 +37,8 @@ _log = logging.getLogger("taskcluster.worker")
 
 _MOST_TASKS = 32
 """The most that claimWork returns."""
+_OF_WORKER = ("credentials", "authorizedScopes")
+"""Options that clients with the credentials of a claim do not have."""
 _LATE = timedelta(minutes=1)
 """How much a clock may be late. Many are, by less."""
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,38}")
@@ -57,8 +59,8 @@ class Worker:
 
     Args:
         task_queue: The task queue, `<provisionerId>/<workerType>`.
-        options: Options for clients: rootUrl and credentials. Those that are missing are found as by
-            `taskcluster.resolve_options`.
+        options: Options for all clients, for example maxRetries; rootUrl and credentials are found as by
+            `taskcluster.resolve_options` if they are missing.
         worker_group: The workerGroup.
         worker_id: The workerId. Defaults to one made of the host's name and the process.
         capacity: How many tasks run at a time.
@@ -286,7 +288,7 @@ class Worker:
                 LiveLogs(self._live_log_host) as live_logs,
             ):
                 place = Place(
-                    root_url=self._options["rootUrl"],
+                    options={name: each for name, each in self._options.items() if name not in _OF_WORKER},
                     task_queue=self.task_queue,
                     worker_group=self.worker_group,
                     worker_id=self.worker_id,
