@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
@@ -23,6 +24,7 @@ class EchoExecution(Execution):
 
     def __init__(self, context: RunContext) -> None:
         self.directory = context.directory
+        self.ends: list[float] = []
         self.closed = 0
 
     async def run(self, command: Sequence[str], env: Mapping[str, str], write: Callable[[bytes], None]) -> Exit:
@@ -31,6 +33,9 @@ class EchoExecution(Execution):
 
     async def kill(self) -> None:
         pass
+
+    def kill_at(self, end: float) -> None:
+        self.ends.append(end)
 
     async def artifact(self, path: str) -> Path:
         return self.directory / path
@@ -67,13 +72,17 @@ class EchoExecutor(Executor):
 @pytest.mark.once
 def test_an_executor_runs_commands_as_it_likes(site):
     executor = EchoExecutor()
+    begun = time.monotonic()
     with site.worker(executor=executor):
         resolved, log = site.run("anything", payload={"features": {"taskclusterProxy": True}})
     assert resolved == ("completed", "completed")
     assert "\nsh -c anything with http://proxy.example\n" in log
     assert "User Time" not in log
     assert executor.calls == ["start", "stop"]
-    assert [execution.closed for execution in executor.opened] == [1]
+    [execution] = executor.opened
+    assert execution.closed == 1
+    # Claims are given for 20 minutes.
+    assert [end - begun > 1000 for end in execution.ends] == [True]
 
 
 @pytest.mark.once
