@@ -152,7 +152,7 @@ def test_directories_may_hold_links_and_pipes(running):
 
 
 @pytest.mark.once
-def test_links_to_directories_are_not_followed_and_named_in_the_log(running):
+def test_names_links_to_directories_that_it_does_not_follow(running):
     script = "mkdir -p a d/e; touch a/inside d/f; ln -s ../a d/in; ln -s /etc d/out; ln -s .. d/e/cycle"
     taskId, resolved, found = run(running, script, directory("d"))
     assert resolved == ("failed", "failed")
@@ -183,7 +183,7 @@ def test_a_name_that_is_taken_is_a_malformed_payload(running):
 
 @pytest.mark.once
 @pytest.mark.parametrize("name", ["public/../a\nb", "..", "\u00e4"], ids=["line end", "dots", "not ASCII"])
-def test_a_name_that_the_queue_rejects_is_a_malformed_payload(running, name):
+def test_a_rejected_name_is_a_malformed_payload(running, name):
     taskId, resolved, _ = run(running, "echo started", {**file("a"), "name": name})
     assert resolved == ("exception", "malformed-payload")
     assert f"the artifact name {name!r} must be" in running.log(taskId)
@@ -200,7 +200,7 @@ def test_names_may_have_percent_signs_spaces_and_dots(running):
 
 
 @pytest.mark.once
-def test_a_file_whose_name_the_queue_rejects_is_a_malformed_payload(running):
+def test_a_file_with_a_rejected_name_is_a_malformed_payload(running):
     script = "mkdir d; touch d/a d/\u00e4 d/$(printf '\\377')"
     taskId, resolved, found = run(running, script, directory("d"))
     assert resolved == ("exception", "malformed-payload")

@@ -261,7 +261,7 @@ def brief() -> Iterator[Any]:
         yield site
 
 
-def test_a_container_is_removed_when_the_claim_of_a_stopped_worker_ends(brief):
+def test_containers_of_a_stopped_worker_are_removed_in_time(brief):
     with worker_process(brief) as worker:
         try:
             with expect("start"):

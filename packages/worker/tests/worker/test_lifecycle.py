@@ -221,7 +221,7 @@ def test_a_worker_does_not_run_a_task_beside_its_earlier_run(fifo, tmp_path):
 
 
 @pytest.mark.once
-def test_processes_of_a_stopped_worker_die_before_another_one_runs_the_task(fifo, tmp_path):
+def test_processes_of_a_stopped_worker_die_in_time(fifo, tmp_path):
     pids = tmp_path / "pids"
     script = f"""
         if test $RUN_ID = 0; then
@@ -364,7 +364,7 @@ def test_workers_share_a_queue_and_run_each_task_once(site):
 
 
 @pytest.mark.once
-def test_claims_as_many_tasks_as_it_can_run_and_at_once_when_one_has_ended(tmp_path):
+def test_claims_with_free_capacity_when_a_task_has_ended(tmp_path):
     begun, ends = ([tmp_path / f"{name}{number}" for number in range(3)] for name in ("begun", "end"))
     for path in (*begun, *ends):
         os.mkfifo(path)
