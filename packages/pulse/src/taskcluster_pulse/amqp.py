@@ -266,6 +266,8 @@ class AmqpConnection(asyncio.Protocol):
         self._writable.set()
         if not self.opened.done():
             self.opened.set_exception(reason)
+            # Nobody waits for it if connecting failed for another reason, and asyncio would log that.
+            self.opened.exception()
         for channel in self._channels.values():
             channel.end(reason)
 

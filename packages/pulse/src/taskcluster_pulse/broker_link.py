@@ -62,8 +62,8 @@ async def connected(settings: BrokerSettings, context: ssl.SSLContext | None) ->
         )
     except ssl.SSLError as exc:
         failure = PulseFailure(
-            f"no TLS with {settings.address}: {exc.reason}; if the port is one without TLS, pass amqps=False, set "
-            "PULSE_AMQPS=false, or write amqp:// in the URL"
+            f"no TLS with {settings.address}: {exc.reason or exc}; if the port is one without TLS, pass amqps=False, "
+            "set PULSE_AMQPS=false, or write amqp:// in the URL"
         )
     except asyncio.TimeoutError:
         failure = PulseConnectionError(f"no connection to {settings.address} in {settings.connect_timeout:g} seconds")

@@ -166,6 +166,8 @@ class StreamLink:
                 failure = PulseConnectionError(problem)
             else:
                 failure = _refusal(self._source.root_url, response.status, await response.text())
+        except aiohttp.ClientSSLError as exc:
+            failure = PulseFailure(explain(f"no TLS with {self._source.root_url}", exc))
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as exc:
             failure = PulseConnectionError(explain(f"no connection to {self._source.root_url}", exc))
         except BaseException:

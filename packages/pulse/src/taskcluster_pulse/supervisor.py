@@ -13,7 +13,7 @@ from typing import Protocol
 from taskcluster.retries import Policy
 
 from .delivery import Connected, Emit, Ended
-from .exceptions import PulseConnectionError, PulseFailure
+from .exceptions import PulseConnectionError, PulseFailure, PulseRefused
 
 __all__ = ["Supervised", "Supervisor", "attempts_after", "pause"]
 
@@ -92,7 +92,7 @@ class Supervisor:
             PulseFailure: It was refused, or did not succeed in time.
         """
         until = None if self._connect_timeout is None else time.monotonic() + self._connect_timeout
-        opening = asyncio.create_task(self._opened(until))
+        opening = asyncio.create_task(self._opened(until, first=True))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -129,7 +129,7 @@ class Supervisor:
         if self._link is not None:
             await self._link.close(delete=True)
 
-    async def _opened(self, until: float | None = None) -> Supervised | None:
+    async def _opened(self, until: float | None = None, *, first: bool = False) -> Supervised | None:
         """Return an open connection, after as many attempts as it takes, or None if stopped."""
         attempts = 0
         while True:
@@ -137,7 +137,10 @@ class Supervisor:
             try:
                 await link.open()
                 return link
-            except PulseConnectionError as exc:
+            except PulseFailure as exc:
+                # A certificate that is not trusted is a mistake at the start. Later it is renewed sooner or later.
+                if isinstance(exc, PulseRefused) or (first and not isinstance(exc, PulseConnectionError)):
+                    raise
                 attempts += 1
                 seconds = pause(attempts, random.random())
                 if until is not None and time.monotonic() + seconds > until:

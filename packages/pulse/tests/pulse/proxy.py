@@ -42,6 +42,15 @@ class Proxy:
             passing.clear()
         self._passing.clear()
 
+    def cut(self) -> None:
+        """End the open connections; new ones are forwarded."""
+        self._thread.call(self._cut())
+
+    async def _cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
     def close(self) -> None:
         self._thread.call(self._close())
         self._thread.close()
@@ -53,8 +62,7 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
+        await self._cut()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         accepting = asyncio.current_task()

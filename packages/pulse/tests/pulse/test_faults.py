@@ -423,18 +423,46 @@ def _http_port() -> int:
     return port
 
 
-def test_tls(mode: PulseMode, broker: BrokerAccounts, publisher: Publisher, queue_name: str) -> None:
-    authority = trustme.CA()
+def test_tls(
+    mode: PulseMode,
+    broker: BrokerAccounts,
+    publisher: Publisher,
+    queue_name: str,
+    warnings: Warnings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A certificate that is not trusted raises at the start, and is waited out while reconnecting."""
+    authority, other = trustme.CA(), trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
+    good = authority.issue_cert("127.0.0.1")
+    good.configure_cert(server)
     client = ssl.create_default_context()
     authority.configure_trust(client)
     proxy = Proxy(broker.port, server)
     binding = (COMPLETED, f"primary.{queue_name}.#")
-    url = broker.url("alice", port=proxy.port).replace("amqp:", "amqps:")
+
+    def secure(user: str) -> str:
+        return broker.url(user, port=proxy.port).replace("amqp:", "amqps:")
+
+    url = secure("alice")
     with mode.consumer(binding, url=url, ssl_context=client) as messages:
         publisher.publish(COMPLETED, KEY.format(queue_name), 1)
         assert messages.get(TIMEOUT).payload == 1
+        with mode.publisher(url=secure("taskcluster-queue"), ssl_context=client) as other_publisher:
+            other_publisher.publish(COMPLETED, KEY.format(queue_name), 2)
+            other.issue_cert("127.0.0.1").configure_cert(server)
+            proxy.cut()
+            warnings.wait_for("is not trusted: ")
+            warnings.wait_for("is not trusted: ")
+            with pytest.raises(PulseFailure, match="is not trusted: "):
+                other_publisher.publish(COMPLETED, KEY.format(queue_name), 3, timeout=0.3)
+            good.configure_cert(server)
+            other_publisher.publish(COMPLETED, KEY.format(queue_name), 4)
+        received: set[Any] = set()
+        while 4 not in received:
+            received.add(messages.get(TIMEOUT).payload)
+        assert received in ({2, 4}, {1, 2, 4})
+    assert "never retrieved" not in caplog.text
     with pytest.raises(PulseFailure, match=r"is not trusted: .*pass an ssl_context"), mode.consumer(binding, url=url):
         pytest.fail("connected")
     proxy.close()

@@ -137,8 +137,10 @@ class Publisher:
             except asyncio.TimeoutError:
                 failure = PulseConnectionError(f"no confirmation from the broker {self._broker.address}")
                 is_final = True
-            except PulseConnectionError as exc:
-                failure, is_final = exc, False
+            except PulseFailure as exc:
+                # A certificate that is not trusted is a mistake at the start. Later it is renewed sooner or later.
+                is_temporary = isinstance(exc, PulseConnectionError) or self._connection is not None
+                failure, is_final = exc, isinstance(exc, PulseRefused) or not is_temporary
             attempts += 1
             seconds = pause(attempts, random.random())
             if is_final or time.monotonic() + seconds > until:
