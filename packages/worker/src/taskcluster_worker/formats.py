@@ -24,8 +24,16 @@ __all__ = ["unavailable", "unpack_archive", "unpack_file"]
 
 _CHUNK = 1024 * 1024
 _BUILT_IN = ("bz2", "gz", "xz", "zz")
-_PROGRAMS = {"br": "brotli", "lz": "lzip", "lz4": "lz4", "zst": "zstd"}
-"""Programs that unpack what Python cannot."""
+_CONVERT = ("bsdtar", "-cf", "-", "@-")
+_COMMANDS = {
+    "7z": _CONVERT,
+    "br": ("brotli", "-dc"),
+    "lz": ("lzip", "-dc"),
+    "lz4": ("lz4", "-dc"),
+    "rar": _CONVERT,
+    "zst": ("zstd", "-dc"),
+}
+"""Commands that unpack what Python cannot, from stdin to stdout. Archives become tar archives."""
 
 
 def unavailable(kind: str) -> str | None:
@@ -33,9 +41,9 @@ def unavailable(kind: str) -> str | None:
     compression = kind.removeprefix("tar.")
     if kind in ("tar", "zip") or compression in _BUILT_IN:
         return None
-    program = _PROGRAMS.get(compression)
-    if program is None:
+    if compression not in _COMMANDS:
         return f"the format {kind} is not supported by this worker"
+    program = _COMMANDS[compression][0]
     return None if shutil.which(program) else f"the format {kind} needs the program {program} on this worker"
 
 
@@ -119,10 +127,13 @@ def _unpacked(source: Path, kind: str) -> Generator[IO[bytes], None, None]:
         with source.open("rb") as file:
             yield cast("IO[bytes]", _Zlib(file))
     else:
-        program = _PROGRAMS[kind]
+        command = _COMMANDS[kind]
+        # With ASCII only, bsdtar cannot convert the names of files.
+        environ = {**os.environ, "LC_ALL": "C.UTF-8"}
+        pipe = subprocess.PIPE
         with (
             source.open("rb") as file,
-            subprocess.Popen([program, "-dc"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+            subprocess.Popen(command, stdin=file, stdout=pipe, stderr=pipe, env=environ) as process,
         ):
             assert process.stdout is not None
             assert process.stderr is not None
@@ -133,7 +144,7 @@ def _unpacked(source: Path, kind: str) -> Generator[IO[bytes], None, None]:
                 raise
             said = process.stderr.read().decode("utf-8", "replace").strip()
             if process.wait() != 0:
-                raise TaskFailed(f"{program}: {said or f'exit status {process.returncode}'}")
+                raise TaskFailed(f"{command[0]}: {said or f'exit status {process.returncode}'}")
 
 
 class _Zlib:

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import shutil
+import struct
 import subprocess
 import tarfile
 import threading
@@ -88,6 +89,40 @@ def test_unpacks_with_programs(tmp_path, unavailable, kind, program):
     assert (unpacked(tmp_path, pack(tar_of(member("a"))), f"tar.{kind}") / "a").read_bytes() == DATA
     with pytest.raises(TaskFailed, match=program):
         unpack_file(tmp_path / "target" / "a", kind, tmp_path / "file", threading.Event())
+
+
+@pytest.mark.once
+def test_unpacks_7z_archives(tmp_path, unavailable):
+    if shutil.which("bsdtar") is None:
+        unavailable("bsdtar is not installed: apt-get install libarchive-tools")
+    (tmp_path / "tar").write_bytes(tar_of(member("d/ä")))
+    pack = ["bsdtar", "-cf", "-", "--format", "7zip", f"@{tmp_path / 'tar'}"]
+    packed = subprocess.run(pack, stdout=subprocess.PIPE, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
+    assert (unpacked(tmp_path, packed, "7z") / "d" / "ä").read_bytes() == DATA
+    (tmp_path / "damaged").mkdir()
+    with pytest.raises(TaskFailed, match="bsdtar"):
+        unpacked(tmp_path / "damaged", packed[:40], "7z")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["run", "../run"])
+def test_unpacks_rar_archives(tmp_path, unavailable, name):
+    if shutil.which("bsdtar") is None:
+        unavailable("bsdtar is not installed: apt-get install libarchive-tools")
+
+    def block(kind: int, flags: int, fields: bytes) -> bytes:
+        head = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
+        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head
+
+    # Version 2.9, one file of Unix that is stored as it is. No free program writes the format.
+    sizes = struct.pack("<IIBII", len(DATA), len(DATA), 3, zlib.crc32(DATA), 0)
+    fields = sizes + struct.pack("<BBHI", 29, 0x30, len(name), 0o100755) + name.encode()
+    packed = b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + block(0x74, 0x8000, fields) + DATA + block(0x7B, 0, b"")
+    if name == "run":
+        assert (unpacked(tmp_path, packed, "rar") / name).read_bytes() == DATA
+    else:
+        with pytest.raises(TaskFailed, match="outside the destination"):
+            unpacked(tmp_path, packed, "rar")
 
 
 def test_unpacks_tar_and_zip(tmp_path):
@@ -266,11 +301,12 @@ def test_fails_if_a_mount_cannot_be_unpacked(running):
 @pytest.mark.parametrize(
     ("mount", "said"),
     [
-        *(({"directory": "d", "format": kind}, "is not supported") for kind in ("rar", "7z", "tar.sz", "tar.mz")),
+        *(({"directory": "d", "format": kind}, "is not supported") for kind in ("tar.sz", "tar.mz")),
         *(({"file": "f", "format": kind}, "is not supported") for kind in ("sz", "mz")),
         ({"directory": "d", "format": "tar.zst"}, "needs the program zstd"),
+        ({"directory": "d", "format": "7z"}, "needs the program bsdtar"),
     ],
-    ids=["rar", "7z", "tar.sz", "tar.mz", "sz", "mz", "program"],
+    ids=["tar.sz", "tar.mz", "sz", "mz", "zstd", "bsdtar"],
 )
 def test_rejects_a_format_by_name(running, monkeypatch, mount, said):
     monkeypatch.setenv("PATH", "")
