@@ -120,9 +120,6 @@ class BrokerLink:
             await asyncio.wait_for(self._consume(self._connection), self._settings.connect_timeout)
         except AmqpEnded as exc:
             failure = explain(exc.code, exc.text, self._settings)
-        except (TypeError, ValueError) as exc:
-            # What AMQP cannot express, e.g. a name with characters that it does not allow.
-            failure = PulseFailure(f"the queue {self._topology.queue!r} cannot be declared and bound: {exc}")
         except asyncio.TimeoutError:
             # A quorum queue that was declared just before its broker was killed is damaged: it can be declared and
             # bound, and nothing else.

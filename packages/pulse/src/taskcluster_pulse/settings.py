@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from taskcluster.shapes import is_mapping
 from taskcluster.suggestions import near_misses
 
 from .exceptions import PulseFailure
+from .names import checked
 
 __all__ = ["NOT_A_BROKER_URL", "BrokerSettings", "Where", "is_broker_named", "where"]
 
@@ -31,6 +33,9 @@ _HOW = (
 )
 NOT_A_BROKER_URL = "the URL of the broker must be amqps://USER:PASSWORD@HOST:PORT/VHOST, or begin with amqp://"
 _PORTS = {True: 5671, False: 5672}
+_LONGEST_VHOST = 127
+_LONGEST_PASSWORD = 3072
+"""A login must fit into 4096 bytes, together with a user name and the properties of the client."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -91,6 +96,8 @@ def where(
         raise PulseFailure(f"heartbeat must be a number of seconds from 1 to 65535, not {heartbeat!r}")
     if credentials is not None and not is_mapping(credentials):
         raise PulseFailure(f"credentials must be a mapping, not {type(credentials).__name__}: {_HOW}")
+    if url is not None:
+        checked("URL of the broker", url, sys.maxsize, secret=True)
     if url is None and hostname is None and root_url is None:
         if is_broker_named(environ):
             url = environ.get("PULSE_URL") or None
@@ -109,11 +116,11 @@ def where(
     tls = bool(found.get("amqps", True))
     return Where(
         BrokerSettings(
-            username=found["username"],
-            password=found["password"],
-            hostname=found["hostname"],
-            port=found.get("port") or _PORTS[tls],
-            vhost=found.get("vhost") or "/",
+            username=checked("user name", found["username"]),
+            password=checked("password", found["password"], _LONGEST_PASSWORD, secret=True),
+            hostname=_checked_host(found["hostname"]),
+            port=_checked_port(_PORTS[tls] if found.get("port") is None else found["port"]),
+            vhost=checked("vhost", found.get("vhost") or "/", _LONGEST_VHOST),
             tls=tls,
             heartbeat=heartbeat,
         ),
@@ -124,6 +131,26 @@ def where(
 def is_broker_named(environ: Mapping[str, str]) -> bool:
     """Return whether variables name a broker, so that the stream of a deployment is not the default."""
     return bool(environ.get("PULSE_URL") or environ.get("PULSE_HOSTNAME"))
+
+
+def _checked_host(hostname: object) -> str:
+    host = checked("hostname", hostname)
+    try:
+        # As the resolver does. The name of a certificate must not begin with a dot.
+        host.encode("idna")
+    except UnicodeError:
+        invalid = True
+    else:
+        invalid = host.startswith(".")
+    if invalid:
+        raise PulseFailure(f"{host!r} is not a valid hostname")
+    return host
+
+
+def _checked_port(port: object) -> int:
+    if not isinstance(port, int) or not 1 <= port <= 65535:
+        raise PulseFailure(f"the port must be a number from 1 to 65535, not {port!r}")
+    return port
 
 
 def _account(credentials: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -144,8 +171,12 @@ def _of_url(url: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        encoded = (parts.username or "", parts.password or "", parts.path.removeprefix("/"))
+        username, password, vhost = (unquote(each, errors="strict") for each in encoded)
     except ValueError:
-        raise PulseFailure("the URL of the broker is invalid: percent-encode / : @ # ? in user and password") from None
+        raise PulseFailure(
+            "the URL of the broker is invalid: percent-encode / : @ # ? in user and password, as UTF-8"
+        ) from None
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
         raise PulseFailure(NOT_A_BROKER_URL)
     # Treeherder's way to write amqps.
@@ -153,9 +184,9 @@ def _of_url(url: str) -> dict[str, Any]:
     return {
         "hostname": parts.hostname,
         "port": port,
-        "username": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "vhost": unquote(parts.path.removeprefix("/")),
+        "username": username,
+        "password": password,
+        "vhost": vhost,
         "amqps": tls,
     }
 

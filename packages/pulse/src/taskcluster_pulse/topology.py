@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
+from pamqp import commands, frame
+
 from taskcluster.shapes import is_mapping
 from taskcluster.slugs import slugId
 
 from .exceptions import PulseFailure
+from .names import checked, checked_exchange, checked_name
 
 __all__ = ["Topology", "bindings_of", "queue_of", "queue_topology", "routing_keys"]
 
 EXPIRES = 300.0
 """Seconds after which the broker deletes an ephemeral queue that nobody consumes."""
-_LONGEST = 255
 _EXAMPLE = "pass what a method of an events class returns, e.g. taskcluster.QueueEvents(options).taskCompleted()"
 
 
@@ -59,7 +61,7 @@ def _binding(given: object) -> tuple[str, str]:
         exchange, pattern = given
     if not isinstance(exchange, str) or not exchange or not isinstance(pattern, str):
         raise PulseFailure(f"{given!r} is not a binding with an exchange and a routing key pattern: {_EXAMPLE}")
-    return _checked("exchange", exchange), _checked("routing key pattern", pattern)
+    return checked_exchange(exchange), checked("routing key pattern", pattern)
 
 
 def _is_pair(value: object) -> TypeGuard[tuple[str, str]]:
@@ -74,34 +76,30 @@ def routing_keys(routing_key: str, routes: Iterable[str]) -> list[str]:
     """Return the routing keys of the routes of a message.
 
     Raises:
-        PulseFailure: The message's own routing key or one of them is too long.
+        PulseFailure: The message's own routing key or one of them is invalid, or `routes` is a string.
     """
-    _checked("routing key", routing_key)
-    return [_checked("routing key", f"route.{route}") for route in routes]
-
-
-def _checked(what: str, value: str) -> str:
-    if len(value.encode("utf-8", "replace")) > _LONGEST:
-        raise PulseFailure(f"the {what} is longer than {_LONGEST} bytes: {value!r}")
-    return value
+    if isinstance(routes, str):
+        raise PulseFailure(f"routes must be a list of strings, not the string {routes!r}")
+    checked("routing key", routing_key)
+    return [checked("routing key", f"route.{route}") for route in routes]
 
 
 def queue_of(name: str | None, username: str) -> str:
     """Return the name of a queue on the broker; without a name, a new unique one.
 
     Raises:
-        PulseFailure: It is the name of another user's queue.
+        PulseFailure: It is the name of another user's queue, too long, or not valid in AMQP.
     """
     prefix = f"queue/{username}/"
     if name is None:
-        return prefix + slugId()
+        return checked_name("name of the queue", prefix + slugId())
     full = name if name.startswith("queue/") else prefix + name
     if not full.startswith(prefix) or full == prefix:
         raise PulseFailure(
             f"the queue {name!r} is not one of {username!r}: names must begin with {prefix!r}, which is added if you "
             "pass the rest only"
         )
-    return _checked("name of the queue", full)
+    return checked_name("name of the queue", full)
 
 
 def queue_topology(
@@ -113,12 +111,20 @@ def queue_topology(
     queue_arguments: Mapping[str, Any] | None,
     prefetch: int,
 ) -> Topology:
-    """Return the queue of a consumer: a durable one with the name `queue`, or an ephemeral one."""
+    """Return the queue of a consumer: a durable one with the name `queue`, or an ephemeral one.
+
+    Raises:
+        PulseFailure: The name or an argument is invalid.
+    """
     if queue is None:
         # Not exclusive, which would lose what arrives between two connections.
         arguments: dict[str, Any] = {"x-expires": int(EXPIRES * 1000)}
     else:
         arguments = {"x-queue-type": queue_type} if queue_type != "classic" else {}
-    return Topology(
-        queue_of(queue, username), {**arguments, **(queue_arguments or {})}, bindings, prefetch, queue is None
-    )
+    arguments.update(queue_arguments or {})
+    name = queue_of(queue, username)
+    try:
+        frame.marshal(commands.Queue.Declare(queue=name, arguments=arguments), 1)
+    except (TypeError, ValueError) as exc:
+        raise PulseFailure(f"the queue {name!r} cannot be declared, because its arguments are invalid: {exc}") from None
+    return Topology(name, arguments, bindings, prefetch, queue is None)

@@ -73,6 +73,25 @@ def test_root_urls(arguments: dict[str, Any], environ: dict[str, str]) -> None:
         ({"credentials": "secret"}, {}, "must be a mapping, not str"),
         ({"credentials": {"clientId": "c", "accessToken": "secret"}}, {}, "pass its root_url"),
         ({"credentials": {"username": "u", "pasword": "secret"}}, {}, "did you mean|pasword"),
+        ({"url": "amqp://u:secret%FF@h"}, {}, "as UTF-8"),
+        ({"url": b"amqp://u:secret@h"}, {}, "must be a string, not bytes"),
+        ({"url": "amqp://u:secret\ud800@h"}, {}, "URL of the broker has a lone surrogate"),
+        ({"url": "amqp://u:secret%00@h"}, {}, "password has a NUL"),
+        ({"url": "amqp://u:secret@h", "vhost": "v" * 300}, {}, "vhost is longer than 127 bytes"),
+        ({"url": "amqp://u:secret@h/v%00"}, {}, "vhost has a NUL"),
+        ({"url": "amqp://u:secret@h:0"}, {}, "port must be"),
+        ({"hostname": "h" * 64}, PULSE, "not a valid hostname"),
+        ({"hostname": ".h"}, PULSE, "not a valid hostname"),
+        ({"hostname": 1}, PULSE, "hostname must be a string"),
+        ({"port": 70000}, PULSE, "port must be"),
+        ({"credentials": {"username": "u" * 256, "password": "secret"}}, PULSE, "user name is longer than 255"),
+        ({"credentials": {"username": "u", "password": "secret" * 600}}, PULSE, "password is longer than 3072"),
+        ({"credentials": {"username": "u", "password": b"secret"}}, PULSE, "password must be a string"),
+        ({}, {**PULSE, "PULSE_PASSWORD": "secret\udcff"}, "password has a lone surrogate"),
+        ({}, {**PULSE, "PULSE_USERNAME": "u\0"}, "user name has a NUL"),
+        ({}, {**PULSE, "PULSE_VHOST": "v" * 300}, "vhost is longer"),
+        ({}, {**PULSE, "PULSE_PORT": "70000"}, "port must be"),
+        ({}, {"PULSE_URL": "amqp://u:secret@h/" + "v" * 300}, "vhost is longer"),
         ({"heartbeat": 0}, PULSE, "heartbeat must be"),
         ({}, {**PULSE, "PULSE_PORT": "x"}, "PULSE_PORT must be a number"),
         ({}, {**PULSE, "PULSE_AMQPS": "maybe"}, "PULSE_AMQPS must be true or false"),
@@ -116,8 +135,16 @@ def test_bindings(given: object, expected: tuple[object, ...]) -> None:
         ([("", "#")], "is not a binding"),
         (("e", "x" * 256), "longer than 255 bytes"),
         (("e", "ä" * 128), "longer than 255 bytes"),
+        (("e" * 128, "#"), "exchange is longer than 127 bytes"),
+        (("ä", "#"), "exchange may only have ASCII letters"),
+        (("e", "\ud800"), "pattern has a lone surrogate"),
+        (("e\ud800", "#"), "exchange has a lone surrogate"),
+        (("e", "a\0"), "pattern has a NUL"),
     ],
-    ids=["none", "string", "None", "no pattern", "no exchange", "long", "long in UTF-8"],
+    ids=[
+        *("none", "string", "None", "no pattern", "no exchange", "long", "long in UTF-8", "long exchange"),
+        *("exchange not ASCII", "surrogate", "surrogate in exchange", "NUL"),
+    ],
 )
 def test_invalid_bindings(given: object, message: str) -> None:
     with pytest.raises(PulseFailure, match=message):
@@ -131,6 +158,11 @@ def test_queue_names() -> None:
     for name in ("queue/bob/x", "queue/alice/", "queue/alicex"):
         with pytest.raises(PulseFailure, match="must begin with 'queue/alice/'"):
             queue_of(name, "alice")
+    for name in ("x" * 244, "100%", "\ud800", "a\0b"):
+        with pytest.raises(PulseFailure, match=r"longer than 255|may only have|lone surrogate|NUL"):
+            queue_of(name, "alice")
+    with pytest.raises(PulseFailure, match="name of the queue is longer"):
+        queue_of(None, "u" * 227)
 
 
 def test_queue_arguments() -> None:
@@ -142,6 +174,9 @@ def test_queue_arguments() -> None:
     assert arguments(queue_type="classic") == {}
     assert arguments(queue_arguments={"x-max-length": 50}) == {"x-queue-type": "quorum", "x-max-length": 50}
     assert arguments(queue=None) == {"x-expires": 300_000}
+    for given in ({"x-max-length": 2**70}, {1: 1}, {"x": "\ud800"}):
+        with pytest.raises(PulseFailure, match="its arguments are invalid"):
+            arguments(queue_arguments=given)
 
 
 def test_routing_keys_of_routes() -> None:

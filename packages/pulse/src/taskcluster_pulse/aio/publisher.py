@@ -15,6 +15,7 @@ from pamqp import commands
 from ..amqp import FRAME_ERROR, AmqpChannel, AmqpConnection, AmqpEnded
 from ..broker_link import connected
 from ..exceptions import PulseConnectionError, PulseFailure, PulseRefused
+from ..names import checked, checked_exchange
 from ..publishing import confirming_channel, declare_exchange, json_properties
 from ..refusals import explain
 from ..settings import where
@@ -87,10 +88,12 @@ class Publisher:
             name: The name; `exchange/<user>/` is put before it unless it begins with `exchange/`.
 
         Raises:
+            PulseFailure: The name is too long, or not valid in AMQP.
             PulseRefused: It is not the account's, or exists with other properties.
             PulseConnectionError: The connection failed.
         """
-        full = name if name.startswith("exchange/") else f"exchange/{self._broker.username}/{name}"
+        checked("exchange", name)
+        full = checked_exchange(name if name.startswith("exchange/") else f"exchange/{self._broker.username}/{name}")
         connection = await self._connected()
         try:
             channel = await connection.channel()
@@ -117,9 +120,11 @@ class Publisher:
             timeout: Seconds to keep trying.
 
         Raises:
+            PulseFailure: A name, key or route is too long, or not valid in AMQP.
             PulseRefused: The exchange does not exist, or is not the account's.
             PulseConnectionError: The broker has not confirmed in time.
         """
+        checked_exchange(exchange)
         copies = routing_keys(routing_key, routes)
         body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
         properties = json_properties({"CC": copies} if copies else {})
