@@ -210,6 +210,33 @@ def test_rejects_path_that_is_not_utf_8(local: LocalTaskcluster) -> None:
         assert int(connection.recv(100).split()[1]) in range(400, 500)
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"GET /events?bindings=" + b"x" * 17_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "at most 16384 bytes"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 17_000 + b"\r\n\r\n", "at most 16384 bytes"),
+        (b"nonsense\r\n\r\n", "malformed"),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", "malformed"),
+        (b"PUT /api/queue/v1/task/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", "malformed"),
+    ],
+    ids=["URL", "header", "request line", "no colon", "chunk"],
+)  # fmt: skip
+def test_requests_that_are_not_http_get_json(
+    local: LocalTaskcluster, caplog: pytest.LogCaptureFixture, sent: bytes, reason: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", urlsplit(local.root_url).port or 0)) as connection:
+        connection.sendall(sent)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        body = json.loads(response.read())
+    assert response.status == 400
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert body["code"] == "InputError"
+    assert reason in body["message"]
+    assert caplog.text == ""
+
+
 def test_disconnected_worker_gets_no_task(local: LocalTaskcluster) -> None:
     body = json.dumps(WORKER).encode()
     target = "/api/queue/v1/claim-work/p/gone"

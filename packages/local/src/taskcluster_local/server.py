@@ -24,6 +24,7 @@ from .api import LARGEST_BODY, HttpRequest
 from .authentication import Client
 from .deployment import Configuration, Deployment
 from .events import Subscription
+from .http_server import HttpServer
 from .listening import Inbox
 from .pulse_outbox import PulseOutbox
 from .services.notify.outbox import Notification
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalServer", "host_name", "is_loopback"]
 
 _JOB_INTERVAL_SECONDS = 1.0
-_LONGEST_LINE = 16 * 1024
-"""The longest first line, and header, of a request in bytes."""
-_KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 5.0
 _STALLED_SECONDS = 30.0
 """How long a client of a stream may not read while there is something to read."""
@@ -393,17 +391,7 @@ def _misdirected(host: str) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def _serving(respond: Any, listening: socket.socket) -> AsyncGenerator[None, None]:
-    server = web.Server(
-        respond,
-        # A worker that disconnects must not get the task that it was waiting for.
-        handler_cancellation=True,
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=_KEEP_ALIVE_SECONDS,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
-    )
-    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+    runner = web.ServerRunner(HttpServer(respond), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.SockSite(runner, listening, backlog=_BACKLOG).start()

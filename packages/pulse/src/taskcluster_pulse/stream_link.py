@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StreamLink", "StreamSource"]
 
+_LONGEST_QUERY = 16_000
+"""Bytes. The first line of a request may have 16 KiB."""
+
 log = logging.getLogger("taskcluster")
 
 
@@ -41,6 +44,9 @@ class StreamSource:
         prefetch: How many messages may be received before they are acknowledged.
         timeout: Seconds without any data after which a connection counts as lost.
         emit: Called with each message.
+
+    Raises:
+        PulseFailure: There are more bindings than a request can have.
     """
 
     def __init__(
@@ -63,6 +69,11 @@ class StreamSource:
         self._room = asyncio.Semaphore(prefetch)
         listed = [{"exchange": exchange, "routingKeyPattern": pattern} for exchange, pattern in bindings]
         self._query = encode_query("events", {"bindings": json.dumps(listed, separators=(",", ":"))})
+        if len(self._query) > _LONGEST_QUERY:
+            raise PulseFailure(
+                f"{len(listed)} bindings take {len(self._query)} bytes in the URL of the stream, and a deployment "
+                f"accepts {_LONGEST_QUERY}: use fewer, e.g. patterns with * and #, or several consumers"
+            )
 
     is_open = True
     """Messages can be acknowledged at any time."""

@@ -14,7 +14,7 @@ from taskcluster_auth.types import CreateRoleRequest
 
 import taskcluster
 from taskcluster_local import LocalTaskcluster
-from taskcluster_pulse import PulseConnectionError, PulseRefused
+from taskcluster_pulse import PulseConnectionError, PulseFailure, PulseRefused
 from taskcluster_pulse.loop_thread import LoopThread
 
 from .conftest import TIMEOUT, PulseMode
@@ -68,6 +68,22 @@ def test_signs_the_request(mode: PulseMode, local: LocalTaskcluster) -> None:
     assert caught.value.code == 401
     with mode.consumer(binding, local.credentials, root_url=local.root_url):
         pass
+
+
+def test_many_bindings_raise_before_connecting(mode: PulseMode, unused_port: int) -> None:
+    bindings = [("e", f"primary.{number}.#") for number in range(500)]
+    with (
+        pytest.raises(PulseFailure, match=r"500 bindings take .* bytes .*: use fewer"),
+        mode.consumer(bindings, root_url=f"http://127.0.0.1:{unused_port}", connect_timeout=None),
+    ):
+        pass
+
+
+def test_as_many_bindings_as_a_url_may_have(mode: PulseMode, local: LocalTaskcluster) -> None:
+    exchange = taskcluster.AuthEvents(local.options()).roleCreated()["exchange"]
+    bindings = [(exchange, f"primary.{number}.#") for number in range(120)]
+    with mode.consumer(bindings, root_url=local.root_url) as messages:
+        assert not messages.queue
 
 
 def test_requeued_messages_are_delivered_again(mode: PulseMode, local: LocalTaskcluster) -> None:
