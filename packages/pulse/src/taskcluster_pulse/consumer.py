@@ -125,7 +125,7 @@ class Consumer(ConsumerBase[PayloadT]):
 
     def _close(self) -> None:
         if self._thread is not None and self._thread.is_running:
-            if self._supervisor is not None:
+            if self._supervisor is not None and not self._thread.is_closed:
                 self._thread.call(self._supervisor.close())
             self._thread.close()
 
@@ -156,6 +156,8 @@ class Consumer(ConsumerBase[PayloadT]):
             raise PulseFailure("a consumer cannot be used after a fork: make one in the new process")
         if self._is_stopped:
             return Ended(None)
+        if self._thread.is_closed:
+            raise PulseFailure("the consumer is closed: make another one")
         if self._ended is not None:
             return self._ended
         try:

@@ -35,6 +35,11 @@ class LoopThread:
         """Whether the thread exists in this process; a forked one has none."""
         return os.getpid() == self._process
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._thread.is_alive()
+
     def _run(self, started: Future[None]) -> None:
         main = self._main(started)
         try:
@@ -58,11 +63,14 @@ class LoopThread:
         """Run a coroutine in the thread and return its result; an interruption cancels it.
 
         Raises:
-            PulseFailure: This is a forked process.
+            PulseFailure: This is a forked process, or the thread has ended.
         """
         if not self.is_running:
             coroutine.close()
             raise PulseFailure("a connection cannot be used after a fork: make another one in the new process")
+        if self.is_closed:
+            coroutine.close()
+            raise PulseFailure("the connection is closed: make another one")
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
             return future.result()
@@ -75,6 +83,8 @@ class LoopThread:
         self.loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; closing again does nothing."""
+        if self.is_closed:
+            return
         self.loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()

@@ -386,6 +386,26 @@ def test_publisher_errors(mode: PulseMode, broker: BrokerAccounts) -> None:
         mode.publisher(url="http://tc.example.com")
 
 
+def test_publishers_are_used_once_and_in_a_block(mode: PulseMode, broker: BrokerAccounts) -> None:
+    publisher = mode.publisher(url=broker.url("alice"))
+    uses = (lambda: publisher.publish("exchange/alice/x", "x", 1), lambda: publisher.declare_exchange("x"))
+    for use in uses:
+        with pytest.raises(PulseFailure, match="connect first"):
+            use()
+    publisher.__exit__(None, None, None)
+
+    publisher = mode.publisher(url=broker.url("alice"))
+    with publisher:
+        uses[1]()
+        with pytest.raises(PulseFailure, match="once only"), publisher:
+            pass
+        uses[0]()
+    publisher.__exit__(None, None, None)
+    for use in uses:
+        with pytest.raises(PulseFailure, match="is closed: make another one"):
+            use()
+
+
 def test_errors_say_what_to_do(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
     """403, 404, 406 and 530 of the broker itself."""
     url = broker.url("alice")

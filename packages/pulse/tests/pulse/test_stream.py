@@ -86,6 +86,34 @@ def test_as_many_bindings_as_a_url_may_have(mode: PulseMode, local: LocalTaskclu
         assert not messages.queue
 
 
+def test_consumers_are_used_once_and_in_a_block(mode: PulseMode, local: LocalTaskcluster) -> None:
+    binding = taskcluster.AuthEvents(local.options()).roleCreated()
+    consumer = mode.consumer(binding, root_url=local.root_url)
+    with pytest.raises(PulseFailure, match="connect first"):
+        consumer.get()
+    consumer.__exit__(None, None, None)
+    with consumer:
+        with pytest.raises(PulseFailure, match="once only"), consumer:
+            pass
+        taskcluster.Auth(local.options()).createRole("one", ROLE)
+        message = consumer.get(TIMEOUT)
+        # Received, but not requested.
+        taskcluster.Auth(local.options()).createRole("two", ROLE)
+    consumer.__exit__(None, None, None)
+    message.ack()
+    for use in (consumer.get, lambda: consumer.run(print)):
+        with pytest.raises(PulseFailure, match="is closed: make another one"):
+            use()
+    with pytest.raises(PulseFailure, match="once only"), consumer:
+        pass
+    consumer.stop()
+    failed = mode.consumer(("exchange/nope", "#"), root_url=local.root_url)
+    with pytest.raises(PulseRefused), failed:
+        pass
+    with pytest.raises(PulseFailure, match="is closed: make another one"):
+        failed.get()
+
+
 def test_requeued_messages_are_delivered_again(mode: PulseMode, local: LocalTaskcluster) -> None:
     seen: list[tuple[str, bool]] = []
     failures: list[Any] = []

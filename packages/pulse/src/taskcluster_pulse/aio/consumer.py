@@ -38,6 +38,7 @@ class Consumer(ConsumerBase[PayloadT]):
     _current: PulseMessage[PayloadT] | None = None
     _ended: Ended | None = None
     _is_stopped = False
+    _is_closed = False
 
     async def __aenter__(self) -> Self:
         if self._supervisor is not None:
@@ -52,15 +53,18 @@ class Consumer(ConsumerBase[PayloadT]):
             if self._callbacks.on_connected is not None and not self._is_stopped:
                 await awaited(self._callbacks.on_connected())
         except BaseException:
+            self._is_closed = True
             await self._supervisor.close()
             raise
         return self
 
     async def __aexit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
-        assert self._supervisor is not None
+        if self._supervisor is None or self._is_closed:
+            return
         try:
             await self._finish_current(exc)
         finally:
+            self._is_closed = True
             await self._supervisor.close()
 
     def __aiter__(self) -> Self:
@@ -164,6 +168,8 @@ class Consumer(ConsumerBase[PayloadT]):
             raise PulseFailure("connect first: async with Consumer(…) as messages")
         if self._is_stopped:
             return Ended(None)
+        if self._is_closed:
+            raise PulseFailure("the consumer is closed: make another one")
         if self._ended is not None:
             return self._ended
         getting: Awaitable[Item] = self._inbox.get()

@@ -69,15 +69,20 @@ class Publisher:
         self._connection: AmqpConnection | None = None
         self._channel: AmqpChannel | None = None
         self._unconfirmed: dict[int, asyncio.Future[bool]] = {}
+        self._opening: asyncio.Lock | None = None
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._broker.username} at {self._broker.address}>"
 
     async def __aenter__(self) -> Self:
+        if self._opening is not None:
+            raise PulseFailure("a publisher can be used once only: make another one")
         self._opening = asyncio.Lock()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._is_closed = True
         if self._connection is not None:
             await self._connection.close()
 
@@ -94,7 +99,8 @@ class Publisher:
         """
         checked("exchange", name)
         full = checked_exchange(name if name.startswith("exchange/") else f"exchange/{self._broker.username}/{name}")
-        connection = await self._connected()
+        async with self._lock():
+            connection = await self._connected()
         try:
             channel = await connection.channel()
             await declare_exchange(channel, full)
@@ -124,6 +130,7 @@ class Publisher:
             PulseRefused: The exchange does not exist, or is not the account's.
             PulseConnectionError: The broker has not confirmed in time.
         """
+        self._lock()
         checked_exchange(exchange)
         copies = routing_keys(routing_key, routes)
         body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
@@ -167,8 +174,15 @@ class Publisher:
             self._connection = await connected(self._broker, self._context)
         return self._connection
 
+    def _lock(self) -> asyncio.Lock:
+        if self._opening is None:
+            raise PulseFailure("connect first: async with Publisher(…) as publisher")
+        if self._is_closed:
+            raise PulseFailure("the publisher is closed: make another one")
+        return self._opening
+
     async def _opened(self) -> tuple[AmqpConnection, AmqpChannel]:
-        async with self._opening:
+        async with self._lock():
             connection = await self._connected()
             if self._channel is None or self._channel.ended.done():
                 channel = await confirming_channel(connection)
