@@ -352,15 +352,15 @@ class TaskclusterFileSystem(AbstractFileSystem):
     def ukey(self, path: str) -> str:
         """Return a string that changes if the content of the path does."""
         path = self._strip_protocol(path)
-        with self._open_to_read(path) as file:
-            parts = [self.fsid, *self._identity(file.details), file.etag or ""]
+        parts = [self.fsid, *self._version(path)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def checksum(self, path: str) -> int:
         """Return `ukey` as a number."""
         return int(self.ukey(path), 16)
 
-    def _identity(self, details: Info) -> list[str]:
+    def _version(self, path: str) -> list[str]:
+        """Return what names a file, and its ETag or an empty string. At most the first bytes are requested."""
         raise NotImplementedError
 
     # Writing

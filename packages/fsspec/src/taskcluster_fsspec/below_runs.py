@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from taskcluster.timestamps import parse_date
 from taskcluster_objects.download import downloadArtifactToFile, downloadArtifactToPath
@@ -28,8 +28,9 @@ __all__ = ["RunFileSystem"]
 _LIST_AFTER = 3
 """How many artifacts of a run to look up one by one. Then it is listed, because a program that opens several will open
 more, and a page of a listing costs no more than one artifact."""
+T = TypeVar("T")
 _MAX_KNOWN = 10_000
-"""How many infos of single artifacts to keep."""
+"""How many infos, and how many versions, of single artifacts to keep."""
 
 
 @dataclasses.dataclass
@@ -38,6 +39,7 @@ class _Known:
 
     runs: dict[str, Run] = dataclasses.field(default_factory=dict[str, Run])
     files: dict[tuple[str, str], Info] = dataclasses.field(default_factory=dict[tuple[str, str], Info])
+    versions: dict[tuple[str, str], list[str]] = dataclasses.field(default_factory=dict[tuple[str, str], list[str]])
     lookups: Counter[str] = dataclasses.field(default_factory=Counter[str])
     """How many artifacts of each run were looked up one by one."""
 
@@ -204,14 +206,14 @@ class RunFileSystem(TaskclusterFileSystem):
             return listing.files[run_path.rest]
         found = self._connection.call(path, "queue", "artifactInfo", run.task_id, run.run_id, run_path.name)
         info = file_info(run, found)
-        self._keep(run, run_path.name, info)
+        self._keep(self._known.files, run, run_path.name, info)
         return info
 
-    def _keep(self, run: Run, name: str, info: Info) -> None:
+    def _keep(self, kept: dict[tuple[str, str], T], run: Run, name: str, value: T) -> None:
         if run.is_final:
-            if len(self._known.files) >= _MAX_KNOWN:
-                self._known.files.clear()
-            self._known.files[run.key, name] = info
+            if len(kept) >= _MAX_KNOWN:
+                kept.clear()
+            kept[run.key, name] = value
 
     def info(self, path: str, **kwargs: Any) -> Info:
         """Return name, size, type and more of a file or directory.
@@ -224,7 +226,7 @@ class RunFileSystem(TaskclusterFileSystem):
         if info["type"] == "file" and info["size"] is None and info["storageType"] != "error":
             run = self._run_of(info)
             info["size"] = self._size_of(path, self._content(path, run, info["artifact"], None))
-            self._keep(run, info["artifact"], info)
+            self._keep(self._known.files, run, info["artifact"], info)
         return info
 
     def _run_of(self, info: Info) -> Run:
@@ -237,8 +239,19 @@ class RunFileSystem(TaskclusterFileSystem):
         run = self._run(self._split(path).run)
         return parse_date(run.date) if run.date else datetime.fromtimestamp(0, timezone.utc)
 
-    def _identity(self, details: Info) -> list[str]:
-        return [details["taskId"], str(details["runId"]), details["artifact"]]
+    def _version(self, path: str) -> list[str]:
+        run_path = self._split(path)
+        run = self._run(run_path.run)
+        known = self._known.versions.get((run.key, run_path.name))
+        if known is not None:
+            return known
+        self._require_file(path, run, run_path)
+        # Dask calls this for each file, but reads them in other processes.
+        content = self._content(path, run, run_path.name, None)
+        content.release()
+        version = [run.task_id, str(run.run_id), run_path.name, content.stored.etag or ""]
+        self._keep(self._known.versions, run, run_path.name, version)
+        return version
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget listings, infos and decoded files."""
@@ -251,10 +264,15 @@ class RunFileSystem(TaskclusterFileSystem):
     def _content_of(self, path: str) -> tuple[Callable[[], Content], Info]:
         run_path = self._split(path)
         run = self._run(run_path.run)
+        info = self._require_file(path, run, run_path)
+        return functools.partial(self._content, path, run, run_path.name, info["size"]), info
+
+    def _require_file(self, path: str, run: Run, run_path: RunPath) -> Info:
+        """Return the info of a file; raise IsDirectory for a directory."""
         info = self._file_or_directory(path, run, run_path)
         if info["type"] == "directory":
             raise IsDirectory(f"{path} is a directory")
-        return functools.partial(self._content, path, run, run_path.name, info["size"]), info
+        return info
 
     def _content(self, path: str, run: Run, name: str, size: int | None) -> Content:
         connection = self._connection

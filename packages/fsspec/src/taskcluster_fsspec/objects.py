@@ -96,8 +96,10 @@ class ObjectFileSystem(TaskclusterFileSystem):
         stated = content.stored.modified
         return parsedate_to_datetime(stated) if stated else datetime.fromtimestamp(0, timezone.utc)
 
-    def _identity(self, details: Info) -> list[str]:
-        return [details["object"]]
+    def _version(self, path: str) -> list[str]:
+        content = self._content(path)
+        content.release()
+        return [unquoted(path), content.stored.etag or ""]
 
     def _content_of(self, path: str) -> tuple[Callable[[], Content], Info]:
         name = unquoted(path)

@@ -62,6 +62,22 @@ def test_only_requested_parts_are_transferred(fs: ArtifactFileSystem, storage: S
         assert file.read() == DATA[-990:]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_identity_needs_the_beginning_once(
+    fs: ArtifactFileSystem, storage: StorageServer, path: str, encoding: str
+) -> None:
+    storage.headers["Content-Encoding"] = encoding
+    storage.content = gzip.compress(os.urandom(2_000_000)) if encoding == "gzip" else bytes(2_000_000)
+    keys = {fs.ukey(path) for _ in range(3)}
+    assert len(keys) == 1
+    assert storage.ranges == ["bytes=0-65535"]
+    fs.invalidate_cache()
+    storage.headers["ETag"] = '"2"'
+    assert fs.ukey(path) not in keys
+    with pytest.raises(IsADirectoryError):
+        fs.ukey(path.rpartition("/")[0])
+
+
 def test_sequential_reading_needs_few_requests(fs: ArtifactFileSystem, storage: StorageServer, path: str) -> None:
     storage.content = content = bytes(40_000_000)
     with fs.open(path) as file:
