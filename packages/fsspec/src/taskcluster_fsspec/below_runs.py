@@ -226,7 +226,7 @@ class RunFileSystem(TaskclusterFileSystem):
         if info["type"] == "file" and info["size"] is None and info["storageType"] != "error":
             run = self._run_of(info)
             info["size"] = self._size_of(path, self._content(path, run, info["artifact"], None))
-            self._keep(self._known.files, run, info["artifact"], info)
+            self._keep(self._known.files, run, info["artifact"], dict(info))
         return info
 
     def _run_of(self, info: Info) -> Run:

@@ -55,6 +55,18 @@ def test_infos_of_a_resolved_run_are_kept(tasks: Tasks, fs: ArtifactFileSystem, 
     assert calls == {"status": 1, "artifactInfo": 1, "artifact": 1}
 
 
+def test_changes_of_returned_infos_have_no_effect(tasks: Tasks, fs: ArtifactFileSystem) -> None:
+    task = tasks.create()
+    tasks.put(task, "a", b"1")
+    tasks.resolve(task)
+    path = f"{task}/0/a"
+    # The first `info` looks up the size, and `ls` and `find` use the kept listing.
+    for read in (lambda: fs.info(path), lambda: fs.ls(path)[0], lambda: fs.find(path, detail=True)[path]):
+        read().clear()
+        assert read()["name"] == path
+    assert fs.info(path)["size"] == 1
+
+
 def test_run_is_listed_after_some_lookups(tasks: Tasks, fs: ArtifactFileSystem, calls: Counter[str]) -> None:
     names = [str(number) for number in range(8)]
     task = tasks.with_files({name: name.encode() for name in names})
