@@ -32,6 +32,7 @@ QUEUE = "exchange/taskcluster-queue/v1/"
 EXCHANGES = shared_interface().exchanges
 TIMEOUT = 60.0
 """Only a broken test waits for so long."""
+ROLE_CREATED = "exchange/taskcluster-auth/v1/role-created"
 _numbers = itertools.count()
 
 
@@ -274,6 +275,36 @@ def test_rejected_messages_are_published_again(
                 if found == tasks:
                     break
             assert received.tasks(tasks).keys() == tasks
+
+
+def test_rejected_messages_do_not_block_others(
+    broker: RabbitMQ,
+    reader: Callable[..., Reader],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More messages of one exchange are rejected than are published at once."""
+    monkeypatch.setattr("taskcluster_local.broker._AT_ONCE", 5)
+    monkeypatch.setattr("taskcluster_local.broker.pause", lambda *args: 0.2)
+    other = reader((ROLE_CREATED, "#"))
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(broker.url("reader")))) as connection:
+        channel = connection.channel()
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare("queue/reader/full", exclusive=True, arguments=limits)
+        channel.queue_bind("queue/reader/full", f"{QUEUE}task-pending", "#")
+        with LocalTaskcluster(pulse=broker.url("deployment")) as local:
+            tasks = {create(local) for _ in range(20)}
+            wait_for_log(caplog, "a queue may be full")
+            with taskcluster.Auth(local.options()) as auth:
+                auth.createRole("new", {"description": "", "scopes": []})
+            assert next(other.messages())[2]["roleId"] == "new"
+            again = reader((f"{QUEUE}task-pending", "#"))
+            while (body := channel.basic_get("queue/reader/full", auto_ack=True)[2]) is not None:
+                tasks.discard(json.loads(body)["status"]["taskId"])
+            assert len(tasks) > 10
+            channel.queue_delete("queue/reader/full")
+            assert again.tasks(tasks).keys() >= tasks
+    assert "connecting again" not in caplog.text
 
 
 def test_stop_publishes_the_rest(broker: RabbitMQ, reader: Callable[..., Reader]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def test_held_messages_are_kept_for_next_start(store: Store) -> None:
     assert keys(outbox, 1) == ["c"]
     assert outbox.count() == 3
     assert keys(PulseOutbox(store)) == ["a", "b", "c"]
+
+
+def test_returns_no_messages_of_other_exchanges(store: Store) -> None:
+    outbox = PulseOutbox(store)
+    outbox.add(message("a"))
+    outbox.add(replace(message("b"), exchange="exchange/taskcluster-x/v1/other"))
+    assert [each.routingKey for each in outbox.first(1, ["exchange/taskcluster-x/v1/happened"])] == ["b"]
 
 
 def test_adds_in_transaction_and_wakes_after_it(store: Store) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from pamqp import commands
 
@@ -52,6 +54,8 @@ def settings_of(url: str) -> BrokerSettings:
 class BrokerPublisher:
     """Publishes messages in order, each until the broker has confirmed it. A message may be published twice.
 
+    If the broker rejects messages of an exchange, all of that exchange wait, and no others.
+
     Args:
         settings: The broker.
         exchanges: The full names of all exchanges, which are declared on every connection.
@@ -70,7 +74,9 @@ class BrokerPublisher:
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failures = 0
-        """How many connections in a row have failed before a batch was stored completely."""
+        """How many connections in a row have failed before a batch was confirmed."""
+        self._rejecting: dict[str, _Rejecting] = {}
+        """The exchanges of messages that the broker has rejected."""
 
     def wake(self) -> None:
         """Note that there is something to publish."""
@@ -124,13 +130,19 @@ class BrokerPublisher:
                     continue
                 if self._stopping.is_set():
                     return
-                await self._news.wait()
+                await self._wait_for_news()
             raise channel.ended.result()
         except AmqpEnded as ended:
             failure = self._failure(ended)
         finally:
             await connection.close()
         raise failure
+
+    async def _wait_for_news(self) -> None:
+        ends = [rejecting.until for rejecting in self._rejecting.values()]
+        seconds = max(0.0, min(ends) - time.monotonic()) if ends else None
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
 
     def _failure(self, ended: AmqpEnded) -> PulseFailure:
         if ended.code != _ACCESS_REFUSED:
@@ -150,20 +162,53 @@ class BrokerPublisher:
         return channel
 
     async def _publish_some(self, batches: _Batches) -> int:
-        """Publish the oldest messages; return how many."""
+        """Publish the oldest messages, except of exchanges whose messages were just rejected; return how many."""
+        now = time.monotonic()
         with self._outbox() as outbox:
-            messages = outbox.first(_AT_ONCE)
+            messages = outbox.first(_AT_ONCE, [name for name, each in self._rejecting.items() if each.until > now])
             if not messages:
                 return 0
-            stored, refused = await batches.publish(messages)
-            outbox.hold(refused)
-            outbox.remove(stored)
-        unstored = len(messages) - len(stored) - len(refused)
-        if unstored and not batches.have_ended:
-            raise AmqpEnded(f"it rejected {unstored} of {len(messages)} messages; a queue may be full")
-        if not unstored:
+            sent = await batches.publish(messages)
+            outbox.hold(sent.refused)
+            outbox.remove(sent.stored)
+        if not batches.have_ended:
             self._failures = 0
+            self._note_rejected({message.exchange for message in messages}, sent.rejected)
         return len(messages)
+
+    def _note_rejected(self, published: Collection[str], rejected: list[Unpublished]) -> None:
+        """Let the exchanges of rejected messages pause, and no others."""
+        numbers = Counter(message.exchange for message in rejected)
+        for exchange in published:
+            before = self._rejecting.pop(exchange, _Rejecting(0, 0.0))
+            if not (number := numbers[exchange]):
+                continue
+            attempts = before.attempts + 1
+            seconds = pause(attempts, random.random())
+            self._rejecting[exchange] = _Rejecting(attempts, time.monotonic() + seconds)
+            _log.warning(
+                "the broker rejected %d messages of %s, as a queue may be full; publishing them again in %.0f seconds",
+                number,
+                exchange,
+                seconds,
+            )
+
+
+class _Rejecting(NamedTuple):
+    """An exchange whose messages the broker rejects."""
+
+    attempts: int
+    until: float
+    """When to publish its messages again."""
+
+
+class _Sent(NamedTuple):
+    """What became of messages. Those in no list are not confirmed, because the connection has ended."""
+
+    stored: list[Unpublished]
+    rejected: list[Unpublished]
+    refused: list[Unpublished]
+    """Not sent, because they would end the connection."""
 
 
 class _Batches:
@@ -174,7 +219,7 @@ class _Batches:
         self._channel = channel
         self._unconfirmed: dict[int, Unpublished] = {}
         """By delivery tag, in order."""
-        self._stored: list[Unpublished] = []
+        self._sent = _Sent([], [], [])
         self._confirmed: asyncio.Future[None]
         channel.on_confirm = self._confirm
 
@@ -183,26 +228,21 @@ class _Batches:
         """Whether the channel has ended."""
         return self._channel.ended.done()
 
-    async def publish(self, messages: list[Unpublished]) -> tuple[list[Unpublished], list[Unpublished]]:
-        """Publish messages, and wait for the confirmations or the end of the channel.
-
-        Returns:
-            The messages that the broker has stored, and those that were not sent because they would end the connection.
-        """
-        refused: list[Unpublished] = []
-        self._stored = []
+    async def publish(self, messages: list[Unpublished]) -> _Sent:
+        """Publish messages, and wait for the confirmations or the end of the channel."""
+        self._sent = _Sent([], [], [])
         self._confirmed = self._connection.loop.create_future()
         for message in messages:
             try:
                 self._publish(message)
             except AmqpEnded as reason:
                 _log.error(_TOO_LARGE, message.exchange, message.routingKey, len(message.cc), reason)
-                refused.append(message)
+                self._sent.refused.append(message)
         await self._connection.drain()
         if self._unconfirmed:
             either: list[asyncio.Future[Any]] = [self._confirmed, self._channel.ended]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        return self._stored, refused
+        return self._sent
 
     def _publish(self, message: Unpublished) -> None:
         tag = self._channel.publish(
@@ -215,7 +255,6 @@ class _Batches:
     def _confirm(self, tag: int, multiple: bool, stored: bool) -> None:
         for each in [each for each in self._unconfirmed if each <= tag] if multiple else [tag]:
             message = self._unconfirmed.pop(each)
-            if stored:
-                self._stored.append(message)
+            (self._sent.stored if stored else self._sent.rejected).append(message)
         if not self._unconfirmed and not self._confirmed.done():
             self._confirmed.set_result(None)

@@ -61,9 +61,13 @@ class PulseOutbox:
         if self.on_added is not None:
             self.on_added()
 
-    def first(self, number: int) -> list[Unpublished]:
-        """Return at most `number` messages."""
-        rows = self._store.all("SELECT * FROM pulse_outbox ORDER BY id LIMIT ?", number + len(self._held))
+    def first(self, number: int, without: Iterable[str] = ()) -> list[Unpublished]:
+        """Return at most `number` messages, none of the exchanges `without`."""
+        rows = self._store.all(
+            "SELECT * FROM pulse_outbox WHERE exchange NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+            json.dumps(list(without)),
+            number + len(self._held),
+        )
         return [_unpublished(row) for row in rows if row["id"] not in self._held][:number]
 
     def hold(self, messages: Iterable[Unpublished]) -> None:
