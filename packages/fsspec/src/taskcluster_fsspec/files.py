@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
@@ -15,6 +17,7 @@ from .interface import AbstractBufferedFile, BaseCache, Info
 
 __all__ = ["CompressedFile", "ReadFile", "TextFile", "WriteFile"]
 
+_log = logging.getLogger(__name__)
 _IN_MEMORY = 8 * 1024 * 1024
 """A larger file is written to disk before it is uploaded."""
 
@@ -144,6 +147,9 @@ class ReadFile(AbstractBufferedFile):
 class WriteFile(io.BufferedIOBase):
     """A file that is open for writing. It is uploaded when it is closed, because uploads need the size beforehand.
 
+    It is not uploaded if an exception that was raised after it was opened is being handled when it is closed. The
+    `__exit__` of others, for example of `fsspec.open` and pandas, closes it without passing the exception.
+
     Args:
         path: The path.
         mode: `wb` or `xb`.
@@ -158,6 +164,8 @@ class WriteFile(io.BufferedIOBase):
         self._autocommit = autocommit
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._is_dropped = False
+        # A file may be written in an exception handler.
+        self._handled = sys.exc_info()[1]
 
     def writable(self) -> bool:
         """Return True."""
@@ -184,13 +192,19 @@ class WriteFile(io.BufferedIOBase):
         if self.closed:
             return
         super().close()
+        raised, handled, self._handled = sys.exc_info()[1], self._handled, None
+        if raised is not None and raised is not handled and not self._is_dropped:
+            _log.warning("%s is not uploaded, because of a %s", self.path, type(raised).__name__)
+            self.drop()
         if self._is_dropped:
             self._file.close()
         elif self._autocommit:
             self.commit()
 
     def commit(self) -> None:
-        """Upload the file."""
+        """Upload the file, unless it was dropped."""
+        if self._is_dropped:
+            return
         with self._file, os_errors(self.path):
             self._upload(cast("BinaryIO", self._file))
 

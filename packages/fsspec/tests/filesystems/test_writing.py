@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from taskcluster.exceptions import TaskclusterFailure, TaskclusterRestFailure
@@ -97,6 +98,47 @@ def test_exception_uploads_nothing(object_fs: ObjectFileSystem, mode: str, compr
     assert not object_fs.exists("a")
 
 
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize(
+    ("compression", "opens"), [(None, False), (None, True), ("gzip", False)], ids=["plain", "open", "gzip"]
+)
+def test_exception_in_fsspec_open_uploads_nothing(
+    object_fs: ObjectFileSystem, mode: str, compression: str | None, opens: bool
+) -> None:
+    text = {} if "b" in mode else {"encoding": "utf-8"}
+    file = fsspec.open("tcobject://a", mode, compression=compression, project_id="proj", **text)
+    with contextlib.suppress(ZeroDivisionError), file.open() if opens else file as opened:
+        opened.write(b"1" if "b" in mode else "1")
+        raise ZeroDivisionError
+    assert not object_fs.exists("a")
+
+
+def test_exception_in_fsspec_open_uploads_no_artifact(tasks: Tasks, fs: ArtifactFileSystem) -> None:
+    path = f"{tasks.create()}/0/a"
+    with contextlib.suppress(ZeroDivisionError), fsspec.open(f"tcartifact://{path}", "wb") as file:
+        file.write(b"1")
+        raise ZeroDivisionError
+    assert not fs.exists(path)
+
+
+def test_file_that_is_not_uploaded_is_logged(object_fs: ObjectFileSystem, caplog: pytest.LogCaptureFixture) -> None:
+    file = object_fs.open("a", "wb")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        file.close()
+    assert caplog.messages == ["a is not uploaded, because of a ZeroDivisionError"]
+
+
+def test_exception_handlers_can_write(object_fs: ObjectFileSystem) -> None:
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        with fsspec.open("tcobject://a", "wb", project_id="proj") as file:
+            file.write(b"1")
+    assert object_fs.cat_file("a") == b"1"
+
+
 @pytest.mark.parametrize("compression", [None, "gzip"], ids=["plain", "gzip"])
 @pytest.mark.parametrize("mode", ["wb", "w", "xt"])
 def test_unclosed_file_uploads_nothing(object_fs: ObjectFileSystem, mode: str, compression: str | None) -> None:
@@ -121,6 +163,8 @@ def test_transactions(object_fs: ObjectFileSystem) -> None:
     assert object_fs.cat_file("a") == b"1"
     with contextlib.suppress(ZeroDivisionError), object_fs.transaction:
         object_fs.pipe_file("b", b"1")
+        raise ZeroDivisionError
+    with object_fs.transaction, contextlib.suppress(ZeroDivisionError), object_fs.open("b", "wb"):
         raise ZeroDivisionError
     assert not object_fs.exists("b")
 
