@@ -25,7 +25,12 @@ from taskcluster_pulse.testing import INSTALL_RABBITMQ, BrokerAccounts, RabbitMQ
 
 EVENTS = taskcluster.QueueEvents({"rootUrl": "https://tc.example.com"})
 COMPLETED = EVENTS.taskCompleted()["exchange"]
-EXCHANGES = [COMPLETED, EVENTS.taskFailed()["exchange"], EVENTS.taskException()["exchange"]]
+EXCHANGES = [
+    COMPLETED,
+    EVENTS.taskFailed()["exchange"],
+    EVENTS.taskException()["exchange"],
+    EVENTS.taskGroupResolved()["exchange"],
+]
 USERS = ["alice", "bob", "taskcluster-queue"]
 KEY = "primary.{}.0.wg.w.proj.ci.sched.G._"
 TIMEOUT = 60.0

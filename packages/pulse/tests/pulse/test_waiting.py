@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +14,9 @@ import taskcluster_pulse
 import taskcluster_pulse.aio
 from taskcluster_helper import WaitTimeoutError
 from taskcluster_local import LocalTaskcluster
+from taskcluster_pulse.testing import BrokerAccounts
+
+from .proxy import Proxy
 
 HOUR = 3600.0
 """Between two polls: in a test, only a message causes one."""
@@ -96,3 +100,50 @@ def test_the_last_status_is_requested_at_the_timeout(queue: taskcluster.Queue, i
     with pytest.raises(WaitTimeoutError) as caught:
         wait("wait_for_task", is_async, queue, create(queue), timeout=0.05)
     assert caught.value.last["state"] == "pending"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", ["wait_for_task", "wait_for_task_group"])
+def test_the_status_is_requested_after_a_lost_connection(
+    queue: taskcluster.Queue, broker: BrokerAccounts, name: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No message comes from this broker, as if all had been missed."""
+    monkeypatch.setattr("taskcluster_pulse.supervisor.pause", lambda *args: 0.01)
+    taskId = create(queue)
+    proxy = Proxy(broker.port)
+    polls: list[Any] = []
+
+    def change(state: Any) -> None:
+        polls.append(state)
+        if len(polls) == 1:
+            complete(queue, taskId)
+            proxy.cut()
+
+    found = wait(name, is_async, queue, taskId, on_change=change, url=broker.url("alice", port=proxy.port))
+    assert found == {"completed": 1} or found["state"] == "completed"
+    assert len(polls) == 2
+    proxy.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", ["wait_for_task", "wait_for_task_group"])
+def test_a_lost_stream_does_not_delay_waiting(
+    queue: taskcluster.Queue, name: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskcluster_pulse.supervisor.pause", lambda *args: 0.01)
+    taskId = create(queue)
+    proxy = Proxy(urlsplit(queue.options["rootUrl"]).port or 0)
+    polls: list[Any] = []
+
+    def change(state: Any) -> None:
+        polls.append(state)
+        if len(polls) == 1:
+            proxy.silence()
+            complete(queue, taskId)
+            proxy.cut()
+
+    found = wait(name, is_async, queue, taskId, on_change=change, root_url=f"http://127.0.0.1:{proxy.port}")
+    assert found == {"completed": 1} or found["state"] == "completed"
+    assert len(polls) == 2
+    proxy.close()
