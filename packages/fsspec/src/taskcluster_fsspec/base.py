@@ -8,6 +8,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from taskcluster_objects.resuming import UNKNOWN_TYPE
 from .caches import AdaptiveCache
 from .connection import Connection, each_of, os_errors
 from .contents import Content
-from .exceptions import Unsupported, already_exists
+from .exceptions import RequestFailed, Unsupported, already_exists
 from .files import CompressedFile, ReadFile, TextFile, WriteFile
 from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info, compr, get_compression
 from .paths import canonical
@@ -335,6 +336,11 @@ class TaskclusterFileSystem(AbstractFileSystem):
             return str(self._entry(self._strip_protocol(path))["type"])
         except FileNotFoundError:
             return None
+        except RequestFailed as exc:
+            # A path that Taskcluster rejects, for example with a malformed taskId, cannot exist.
+            if exc.status_code == HTTPStatus.BAD_REQUEST:
+                return None
+            raise
 
     def _entry(self, path: str) -> Info:
         """Return the info of a file or directory; the size of a file may be None."""

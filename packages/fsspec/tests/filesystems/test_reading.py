@@ -179,6 +179,14 @@ def test_missing_artifact_is_both_errors(tasks: Tasks, fs: ArtifactFileSystem) -
     assert caught.value.__cause__ is caught.value.superExc
 
 
+def test_malformed_paths_do_not_exist(fs: ArtifactFileSystem, index_fs: IndexFileSystem) -> None:
+    for path in ("none", "none/0", "none/0/a", "none/latest/a"):
+        assert not fs.exists(path)
+        assert not fs.isfile(path)
+        assert not fs.isdir(path)
+    assert not index_fs.exists("a..b/a")
+
+
 def test_error_artifact_raises_its_reason(tasks: Tasks, fs: ArtifactFileSystem) -> None:
     task = tasks.create()
     tasks.declare(task, "e", "error", reason="file-missing-on-worker", message="no such file")
