@@ -136,9 +136,12 @@ def test_an_ephemeral_queue_survives_a_lost_connection(
         heartbeat=1,
         on_connected=connected.release,
     ) as messages:
+        publisher.publish(COMPLETED, KEY.format(queue_name), 0)
+        assert messages.get(TIMEOUT).payload == 0
         proxy.silence()
         publisher.publish(COMPLETED, KEY.format(queue_name), 1)
-        assert messages.get(TIMEOUT).payload == 1
+        # 0 was not acknowledged.
+        assert {messages.get(TIMEOUT).payload for _ in range(2)} == {0, 1}
         assert connected.acquire(timeout=0)
         assert connected.acquire(timeout=0)
     proxy.close()
@@ -146,17 +149,22 @@ def test_an_ephemeral_queue_survives_a_lost_connection(
 
 def test_reconnects_after_a_freeze(mode: PulseMode, own_broker: RabbitMQ, queue_name: str, warnings: Warnings) -> None:
     """A frozen broker keeps connections open and is silent."""
-    with mode.consumer(
-        (COMPLETED, f"primary.{queue_name}.#"), url=own_broker.url("alice"), queue=queue_name, heartbeat=1
-    ) as messages:
+    with (
+        mode.consumer(
+            (COMPLETED, f"primary.{queue_name}.#"), url=own_broker.url("alice"), queue=queue_name, heartbeat=1
+        ) as messages,
+        Publisher(url=own_broker.url("taskcluster-queue")) as publisher,
+    ):
+        publisher.publish(COMPLETED, KEY.format(queue_name), 0)
+        assert messages.get(TIMEOUT).payload == 0
         own_broker.freeze()
         try:
             assert "silent" in warnings.wait_for("connecting again")
         finally:
             own_broker.thaw()
-        with Publisher(url=own_broker.url("taskcluster-queue")) as publisher:
-            publisher.publish(COMPLETED, KEY.format(queue_name), 1)
-        assert messages.get(TIMEOUT).payload == 1
+        publisher.publish(COMPLETED, KEY.format(queue_name), 1)
+        # 0 was not acknowledged.
+        assert {messages.get(TIMEOUT).payload for _ in range(2)} == {0, 1}
 
 
 def test_declares_a_deleted_queue_again(
