@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import os
 import threading
 import weakref
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from taskcluster.shapes import is_array
-from taskcluster_objects.resuming import UNKNOWN_TYPE
 
 from .caches import AdaptiveCache
 from .connection import Connection, each_of, os_errors
@@ -24,7 +22,7 @@ from .interface import NO_CALLBACK, AbstractFileSystem, Callback, Info, compr, g
 from .paths import canonical
 from .sources import Sources
 
-__all__ = ["TaskclusterFileSystem", "content_type"]
+__all__ = ["TaskclusterFileSystem"]
 
 _SECRETS = ("credentials", "clientId", "accessToken", "certificate", "client_id", "access_token", "token", "password")
 
@@ -413,11 +411,6 @@ class TaskclusterFileSystem(AbstractFileSystem):
     def mv(self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """Raise io.UnsupportedOperation: files cannot be renamed."""
         raise Unsupported(f"{path1} cannot be renamed: copy it")
-
-
-def content_type(name: str, options: Mapping[str, Any]) -> str:
-    """Return the content type of a new file: that of the options, or else the one that its name shows."""
-    return options.get("content_type") or mimetypes.guess_type(name)[0] or UNKNOWN_TYPE
 
 
 class _Guarded:

@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO, TypeVar
 
 from taskcluster.timestamps import parse_date
+from taskcluster_objects.content_types import content_type_of
 from taskcluster_objects.download import downloadArtifactToFile, downloadArtifactToPath
 from taskcluster_objects.upload import uploadArtifactFromFile
 
-from .base import TaskclusterFileSystem, content_type
+from .base import TaskclusterFileSystem
 from .connection import os_errors
 from .contents import Content
 from .exceptions import IsDirectory, Unsupported, not_found
@@ -331,7 +332,7 @@ class RunFileSystem(TaskclusterFileSystem):
                 taskId=run.task_id,
                 runId=run.run_id,
                 name=run_path.name,
-                contentType=content_type(run_path.name, options),
+                contentType=content_type_of(run_path.name, options.get("content_type")),
                 expires=expires,
                 file=file,
                 queueService=connection.client("queue"),

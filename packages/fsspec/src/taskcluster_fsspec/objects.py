@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 from taskcluster.exceptions import TaskclusterFailure
 from taskcluster.timestamps import fromNow
+from taskcluster_objects.content_types import content_type_of
 from taskcluster_objects.download import downloadToFile, downloadToPath
 from taskcluster_objects.upload import uploadFromFile
 
-from .base import TaskclusterFileSystem, content_type
+from .base import TaskclusterFileSystem
 from .connection import os_errors
 from .contents import Content
 from .exceptions import Unsupported
@@ -136,7 +137,7 @@ class ObjectFileSystem(TaskclusterFileSystem):
             uploadFromFile(
                 projectId=project_id,
                 name=name,
-                contentType=content_type(name, options),
+                contentType=content_type_of(name, options.get("content_type")),
                 expires=fromNow(options.get("expires") or self._expires),
                 file=file,
                 objectService=self._connection.client("object"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import fnmatch
-import mimetypes
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -262,10 +261,6 @@ def _opened(app: App, file: str) -> Generator[Any]:
         yield copy
 
 
-def _content_type(given: str | None, name: str) -> str:
-    return given or mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
 _type_option = click.option("--content-type", metavar="TYPE", help="Defaults to that of the name's ending.")
 
 
@@ -296,6 +291,7 @@ def upload_artifact(
     """
     from taskcluster.timestamps import parse_date
     from taskcluster_objects import upload as uploads
+    from taskcluster_objects.content_types import content_type_of
 
     found = one_task(app, named)
     queue = app.client("Queue", found.address)
@@ -307,7 +303,7 @@ def upload_artifact(
             taskId=found.id,
             runId=number,
             name=name,
-            contentType=_content_type(content_type, name),
+            contentType=content_type_of(name, content_type),
             expires=until,
             file=opened,
             queueService=queue,
@@ -329,12 +325,13 @@ def upload_object(
 ) -> None:
     """Upload FILE, or stdin with `-`, as an object."""
     from taskcluster_objects import upload as uploads
+    from taskcluster_objects.content_types import content_type_of
 
     with _opened(app, file) as opened, progress(app, shown=not no_progress) as bars:
         uploads.uploadFromFile(
             projectId=project,
             name=name,
-            contentType=_content_type(content_type, name),
+            contentType=content_type_of(name, content_type),
             expires=date_of("--expires", expires),
             file=opened,
             objectService=app.client("Object"),
