@@ -22,7 +22,7 @@ _log = logging.getLogger("taskcluster.worker")
 _MARGIN = timedelta(minutes=3)
 """How long before its end a claim is renewed; a third of the claim if that is less."""
 _KILL_MARGIN = 10.0
-"""How many seconds before the end of a claim the task's processes are killed; a twentieth of the claim if that is less.
+"""How many seconds before the end of a claim the task's processes are killed; a tenth of the claim if that is less.
 
 The queue may give the run to another worker when the claim ends.
 """
@@ -79,7 +79,7 @@ class Claim:
         left = min(self.seconds, (self.taken_until - now).total_seconds())
         end = time.monotonic() + left
         self.reclaim_at = end - min(_MARGIN.total_seconds(), left / 3)
-        self.kill_at = end - min(_KILL_MARGIN, left / 20)
+        self.kill_at = end - min(_KILL_MARGIN, left / 10)
 
 
 def reclaim_date(now: datetime, taken_until: datetime) -> datetime:

@@ -261,14 +261,13 @@ def brief() -> Iterator[Any]:
         yield site
 
 
-def test_containers_of_a_stopped_worker_are_removed_in_time(brief):
+def test_containers_of_a_stopped_worker_are_removed(brief):
     with worker_process(brief) as worker:
         try:
             with expect("start"):
-                taskId = brief.create_task(payload("sleep 600"), retries=0)
+                brief.create_task(payload("sleep 600"), retries=0)
             with expect("remove"):
                 worker.send_signal(signal.SIGSTOP)
-            assert brief.queue.status(taskId)["status"]["state"] == "running"
         finally:
             worker.kill()
 

@@ -232,7 +232,8 @@ def test_processes_of_a_stopped_worker_die_in_time(fifo, tmp_path):
         fi
         for pid in $(cat {pids}); do if kill -0 $pid; then exit 1; fi; done
     """
-    with LocalTaskcluster(claim_timeout=5.0) as local, site_of(local) as site, command(site) as process:
+    # The processes are killed a second before the claim ends.
+    with LocalTaskcluster(claim_timeout=10.0) as local, site_of(local) as site, command(site) as process:
         taskId = site.create(script)
         site.started(fifo)
         process.send_signal(signal.SIGSTOP)
