@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -82,6 +83,27 @@ def test_receives_one_copy_if_both_match(
         publisher.publish(COMPLETED, KEY.format(queue_name), 1, routes=[f"{queue_name}.x"])
         publisher.publish(COMPLETED, KEY.format(queue_name), 2)
         assert [messages.get(TIMEOUT).payload for _ in range(2)] == [1, 2]
+
+
+def test_receives_messages_without_routes(mode: PulseMode, broker: BrokerAccounts, queue_name: str) -> None:
+    """Other publishers send no `CC`, no headers, or no properties at all."""
+    settings = where(url=broker.url("taskcluster-queue")).broker
+    assert settings is not None
+    sent: list[Any] = [None, {}, {"CC": []}, {"cc": ["route.x"]}]
+
+    async def publish() -> None:
+        connection = await open_connection(settings)
+        channel = await connection.channel()
+        for headers in sent:
+            properties = commands.Basic.Properties(headers=headers)
+            method = commands.Basic.Publish(exchange=COMPLETED, routing_key=KEY.format(queue_name))
+            channel.publish(method, properties, b"1")
+        await connection.close()
+
+    with mode.consumer((COMPLETED, f"primary.{queue_name}.#"), url=broker.url("alice")) as messages:
+        asyncio.run(publish())
+        received = [messages.get(TIMEOUT) for _ in sent]
+        assert [(message.payload, message.routes) for message in received] == [(1, ())] * len(sent)
 
 
 def test_acknowledges_when_the_next_is_requested(
@@ -386,8 +408,6 @@ def test_heartbeats_continue_during_a_slow_handler(
         publisher.publish(COMPLETED, KEY.format(queue_name), 1)
 
     async def wait_async() -> None:
-        import asyncio
-
         await asyncio.to_thread(silent)
 
     def handle(message: Any) -> Any:

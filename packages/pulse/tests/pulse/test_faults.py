@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -396,7 +396,10 @@ def test_publisher_errors(mode: PulseMode, broker: BrokerAccounts) -> None:
 
 def test_publishers_are_used_once_and_in_a_block(mode: PulseMode, broker: BrokerAccounts) -> None:
     publisher = mode.publisher(url=broker.url("alice"))
-    uses = (lambda: publisher.publish("exchange/alice/x", "x", 1), lambda: publisher.declare_exchange("x"))
+    uses: list[Callable[[], object]] = [
+        lambda: publisher.publish("exchange/alice/x", "x", 1),
+        lambda: publisher.declare_exchange("x"),
+    ]
     for use in uses:
         with pytest.raises(PulseFailure, match="connect first"):
             use()
