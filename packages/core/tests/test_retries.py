@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcluster.effects import Opened
 from taskcluster.exceptions import TaskclusterFailure
-from taskcluster.retries import Policy, retry_after, retryable
+from taskcluster.retries import Attempts, Policy, retry_after, retryable
 
 chances = st.floats(0, 1)
 policies = st.builds(
@@ -84,6 +85,16 @@ def test_requested_delay_is_limited(requested: float, delay: float) -> None:
 def test_requested_delay_replaces_the_random_one(policy: Policy, requested: float, chance: float) -> None:
     delay = policy._replace(max_retries=1).delay(1, chance, requested)
     assert delay == (requested if requested < policy.max_delay else policy.max_delay)
+
+
+def test_attempts_end_with_the_failure() -> None:
+    attempts = Attempts(Policy(max_retries=2))
+    failure = TaskclusterFailure("failed")
+    assert attempts.delay(failure, 0.5, 0) == Policy().delay(1, 0.5)
+    assert attempts.delay(failure, 0.5, 0, Opened(503, {"Retry-After": "7"}, None)) == 7
+    with pytest.raises(TaskclusterFailure) as raised:
+        attempts.delay(failure, 0.5, 0)
+    assert raised.value is failure
 
 
 def test_policy_comes_from_options() -> None:

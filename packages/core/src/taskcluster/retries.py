@@ -5,11 +5,21 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping
 from email.utils import parsedate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from .exceptions import TaskclusterFailure
 from .options import DEFAULTS, number_option
 
-__all__ = ["DELAY_FACTOR", "MAX_DELAY", "MAX_RETRIES", "RANDOMIZATION_FACTOR", "Policy", "retry_after", "retryable"]
+__all__ = [
+    "DELAY_FACTOR",
+    "MAX_DELAY",
+    "MAX_RETRIES",
+    "RANDOMIZATION_FACTOR",
+    "Attempts",
+    "Policy",
+    "retry_after",
+    "retryable",
+]
 
 MAX_RETRIES: int = DEFAULTS["maxRetries"]
 DELAY_FACTOR: float = DEFAULTS["delayFactor"]
@@ -20,6 +30,20 @@ MAX_DELAY: float = DEFAULTS["maxDelay"]
 def retryable(status: int) -> bool:
     """Return whether a response with this status is retried: a server failure, or 429 (too many requests)."""
     return status >= 500 or status == 429
+
+
+class HasStatus(Protocol):
+    """A response."""
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        ...
 
 
 class Policy(NamedTuple):
@@ -60,6 +84,34 @@ class Policy(NamedTuple):
         # The exponent is bounded so that a huge maxRetries does not overflow a float.
         delay = self.delay_factor * 2 ** min(retry - 1, 100) * (1 + spread)
         return float(min(delay, self.max_delay))
+
+
+class Attempts:
+    """Counts the failed attempts of one operation.
+
+    Args:
+        policy: How many retries there are.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._count = 0
+
+    def delay(self, failure: TaskclusterFailure, chance: float, now: float, response: HasStatus | None = None) -> float:
+        """Return the seconds to wait before the next attempt; raise `failure` if no retries are left.
+
+        Args:
+            failure: Why this attempt failed.
+            chance: A random number from 0 to 1.
+            now: Unix time in seconds.
+            response: The response, whose Retry-After is followed.
+        """
+        self._count += 1
+        requested = None if response is None else retry_after(response.status, response.headers, now)
+        delay = self._policy.delay(self._count, chance, requested)
+        if delay is None:
+            raise failure
+        return delay
 
 
 def retry_after(status: int, headers: Mapping[str, str], now: float) -> float | None:

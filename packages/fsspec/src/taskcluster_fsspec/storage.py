@@ -12,7 +12,7 @@ from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailur
 from taskcluster.options import timeouts, user_agent_of
 from taskcluster.plugins import Location
 from taskcluster.redirects import open_response
-from taskcluster.retries import Policy, retry_after, retryable
+from taskcluster.retries import Attempts, Policy, retryable
 from taskcluster.runner import run
 from taskcluster.transport.requests import RequestsTransport
 from taskcluster_objects.resuming import has_expired
@@ -54,21 +54,9 @@ class Storage:
         self._transport.close()
 
 
-class _Attempts:
-    """Waits before retries."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._count = 0
-
-    def wait(self, failure: TaskclusterFailure, response: Opened | None = None) -> None:
-        """Wait before the next attempt; raise `failure` if there is none."""
-        self._count += 1
-        requested = None if response is None else retry_after(response.status, response.headers, time.time())
-        delay = self._policy.delay(self._count, random.random(), requested)
-        if delay is None:
-            raise failure
-        time.sleep(delay)
+def _wait(attempts: Attempts, failure: TaskclusterFailure, response: Opened | None = None) -> None:
+    """Wait before the next attempt; raise `failure` if there is none."""
+    time.sleep(attempts.delay(failure, random.random(), time.time(), response))
 
 
 class Remote:
@@ -97,14 +85,14 @@ class Remote:
         Args:
             size: The size of the file, if known.
         """
-        attempts = _Attempts(self._storage.policy)
+        attempts = Attempts(self._storage.policy)
         while True:
             opened = self._get(part_headers(0, first_bytes(size), None), attempts)
             found = stored(opened.status, opened.headers)
             if found is not None:
                 return found, opened
             opened.native.close()
-            attempts.wait(self._failure(opened.status))
+            _wait(attempts, self._failure(opened.status))
 
     def part(self, start: int, end: int, known: Stored) -> bytes:
         """Return the bytes from `start` to before `end`.
@@ -125,7 +113,7 @@ class Remote:
             known: What the first response showed.
             opened: That response, if its body is still to be read.
         """
-        attempts = _Attempts(self._storage.policy)
+        attempts = Attempts(self._storage.policy)
         end = known.size if end is None else end
         skip, planned = 0, known.received
         while end is None or start < end:
@@ -154,9 +142,9 @@ class Remote:
             if start and known.etag is None:
                 # Another version could follow the part that was read.
                 raise failure
-            attempts.wait(failure)
+            _wait(attempts, failure)
 
-    def _part(self, start: int, end: int | None, known: Stored, attempts: _Attempts) -> tuple[Opened, int]:
+    def _part(self, start: int, end: int | None, known: Stored, attempts: Attempts) -> tuple[Opened, int]:
         while True:
             opened = self._get(part_headers(start, end, known.etag), attempts)
             verdict = judge_part(opened.status, opened.headers, start, known)
@@ -167,9 +155,9 @@ class Remote:
             opened.native.close()
             if verdict is Part.CHANGED:
                 raise replaced(self._name)
-            attempts.wait(self._failure(opened.status))
+            _wait(attempts, self._failure(opened.status))
 
-    def _get(self, headers: Mapping[str, str], attempts: _Attempts) -> Opened:
+    def _get(self, headers: Mapping[str, str], attempts: Attempts) -> Opened:
         """Return a response with status 200, 206, 412 or 416."""
         is_renewed = False
         while True:
@@ -179,14 +167,14 @@ class Remote:
             try:
                 opened = self._storage.open(self._location, headers)
             except TaskclusterConnectionError as exc:
-                attempts.wait(exc)
+                _wait(attempts, exc)
                 continue
             if opened.status in (200, 206, 412, 416):
                 return opened
             opened.native.close()
             failure = self._failure(opened.status)
             if retryable(opened.status):
-                attempts.wait(failure, opened)
+                _wait(attempts, failure, opened)
             elif opened.status == 403 and not is_renewed:
                 self._location = None
             else:

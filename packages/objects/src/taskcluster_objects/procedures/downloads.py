@@ -9,7 +9,7 @@ from taskcluster.arguments import api_method
 from taskcluster.exceptions import TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from taskcluster.plugins import DownloadMethod, Location
 from taskcluster.redirects import open_response
-from taskcluster.retries import retry_after
+from taskcluster.retries import Attempts
 
 from .. import methods, resuming
 from ..bodies import Sink
@@ -38,17 +38,12 @@ class Retries:
 
     def __init__(self, settings: TransferSettings) -> None:
         self._settings = settings
-        self._count = 0
+        self._attempts = Attempts(settings.policy)
 
     def wait(self, failure: TaskclusterFailure, response: Opened | Uploaded | None = None) -> Procedure[None]:
         """Wait before the next attempt, as long as the response requests; raise `failure` if no retries are left."""
-        self._count += 1
         settings = self._settings
-        requested = None if response is None else retry_after(response.status, response.headers, settings.now())
-        delay = settings.policy.delay(self._count, settings.random(), requested)
-        if delay is None:
-            raise failure
-        yield Sleep(delay)
+        yield Sleep(self._attempts.delay(failure, settings.random(), settings.now(), response))
 
 
 def locate_object(service: Any, name: str, offered: Mapping[str, DownloadMethod]) -> Procedure[Location]:
