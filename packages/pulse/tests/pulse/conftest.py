@@ -170,6 +170,14 @@ def mode(request: pytest.FixtureRequest) -> Iterator[PulseMode]:
 
 
 @pytest.fixture
+def both_modes() -> Iterator[list[PulseMode]]:
+    """Both modes, for tests whose setup is slow."""
+    thread = LoopThread("test")
+    yield [PulseMode(taskcluster_pulse, None), PulseMode(taskcluster_pulse.aio, thread)]
+    thread.close()
+
+
+@pytest.fixture
 def publisher(broker: BrokerAccounts) -> Iterator[taskcluster_pulse.Publisher]:
     """Publishes as the Queue service."""
     with taskcluster_pulse.Publisher(url=broker.url("taskcluster-queue")) as publisher:

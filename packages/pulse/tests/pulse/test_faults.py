@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import queue
@@ -94,35 +96,39 @@ def as_user(broker: BrokerAccounts, user: str, *methods: Any) -> None:
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])
 def test_reconnects_after_a_restart(
-    mode: PulseMode, own_broker: RabbitMQ, queue_name: str, how: str, warnings: Warnings
+    both_modes: list[PulseMode], own_broker: RabbitMQ, queue_name: str, warnings: Warnings, how: str
 ) -> None:
-    """What was published before and after is received; what was acknowledged is not received again."""
-    connections: list[int] = []
-    with (
-        mode.consumer(
-            (COMPLETED, f"primary.{queue_name}.#"),
-            url=own_broker.url("alice"),
-            queue=queue_name,
-            # A quorum queue that is this new does not survive a kill.
-            queue_type="classic",
-            on_connected=lambda: connections.append(1),
-        ) as messages,
-        Publisher(url=own_broker.url("taskcluster-queue")) as publisher,
-    ):
-        for number in range(3):
-            publisher.publish(COMPLETED, KEY.format(queue_name), number)
-        assert [messages.get(TIMEOUT).payload for _ in range(3)] == [0, 1, 2]
+    connections: Counter[str] = Counter()
+    consumers: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        for number, mode in enumerate(both_modes):
+            name = f"{queue_name}-{number}"
+            consumer = mode.consumer(
+                (COMPLETED, f"primary.{name}.#"),
+                url=own_broker.url("alice"),
+                queue=name,
+                # A quorum queue that is this new does not survive a kill.
+                queue_type="classic",
+                on_connected=functools.partial(connections.update, [name]),
+            )
+            consumers[name] = stack.enter_context(consumer)
+        publisher = stack.enter_context(Publisher(url=own_broker.url("taskcluster-queue")))
+        for name, messages in consumers.items():
+            for number in range(3):
+                publisher.publish(COMPLETED, KEY.format(name), number)
+            assert [messages.get(TIMEOUT).payload for _ in range(3)] == [0, 1, 2]
         getattr(own_broker, how)()
-        reason = warnings.wait_for("connecting again")
+        for _ in consumers:
+            warnings.wait_for("CONNECTION_FORCED" if how == "terminate" else "connecting again")
         own_broker.start()
-        publisher.publish(COMPLETED, KEY.format(queue_name), 3)
-        # The acknowledgement of 1 may have been lost with the broker; 2 was not acknowledged.
-        payloads = []
-        while 3 not in payloads:
-            payloads.append(messages.get(TIMEOUT).payload)
-        assert 2 in payloads
-    assert connections == [1, 1]
-    assert how != "terminate" or "CONNECTION_FORCED" in reason
+        for name, messages in consumers.items():
+            publisher.publish(COMPLETED, KEY.format(name), 3)
+            # The acknowledgement of 1 may have been lost with the broker; 2 was not acknowledged.
+            payloads = []
+            while 3 not in payloads:
+                payloads.append(messages.get(TIMEOUT).payload)
+            assert 2 in payloads
+    assert connections == dict.fromkeys(consumers, 2)
 
 
 def test_an_ephemeral_queue_survives_a_lost_connection(
