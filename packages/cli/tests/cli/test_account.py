@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -167,14 +167,16 @@ def page(signed_out: LocalTaskcluster) -> Iterator[Page]:
 
 @pytest.mark.once
 def test_sign_in_in_chromium(
-    signed_out: LocalTaskcluster, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signed_out: LocalTaskcluster,
+    page: Page,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unavailable: Callable[[str], NoReturn],
 ) -> None:
     """The exports set up a shell, in which a certificate that was left over does no harm."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
-        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
-            pytest.fail("Chromium is not installed: apt-get install chromium")
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+        unavailable("Chromium is not installed: apt-get install chromium")
     script = tmp_path / "browser"
     # The page is served beside the deployment; all else is as it comes from the command.
     script.write_text(

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -28,12 +30,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def need(program: str) -> None:
-    if shutil.which(program) is None:
-        message = f"{program} is not installed: apt-get install {program}"
-        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL"):
-            pytest.fail(message)
-        pytest.skip(message)
+@pytest.fixture
+def need(unavailable: Callable[[str], NoReturn]) -> Callable[[str], None]:
+    """Return a function that requires a program to be installed."""
+
+    def need(program: str) -> None:
+        if shutil.which(program) is None:
+            unavailable(f"{program} is not installed: apt-get install {program}")
+
+    return need
 
 
 CASES = [
@@ -49,7 +54,7 @@ CASES = [
 ]
 
 
-def test_bash(folder: Path) -> None:
+def test_bash(folder: Path, need: Callable[[str], None]) -> None:
     need("bash")
     script = 'eval "$(taskcluster completion bash)"\n'
     for line, _ in CASES:
@@ -87,7 +92,7 @@ def test_bash_words_with_colons(folder: Path) -> None:
         assert complete.get_completion_args() == (["é"], "")
 
 
-def test_zsh(folder: Path) -> None:
+def test_zsh(folder: Path, need: Callable[[str], None]) -> None:
     """The words that the script offers, which is what compadd gets."""
     need("zsh")
     script = (
@@ -103,7 +108,7 @@ def test_zsh(folder: Path) -> None:
     assert [set(line.split()) for line in done.stdout.splitlines()] == [expected for _, expected in CASES], done
 
 
-def test_fish(folder: Path) -> None:
+def test_fish(folder: Path, need: Callable[[str], None]) -> None:
     need("fish")
     script = "taskcluster completion fish | source\n"
     script += "".join(f"complete -C {line!r}; echo END\n" for line, _ in CASES)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -51,17 +51,16 @@ def deployment() -> Iterator[LocalTaskcluster]:
         yield deployment
 
 
-def require_rabbitmq() -> None:
+@pytest.fixture(scope="session")
+def rabbitmq(unavailable: Callable[[str], NoReturn]) -> None:
+    """Require RabbitMQ to be installed."""
     if not is_rabbitmq_installed():
-        if os.environ.get("TASKCLUSTER_TESTS_REQUIRE_ALL") == "1":
-            pytest.fail(INSTALL_RABBITMQ)
-        pytest.skip(INSTALL_RABBITMQ)
+        unavailable(INSTALL_RABBITMQ)
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerAccounts]:
+def broker(tmp_path_factory: pytest.TempPathFactory, rabbitmq: None) -> Iterator[BrokerAccounts]:
     """The server of this run; the processes of pytest-xdist share one."""
-    require_rabbitmq()
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rabbitmq"
     folder.mkdir(exist_ok=True)

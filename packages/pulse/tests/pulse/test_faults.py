@@ -29,7 +29,7 @@ from taskcluster_pulse.amqp import open_connection
 from taskcluster_pulse.settings import where
 from taskcluster_pulse.testing import BrokerAccounts, RabbitMQ
 
-from .conftest import COMPLETED, EXCHANGES, KEY, TIMEOUT, USERS, PulseMode, require_rabbitmq
+from .conftest import COMPLETED, EXCHANGES, KEY, TIMEOUT, USERS, PulseMode
 from .proxy import Proxy
 
 pytestmark = pytest.mark.once
@@ -40,9 +40,8 @@ KILLS = int(os.environ.get("TASKCLUSTER_TESTS_KILLS", "2"))
 
 
 @pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+def own_broker(tmp_path_factory: pytest.TempPathFactory, rabbitmq: None) -> Iterator[RabbitMQ]:
     """A server that tests may damage."""
-    require_rabbitmq()
     with RabbitMQ(tmp_path_factory.mktemp("damaged"), users=USERS, exchanges=EXCHANGES) as broker:
         yield broker
 
