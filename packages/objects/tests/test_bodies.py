@@ -44,7 +44,7 @@ def sink(encoding: str) -> Sink:
 def test_decodes_in_small_pieces(encoding: str, stored: bytes, step: int) -> None:
     one = sink(encoding)
     with ThreadPoolExecutor(1) as thread:
-        pieces = [piece for at in range(0, len(stored), step) for piece in one.pieces(stored[at : at + step], thread)]
+        pieces = [piece for at in range(0, len(stored), step) for piece in one.pieces(stored[at : at + step], [thread])]
         one.finish()
         assert one.digests.hexdigests() == {"sha256": hashlib.sha256(DATA).hexdigest()}
     assert b"".join(pieces) == DATA
@@ -57,11 +57,11 @@ def test_unknown_truncated_or_wrong_encoding_fails() -> None:
     with pytest.raises(TaskclusterFailure, match="'br'"):
         sink("br")
     cut = sink("gzip")
-    list(cut.pieces(gzip.compress(DATA)[:-3], ThreadPoolExecutor(1)))
+    list(cut.pieces(gzip.compress(DATA)[:-3], [ThreadPoolExecutor(1)]))
     with pytest.raises(TaskclusterFailure, match="ends in the middle"):
         cut.finish()
     with pytest.raises(TaskclusterFailure, match="not gzip"):
-        list(sink("gzip").pieces(DATA, ThreadPoolExecutor(1)))
+        list(sink("gzip").pieces(DATA, [ThreadPoolExecutor(1)]))
     sink("gzip").finish()
 
 
@@ -71,7 +71,7 @@ def test_hashes_pieces_of_any_size(step: int) -> None:
     with ThreadPoolExecutor(1) as thread:
         digests = Digests(["sha256", "sha512"])
         for at in range(0, len(data), step):
-            digests.update(data[at : at + step], thread)
+            digests.update(data[at : at + step], [thread])
         found = digests.hexdigests()
     assert found == {name: hashlib.new(name, data).hexdigest() for name in ("sha256", "sha512")}
 
@@ -79,10 +79,10 @@ def test_hashes_pieces_of_any_size(step: int) -> None:
 def test_source_reads_one_byte_past_its_end() -> None:
     source = Source(None, 5, Digests([]))
     assert source.wanted() == 5
-    assert source.accept(b"12345", ThreadPoolExecutor(1))
+    assert source.accept(b"12345", [ThreadPoolExecutor(1)])
     assert source.wanted() == 1
     assert not source.complete
-    assert not source.accept(b"", ThreadPoolExecutor(1))
+    assert not source.accept(b"", [ThreadPoolExecutor(1)])
     assert source.complete
 
 
@@ -90,19 +90,19 @@ def test_source_reads_one_byte_past_its_end() -> None:
 def test_copies_reusable_buffers_of_readers(kind: type) -> None:
     given = kind(b"12345")
     source = Source(None, 5, Digests(["sha256"]))
-    taken = source.accept(given, ThreadPoolExecutor(1))
+    taken = source.accept(given, [ThreadPoolExecutor(1)])
     assert (type(taken), taken) == (bytes, b"12345")
     if kind is bytearray:
         given[:] = b"other"
     assert source.digests.hexdigests() == {"sha256": hashlib.sha256(b"12345").hexdigest()}
-    assert not source.accept(kind(b""), ThreadPoolExecutor(1))
+    assert not source.accept(kind(b""), [ThreadPoolExecutor(1)])
     assert source.complete
 
 
 @pytest.mark.parametrize("given", ["text", 3])
 def test_rejects_other_types_than_bytes(given: Any) -> None:
     with pytest.raises(TypeError, match="bytes-like"):
-        Source(None, 5, Digests([])).accept(given, ThreadPoolExecutor(1))
+        Source(None, 5, Digests([])).accept(given, [ThreadPoolExecutor(1)])
 
 
 def test_verifies_every_supported_hash() -> None:

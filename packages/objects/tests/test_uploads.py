@@ -34,10 +34,10 @@ def hashes_of(taken: int, algorithms: Iterable[str] = ("sha256",)) -> Any:
             case SendBody():
                 for _ in range(0, taken, 10):
                     effect.source.wanted()
-                    effect.source.accept(effect.source.reader.read(10), ThreadPoolExecutor(1))
+                    effect.source.accept(effect.source.reader.read(10), [ThreadPoolExecutor(1)])
                 return Uploaded(200, {})
             case ReadAll(source):
-                while source.accept(source.reader.read(source.wanted()), ThreadPoolExecutor(1)):
+                while source.accept(source.reader.read(source.wanted()), [ThreadPoolExecutor(1)]):
                     pass
                 return DATA
 

@@ -218,7 +218,7 @@ class DecodedContent(Content):
         received = self._remote.pieces(0, None, known, opened)
         with ThreadPoolExecutor(1, "taskcluster-hash") as hashing, closing(received) as pieces:
             for data in pieces:
-                yield from sink.pieces(data, hashing)
+                yield from sink.pieces(data, [hashing])
             sink.finish()
             verify(self._name, hashes, sink.digests.hexdigests())
 

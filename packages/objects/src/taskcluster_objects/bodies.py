@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -113,7 +113,7 @@ class Source:
         self.started = True
         return min(CHUNK, self.length - self.taken) or 1
 
-    def accept(self, given: Any, hashing: Executor) -> bytes:
+    def accept(self, given: Any, hashing: Sequence[Executor]) -> bytes:
         """Return the result of a read as bytes, and no bytes at the end.
 
         Raises:
@@ -167,7 +167,7 @@ class Sink:
             except KeyError:
                 raise TaskclusterFailure(f"the stored data has the unsupported Content-Encoding {encoding!r}") from None
 
-    def pieces(self, data: bytes, hashing: Executor) -> Iterator[bytes]:
+    def pieces(self, data: bytes, hashing: Sequence[Executor]) -> Iterator[bytes]:
         """Yield the decoded bytes to write for encoded ones.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -23,25 +23,26 @@ _AHEAD = 2
 
 
 class Digests:
-    """Running hashes of one stream. For large amounts, one is computed in a thread, because hashlib releases the GIL.
+    """Running hashes of one stream. Large amounts are hashed in threads, because hashlib releases the GIL.
 
     Args:
         algorithms: Names for hashlib.new.
     """
 
     def __init__(self, algorithms: Iterable[str]) -> None:
-        # Sorted, because the last has the thread, and sha512 takes twice as long as sha256.
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in sorted(algorithms)}
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        # The first has a thread of its own in any case, and sha512 takes twice as long as sha256.
+        self._slow_first = [self._hashes[name] for name in sorted(self._hashes, reverse=True)]
         self._batch: list[bytes] = []
         self._size = 0
-        self._running: deque[Future[None]] = deque()
+        self._running: deque[list[Future[None]]] = deque()
 
-    def update(self, data: bytes, thread: Executor) -> None:
+    def update(self, data: bytes, threads: Sequence[Executor]) -> None:
         """Add bytes, which must not change afterwards. Wait if too many of the earlier ones are not hashed yet.
 
         Args:
             data: The bytes.
-            thread: An executor of one thread, the same for each call.
+            threads: Executors of one thread each, the same for each call. Further hashes are computed here.
         """
         if not self._hashes:
             return
@@ -50,18 +51,17 @@ class Digests:
         if self._size < _BATCH:
             return
         batch, self._batch, self._size = self._batch, [], 0
-        # With more threads than cores, the slowest hash would have to wait for a core.
-        *others, slowest = self._hashes.values()
-        self._running.append(thread.submit(_add, slowest, batch))
-        for each in others:
+        pairs = zip(self._slow_first, threads, strict=False)
+        self._running.append([thread.submit(_add, each, batch) for each, thread in pairs])
+        for each in self._slow_first[len(threads) :]:
             _add(each, batch)
         if len(self._running) > _AHEAD:
-            self._running.popleft().result()
+            _wait(self._running.popleft())
 
     def hexdigests(self) -> dict[str, str]:
         """Return the hexadecimal digests by algorithm."""
         while self._running:
-            self._running.popleft().result()
+            _wait(self._running.popleft())
         batch, self._batch, self._size = self._batch, [], 0
         for each in self._hashes.values():
             _add(each, batch)
@@ -71,6 +71,11 @@ class Digests:
 def _add(running: Any, batch: list[bytes]) -> None:
     for data in batch:
         running.update(data)
+
+
+def _wait(running: list[Future[None]]) -> None:
+    for each in running:
+        each.result()
 
 
 def hashes_to_verify(name: str, stated: Mapping[str, Any]) -> dict[str, str]:

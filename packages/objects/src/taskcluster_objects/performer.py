@@ -6,7 +6,7 @@ import asyncio
 import copy
 import inspect
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from threading import Event
 from typing import Any, TypeVar
@@ -108,7 +108,8 @@ class _SyncPerformer:
         self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with ThreadPoolExecutor(1, "taskcluster-hash") as self._hashing:
+        with ThreadPoolExecutor(1, "taskcluster-hash") as first, ThreadPoolExecutor(1, "taskcluster-hash") as second:
+            self._hashing = (first, second)
             return run(procedure, self._perform)
 
     def _perform(self, effect: Effect) -> Any:
@@ -252,7 +253,7 @@ def _sync_result(value: Any, whose: str) -> Any:
     return plain(value, f"{whose} {_MUST_BE_SYNC}")
 
 
-def _source_chunks(source: Source, hashing: Executor, check: Callable[[], None]) -> Iterator[bytes]:
+def _source_chunks(source: Source, hashing: Sequence[Executor], check: Callable[[], None]) -> Iterator[bytes]:
     """Yield the bytes of a source. The last are yielded only when the reader has returned its end."""
     held = b""
     while data := source.accept(_sync_result(source.reader.read(source.wanted()), "a reader"), hashing):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -90,9 +90,11 @@ class _AsyncPerformer:
 
     async def run(self, procedure: Generator[Any, Any, T]) -> T:
         with (
-            ThreadPoolExecutor(1, "taskcluster-hash") as self.hashing,
+            ThreadPoolExecutor(1, "taskcluster-hash") as hashing,
             ThreadPoolExecutor(1, "taskcluster-file") as self._pool,
         ):
+            # The thread for files computes the faster hash. One more thread would keep the slower one from its core.
+            self.hashing = (hashing,)
             return await run_async(procedure, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
@@ -393,13 +395,13 @@ async def _read(response: aiohttp.ClientResponse, read: int) -> list[bytes]:
     raise failure from failure.superExc
 
 
-def _write_all(sink: Sink, pieces: list[bytes], hashing: Executor) -> list[Any]:
+def _write_all(sink: Sink, pieces: list[bytes], hashing: Sequence[Executor]) -> list[Any]:
     """Write, and return the awaitables that the writer returned."""
     results = [sink.writer.write(decoded) for piece in pieces for decoded in sink.pieces(piece, hashing)]
     return [result for result in results if inspect.isawaitable(result)]
 
 
-def _read_and_accept(source: Source, hashing: Executor) -> tuple[Any, bool]:
+def _read_and_accept(source: Source, hashing: Sequence[Executor]) -> tuple[Any, bool]:
     """Return the accepted bytes and True, or an awaitable of the reader's and False."""
     data = source.reader.read(source.wanted())
     return (data, False) if inspect.isawaitable(data) else (source.accept(data, hashing), True)
