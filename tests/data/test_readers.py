@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 from filesystems.conftest import Tasks
 from filesystems.storage import StorageServer
+from jupyter_client.manager import start_new_kernel
 from upath import UPath
 
 from taskcluster_fsspec import ArtifactFileSystem, IndexFileSystem, ObjectFileSystem
@@ -133,6 +134,31 @@ def test_dask_cluster_of_two_processes(task: str) -> None:
         file.write(textwrap.dedent(program))
     done = subprocess.run([sys.executable, script], check=True, stdout=subprocess.PIPE, encoding="utf-8")
     assert float(done.stdout) == pytest.approx(2 * FRAME.head(10_000)["seconds"].sum())
+
+
+def test_jupyter(task: str) -> None:
+    """Cells run in the event loop of a kernel."""
+    cells = (
+        f"import fsspec, pandas as pd\nurl = 'tcartifact://{task}/0/public/t.csv'\nlen(pd.read_csv(url))",
+        "import asyncio\nlen(await asyncio.to_thread(pd.read_csv, url))",
+        "with fsspec.open(url, 'rt', encoding='utf-8') as file: print(file.readline())",
+    )
+    manager, client = start_new_kernel()
+    said: list[str] = []
+
+    def note(message: dict[str, Any]) -> None:
+        content = message["content"]
+        said.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
+
+    try:
+        for cell in cells:
+            reply = client.execute_interactive(cell, output_hook=note, timeout=60)
+            assert reply["content"]["status"] == "ok", reply["content"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    header = ",".join(FRAME.columns)
+    assert [text.strip() for text in said if text.strip()] == ["10000", "10000", header]
 
 
 def test_duckdb(task: str, fs: ArtifactFileSystem, index_fs: IndexFileSystem) -> None:
