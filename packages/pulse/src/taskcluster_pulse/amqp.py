@@ -257,7 +257,7 @@ class AmqpConnection(asyncio.Protocol):
             self._beat_timer.cancel()
         self._flush()
         if self._transport is not None:
-            if self._transport.get_write_buffer_size():
+            if _has_unsent(self._transport):
                 # The broker does not read.
                 self._transport.abort()
             else:
@@ -373,6 +373,14 @@ _PROPERTIES: Any = {
         "publisher_confirms": True,
     },
 }
+
+
+def _has_unsent(transport: asyncio.WriteTransport) -> bool:
+    try:
+        return transport.get_write_buffer_size() > 0
+    except AttributeError:
+        # In Python 3.10, a TLS connection that was lost has no buffer.
+        return False
 
 
 async def open_connection(settings: BrokerSettings, context: ssl.SSLContext | None = None) -> AmqpConnection:
