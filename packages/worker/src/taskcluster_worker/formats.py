@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import tempfile
 import threading
 import zipfile
 import zlib
@@ -53,7 +54,7 @@ def unpack_file(source: Path, kind: str, target: Path, stop: threading.Event) ->
     Raises:
         TaskFailed: It is damaged.
     """
-    with _damaged(source, kind), _unpacked(source, kind) as data, target.open("wb") as file:
+    with _damaged(source, kind), _unpacked(source, kind, stop) as data, target.open("wb") as file:
         while (chunk := data.read(_CHUNK)) and not stop.is_set():
             file.write(chunk)
 
@@ -73,7 +74,7 @@ def unpack_archive(source: Path, kind: str, target: Path, stop: threading.Event)
             with source.open("rb") as data:
                 _untar(data, target, stop)
         else:
-            with _unpacked(source, kind.removeprefix("tar.")) as data:
+            with _unpacked(source, kind.removeprefix("tar."), stop) as data:
                 _untar(data, target, stop)
 
 
@@ -85,7 +86,7 @@ def _untar(data: IO[bytes], target: Path, stop: threading.Event) -> None:
                 return
             archive.extract(member, target, filter="data")
         # Lets programs end.
-        while data.read(_CHUNK):
+        while data.read(_CHUNK) and not stop.is_set():
             pass
 
 
@@ -117,8 +118,8 @@ def _damaged(source: Path, kind: str) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def _unpacked(source: Path, kind: str) -> Generator[IO[bytes], None, None]:
-    """Yield the unpacked data of a compressed file."""
+def _unpacked(source: Path, kind: str, stop: threading.Event) -> Generator[IO[bytes], None, None]:
+    """Yield the unpacked data of a compressed file, which is read to its end unless it is to stop."""
     if kind in ("gz", "bz2", "xz"):
         opener: Any = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[kind]
         with opener(source, "rb") as data:
@@ -130,20 +131,24 @@ def _unpacked(source: Path, kind: str) -> Generator[IO[bytes], None, None]:
         command = _COMMANDS[kind]
         # With ASCII only, bsdtar cannot convert the names of files.
         environ = {**os.environ, "LC_ALL": "C.UTF-8"}
-        pipe = subprocess.PIPE
         with (
             source.open("rb") as file,
-            subprocess.Popen(command, stdin=file, stdout=pipe, stderr=pipe, env=environ) as process,
+            # Not a pipe, which messages could fill while nobody reads them.
+            tempfile.TemporaryFile() as messages,
+            subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=messages, env=environ) as process,
         ):
             assert process.stdout is not None
-            assert process.stderr is not None
             try:
                 yield process.stdout
             except BaseException:
                 process.kill()
                 raise
-            said = process.stderr.read().decode("utf-8", "replace").strip()
+            if stop.is_set():
+                process.kill()
+                return
             if process.wait() != 0:
+                messages.seek(0)
+                said = messages.read(_CHUNK).decode("utf-8", "replace").strip()
                 raise TaskFailed(f"{command[0]}: {said or f'exit status {process.returncode}'}")
 
 

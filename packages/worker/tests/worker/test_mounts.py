@@ -91,6 +91,24 @@ def test_unpacks_with_programs(tmp_path, unavailable, kind, program):
         unpack_file(tmp_path / "target" / "a", kind, tmp_path / "file", threading.Event())
 
 
+@pytest.mark.parametrize("stops", [True, False], ids=["stopped", "messages"])
+def test_programs_that_unpack_cannot_block(tmp_path, monkeypatch, stops):
+    program = tmp_path / "bin" / "zstd"
+    program.parent.mkdir()
+    # More than fits into a pipe.
+    endless = "/dev/zero" if stops else ""
+    script = f"#!/bin/sh\nhead -c 1000000 /dev/zero >&2\nexec cat {endless}\n"
+    program.write_text(script, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    (tmp_path / "packed").write_bytes(DATA)
+    stop = threading.Event()
+    if stops:
+        stop.set()
+    unpack_file(tmp_path / "packed", "zst", tmp_path / "file", stop)
+    assert stops or (tmp_path / "file").read_bytes() == DATA
+
+
 @pytest.mark.once
 def test_unpacks_7z_archives(tmp_path, unavailable):
     if shutil.which("bsdtar") is None:
