@@ -6,12 +6,11 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from taskcluster.effects import Opened
 from taskcluster_objects.bodies import Sink
-from taskcluster_objects.hashing import Digests, hashes_to_verify, verify
+from taskcluster_objects.hashing import Digests, hash_threads, hashes_to_verify, verify
 
 from .responses import Stored
 from .storage import Remote
@@ -215,10 +214,9 @@ class DecodedContent(Content):
         hashes = {} if stated is None else hashes_to_verify(self._name, stated)
         known = self.stored
         sink = Sink(None, Digests(hashes), known.encoding, known.size, known.etag)
-        received = self._remote.pieces(0, None, known, opened)
-        with ThreadPoolExecutor(1, "taskcluster-hash") as hashing, closing(received) as pieces:
+        with hash_threads(2) as hashing, closing(self._remote.pieces(0, None, known, opened)) as pieces:
             for data in pieces:
-                yield from sink.pieces(data, [hashing])
+                yield from sink.pieces(data, hashing)
             sink.finish()
             verify(self._name, hashes, sink.digests.hexdigests())
 

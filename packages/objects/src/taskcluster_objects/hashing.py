@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from taskcluster.exceptions import ObjectHashVerificationError
 
-__all__ = ["ACCEPTABLE_HASHES", "Digests", "hashes_to_verify", "verify", "verifyHashes"]
+__all__ = ["ACCEPTABLE_HASHES", "Digests", "hash_threads", "hashes_to_verify", "verify", "verifyHashes"]
 
 ACCEPTABLE_HASHES = ("sha256", "sha512")
 """Uploads send both; downloads need at least one."""
@@ -20,6 +21,13 @@ _BATCH = 1024 * 1024
 """Bytes to pass to a thread at a time. Waking it takes as long as hashing a tenth of that."""
 _AHEAD = 2
 """The most batches that wait for a hash; then reading and writing wait, too."""
+
+
+@contextmanager
+def hash_threads(number: int) -> Generator[Sequence[Executor], None, None]:
+    """Yield threads for `Digests.update`, which start when they are needed, and end with the context."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(ThreadPoolExecutor(1, "taskcluster-hash")) for _ in range(number)]
 
 
 class Digests:
@@ -42,7 +50,7 @@ class Digests:
 
         Args:
             data: The bytes.
-            threads: Executors of one thread each, the same for each call. Further hashes are computed here.
+            threads: Those of `hash_threads`, the same for each call. Further hashes are computed here.
         """
         if not self._hashes:
             return

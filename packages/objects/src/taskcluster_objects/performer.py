@@ -39,6 +39,7 @@ from .effects import (
     Sleep,
     Uploaded,
 )
+from .hashing import hash_threads
 from .settings import TransferSettings, object_client
 
 __all__ = ["transfer", "transfer_settings"]
@@ -108,8 +109,7 @@ class _SyncPerformer:
         self._reading: Body | None = None
 
     def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with ThreadPoolExecutor(1, "taskcluster-hash") as first, ThreadPoolExecutor(1, "taskcluster-hash") as second:
-            self._hashing = (first, second)
+        with hash_threads(2) as self._hashing:
             return run(procedure, self._perform)
 
     def _perform(self, effect: Effect) -> Any:

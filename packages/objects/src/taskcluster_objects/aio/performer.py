@@ -41,6 +41,7 @@ from ..effects import (
     Sleep,
     Uploaded,
 )
+from ..hashing import hash_threads
 from ..settings import TransferSettings, object_client
 from .large_bodies import LargeBody
 
@@ -89,12 +90,8 @@ class _AsyncPerformer:
         self._settings = settings
 
     async def run(self, procedure: Generator[Any, Any, T]) -> T:
-        with (
-            ThreadPoolExecutor(1, "taskcluster-hash") as hashing,
-            ThreadPoolExecutor(1, "taskcluster-file") as self._pool,
-        ):
-            # The thread for files computes the faster hash. One more thread would keep the slower one from its core.
-            self.hashing = (hashing,)
+        # The thread for files computes the faster hash. One more thread would keep the slower one from its core.
+        with hash_threads(1) as self.hashing, ThreadPoolExecutor(1, "taskcluster-file") as self._pool:
             return await run_async(procedure, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
