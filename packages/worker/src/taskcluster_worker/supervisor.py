@@ -195,17 +195,12 @@ def end_stopped(supervisor: int) -> None:
 
     Its processes stay below it, even those in other sessions, so all of them are found.
     """
-    if state(supervisor) in (b"T", b"t"):
+    if _status(supervisor)[0] in (b"T", b"t"):
         _kill(descendants(supervisor) or [supervisor])
 
 
-def state(pid: int) -> bytes:
-    """Return the state of a process as /proc has it; empty without such a process, or without /proc."""
-    return _status(pid)[0]
-
-
 def _status(pid: int) -> tuple[bytes, int]:
-    """Return the state and the parent of a process."""
+    """Return the state of a process, as /proc has it, and its parent; without /proc or the process, an empty state."""
     try:
         with open(f"{_PROC}/{pid}/stat", "rb", buffering=0) as file:
             # The name of the program is in parentheses, and may contain some.
