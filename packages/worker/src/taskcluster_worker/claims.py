@@ -78,13 +78,17 @@ class Claim:
         # The difference is longer if the worker's clock is late.
         left = min(self.seconds, (self.taken_until - now).total_seconds())
         end = time.monotonic() + left
-        self.reclaim_at = end - min(_MARGIN.total_seconds(), left / 3)
+        self.reclaim_at = end - _margin(timedelta(seconds=left)).total_seconds()
         self.kill_at = end - min(_KILL_MARGIN, left / 10)
 
 
 def reclaim_date(now: datetime, taken_until: datetime) -> datetime:
     """Return when to renew a claim that was just made or renewed."""
-    return taken_until - min(_MARGIN, (taken_until - now) / 3)
+    return taken_until - _margin(taken_until - now)
+
+
+def _margin(left: timedelta) -> timedelta:
+    return min(_MARGIN, left / 3)
 
 
 def is_refusal(error: TaskclusterFailure) -> TypeGuard[TaskclusterAuthFailure | TaskclusterRestFailure]:
