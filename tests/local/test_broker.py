@@ -254,25 +254,31 @@ def test_frozen_broker_does_not_delay_calls(broker: RabbitMQ, reader: Callable[.
         assert received.tasks(tasks).keys() == tasks
 
 
-def test_rejected_messages_are_published_again(
-    broker: RabbitMQ, reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture
-) -> None:
-    received = reader((f"{QUEUE}task-pending", "#"))
+@contextlib.contextmanager
+def full_queue(broker: RabbitMQ) -> Iterator[Any]:
+    """A channel of a connection with a queue for one message, which rejects others."""
     with contextlib.closing(pika.BlockingConnection(pika.URLParameters(broker.url("reader")))) as connection:
         channel = connection.channel()
         limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
         channel.queue_declare("queue/reader/full", exclusive=True, arguments=limits)
         channel.queue_bind("queue/reader/full", f"{QUEUE}task-pending", "#")
-        with LocalTaskcluster(pulse=broker.url("deployment")) as local:
-            tasks = {create(local) for _ in range(3)}
-            wait_for_log(caplog, "a queue may be full")
-            found: set[str] = set()
-            for _, _, body in channel.consume("queue/reader/full", auto_ack=True, inactivity_timeout=TIMEOUT):
-                assert body is not None
-                found.add(json.loads(body)["status"]["taskId"])
-                if found == tasks:
-                    break
-            assert received.tasks(tasks).keys() == tasks
+        yield channel
+
+
+def test_rejected_messages_are_published_again(
+    broker: RabbitMQ, reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    received = reader((f"{QUEUE}task-pending", "#"))
+    with full_queue(broker) as channel, LocalTaskcluster(pulse=broker.url("deployment")) as local:
+        tasks = {create(local) for _ in range(3)}
+        wait_for_log(caplog, "a queue may be full")
+        found: set[str] = set()
+        for _, _, body in channel.consume("queue/reader/full", auto_ack=True, inactivity_timeout=TIMEOUT):
+            assert body is not None
+            found.add(json.loads(body)["status"]["taskId"])
+            if found == tasks:
+                break
+        assert received.tasks(tasks).keys() == tasks
 
 
 def test_rejected_messages_do_not_block_others(
@@ -285,23 +291,18 @@ def test_rejected_messages_do_not_block_others(
     monkeypatch.setattr("taskcluster_local.broker._AT_ONCE", 5)
     monkeypatch.setattr("taskcluster_local.broker.pause", lambda *args: 0.2)
     other = reader((ROLE_CREATED, "#"))
-    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(broker.url("reader")))) as connection:
-        channel = connection.channel()
-        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
-        channel.queue_declare("queue/reader/full", exclusive=True, arguments=limits)
-        channel.queue_bind("queue/reader/full", f"{QUEUE}task-pending", "#")
-        with LocalTaskcluster(pulse=broker.url("deployment")) as local:
-            tasks = {create(local) for _ in range(20)}
-            wait_for_log(caplog, "a queue may be full")
-            with taskcluster.Auth(local.options()) as auth:
-                auth.createRole("new", {"description": "", "scopes": []})
-            assert next(other.messages())[2]["roleId"] == "new"
-            again = reader((f"{QUEUE}task-pending", "#"))
-            while (body := channel.basic_get("queue/reader/full", auto_ack=True)[2]) is not None:
-                tasks.discard(json.loads(body)["status"]["taskId"])
-            assert len(tasks) > 10
-            channel.queue_delete("queue/reader/full")
-            assert again.tasks(tasks).keys() >= tasks
+    with full_queue(broker) as channel, LocalTaskcluster(pulse=broker.url("deployment")) as local:
+        tasks = {create(local) for _ in range(20)}
+        wait_for_log(caplog, "a queue may be full")
+        with taskcluster.Auth(local.options()) as auth:
+            auth.createRole("new", {"description": "", "scopes": []})
+        assert next(other.messages())[2]["roleId"] == "new"
+        again = reader((f"{QUEUE}task-pending", "#"))
+        while (body := channel.basic_get("queue/reader/full", auto_ack=True)[2]) is not None:
+            tasks.discard(json.loads(body)["status"]["taskId"])
+        assert len(tasks) > 10
+        channel.queue_delete("queue/reader/full")
+        assert again.tasks(tasks).keys() >= tasks
     assert "connecting again" not in caplog.text
 
 
