@@ -130,6 +130,7 @@ class Publisher:
             PulseRefused: The exchange does not exist, or is not the account's.
             PulseConnectionError: The broker has not confirmed in time.
         """
+        # Raises outside the block and after it. The loop below would try again.
         self._lock()
         checked_exchange(exchange)
         copies = routing_keys(routing_key, routes)
