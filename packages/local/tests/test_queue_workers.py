@@ -46,6 +46,23 @@ def test_knows_nothing_before_first_claim(site: Any, create: Make) -> None:
         assert (response.status, response.code) == (404, "ResourceNotFound")
 
 
+def test_own_api_lists_queues_without_workers(site: Any, create: Make, poll: Make) -> None:
+    for number, queue in enumerate(("p/done", "p/used", "p/waits", "p/waits")):
+        create(number, taskQueueId=queue)
+    poll("p/used")
+    path = "/api/local/v1/task-queues"
+    first = site.ok("GET", f"{path}?limit=2", by=None)
+    assert first["taskQueues"] == [
+        {"taskQueueId": "p/done", "pendingTasks": 1, "claimedTasks": 0},
+        {"taskQueueId": "p/used", "pendingTasks": 0, "claimedTasks": 1},
+    ]
+    [last] = site.ok("GET", f"{path}?continuationToken={first['continuationToken']}")["taskQueues"]
+    assert last == {"taskQueueId": "p/waits", "pendingTasks": 2, "claimedTasks": 0}
+    site.clock.advance(days=1)
+    asyncio.run(site.deployment.pass_time())
+    assert site.ok("GET", path) == {"taskQueues": []}
+
+
 def test_records_worker(site: Any, create: Make, poll: Make, slug: Make) -> None:
     poll()
     first = site.clock.at()

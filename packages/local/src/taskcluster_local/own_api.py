@@ -19,6 +19,7 @@ from .pages import Page
 from .services.context import SharedState
 from .services.github.rendering import policy
 from .services.notify.outbox import notification_of
+from .store import Row
 from .stream import Feed, bindings_in
 from .timestamps import MovableClock, to_wire
 
@@ -67,6 +68,18 @@ _METHODS: list[dict[str, Any]] = [
         "query": ["continuationToken", "limit"],
         "output": "local/v1/notifications.json",
         "scopes": "local:list-notifications",
+    },
+    {
+        **_ABOUT,
+        "name": "listTaskQueues",
+        "title": "List Task Queues",
+        "description": "Lists the task queues with pending or claimed tasks, and those that workers have used in the "
+        "last day. The queue service lists only the latter.",
+        "method": "get",
+        "route": "/task-queues",
+        "query": ["continuationToken", "limit"],
+        "output": "local/v1/task-queues.json",
+        "scopes": {"AllOf": ["queue:list-task-queues", "queue:pending-count:*", "queue:claimed-count:*"]},
     },
     {
         **_ABOUT,
@@ -122,6 +135,19 @@ REFERENCE: dict[str, Any] = {
                 ),
             },
         ),
+        "local/v1/task-queues.json": _object(
+            ["taskQueues"],
+            continuationToken=_TEXT,
+            taskQueues={
+                "type": "array",
+                "items": _object(
+                    ["taskQueueId", "pendingTasks", "claimedTasks"],
+                    taskQueueId=_TEXT,
+                    pendingTasks=_COUNT,
+                    claimedTasks=_COUNT,
+                ),
+            },
+        ),
         "local/v1/repository.json": _object(
             ["organization", "repository"],
             organization={"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,100}$"},
@@ -160,6 +186,7 @@ class Own:
             "status": self.status,
             "reset": self.reset,
             "listNotifications": self.listNotifications,
+            "listTaskQueues": self.listTaskQueues,
             "addRepository": self.addRepository,
             "events": self.events,
         }
@@ -196,6 +223,15 @@ class Own:
         """Return a page of the notifications that a real deployment would have sent."""
         page = self.shared.outbox.page(Page.of(call.query))
         return page.body("notifications", lambda row: notification_of(row).shown())
+
+    async def listTaskQueues(self, call: HandlerCall) -> dict[str, Any]:
+        """Return a page of the task queues, with how many of their tasks are pending and claimed."""
+
+        def counted(row: Row) -> dict[str, Any]:
+            pending, claimed = self.shared.queue.counts(row["taskQueueId"], call.now)
+            return {**row, "pendingTasks": pending, "claimedTasks": claimed}
+
+        return self.shared.queue.queues(Page.of(call.query), call.now).body("taskQueues", counted)
 
     async def addRepository(self, call: HandlerCall) -> dict[str, Any]:
         """Add or change a repository."""

@@ -95,6 +95,14 @@ class Queue:
         )
         return int(row["pending"]) - (0 if late is None else int(late["number"])), int(row["claimed"])
 
+    def queues(self, page: Page, now: datetime) -> Listing:
+        """Return the ids of the task queues with pending or claimed tasks or known workers."""
+        statement = (
+            "SELECT taskQueueId FROM queue_counts WHERE pending > 0 OR claimed > 0"
+            " UNION SELECT taskQueueId FROM task_queues WHERE expires > ?"
+        )
+        return page.read(self._store, statement, to_wire(now), names=("taskQueueId",))
+
     def totals(self) -> dict[str, int]:
         """Return how many tasks there are in all queues, and how many of them are pending and running."""
         row = self._store.one(
