@@ -231,6 +231,13 @@ def test_lists_outbox_over_http(site: Any) -> None:
     assert {each["notificationAddress"] for each in first["notifications"]} == {"a@example.com"}
     [last] = site.ok("GET", f"{path}?continuationToken={first['continuationToken']}")["notifications"]
     assert (last["notificationType"], last["payload"]["subject"]) == ("email", "2")
+    assert last["sent"] == site.clock.at()
+    newest = site.ok("GET", f"{path}?newestFirst=true&limit=2")
+    assert [each["payload"]["subject"] for each in newest["notifications"]] == ["2", "1"]
+    [oldest] = site.ok("GET", f"{path}?newestFirst=true&continuationToken={newest['continuationToken']}")[
+        "notifications"
+    ]
+    assert oldest["payload"]["subject"] == "0"
     assert site.call("GET", path, by="nobody").status == 403
     assert site.call("GET", path, by=None).code == "InsufficientScopes"
     assert site.call("GET", f"{path}?x=1").code == "InvalidRequestArguments"

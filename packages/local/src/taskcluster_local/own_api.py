@@ -30,6 +30,7 @@ EVENTS_PATH = "/events"
 
 _COUNT: dict[str, Any] = {"type": "integer"}
 _TEXT: dict[str, Any] = {"type": "string"}
+_DATE: dict[str, Any] = {"type": "string", "format": "date-time"}
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -62,10 +63,11 @@ _METHODS: list[dict[str, Any]] = [
         **_ABOUT,
         "name": "listNotifications",
         "title": "List Notifications",
-        "description": "Lists the notifications of the last 24 hours, oldest first. They are not delivered.",
+        "description": "Lists the notifications of the last 24 hours, oldest first unless `newestFirst` is `true`. "
+        "They are not delivered.",
         "method": "get",
         "route": "/notifications",
-        "query": ["continuationToken", "limit"],
+        "query": ["continuationToken", "limit", "newestFirst"],
         "output": "local/v1/notifications.json",
         "scopes": "local:list-notifications",
     },
@@ -114,7 +116,7 @@ REFERENCE: dict[str, Any] = {
         "local/v1/status.json": _object(
             ["version", "time", "secondsAhead", "storage", "tasks", "pending", "running", "waitingWorkers"],
             version=_TEXT,
-            time={"type": "string", "format": "date-time"},
+            time=_DATE,
             secondsAhead={"type": "number"},
             storage={"type": "string", "enum": ["memory", "directory"]},
             tasks=_COUNT,
@@ -128,10 +130,11 @@ REFERENCE: dict[str, Any] = {
             notifications={
                 "type": "array",
                 "items": _object(
-                    ["notificationType", "notificationAddress", "payload"],
+                    ["notificationType", "notificationAddress", "payload", "sent"],
                     notificationType=_TEXT,
                     notificationAddress=_TEXT,
                     payload={"type": "object"},
+                    sent=_DATE,
                 ),
             },
         ),
@@ -221,8 +224,9 @@ class Own:
 
     async def listNotifications(self, call: HandlerCall) -> dict[str, Any]:
         """Return a page of the notifications that a real deployment would have sent."""
-        page = self.shared.outbox.page(Page.of(call.query))
-        return page.body("notifications", lambda row: notification_of(row).shown())
+        newest_first = call.query.get("newestFirst") == "true"
+        page = self.shared.outbox.page(Page.of(call.query), newest_first=newest_first)
+        return page.body("notifications", lambda row: {**notification_of(row).shown(), "sent": row["sent"]})
 
     async def listTaskQueues(self, call: HandlerCall) -> dict[str, Any]:
         """Return a page of the task queues, with how many of their tasks are pending and claimed."""

@@ -68,9 +68,9 @@ class Outbox:
         """Return all notifications, oldest first."""
         return [*map(notification_of, self._store.all("SELECT notification FROM outbox ORDER BY id"))]
 
-    def page(self, page: Page) -> Listing:
-        """Return a page of notifications, oldest first."""
-        return page.read(self._store, "SELECT id, notification FROM outbox", key=("id",))
+    def page(self, page: Page, *, newest_first: bool) -> Listing:
+        """Return a page of notifications."""
+        return page.read(self._store, "SELECT id, notification, sent FROM outbox", key=("id",), descending=newest_first)
 
     def _number(self, notification: Notification) -> int:
         # Compared as stored, in JSON, because an address may contain any character.
