@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import queue
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from .app import App
@@ -37,40 +41,81 @@ def change_all(
     if len(items) == 1:
         report(items[0], change(items[0]))
         return OK
-    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+    waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
+    for item in items:
+        waiting.put(item)
+    arrived: queue.SimpleQueue[str | tuple[T, Any, BaseException | None]] = queue.SimpleQueue()
+    stopped = threading.Event()
 
-    pool = ThreadPoolExecutor(min(_AT_A_TIME, len(items)))
-    waiting = list(reversed(items))
-    running: dict[Future[Any], T] = {}
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while not stopped.is_set():
+                item = waiting.get_nowait()
+                try:
+                    arrived.put((item, change(item), None))
+                except BaseException as exc:
+                    arrived.put((item, None, exc))
+        arrived.put("ended")
+
+    def stop() -> None:
+        stopped.set()
+        arrived.put("interrupted")
+
     done: list[T] = []
     failed: list[T] = []
-
-    def collect(finished: Future[Any]) -> None:
-        item = running.pop(finished)
-        problem = finished.exception()
-        if problem is None:
-            done.append(item)
-            report(item, finished.result())
-        else:
-            failed.append(item)
-            app.notes.error(f"{name(item)}: {explain(problem).message}")
-
+    threads = [threading.Thread(target=work) for _ in range(min(_AT_A_TIME, len(items)))]
     try:
-        while waiting or running:
-            while waiting and len(running) < _AT_A_TIME:
-                item = waiting.pop()
-                running[pool.submit(change, item)] = item
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                collect(future)
-    except KeyboardInterrupt:
-        for future in wait(running).done:
-            collect(future)
-        left = [*failed, *reversed(waiting)]
+        with _on_interrupt(stop):
+            for thread in threads:
+                thread.start()
+            running = len(threads)
+            while running:
+                match arrived.get():
+                    case "ended":
+                        running -= 1
+                    case (item, result, None):
+                        done.append(item)
+                        report(item, result)
+                    case (item, _, BaseException() as problem):
+                        failed.append(item)
+                        app.notes.error(f"{name(item)}: {explain(problem).message}")
+                    case _:
+                        app.notes.say("waiting for what is under way; Ctrl-C again ends at once", always=True)
+            is_interrupted = stopped.is_set()
+    finally:
+        # The reader of stdout may be gone.
+        stopped.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+    if is_interrupted:
+        left = [*failed, *(waiting.get_nowait() for _ in range(waiting.qsize()))]
         app.notes.say(f"interrupted: {len(done)} done, {len(left)} not done", always=True)
         for item in left:
             app.notes.say(f"not done: {name(item)}", always=True)
         return INTERRUPTED
-    finally:
-        pool.shutdown()
     app.notes.say(f"{len(done)} done{f', {len(failed)} failed' if failed else ''}")
     return NEGATIVE if failed else OK
+
+
+@contextlib.contextmanager
+def _on_interrupt(stop: Callable[[], object]) -> Generator[None]:
+    """Call a function at the first Ctrl-C, and let a second one end the process at once.
+
+    A KeyboardInterrupt could be raised between a change and the line that notes it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def interrupted(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        stop()
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupted:
+            signal.signal(signal.SIGINT, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ import pytest
 
 from taskcluster_cli.main import main
 from taskcluster_local import LocalTaskcluster
+
+from .scripts import Script
 
 TASK = "fN1SbArXTPSVFNUvaOlinQ"
 
@@ -53,6 +56,18 @@ def local(server: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> LocalTas
     monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", server.credentials["clientId"])
     monkeypatch.setenv("TASKCLUSTER_ACCESS_TOKEN", server.credentials["accessToken"])
     return server
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    made = Script()
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    monkeypatch.setenv("TASKCLUSTER_ROOT_URL", made.root_url)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
 
 
 @pytest.fixture

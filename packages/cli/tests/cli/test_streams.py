@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,48 +18,10 @@ import taskcluster
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import TASK, Done, command, definition
+from .scripts import Script
 from .world import add_artifacts, build, claim
 
 Call = Callable[..., Done]
-
-
-class Script:
-    """A deployment that responds as a test scripts it."""
-
-    def __init__(self) -> None:
-        self.respond: Callable[[str], tuple[int, bytes]] = lambda path: (404, b"{}")
-        self.before_the_last_byte: Callable[[str], object] = lambda path: None
-        script = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = script.respond(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[:-1])
-                self.wfile.flush()
-                script.before_the_last_byte(self.path)
-                self.wfile.write(body[-1:])
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.root_url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    made = Script()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    monkeypatch.setenv("TASKCLUSTER_ROOT_URL", made.root_url)
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
 
 
 def task_of(number: int) -> dict[str, Any]:
