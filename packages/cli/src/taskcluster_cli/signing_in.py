@@ -163,11 +163,13 @@ def has_browser(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
-def open_browser(address: str) -> None:
-    """Open a page, without waiting for the browser, which may hang."""
+def open_browser(address: str) -> threading.Thread:
+    """Open a page in a thread, because the browser may hang, and return the thread."""
     import webbrowser
 
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    thread = threading.Thread(target=webbrowser.open, args=(address,), daemon=True)
+    thread.start()
+    return thread
 
 
 def exports(shell: str, root_url: str, callback: Callback) -> list[str]:

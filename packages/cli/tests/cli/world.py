@@ -30,14 +30,14 @@ def claim(local: LocalTaskcluster, task_id: str = TASK) -> Any:
 
 
 def add_artifacts(
-    local: LocalTaskcluster, worker: Any, task_id: str = TASK, artifacts: Mapping[str, bytes] = ARTIFACTS
+    local: LocalTaskcluster, worker: Any, task_id: str = TASK, artifacts: Mapping[str, bytes] = ARTIFACTS, run: int = 0
 ) -> None:
     from taskcluster import upload
 
     for name, data in artifacts.items():
         upload.uploadArtifactFromBuf(
             taskId=task_id,
-            runId=0,
+            runId=run,
             name=name,
             contentType="text/plain",
             expires=worker.task(task_id)["expires"],

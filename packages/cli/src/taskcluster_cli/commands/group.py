@@ -33,6 +33,7 @@ from ..output import Column
 from ..states import RESOLVED, STATES, UNSUCCESSFUL, counts_line, result
 from ..text import counted, duration, one_line
 from ..watching import has_resolved_first, is_whole, stops_watching, watch_group
+from ..web import show_page
 
 __all__ = ["group"]
 
@@ -88,9 +89,7 @@ def status(app: App, named: str, exit_status: bool, web: bool) -> int:
     """Show how many tasks of a group are in each state."""
     found = one_group(app, named)
     if web:
-        from ..web import show_page
-
-        show_page(app, f"tasks/groups/{found.id}", found.address)
+        show_page(app, "tasks", "groups", found.id, address=found.address)
         return OK
     counts = Counter(each["status"]["state"] for each in _tasks(app, found))
     ordered = {state: counts[state] for state in STATES if counts[state]}
@@ -194,10 +193,14 @@ def _formatted(template: str) -> Callable[[Any], str]:
     examples=["taskcluster group show fN1SbArXTPSVFNUvaOlinQ", "taskcluster group show fN1SbArXTPSVFNUvaOlinQ --json"]
 )
 @click.argument("named", metavar="GROUP")
+@web_option()
 @pass_app
-def show(app: App, named: str) -> None:
+def show(app: App, named: str, web: bool) -> None:
     """Show a group's states, durations, slowest tasks, and failed tasks by name."""
     found = one_group(app, named)
+    if web:
+        show_page(app, "tasks", "groups", found.id, address=found.address)
+        return
     document = _summary(app, found)
     out = app.out
 
@@ -331,7 +334,7 @@ def _tell_failed(app: App, found: Group, *, with_logs: bool) -> None:
     from taskcluster.exceptions import TaskclusterFailure
 
     from ..naming import Task
-    from .log import follow
+    from .log import View, follow
 
     failed = (each for each in _tasks(app, found) if each["status"]["state"] in UNSUCCESSFUL)
     for number, each in enumerate(failed):
@@ -342,7 +345,7 @@ def _tell_failed(app: App, found: Group, *, with_logs: bool) -> None:
         app.notes.say(f"{each['status']['state']}: {task_id} {each['task']['metadata']['name']}")
         if with_logs:
             try:
-                follow(app, Task(task_id, None, found.address), None, None, tail=50)
+                follow(app, Task(task_id, None, found.address), None, View(tail=50))
             except TaskclusterFailure as exc:
                 app.notes.warn(f"no log of {task_id}: {exc}")
 

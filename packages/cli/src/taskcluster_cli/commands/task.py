@@ -29,6 +29,7 @@ from ..options import (
 from ..output import Column
 from ..states import UNSUCCESSFUL, run_of, run_state, task_state
 from ..watching import watch_tasks
+from ..web import show_page
 from .log import log
 from .run import task_run
 
@@ -70,10 +71,8 @@ def status(app: App, ids: tuple[str, ...], all_runs: bool, run: int | None, is_l
     """
     named = tasks(app, ids)
     if web:
-        from ..web import show_page
-
         for each in named:
-            show_page(app, f"tasks/{each.id}", each.address)
+            show_page(app, "tasks", each.id, address=each.address)
         return
     found = [app.client("Queue", each.address).status(each.id)["status"] for each in named]
     if len(found) > 1 or "-" in ids:
