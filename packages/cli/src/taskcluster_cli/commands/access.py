@@ -15,10 +15,11 @@ from ..definitions import read
 from ..deployment import VARIABLES
 from ..errors import DENIED, NEGATIVE, OK, Failure
 from ..naming import found_or_none
-from ..options import quiet_option, yes_option
+from ..options import quiet_option, web_option, yes_option
 from ..output import Column
 from ..payloads import fields, text_of
 from ..periods import date_of, seconds_of
+from ..web import show_page
 
 __all__ = ["client", "creds", "role", "scopes", "secret", "signed_url"]
 
@@ -50,9 +51,13 @@ def _hidden(value: Any) -> Any:
 )
 @click.argument("name")
 @click.option("--reveal", is_flag=True, help="Print the values on a terminal, too.")
+@web_option()
 @pass_app
-def get(app: App, name: str, reveal: bool) -> None:
+def get(app: App, name: str, reveal: bool, web: bool) -> None:
     """Print a secret. On a terminal its values are hashes unless --reveal is given."""
+    if web:
+        show_page(app, "secrets", name)
+        return
     found = app.client("Secrets").get(name)
     if app.out.is_terminal and not reveal:
         found = {**found, "secret": _hidden(found["secret"])}
@@ -109,9 +114,13 @@ def _number_of_scopes(record: Any) -> int:
 )
 @click.argument("role_id", metavar="ROLE")
 @click.option("--expanded", is_flag=True, help="Show the scopes that it leads to.")
+@web_option()
 @pass_app
-def show_role(app: App, role_id: str, expanded: bool) -> None:
+def show_role(app: App, role_id: str, expanded: bool, web: bool) -> None:
     """Show a role and its scopes."""
+    if web:
+        show_page(app, "auth", "roles", role_id)
+        return
     _show_scopes(app, app.client("Auth").role(role_id), "roleId", expanded)
 
 
@@ -196,9 +205,13 @@ def list_clients(app: App, prefix: str | None, quiet: bool) -> None:
 @client.command("show", examples=["taskcluster client show project/test/bot"])
 @click.argument("client_id", metavar="CLIENT")
 @click.option("--expanded", is_flag=True, help="Show the scopes that it leads to.")
+@web_option()
 @pass_app
-def show_client(app: App, client_id: str, expanded: bool) -> None:
+def show_client(app: App, client_id: str, expanded: bool, web: bool) -> None:
     """Show a client and its scopes."""
+    if web:
+        show_page(app, "auth", "clients", client_id)
+        return
     _show_scopes(app, app.client("Auth").client(client_id), "clientId", expanded)
 
 

@@ -11,11 +11,12 @@ from ..command import group
 from ..definitions import read
 from ..errors import OK
 from ..naming import Task, found_or_none
-from ..options import quiet_option, timeout_option, yes_option
+from ..options import quiet_option, timeout_option, web_option, yes_option
 from ..output import Column
 from ..payloads import fields
 from ..targets import halves
 from ..watching import watch_tasks
+from ..web import show_page
 
 __all__ = ["hook"]
 
@@ -53,9 +54,13 @@ def _schedule(record: Any) -> str:
 
 @hook.command(examples=["taskcluster hook show test/hook"])
 @click.argument("name", metavar="GROUP/HOOK")
+@web_option()
 @pass_app
-def show(app: App, name: str) -> None:
+def show(app: App, name: str, web: bool) -> None:
     """Print a hook's definition."""
+    if web:
+        show_page(app, "hooks", *_parts(name))
+        return
     app.out.document(app.client("Hooks").hook(*_parts(name)))
 
 

@@ -10,9 +10,10 @@ import click
 from ..app import App, pass_app
 from ..command import group
 from ..naming import one_task
-from ..options import quiet_option, yes_option
+from ..options import quiet_option, web_option, yes_option
 from ..output import Column
 from ..periods import date_of
+from ..web import show_page
 
 __all__ = ["index"]
 
@@ -26,10 +27,15 @@ def index() -> None:
     examples=["taskcluster index find project.test.latest", "taskcluster index find project.test.latest --json"]
 )
 @click.argument("path")
+@web_option()
 @pass_app
-def find(app: App, path: str) -> None:
+def find(app: App, path: str, web: bool) -> None:
     """Print the id of the task at a path."""
-    found = app.client("Index").findTask(path.removeprefix("index:"))
+    path = path.removeprefix("index:")
+    if web:
+        show_page(app, "tasks", "index", *filter(None, path.rpartition(".")[::2]))
+        return
+    found = app.client("Index").findTask(path)
     app.out.document(found, lambda: app.out.line(found["taskId"]))
 
 

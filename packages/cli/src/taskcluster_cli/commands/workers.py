@@ -11,10 +11,11 @@ from ..app import App, pass_app
 from ..command import command, group
 from ..definitions import read
 from ..naming import found_or_none
-from ..options import quiet_option, yes_option
+from ..options import quiet_option, web_option, yes_option
 from ..output import Column
 from ..periods import date_of
 from ..targets import halves
+from ..web import show_page
 
 __all__ = ["claimed", "pending", "pool", "purge_cache", "worker"]
 
@@ -50,10 +51,14 @@ def list_pools(app: App, quiet: bool) -> None:
 
 @pool.command(examples=["taskcluster pool show proj/ci"])
 @click.argument("pool_id", metavar="POOL")
+@web_option()
 @pass_app
-def show(app: App, pool_id: str) -> None:
+def show(app: App, pool_id: str, web: bool) -> None:
     """Show a worker pool, with its pending and claimed tasks."""
     _parts(pool_id)
+    if web:
+        show_page(app, "worker-manager", pool_id)
+        return
     found = dict(app.client("WorkerManager").workerPool(pool_id))
     counts = app.client("Queue").taskQueueCounts(pool_id)
     found.update(pendingTasks=counts["pendingTasks"], claimedTasks=counts["claimedTasks"])
@@ -146,10 +151,15 @@ def _worker_name(record: Any) -> str:
 @worker.command("show", examples=["taskcluster worker show proj/ci group/worker"])
 @click.argument("pool_id", metavar="PROVISIONER/TYPE")
 @click.argument("name", metavar="GROUP/WORKER")
+@web_option()
 @pass_app
-def show_worker(app: App, pool_id: str, name: str) -> None:
+def show_worker(app: App, pool_id: str, name: str, web: bool) -> None:
     """Show a worker and its recent tasks."""
-    found = app.client("Queue").getWorker(*_parts(pool_id), *_worker_parts(name))
+    (provisioner, worker_type), parts = _parts(pool_id), _worker_parts(name)
+    if web:
+        show_page(app, "provisioners", provisioner, "worker-types", worker_type, "workers", *parts)
+        return
+    found = app.client("Queue").getWorker(provisioner, worker_type, *parts)
 
     def print_it() -> None:
         app.out.details(
