@@ -14,9 +14,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from chromium import Browser
 
 ROOT = Path(__file__).parent
 RUNC = """\
@@ -49,6 +52,19 @@ def unavailable() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return unavailable
+
+
+@pytest.fixture(scope="session")
+def browser(unavailable: Callable[[str], NoReturn]) -> Iterator[Browser]:
+    """Chromium."""
+    # It imports aiohttp, which few tests need.
+    import chromium
+
+    path = chromium.program()
+    if path is None:
+        unavailable(chromium.MISSING)
+    with chromium.Browser(path) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,11 @@ import contextlib
 import http.server
 import json
 import queue
-import shutil
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -24,8 +21,9 @@ from taskcluster_local import LocalTaskcluster
 
 from .serving import definition
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-MISSING = "Chromium is not installed: apt-get install chromium"
+if TYPE_CHECKING:
+    from chromium import Browser
+
 TIMEOUT = 120.0
 """Only a broken test waits for so long."""
 BINDINGS = [{"exchange": "exchange/taskcluster-queue/v1/task-pending", "routingKeyPattern": "route.watched.#"}]
@@ -104,14 +102,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-@pytest.fixture(scope="module")
-def browser(unavailable: Callable[[str], NoReturn]) -> str:
-    found = [path for path in map(shutil.which, CHROMIUM) if path]
-    if not found:
-        unavailable(MISSING)
-    return found[0]
-
-
 @pytest.fixture
 def local() -> Iterator[LocalTaskcluster]:
     with LocalTaskcluster() as running:
@@ -119,19 +109,14 @@ def local() -> Iterator[LocalTaskcluster]:
 
 
 @pytest.fixture
-def site(local: LocalTaskcluster, browser: str, tmp_path: Path) -> Iterator[_Site]:
+def site(local: LocalTaskcluster, browser: Browser) -> Iterator[_Site]:
     with _Site(local) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
-        # Containers run tests as root, which Chromium's sandbox refuses, and have little /dev/shm.
-        flags = ["--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"]
-        flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        flags += ["--no-proxy-server", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
-        command = [browser, *flags, f"http://127.0.0.1:{made.server_port}/"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with browser.tab() as tab:
+            tab.go(f"http://127.0.0.1:{made.server_port}/")
             try:
                 yield made
             finally:
-                process.terminate()
                 made.cut()
         made.shutdown()
 
