@@ -34,6 +34,7 @@ ALONE = {
     f"{FAMILY} --editable": f"import taskcluster; assert taskcluster.__file__.startswith({str(ROOT)!r})",
     'pip install "jsonschema>=4.18"': "import jsonschema",
     'pip install "requests[socks]"': "import requests, socks",
+    "pip install jmespath": "import jmespath",
     "pip install keyring": "import keyring",
     "pip install pytest": "import pytest",
 }

@@ -17,7 +17,7 @@ from .output import Notes, Output, is_terminal, wants_colour
 
 if TYPE_CHECKING:
     from .profiles import Profiles
-    from .select import Path
+    from .select import Path, Query
 
 __all__ = ["App", "pass_app"]
 
@@ -35,7 +35,7 @@ class App:
         self.root_url: str | None = None
         self.colour = "auto"
         self.form = "auto"
-        self.path: Path | None = None
+        self.path: Path | Query | None = None
         self.is_debug = False
         self.is_quiet = False
         self._clients: dict[tuple[str, str | None], Any] = {}

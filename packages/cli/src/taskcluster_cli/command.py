@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from .app import App
 from .errors import Failure
 from .table import ALIASES, COMMANDS, GONE, HIDDEN, Entry
 from .targets import SLUG
+
+if TYPE_CHECKING:
+    from .select import Path, Query
 
 __all__ = ["Command", "Group", "Root", "command", "group"]
 
@@ -45,7 +48,21 @@ def _set_path(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     if app is not None and value is not None:
         from .select import Path
 
-        app.path = Path(value)
+        _select(ctx, app, Path(value))
+
+
+def _set_query(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    app = ctx.find_object(App)
+    if app is not None and value is not None:
+        from .select import Query
+
+        _select(ctx, app, Query(value))
+
+
+def _select(ctx: click.Context, app: App, wanted: Path | Query) -> None:
+    if app.path is not None and type(app.path) is not type(wanted):
+        raise click.UsageError("--select and --query exclude each other", ctx)
+    app.path = wanted
 
 
 def _option(*names: str, callback: Callable[..., None], **more: Any) -> click.Option:
@@ -56,6 +73,7 @@ COMMON = (
     _option("--json", is_flag=True, callback=_set_form("json"), help="Print JSON."),
     _option("--jsonl", is_flag=True, callback=_set_form("jsonl"), help="Print a JSON document per line."),
     _option("--select", metavar="PATH", callback=_set_path, help="Print a part, such as status.runs[].state."),
+    _option("--query", metavar="EXPRESSION", callback=_set_query, help="Print what a JMESPath expression yields."),
     _option("--profile", metavar="NAME", callback=_set("profile"), help="Use the deployment of this profile."),
     _option("--root-url", metavar="URL", callback=_set("root_url"), help="Use this deployment."),
     _option(

@@ -19,7 +19,7 @@ from .text import ago, one_line, safe
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .select import Path
+    from .select import Path, Query
 
 __all__ = ["Column", "Notes", "Output", "compact", "is_terminal", "wants_colour"]
 
@@ -135,7 +135,7 @@ class Output:
         terminal: bool,
         colour: bool,
         form: str = "auto",
-        path: Path | None = None,
+        path: Path | Query | None = None,
         width: int = 80,
         now: Callable[[], Any] | None = None,
     ) -> None:
@@ -207,11 +207,12 @@ class Output:
             show: Prints it for people; used unless JSON or a part of it was requested.
         """
         if self.path is not None:
-            values = list(self.path.values(document, is_strict=True))
             if self.form == "json":
-                self._json(values if self.path.is_many else values[0])
+                self._json(self.path.result(document))
+            elif self.form == "jsonl" and self.path.takes_lists:
+                self.line(compact(self.path.result(document)))
             else:
-                for value in values:
+                for value in self.path.results(document):
                     self._value(value)
         elif self.form == "jsonl":
             self.line(compact(document))
@@ -241,13 +242,17 @@ class Output:
         """
         count = 0
         widths: list[int] = []
+        if self.path is not None and self.path.takes_lists and self.form != "jsonl":
+            complete = [record for page in pages for record in page]
+            self.document(complete)
+            return len(complete)
         if self.form == "json":
             return self._array(pages)
         for page in pages:
             records = page if isinstance(page, list) else list(page)
             if self.form == "jsonl" or self.path is not None:
                 for record in records:
-                    for value in [record] if self.path is None else self.path.values(record, is_strict=False):
+                    for value in [record] if self.path is None else self.path.of_record(record):
                         self._value(value) if self.form == "auto" else self.line(compact(value))
             elif quiet:
                 for record in records:
@@ -301,7 +306,7 @@ class Output:
         count = 0
         for page in pages:
             for record in page:
-                for value in [record] if self.path is None else self.path.values(record, is_strict=False):
+                for value in [record] if self.path is None else self.path.of_record(record):
                     self._put(f"{',' if count else '['}\n{_indented(value, 2)}")
                     count += 1
             self.flush()

@@ -1,4 +1,4 @@
-"""`--select PATH`: a part of a JSON document, such as `status.runs[].state`."""
+"""`--select PATH` and `--query EXPRESSION`: a part of a JSON document, such as `status.runs[].state`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskcluster.shapes import is_array, is_mapping
 
 from .errors import Failure
 
-__all__ = ["Path"]
+__all__ = ["Path", "Query"]
 
 _STEP = re.compile(r"\.?(?:(?P<key>[^.\[\]'\"]+)|(?P<quote>['\"])(?P<quoted>.*?)(?P=quote)|\[(?P<index>-?\d*)\])")
 
@@ -30,6 +30,9 @@ class _Every(NamedTuple):
 class Path:
     """A parsed path: keys with dots between them, `[0]` for an item, `[]` for every item, quotes around odd keys."""
 
+    takes_lists = False
+    """It is applied to each record of a list."""
+
     def __init__(self, text: str) -> None:
         self.text = text
         self._steps: list[_Key | _Index | _Every] = []
@@ -48,6 +51,23 @@ class Path:
     def is_many(self) -> bool:
         """Whether it has `[]`, so that it may select several values."""
         return any(isinstance(step, _Every) for step in self._steps)
+
+    def result(self, document: Any) -> Any:
+        """Return the value, or a list if there may be several.
+
+        Raises:
+            Failure: It is absent. The message names the nearest key.
+        """
+        found = self.results(document)
+        return found if self.is_many else found[0]
+
+    def results(self, document: Any) -> list[Any]:
+        """Return the values; raise Failure as `result` does."""
+        return list(self.values(document, is_strict=True))
+
+    def of_record(self, record: Any) -> Iterator[Any]:
+        """Yield the values for a record of a list; None for what is absent."""
+        return self.values(record, is_strict=False)
 
     def values(self, document: Any, *, is_strict: bool) -> Iterator[Any]:
         """Yield the selected values; None for what is absent.
@@ -80,3 +100,47 @@ class Path:
                     else:
                         value = None
         yield value
+
+
+class Query:
+    """A JMESPath expression."""
+
+    takes_lists = True
+    """It is applied to complete lists, so that it can filter and sort them."""
+    is_many = False
+
+    def __init__(self, text: str) -> None:
+        from importlib import import_module
+
+        try:
+            # It has no types.
+            jmespath: Any = import_module("jmespath")
+        except ModuleNotFoundError:
+            raise Failure("--query needs the package jmespath", hint="pip install jmespath") from None
+        try:
+            self._expression = jmespath.compile(text)
+        except ValueError as exc:
+            raise Failure(f"--query: {exc}") from None
+
+    def result(self, document: Any) -> Any:
+        """Return the result; raise Failure if the expression cannot be applied, for example a function to a string."""
+        try:
+            return self._expression.search(document)
+        except ValueError as exc:
+            # The message of a type error quotes the value.
+            kind = getattr(exc, "actual_type", None)
+            problem = (
+                str(exc)
+                if kind is None
+                else f"{getattr(exc, 'function_name', '')}() cannot take a value of type {kind}"
+            )
+            raise Failure(f"--query: {problem}") from None
+
+    def results(self, document: Any) -> list[Any]:
+        """Return the items of the result if it is a list, or else the result."""
+        found = self.result(document)
+        return list(found) if is_array(found) else [found]
+
+    def of_record(self, record: Any) -> list[Any]:
+        """Return the result for a record of a list."""
+        return [self.result(record)]

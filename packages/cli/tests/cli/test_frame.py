@@ -258,6 +258,29 @@ def test_pages_are_merged_or_streamed(call: Call, local: LocalTaskcluster) -> No
     assert call("api", "secrets", "list", "--limit", "1", "--paginate", "--select", "secrets[]").out == "a\nb\nc\n"
 
 
+def test_query_of_lists_and_documents(call: Call, local: LocalTaskcluster) -> None:
+    pytest.importorskip("jmespath")
+    for name in "abc":
+        call("api", "secrets", "set", name, "-f", "secret.x=1", "-f", "expires=2099-01-01T00:00:00Z")
+    # A list is filtered and sorted as a whole, with --jsonl item by item; pages are merged.
+    assert call("secret", "list", "--query", "reverse(@)").out == "c\nb\na\n"
+    assert call("secret", "list", "--query", "length(@)", "--json").out == "3\n"
+    assert call("secret", "list", "--query", "[@, 'x']", "--jsonl").out == '["a","x"]\n["b","x"]\n["c","x"]\n'
+    assert call("api", "secrets", "list", "--limit", "1", "--paginate", "--query", "secrets[1:]").out == "b\nc\n"
+    assert call("--query", "secret.x", "secret", "get", "a").out == "1\n"
+    done = call("secret", "list", "--query", "a[")
+    assert (done.status, done.err.startswith("Error: --query: Invalid jmespath expression")) == (2, True)
+    done = call("secret", "list", "--query", "a", "--select", "b")
+    assert (done.status, "exclude each other" in done.err) == (2, True)
+
+
+@pytest.mark.once
+def test_query_without_its_package(tmp_path: Path) -> None:
+    (tmp_path / "jmespath.py").write_text("raise ModuleNotFoundError('jmespath')", "utf-8")
+    done = command("version", "--query", "version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done == Done(2, "", "Error: --query needs the package jmespath\npip install jmespath\n")
+
+
 @pytest.mark.once
 def test_payload_from_stdin(local: LocalTaskcluster) -> None:
     text = '{"secret": {"a": 1}, "expires": "2099-01-01T00:00:00Z"}'

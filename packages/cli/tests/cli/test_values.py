@@ -13,7 +13,7 @@ from taskcluster_cli.output import Notes, wants_colour
 from taskcluster_cli.payloads import fields, loads
 from taskcluster_cli.references import Reference, scopes_text
 from taskcluster_cli.secrets import masked
-from taskcluster_cli.select import Path
+from taskcluster_cli.select import Path, Query
 from taskcluster_cli.targets import Target, parse
 from taskcluster_cli.text import ago, duration, one_line, safe, safe_log, size
 
@@ -51,6 +51,33 @@ def test_absent_key_names_the_nearest() -> None:
 def test_rejects_malformed_paths(text: str) -> None:
     with pytest.raises(Failure, match="is not a path"):
         Path(text)
+
+
+@pytest.mark.parametrize(
+    ("expression", "result", "results"),
+    [
+        ("status.runs[?state=='failed'].state", ["failed"], ["failed"]),
+        ("status.runs[0].state", "failed", ["failed"]),
+        ("none.of.these", None, [None]),
+        ("length(status.runs)", 2, [2]),
+        ("status.runs[].[state, `1`]", [["failed", 1], ["completed", 1]], [["failed", 1], ["completed", 1]]),
+    ],
+)
+def test_query_yields(expression: str, result: Any, results: list[Any]) -> None:
+    pytest.importorskip("jmespath")
+    found = Query(expression)
+    assert (found.result(DOCUMENT), found.results(DOCUMENT), found.of_record(DOCUMENT)) == (result, results, [result])
+
+
+def test_query_that_is_malformed_or_does_not_apply() -> None:
+    """The error does not quote the document, which may be a secret."""
+    pytest.importorskip("jmespath")
+    for expression in ("a[", "nonsense(@)", ""):
+        with pytest.raises(Failure, match="--query: "):
+            Query(expression).result({})
+    with pytest.raises(Failure) as caught:
+        Query("abs(secret)").result({"secret": "hunter2"})
+    assert caught.value.message == "--query: abs() cannot take a value of type string"
 
 
 @pytest.mark.parametrize(
