@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from taskcluster_local.yaml_core import YamlError, load
+from taskcluster_local.encoding import loads
+from taskcluster_local.yaml_core import YamlError, dump, lines_of, load
 
 STRINGS = """
 22:22 1:30:00 190:20:30.15 yes no on off Yes NO y n tRue nUll 0O17 0X1F 0B11 0o8 0xg 0b2 1_000 1_ 0x_1 1_0.5 -.5 +.5
@@ -143,3 +145,47 @@ def test_rejects_same_as_js_yaml(text: str, message: str) -> None:
 
 def test_does_not_patch_pyyaml() -> None:
     assert yaml.safe_load("a: yes") == {"a": True}
+    assert yaml.safe_dump("1e3") == "1e3\n...\n"
+
+
+@pytest.mark.parametrize("reader", [load, yaml.safe_load], ids=["core", "yaml-1.1"])
+def test_dumps_what_it_loads(reader: Any) -> None:
+    written = [
+        *STRINGS.split(),
+        *VALUES,
+        "",
+        " a ",
+        "a\nb",
+        "a\nb\n\n",
+        " a\nb",
+        "a\r\nb",
+        "a\x85b",
+        "\u2028\n",
+        "a\tb\n",
+        "\ufeff",
+        "\u202e",
+        "\x00",
+        "é",
+        "😀",
+        "x" * 300,
+        "- a",
+        "a: b",
+        "# a",
+        "%a",
+        "---",
+        "...",
+    ]
+    document = loads(json.dumps([{text: text for text in written}, [], {}, 1, 1.5, 1e21, 1e-7, True, None]))
+    assert reader(dump([document, document])) == [document, document]
+
+
+def test_dumps_text_in_lines() -> None:
+    assert dump({"b": "x\ny\n", "a": [["z"]]}) == "b: |\n  x\n  y\na:\n- - z\n"
+
+
+def test_lines_of_values() -> None:
+    text = "# comment\na: 1\nb:\n  - x\n  -\n    c: {d: &d 2,\n      e: [3,\n 4]}\nf: *d\n? [1]\n: 1"
+    paths = {(): None, ("a",): 2, ("a", "x"): 2, ("b", "0"): 4, ("b", "1", "c"): 6, ("b", "1", "c", "e", "1"): 8,
+             ("b", "2"): 3, ("b", "x"): 3, ("f",): 9, ("g",): None}  # fmt: skip
+    assert lines_of(text, list(paths)) == list(paths.values())
+    assert lines_of("", [("a",)]) == [None]

@@ -1,4 +1,4 @@
-"""Load YAML as real deployments do (js-yaml): the core schema of YAML 1.2, with merge keys and `0b` integers.
+"""Load YAML as real deployments do (js-yaml): the core schema of YAML 1.2, with merge keys and `0b` integers; dump it.
 
 PyYAML's loaders follow YAML 1.1, in which `yes` is true, `22:22` is a number and `1e3` is a string.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from .encoding import as_string, exact
 
-__all__ = ["YamlError", "load"]
+__all__ = ["YamlError", "dump", "lines_of", "load"]
 
 _TAG = "tag:yaml.org,2002:"
 _MOST_VALUES = 1_000_000
@@ -30,6 +31,8 @@ _PATTERNS = {
     "merge": "<<",
 }
 _SCALARS = {kind: re.compile(pattern, re.ASCII) for kind, pattern in _PATTERNS.items()}
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+"""All but the one that YAML keeps."""
 
 
 class YamlError(ValueError):
@@ -46,12 +49,47 @@ def load(text: str) -> Any:
             contains itself, or has more than a million values after aliases are replaced.
     """
     try:
-        node: Any = yaml.compose(text, _Loader)  # pyright: ignore[reportUnknownMemberType]
+        node: Any = yaml.compose(text, _Loader)
         return None if node is None else _Builder().build(node)
     except yaml.YAMLError as error:
         raise YamlError(str(error)) from None
     except RecursionError:
         raise YamlError("nested too deeply") from None
+
+
+def lines_of(text: str, paths: Sequence[Sequence[str]]) -> list[int | None]:
+    """Return the line of each path in a document that `load` accepts.
+
+    Args:
+        text: The document.
+        paths: The keys and indexes that lead to a value. If there is none, its closest parent counts.
+
+    Returns:
+        Numbers from 1; None for the document itself.
+    """
+    node: Any = yaml.compose(text, _Loader)
+    return [_line_of(node, path) for path in paths]
+
+
+def _line_of(node: Any, path: Sequence[str]) -> int | None:
+    line: int | None = None
+    for name in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == name), None)
+        elif isinstance(node, yaml.SequenceNode) and len(name) < 9 and name.isdecimal() and int(name) < len(node.value):
+            found = (node.value[int(name)],) * 2
+        else:
+            found = None
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def dump(value: Any) -> str:
+    """Return a JSON value as YAML that is easy to read. `load` and parsers of YAML 1.1 load the same value."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,6 +112,26 @@ class _Loader(yaml.SafeLoader):
         while self.peek() == "\t" and self.buffer[self.pointer - self.column : self.pointer].strip(" "):
             self.forward()
             super().scan_to_next_token()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes strings that have another meaning in YAML 1.1 or in the core schema."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        **yaml.SafeDumper.yaml_implicit_resolvers,
+        None: _Loader.yaml_implicit_resolvers[None],
+    }
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = '"' if _LINE_ENDS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)
 
 
 class _Builder:

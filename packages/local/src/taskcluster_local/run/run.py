@@ -14,8 +14,8 @@ from taskcluster.installation import how_to_install
 from ..loading import LoadError
 from ..store import StoreError
 from ..timestamps import system_clock
+from ..yaml_core import dump
 from . import preparation
-from .definitions import as_yaml
 from .errors import RunError
 from .preparation import Source
 
@@ -57,5 +57,5 @@ def _dry_run(given: Namespace, source: Source) -> int:
         print(f"# {note}", file=sys.stderr)
     rendered = preparation.rendered(source, _DRY_ROOT_URL, system_clock())
     tasks = preparation.selected(rendered.tasks, given.patterns)
-    print(as_yaml({"tasks": tasks, **({"hooks": rendered.hooks} if rendered.hooks else {})}), end="")
+    print(dump({"tasks": tasks, **({"hooks": rendered.hooks} if rendered.hooks else {})}), end="")
     return 0
