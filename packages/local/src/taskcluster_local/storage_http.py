@@ -20,6 +20,8 @@ from .store import StoreFull
 __all__ = ["respond"]
 
 _CHUNK = 256 * 1024
+_ISOLATION = {"Content-Security-Policy": "sandbox allow-scripts", "X-Content-Type-Options": "nosniff"}
+"""Tasks write the files, which have the origin of the pages: a browser must not give them the rights of the reader."""
 
 _log = logging.getLogger("taskcluster.local")
 
@@ -39,7 +41,7 @@ async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamRespo
         with found.path.open("rb") as file:
             return await _get(request, found, file)
     except Refusal as refusal:
-        return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
+        return web.Response(status=refusal.status, text=f"{refusal.reason}\n", headers=_ISOLATION)
     except StoreFull as error:
         _log.error("%s %s: %s", request.method, request.path, error)
         return web.Response(status=500, text=f"Nothing of this request was stored: {error}.\n")
@@ -64,7 +66,7 @@ async def _content(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 async def _get(request: web.BaseRequest, found: StoredFile, file: BinaryIO) -> web.StreamResponse:
     size = file.seek(0, 2)
-    headers = {"ETag": f'"{found.etag}"', "Accept-Ranges": "bytes"}
+    headers = {"ETag": f'"{found.etag}"', "Accept-Ranges": "bytes", **_ISOLATION}
     if "if-match" in request.headers and not _names(request.headers["if-match"], found.etag, weak=False):
         return web.Response(status=412, headers=headers, text="the file has changed\n")
     if "if-none-match" in request.headers and _names(request.headers["if-none-match"], found.etag, weak=True):
