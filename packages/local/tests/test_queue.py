@@ -891,3 +891,17 @@ def test_changes_priority_of_group(site: Any, create: Make, claim: Make, post: M
     assert [status(number)["priority"] for number in (1, 2, 3, 4)] == ["high", "high", "high", "medium"]
     assert claim()[0]["status"]["taskId"] == slug(2)
     assert site.call("POST", f"{ROOT}/task-group/{slug(8)}/priority", payload).status == 404
+
+
+def test_own_api_lists_latest_groups(site: Any, create: Make, claim: Make, slug: Make) -> None:
+    for number in range(12):
+        create(number, taskGroupId=slug(20 + number))
+    create(12, taskGroupId=slug(21))
+    claim()
+    found = site.ok("GET", "/api/local/v1/task-groups", by=None)["taskGroups"]
+    # Ten, in the order of their latest tasks.
+    assert [each["taskGroupId"] for each in found] == [
+        slug(number) for number in (21, 31, 30, 29, 28, 27, 26, 25, 24, 23)
+    ]
+    assert found[0]["schedulerId"] == "-"
+    assert found[0]["states"] == {"pending": 2}

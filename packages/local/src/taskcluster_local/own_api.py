@@ -61,6 +61,16 @@ _METHODS: list[dict[str, Any]] = [
     },
     {
         **_ABOUT,
+        "name": "listTaskGroups",
+        "title": "List Task Groups",
+        "description": "Lists the groups of the tasks created last, latest first, with the number of tasks by state.",
+        "method": "get",
+        "route": "/task-groups",
+        "output": "local/v1/task-groups.json",
+        "scopes": "queue:list-task-group:*",
+    },
+    {
+        **_ABOUT,
         "name": "listNotifications",
         "title": "List Notifications",
         "description": "Lists the notifications of the last 24 hours, oldest first unless `newestFirst` is `true`. "
@@ -123,6 +133,20 @@ REFERENCE: dict[str, Any] = {
             pending=_COUNT,
             running=_COUNT,
             waitingWorkers=_COUNT,
+        ),
+        "local/v1/task-groups.json": _object(
+            ["taskGroups"],
+            taskGroups={
+                "type": "array",
+                "items": _object(
+                    ["taskGroupId", "schedulerId", "expires", "states"],
+                    taskGroupId=_TEXT,
+                    schedulerId=_TEXT,
+                    expires={"type": "string", "format": "date-time"},
+                    sealed={"type": "string", "format": "date-time"},
+                    states={"type": "object", "additionalProperties": _COUNT},
+                ),
+            },
         ),
         "local/v1/notifications.json": _object(
             ["notifications"],
@@ -188,6 +212,7 @@ class Own:
         return {
             "status": self.status,
             "reset": self.reset,
+            "listTaskGroups": self.listTaskGroups,
             "listNotifications": self.listNotifications,
             "listTaskQueues": self.listTaskQueues,
             "addRepository": self.addRepository,
@@ -221,6 +246,11 @@ class Own:
         # A browser sends the header when it connects again; its first request has the query only.
         last_id = call.request.headers.get("last-event-id") or call.query.get("lastEventId")
         return Reply(200, EventStream(lambda: self.feed.stream(bindings, last_id)))
+
+    async def listTaskGroups(self, call: HandlerCall) -> dict[str, Any]:
+        """Return the groups of the latest tasks."""
+        groups = self.shared.queue.groups
+        return {"taskGroups": [{**group, "states": groups.counts(group["taskGroupId"])} for group in groups.latest()]}
 
     async def listNotifications(self, call: HandlerCall) -> dict[str, Any]:
         """Return a page of the notifications that a real deployment would have sent."""

@@ -18,6 +18,8 @@ from .transitions import Transitions
 __all__ = ["Groups"]
 
 _OUTLIVES_TASKS = timedelta(hours=1)
+_LATEST_TASKS = 20_000
+_LATEST_GROUPS = 10
 
 
 class Groups:
@@ -47,6 +49,22 @@ class Groups:
         """Return the tasks of a group, by taskId."""
         statement = f"SELECT {COLUMNS} FROM tasks WHERE taskGroupId = ?"
         return page.read(self._store, statement, taskGroupId, names=("taskId",))
+
+    def latest(self) -> list[dict[str, Any]]:
+        """Return the groups of the tasks created last, latest first."""
+        # Bounded: a group can have any number of tasks.
+        rows = self._store.all(
+            "SELECT taskGroupId, max(number) FROM (SELECT taskGroupId, rowid AS number FROM tasks ORDER BY rowid DESC"
+            " LIMIT ?) GROUP BY taskGroupId ORDER BY 2 DESC LIMIT ?",
+            _LATEST_TASKS,
+            _LATEST_GROUPS,
+        )
+        return [self.group(row["taskGroupId"]) for row in rows]
+
+    def counts(self, taskGroupId: str) -> dict[str, int]:
+        """Return how many tasks of a group are in each state that occurs."""
+        statement = "SELECT state, count(*) AS number FROM tasks WHERE taskGroupId = ? GROUP BY state"
+        return {row["state"]: row["number"] for row in self._store.all(statement, taskGroupId)}
 
     def all_completed(self, taskGroupId: str) -> bool:
         """Return whether all tasks of a group are completed."""

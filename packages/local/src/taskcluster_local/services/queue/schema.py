@@ -25,7 +25,7 @@ CREATE INDEX IF NOT EXISTS tasks_claimed ON tasks (taskQueueId, worker, taskId) 
 CREATE INDEX IF NOT EXISTS tasks_by_claim ON tasks (takenUntil) WHERE state = 'running';
 CREATE INDEX IF NOT EXISTS tasks_by_deadline ON tasks (deadline) WHERE {ACTIVE};
 CREATE INDEX IF NOT EXISTS tasks_of_group ON tasks (taskGroupId, by_name(taskId));
-CREATE INDEX IF NOT EXISTS tasks_active ON tasks (taskGroupId) WHERE {ACTIVE};
+CREATE INDEX IF NOT EXISTS tasks_by_state ON tasks (taskGroupId, state);
 CREATE INDEX IF NOT EXISTS tasks_by_expiry ON tasks (expires);
 CREATE TABLE IF NOT EXISTS dependencies (
     requiredTaskId TEXT NOT NULL, taskId TEXT NOT NULL, anyOutcome INTEGER NOT NULL, satisfied INTEGER NOT NULL,
