@@ -113,7 +113,16 @@ class HttpRequest:
     @property
     def has_json(self) -> bool:
         """Whether the content type is JSON; bodies of other types are ignored."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+        return self._media_type == "application/json"
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the body has the fields of a page's form; API methods ignore such bodies."""
+        return self._media_type == "application/x-www-form-urlencoded" and not self.target.startswith("/api/")
+
+    @property
+    def _media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,8 @@ class HttpResponse:
     body: bytes
     stream: Callable[[], AsyncGenerator[bytes, None]] | None = None
     """Yields the body in chunks, instead of `body`."""
+    is_endless: bool = False
+    """Whether only the client or the server ends the stream. Such a stream does not use the deployment's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +361,7 @@ class Api:
         clients_clock: The time by which clients sign their requests.
         root_url: The root URL of the deployment.
         unlisted: Handlers of paths that are in no API reference, by verb and path.
+        pages: Responds to all requests outside the APIs and their references.
     """
 
     def __init__(
@@ -361,6 +373,7 @@ class Api:
         clients_clock: Clock,
         root_url: str,
         unlisted: Mapping[tuple[str, str], UnlistedHandler] | None = None,
+        pages: UnlistedHandler | None = None,
     ) -> None:
         self.table = interface.table
         self.schemas = interface.schemas
@@ -373,6 +386,7 @@ class Api:
         self._clients_clock = clients_clock
         self._root_url = root_url
         self._unlisted = unlisted or {}
+        self._pages = pages
         self._documents = Documents(interface.references, root_url)
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
@@ -385,7 +399,7 @@ class Api:
             return self._options(request, path)
         found = self.table.find(verb, path)
         if found is None:
-            return self._respond_outside_apis(request, verb, path)
+            return await self._respond_outside_apis(request, verb, path)
         endpoint, match = found
         try:
             params = endpoint.decode(match)
@@ -520,19 +534,18 @@ class Api:
             return _response(request, Reply(404, {"error": "Not found"}))
         return _html(404, "Not Found")
 
-    def _respond_outside_apis(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
+    async def _respond_outside_apis(self, request: HttpRequest, verb: str, path: str) -> HttpResponse:
         """Return the response for a path that is not an API method."""
-        if verb != "GET" or f"{path}/".startswith("/api/"):
+        if verb == "GET":
+            document = self._documents.find(path)
+            if document is not None:
+                return _response(request, Reply(200, document))
+            if path == "/robots.txt":
+                return _response(request, Reply(200, Text("User-Agent: *\nDisallow: /\n")))
+        is_page = verb in ("GET", "POST") and not f"{path}/".startswith(("/api/", "/references/", "/schemas/"))
+        if self._pages is None or not is_page:
             return self._not_found(request, path)
-        document = self._documents.find(path)
-        if document is not None:
-            return _response(request, Reply(200, document))
-        if path == "/robots.txt":
-            return _response(request, Reply(200, Text("User-Agent: *\nDisallow: /\n")))
-        if path.startswith(("/references/", "/schemas/")):
-            return _html(404, "Not Found")
-        # The web interface of a real deployment returns 200 for any path and reports unknown ones in the browser.
-        return _html(200, "This is a local Taskcluster. It has no web interface")
+        return await self._pages(request)
 
 
 async def _in_thread_if(
@@ -628,7 +641,7 @@ def _response(request: HttpRequest, reply: Reply) -> HttpResponse:
             "cache-control": "no-cache",
             "x-content-type-options": "nosniff",
         }
-        return HttpResponse(reply.status, headers, b"", reply.body.open)
+        return HttpResponse(reply.status, headers, b"", reply.body.open, is_endless=True)
     text = isinstance(reply.body, Text)
     body = b"" if reply.body is None else reply.body.text.encode() if text else pretty(reply.body)
     headers = {

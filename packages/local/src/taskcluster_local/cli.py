@@ -233,6 +233,9 @@ def _serve(given: argparse.Namespace) -> int:
             print(f"# client {clientId}: {token}")
         for worker in deployment.workers():
             print(f"# {isolation_notice(worker)}")
+        if sys.stdout.isatty():
+            # For people; the output that programs read stays the same.
+            print(f"# sign in to the web page once at {deployment.sign_in_url()}")
         print(f"# ready at {deployment.root_url}", flush=True)
         stop.wait()
     return 0

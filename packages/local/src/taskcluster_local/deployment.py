@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import hmac
@@ -18,7 +19,7 @@ from taskcluster.plugins import PluginError, PluginWarning
 from taskcluster.slugs import slugId
 
 from . import own_api
-from .api import Api, Handler, Interface, Missing, Refused, Result, UnlistedHandler
+from .api import Api, Handler, HttpRequest, HttpResponse, Interface, Missing, Refused, Result, UnlistedHandler
 from .authentication import Client, Identity
 from .endpoints import references
 from .errors import ApiError
@@ -40,6 +41,7 @@ from .services.queue.messages import QueueMessages
 from .services.queue.state import Queue
 from .services.queue.workers import QueueWorkers
 from .services.table import SERVICES
+from .site.sessions import Sessions
 from .storage import Storage
 from .store import Store
 from .stream import Feed
@@ -47,6 +49,8 @@ from .timestamps import Clock, MovableClock, system_clock
 
 if TYPE_CHECKING:
     from taskcluster_pulse.settings import BrokerSettings
+
+    from .site.site import Site
 
 __all__ = ["ROOT_CLIENT", "Configuration", "Deployment", "shared_interface"]
 
@@ -111,6 +115,7 @@ class Deployment:
         root_url: The root URL.
         reset: Replaces this deployment by a new one, for the API. None if that is not possible.
         feed: Sends messages to HTTP clients. Whoever passes it attaches it.
+        sessions: Those of people who have signed in on the pages.
 
     Raises:
         ApiError: The clients, roles or secret of the configuration are invalid (InputError).
@@ -124,6 +129,7 @@ class Deployment:
         root_url: str,
         reset: Callable[[], Awaitable[None]] | None = None,
         feed: Feed | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         configuration.check()
         store.create(_TABLES)
@@ -140,6 +146,8 @@ class Deployment:
         keep = None if self.pulse_outbox is None else self.pulse_outbox.add
         self.events = Events(interface.references, interface.schemas, store, keep)
         self._root_url = root_url
+        self._sessions = sessions or Sessions(root_url)
+        self._site: Site | None = None
         self._configuration = configuration
         self._jobs: list[Job] = []
         self._background_jobs: list[Callable[[], Awaitable[None]]] = []
@@ -157,12 +165,28 @@ class Deployment:
             feed = Feed()
             feed.attach(self.events)
         own_handlers = {"local": own_api.Own(self.shared, clock, reset, feed).handlers()}
-        own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
+        self._own = own = Api(own_api.interface(), own_handlers, accounts, clock, signing_clock, root_url)
         unlisted: dict[tuple[str, str], UnlistedHandler] = {
             **dict.fromkeys(own_api.paths(), own.respond),
             ("GET", own_api.EVENTS_PATH): functools.partial(own.respond_as, "local", "events"),
         }
-        self.api = Api(interface, handlers, accounts, clock, signing_clock, root_url, unlisted=unlisted)
+        self.api = Api(interface, handlers, accounts, clock, signing_clock, root_url, unlisted, self._respond_with_page)
+
+    async def _respond_with_page(self, request: HttpRequest) -> HttpResponse:
+        if self._site is None:
+            # Most deployments are never looked at, and loading takes long enough to hold up others.
+            site = await asyncio.to_thread(_load_site)
+            self._site = site(
+                self.api,
+                self._own,
+                self.shared.accounts,
+                self.clock,
+                self._configuration.clock,
+                self.shared.storage,
+                self._sessions,
+                self._root_url,
+            )
+        return await self._site.respond(request)
 
     def _open_shared_state(self, interface: Interface, directory: Path) -> SharedState:
         store, events, clock, configuration = self._store, self.events, self.clock, self._configuration
@@ -302,6 +326,14 @@ async def _run(jobs: Iterable[Job]) -> None:
                 await pending
         except Exception as exc:
             _log.exception("%s", exc if isinstance(exc, PluginError) else "a periodic job failed")
+
+
+def _load_site() -> type[Site]:
+    from .site.rendering import load_templates
+    from .site.site import Site
+
+    load_templates()
+    return Site
 
 
 @functools.lru_cache(4)

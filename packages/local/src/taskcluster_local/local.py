@@ -162,6 +162,10 @@ class LocalTaskcluster:
         credentials = {"clientId": client.clientId, "accessToken": client.accessToken}
         return ClientOptions(rootUrl=self.root_url, credentials=Credentials.copy_of(credentials))
 
+    def sign_in_url(self) -> str:
+        """Return the address of a page where someone can sign in as the root client, once."""
+        return self._server.sign_in_url()
+
     # While it is running
 
     @property

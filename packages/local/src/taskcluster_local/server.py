@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 
 from . import storage, storage_http
-from .api import LARGEST_BODY, HttpRequest
+from .api import LARGEST_BODY, HttpRequest, HttpResponse
 from .authentication import Client
-from .deployment import Configuration, Deployment
+from .deployment import ROOT_CLIENT, Configuration, Deployment
 from .events import Subscription
 from .http_server import HttpServer
 from .listening import Inbox
 from .pulse_outbox import PulseOutbox
 from .services.notify.outbox import Notification
+from .site.sessions import PageCredentials, Sessions
 from .store import DATABASE, Store, data_directory
 from .stream import Feed
 
@@ -84,6 +85,7 @@ class _State:
         root_url: str,
         reset: Callable[[], Awaitable[None]],
         feed: Feed,
+        sessions: Sessions,
     ) -> None:
         self._temporary = None
         if data is None:
@@ -96,7 +98,13 @@ class _State:
             self._store = Store() if data is None else Store(directory / DATABASE)
             try:
                 self.deployment = Deployment(
-                    configuration, self._store, directory / "files", root_url, reset if data is None else None, feed
+                    configuration,
+                    self._store,
+                    directory / "files",
+                    root_url,
+                    reset if data is None else None,
+                    feed,
+                    sessions,
                 )
             except BaseException:
                 self._store.close()
@@ -155,6 +163,7 @@ class LocalServer:
         # None if other machines can connect: they may use names that are not known here.
         self._names = frozenset(map(host_name, (host, *allow_hosts))) if loopback else None
         self.root_url = _root_url(host, listening.getsockname()[1])
+        self._sessions = Sessions(self.root_url)
         self.started: Future[None] = Future()
         self.ended: Future[None] = Future()
         self._configuration = configuration
@@ -177,6 +186,11 @@ class LocalServer:
     def accessToken(self) -> str:
         """The access token of the root client."""
         return self._state.deployment.accessToken
+
+    def sign_in_url(self) -> str:
+        """Return the address of a page where someone can sign in as the root client, once."""
+        code = self._sessions.new_code(PageCredentials(ROOT_CLIENT, self.accessToken))
+        return f"{self.root_url}/signin?code={code}"
 
     def now(self) -> datetime:
         """Return the deployment's time."""
@@ -214,7 +228,7 @@ class LocalServer:
             self.on_reset()
 
     def _new_state(self) -> _State:
-        state = _State(self._configuration, self._data, self.root_url, self.reset, self._feed)
+        state = _State(self._configuration, self._data, self.root_url, self.reset, self._feed, self._sessions)
         outbox = state.deployment.pulse_outbox
         if outbox is not None and self._publisher is not None:
             outbox.on_added = self._publisher.wake
@@ -334,13 +348,23 @@ class LocalServer:
         received = await _read_request(request)
         with self._state as deployment:
             response = await deployment.api.respond(received)
-        if response.stream is None or request.method == "HEAD":
-            return web.Response(status=response.status, headers=response.headers, body=response.body)
+            if response.stream is None:
+                return web.Response(status=response.status, headers=response.headers, body=response.body)
+            if not response.is_endless:
+                return await self._send_stream(request, response, response.stream)
+        # A deployment that was reset is closed while its events are still being read.
+        return await self._send_stream(request, response, response.stream)
+
+    async def _send_stream(
+        self, request: web.BaseRequest, response: HttpResponse, stream: Callable[[], AsyncGenerator[bytes, None]]
+    ) -> web.StreamResponse:
         sent = web.StreamResponse(status=response.status, headers=response.headers)
         # The client may disconnect at any time.
         with contextlib.suppress(ConnectionError):
             await sent.prepare(request)
-            async with contextlib.aclosing(response.stream()) as chunks:
+            if request.method == "HEAD":
+                return sent
+            async with contextlib.aclosing(stream()) as chunks:
                 async for chunk in chunks:
                     await self._send(request, sent, chunk)
         return sent
@@ -404,7 +428,7 @@ async def _read_request(request: web.BaseRequest) -> HttpRequest:
     method, target = request.method, request.raw_path
     received = HttpRequest(method, target, request.headers)
     # Bodies of other types are not read, however large they are.
-    if not request.body_exists or not received.has_json:
+    if not request.body_exists or not (received.has_json or received.has_form):
         return received
     if request.headers.get("expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -1,0 +1,1 @@
+"""The views: each turns API results into the variables of a template."""

@@ -1,0 +1,138 @@
+"""Visit the pages of a deployment as a browser without scripts does: with cookies, links and forms."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from taskcluster_local import LocalTaskcluster
+
+__all__ = ["Form", "VisitedPage", "Visitor"]
+
+
+@dataclass
+class Form:
+    """A form, with the values of its fields as the page has them."""
+
+    method: str
+    action: str
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class _Reader(HTMLParser):
+    """Collects what tests look at. Attributes of scripts and of styles are in `elements`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.forms: list[Form] = []
+        self.text: list[str] = []
+        self._textarea: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append((tag, attributes))
+        if tag == "form":
+            self.forms.append(Form(attributes.get("method", "get"), attributes.get("action", "")))
+        elif tag == "input" and self.forms and attributes.get("name"):
+            if attributes.get("type") not in ("checkbox", "radio") or "checked" in attributes:
+                self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
+        elif tag == "textarea" and self.forms:
+            self._textarea = attributes["name"]
+            self.forms[-1].fields[self._textarea] = ""
+        elif tag == "option" and self.forms and "selected" in attributes:
+            self.forms[-1].fields[self._select] = attributes.get("value", "")
+        elif tag == "select":
+            self._select = attributes["name"]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._textarea = None
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea is not None:
+            self.forms[-1].fields[self._textarea] += data
+        self.text.append(data)
+
+
+class VisitedPage:
+    """A response, and what its HTML has."""
+
+    def __init__(self, path: str, response: http.client.HTTPResponse, content: bytes) -> None:
+        self.path = path
+        self.status = response.status
+        self.headers = response.headers
+        self.content = content
+        self.html = content.decode()
+        reader = _Reader()
+        reader.feed(self.html)
+        self.elements, self.forms = reader.elements, reader.forms
+        self.text = " ".join(" ".join(reader.text).split())
+
+    @property
+    def links(self) -> list[str]:
+        """The targets of all links."""
+        return [attributes["href"] for tag, attributes in self.elements if tag == "a" and "href" in attributes]
+
+    def form(self, action: str) -> Form:
+        """Return the form that is sent to a path."""
+        found = [form for form in self.forms if form.action.partition("?")[0] == action]
+        assert found, f"{self.path} has no form for {action}: {self.text}"
+        return found[0]
+
+
+class Visitor:
+    """A person with a browser.
+
+    Args:
+        local: The deployment.
+    """
+
+    def __init__(self, local: LocalTaskcluster) -> None:
+        self.local = local
+        self.cookies: dict[str, str] = {}
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> VisitedPage:
+        """Send one request, and keep the cookies of its response."""
+        given = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **(headers or {})}
+        netloc = urlsplit(self.local.root_url).netloc
+        with contextlib.closing(http.client.HTTPConnection(netloc, timeout=60)) as connection:
+            connection.request(method, path, body, given)
+            response = connection.getresponse()
+            for header in response.headers.get_all("set-cookie", []):
+                self.cookies.update({name: morsel.value for name, morsel in SimpleCookie(header).items()})
+            return VisitedPage(path, response, response.read())
+
+    def open(self, path: str, **headers: str) -> VisitedPage:
+        """Open a page, following redirects within the deployment."""
+        return self._followed(self.send("GET", path, None, headers))
+
+    def submit(self, page: VisitedPage, action: str, **fields: Any) -> VisitedPage:
+        """Fill in and send a form of a page, and follow redirects within the deployment."""
+        return self._followed(self.post(page, action, **fields))
+
+    def post(self, page: VisitedPage, action: str, **fields: Any) -> VisitedPage:
+        """Fill in and send a form of a page."""
+        form = page.form(action)
+        body = urlencode({**form.fields, **fields}).encode()
+        assert form.method.lower() == "post"
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.local.root_url}
+        return self.send("POST", form.action, body, headers)
+
+    def _followed(self, page: VisitedPage) -> VisitedPage:
+        while page.status == 303 and page.headers["location"].startswith("/"):
+            page = self.send("GET", page.headers["location"])
+        return page
+
+    def sign_in(self, credentials: Any = None) -> VisitedPage:
+        """Sign in, by default as the root client."""
+        given = {**(credentials or self.local.options()["credentials"])}
+        given.setdefault("certificate", "")
+        return self.submit(self.open("/signin"), "/signin", **given)
