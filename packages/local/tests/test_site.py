@@ -18,17 +18,7 @@ import taskcluster
 import taskcluster.upload
 from taskcluster_local import LocalTaskcluster
 
-from .visitor import VisitedPage, Visitor
-
-ATTACKS = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "javascript:alert(1)",
-    "{{ 7*7 }}{% raw %}",
-    "\u202eevil",
-    "'; alert(1) //",
-)
-
+from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -63,19 +53,6 @@ def created(local: LocalTaskcluster, **fields: Any) -> str:
     }
     taskcluster.Queue(local.options()).createTask(taskId, definition)
     return taskId
-
-
-def assert_harmless(page: VisitedPage) -> None:
-    """Assert that a page has no markup but its own: no script without the nonce, no handlers, no unsafe links."""
-    nonce = re.search(r"script-src 'nonce-([^']+)'", page.headers["content-security-policy"])
-    assert nonce is not None
-    for tag, attributes in page.elements:
-        assert tag not in ("img", "iframe", "object", "embed", "base", "style"), (tag, attributes)
-        assert tag != "script" or attributes["nonce"] == nonce[1]
-        assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)
-        for name in ("href", "src", "action", "formaction"):
-            assert urlsplit(attributes.get(name, "")).scheme in ("", "http", "https"), (tag, attributes)
-    assert "49{%" not in page.html
 
 
 PATHS = ["/", "/tasks", "/signin", "/auth/clients/create", "/unknown", "/docs/x", "/tasks/VCNiTDd8SC-ozYfVoDn7Og"]
@@ -390,7 +367,7 @@ def test_a_period_that_cannot_be_understood_is_named(root: Visitor) -> None:
 # Tasks
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=["script", "attribute", "link", "template", "direction", "quote"])
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_what_tasks_say_is_text(local: LocalTaskcluster, root: Visitor, attack: str) -> None:
     metadata = {"name": attack, "description": attack, "owner": attack, "source": f"https://example.com/{attack}"}
     taskId = created(local, metadata=metadata, payload={attack: attack}, extra={attack: attack})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
@@ -12,7 +13,17 @@ from urllib.parse import urlencode, urlsplit
 
 from taskcluster_local import LocalTaskcluster
 
-__all__ = ["Form", "VisitedPage", "Visitor"]
+__all__ = ["ATTACKS", "Form", "VisitedPage", "Visitor", "assert_harmless"]
+
+ATTACKS = {
+    "script": "<script>alert(1)</script>",
+    "attribute": '"><img src=x onerror=alert(1)>',
+    "link": "javascript:alert(1)",
+    "template": "{{ 7*7 }}{% raw %}",
+    "direction": "\u202eevil",
+    "quote": "'; alert(1) //",
+}
+"""Strings that pages must show as they are, by name."""
 
 
 @dataclass
@@ -72,6 +83,7 @@ class VisitedPage:
         reader = _Reader()
         reader.feed(self.html)
         self.elements, self.forms = reader.elements, reader.forms
+        self.raw_text = "".join(reader.text)
         self.text = " ".join(" ".join(reader.text).split())
 
     @property
@@ -136,3 +148,16 @@ class Visitor:
         given = {**(credentials or self.local.options()["credentials"])}
         given.setdefault("certificate", "")
         return self.submit(self.open("/signin"), "/signin", **given)
+
+
+def assert_harmless(page: VisitedPage) -> None:
+    """Assert that a page has no markup but its own: no script without the nonce, no handlers, no unsafe links."""
+    nonce = re.search(r"script-src 'nonce-([^']+)'", page.headers["content-security-policy"])
+    assert nonce is not None
+    for tag, attributes in page.elements:
+        assert tag not in ("img", "iframe", "object", "embed", "base", "style"), (tag, attributes)
+        assert tag != "script" or attributes["nonce"] == nonce[1]
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)
+        for name in ("href", "src", "action", "formaction"):
+            assert urlsplit(attributes.get(name, "")).scheme in ("", "http", "https"), (tag, attributes)
+    assert "49{%" not in page.html
