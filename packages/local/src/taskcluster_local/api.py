@@ -60,6 +60,7 @@ __all__ = [
     "Result",
     "Text",
     "UnlistedHandler",
+    "payload_of",
     "require",
 ]
 
@@ -259,6 +260,21 @@ def require(expression: Expression, identity: Identity) -> None:
 def _shown(expression: Expression) -> str:
     text = expression if isinstance(expression, str) else json.dumps(as_json(expression), indent=2)
     return f"```\n{text}\n```"
+
+
+def payload_of(text: str) -> Any:
+    """Return the payload in the JSON of a request, or raise ApiError (MalformedPayload)."""
+    if has_more_values(text, MOST_VALUES):
+        raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer per request.")
+    try:
+        payload: Any = loads(text)
+        if _SURROGATE_ESCAPE.search(text):
+            payload = without_surrogates(payload)
+    except ValueError as error:
+        raise ApiError("MalformedPayload", f"Failed to parse JSON: {error}") from None
+    if not is_object(payload) and not is_array(payload):
+        raise ApiError("MalformedPayload", "Failed to parse JSON: Must be an object or array")
+    return payload
 
 
 Handler: TypeAlias = Callable[[HandlerCall], Coroutine[Any, Any, Result]]
@@ -479,17 +495,7 @@ class Api:
         if not text:
             return
         call.payload = text
-        if has_more_values(text, MOST_VALUES):
-            raise ApiError("MalformedPayload", f"The body has more than {MOST_VALUES} values: send fewer per request.")
-        try:
-            payload = loads(text)
-            if _SURROGATE_ESCAPE.search(text):
-                payload = without_surrogates(payload)
-        except ValueError as error:
-            raise ApiError("MalformedPayload", f"Failed to parse JSON: {error}") from None
-        if not isinstance(payload, dict | list):
-            raise ApiError("MalformedPayload", "Failed to parse JSON: Must be an object or array")
-        call.payload = payload
+        call.payload = payload_of(text)
 
     def _check_payload(self, call: HandlerCall) -> None:
         key = call.endpoint.input
