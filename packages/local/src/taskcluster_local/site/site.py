@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from ..api import Api, HttpRequest, HttpResponse, Result
 from ..authentication import Directory, Identity
+from ..encoding import without_surrogates
 from ..errors import ApiError
 from ..storage import Storage
 from ..store import StoreFull
@@ -149,7 +150,8 @@ class Site:
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str
     ) -> Result:
         api = self._own if service == "local" else self._api
-        return await api.invoke(service, method, params, payload, by, query)
+        # As in requests: databases cannot store unpaired surrogates.
+        return await api.invoke(service, method, params, without_surrogates(payload), by, query)
 
 
 async def _form(request: HttpRequest) -> dict[str, str]:
