@@ -7,11 +7,11 @@ from itertools import chain
 from urllib.parse import unquote
 
 from .page import Route
-from .views import account, overview, tasks
+from .views import account, caches, overview, tasks, worker_pools
 
 __all__ = ["ROUTES", "SIDEBAR", "find"]
 
-_VIEWS = (overview, tasks, account)
+_VIEWS = (overview, tasks, worker_pools, caches, account)
 """The modules with pages. The first route that matches counts."""
 
 ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIEWS))
@@ -19,6 +19,8 @@ ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIE
 SIDEBAR: Sequence[tuple[str, str]] = (
     ("Overview", "/"),
     ("Task", "/tasks"),
+    ("Worker pools and queues", "/worker-manager"),
+    ("Purge caches", "/purge-caches"),
 )
 """Label and path, in the order in which they are shown. Only pages that exist."""
 

@@ -14,7 +14,7 @@ from ..logs import Lines, LogIndex, indexed
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
 from ..sessions import PageCredentials
 
-__all__ = ["ROUTES", "artifact", "definition", "log", "open_task", "task"]
+__all__ = ["ROUTES", "artifact", "definition", "log", "open_task", "task", "task_rows"]
 
 _MOST_LISTED = 1000
 """How many artifacts, dependencies and dependents are shown."""
@@ -88,7 +88,11 @@ def _logs_first(each: dict[str, Any]) -> tuple[bool, bool, str]:
 
 
 async def _dependencies(page: PageRequest, definition: dict[str, Any] | None) -> list[dict[str, Any]]:
-    names: list[str] = [] if definition is None else definition["dependencies"][:_MOST_LISTED]
+    return [] if definition is None else await task_rows(page, definition["dependencies"][:_MOST_LISTED])
+
+
+async def task_rows(page: PageRequest, names: list[str]) -> list[dict[str, Any]]:
+    """Return the name and state of each of these tasks, as far as the reader may see them."""
     if not names:
         return []
     statuses = await page.attempt("queue", "statuses", payload={"taskIds": names}) or {"statuses": ()}
