@@ -36,6 +36,15 @@ def page(tasks: range, token: str | None) -> bytes:
     return json.dumps(document if token is None else {**document, "continuationToken": token}).encode()
 
 
+MEASURED = """
+import atexit, resource, sys
+from taskcluster_cli.main import run
+atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr))
+run()
+"""
+"""Runs the command, and prints its peak memory in KiB to stderr."""
+
+
 @pytest.mark.once
 def test_first_line_before_the_second_page(script: Script) -> None:
     """In constant memory, with a page without tasks and one with an empty token."""
@@ -53,15 +62,11 @@ def test_first_line_before_the_second_page(script: Script) -> None:
         return 200, page(range((number - 2) * 1000, (number - 1) * 1000), str(number + 1) if number < pages else "")
 
     script.respond = respond
-    program = (
-        "import resource, sys; from taskcluster_cli.main import main; status = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(status)"
-    )
     memory: dict[tuple[int, str], int] = {}
     for pages, line in ((4, ["--jsonl"]), (12, ["--jsonl"]), (4, ["-q"]), (12, ["-q"]), (12, ["--json"])):
         first_line.clear()
         with subprocess.Popen(
-            [sys.executable, "-c", program, "group", "list", TASK, *line],
+            [sys.executable, "-c", MEASURED, "group", "list", TASK, *line],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -125,13 +130,9 @@ def test_private_log_needs_its_scope(call: Call, local: LocalTaskcluster, monkey
 def test_log_of_many_lines_in_constant_memory(local: LocalTaskcluster) -> None:
     lines = 200_000
     log_task(local, b"0123456789\n" * lines)
-    program = (
-        "import resource, sys; from taskcluster_cli.main import main; status = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(status)"
-    )
     memory = []
     for line, expected in (["log", TASK], lines), (["version"], 1):
-        done = subprocess.run([sys.executable, "-c", program, *line], capture_output=True, encoding="utf-8")
+        done = subprocess.run([sys.executable, "-c", MEASURED, *line], capture_output=True, encoding="utf-8")
         assert done.stdout.count("\n") == expected
         memory.append(int(done.stderr))
     # Against 2.2 MB that Python would need 20 MB for as strings; imports of the HTTP library are 20 MB.
