@@ -7,11 +7,11 @@ from itertools import chain
 from urllib.parse import unquote
 
 from .page import Route
-from .views import account, caches, overview, tasks, worker_pools
+from .views import account, caches, notifications, overview, tasks, worker_pools
 
 __all__ = ["ROUTES", "SIDEBAR", "find"]
 
-_VIEWS = (overview, tasks, worker_pools, caches, account)
+_VIEWS = (overview, tasks, worker_pools, caches, notifications, account)
 """The modules with pages. The first route that matches counts."""
 
 ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIEWS))
@@ -21,6 +21,7 @@ SIDEBAR: Sequence[tuple[str, str]] = (
     ("Task", "/tasks"),
     ("Worker pools and queues", "/worker-manager"),
     ("Purge caches", "/purge-caches"),
+    ("Notifications", "/notify"),
 )
 """Label and path, in the order in which they are shown. Only pages that exist."""
 
