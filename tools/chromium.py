@@ -26,7 +26,7 @@ import aiohttp
 __all__ = ["MISSING", "Browser", "Tab", "program"]
 
 MISSING = "Chromium is not installed: apt-get install chromium"
-TIMEOUT = 120.0
+TIMEOUT = 60.0
 """Seconds. Only a broken page takes so long."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -44,6 +44,7 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 _READY = "DevTools listening on "
+_SHIFT = 8
 _KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
 
 
@@ -127,7 +128,7 @@ class Browser:
                 tab.command(f"{domain}.enable")
             tab.resize(width, height)
             tab.prefer(dark=dark)
-            tab.command("Emulation.setScriptExecutionDisabled", value=not scripts)
+            tab.run_scripts(scripts)
             yield tab
         finally:
             del self._tabs[session]
@@ -218,6 +219,10 @@ class Tab:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.command("Emulation.setEmulatedMedia", features=features)
 
+    def run_scripts(self, wanted: bool) -> None:
+        """Run the scripts of the pages that are opened from now on, or none."""
+        self.command("Emulation.setScriptExecutionDisabled", value=not wanted)
+
     def screenshot(self, kind: str = "png", quality: int | None = None) -> bytes:
         """Return a picture of what the window shows."""
         chosen = {} if quality is None else {"quality": quality}
@@ -231,6 +236,9 @@ class Tab:
             result = self.command("Page.navigate", url=url)
             if "errorText" in result:
                 raise RuntimeError(f"{url}: {result['errorText']}")
+            if "loaderId" not in result:
+                # Only the fragment differs from the page before.
+                self.command("Page.reload")
 
     @contextlib.contextmanager
     def loading(self) -> Generator[None, None, None]:
@@ -243,7 +251,8 @@ class Tab:
         """Return the value of an expression in JavaScript, which can be a promise."""
         result = self.command("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
-            raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
+            raised = result["exceptionDetails"]
+            raise RuntimeError(raised.get("exception", {}).get("description", raised["text"]))
         return result["result"].get("value")
 
     def until(self, condition: str) -> None:
@@ -269,7 +278,7 @@ class Tab:
 
     # The reader's hands
 
-    def click(self, selector: str) -> None:
+    def click(self, selector: str, *, shift: bool = False) -> None:
         """Click in the middle of an element, at its first line."""
         x, y = self.evaluate(
             f"""(() => {{
@@ -280,13 +289,20 @@ class Tab:
             }})()"""
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            self.command(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button="left",
+                clickCount=1,
+                modifiers=_SHIFT if shift else 0,
+            )
 
     def fill(self, selector: str, text: str) -> None:
         """Replace what is in a field, as typing does."""
-        self.evaluate(
-            f"(() => {{ const e = document.querySelector({selector!r}); e.focus(); e.select(); }})()",
-        )
+        self.evaluate(f"document.querySelector({selector!r}).focus()")
+        self.evaluate(f"document.querySelector({selector!r}).select()")
         self.command("Input.insertText", text=text)
 
     def press(self, key: str, *, shift: bool = False) -> None:
@@ -300,6 +316,6 @@ class Tab:
                 key=key,
                 code=key,
                 windowsVirtualKeyCode=code,
-                modifiers=8 if shift else 0,
+                modifiers=_SHIFT if shift else 0,
                 **(typed if kind == "keyDown" else {}),
             )
