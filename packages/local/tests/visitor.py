@@ -33,6 +33,8 @@ class Form:
     method: str
     action: str
     fields: dict[str, str] = field(default_factory=dict[str, str])
+    buttons: dict[str, str] = field(default_factory=dict[str, str])
+    """The names of the buttons that are sent, by value."""
 
 
 class _Reader(HTMLParser):
@@ -44,6 +46,7 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.text: list[str] = []
         self._textarea: str | None = None
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
@@ -56,13 +59,17 @@ class _Reader(HTMLParser):
         elif tag == "textarea" and self.forms:
             self._textarea = attributes["name"]
             self.forms[-1].fields[self._textarea] = ""
+        elif tag == "button" and self.forms and "name" in attributes:
+            self.forms[-1].buttons[attributes["value"]] = attributes["name"]
         elif tag == "option" and self.forms and "selected" in attributes:
             self.forms[-1].fields[self._select] = attributes.get("value", "")
         elif tag == "select":
             self._select = attributes["name"]
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "textarea":
+        if tag == "textarea" and self._textarea is not None:
+            # A line end after the tag is not part of the value.
+            self.forms[-1].fields[self._textarea] = self.forms[-1].fields[self._textarea].removeprefix("\n")
             self._textarea = None
 
     def handle_data(self, data: str) -> None:
@@ -91,11 +98,12 @@ class VisitedPage:
         """The targets of all links."""
         return [attributes["href"] for tag, attributes in self.elements if tag == "a" and "href" in attributes]
 
-    def form(self, action: str) -> Form:
-        """Return the form that is sent to a path."""
+    def form(self, action: str, button: str = "") -> Form:
+        """Return the form that is sent to a path, preferably by POST; with a button of this value if one is given."""
         found = [form for form in self.forms if form.action.partition("?")[0] == action]
-        assert found, f"{self.path} has no form for {action}: {self.text}"
-        return found[0]
+        found = [form for form in found if not button or button in form.buttons]
+        assert found, f"{self.path} has no form for {action} {button}: {self.text}"
+        return min(found, key=lambda form: form.method != "post")
 
 
 class Visitor:
@@ -126,14 +134,17 @@ class Visitor:
         """Open a page, following redirects within the deployment."""
         return self._followed(self.send("GET", path, None, headers))
 
-    def submit(self, page: VisitedPage, action: str, **fields: Any) -> VisitedPage:
+    def submit(self, page: VisitedPage, action: str, button: str = "", **fields: Any) -> VisitedPage:
         """Fill in and send a form of a page, and follow redirects within the deployment."""
-        return self._followed(self.post(page, action, **fields))
+        return self._followed(self.post(page, action, button, **fields))
 
-    def post(self, page: VisitedPage, action: str, **fields: Any) -> VisitedPage:
-        """Fill in and send a form of a page."""
-        form = page.form(action)
-        body = urlencode({**form.fields, **fields}).encode()
+    def post(self, page: VisitedPage, action: str, button: str = "", **fields: Any) -> VisitedPage:
+        """Fill in and send a form of a page, with a button."""
+        form = page.form(action, button)
+        pressed = {form.buttons[button]: button} if button else {}
+        values = {**form.fields, **fields, **pressed}
+        # Browsers send line ends as CR LF.
+        body = urlencode(values).replace("%0A", "%0D%0A").encode()
         assert form.method.lower() == "post"
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.local.root_url}
         return self.send("POST", form.action, body, headers)

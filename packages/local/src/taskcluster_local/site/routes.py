@@ -7,11 +7,11 @@ from itertools import chain
 from urllib.parse import unquote
 
 from .page import Route
-from .views import account, caches, notifications, overview, tasks, worker_pools
+from .views import access, account, caches, hooks, notifications, overview, secrets, tasks, worker_pools
 
 __all__ = ["ROUTES", "SIDEBAR", "find"]
 
-_VIEWS = (overview, tasks, worker_pools, caches, notifications, account)
+_VIEWS = (overview, tasks, worker_pools, caches, notifications, account, access, hooks, secrets)
 """The modules with pages. The first route that matches counts."""
 
 ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIEWS))
@@ -19,8 +19,13 @@ ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIE
 SIDEBAR: Sequence[tuple[str, str]] = (
     ("Overview", "/"),
     ("Task", "/tasks"),
+    ("Clients", "/auth/clients"),
+    ("Roles", "/auth/roles"),
+    ("Scopes", "/auth/scopes"),
     ("Worker pools and queues", "/worker-manager"),
     ("Purge caches", "/purge-caches"),
+    ("Hooks", "/hooks"),
+    ("Secrets", "/secrets"),
     ("Notifications", "/notify"),
 )
 """Label and path, in the order in which they are shown. Only pages that exist."""

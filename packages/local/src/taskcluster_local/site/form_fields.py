@@ -1,0 +1,80 @@
+"""Read the fields of forms: dates, lists, and documents in YAML or JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from taskcluster.timestamps import fromNow
+
+from ..encoding import MOST_VALUES, dumps, loads, without_surrogates
+from ..errors import ApiError
+from ..isolation import isolated
+from ..timestamps import normal, to_wire
+from ..yaml_core import YamlError, load
+
+__all__ = ["date", "document", "lines", "parsed", "refusal"]
+
+
+def refusal(failure: ApiError | None) -> dict[str, Any]:
+    """Return the variables of a page that shows why its form was refused, if it was."""
+    return {"failure": failure.message, "status_code": failure.status} if failure else {"failure": ""}
+
+
+def lines(value: str) -> list[str]:
+    """Return the lines that are not empty, without surrounding spaces and without duplicates.
+
+    Raises:
+        ApiError: There are more than a request may have (InputError).
+    """
+    found = list(dict.fromkeys(line.strip() for line in value.splitlines() if line.strip()))
+    if len(found) > MOST_VALUES:
+        raise ApiError("InputError", f"There are more than {MOST_VALUES} lines.")
+    return found
+
+
+def date(value: str, now: datetime) -> str:
+    """Return a date from its ISO form, or from its distance to `now`, for example `2 days`.
+
+    Raises:
+        ApiError: It is neither (InputError).
+    """
+    try:
+        return normal(value.strip())
+    except ValueError:
+        pass
+    try:
+        if not value.strip():
+            raise ValueError("it is empty")
+        return to_wire(fromNow(value, now))
+    except ValueError as error:
+        raise ApiError("InputError", f"Invalid date, write 2030-01-01T12:00:00Z or 2 days: {error}") from None
+
+
+async def document(value: str) -> Any:
+    """Return the value of a document in YAML or JSON; None if it is empty.
+
+    Raises:
+        ApiError: It is neither, or has no equivalent in JSON (InputError).
+    """
+    return await isolated(parsed, value)
+
+
+def parsed(value: str) -> Any:
+    """Do what `document` does, in this process."""
+    try:
+        # Not all JSON is YAML, for example if it is indented with tabs.
+        found = loads(value)
+    except ValueError:
+        found = _from_yaml(value)
+    return without_surrogates(found)
+
+
+def _from_yaml(value: str) -> Any:
+    try:
+        # YAML can have values that JSON lacks, such as infinity.
+        return loads(dumps(load(value)))
+    except YamlError as error:
+        raise ApiError("InputError", f"This is neither YAML nor JSON: {error}") from None
+    except ValueError as error:
+        raise ApiError("InputError", f"This has no equivalent in JSON: {error}") from None
