@@ -391,6 +391,7 @@ class Api:
         unlisted: Mapping[tuple[str, str], UnlistedHandler] | None = None,
         pages: UnlistedHandler | None = None,
     ) -> None:
+        self.references = interface.references
         self.table = interface.table
         self.schemas = interface.schemas
         self.handlers = {(service, name): code for service, named in handlers.items() for name, code in named.items()}

@@ -22,9 +22,10 @@ names it::
 
 The reference is the file `reference.json` that `taskcluster-codegen` writes into the client's package. The deployment
 provides, from the reference alone: routes, Hawk authentication, scope checks, validation of parameters and payloads
-with defaults, error bodies, the documents under `/references/` and `/schemas/`, exchanges that tests can listen to, and
-the methods `ping`, `lbheartbeat`, `heartbeat` and `version` if the reference has them. A method without a handler
-returns 400 (NotInLocalDeployment) after all these checks.
+with defaults, error bodies, the documents under `/references/` and `/schemas/`, exchanges that tests can listen to, web
+pages with forms to call the methods (`/services/<name>`), and the methods `ping`, `lbheartbeat`, `heartbeat` and
+`version` if the reference has them. A method without a handler returns 400 (NotInLocalDeployment) after all these
+checks.
 
 If the required scopes depend on URL parameters only, they are checked before the handler is called. Otherwise the
 handler calls `call.authorize(name=value)` as soon as it knows the other values. To return an error, a handler raises

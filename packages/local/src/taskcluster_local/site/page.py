@@ -75,6 +75,10 @@ class PageRequest:
     invoke: Callable[[str, str, dict[str, str], Any, Identity, str], Awaitable[Result]] = field(repr=False)
     authenticate: Callable[[PageCredentials], Identity] = field(repr=False)
     storage: Storage = field(repr=False)
+    references: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    """The API references of all services, by name, with the deployment's own one."""
+    schema: Callable[[str, str], Any] = field(repr=False)
+    """Returns the schema of a service for a key in its reference, with references to others replaced."""
     now: datetime
     root_url: str
 

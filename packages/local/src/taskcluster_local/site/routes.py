@@ -7,11 +7,11 @@ from itertools import chain
 from urllib.parse import unquote
 
 from .page import Route
-from .views import access, account, caches, hooks, notifications, overview, secrets, tasks, worker_pools
+from .views import access, account, caches, hooks, notifications, overview, secrets, services, tasks, worker_pools
 
 __all__ = ["ROUTES", "SIDEBAR", "find"]
 
-_VIEWS = (overview, tasks, worker_pools, caches, notifications, account, access, hooks, secrets)
+_VIEWS = (overview, tasks, worker_pools, caches, notifications, account, access, hooks, secrets, services)
 """The modules with pages. The first route that matches counts."""
 
 ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIEWS))
@@ -27,6 +27,7 @@ SIDEBAR: Sequence[tuple[str, str]] = (
     ("Hooks", "/hooks"),
     ("Secrets", "/secrets"),
     ("Notifications", "/notify"),
+    ("Services", "/services"),
 )
 """Label and path, in the order in which they are shown. Only pages that exist."""
 

@@ -16,6 +16,7 @@ from ..api import Api, HttpRequest, HttpResponse, Result
 from ..authentication import Directory, Identity
 from ..encoding import without_surrogates
 from ..errors import ApiError
+from ..own_api import REFERENCE
 from ..storage import Storage
 from ..store import StoreFull
 from ..timestamps import Clock
@@ -79,6 +80,7 @@ class Site:
         self._clock = clock
         self._clients_clock = clients_clock
         self._storage = storage
+        self._references = {**api.references, "local": REFERENCE}
         self._sessions = sessions
         self._root_url = root_url
 
@@ -129,7 +131,8 @@ class Site:
         shell.identity = identity
         page = PageRequest(
             request.target.partition("?")[0], params, dict(queries), queries, form, request.headers, shell.session_id,
-            self._sessions, identity, self._invoke, self._authenticate, self._storage, self._clock(), self._root_url,
+            self._sessions, identity, self._invoke, self._authenticate, self._storage, self._references, self._schema,
+            self._clock(), self._root_url,
         )  # fmt: skip
         outcome = await route.view(page)
         if isinstance(outcome, Redirect):
@@ -146,12 +149,17 @@ class Site:
     def _authenticate(self, credentials: PageCredentials | None) -> Identity:
         return identity_of(credentials, self._directory, self._clock(), self._clients_clock())
 
+    def _api_of(self, service: str) -> Api:
+        return self._own if service == "local" else self._api
+
+    def _schema(self, service: str, key: str) -> Any:
+        return self._api_of(service).schemas.schema(key).whole
+
     async def _invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str
     ) -> Result:
-        api = self._own if service == "local" else self._api
         # As in requests: databases cannot store unpaired surrogates.
-        return await api.invoke(service, method, params, without_surrogates(payload), by, query)
+        return await self._api_of(service).invoke(service, method, params, without_surrogates(payload), by, query)
 
 
 async def _form(request: HttpRequest) -> dict[str, str]:
