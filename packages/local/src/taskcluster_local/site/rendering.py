@@ -29,15 +29,17 @@ _TERMINAL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b
 
 def linked(text: str) -> Markup:
     """Return a line of a log, escaped, with links for addresses and taskIds, without escape sequences."""
-    plain, made, end = _TERMINAL.sub("", text), Markup(), 0
+    plain, end = _TERMINAL.sub("", text), 0
+    made: list[str] = []
     for found in _LINK.finditer(plain):
         # Punctuation after an address belongs to the sentence.
         shown = found[0].rstrip(".,;:!?)]}") if "://" in found[0] else found[0]
         target = shown if "://" in shown else f"/tasks/{shown}"
-        made += plain[end : found.start()]
-        made += Markup('<a rel="noreferrer" href="{}">{}</a>').format(target, shown)
+        before = escape(plain[end : found.start()])
+        made.append(f'{before}<a rel="noreferrer" href="{escape(target)}">{escape(shown)}</a>')
         end = found.start() + len(shown)
-    return made + plain[end:]
+    # Not by Markup's own methods, which take ten times as long.
+    return Markup("".join([*made, escape(plain[end:])]))
 
 
 def _is_web(value: Any) -> bool:

@@ -145,9 +145,12 @@ def _stored(page: PageRequest, address: str) -> StoredFile | None:
     if target == address or not target.startswith(PREFIX):
         return None
     try:
-        return page.storage.find(page.storage.allowed("GET", target, {}))
+        found = page.storage.find(page.storage.allowed("GET", target, {}))
     except Refusal as refusal:
         raise ApiError("ResourceNotFound", f"The artifact cannot be read: {refusal.reason}.") from None
+    if found is None:
+        raise ApiError("ResourceNotFound", "The worker has not uploaded this artifact.")
+    return found
 
 
 async def log(page: PageRequest) -> Outcome:
