@@ -6,7 +6,8 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +43,7 @@ class App:
         self._deployments: dict[str | None, Deployment] = {}
         self.used: Deployment | None = None
         """The deployment that was called last, for errors."""
+        self._seen: dict[str, dict[str, list[str]]] = {}
 
     @functools.cached_property
     def out(self) -> Output:
@@ -54,6 +56,7 @@ class App:
             form=self.form,
             path=self.path,
             width=shutil.get_terminal_size().columns if terminal else 80,
+            notice=self.remember,
         )
 
     @property
@@ -120,8 +123,45 @@ class App:
             self._clients[key] = getattr(taskcluster, service)(options)
         return self._clients[key]
 
+    def known_names(self, kind: str) -> list[str]:
+        """Return names that commands have listed or used in the deployment, the newest first."""
+        from .deployment import root_url
+        from .known import names
+
+        try:
+            root = root_url(Request(self.profile, self.root_url), self.environ, self.profiles)
+        except Failure:
+            return []
+        return [] if root is None else names(self.environ, root, kind)
+
+    def remember(self, kind: str, names: Iterable[str]) -> None:
+        """Keep names that were listed for completion.
+
+        Args:
+            kind: What they name.
+            names: The names in the deployment that was called last.
+        """
+        from .known import MOST_LISTED, is_known_kind
+
+        if self.used is not None and is_known_kind(kind):
+            seen = self._seen.setdefault(self.used.root_url, {}).setdefault(kind, [])
+            seen.extend(islice(names, max(0, MOST_LISTED - len(seen))))
+
+    def remember_argument(self, kind: str, text: str) -> None:
+        """Keep what an argument names for completion. An address is not kept: it may be of another deployment."""
+        from .known import named_by
+
+        deployment = self._deployments.get(None)
+        if deployment is not None:
+            kind, name = named_by(kind, text)
+            self._seen.setdefault(deployment.root_url, {}).setdefault(kind, []).insert(0, name)
+
     def close(self) -> None:
-        """Close the clients."""
+        """Close the clients, and store what completion may need."""
+        if self._seen:
+            from .known import save
+
+            save(self.environ, self._seen)
         for client in self._clients.values():
             client.close()
 

@@ -10,6 +10,7 @@ import click
 
 from .app import App
 from .errors import Failure
+from .known import KINDS, Known
 from .table import ALIASES, COMMANDS, GONE, HIDDEN, Entry
 from .targets import SLUG
 
@@ -119,6 +120,12 @@ class Command(_WithExamples):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         own = {name for param in self.params for name in param.opts}
+        self._named: list[tuple[click.Parameter, str]] = []
+        for param in self.params:
+            kind = KINDS.get(param.metavar or "") if isinstance(param, click.Argument) else None
+            if kind is not None and param.type is click.STRING:
+                param.type = Known(kind)
+                self._named.append((param, kind))
         self._common = [option for option in COMMON if not own.intersection(option.opts)]
         self.params.extend(self._common)
 
@@ -128,6 +135,22 @@ class Command(_WithExamples):
         rest = super().parse_args(ctx, marked)
         ctx.params.update({name: _unmarked(value) for name, value in ctx.params.items()})
         return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and remember what its arguments name unless it fails."""
+        is_there = True
+        try:
+            return super().invoke(ctx)
+        except Exception:
+            is_there = False
+            raise
+        finally:
+            app = ctx.find_object(App)
+            if app is not None and is_there:
+                for param, kind in self._named:
+                    value = ctx.params.get(param.name or "")
+                    for text in [value] if isinstance(value, str) else value or ():
+                        app.remember_argument(kind, text)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options before those of every command."""

@@ -61,6 +61,7 @@ def create(app: App, definition: Mapping[str, Any], task_id: str | None, address
     found = task_id or slugId()
     queue = app.client("Queue", address).with_options(validate=True)
     queue.createTask(found, dict(definition))
+    app.remember("task", [found])
     app.notes.say(f"{app.deployment(address).root_url}/tasks/{found}")
     return Task(found, None, address)
 

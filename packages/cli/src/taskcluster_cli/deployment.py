@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 from .errors import DENIED, Failure
 
-__all__ = ["VARIABLES", "Deployment", "Request", "certificate_expiry", "go_config_path", "normal", "resolve"]
+__all__ = [
+    "VARIABLES",
+    "Deployment",
+    "Request",
+    "certificate_expiry",
+    "go_config_path",
+    "normal",
+    "resolve",
+    "root_url",
+]
 
 VARIABLES = {
     "clientId": "TASKCLUSTER_CLIENT_ID",
@@ -124,6 +133,35 @@ def resolve(request: Request, environ: Mapping[str, str], profiles: Any) -> Depl
     if profile is not None and (root is None or profile.root_url == root):
         return _of_profile(profile, root, profiles, "TASKCLUSTER_PROFILE" if named else "profile")
     return _of_file(root, source, environ)
+
+
+def root_url(request: Request, environ: Mapping[str, str], profiles: Any) -> str | None:
+    """Return the root URL of the deployment to call, or None. Credentials are neither read nor checked.
+
+    Args:
+        request: What the user said.
+        environ: The environment.
+        profiles: The stored profiles (`profiles.Profiles`).
+
+    Raises:
+        Failure: A file cannot be read, or there is no such profile.
+    """
+    proxy = environ.get("TASKCLUSTER_PROXY_URL") if not environ.get("TASKCLUSTER_CLIENT_ID") else None
+    if request.profile:
+        found: Any = profiles.named(request.profile).root_url
+    elif url := request.root_url or proxy or environ.get("TASKCLUSTER_ROOT_URL"):
+        found = normal(url)
+    elif (
+        profile := profiles.named(environ["TASKCLUSTER_PROFILE"])
+        if environ.get("TASKCLUSTER_PROFILE")
+        else profiles.default()
+    ):
+        found = profile.root_url
+    else:
+        from .go_config import GoConfig
+
+        found = GoConfig(go_config_path(environ)).values().get("rootUrl")
+    return found if isinstance(found, str) else None
 
 
 def _of_profile(profile: Any, wanted: str | None, profiles: Any, source: str) -> Deployment:

@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str], app: App) -> int:
 
         from . import completing as completing
 
-        return shell_complete(root, {}, "taskcluster", _COMPLETE, os.environ[_COMPLETE])
+        return shell_complete(root, {"obj": app}, "taskcluster", _COMPLETE, os.environ[_COMPLETE])
     # Not root.main(), which exits with 1 when the reader of stdout is gone.
     try:
         with root.make_context("taskcluster", list(arguments), obj=app) as ctx:

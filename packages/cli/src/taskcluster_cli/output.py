@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from taskcluster.shapes import is_mapping
@@ -41,7 +41,8 @@ class Column(NamedTuple):
     value: str | Callable[[Any], object]
     """The key of the value in a record, with dots for nested ones, or a function that returns it; None for none."""
     kind: str = "text"
-    """`id` is never shortened; `time` is relative on a terminal; `state` is coloured; `number` is aligned right."""
+    """`id` is never shortened, and completion knows its values; `time` is relative on a terminal; `state` is coloured;
+    `number` is aligned right."""
 
     def of(self, record: Any) -> object:
         """Return the value for a record."""
@@ -126,6 +127,7 @@ class Output:
         path: The part of each document to print.
         width: The width of the terminal.
         now: Returns the present, an aware datetime.
+        notice: Called with the titles and values of columns of ids.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Output:
         path: Path | Query | None = None,
         width: int = 80,
         now: Callable[[], Any] | None = None,
+        notice: Callable[[str, Iterable[str]], object] | None = None,
     ) -> None:
         self._stream = stream
         self._encoding = (getattr(stream, "encoding", None) or "utf-8") if terminal else "utf-8"
@@ -147,6 +150,7 @@ class Output:
         self.path = path
         self.width = width
         self._now = now
+        self._notice = notice
 
     @property
     def is_for_programs(self) -> bool:
@@ -242,14 +246,14 @@ class Output:
         """
         count = 0
         widths: list[int] = []
+        pages = self._noticed(pages, columns)
         if self.path is not None and self.path.takes_lists and self.form != "jsonl":
             complete = [record for page in pages for record in page]
             self.document(complete)
             return len(complete)
         if self.form == "json":
             return self._array(pages)
-        for page in pages:
-            records = page if isinstance(page, list) else list(page)
+        for records in pages:
             if self.form == "jsonl" or self.path is not None:
                 for record in records:
                     for value in [record] if self.path is None else self.path.of_record(record):
@@ -267,6 +271,14 @@ class Output:
             count += len(records)
             self.flush()
         return count
+
+    def _noticed(self, pages: Iterable[Iterable[Any]], columns: Sequence[Column]) -> Iterator[list[Any]]:
+        for page in pages:
+            records = page if isinstance(page, list) else list(page)
+            for column in columns:
+                if self._notice is not None and column.kind == "id":
+                    self._notice(column.title, (_text(column.of(record)) for record in records))
+            yield records
 
     def details(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Print labels and values, one a line, without those that are None."""

@@ -27,6 +27,8 @@ other common options, and failures of the client become messages and exit status
 client with the user's deployment and credentials, and `app.options()` its options. Raise `Failure(message, status)` for
 errors of your own. A command that returns an integer exits with it.
 
+Arguments with a metavar such as `TASK`, `GROUP` or `POOL` complete to the ids that commands have listed or used.
+
 Plain click commands work too, without the common options. The module is imported only when its command is used, or its
 help is shown, so it may import anything.
 

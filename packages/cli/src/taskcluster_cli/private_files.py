@@ -28,21 +28,26 @@ def read(path: Path) -> str:
         raise Failure(f"cannot read {path}: {reason}", FAILED) from None
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str, *, is_durable: bool = True) -> None:
     """Write a file that only its owner can read. At no time is there a part of it, and a failure leaves the old one.
 
     A symbolic link stays, and its target is replaced. A missing folder is created for the owner alone.
+
+    Args:
+        path: The file.
+        text: Its new content.
+        is_durable: Whether it must survive a crash of the machine.
 
     Raises:
         Failure: It cannot be written.
     """
     try:
-        _replace(Path(os.path.realpath(path)), text)
+        _replace(Path(os.path.realpath(path)), text, is_durable)
     except OSError as exc:
         raise Failure(f"cannot write {path}: {exc.strerror}", FAILED) from None
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, is_durable: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -50,7 +55,8 @@ def _replace(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -12,6 +12,10 @@ from typing import NoReturn
 
 import pytest
 
+from taskcluster_cli.known import save
+
+from .conftest import TASK
+
 pytestmark = pytest.mark.once
 
 
@@ -27,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # Nothing can be reached, and half a pair of credentials does not matter.
     monkeypatch.setenv("TASKCLUSTER_ROOT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("TASKCLUSTER_CLIENT_ID", "half")
+    save({}, {"http://127.0.0.1:1": {"task": [TASK], "pool": ["proj/ci", "other/ci"]}})
     return path
 
 
@@ -51,6 +56,8 @@ CASES = [
     ("taskcluster group priority x very-h", {"very-high"}),
     ("taskcluster completion z", {"zsh"}),
     ("taskcluster nonsense x", set()),
+    ("taskcluster task status fN", {TASK}),
+    ("taskcluster pool show proj/", {"proj/ci"}),
 ]
 
 

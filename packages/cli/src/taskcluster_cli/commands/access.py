@@ -34,7 +34,7 @@ def secret() -> None:
 def list_secrets(app: App) -> None:
     """List the names of secrets."""
     service = app.client("Secrets")
-    app.out.listing((page["secrets"] for page in service.paginate(service.list)), [Column("name", str, "id")])
+    app.out.listing((page["secrets"] for page in service.paginate(service.list)), [Column("secret", str, "id")])
 
 
 def _hidden(value: Any) -> Any:
@@ -49,7 +49,7 @@ def _hidden(value: Any) -> Any:
 @secret.command(
     examples=["taskcluster secret get project/test/a", "taskcluster secret get project/test/a --reveal --json"]
 )
-@click.argument("name")
+@click.argument("name", metavar="SECRET")
 @click.option("--reveal", is_flag=True, help="Print the values on a terminal, too.")
 @web_option()
 @pass_app
@@ -65,7 +65,7 @@ def get(app: App, name: str, reveal: bool, web: bool) -> None:
 
 
 @secret.command("set", examples=["taskcluster secret set project/test/b secret.yml --expires '1 year'"])
-@click.argument("name")
+@click.argument("name", metavar="SECRET")
 @click.argument("file", default="-")
 @click.option("--expires", default="1 year", show_default=True, metavar="PERIOD", help="When it is deleted.")
 @pass_app
@@ -77,7 +77,7 @@ def set_secret(app: App, name: str, file: str, expires: str) -> None:
 
 
 @secret.command(examples=["taskcluster secret delete project/test/old --yes"])
-@click.argument("name")
+@click.argument("name", metavar="SECRET")
 @yes_option()
 @pass_app
 def delete(app: App, name: str, yes: bool) -> None:

@@ -31,7 +31,7 @@ def hook() -> None:
 
 
 @hook.command("list", examples=["taskcluster hook list", "taskcluster hook list test"])
-@click.argument("group_id", metavar="GROUP", required=False)
+@click.argument("group_id", metavar="HOOK_GROUP", required=False)
 @quiet_option()
 @pass_app
 def list_hooks(app: App, group_id: str | None, quiet: bool) -> None:

@@ -26,7 +26,7 @@ def index() -> None:
 @index.command(
     examples=["taskcluster index find project.test.latest", "taskcluster index find project.test.latest --json"]
 )
-@click.argument("path")
+@click.argument("path", metavar="PATH")
 @web_option()
 @pass_app
 def find(app: App, path: str, web: bool) -> None:
@@ -40,7 +40,7 @@ def find(app: App, path: str, web: bool) -> None:
 
 
 @index.command("list", examples=["taskcluster index list project.test", "taskcluster index list project --namespaces"])
-@click.argument("namespace", default="")
+@click.argument("namespace", metavar="PATH", default="")
 @click.option("--namespaces", is_flag=True, help="List the namespaces below instead of tasks.")
 @quiet_option()
 @pass_app
@@ -70,7 +70,7 @@ def _chained(first: list[Any], rest: Iterator[list[Any]]) -> Iterator[list[Any]]
 
 
 @index.command(examples=["taskcluster index insert project.test.other fN1SbArXTPSVFNUvaOlinQ --expires '1 day'"])
-@click.argument("path")
+@click.argument("path", metavar="PATH")
 @click.argument("named", metavar="TASK")
 @click.option("--rank", type=float, default=0, show_default=True, help="A task of a higher rank is not replaced.")
 @click.option("--expires", metavar="PERIOD", help="Defaults to the task's expiration.")
@@ -90,7 +90,7 @@ def insert(app: App, path: str, named: str, rank: float, expires: str | None) ->
 
 
 @index.command(examples=["taskcluster index delete project.test.old --yes"])
-@click.argument("path")
+@click.argument("path", metavar="PATH")
 @yes_option()
 @pass_app
 def delete(app: App, path: str, yes: bool) -> None:
