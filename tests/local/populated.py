@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 import taskcluster
 from taskcluster import upload
 from taskcluster.helper import wait_for_task
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.plugin_services import checked
+from taskcluster_local.plugins import HandlerCall, LocalService
+from taskcluster_local.registry import LocalRegistry
 
 __all__ = ["ASCII", "ATTACK", "QUEUE", "Populated", "populated"]
 
@@ -73,13 +78,47 @@ class Populated:
         return taskcluster.Queue({**self.local.options(), "credentials": cast("Any", claimed["credentials"])})
 
 
+def _widgets() -> LocalService:
+    """Return a service of a plugin."""
+    prose = {"title": ATTACK, "description": f"# {ATTACK}\n[x]({SCRIPT})", "stability": "stable", "category": ATTACK}
+    colour = {"type": "string", "description": ATTACK, "default": ATTACK}
+    paint = {
+        "name": "paint",
+        "method": "put",
+        "route": "/<name>",
+        "args": ["name"],
+        "query": ["colour"],
+        "input": "widgets/v1/paint.json",
+        "scopes": "widgets:paint:<name>",
+        **prose,
+    }
+    reference = {
+        "serviceName": "widgets",
+        "apiVersion": "v1",
+        "className": "Widgets",
+        "title": ATTACK,
+        "description": ATTACK,
+        "methods": [{"name": "ping", "method": "get", "route": "/ping", "args": [], **prose}, paint],
+        "types": {"widgets/v1/paint.json": {"type": "object", "properties": {"colour": colour}, **prose}},
+    }
+
+    async def painted(call: HandlerCall) -> dict[str, Any]:
+        return {"painted": call.payload}
+
+    return LocalService(reference, lambda context: {"paint": painted})
+
+
 @contextlib.contextmanager
 def populated(directory: Path) -> Generator[Populated, None, None]:
     """Run a deployment with a worker, and fill it."""
     pipe = directory / "output"
     os.mkfifo(pipe)
     ids = {name: taskcluster.slugId() for name in _NAMED}
-    with LocalTaskcluster(workers={WORKED: {"directory": directory / "work"}}) as local:
+    with pytest.MonkeyPatch.context() as patch:
+        service = checked("the plugin widgets", _widgets())
+        patch.setattr(LocalRegistry, "services", lambda _: (service,))
+        deployment = LocalTaskcluster(workers={WORKED: {"directory": directory / "work"}})
+    with deployment as local:
         # Opening for both directions does not block.
         output = os.open(pipe, os.O_RDWR)
         try:

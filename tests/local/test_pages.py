@@ -35,6 +35,9 @@ CONTROLS = {
 }
 
 
+_QUEUE = "/provisioners/<provisionerId>/worker-types/<workerType>"
+
+
 def segment(text: str) -> str:
     return quote(text, safe="")
 
@@ -65,14 +68,36 @@ EXAMPLES: Mapping[str, Callable[[Populated], Sequence[str]]] = {
     "/auth/scopes/expansions": paths("/auth/scopes/expansions?scope=" + segment(ASCII)),
     "/hooks": paths("/hooks"),
     "/hooks/<hookGroupId>/<hookId>": lambda _: ["/hooks/group/hook", "/hooks/group/failing"],
+    "/purge-caches": paths("/purge-caches"),
+    _QUEUE: paths("/provisioners/proj/worker-types/ci"),
+    f"{_QUEUE}/claimed-tasks": paths("/provisioners/proj/worker-types/ci/claimed-tasks"),
+    f"{_QUEUE}/pending-tasks": paths("/provisioners/proj/worker-types/ci/pending-tasks"),
+    f"{_QUEUE}/workers/<workerGroup>/<workerId>": paths("/provisioners/proj/worker-types/ci/workers/g/w"),
     "/secrets": paths("/secrets"),
     "/secrets/<name>": paths("/secrets/" + segment(f"secret {ASCII}")),
+    "/notify": paths("/notify"),
+    "/notify/denylist": paths("/notify/denylist"),
+    "/services": paths("/services"),
+    "/services/<service>": lambda _: ["/services/widgets", "/services/queue"],
+    "/services/<service>/<method>": lambda _: ["/services/widgets/paint", "/services/queue/createTask"],
     "/tasks": paths("/tasks?id=" + segment(ASCII)),
     "/tasks/<taskId>": each_state,
+    "/tasks/<taskId>/artifacts/<runId>": paths("/tasks/{completed}/artifacts/0"),
     "/tasks/<taskId>/definition": paths("/tasks/{completed}/definition"),
     "/tasks/<taskId>/runs/<runId>": paths("/tasks/{failed}/runs/0"),
     "/tasks/<taskId>/runs/<runId>/logs/<name…>": paths("/tasks/{completed}/runs/0/logs/{log}#L2-3"),
     "/tasks/<taskId>/runs/<runId>/logs/live/<name…>": paths("/tasks/{live}/runs/0/logs/live/public/logs/live.log"),
+    "/tasks/create": paths("/tasks/create"),
+    "/tasks/groups": paths("/tasks/groups"),
+    "/tasks/groups/<taskGroupId>": paths("/tasks/groups/{group}"),
+    "/tasks/groups/<taskGroupId>/changes": paths("/tasks/groups/{group}/changes"),
+    "/tasks/index": paths("/tasks/index"),
+    "/tasks/index/<namespace>": paths("/tasks/index/proj.ci"),
+    "/tasks/index/<namespace>/<name>": paths("/tasks/index/proj.ci/other"),
+    "/worker-manager": paths("/worker-manager"),
+    "/worker-manager/<workerPoolId>": paths("/worker-manager/{queue}"),
+    "/worker-manager/<workerPoolId>/errors": paths("/worker-manager/{queue}/errors"),
+    "/worker-manager/<workerPoolId>/workers": paths("/worker-manager/{queue}/workers"),
 }
 """Addresses of each page with a template, by its route."""
 
