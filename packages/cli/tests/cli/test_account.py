@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import stat
 import subprocess
@@ -13,10 +14,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -29,6 +30,9 @@ from taskcluster_local import LocalTaskcluster
 
 from .conftest import Done
 from .terminals import terminal
+
+if TYPE_CHECKING:
+    from chromium import Browser
 
 Call = Callable[..., Done]
 CLIENT = "mozilla-auth0/ad|Mozilla-LDAP|me+x@example.com"
@@ -129,77 +133,49 @@ def test_sign_in_without_a_browser(signed_out: LocalTaskcluster, call: Call) -> 
     assert (done.returncode, "--paste" in done.stderr) == (124, True)
 
 
-class Page:
-    """The page of a deployment that creates a client, and then redirects exactly as the real one does."""
-
-    def __init__(self, local: LocalTaskcluster) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                if parts.path != "/auth/clients/create":
-                    self.send_error(404)
-                    return
-                query = parse_qs(parts.query)
-                target = redirected(query["callback_url"][0], create_client(local, query))
-                body = f"<!doctype html><title>Create</title><script>window.location = {json.dumps(target)}</script>"
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
-@pytest.fixture
-def page(signed_out: LocalTaskcluster) -> Iterator[Page]:
-    made = Page(signed_out)
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
-
-
 @pytest.mark.once
 def test_sign_in_in_chromium(
-    signed_out: LocalTaskcluster,
-    page: Page,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    unavailable: Callable[[str], NoReturn],
+    signed_out: LocalTaskcluster, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exports set up a shell, in which a certificate that was left over does no harm."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        unavailable("Chromium is not installed: apt-get install chromium")
+    pipe = tmp_path / "address"
+    os.mkfifo(pipe)
     script = tmp_path / "browser"
-    # The page is served beside the deployment; all else is as it comes from the command.
-    script.write_text(
-        f"#!/bin/sh\nurl=$(printf %s \"$1\" | sed 's|^{signed_out.root_url}|{page.address}|')\n"
-        f"exec {chromium} --headless --no-sandbox --disable-gpu --user-data-dir={tmp_path}/profile "
-        f'--virtual-time-budget=20000 --dump-dom "$url" > {tmp_path}/dom 2>/dev/null\n',
-        "utf-8",
-    )
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {pipe}\n', "utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
     monkeypatch.setenv("TASKCLUSTER_CERTIFICATE", '{"stale": true}')
     program = f"{sys.executable} -m taskcluster_cli"
-    done = subprocess.run(
-        ["bash", "-c", f'eval "$({program} signin --scope "*")" && {program} whoami --json'],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-    )
-    assert done.returncode == 0, done
-    found = json.loads(done.stdout)
-    assert found["clientId"].startswith(f"{CLIENT}/cli-")
+    with (
+        browser.tab() as tab,
+        # Opening it for both directions does not block.
+        open(os.open(pipe, os.O_RDWR), "rb", buffering=0) as addresses,
+        subprocess.Popen(
+            ["bash", "-c", f'eval "$({program} signin --scope "*")" && {program} whoami --json'],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        ) as process,
+    ):
+        assert select.select([addresses], [], [], 60)[0]
+        tab.go(addresses.read(4096).decode())
+        with tab.loading():
+            tab.click("main a")
+        credentials = signed_out.credentials
+        tab.fill("#clientId", credentials["clientId"])
+        tab.fill("#accessToken", credentials["accessToken"])
+        with tab.loading():
+            tab.press("Enter")
+        assert tab.text("h1") == "Create a client"
+        with tab.loading():
+            tab.click("main button")
+        assert "Signed in" in tab.text()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    found = json.loads(out)
+    assert found["clientId"].startswith("taskcluster/root/cli-")
     assert found["source"] == "environment"
-    assert "accessToken" not in done.stderr
+    assert "accessToken" not in err
 
 
 def test_callback_is_not_decoded_as_a_form() -> None:
