@@ -116,7 +116,11 @@ def populated(directory: Path) -> Generator[Populated, None, None]:
     ids = {name: taskcluster.slugId() for name in _NAMED}
     with pytest.MonkeyPatch.context() as patch:
         service = checked("the plugin widgets", _widgets())
-        patch.setattr(LocalRegistry, "services", lambda _: (service,))
+
+        def services(_: LocalRegistry) -> tuple[LocalService, ...]:
+            return (service,)
+
+        patch.setattr(LocalRegistry, "services", services)
         deployment = LocalTaskcluster(workers={WORKED: {"directory": directory / "work"}})
     with deployment as local:
         # Opening for both directions does not block.
