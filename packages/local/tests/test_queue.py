@@ -905,3 +905,33 @@ def test_own_api_lists_latest_groups(site: Any, create: Make, claim: Make, slug:
     ]
     assert found[0]["schedulerId"] == "-"
     assert found[0]["states"] == {"pending": 2}
+
+
+def test_own_api_describes_a_group_and_its_first_failure(site: Any, create: Make, claim: Make, slug: Make) -> None:
+    for number in (1, 2, 3, 4):
+        create(number, taskGroupId=slug(9))
+    path = f"/api/local/v1/task-group?taskGroupId={slug(9)}"
+    found = site.ok("GET", path, by=None)
+    assert (found["taskGroupId"], found["states"]) == (slug(9), {"pending": 4})
+    assert "firstFailure" not in found
+    claimed = claim(tasks=3)
+    site.ok("POST", f"{ROOT}/task/{slug(4)}/cancel")
+    assert "firstFailure" not in site.ok("GET", path)
+    for each in (claimed[1], claimed[0]):
+        site.clock.advance(seconds=1)
+        site.ok("POST", f"{ROOT}/task/{each['status']['taskId']}/runs/0/failed")
+    found = site.ok("GET", path)
+    assert found["states"] == {"exception": 1, "failed": 2, "running": 1}
+    first = claimed[1]["status"]["taskId"]
+    assert found["firstFailure"] == {
+        "taskId": first,
+        "runId": 0,
+        "state": "failed",
+        "reasonResolved": "failed",
+        "resolved": site.clock.at(seconds=-1),
+    }
+    # Another run makes up for it.
+    site.ok("POST", f"{ROOT}/task/{first}/rerun")
+    assert site.ok("GET", path)["firstFailure"]["taskId"] == claimed[0]["status"]["taskId"]
+    for query, status in (("", 400), ("?taskGroupId=x", 400), (f"?taskGroupId={slug(8)}", 404)):
+        assert site.call("GET", f"/api/local/v1/task-group{query}").status == status

@@ -37,6 +37,15 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
+_GROUP: dict[str, Any] = {
+    "taskGroupId": _TEXT,
+    "schedulerId": _TEXT,
+    "expires": _DATE,
+    "sealed": _DATE,
+    "states": {"type": "object", "additionalProperties": _COUNT},
+}
+_GROUP_REQUIRED = ["taskGroupId", "schedulerId", "expires", "states"]
+
 _ABOUT: dict[str, Any] = {"stability": "experimental", "category": "Local", "args": []}
 _METHODS: list[dict[str, Any]] = [
     {
@@ -68,6 +77,17 @@ _METHODS: list[dict[str, Any]] = [
         "route": "/task-groups",
         "output": "local/v1/task-groups.json",
         "scopes": "queue:list-task-group:*",
+    },
+    {
+        **_ABOUT,
+        "name": "taskGroup",
+        "title": "Task Group",
+        "description": "Returns a task group with the number of its tasks by state, and the task that failed first.",
+        "method": "get",
+        "route": "/task-group",
+        "query": ["taskGroupId"],
+        "output": "local/v1/task-group.json",
+        "scopes": "queue:list-task-group:<taskGroupId>",
     },
     {
         **_ABOUT,
@@ -138,15 +158,20 @@ REFERENCE: dict[str, Any] = {
             ["taskGroups"],
             taskGroups={
                 "type": "array",
-                "items": _object(
-                    ["taskGroupId", "schedulerId", "expires", "states"],
-                    taskGroupId=_TEXT,
-                    schedulerId=_TEXT,
-                    expires={"type": "string", "format": "date-time"},
-                    sealed={"type": "string", "format": "date-time"},
-                    states={"type": "object", "additionalProperties": _COUNT},
-                ),
+                "items": _object(_GROUP_REQUIRED, **_GROUP),
             },
+        ),
+        "local/v1/task-group.json": _object(
+            _GROUP_REQUIRED,
+            **_GROUP,
+            firstFailure=_object(
+                ["taskId", "runId", "state", "reasonResolved", "resolved"],
+                taskId=_TEXT,
+                runId=_COUNT,
+                state=_TEXT,
+                reasonResolved=_TEXT,
+                resolved=_DATE,
+            ),
         ),
         "local/v1/notifications.json": _object(
             ["notifications"],
@@ -213,6 +238,7 @@ class Own:
             "status": self.status,
             "reset": self.reset,
             "listTaskGroups": self.listTaskGroups,
+            "taskGroup": self.taskGroup,
             "listNotifications": self.listNotifications,
             "listTaskQueues": self.listTaskQueues,
             "addRepository": self.addRepository,
@@ -251,6 +277,17 @@ class Own:
         """Return the groups of the latest tasks."""
         groups = self.shared.queue.groups
         return {"taskGroups": [{**group, "states": groups.counts(group["taskGroupId"])} for group in groups.latest()]}
+
+    async def taskGroup(self, call: HandlerCall) -> dict[str, Any]:
+        """Return a group with the numbers of its tasks, and its first failure."""
+        taskGroupId = call.query.get("taskGroupId")
+        if taskGroupId is None:
+            raise ApiError("InvalidRequestArguments", "Query-string parameter: taskGroupId is missing")
+        call.authorize(taskGroupId=taskGroupId)
+        groups = self.shared.queue.groups
+        found = {**groups.group(taskGroupId), "states": groups.counts(taskGroupId)}
+        failure = groups.first_failure(taskGroupId)
+        return found if failure is None else {**found, "firstFailure": failure}
 
     async def listNotifications(self, call: HandlerCall) -> dict[str, Any]:
         """Return a page of the notifications that a real deployment would have sent."""

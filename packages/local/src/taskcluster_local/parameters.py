@@ -67,7 +67,7 @@ _GITHUB_NAME = r"^[a-zA-Z0-9-_.%]+$"
 _QUERY: dict[str, dict[str, str]] = {
     "auth": {"prefix": _PARAMETERS["auth"]["clientId"], "format": r"^iam-role-compat$"},
     "github": {"organization": _GITHUB_NAME, "repository": _GITHUB_NAME, "pullRequest": r"^[0-9]{1,15}$"},
-    "local": {"newestFirst": _TRUTH},
+    "local": {"newestFirst": _TRUTH, "taskGroupId": SLUG},
     "queue": {"quarantined": _TRUTH},
     "worker-manager": {
         "errorId": SLUG,

@@ -7,11 +7,35 @@ from itertools import chain
 from urllib.parse import unquote
 
 from .page import Route
-from .views import access, account, caches, hooks, notifications, overview, secrets, services, tasks, worker_pools
+from .views import (
+    access,
+    account,
+    caches,
+    groups,
+    hooks,
+    notifications,
+    overview,
+    secrets,
+    services,
+    tasks,
+    worker_pools,
+)
 
 __all__ = ["ROUTES", "SIDEBAR", "find"]
 
-_VIEWS = (overview, tasks, worker_pools, caches, notifications, account, access, hooks, secrets, services)
+_VIEWS = (
+    overview,
+    groups,
+    tasks,
+    worker_pools,
+    caches,
+    notifications,
+    account,
+    access,
+    hooks,
+    secrets,
+    services,
+)
 """The modules with pages. The first route that matches counts."""
 
 ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIEWS))
@@ -19,6 +43,7 @@ ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIE
 SIDEBAR: Sequence[tuple[str, str]] = (
     ("Overview", "/"),
     ("Task", "/tasks"),
+    ("Task groups", "/tasks/groups"),
     ("Clients", "/auth/clients"),
     ("Roles", "/auth/roles"),
     ("Scopes", "/auth/scopes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["Groups"]
 _OUTLIVES_TASKS = timedelta(hours=1)
 _LATEST_TASKS = 20_000
 _LATEST_GROUPS = 10
+_FAILURE = ("runId", "state", "reasonResolved", "resolved")
 
 
 class Groups:
@@ -65,6 +67,20 @@ class Groups:
         """Return how many tasks of a group are in each state that occurs."""
         statement = "SELECT state, count(*) AS number FROM tasks WHERE taskGroupId = ? GROUP BY state"
         return {row["state"]: row["number"] for row in self._store.all(statement, taskGroupId)}
+
+    def first_failure(self, taskGroupId: str) -> dict[str, Any] | None:
+        """Return the failure that came first of those that no later run made up for. Canceling is none."""
+        row = self._store.one(
+            "SELECT taskId, json_extract(runs, '$[#-1]') AS run FROM tasks"
+            " WHERE taskGroupId = ? AND state IN ('failed', 'exception')"
+            " AND json_extract(runs, '$[#-1].reasonResolved') <> 'canceled'"
+            " ORDER BY json_extract(runs, '$[#-1].resolved') LIMIT 1",
+            taskGroupId,
+        )
+        if row is None:
+            return None
+        run = json.loads(row["run"])
+        return {"taskId": row["taskId"], **{name: run[name] for name in _FAILURE}}
 
     def all_completed(self, taskGroupId: str) -> bool:
         """Return whether all tasks of a group are completed."""

@@ -14,7 +14,7 @@ from ..logs import Lines, LogIndex, indexed
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
 from ..sessions import PageCredentials
 
-__all__ = ["ROUTES", "artifact", "definition", "log", "open_task", "task", "task_rows"]
+__all__ = ["ROUTES", "artifact", "definition", "id_in", "log", "log_name", "open_task", "task", "task_rows"]
 
 _MOST_LISTED = 1000
 """How many artifacts, dependencies and dependents are shown."""
@@ -28,10 +28,13 @@ _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)
 async def open_task(page: PageRequest) -> Outcome:
     """Lead to a task by its id, or an address that has it."""
     entered = page.query.get("id", "").strip()
-    for part in re.split(r"[^A-Za-z0-9_-]+", entered):
-        if _SLUG.fullmatch(part):
-            return Redirect(f"/tasks/{part}")
-    return {"entered": entered}
+    found = id_in(entered)
+    return {"entered": entered} if found is None else Redirect(f"/tasks/{found}")
+
+
+def id_in(text: str) -> str | None:
+    """Return the first taskId or taskGroupId in a text, such as an address."""
+    return next(filter(_SLUG.fullmatch, re.split(r"[^A-Za-z0-9_-]+", text)), None)
 
 
 async def task(page: PageRequest) -> Outcome:
@@ -56,7 +59,7 @@ async def task(page: PageRequest) -> Outcome:
         "run": run,
         "artifacts": artifacts,
         "more_artifacts": more_artifacts,
-        "log_name": next((each["name"] for each in artifacts or () if _is_log(each)), None),
+        "log_name": log_name(artifacts or []),
         "dependencies": await _dependencies(page, definition),
         "more_dependencies": max(0, len(definition["dependencies"]) - _MOST_LISTED) if definition else 0,
         "dependents": None if dependents is None else [_row(each) for each in dependents["tasks"]],
@@ -76,6 +79,11 @@ def _run_of(page: PageRequest, runs: list[dict[str, Any]]) -> dict[str, Any] | N
     if not wanted.isdecimal() or not wanted.isascii() or len(wanted) > 9 or int(wanted) >= len(runs):
         raise ApiError("ResourceNotFound", f"This task has no run {wanted}.")
     return runs[int(wanted)]
+
+
+def log_name(artifacts: list[dict[str, Any]]) -> str | None:
+    """Return the name of the artifact that is the log of a run, if there is one."""
+    return next((each["name"] for each in sorted(artifacts, key=_logs_first) if _is_log(each)), None)
 
 
 def _is_log(each: dict[str, Any]) -> bool:
