@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -212,6 +215,70 @@ def test_long_forms_are_refused(root: Visitor) -> None:
     body = b"csrf=" + b"x" * (10 * 2**20 + 1)
     response = root.send("POST", "/signout", body, {"Content-Type": "application/x-www-form-urlencoded"})
     assert (response.status, "too long" in response.text) == (400, True)
+
+
+def test_bodies_that_are_not_read_are_not_requests(root: Visitor, local: LocalTaskcluster) -> None:
+    hidden = b"GET /signout HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(local.root_url).netloc, timeout=60)) as connection:
+        for path in ("/signout", "/unknown", "/"):
+            connection.request("POST", path, hidden, {"Content-Type": "text/plain"})
+            response = connection.getresponse()
+            assert (response.status, b"<h1>" in response.read()) in ((403, True), (404, True))
+            connection.request("GET", "/tasks")
+            response = connection.getresponse()
+            assert (response.status, b"A taskId, or an address" in response.read()) == (200, True)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
+def test_pages_have_no_other_methods(anyone: Visitor, method: str) -> None:
+    assert anyone.send(method, "/").status == 404
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example/", "//evil.example/tasks", "/\\evil.example", "http://evil.example/", "*", "/tasks//evil.example"],
+)
+def test_odd_targets_lead_nowhere(local: LocalTaskcluster, target: str) -> None:
+    address = urlsplit(local.root_url)
+    lines = (f"GET {target} HTTP/1.1", f"Host: {address.netloc}", "Sec-Fetch-Site: cross-site", "Connection: close")
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        text = response.read().decode()
+    assert "http-equiv" not in text or 'url=/tasks//evil.example"' in text
+    assert "location" not in response.headers
+    assert "set-cookie" not in response.headers
+
+
+def test_requests_of_other_sites_keep_the_session(root: Visitor) -> None:
+    """Browsers do not send the cookie then; a new one would replace it."""
+    cookies, root.cookies = root.cookies, {}
+    for method, path in (("GET", "/"), ("GET", "/unknown"), ("POST", "/signout"), ("POST", "/signin"), ("POST", "/x")):
+        page = root.send(method, path, b"a=b", {**FORM, "Sec-Fetch-Site": "cross-site"})
+        assert "set-cookie" not in page.headers
+    root.cookies = cookies
+    assert "Signed in" in root.open("/").text
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://", "", "x", "http://evil.example\t", "https://127.0.0.1:1"])
+def test_odd_origins_are_refused(root: Visitor, origin: str) -> None:
+    token = root.open("/").form("/signout").fields["csrf"]
+    response = root.send("POST", "/signout", f"csrf={token}".encode(), {**FORM, "Origin": origin})
+    assert response.status == 403
+    assert "Signed in" in root.open("/").text
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["x" * 43, "a=b; ; =; taskcluster-local=x", '"', "%00", ";" * 5000],
+    ids=["43", "odd", "quote", "nul", "many"],
+)
+def test_odd_cookies_are_no_session(anyone: Visitor, local: LocalTaskcluster, cookie: str) -> None:
+    name = next(iter(dict(anyone.open("/") and anyone.cookies)))
+    for given in (cookie, f"{name}={cookie}"):
+        page = anyone.send("GET", "/", None, {"Cookie": given})
+        assert (page.status, "Signed in" in page.text) == (200, False)
 
 
 def test_links_on_other_sites_lead_to_pages_for_those_signed_in(root: Visitor, local: LocalTaskcluster) -> None:

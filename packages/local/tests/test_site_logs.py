@@ -280,3 +280,30 @@ def test_live_log_is_read_from_the_worker(local: LocalTaskcluster) -> None:
     assert [each["data-live"] for _, each in page.elements if "data-live" in each] == [url]
     # What is copied has no secret.
     assert not [link for link in page.links if "secret" in link]
+
+
+def test_page_that_cannot_be_finished_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with LocalTaskcluster(tmp_path / "data") as local:
+        taskId = with_log(local, LOG)
+        path = f"/tasks/{taskId}/runs/0/logs/public/logs/live.log"
+        anyone = Visitor(local)
+        assert "The rest of this page is missing" not in anyone.open(path).html
+        for file in (tmp_path / "data" / "files").iterdir():
+            file.unlink()
+        page = anyone.open(f"{path}?from=1&x=secret-in-query")
+    assert (page.status, page.html.count("The rest of this page is missing")) == (200, 1)
+    assert path in caplog.text
+    assert "secret-in-query" not in caplog.text
+    assert str(tmp_path) not in page.html
+
+
+def test_slow_reader_does_not_hold_up_others(local: LocalTaskcluster) -> None:
+    taskId = with_log(local, b"z" * 2500 + b"\n")
+    big = with_log(local, (b"y" * 2500 + b"\n") * 6_000)
+    with closing(http.client.HTTPConnection(urlsplit(local.root_url).netloc, timeout=60)) as connection:
+        connection.request("GET", f"/tasks/{big}/runs/0/logs/public/logs/live.log?from=1&to=6001")
+        response = connection.getresponse()
+        response.read(1000)
+        # The server has filled the buffers of the connection, and waits.
+        assert "1 lines" in Visitor(local).open(f"/tasks/{taskId}/runs/0/logs/public/logs/live.log").text
+    assert Visitor(local).open("/").status == 200

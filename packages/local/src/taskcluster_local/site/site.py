@@ -261,7 +261,8 @@ class _Shell:
                 except ApiError as error:
                     yield error_note(f"The rest of this page is missing. {error}")
                 except Exception:
-                    _log.exception("the page %s", self._target)
+                    # Without the query, which can hold a secret.
+                    _log.exception("the page %s", self._target.partition("?")[0])
                     yield error_note("The rest of this page is missing; the server's log has details.")
 
         return HttpResponse(status, headers, b"", stream)
