@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
 import taskcluster
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.api import HttpRequest, HttpResponse
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
 
@@ -108,6 +112,25 @@ def test_refused_secret_form_keeps_its_fields(root: Visitor, fields: dict[str, s
     kept = page.form("/secrets").fields
     assert {name: kept[name] for name in given} == given
     assert_shown_as_text(page)
+
+
+def test_form_keeps_its_fields_when_the_disk_is_full(new_site: Any) -> None:
+    async def send(site: Any, request: HttpRequest) -> HttpResponse:
+        response = await site.deployment.api.respond(request)
+        assert response.stream is not None
+        async with contextlib.aclosing(response.stream()) as chunks:
+            return replace(response, body=b"".join([chunk async for chunk in chunks]))
+
+    with new_site(roles={"anonymous": ["*"]}) as site:
+        form = asyncio.run(send(site, HttpRequest("GET", "/secrets", {})))
+        token = form.body.decode().partition('name="csrf" value="')[2].partition('"')[0]
+        site.store.run(f"PRAGMA max_page_count = {site.store.one('PRAGMA page_count')['page_count']}")
+        fields = {"csrf": token, "name": "n", "value": json.dumps({"a": "typed" * 2000}), "expires": "1 day"}
+        headers = {"content-type": "application/x-www-form-urlencoded", "cookie": form.headers["set-cookie"]}
+        refused = asyncio.run(send(site, HttpRequest("POST", "/secrets", headers, urlencode(fields).encode())))
+    assert refused.status == 500
+    assert b"Nothing was stored: " in refused.body
+    assert b"typed" * 2000 in refused.body
 
 
 def test_secret_is_edited_and_deleted(local: LocalTaskcluster, root: Visitor) -> None:

@@ -14,6 +14,7 @@ from ..api import Reply, Result
 from ..authentication import Identity
 from ..errors import ApiError
 from ..storage import Storage
+from ..store import StoreFull
 from .sessions import PageCredentials, Sessions
 
 __all__ = ["Allowed", "Outcome", "PageRequest", "PageStream", "Redirect", "Route", "segment"]
@@ -102,18 +103,21 @@ class PageRequest:
             by: Another caller, with credentials that an API method has issued.
 
         Raises:
-            ApiError: What the method would report to any client.
+            ApiError: What the response to any client would report, for example that the disk is full.
         """
         # Methods rarely wait for anything: others get a turn between two calls.
         await asyncio.sleep(0)
-        result = await self.invoke(
-            service,
-            method,
-            dict(params or {}),
-            {} if payload is None else payload,
-            by or self.identity,
-            urlencode(query or {}),
-        )
+        try:
+            result = await self.invoke(
+                service,
+                method,
+                dict(params or {}),
+                {} if payload is None else payload,
+                by or self.identity,
+                urlencode(query or {}),
+            )
+        except StoreFull as error:
+            raise ApiError("InternalServerError", f"Nothing was stored: {error}.") from None
         return result.body if isinstance(result, Reply) else result
 
     async def attempt(self, service: str, method: str, params: Mapping[str, str] | None = None, **more: Any) -> Any:

@@ -18,7 +18,6 @@ from ..encoding import without_surrogates
 from ..errors import ApiError
 from ..own_api import REFERENCE
 from ..storage import Storage
-from ..store import StoreFull
 from ..timestamps import Clock
 from .page import Allowed, PageRequest, PageStream, Redirect, Route, segment
 from .rendering import error_note, render
@@ -107,8 +106,6 @@ class Site:
             return await self._respond(route, params, query, request, shell)
         except ApiError as error:
             return await shell.error(error)
-        except StoreFull as error:
-            return await shell.error(ApiError("InternalServerError", f"Nothing was stored: {error}."))
         except Exception:
             _log.exception("the page %s", path)
             return await shell.error(ApiError("InternalServerError", "This page failed; the server's log has details."))
