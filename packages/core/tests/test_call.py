@@ -12,7 +12,7 @@ import pytest
 from taskcluster.arguments import bind
 from taskcluster.call import Call, CallContext, Settings, build, paginate, perform
 from taskcluster.credentials import signer
-from taskcluster.effects import Invoke, Request, RequestEvent, Response, Sleep
+from taskcluster.effects import Invoke, Request, Response, Sleep
 from taskcluster.exceptions import (
     TaskclusterAuthFailure,
     TaskclusterConnectionError,
@@ -21,6 +21,7 @@ from taskcluster.exceptions import (
 )
 from taskcluster.hawk import EMPTY_PAYLOAD_HASH, payload_hash
 from taskcluster.options import Options
+from taskcluster.request_event import RequestEvent
 from taskcluster.spec import Method
 from taskcluster.urls import endpoint
 

@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
         "options",
         "ownership",
         "redacted",
+        "request_event",
         "shapes",
         "spec",
         "suggestions",

@@ -9,14 +9,13 @@ import json
 import logging
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .arguments import Bound
 from .causes import describe, safe_cause
 from .credentials import CheckedSigner
-from .effects import Invoke, Request, RequestEvent, Response, Sleep
+from .effects import Invoke, Request, Response, Sleep
 from .exceptions import TaskclusterAuthFailure, TaskclusterConnectionError, TaskclusterFailure, TaskclusterRestFailure
 from .options import number_option, timeouts
 from .pages import continuation
@@ -28,11 +27,14 @@ from .shapes import is_array, is_mapping
 from .spec import Method
 from .urls import Endpoint
 
+if TYPE_CHECKING:
+    from .request_event import RequestEvent
+
 __all__ = ["Call", "CallContext", "Effect", "Procedure", "Settings", "build", "log", "paginate", "perform"]
 
 log = logging.getLogger("taskcluster")
 _parsed = json.JSONDecoder().decode
-_SIGNED = re.compile(r'\b(?:nonce|hash|ext|mac)="([^"]+)"')
+_SIGNED = r'\b(?:nonce|hash|ext|mac)="([^"]+)"'
 _SHORTEST_SECRET = 6
 
 Effect = Request | Sleep | Invoke
@@ -86,8 +88,7 @@ class Settings(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """The clocks, randomness and observers that a call uses."""
 
     now: Callable[[], float]
@@ -200,6 +201,9 @@ def _requested_delay(response: Response | None, context: CallContext) -> float |
 def _event(
     call: Call, attempt: int, duration: float, response: Response | None, failure: TaskclusterFailure | None
 ) -> RequestEvent:
+    # Few programs observe requests, and the module dataclasses takes long to import.
+    from .request_event import RequestEvent
+
     return RequestEvent(
         service=call.service,
         method=call.method.name,
@@ -338,7 +342,7 @@ def _secrets(call: Call, request: Request) -> list[str]:
     tokens = [
         given for part, given in zip(call.method.route.split("/"), path.split("/"), strict=False) if part == "<token>"
     ]
-    return [*_SIGNED.findall(request.headers.get("Authorization", "")), *tokens, *map(unquote, tokens)]
+    return [*re.findall(_SIGNED, request.headers.get("Authorization", "")), *tokens, *map(unquote, tokens)]
 
 
 def _strings(value: Any) -> list[str]:

@@ -414,9 +414,7 @@ class ServiceClient:
             context = self._context = self._new_context()
         received = RESPONSES.get()
         if received is not None:
-            from dataclasses import replace
-
-            context = replace(context, received=received)
+            context = context._replace(received=received)
         if bound.pagination_handler is None:
             return perform(self._built(method, bound, None), context)
         return paginate(functools.partial(self._built, method, bound), bound.pagination_handler, context)

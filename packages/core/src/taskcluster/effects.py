@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .options import MAX_RESPONSE_SIZE
 from .redacted import without_user_info
 
-__all__ = ["Close", "Emit", "Invoke", "Open", "Opened", "Request", "RequestEvent", "Response", "Sleep"]
+__all__ = ["Close", "Emit", "Invoke", "Open", "Opened", "Request", "Response", "Sleep"]
 
 
 class Request(NamedTuple):
@@ -48,28 +47,6 @@ class Response(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestEvent:
-    """One attempt of one call, for observers; it holds no secret."""
-
-    service: str
-    """The service's name, e.g. `queue`."""
-    method: str
-    """The API method's name, e.g. `createTask`."""
-    attempt: int
-    """1 for the first."""
-    status: int | None
-    """The HTTP status; None if there was no response."""
-    duration: float
-    """Seconds from sending the request to the end of the response."""
-    sent: int
-    """Bytes of the request body."""
-    received: int
-    """Bytes of the response body."""
-    failure: str | None
-    """The documented class of the failure if there was no response: `TaskclusterConnectionError`."""
 
 
 class Sleep(NamedTuple):

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 from .exceptions import TaskclusterFailure
 
 if TYPE_CHECKING:
-    from .effects import RequestEvent as RequestEvent
+    from .request_event import RequestEvent as RequestEvent
 
 __all__ = [
     "DownloadMethod",
@@ -254,7 +254,7 @@ if not TYPE_CHECKING:
     def __getattr__(name):
         # A dataclass: the module dataclasses takes 6 ms to import.
         if name == "RequestEvent":
-            from .effects import RequestEvent
+            from .request_event import RequestEvent
 
             return RequestEvent
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
