@@ -19,13 +19,14 @@ E = TypeVar("E", bound=BaseException)
 _INNER = ("reason", "os_error", "certificate_error", "original_error")
 _DEEPEST = 8
 _EMPTY: dict[type, Any] = {bytes: b"", str: "", tuple: ()}
-_ADDRESS = re.compile(r"\b\w+://\S+")
-_NAMED_SECRET = re.compile(
-    r"((?:token|password|passphrase|secret|key|certificate|credential|authorization)\w*['\"]?\s*(?:[:=]|\bis\b)\s*).+",
-    re.DOTALL | re.IGNORECASE,
+# Patterns are compiled when an exception is described: most programs need none.
+_ADDRESS = r"\b\w+://\S+"
+_NAMED_SECRET = (
+    r"(?si)((?:token|password|passphrase|secret|key|certificate|credential|authorization)"
+    r"\w*['\"]?\s*(?:[:=]|\bis\b)\s*).+"
 )
-_LIKE_A_TOKEN = re.compile(r"(?=[a-z_/+=-]*[A-Z0-9])[\w/+=-]{16,}", re.ASCII)
-_IN_SOURCE_CODE = re.compile(r" \(_ssl\.c:\d+\)")
+_LIKE_A_TOKEN = r"(?a)(?=[a-z_/+=-]*[A-Z0-9])[\w/+=-]{16,}"
+_IN_SOURCE_CODE = r" \(_ssl\.c:\d+\)"
 _CLOSED = "the server closed the connection"
 _INCOMPLETE = "the response is incomplete"
 _INVALID = "the response is not valid HTTP"
@@ -53,7 +54,7 @@ _EXPLANATIONS = {
     "TimeoutError": "timed out",
 }
 """Explanations by the names of classes and base classes of http.client, urllib3, aiohttp and zlib."""
-_REFUSED_BY_PROXY = re.compile(r"(Tunnel connection failed: \d+).*", re.DOTALL)
+_REFUSED_BY_PROXY = r"(?s)(Tunnel connection failed: \d+).*"
 
 
 def harmless(exc: E) -> E:
@@ -74,7 +75,8 @@ def without_secrets(message: str) -> str:
     Hidden are URLs, random-looking words of 16 characters or more, and everything that follows a word such as `token`
     or `password` with a colon, an equals sign or "is".
     """
-    return _LIKE_A_TOKEN.sub(HIDDEN, _ADDRESS.sub(HIDDEN, _NAMED_SECRET.sub(rf"\1{HIDDEN}", message)))
+    without_named = re.sub(_NAMED_SECRET, rf"\1{HIDDEN}", message)
+    return re.sub(_LIKE_A_TOKEN, HIDDEN, re.sub(_ADDRESS, HIDDEN, without_named))
 
 
 def explain(message: str, exc: BaseException) -> str:
@@ -82,7 +84,7 @@ def explain(message: str, exc: BaseException) -> str:
     exc = _innermost(exc)
     names = [kind.__name__ for kind in type(exc).__mro__]
     if "SSLError" in names or "harmless" in vars(exc):
-        reason = _IN_SOURCE_CODE.sub("", _message(exc))
+        reason = re.sub(_IN_SOURCE_CODE, "", _message(exc))
     elif isinstance(exc, OSError) and isinstance(exc.errno, int):
         # aiohttp's text has the address. Errors of host names are negative.
         reason = os.strerror(exc.errno) if exc.errno > 0 and "gaierror" not in names else str(exc.strerror)
@@ -151,7 +153,7 @@ def _message(exc: BaseException) -> str:
     is_of_system = isinstance(exc, OSError) and (exc.errno is not None or not isinstance(exc, ValueError))
     is_shown = is_of_system or isinstance(exc, json.JSONDecodeError) or "harmless" in vars(exc)
     text = str(exc) if is_shown else ""
-    return _REFUSED_BY_PROXY.sub(r"\1", _ADDRESS.sub(HIDDEN, text))
+    return re.sub(_REFUSED_BY_PROXY, r"\1", re.sub(_ADDRESS, HIDDEN, text))
 
 
 def _innermost(exc: BaseException) -> BaseException:

@@ -13,9 +13,9 @@ def __dir__() -> list[str]:
 
 
 _DAYS = {"years": 365, "months": 30}
+# Patterns are compiled when a date is parsed: calls need none.
 # Matched without white space, so months precede minutes: `mo` must not match as `m`.
-_OFFSET = re.compile(
-    r"""
+_OFFSET = r"""(?xia)
     (?P<sign>[+-])?
     (?:(?P<years>\d+)(?:years|year|yr|y))?
     (?:(?P<months>\d+)(?:months|month|mo))?
@@ -24,12 +24,8 @@ _OFFSET = re.compile(
     (?:(?P<hours>\d+)(?:hours|hour|hr|h))?
     (?:(?P<minutes>\d+)(?:minutes|minute|min|m))?
     (?:(?P<seconds>\d+)(?:seconds|second|sec|s))?
-    """,
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
-)
-_DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d)(?::?(\d\d))?)?", re.ASCII
-)
+"""
+_DATE_TIME = r"(?a)(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d)(?::?(\d\d))?)?"
 
 
 def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.datetime:
@@ -43,7 +39,7 @@ def fromNow(offset: str, dateObj: datetime.datetime | None = None) -> datetime.d
     Raises:
         ValueError: `offset` does not parse.
     """
-    match = _OFFSET.fullmatch("".join(offset.split()))
+    match = re.fullmatch(_OFFSET, "".join(offset.split()))
     if match is None:
         raise ValueError(
             f"offset string {offset!r} does not parse: write units from years to seconds, for example '2 days 3 hours'"
@@ -86,7 +82,7 @@ def parse_date(text: str) -> datetime.datetime:
     Raises:
         ValueError: It has another form, or the date does not exist.
     """
-    match = _DATE_TIME.fullmatch(text)
+    match = re.fullmatch(_DATE_TIME, text)
     if match is None:
         raise ValueError(f"{text!r} is not a date and time like 2030-01-01T12:00:00.000Z")
     day, time, fraction, hours, minutes = match.groups(default="")

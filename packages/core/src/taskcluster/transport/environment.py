@@ -25,8 +25,8 @@ _PROXIES = {
 }
 _NAMES = {"http": _PROXIES["http"], "https": (*_PROXIES["https"], *_BUNDLES, *_OPENSSL)}
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
-_ENTRY = re.compile(r"(?:\[([^]]*)]|([^\[\]]*?))(?::(\d+))?")
+_HASHED = r"[0-9a-f]{8}\.[0-9]+"
+_ENTRY = r"(?:\[([^]]*)]|([^\[\]]*?))(?::(\d+))?"
 """A host or network of no_proxy, IPv6 in brackets if a port follows."""
 
 
@@ -86,7 +86,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return ip_address(host) in ip_network(entry, strict=False)
     except ValueError:
         pass
-    found = _ENTRY.fullmatch(entry)
+    found = re.fullmatch(_ENTRY, entry)
     if found is None or (found[3] and int(found[3]) != port):
         return False
     name = (found[1] or found[2]).removeprefix("*").lstrip(".")
@@ -118,7 +118,7 @@ def _trust(requests: str | None, curl: str | None, file: str | None, directory: 
     try:
         if bundle:
             is_directory = os.path.isdir(bundle)
-            if is_directory and not any(map(_HASHED, os.listdir(bundle))):
+            if is_directory and not any(re.fullmatch(_HASHED, name) for name in os.listdir(bundle)):
                 raise FileNotFoundError("no certificate in this directory is named by its hash (openssl rehash)")
             return tls_context(None, bundle) if is_directory else tls_context(bundle)
         if file or directory:
