@@ -50,6 +50,18 @@ def test_signer_hashes_a_body_as_json() -> None:
     assert checked.content_hash(BODY) == BODY_HASH
 
 
+def test_accepts_the_client_ids_that_mohawk_accepts() -> None:
+    for client_id in (f"a{chr(code)}b" for code in range(256)):
+        try:
+            mohawk.util.validate_header_attr(client_id)
+        except mohawk.exc.BadHeaderValue:
+            with pytest.raises(TaskclusterAuthFailure, match="invalid in a header"):
+                Signer(client_id, b"no-secret", "")
+        else:
+            header = Signer(client_id, b"no-secret", "").header("GET", GET, HOST, PORT, BODY_HASH, NOW, NONCE)
+            assert attributes(header)["id"] == client_id
+
+
 def test_the_signature_of_a_known_post() -> None:
     header = SIGNER.header("POST", "/api/auth/v1/test-authenticate", HOST, PORT, BODY_HASH, NOW, NONCE)
     assert attributes(header) == {
