@@ -21,7 +21,7 @@ import taskcluster
 import taskcluster.upload
 from taskcluster_local import LocalTaskcluster
 
-from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
+from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -42,20 +42,6 @@ def root(local: LocalTaskcluster) -> Visitor:
     visitor = Visitor(local)
     visitor.sign_in()
     return visitor
-
-
-def created(local: LocalTaskcluster, **fields: Any) -> str:
-    taskId = taskcluster.slugId()
-    definition = {
-        "taskQueueId": "site/tasks",
-        "created": taskcluster.fromNow("0 seconds"),
-        "deadline": taskcluster.fromNow("1 hour"),
-        "payload": {},
-        "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
-        **fields,
-    }
-    taskcluster.Queue(local.options()).createTask(taskId, definition)
-    return taskId
 
 
 PATHS = ["/", "/tasks", "/signin", "/auth/clients/create", "/unknown", "/docs/x", "/tasks/VCNiTDd8SC-ozYfVoDn7Og"]
@@ -437,8 +423,8 @@ def test_a_period_that_cannot_be_understood_is_named(root: Visitor) -> None:
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_what_tasks_say_is_text(local: LocalTaskcluster, root: Visitor, attack: str) -> None:
     metadata = {"name": attack, "description": attack, "owner": attack, "source": f"https://example.com/{attack}"}
-    taskId = created(local, metadata=metadata, payload={attack: attack}, extra={attack: attack})
-    dependent = created(local, metadata=metadata, dependencies=[taskId], taskGroupId=taskId)
+    taskId = create_task(local, metadata=metadata, payload={attack: attack}, extra={attack: attack})
+    dependent = create_task(local, metadata=metadata, dependencies=[taskId], taskGroupId=taskId)
     queue = taskcluster.Queue(local.options())
     queue.claimWork("site/tasks", {"workerGroup": "g", "workerId": "i", "tasks": 32})
     queue.createArtifact(
@@ -470,7 +456,7 @@ def test_what_tasks_say_is_text(local: LocalTaskcluster, root: Visitor, attack: 
 
 
 def test_a_task_can_be_opened_by_its_id_or_an_address(root: Visitor, local: LocalTaskcluster) -> None:
-    taskId = created(local)
+    taskId = create_task(local)
     for entered in (taskId, f" {taskId}\n", f"https://tc.example/tasks/{taskId}/runs/0"):
         assert root.open(f"/tasks?id={quote(entered)}").path == f"/tasks/{taskId}"
     assert root.open("/tasks?id=%3Cscript%3E").status == 200
@@ -478,14 +464,14 @@ def test_a_task_can_be_opened_by_its_id_or_an_address(root: Visitor, local: Loca
 
 @pytest.mark.parametrize("path", ["/tasks/{}/runs/1", "/tasks/{}/runs/x", "/tasks/{}/runs/0/public/none", "/tasks/%00"])
 def test_what_does_not_exist_is_said(root: Visitor, local: LocalTaskcluster, path: str) -> None:
-    page = root.open(path.format(created(local)))
+    page = root.open(path.format(create_task(local)))
     assert page.status in (400, 404)
     assert_harmless(page)
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "http://x;script-src *//", "http://[::1"])
 def test_references_lead_to_web_addresses_only(root: Visitor, local: LocalTaskcluster, url: str) -> None:
-    taskId = created(local)
+    taskId = create_task(local)
     queue = taskcluster.Queue(local.options())
     queue.claimWork("site/tasks", {"workerGroup": "g", "workerId": "i", "tasks": 32})
     expires = taskcluster.fromNow("1 hour")
@@ -505,7 +491,7 @@ def test_references_lead_to_web_addresses_only(root: Visitor, local: LocalTaskcl
 
 
 def test_html_of_tasks_has_no_access_to_pages(root: Visitor, local: LocalTaskcluster) -> None:
-    taskId = created(local)
+    taskId = create_task(local)
     queue = taskcluster.Queue(local.options())
     queue.claimWork("site/tasks", {"workerGroup": "g", "workerId": "i", "tasks": 32})
     taskcluster.upload.uploadArtifactFromBuf(

@@ -11,9 +11,10 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import taskcluster
 from taskcluster_local import LocalTaskcluster
 
-__all__ = ["ATTACKS", "Form", "VisitedPage", "Visitor", "assert_harmless"]
+__all__ = ["ATTACKS", "Form", "VisitedPage", "Visitor", "assert_harmless", "create_task"]
 
 ATTACKS = {
     "script": "<script>alert(1)</script>",
@@ -172,3 +173,18 @@ def assert_harmless(page: VisitedPage) -> None:
         for name in ("href", "src", "action", "formaction"):
             assert urlsplit(attributes.get(name, "")).scheme in ("", "http", "https"), (tag, attributes)
     assert "49{%" not in page.html
+
+
+def create_task(local: LocalTaskcluster, **fields: Any) -> str:
+    """Create a task, and return its taskId."""
+    taskId = taskcluster.slugId()
+    definition: Any = {
+        "taskQueueId": "site/tasks",
+        "created": taskcluster.fromNow("0 seconds"),
+        "deadline": taskcluster.fromNow("1 hour"),
+        "payload": {},
+        "metadata": {"name": "n", "description": "d", "owner": "o", "source": "https://example.com"},
+        **fields,
+    }
+    taskcluster.Queue(local.options()).createTask(taskId, definition)
+    return taskId

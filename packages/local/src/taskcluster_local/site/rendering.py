@@ -58,6 +58,16 @@ def _when(text: str | None) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(text, shown)
 
 
+def _size(number: int) -> Markup:
+    """Return a number of bytes for people and for machines."""
+    shown, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if shown < 1024:
+            break
+        shown, unit = shown / 1024, larger
+    return Markup('<data value="{}">{} {}</data>').format(number, f"{shown:.1f}" if unit != "B" else number, unit)
+
+
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
@@ -82,7 +92,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(segment=segment, when=_when, pretty=_pretty, span=_span, linked=linked)
+    environment.filters.update(segment=segment, when=_when, size=_size, pretty=_pretty, span=_span, linked=linked)
     environment.tests["web_link"] = _is_web
     return environment
 

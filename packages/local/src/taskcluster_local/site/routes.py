@@ -10,6 +10,7 @@ from .page import Route
 from .views import (
     access,
     account,
+    artifacts,
     caches,
     groups,
     hooks,
@@ -25,6 +26,7 @@ __all__ = ["ROUTES", "SIDEBAR", "find"]
 
 _VIEWS = (
     overview,
+    artifacts,
     groups,
     tasks,
     worker_pools,

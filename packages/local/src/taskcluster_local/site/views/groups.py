@@ -8,7 +8,8 @@ from typing import Any
 
 from ...timestamps import from_wire
 from ..page import Outcome, PageRequest, Redirect, Route, segment
-from .tasks import id_in, log_name
+from .artifacts import log_name
+from .tasks import id_in
 
 __all__ = ["ROUTES", "cancel", "changes", "group", "groups", "seal"]
 

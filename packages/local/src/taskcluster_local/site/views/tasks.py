@@ -10,14 +10,16 @@ from urllib.parse import unquote
 from ...errors import ApiError
 from ...parameters import SLUG
 from ...storage import PREFIX, Refusal, StoredFile
+from ..listing import TableRows
 from ..logs import Lines, LogIndex, indexed
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
 from ..sessions import PageCredentials
+from .artifacts import log_name, of_run, run_of
 
-__all__ = ["ROUTES", "artifact", "definition", "id_in", "log", "log_name", "open_task", "task", "task_rows"]
+__all__ = ["ROUTES", "artifact", "definition", "id_in", "log", "open_task", "task", "task_rows"]
 
 _MOST_LISTED = 1000
-"""How many artifacts, dependencies and dependents are shown."""
+"""How many dependencies and dependents are shown."""
 _LINES = 1000
 """How many lines of a log are shown at once."""
 _SLUG = re.compile(SLUG)
@@ -43,14 +45,8 @@ async def task(page: PageRequest) -> Outcome:
     status = (await page.call("queue", "status", named))["status"]
     definition = await page.attempt("queue", "task", named)
     runs = status["runs"]
-    run = _run_of(page, runs)
-    artifacts: list[dict[str, Any]] | None = []
-    more_artifacts = None
-    if run is not None:
-        of_run = {**named, "runId": str(run["runId"])}
-        found = await page.attempt("queue", "listArtifacts", of_run, query=_part_of_list(page, "artifacts"))
-        artifacts = None if found is None else sorted(found["artifacts"], key=_logs_first)
-        more_artifacts = None if found is None else found.get("continuationToken")
+    run = run_of(page, runs)
+    artifacts = TableRows(()) if run is None else await of_run(page, status["taskId"], run["runId"])
     dependents = await page.attempt("queue", "listDependentTasks", named, query=_part_of_list(page, "dependents"))
     return {
         "title": definition["metadata"]["name"] if definition else status["taskId"],
@@ -58,8 +54,7 @@ async def task(page: PageRequest) -> Outcome:
         "definition": definition,
         "run": run,
         "artifacts": artifacts,
-        "more_artifacts": more_artifacts,
-        "log_name": log_name(artifacts or []),
+        "log_name": log_name(artifacts.rows or ()),
         "dependencies": await _dependencies(page, definition),
         "more_dependencies": max(0, len(definition["dependencies"]) - _MOST_LISTED) if definition else 0,
         "dependents": None if dependents is None else [_row(each) for each in dependents["tasks"]],
@@ -70,29 +65,6 @@ async def task(page: PageRequest) -> Outcome:
 def _part_of_list(page: PageRequest, name: str) -> dict[str, str]:
     token = page.query.get(name)
     return {"limit": str(_MOST_LISTED), **({"continuationToken": token} if token else {})}
-
-
-def _run_of(page: PageRequest, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    wanted = page.params.get("runId")
-    if wanted is None:
-        return runs[-1] if runs else None
-    if not wanted.isdecimal() or not wanted.isascii() or len(wanted) > 9 or int(wanted) >= len(runs):
-        raise ApiError("ResourceNotFound", f"This task has no run {wanted}.")
-    return runs[int(wanted)]
-
-
-def log_name(artifacts: list[dict[str, Any]]) -> str | None:
-    """Return the name of the artifact that is the log of a run, if there is one."""
-    return next((each["name"] for each in sorted(artifacts, key=_logs_first) if _is_log(each)), None)
-
-
-def _is_log(each: dict[str, Any]) -> bool:
-    return str(each["name"]).endswith(".log") and each["storageType"] != "error"
-
-
-def _logs_first(each: dict[str, Any]) -> tuple[bool, bool, str]:
-    # The live log leads to the complete one when the task has ended.
-    return not _is_log(each), not str(each["name"]).endswith("/live.log"), each["name"]
 
 
 async def _dependencies(page: PageRequest, definition: dict[str, Any] | None) -> list[dict[str, Any]]:
