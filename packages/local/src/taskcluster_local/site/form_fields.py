@@ -27,7 +27,7 @@ def lines(value: str) -> list[str]:
     Raises:
         ApiError: There are more than a request may have (InputError).
     """
-    found = list(dict.fromkeys(line.strip() for line in value.splitlines() if line.strip()))
+    found = list(dict.fromkeys(line.strip() for line in value.split("\n") if line.strip()))
     if len(found) > MOST_VALUES:
         raise ApiError("InputError", f"There are more than {MOST_VALUES} lines.")
     return found
