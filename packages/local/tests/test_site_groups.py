@@ -14,8 +14,7 @@ import pytest
 import taskcluster
 from taskcluster_local import LocalTaskcluster
 
-from .test_site import ATTACKS, assert_harmless, created
-from .visitor import VisitedPage, Visitor
+from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
 
 WORKER: Any = {"workerGroup": "g", "workerId": "i", "tasks": 1}
 
@@ -53,8 +52,10 @@ def group(local: LocalTaskcluster) -> dict[str, str]:
     taskGroupId = taskcluster.slugId()
     found = {"group": taskGroupId}
     for state in ("completed", "failed", "exception", "running", "pending"):
-        found[state] = created(local, taskGroupId=taskGroupId, taskQueueId=f"site/{state}", **named(f"Name-{state}"))
-    found["unscheduled"] = created(local, taskGroupId=taskGroupId, dependencies=[found["pending"]], **named("late"))
+        found[state] = create_task(
+            local, taskGroupId=taskGroupId, taskQueueId=f"site/{state}", **named(f"Name-{state}")
+        )
+    found["unscheduled"] = create_task(local, taskGroupId=taskGroupId, dependencies=[found["pending"]], **named("late"))
     for state in ("completed", "failed", "exception", "running"):
         assert queue.claimWork(f"site/{state}", WORKER)["tasks"]
     queue.createArtifact(
@@ -109,7 +110,7 @@ def test_filters_work_without_scripts(anyone: Visitor, group: dict[str, str], qu
 
 
 def test_a_script_gets_the_rows_of_some_tasks(anyone: Visitor, group: dict[str, str], local: LocalTaskcluster) -> None:
-    other = created(local)
+    other = create_task(local)
     asked = "&".join(f"taskId={each}" for each in (group["failed"], group["pending"], other, taskcluster.slugId()))
     page = anyone.open(f"/tasks/groups/{group['group']}/changes?{asked}")
     assert rows(page) == {group["failed"], group["pending"]}
@@ -170,7 +171,7 @@ def test_groups_that_do_not_exist_are_named(anyone: Visitor, path: str) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=["script", "attribute", "link", "template", "direction", "quote"])
 def test_names_and_filters_are_text(local: LocalTaskcluster, root: Visitor, attack: str) -> None:
-    taskId = created(local, **named(attack))
+    taskId = create_task(local, **named(attack))
     taskGroupId = taskcluster.Queue(local.options()).status(taskId)["status"]["taskGroupId"]
     taskcluster.Queue(local.options()).cancelTask(taskId)
     asked = quote(attack, safe="")
@@ -185,7 +186,7 @@ def test_the_list_is_sent_while_it_is_read(local: LocalTaskcluster) -> None:
     """What is above the list arrives although the rest is not read yet."""
     taskGroupId = taskcluster.slugId()
     for _ in range(3):
-        created(local, taskGroupId=taskGroupId, **named("x" * 200))
+        create_task(local, taskGroupId=taskGroupId, **named("x" * 200))
     with closing(http.client.HTTPConnection(urlsplit(local.root_url).netloc, timeout=60)) as connection:
         connection.request("GET", f"/tasks/groups/{taskGroupId}")
         response = connection.getresponse()
