@@ -12,6 +12,7 @@ from .views import (
     account,
     artifacts,
     caches,
+    create,
     groups,
     hooks,
     notifications,
@@ -26,6 +27,7 @@ __all__ = ["ROUTES", "SIDEBAR", "find"]
 
 _VIEWS = (
     overview,
+    create,
     artifacts,
     groups,
     tasks,
@@ -44,6 +46,7 @@ ROUTES: Sequence[Route] = tuple(chain.from_iterable(view.ROUTES for view in _VIE
 
 SIDEBAR: Sequence[tuple[str, str]] = (
     ("Overview", "/"),
+    ("Create task", "/tasks/create"),
     ("Task", "/tasks"),
     ("Task groups", "/tasks/groups"),
     ("Clients", "/auth/clients"),
