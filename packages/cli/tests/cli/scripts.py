@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,6 +12,8 @@ class Script:
 
     def __init__(self) -> None:
         self.respond: Callable[[str], tuple[int, bytes]] = lambda path: (404, b"{}")
+        self.headers: Callable[[str], Mapping[str, str]] = lambda path: {}
+        """Other response headers; an empty string omits one."""
         self.before_the_last_byte: Callable[[str], object] = lambda path: None
         script = self
 
@@ -19,8 +21,10 @@ class Script:
             def do_GET(self) -> None:
                 status, body = script.respond(self.path)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
+                headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+                for name, value in {**headers, **script.headers(self.path)}.items():
+                    if value:
+                        self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body[:-1])
                 self.wfile.flush()
