@@ -18,6 +18,8 @@ from taskcluster_cli.recent import recent, time_of
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import TASK, Done, definition
+from .scripts import Script
+from .terminals import screen
 from .world import add_artifacts, claim
 
 Call = Callable[..., Done]
@@ -198,3 +200,48 @@ def test_log_that_appears_late(local: LocalTaskcluster) -> None:
         worker.reportFailed(TASK, 0)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (1, "first\n", f"{TASK} failed\n")
+
+
+LINES = b"first\nsecond line\n"
+
+
+def storage(script: Script, blob: Callable[[], tuple[int, bytes]]) -> None:
+    """Let a resolved task have a log that `blob` returns."""
+
+    def respond(path: str) -> tuple[int, bytes]:
+        if path == "/blob":
+            return blob()
+        run = {"runId": 0, "state": "completed", "reasonResolved": "completed"}
+        document: dict[str, Any] = {"payload": {}}
+        if path.endswith("/status"):
+            document = {"status": {"taskId": TASK, "state": "completed", "runs": [run]}}
+        elif "/artifact" in path:
+            document = {"storageType": "s3", "url": f"{script.root_url}/blob"}
+        return 200, json.dumps(document).encode()
+
+    script.respond = respond
+
+
+def test_connection_breaks_in_a_line(script: Script, call: Call) -> None:
+    """Reading resumes, and no line is printed in part or twice."""
+    parts = [LINES[:9], LINES]
+    storage(script, lambda: (200, parts.pop(0)))
+    script.headers = lambda path: {"Content-Length": str(len(LINES))} if path == "/blob" else {}
+    done = call("log", TASK)
+    assert (done.status, done.out) == (0, LINES.decode())
+    assert parts == []
+
+
+def test_refusal_of_the_storage_is_not_the_log(script: Script, call: Call) -> None:
+    storage(script, lambda: (403, b"<Error>AccessDenied</Error>"))
+    done = call("log", TASK)
+    assert (done.status, done.out, "403" in done.err) == (3, "", True)
+
+
+@pytest.mark.once
+def test_log_on_a_terminal(local: LocalTaskcluster) -> None:
+    """Neither control sequences nor what is overwritten, but colours, invalid UTF-8 and a long line."""
+    create(local)
+    finish(local, b"\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\n10%\r100%\r\n\xff\n" + b"x" * 100_000)
+    status, text = screen("log", TASK)
+    assert (status, text) == (0, "\x1b[31mred\x1b[0m\n100%\n\ufffd\n" + "x" * 100_000 + "\n")
