@@ -118,6 +118,7 @@ def test_service_shows_methods_and_exchanges(local: LocalTaskcluster) -> None:
     assert "/services/widgets/create" in page.links
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("service", ["auth", "hooks", "object", "queue", "widgets", "local"])
 def test_every_method_has_a_form(local: LocalTaskcluster, service: str) -> None:
     anyone = Visitor(local)
