@@ -267,3 +267,17 @@ def test_live_log_is_followed(deployment: Populated, tab: Tab) -> None:
         os.write(deployment.output, f"{line}\n".encode(errors="replace"))
         tab.until(f"document.querySelector('.log').textContent.includes({line.partition('/')[0]!r})")
     assert tab.problems == []
+
+
+def test_guide_has_pictures_of_pages(browser: Browser) -> None:
+    import page_pictures
+
+    guide = (page_pictures.FOLDER.parents[1] / "guides" / "site.md").read_text("utf-8")
+    made = dict(page_pictures.pictures(browser))
+    assert {path.stem for path in page_pictures.FOLDER.iterdir()} == set(made)
+    for name, content in made.items():
+        assert f"](../images/site/{name}.webp)" in guide
+        stored = (page_pictures.FOLDER / f"{name}.webp").read_bytes()
+        for picture in (content, stored):
+            assert picture[8:12] == b"WEBP"
+            assert len(picture) < 100_000
