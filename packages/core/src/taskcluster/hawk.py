@@ -124,7 +124,7 @@ class Signer:
 
 
 def _check_header_value(client_id: str) -> None:
-    from mohawk.exc import BadHeaderValue  # pyright: ignore[reportMissingTypeStubs]
+    from mohawk.exc import BadHeaderValue  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     from mohawk.util import (  # pyright: ignore[reportMissingTypeStubs]
         prepare_header_val,  # pyright: ignore[reportUnknownVariableType]
     )
