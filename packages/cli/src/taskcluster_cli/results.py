@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 from collections.abc import Generator
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def complete_file(app: App, name: str | None) -> Generator[None]:
         with open(path, "w", encoding="utf-8") as file, _printing_to(app, file):
             yield
         return
-    beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}.part")
+    beside = path.with_name(f".{path.name[:64]}.{os.urandom(8).hex()}.part")
     try:
         with open(beside, "x", encoding="utf-8") as file, _printing_to(app, file):
             yield

@@ -14,12 +14,12 @@ SLUG = re.compile(r"[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0
 """A slugId. It may begin with `-`."""
 
 _WEB = (
-    ("group", re.compile(r"/tasks/groups/(?P<name>[^/]+)/?(?:tasks/(?P<task>[^/]+).*)?")),
-    ("task", re.compile(r"/tasks/(?P<name>[^/]+)(?:/runs/(?P<run>\d+))?(?:/.*)?")),
-    ("index", re.compile(r"/tasks/index/(?P<name>[^/]+)/(?P<last>[^/]+)/?")),
-    ("group", re.compile(r"/api/queue/v1/task-group/(?P<name>[^/]+)(?:/.*)?")),
-    ("task", re.compile(r"/api/queue/v1/task/(?P<name>[^/]+)(?:/runs/(?P<run>\d+))?(?:/.*)?")),
-    ("index", re.compile(r"/api/index/v1/task/(?P<name>[^/]+)(?:/.*)?")),
+    ("group", r"/tasks/groups/(?P<name>[^/]+)/?(?:tasks/(?P<task>[^/]+).*)?"),
+    ("task", r"/tasks/(?P<name>[^/]+)(?:/runs/(?P<run>\d+))?(?:/.*)?"),
+    ("index", r"/tasks/index/(?P<name>[^/]+)/(?P<last>[^/]+)/?"),
+    ("group", r"/api/queue/v1/task-group/(?P<name>[^/]+)(?:/.*)?"),
+    ("task", r"/api/queue/v1/task/(?P<name>[^/]+)(?:/runs/(?P<run>\d+))?(?:/.*)?"),
+    ("index", r"/api/index/v1/task/(?P<name>[^/]+)(?:/.*)?"),
 )
 _HINT = "give an id, the address of its page, or index:PATH"
 
@@ -80,7 +80,7 @@ def _parse_address(text: str) -> Target:
     # The page of an index path comes before that of a task called index.
     for kind, pattern in sorted(_WEB, key=lambda each: each[0] != "index"):
         # A root URL may have a path.
-        found = re.search(f"(?P<prefix>.*?){pattern.pattern}$", parts.path)
+        found = re.search(f"(?P<prefix>.*?){pattern}$", parts.path)
         if found is None:
             continue
         values = {name: unquote(value) for name, value in found.groupdict().items() if value is not None}

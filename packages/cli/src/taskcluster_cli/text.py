@@ -7,8 +7,9 @@ from datetime import datetime
 
 __all__ = ["ago", "counted", "duration", "one_line", "safe", "safe_log", "size"]
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_ESCAPES = re.compile(
+# Patterns are compiled when they are used: most commands need none.
+_CONTROLS = r"[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+_ESCAPES = (
     r"\x1b\[(?P<colour>[0-9;:]*)m"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
@@ -20,19 +21,19 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 def safe(text: str) -> str:
     """Return text without control characters, which could move a terminal's cursor or set its title."""
-    return _ESCAPES.sub("", text).replace("\n", " ").replace("\t", " ")
+    return re.sub(_ESCAPES, "", text).replace("\n", " ").replace("\t", " ")
 
 
 def safe_log(text: str) -> str:
     """Return a line of a log without control sequences other than colours, as a terminal would end up showing it."""
     # What precedes a carriage return is overwritten.
     text = text.rstrip("\r").rpartition("\r")[2]
-    return _ESCAPES.sub(lambda found: found[0] if found["colour"] is not None else "", text)
+    return re.sub(_ESCAPES, lambda found: found[0] if found["colour"] is not None else "", text)
 
 
 def one_line(text: str) -> str:
     """Return text for a line of columns with tabs between them."""
-    return _CONTROLS.sub(" ", text.replace("\t", " "))
+    return re.sub(_CONTROLS, " ", text.replace("\t", " "))
 
 
 def counted(number: int, noun: str) -> str:
