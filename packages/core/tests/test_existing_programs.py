@@ -500,6 +500,17 @@ print(sorted({"importlib.metadata", "pluggy"} & set(sys.modules)))
     assert python(program) == "[]"
 
 
+def test_looking_for_hooks_loads_no_service(python: Callable[..., str]) -> None:
+    program = """
+import sys
+from taskcluster.registry import registry
+assert registry.observer() is None and not registry.transfer_methods()
+loaded = {name.partition(".")[0] for name in sys.modules if name.startswith("taskcluster_")}
+print(sorted(loaded - {"taskcluster_urls"}))
+"""
+    assert python(program) == "[]"
+
+
 def test_naming_one_service_loads_no_other(python: Callable[..., str]) -> None:
     program = """
 import sys

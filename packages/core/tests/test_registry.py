@@ -701,6 +701,15 @@ def test_logs_an_observer_that_raises_and_calls_the_others(
     assert caplog.records[0].exc_info
 
 
+def test_a_replacement_of_a_service_may_observe_requests() -> None:
+    observed: list[RequestEvent] = []
+    replacement = plugin(taskcluster_request=lambda event: observed.append(event))
+    observer = registry_of(FakeEntryPoint("queue", lambda: replacement)).observer()
+    assert observer is not None
+    observer(EVENT)
+    assert observed == [EVENT]
+
+
 def test_reads_entry_points_once_when_needed() -> None:
     reads: list[int] = []
 

@@ -45,6 +45,11 @@ class _Plugin:
     def distribution(self) -> str:
         return distribution_of(self.point)
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether it is that of a service that comes with the client, and so has no other hook."""
+        return self.name in OURS and self.point.value == f"taskcluster_{self.name.replace('-', '_')}.plugin"
+
 
 class Registry:
     """The plugins of one set of entry points.
@@ -267,10 +272,15 @@ class Registry:
             ) from exc
 
     def _load_all(self, *, hooks: bool = False) -> list[_Plugin]:
-        """Load all plugins that are not disabled; return those that work and warn of the others, once each."""
+        """Load all plugins that are not disabled; return those that work and warn of the others, once each.
+
+        Args:
+            hooks: Whether to load only those that may have other hooks than their services, and register these hooks.
+        """
         found = self._owners()
         for plugin in found.owners.values():
-            self._load(plugin, hooks=hooks)
+            if not (hooks and plugin.is_generated):
+                self._load(plugin, hooks=hooks)
         skipped = {plugin.name: plugin.failure for plugin in found.owners.values() if plugin.failure is not None}
         for name, reason in {**skipped, **dict(found.conflicts.values())}.items():
             # One that a program looked up by name has raised instead.
