@@ -10,6 +10,7 @@ from .page import Route
 from .views import (
     access,
     account,
+    actions,
     artifacts,
     caches,
     create,
@@ -28,6 +29,7 @@ __all__ = ["ROUTES", "SIDEBAR", "find"]
 _VIEWS = (
     overview,
     create,
+    actions,
     artifacts,
     groups,
     tasks,

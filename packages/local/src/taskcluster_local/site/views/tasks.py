@@ -14,6 +14,7 @@ from ..listing import TableRows
 from ..logs import Lines, LogIndex, indexed
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
 from ..sessions import PageCredentials
+from .actions import offered
 from .artifacts import log_name, of_run, run_of
 
 __all__ = ["ROUTES", "artifact", "definition", "id_in", "log", "open_task", "task", "task_rows"]
@@ -55,6 +56,7 @@ async def task(page: PageRequest) -> Outcome:
         "run": run,
         "artifacts": artifacts,
         "log_name": log_name(artifacts.rows or ()),
+        "actions": offered(status, page.now),
         "dependencies": await _dependencies(page, definition),
         "more_dependencies": max(0, len(definition["dependencies"]) - _MOST_LISTED) if definition else 0,
         "dependents": None if dependents is None else [_row(each) for each in dependents["tasks"]],
