@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -55,7 +54,6 @@ class App:
             colour=wants_colour(self.colour, self.environ, terminal=terminal),
             form=self.form,
             path=self.path,
-            width=shutil.get_terminal_size().columns if terminal else 80,
             notice=self.remember,
         )
 

@@ -125,7 +125,6 @@ class Output:
         colour: Whether to use colour.
         form: `auto`, `json` or `jsonl`.
         path: The part of each document to print.
-        width: The width of the terminal.
         now: Returns the present, an aware datetime.
         notice: Called with the titles and values of columns of ids.
     """
@@ -138,7 +137,6 @@ class Output:
         colour: bool,
         form: str = "auto",
         path: Path | Query | None = None,
-        width: int = 80,
         now: Callable[[], Any] | None = None,
         notice: Callable[[str, Iterable[str]], object] | None = None,
     ) -> None:
@@ -148,9 +146,15 @@ class Output:
         self.colour = colour
         self.form = form
         self.path = path
-        self.width = width
         self._now = now
         self._notice = notice
+
+    @property
+    def width(self) -> int:
+        """The present width of the terminal."""
+        import shutil
+
+        return shutil.get_terminal_size().columns if self.is_terminal else 80
 
     @property
     def is_for_programs(self) -> bool:
@@ -291,7 +295,7 @@ class Output:
                 self.line(f"{label}\t{one_line(value)}")
 
     def console(self, width: int | None = None) -> Console:
-        """Return a rich console that prints to stdout."""
+        """Return a rich console that prints to stdout; by default it follows the width of the terminal."""
         from rich.console import Console
 
         return Console(
@@ -299,7 +303,7 @@ class Output:
             force_terminal=True,
             color_system="standard" if self.colour else None,
             no_color=not self.colour,
-            width=width or self.width,
+            width=width,
             highlight=False,
             markup=False,
             emoji=False,

@@ -23,7 +23,7 @@ class Terminal:
         import termios
 
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        self.resize(columns)
         self.environ = {**os.environ, "TERM": "xterm-256color", **environ}
         self.environ.pop("COLUMNS", None)
         self.process = subprocess.Popen(
@@ -37,6 +37,12 @@ class Terminal:
         )
         os.close(theirs)
         self.text = ""
+
+    def resize(self, columns: int) -> None:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
     def write(self, text: str) -> None:
         os.write(self._ours, text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import taskcluster
 from taskcluster_local import LocalTaskcluster
 
-from .conftest import TASK, definition
+from .conftest import TASK, command, definition
 from .terminals import screen, terminal
 from .world import build, claim
 
@@ -27,7 +28,7 @@ def group(local: LocalTaskcluster) -> LocalTaskcluster:
     return local
 
 
-@pytest.mark.parametrize("columns", [20, 80, 200])
+@pytest.mark.parametrize("columns", [20, 80, 200, 300])
 def test_list_fits_and_keeps_ids(group: LocalTaskcluster, columns: int) -> None:
     status, text = screen("group", "list", TASK, columns=columns)
     plain = _ESCAPE.sub("", text)
@@ -40,7 +41,7 @@ def test_list_fits_and_keeps_ids(group: LocalTaskcluster, columns: int) -> None:
     if columns >= 80:
         assert "ago" in plain or "now" in plain
         assert max(map(len, plain.splitlines())) <= columns
-    if columns == 200:
+    if columns >= 200:
         assert "漢字 [bold]name[/bold]" in plain
     assert "\t" not in plain
 
@@ -100,6 +101,35 @@ def test_live_view_of_a_group(group: LocalTaskcluster) -> None:
     assert "2/2" in text
     assert "1 failed" in text
     assert f"failed: {other}" in text
+
+
+def test_live_view_after_a_resize(group: LocalTaskcluster) -> None:
+    other = "-ySoq0SQRkWu7V98BFEuCA"
+    with terminal("group", "watch", TASK, "--interval", "0.1") as made:
+        made.read_until(f"{'#' * 20}{'.' * 20}  1/2")
+        made.resize(50)
+        claim(group, other).reportCompleted(other, 0)
+        assert f"{TASK}  {'#' * 10}  2/2" in made.read_until("2/2")
+        assert made.end()[0] == 0
+
+
+def test_live_view_on_a_dumb_terminal(group: LocalTaskcluster) -> None:
+    """A line for each change, as in a pipe."""
+    other = "-ySoq0SQRkWu7V98BFEuCA"
+    with terminal("group", "watch", TASK, "--interval", "0.1", TERM="dumb") as made:
+        made.read_until("1 completed, 1 pending\r\n")
+        claim(group, other).reportCompleted(other, 0)
+        status, text = made.end()
+    assert (status, text.splitlines()[-1], "\x1b" in text) == (0, "2 completed", False)
+
+
+def test_names_that_the_locale_cannot_print(group: LocalTaskcluster) -> None:
+    """On a terminal they are replaced; a pipe gets UTF-8."""
+    environ = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    status, text = screen("group", "list", TASK, columns=300, **environ)
+    assert (status, "wide ?? [bold]name" in text) == (0, True)
+    done = command("group", "list", TASK, "--select", "task.metadata.name", env={**os.environ, **environ})
+    assert (done.status, done.err, "wide 漢字 [bold]name" in done.out) == (0, "", True)
 
 
 def test_ctrl_c_while_watching(group: LocalTaskcluster) -> None:
