@@ -93,6 +93,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "date": (definition(deadline={"$fromNow": "soon"}), 400, "soon"),
     "missing": ("# c\ntaskQueueId: a/b\n", 400, "must have required property 'created'"),
     "unknown-key": (definition(prioritty="low").replace(", ", ",\n"), 400, "Line 9: the definition must NOT have"),
+    "json-with-tabs": ('{\n\t"prioritty": 1\n}', 400, "the definition must NOT have"),
     "wrong-type": (
         definition(scopes=["a", 1]).replace("[", "[\n").replace('"a", ', '"a",\n'),
         400,

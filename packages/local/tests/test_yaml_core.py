@@ -189,3 +189,4 @@ def test_lines_of_values() -> None:
              ("b", "2"): 3, ("b", "x"): 3, ("f",): 9, ("g",): None}  # fmt: skip
     assert lines_of(text, list(paths)) == list(paths.values())
     assert lines_of("", [("a",)]) == [None]
+    assert lines_of('{\n\t"a": 1}', [("a",)]) == [None]

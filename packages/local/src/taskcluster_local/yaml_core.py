@@ -58,16 +58,19 @@ def load(text: str) -> Any:
 
 
 def lines_of(text: str, paths: Sequence[Sequence[str]]) -> list[int | None]:
-    """Return the line of each path in a document that `load` accepts.
+    """Return the line of each path in a document.
 
     Args:
         text: The document.
         paths: The keys and indexes that lead to a value. If there is none, its closest parent counts.
 
     Returns:
-        Numbers from 1; None for the document itself.
+        Numbers from 1; None for the document itself, and for all paths if the document is not YAML.
     """
-    node: Any = yaml.compose(text, _Loader)
+    try:
+        node: Any = yaml.compose(text, _Loader)
+    except yaml.YAMLError:
+        node = None
     return [_line_of(node, path) for path in paths]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,9 +11,10 @@ from taskcluster.shapes import is_array
 from taskcluster.timestamps import fromNow
 
 from .. import yaml_core
-from ..encoding import dumps, is_object, loads
+from ..encoding import is_object
 from ..errors import ApiError
 from ..timestamps import from_wire, to_wire
+from .form_fields import parsed
 
 __all__ = ["LONGEST", "as_text", "first_definition", "parse", "problems", "retriggered"]
 
@@ -68,24 +68,13 @@ def parse(text: str, now: datetime) -> dict[str, Any]:
         now: When the task is created.
 
     Raises:
-        ApiError: It is not YAML, or not a mapping, or has something that JSON has not, or an invalid relative date
-            (InputError).
+        ApiError: It is neither YAML nor JSON, or not a mapping, or has something that JSON has not, or an invalid
+            relative date (InputError).
     """
-    try:
-        definition = loads(dumps(_loaded(text)))
-    except ValueError as error:
-        raise ApiError("InputError", f"The definition is not YAML: {error}") from None
+    definition = parsed(text)
     if not is_object(definition):
         raise ApiError("InputError", "The definition must be a mapping, with taskQueueId, payload, metadata and dates.")
     return _dated(definition, now)
-
-
-def _loaded(text: str) -> Any:
-    # Most JSON is YAML, but loading it as YAML takes a hundred times longer.
-    if text.lstrip().startswith("{"):
-        with contextlib.suppress(ValueError):
-            return loads(text)
-    return yaml_core.load(text)
 
 
 def as_text(definition: dict[str, Any]) -> str:
