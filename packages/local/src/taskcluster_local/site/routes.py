@@ -16,6 +16,7 @@ from .views import (
     create,
     groups,
     hooks,
+    index,
     notifications,
     overview,
     secrets,
@@ -28,6 +29,7 @@ __all__ = ["ROUTES", "SIDEBAR", "find"]
 
 _VIEWS = (
     overview,
+    index,
     create,
     actions,
     artifacts,
@@ -50,6 +52,7 @@ SIDEBAR: Sequence[tuple[str, str]] = (
     ("Overview", "/"),
     ("Create task", "/tasks/create"),
     ("Task", "/tasks"),
+    ("Index", "/tasks/index"),
     ("Task groups", "/tasks/groups"),
     ("Clients", "/auth/clients"),
     ("Roles", "/auth/roles"),
