@@ -149,7 +149,7 @@ def load(name: str, warn: Callable[[str], None]) -> Command | None:
             found: object = import_module(module)
             for part in filter(None, attribute.split(".")):
                 found = getattr(found, part)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         from taskcluster.causes import without_secrets
 
         reason = without_secrets(str(exc))

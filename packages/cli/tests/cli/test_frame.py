@@ -335,6 +335,47 @@ def test_plugin_commands(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert any(line.startswith("queue\tservice\ttaskcluster-queue") for line in listed)
 
 
+@pytest.mark.once
+def test_plugin_that_hangs_or_exits_on_import(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ctrl-C ends it; help, completion and the other commands do not import it."""
+    (tmp_path / "hanging.py").write_text(
+        "import threading\nprint('hangs', flush=True)\nthreading.Event().wait()\n", "utf-8"
+    )
+    (tmp_path / "exiting.py").write_text("raise SystemExit('bye')\n", "utf-8")
+    folder = tmp_path / "one-1.dist-info"
+    folder.mkdir()
+    folder.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: one\nVersion: 1\n", "utf-8")
+    folder.joinpath("entry_points.txt").write_text(
+        "[taskcluster_cli]\nhangs = hanging:hangs\nexits = exiting:exits\n", "utf-8"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "hangs" in call("--help").out
+    assert "hangs\tcommand\tone\t" in call("plugins").out.splitlines()
+    assert call("slugid", "generate").status == 0
+    with monkeypatch.context() as patch:
+        for name, value in {
+            "_TASKCLUSTER_COMPLETE": "zsh_complete",
+            "COMP_WORDS": "taskcluster han",
+            "COMP_CWORD": "1",
+        }.items():
+            patch.setenv(name, value)
+        assert "hangs" in call().out
+    done = call("exits")
+    assert (done.status, "'exits' of one cannot be loaded: SystemExit: bye" in done.err) == (2, True), done
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskcluster_cli", "hangs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        encoding="utf-8",
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "hangs\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+
+
 def test_local_passes_on_to_taskcluster_local(call: Call) -> None:
     done = call("local", "--help")
     assert (done.status, "taskcluster-local" in done.out) == (0, True)
