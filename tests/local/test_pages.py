@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+import taskcluster
 from taskcluster_local.site.routes import ROUTES
 
 from .populated import ASCII, ATTACK, QUEUE, Populated, populated
@@ -259,6 +260,73 @@ def test_log_lines_are_linked(deployment: Populated, tab: Tab) -> None:
         tab.click("#L4 span a")
     assert tab.evaluate("location.pathname") == f"/tasks/{failed}"
     assert tab.problems == []
+
+
+def test_group_is_filtered_without_loading_it_again(deployment: Populated, tab: Tab) -> None:
+    tab.go(f"{deployment.local.root_url}/tasks/groups/{deployment.group}")
+    tab.evaluate("window.isTheSame = true")
+    count = len(deployment.tasks)
+    tab.fill("#name", "ONERROR")
+    tab.until(f"document.getElementById('end').textContent.startsWith('{count} of {count} tasks')")
+    tab.fill("#name", "no such task")
+    tab.until(f"document.getElementById('end').textContent.startsWith('0 of {count} tasks')")
+    tab.fill("#name", "script")
+    tab.click("a[data-state=failed]")
+    tab.until(f"document.getElementById('end').textContent.startsWith('1 of {count} tasks')")
+    assert "name=script&state=failed" in tab.evaluate("location.hash")
+    visible = "[...document.querySelectorAll('#rows tr')].filter((row) => row.checkVisibility())"
+    assert tab.evaluate(f"{visible}.map((row) => row.querySelector('a').href)") == [
+        f"{deployment.local.root_url}/tasks/{deployment.tasks['failed']}"
+    ]
+    assert tab.evaluate("window.isTheSame")
+    tab.command("Page.reload")
+    tab.until(f"document.getElementById('end')?.textContent.startsWith('1 of {count} tasks')")
+    assert tab.problems == []
+
+
+def test_secret_is_shown_after_a_click(deployment: Populated, tab: Tab) -> None:
+    later = taskcluster.fromNow("1 day", deployment.local.now())
+    options = deployment.local.options()
+    taskcluster.Secrets(options).set("proj/ci", {"secret": {"password": "hunter2", ATTACK: ATTACK}, "expires": later})
+    tab.go(f"{deployment.local.root_url}/secrets/proj%2Fci")
+    assert "hunter2" not in tab.evaluate("document.documentElement.outerHTML")
+    with tab.loading():
+        tab.click("main button")
+    assert '"password": "hunter2"' in tab.text("pre")
+    assert [*tab.evaluate(FAULTS), *heard(tab), *tab.problems] == []
+
+
+def test_sign_in_address_works_once(deployment: Populated, browser: Browser) -> None:
+    address = deployment.local.sign_in_url()
+    for is_first in (True, False):
+        with browser.tab() as tab:
+            tab.go(address)
+            assert [*tab.evaluate(FAULTS), *heard(tab)] == []
+            if is_first:
+                with tab.loading():
+                    tab.click("main button")
+                assert tab.evaluate("location.href") == f"{deployment.local.root_url}/"
+            signed_in = deployment.local.credentials["clientId"] in tab.text("header")
+            assert signed_in == is_first
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [
+        (f"/nothing/{segment(ASCII)}", "No such page"),
+        ("/tasks/fN1SbArXTPSVFNUvaOlinQ", "ResourceNotFound"),
+        (f"/tasks/{segment(ASCII)}", ""),
+        (f"/auth/clients/create?callback_url={segment(ASCII)}", "InputError"),
+    ],
+    ids=["unknown path", "unknown task", "invalid task", "other site"],
+)
+def test_error_page_is_safe_and_accessible(path: str, heading: str, deployment: Populated, tab: Tab) -> None:
+    tab.resize(360, 900)
+    tab.go(deployment.local.root_url + path)
+    assert heading in tab.text("h1")
+    # Chromium logs the status of the page itself.
+    problems = [problem for problem in tab.problems if not problem.startswith("network: Failed to load resource")]
+    assert [*tab.evaluate(FAULTS), *heard(tab), *problems] == []
 
 
 def test_live_log_is_followed(deployment: Populated, tab: Tab) -> None:
