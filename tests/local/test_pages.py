@@ -146,7 +146,10 @@ def test_page_is_safe_and_accessible(
 ) -> None:
     found = {}
     assert path in EXAMPLES, "add an address of this page to EXAMPLES"
-    for address, visit in itertools.product(EXAMPLES[path](deployment), visits):
+    addresses = EXAMPLES[path](deployment)
+    # Of several addresses, each gets one of the two visits.
+    turns = zip(addresses, itertools.cycle(visits)) if len(addresses) > 1 else itertools.product(addresses, visits)
+    for address, visit in turns:
         tab.resize(visit["width"], 900)
         tab.prefer(dark=bool(visit["dark"]))
         tab.run_scripts(bool(visit["scripts"]))
@@ -297,17 +300,19 @@ def test_secret_is_shown_after_a_click(deployment: Populated, tab: Tab) -> None:
 
 
 def test_sign_in_address_works_once(deployment: Populated, browser: Browser) -> None:
-    address = deployment.local.sign_in_url()
-    for is_first in (True, False):
-        with browser.tab() as tab:
-            tab.go(address)
-            assert [*tab.evaluate(FAULTS), *heard(tab)] == []
-            if is_first:
-                with tab.loading():
-                    tab.click("main button")
-                assert tab.evaluate("location.href") == f"{deployment.local.root_url}/"
-            signed_in = deployment.local.credentials["clientId"] in tab.text("header")
-            assert signed_in == is_first
+    address, clientId = deployment.local.sign_in_url(), deployment.local.credentials["clientId"]
+    with browser.tab() as tab:
+        tab.go(address)
+        with tab.loading():
+            tab.click("main button")
+        assert tab.evaluate("location.href") == f"{deployment.local.root_url}/"
+        assert clientId in tab.text("header")
+        with tab.loading():
+            tab.click("header button")
+        assert clientId not in tab.text("header")
+        tab.go(address)
+        assert "used already" in tab.text("main")
+        assert [*tab.evaluate(FAULTS), *heard(tab)] == []
 
 
 @pytest.mark.parametrize(
