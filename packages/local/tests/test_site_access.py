@@ -91,6 +91,7 @@ def test_secret_is_hidden_until_revealed(local: LocalTaskcluster, root: Visitor)
     ("fields", "status", "reason"),
     [
         ({"value": "a: [1"}, 400, "neither YAML nor JSON"),
+        ({"value": r'a: "\Uffffffff"'}, 400, "neither YAML nor JSON"),
         ({"value": "a: .nan"}, 400, "NaN is not JSON"),
         ({"value": "- 1"}, 400, "data/secret must be object"),
         ({"value": ""}, 400, "data/secret must be object"),
@@ -101,7 +102,19 @@ def test_secret_is_hidden_until_revealed(local: LocalTaskcluster, root: Visitor)
         ({"name": ""}, 400, "must not be empty"),
         ({"name": "taken"}, 409, "exists already"),
     ],
-    ids=["not YAML", "NaN", "a list", "no value", "itself", "deep", "a word as date", "no date", "no name", "taken"],
+    ids=[
+        "not YAML",
+        "beyond Unicode",
+        "NaN",
+        "a list",
+        "no value",
+        "itself",
+        "deep",
+        "a word as date",
+        "no date",
+        "no name",
+        "taken",
+    ],
 )
 def test_refused_secret_form_keeps_its_fields(root: Visitor, fields: dict[str, str], status: int, reason: str) -> None:
     create = root.open("/secrets")

@@ -129,6 +129,8 @@ def test_documents_match_js_yaml(text: str, value: Any) -> None:
         ("a: 1\n---\nb: 2", "single document"),
         ("\ta: 1", "cannot start any token"),
         ("a: \x01", "not allowed"),
+        (r'a: "\Uffffffff"', "too large|not in range"),
+        (r'a: "\U00110000"', "not in range"),
         ("[" * 2000, "nested too deeply"),
         (
             "a: &a [x,x,x,x,x,x,x,x,x,x]\n"

@@ -49,12 +49,20 @@ def load(text: str) -> Any:
             contains itself, or has more than a million values after aliases are replaced.
     """
     try:
-        node: Any = yaml.compose(text, _Loader)
+        node = _composed(text)
         return None if node is None else _Builder().build(node)
     except yaml.YAMLError as error:
         raise YamlError(str(error)) from None
     except RecursionError:
         raise YamlError("nested too deeply") from None
+
+
+def _composed(text: str) -> Any:
+    try:
+        return yaml.compose(text, _Loader)
+    except (OverflowError, ValueError) as error:
+        # From PyYAML's own conversions, for example of the character `\Uffffffff`.
+        raise yaml.YAMLError(str(error)) from None
 
 
 def lines_of(text: str, paths: Sequence[Sequence[str]]) -> list[int | None]:
@@ -68,7 +76,7 @@ def lines_of(text: str, paths: Sequence[Sequence[str]]) -> list[int | None]:
         Numbers from 1; None for the document itself, and for all paths if the document is not YAML.
     """
     try:
-        node: Any = yaml.compose(text, _Loader)
+        node = _composed(text)
     except yaml.YAMLError:
         node = None
     return [_line_of(node, path) for path in paths]
