@@ -7,6 +7,7 @@ import gzip
 import http.client
 import itertools
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,7 +37,7 @@ def stored(directory: Path, content: bytes, encoding: str | None = None) -> Stor
 
 def read(file: StoredFile, first: int, last: int) -> list[tuple[int, str]]:
     async def collect() -> list[tuple[int, str]]:
-        return [line async for line in logs.Lines(file, logs.indexed(file)).read(first, last)]
+        return [line async for line in logs.Lines(file, logs.index_of(file)).read(first, last)]
 
     return asyncio.run(collect())
 
@@ -71,7 +72,7 @@ def test_reads_any_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: s
     if not expected[-1]:
         del expected[-1]
     file = stored(tmp_path, pack(content), encoding)
-    index = logs.indexed(file)
+    index = logs.index_of(file)
     assert (index.lines, index.size, index.is_cut) == (len(expected), len(content), False)
     assert len(index.points) <= 65
     shown = [text if len(text) <= 10_000 else f"{text[:10_000]} … (cut)" for text in expected]
@@ -84,7 +85,7 @@ def test_damaged_log_ends_where_the_damage_begins(tmp_path: Path) -> None:
     packed = gzip.compress(b"one\ntwo\n" * 10_000)
     for content in (packed[: len(packed) // 2], b"no gzip at all", packed[:100] + b"\xff" * 100):
         file = stored(tmp_path, content, "gzip")
-        index = logs.indexed(file)
+        index = logs.index_of(file)
         lines = read(file, 1, index.lines)
         assert len(lines) == index.lines < 20_000
         assert {text for _, text in lines[:-1]} <= {"one", "two"}
@@ -92,9 +93,41 @@ def test_damaged_log_ends_where_the_damage_begins(tmp_path: Path) -> None:
 
 def test_few_bytes_are_not_unpacked_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_LARGEST", 1_000_000)
-    index = logs.indexed(stored(tmp_path, gzip.compress(b"\n" * 50_000_000, 1), "gzip"))
+    index = logs.index_of(stored(tmp_path, gzip.compress(b"\n" * 50_000_000, 1), "gzip"))
     assert index.is_cut
     assert index.size < 10_000_000
+
+
+def test_index_is_made_once_and_survives_a_reader_who_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def slowly(file: StoredFile) -> logs.LogIndex:
+        made.append(file.path)
+        begun.set()
+        assert go_on.wait(60)
+        return index_of(file)
+
+    async def scenario() -> None:
+        indexes, file = logs.LogIndexes(), stored(tmp_path, b"a\nb")
+        leaving, staying = (asyncio.create_task(indexes.get(file)) for _ in range(2))
+        await asyncio.to_thread(begun.wait, 60)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        go_on.set()
+        assert (await staying).lines == (await indexes.get(file)).lines == 2
+        assert made == [file.path]
+        # An error is not kept.
+        missing = StoredFile(tmp_path / "missing", "tag", "text/plain", None)
+        for _ in range(2):
+            with pytest.raises(FileNotFoundError):
+                await indexes.get(missing)
+        for number in range(20):
+            await indexes.get(stored(tmp_path, b"%d" % number))
+        assert len(indexes._made) == 8
+
+    index_of = logs.index_of
+    monkeypatch.setattr(logs, "index_of", slowly)
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,11 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, BinaryIO
 
 from ..storage import StoredFile
 
-__all__ = ["Lines", "LogIndex", "indexed"]
+__all__ = ["Lines", "LogIndex", "LogIndexes", "index_of"]
 
 _BLOCK = 256 * 1024
 _SPACING = 4 * 1024 * 1024
@@ -89,23 +88,38 @@ class LogIndex:
     """Whether the log is longer than what is shown."""
 
 
-_indexes: OrderedDict[Path, LogIndex] = OrderedDict()
-_lock = Lock()
+class LogIndexes:
+    """The indexes of the logs that were read last. The contents of a path never change, so they can be kept."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[Path, LogIndex] = OrderedDict()
+        self._being_made: dict[Path, asyncio.Task[LogIndex]] = {}
+
+    async def get(self, stored: StoredFile) -> LogIndex:
+        """Return the index of a log. It is made once, in a thread, however many readers wait for it."""
+        path = stored.path
+        if path in self._made:
+            self._made.move_to_end(path)
+            return self._made[path]
+        if path not in self._being_made:
+            making = self._being_made[path] = asyncio.create_task(self._make(stored))
+            # asyncio would complain about an error that nobody waits for any more.
+            making.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Readers may leave.
+        return await asyncio.shield(self._being_made[path])
+
+    async def _make(self, stored: StoredFile) -> LogIndex:
+        try:
+            self._made[stored.path] = made = await asyncio.to_thread(index_of, stored)
+        finally:
+            del self._being_made[stored.path]
+        while len(self._made) > _MOST_INDEXES:
+            self._made.popitem(last=False)
+        return made
 
 
-def indexed(stored: StoredFile) -> LogIndex:
-    """Return the index of a file. The contents of a path never change, so that indexes are kept."""
-    with _lock:
-        index = _indexes.get(stored.path)
-        if index is None:
-            index = _indexes[stored.path] = _index(stored)
-        _indexes.move_to_end(stored.path)
-        while len(_indexes) > _MOST_INDEXES:
-            _indexes.popitem(last=False)
-    return index
-
-
-def _index(stored: StoredFile) -> LogIndex:
+def index_of(stored: StoredFile) -> LogIndex:
+    """Return the index of a log, which takes about a second for 200 MB."""
     points: list[_Point] = []
     lines = size = 0
     spacing, next_point = _SPACING, 0

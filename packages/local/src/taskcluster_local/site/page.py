@@ -15,6 +15,7 @@ from ..authentication import Identity
 from ..errors import ApiError
 from ..storage import Storage
 from ..store import StoreFull
+from .logs import LogIndexes
 from .sessions import PageCredentials, Sessions
 
 __all__ = ["Allowed", "Outcome", "PageRequest", "PageStream", "Redirect", "Route", "segment"]
@@ -76,6 +77,7 @@ class PageRequest:
     invoke: Callable[[str, str, dict[str, str], Any, Identity, str], Awaitable[Result]] = field(repr=False)
     authenticate: Callable[[PageCredentials], Identity] = field(repr=False)
     storage: Storage = field(repr=False)
+    log_indexes: LogIndexes = field(repr=False)
     references: Mapping[str, Mapping[str, Any]] = field(repr=False)
     """The API references of all services, by name, with the deployment's own one."""
     schema: Callable[[str, str], Any] = field(repr=False)

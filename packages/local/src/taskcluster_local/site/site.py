@@ -19,6 +19,7 @@ from ..errors import ApiError
 from ..own_api import REFERENCE
 from ..storage import Storage
 from ..timestamps import Clock
+from .logs import LogIndexes
 from .page import Allowed, PageRequest, PageStream, Redirect, Route, segment
 from .rendering import error_note, render
 from .routes import SIDEBAR, find
@@ -79,6 +80,7 @@ class Site:
         self._clock = clock
         self._clients_clock = clients_clock
         self._storage = storage
+        self._log_indexes = LogIndexes()
         self._references = {**api.references, "local": REFERENCE}
         self._sessions = sessions
         self._root_url = root_url
@@ -128,8 +130,8 @@ class Site:
         shell.identity = identity
         page = PageRequest(
             request.target.partition("?")[0], params, dict(queries), queries, form, request.headers, shell.session_id,
-            self._sessions, identity, self._invoke, self._authenticate, self._storage, self._references, self._schema,
-            self._clock(), self._root_url,
+            self._sessions, identity, self._invoke, self._authenticate, self._storage, self._log_indexes,
+            self._references, self._schema, self._clock(), self._root_url,
         )  # fmt: skip
         outcome = await route.view(page)
         if isinstance(outcome, Redirect):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +10,7 @@ from ...errors import ApiError
 from ...parameters import SLUG
 from ...storage import PREFIX, Refusal, StoredFile
 from ..listing import TableRows
-from ..logs import Lines, LogIndex, indexed
+from ..logs import Lines, LogIndex
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
 from ..sessions import PageCredentials
 from .actions import offered
@@ -166,7 +165,7 @@ async def log(page: PageRequest) -> Outcome:
 
     async def load() -> dict[str, Any]:
         # Called when the beginning of the page has been sent: counting lines can take a second.
-        index = await asyncio.to_thread(indexed, stored)
+        index = await page.log_indexes.get(stored)
         first, last = _part(page.query.get("from", ""), page.query.get("to", ""), index)
         lines = Lines(stored, index).read(first, last)
         return {"index": index, "lines": lines, "first": first, "last": last, "is_end": is_end}
