@@ -332,7 +332,8 @@ def _load_site() -> type[Site]:
     from .site.rendering import load_templates
     from .site.site import Site
 
-    load_templates()
+    # Those that all pages have.
+    load_templates("layout.html", "macros.html")
     return Site
 
 

@@ -19,6 +19,7 @@ from .page import segment
 __all__ = ["error_note", "linked", "load_templates", "render"]
 
 _CHUNK = 16 * 1024
+_templates: dict[str, jinja2.Template] = {}
 _LINK = re.compile(
     r"https?://[^\s<>\"'`\\]+"
     r"|(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw](?![A-Za-z0-9_-])"
@@ -97,17 +98,19 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def load_templates() -> None:
-    """Compile all templates, which takes some time."""
-    for name in _environment().list_templates():
-        _environment().get_template(name)
+def load_templates(*names: str) -> None:
+    """Compile templates, which takes some time."""
+    for name in names:
+        _templates[name] = _environment().get_template(name)
 
 
 async def render(template: str, variables: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
     """Yield a page in chunks. Variables can be asynchronous iterators, which are read as the page is sent."""
     gathered: list[str] = []
     size = 0
-    pieces = _environment().get_template(template).generate_async(variables)
+    if template not in _templates:
+        await asyncio.to_thread(load_templates, template)
+    pieces = _templates[template].generate_async(variables)
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             # A template ends the part that can be sent at once with this character.
