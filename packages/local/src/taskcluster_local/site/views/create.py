@@ -8,7 +8,6 @@ from taskcluster.slugs import slugId
 
 from ...errors import ApiError
 from ...isolation import isolated
-from ...store import StoreFull
 from .. import definitions
 from ..page import Outcome, PageRequest, Redirect, Route
 
@@ -44,8 +43,6 @@ async def create(page: PageRequest) -> Outcome:
     except ApiError as error:
         problems = [{"line": None, "message": error.message}] if definition is None else await _problems(text, error)
         return _form(text, problems, error.status)
-    except StoreFull as error:
-        return _form(text, [{"line": None, "message": f"Nothing was stored: {error}."}], 500)
     return Redirect(f"/tasks/{taskId}")
 
 
