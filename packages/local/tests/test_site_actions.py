@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -152,4 +153,18 @@ def test_actions_without_scopes_name_them(local: LocalTaskcluster, queue: Any, a
         action, f"queue:{action}-task:"
     )
     assert scope in refused.text
+    # Not to the path of the action.
+    assert f"/tasks/{taskId}" in refused.links
+    assert f"/signin?back={quote(f'/tasks/{taskId}', safe='')}" in refused.links
     assert queue.status(taskId)["status"]["priority"] == "lowest"
+
+
+@pytest.mark.parametrize(
+    "referer", ["", "https://evil.example/x", "{}//evil.example", "{}/\\evil.example", "x", "{}:1/x"]
+)
+def test_refused_forms_lead_back_to_this_site_only(local: LocalTaskcluster, referer: str) -> None:
+    given = {"Referer": referer.format(local.root_url)}
+    refused = Visitor(local).send("POST", f"/tasks/{taskcluster.slugId()}/cancel", b"", given)
+    assert refused.status == 403
+    assert "/signin?back=%2F" in refused.links
+    assert not [link for link in refused.links if "evil" in link or ":" in link]

@@ -147,7 +147,9 @@ class Visitor:
         # Browsers send line ends as CR LF.
         body = urlencode(values).replace("%0A", "%0D%0A").encode()
         assert form.method.lower() == "post"
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.local.root_url}
+        origin = self.local.root_url
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin}
+        headers["Referer"] = f"{origin}{page.path}"
         return self.send("POST", form.action, body, headers)
 
     def _followed(self, page: VisitedPage) -> VisitedPage:

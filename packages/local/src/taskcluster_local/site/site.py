@@ -190,6 +190,16 @@ def _sources(further: str) -> str:
     return f"'self' {further}".rstrip()
 
 
+def _form_page(request: HttpRequest) -> str:
+    """Return the target of the page with the form, if the request comes from one, else an empty string."""
+    if request.method != "POST":
+        return ""
+    host, _, target = request.headers.get("referer", "").partition("://")[2].partition("/")
+    # Two slashes would lead to another host.
+    is_page = host.lower() == request.headers.get("host", "").lower() and not target.startswith(("/", "\\"))
+    return f"/{target}" if is_page else "/"
+
+
 class _Shell:
     """What all pages of a request have in common."""
 
@@ -198,6 +208,7 @@ class _Shell:
         self.identity: Identity | None = None
         self._sessions = sessions
         self._target = request.target
+        self._form_page = _form_page(request)
         self.is_cross_site = request.headers.get("sec-fetch-site") == "cross-site"
         self._is_head = request.method == "HEAD"
 
@@ -242,7 +253,8 @@ class _Shell:
             "sidebar": SIDEBAR,
             "path": "",
             "clientId": self.identity.clientId if self.identity is not None and signed_in else None,
-            "back": segment(self._target),
+            "back": segment(self._form_page or self._target),
+            "form_page": self._form_page,
             "may_sign_in": False,
         }
         chunks = render(template, {**shared, **variables})
