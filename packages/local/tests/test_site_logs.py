@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
@@ -340,3 +340,22 @@ def test_slow_reader_does_not_hold_up_others(local: LocalTaskcluster) -> None:
         # The server has filled the buffers of the connection, and waits.
         assert "1 lines" in Visitor(local).open(f"/tasks/{taskId}/runs/0/logs/public/logs/live.log").text
     assert Visitor(local).open("/").status == 200
+
+
+NAMES = ("public/a.log", "logs/b.log", "live/c.log", "logs/live/d.log", "public/../e.log", "public/./f.log", "a//g.log",
+         "public/logs/h.log", "%2e/i.log", "a b?c#d&e.log")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_artifacts_of_any_name(local: LocalTaskcluster, name: str) -> None:
+    taskId = with_log(local, f"contents of {name}".encode(), name)
+    root = Visitor(local)
+    root.sign_in()
+    here = f"/tasks/{taskId}"
+    # As browsers do, which remove parts that are dots.
+    raw, lines = [urljoin(here, link) for link in root.open(here).links if link.endswith(".log")][-2:]
+    page = root.open(lines)
+    assert f"contents of {name}" in page.text
+    for link in (raw, *(urljoin(here, link) for link in page.links if link.endswith(".log"))):
+        location = root.send("GET", link).headers["location"]
+        assert root.send("GET", location.removeprefix(local.root_url)).content.decode() == f"contents of {name}"

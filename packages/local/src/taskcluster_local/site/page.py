@@ -18,12 +18,20 @@ from ..store import StoreFull
 from .logs import LogIndexes
 from .sessions import PageCredentials, Sessions
 
-__all__ = ["Allowed", "Outcome", "PageRequest", "PageStream", "Redirect", "Route", "segment"]
+__all__ = ["Allowed", "Outcome", "PageRequest", "PageStream", "Redirect", "Route", "name_path", "segment"]
 
 
 def segment(value: object) -> str:
     """Return a string as one percent-encoded segment of a path."""
     return quote(str(value), safe="", errors="replace")
+
+
+def name_path(name: str) -> str:
+    """Return the name of an artifact as the end of a path, with slashes where that is possible."""
+    parts = name.split("/")
+    # Logs have other pages, and browsers remove parts that are dots.
+    is_other = parts[0] in ("logs", "live") or not {".", ".."}.isdisjoint(parts)
+    return segment(name) if is_other else "/".join(map(segment, parts))
 
 
 @dataclass(frozen=True, slots=True)

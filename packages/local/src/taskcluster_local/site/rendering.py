@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import jinja2
 from markupsafe import Markup, escape
 
-from .page import segment
+from .page import name_path, segment
 
 __all__ = ["error_note", "linked", "load_templates", "render"]
 
@@ -93,7 +93,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(segment=segment, when=_when, size=_size, pretty=_pretty, span=_span, linked=linked)
+    environment.filters.update(
+        segment=segment, name_path=name_path, when=_when, size=_size, pretty=_pretty, span=_span, linked=linked
+    )
     environment.tests["web_link"] = _is_web
     return environment
 

@@ -11,7 +11,7 @@ from ...parameters import SLUG
 from ...storage import PREFIX, Refusal, StoredFile
 from ..listing import TableRows
 from ..logs import Lines, LogIndex
-from ..page import Allowed, Outcome, PageRequest, Redirect, Route, segment
+from ..page import Allowed, Outcome, PageRequest, Redirect, Route, name_path, segment
 from ..sessions import PageCredentials
 from .actions import offered
 from .artifacts import log_name, of_run, run_of
@@ -143,7 +143,7 @@ async def log(page: PageRequest) -> Outcome:
     found = await page.call("queue", "artifact", {"taskId": taskId, "runId": runId, "name": name})
     address = await _address(page, found)
     stored = _stored(page, address)
-    base, path = f"/tasks/{segment(taskId)}/runs/{segment(runId)}", "/".join(map(segment, name.split("/")))
+    base, path = f"/tasks/{segment(taskId)}/runs/{segment(runId)}", name_path(name)
     task_name = definition["metadata"]["name"] if definition else taskId
     variables: dict[str, Any] = {
         "title": f"{name.rpartition('/')[2]} of {task_name}",
