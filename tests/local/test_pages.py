@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, Callable[[Populated], Sequence[str]]] = {
     "/auth/scopes/expansions": paths("/auth/scopes/expansions?scope=" + segment(ASCII)),
     "/hooks": paths("/hooks"),
     "/hooks/<hookGroupId>/<hookId>": lambda _: ["/hooks/group/hook", "/hooks/group/failing"],
+    "/pulse-messages": paths("/pulse-messages?exchange=&pattern=%23&exchange=&pattern=" + segment(ASCII)),
     "/purge-caches": paths("/purge-caches"),
     _QUEUE: paths("/provisioners/proj/worker-types/ci"),
     f"{_QUEUE}/claimed-tasks": paths("/provisioners/proj/worker-types/ci/claimed-tasks"),

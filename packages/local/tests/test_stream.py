@@ -359,3 +359,28 @@ def test_invalid_bindings_name_the_key(given: str | None, message: str) -> None:
         bindings_in(given, [EXCHANGE])
     assert caught.value.code == "InvalidRequestArguments"
     assert message in caught.value.message
+
+
+def test_latest_messages_and_a_stream_have_no_gap(events: Events) -> None:
+    async def scenario() -> None:
+        feed = feed_of(events, most_messages=4)
+        publish(events, "unseen")
+        position, found = await feed.latest(ALL, 10)
+        assert found == []
+        publish(events, "a", "b", "c", "d", "e")
+        assert [each["payload"]["n"] for each in (await feed.latest(ALL, 10))[1]] == ["e", "d", "c", "b"]
+        assert [each["payload"]["n"] for each in (await feed.latest(ALL, 2))[1]] == ["e", "d"]
+        some = (Binding(EXCHANGE, "*.c"),)
+        newest, [message] = await feed.latest(some, 10)
+        assert message == {
+            "exchange": EXCHANGE, "routingKey": "primary.c", "routes": [], "redelivered": False, "payload": {"n": "c"}
+        }  # fmt: skip
+        assert await feed.latest(ALL, 0) == (newest, [])
+        publish(events, "f")
+        async with reading(feed, last_id=newest) as stream:
+            assert await stream.names(2) == ["ready", "f"]
+        # Some are forgotten meanwhile.
+        async with reading(feed, last_id=position) as stream:
+            assert await stream.names(2) == ["ready", "lost"]
+
+    asyncio.run(scenario())

@@ -28,6 +28,8 @@ __all__ = ["EVENTS_PATH", "REFERENCE", "Own", "interface", "paths"]
 EVENTS_PATH = "/events"
 """The path of the stream of messages."""
 
+_MOST_MESSAGES = 100
+
 _COUNT: dict[str, Any] = {"type": "integer"}
 _TEXT: dict[str, Any] = {"type": "string"}
 _DATE: dict[str, Any] = {"type": "string", "format": "date-time"}
@@ -112,6 +114,18 @@ _METHODS: list[dict[str, Any]] = [
         "query": ["continuationToken", "limit"],
         "output": "local/v1/task-queues.json",
         "scopes": {"AllOf": ["queue:list-task-queues", "queue:pending-count:*", "queue:claimed-count:*"]},
+    },
+    {
+        **_ABOUT,
+        "name": "listMessages",
+        "title": "List Messages",
+        "description": "Lists the latest messages that match `bindings`, as /events sends them, newest first. A stream "
+        "with `lastEventId` continues without a gap. Messages are kept only once this or /events was requested.",
+        "method": "get",
+        "route": "/messages",
+        "query": ["bindings", "limit"],
+        "output": "local/v1/messages.json",
+        "scopes": "web:read-pulse",
     },
     {
         **_ABOUT,
@@ -200,6 +214,12 @@ REFERENCE: dict[str, Any] = {
                 ),
             },
         ),
+        "local/v1/messages.json": _object(
+            ["lastEventId", "exchanges", "messages"],
+            lastEventId=_TEXT,
+            exchanges={"type": "array", "items": _TEXT},
+            messages={"type": "array", "items": {"type": "object"}},
+        ),
         "local/v1/repository.json": _object(
             ["organization", "repository"],
             organization={"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,100}$"},
@@ -241,6 +261,7 @@ class Own:
             "taskGroup": self.taskGroup,
             "listNotifications": self.listNotifications,
             "listTaskQueues": self.listTaskQueues,
+            "listMessages": self.listMessages,
             "addRepository": self.addRepository,
             "events": self.events,
         }
@@ -303,6 +324,13 @@ class Own:
             return {**row, "pendingTasks": pending, "claimedTasks": claimed}
 
         return self.shared.queue.queues(Page.of(call.query), call.now).body("taskQueues", counted)
+
+    async def listMessages(self, call: HandlerCall) -> dict[str, Any]:
+        """Return the latest messages, and where a stream of the next ones begins."""
+        exchanges = self.shared.interface.exchanges
+        bindings = bindings_in(call.query["bindings"], exchanges) if "bindings" in call.query else ()
+        last_id, messages = await self.feed.latest(bindings, Page.of(call.query, _MOST_MESSAGES).limit)
+        return {"lastEventId": last_id, "exchanges": sorted(exchanges), "messages": messages}
 
     async def addRepository(self, call: HandlerCall) -> dict[str, Any]:
         """Add or change a repository."""

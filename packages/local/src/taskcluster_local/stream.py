@@ -12,7 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from taskcluster.shapes import is_array
 from taskcluster.suggestions import did_you_mean
@@ -78,6 +78,13 @@ def _binding(where: str, given: object, known: Collection[str]) -> Binding:
     if len(pattern.encode(errors="surrogatepass")) > _LONGEST_PATTERN:
         _refuse(f"{where}.routingKeyPattern is longer than {_LONGEST_PATTERN} bytes")
     return Binding(exchange, pattern)
+
+
+def _compiled(bindings: tuple[Binding, ...]) -> Topics[bool]:
+    topics = Topics[bool]()
+    for binding in bindings:
+        topics.add(binding.exchange, binding.routingKeyPattern, True)
+    return topics
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -182,6 +189,29 @@ class Feed:
         self._closed = True
         for reader in self._readers:
             reader.wake()
+
+    async def latest(self, bindings: tuple[Binding, ...], limit: int) -> tuple[str, list[dict[str, Any]]]:
+        """Return the id after which a stream continues without a gap, and the latest messages, newest first.
+
+        Messages are kept only once someone has called this or opened a stream.
+
+        Args:
+            bindings: The bindings of the messages.
+            limit: How many messages to return at most.
+        """
+        self._subscribe()
+        position = self._id(self._newest)
+        topics = _compiled(bindings)
+        found: list[dict[str, Any]] = []
+        # A copy: messages can be published meanwhile.
+        for number, entry in enumerate(list(reversed(self._backlog)) if limit else ()):
+            if number % _COMPARED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if topics.find(entry.exchange, entry.keys):
+                found.append(json.loads(entry.event.partition(b"\ndata: ")[2]))
+            if len(found) == limit:
+                break
+        return position, found
 
     async def stream(self, bindings: tuple[Binding, ...], last_id: str | None) -> AsyncGenerator[bytes, None]:
         """Yield the events of a new stream, several at once.
@@ -293,9 +323,7 @@ class Feed:
         if skipped < 0:
             self._give_up(reader)
             return b""
-        topics = Topics[bool]()
-        for binding in reader.bindings:
-            topics.add(binding.exchange, binding.routingKeyPattern, True)
+        topics = _compiled(reader.bindings)
         chunk: list[bytes] = []
         size = 0
         for entry in itertools.islice(self._backlog, skipped, skipped + _COMPARED_AT_ONCE):

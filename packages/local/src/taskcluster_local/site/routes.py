@@ -17,6 +17,7 @@ from .views import (
     groups,
     hooks,
     index,
+    messages,
     notifications,
     overview,
     secrets,
@@ -42,6 +43,7 @@ _VIEWS = (
     access,
     hooks,
     secrets,
+    messages,
     services,
 )
 """The modules with pages. The first route that matches counts."""
@@ -61,6 +63,7 @@ SIDEBAR: Sequence[tuple[str, str]] = (
     ("Purge caches", "/purge-caches"),
     ("Hooks", "/hooks"),
     ("Secrets", "/secrets"),
+    ("Live events", "/pulse-messages"),
     ("Notifications", "/notify"),
     ("Services", "/services"),
 )

@@ -37,7 +37,7 @@ function apply() {
     row.hidden = !isShown;
     shown += isShown;
   }
-  if (!rows.hasAttribute("data-filtered")) end.textContent = `${shown} of ${rows.rows.length} tasks are shown.`;
+  end.textContent = `${shown} of ${document.getElementById("summary").dataset.size} tasks are shown.`;
 }
 
 function change() {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...timestamps import from_wire
+from ..live import live, newest_event, patterns_of_group
 from ..page import Outcome, PageRequest, Redirect, Route, segment
 from .artifacts import log_name
 from .tasks import id_in
@@ -31,6 +32,7 @@ async def groups(page: PageRequest) -> Outcome:
 
 async def group(page: PageRequest) -> Outcome:
     """Show a group. Its tasks are read while the page is sent, because there can be any number."""
+    since = await newest_event(page)
     summary = await _summary(page)
     rows = GroupRows(page, page.query.get("state", ""), page.query.get("name", "").strip())
     taskGroupId = page.params["taskGroupId"]
@@ -41,6 +43,7 @@ async def group(page: PageRequest) -> Outcome:
         "title": f"Group of {decision['metadata']['name']}" if decision else f"Group {taskGroupId}",
         "decision": decision,
         "names_of_states": _STATES,
+        "live": live(page, since, patterns_of_group(taskGroupId), f"{page.path}/changes"),
         "rows": rows,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..live import live, newest_event
 from ..page import Outcome, PageRequest, Route
 
 __all__ = ["ROUTES", "overview"]
@@ -14,11 +15,13 @@ _MOST_RUNNING = 50
 
 async def overview(page: PageRequest) -> Outcome:
     """Show what is going on."""
+    since = await newest_event(page)
     listed = await page.attempt("local", "listTaskQueues", query={"limit": str(_MOST_QUEUES)})
     queues: list[dict[str, Any]] | None = None if listed is None else listed["taskQueues"]
     groups = await page.attempt("local", "listTaskGroups")
     running = await _running(page, queues or [])
     return {
+        "live": live(page, since, (("", "#"),)),
         "status": await page.attempt("local", "status"),
         "queues": queues,
         "has_more_queues": listed is not None and "continuationToken" in listed,

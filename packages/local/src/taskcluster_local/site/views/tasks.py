@@ -10,6 +10,7 @@ from ...errors import ApiError
 from ...parameters import SLUG
 from ...storage import PREFIX, Refusal, StoredFile
 from ..listing import TableRows
+from ..live import live, newest_event, patterns_of_group
 from ..logs import Lines, LogIndex
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route, name_path, segment
 from ..sessions import PageCredentials
@@ -42,6 +43,7 @@ def id_in(text: str) -> str | None:
 async def task(page: PageRequest) -> Outcome:
     """Show a task and one of its runs, by default the latest."""
     named = {"taskId": page.params["taskId"]}
+    since = await newest_event(page)
     status = (await page.call("queue", "status", named))["status"]
     definition = await page.attempt("queue", "task", named)
     runs = status["runs"]
@@ -50,6 +52,7 @@ async def task(page: PageRequest) -> Outcome:
     dependents = await page.attempt("queue", "listDependentTasks", named, query=_part_of_list(page, "dependents"))
     return {
         "title": definition["metadata"]["name"] if definition else status["taskId"],
+        "live": live(page, since, patterns_of_group(status["taskGroupId"])),
         "status": status,
         "definition": definition,
         "run": run,
