@@ -288,6 +288,18 @@ def test_group_is_filtered_without_loading_it_again(deployment: Populated, tab: 
     assert tab.problems == []
 
 
+def test_task_is_canceled_with_its_button(deployment: Populated, tab: Tab) -> None:
+    task_id = taskcluster.slugId()
+    deployment.create(task_id)
+    tab.run_scripts(False)
+    tab.go(f"{deployment.local.root_url}/tasks/{task_id}")
+    with tab.loading():
+        tab.click("form[action$='/cancel'] button")
+    assert tab.evaluate("location.pathname") == f"/tasks/{task_id}"
+    assert tab.text("h1 [data-state-of]") == "exception"
+    assert tab.problems == []
+
+
 def test_secret_is_shown_after_a_click(deployment: Populated, tab: Tab) -> None:
     later = taskcluster.fromNow("1 day", deployment.local.now())
     options = deployment.local.options()
