@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from .app import App
+from .errors import TIMEOUT, Failure
 from .naming import Group, Task, found_or_none
 from .states import RESOLVED, result, task_state
 
@@ -56,7 +57,7 @@ def watch_tasks(
     """
     import time
 
-    from taskcluster.helper import wait_for_task
+    from taskcluster.helper import WaitTimeoutError, wait_for_task
 
     started = time.monotonic()
     outcome = 0
@@ -75,7 +76,11 @@ def watch_tasks(
 
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
             queue = app.client("Queue", task.address)
-            status = wait_for_task(queue, task.id, on_change=changed, **_pace(interval, left))
+            try:
+                status = wait_for_task(queue, task.id, on_change=changed, **_pace(interval, left))
+            except WaitTimeoutError:
+                # Its message has the time that was left for this task.
+                raise Failure(f"task {task.id} to resolve: not within {timeout:g} seconds", TIMEOUT) from None
             documents.append(status)
             outcome = max(outcome, result({status["state"]: 1}))
             if outcome and fail_fast:

@@ -220,8 +220,9 @@ def test_cancel_without_the_scope_for_groups(call: Call, local: LocalTaskcluster
 
 def test_watch_ends_by_time(call: Call, local: LocalTaskcluster, queue: Any) -> None:
     queue.createTask(TASK, definition(local))
-    done = call("task", "watch", TASK, "--timeout", "0")
+    done = call("task", "watch", TASK, "--timeout", "0.1")
     assert (done.status, done.out) == (124, "pending\n")
+    assert done.err == f"Error: task {TASK} to resolve: not within 0.1 seconds\n"
     done = call("group", "watch", TASK, "--timeout", "0")
     assert (done.status, done.out) == (124, "1 pending\n")
 
