@@ -185,6 +185,7 @@ class Group(_WithExamples, click.Group):
         # One with options of its own does something without a command.
         self._runs_alone = bool(self.params)
         self.subcommand_metavar = "COMMAND [ARGS]..."
+        self._targets: dict[str, str] = {}
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, or print the help."""
@@ -205,10 +206,34 @@ class Group(_WithExamples, click.Group):
         near = did_you_mean(name, (known for known in self.list_commands(ctx) if known != name))
         raise click.UsageError(f"there is no command {ctx.command_path} {name}{near}", ctx)
 
+    def add_target(self, name: str, target: str) -> None:
+        """Add a command that is imported when it is used.
+
+        Args:
+            name: Its name in this group.
+            target: `module:attribute`, in `taskcluster_cli.commands`.
+        """
+        self._targets[name] = target
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *self._targets])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported if necessary."""
+        target = self._targets.get(cmd_name)
+        return super().get_command(ctx, cmd_name) if target is None else _imported(target)
+
     def group(self, *args: Any, **kwargs: Any) -> Any:
         """Return a decorator that adds a group of the same kind."""
         kwargs.setdefault("cls", Group)
         return super().group(*args, **kwargs)
+
+
+def _imported(target: str) -> click.Command:
+    module, _, attribute = target.partition(":")
+    found: click.Command = getattr(import_module(f"taskcluster_cli.commands.{module}"), attribute)
+    return found
 
 
 class Root(Group):
@@ -238,9 +263,7 @@ class Root(Group):
             raise Failure(f"there is no command taskcluster {name}: {GONE[name]}")
         entry = self._table.get(name) or HIDDEN.get(name)
         if entry is not None:
-            module, _, attribute = entry.target.partition(":")
-            found: click.Command = getattr(import_module(f"taskcluster_cli.commands.{module}"), attribute)
-            return found
+            return _imported(entry.target)
         if name.startswith("-"):
             return None
         from .plugins import load

@@ -30,8 +30,6 @@ from ..output import Column
 from ..states import UNSUCCESSFUL, run_of, run_state, task_state
 from ..watching import watch_tasks
 from ..web import show_page
-from .log import log
-from .run import task_run
 
 __all__ = ["task"]
 
@@ -47,8 +45,8 @@ def task() -> None:
     """
 
 
-task.add_command(log, "log")
-task.add_command(task_run, "run")
+task.add_target("log", "log:log")
+task.add_target("run", "run:task_run")
 
 
 @task.command(
