@@ -45,7 +45,7 @@ def patterns_of_group(taskGroupId: str) -> tuple[tuple[str, str], ...]:
 
 
 def live(page: PageRequest, since: str, bindings: tuple[tuple[str, str], ...], refresh: str = "") -> Live:
-    """Return the variable `live` of a page.
+    """Return the variable `updates` of a page.
 
     Args:
         page: The request for the page.

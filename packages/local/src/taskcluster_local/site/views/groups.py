@@ -43,7 +43,7 @@ async def group(page: PageRequest) -> Outcome:
         "title": f"Group of {decision['metadata']['name']}" if decision else f"Group {taskGroupId}",
         "decision": decision,
         "names_of_states": _STATES,
-        "live": live(page, since, patterns_of_group(taskGroupId), f"{page.path}/changes"),
+        "updates": live(page, since, patterns_of_group(taskGroupId), f"{page.path}/changes"),
         "rows": rows,
     }
 

@@ -47,12 +47,12 @@ async def messages(page: PageRequest) -> Outcome:
         "fields": [*(() if bindings == _EVERYTHING else bindings), ("", "")],
         "failure": "",
         "messages": [],
-        "live": live(page, since, bindings),
+        "updates": live(page, since, bindings),
     }
     try:
         found = await page.call("local", "listMessages", query={"bindings": _as_api_has_them(bindings, exchanges)})
     except ApiError as error:
-        return {**variables, "failure": error.message, "status_code": error.status, "live": None}
+        return {**variables, "failure": error.message, "status_code": error.status, "updates": None}
     return {**variables, "messages": found["messages"]}
 
 

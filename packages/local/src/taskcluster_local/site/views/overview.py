@@ -21,7 +21,7 @@ async def overview(page: PageRequest) -> Outcome:
     groups = await page.attempt("local", "listTaskGroups")
     running = await _running(page, queues or [])
     return {
-        "live": live(page, since, (("", "#"),)),
+        "updates": live(page, since, (("", "#"),)),
         "status": await page.attempt("local", "status"),
         "queues": queues,
         "has_more_queues": listed is not None and "continuationToken" in listed,

@@ -52,7 +52,7 @@ async def task(page: PageRequest) -> Outcome:
     dependents = await page.attempt("queue", "listDependentTasks", named, query=_part_of_list(page, "dependents"))
     return {
         "title": definition["metadata"]["name"] if definition else status["taskId"],
-        "live": live(page, since, patterns_of_group(status["taskGroupId"])),
+        "updates": live(page, since, patterns_of_group(status["taskGroupId"])),
         "status": status,
         "definition": definition,
         "run": run,
