@@ -20,6 +20,7 @@ import pytest
 import taskcluster
 import taskcluster.upload
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.site.routes import ROUTES
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
 
@@ -186,6 +187,17 @@ def test_forms_of_others_are_refused(local: LocalTaskcluster, root: Visitor, how
     response = root.send("POST", "/signout", f"csrf={token}".encode(), headers)
     assert response.status == 403
     root.cookies = cookies
+    assert "Signed in" in root.open("/").text
+
+
+def test_every_form_needs_the_token_and_the_origin(root: Visitor, local: LocalTaskcluster) -> None:
+    token = root.open("/").form("/signout").fields["csrf"]
+    paths = [re.sub(r"<\w+…?>", "x", route.path) for route in ROUTES if route.verb == "POST"]
+    assert len(paths) > 10
+    for path in paths:
+        for body, origin in ((b"csrf=x", local.root_url), (f"csrf={token}".encode(), "http://127.0.0.1:1")):
+            page = root.send("POST", path, body, {**FORM, "Origin": origin})
+            assert (path, page.status, "sent by another site" in page.text) == (path, 403, True)
     assert "Signed in" in root.open("/").text
 
 
