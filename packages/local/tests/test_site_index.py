@@ -78,6 +78,12 @@ def test_paths_that_are_not_in_the_index(root: Visitor, path: str, attack: str) 
     assert_harmless(page)
 
 
+def test_an_invalid_path_is_kept(root: Visitor) -> None:
+    page = root.open("/tasks/index?path=a+b")
+    assert (page.status, "must match" in page.text) == (400, True)
+    assert page.form("/tasks/index").fields["path"] == "a b"
+
+
 def test_an_indexed_task_can_have_expired(local: LocalTaskcluster, root: Visitor) -> None:
     given = {"taskId": taskcluster.slugId(), "rank": 0, "data": {}, "expires": taskcluster.fromNow("1 hour")}
     taskcluster.Index(local.options()).insertTask("site.expired", given)

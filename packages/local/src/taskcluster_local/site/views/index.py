@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from ...errors import ApiError
 from ..listing import TableRows, table_rows
 from ..page import Outcome, PageRequest, Redirect, Route, segment
 from .artifacts import of_run
@@ -17,8 +18,13 @@ async def open_path(page: PageRequest) -> Outcome:
     path = page.query.get("path", "").strip().removeprefix("index.").strip(".")
     if not path:
         return await _browsed(page, "", None)
+    try:
+        found = await page.attempt("index", "findTask", {"indexPath": path})
+    except ApiError as error:
+        shown = await _browsed(page, "", None)
+        return {**shown, "entered": path, "failure": error.message, "status_code": error.status}
     namespace, _, name = path.rpartition(".")
-    if namespace and await page.attempt("index", "findTask", {"indexPath": path}) is not None:
+    if namespace and found is not None:
         return Redirect(f"/tasks/index/{segment(namespace)}/{segment(name)}")
     return Redirect(f"/tasks/index/{segment(path)}")
 
@@ -38,7 +44,8 @@ async def entry(page: PageRequest) -> Outcome:
 async def _browsed(page: PageRequest, path: str, found: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "title": path or "Index",
-        "index_path": path,
+        "entered": path,
+        "failure": "",
         "parents": _parents(path),
         "entry": found,
         "task": None if found is None else await _task(page, found["taskId"]),
