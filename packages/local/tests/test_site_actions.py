@@ -12,6 +12,7 @@ import pytest
 import taskcluster
 from taskcluster.timestamps import parse_date
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.site.definitions import retriggered
 from taskcluster_local.site.views.actions import offered
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
@@ -125,6 +126,12 @@ def test_retriggers_as_a_new_task(local: LocalTaskcluster, root: Visitor, queue:
     assert parse_date(after["created"]) - parse_date(before["created"]) >= timedelta(minutes=10)
     assert spans(after) == spans(before)
     assert queue.status(made)["status"]["state"] == "pending"
+
+
+def test_the_latest_date_is_not_moved() -> None:
+    dates = {"created": "2030-01-01T00:00:00.000Z", "expires": "9999-12-31T00:00:00.000Z"}
+    now = datetime(2031, 1, 1, tzinfo=timezone.utc)
+    assert retriggered(dates, now) == {**dates, "created": "2031-01-01T00:00:00.000Z"}
 
 
 def spans(definition: Any) -> list[timedelta]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
 
 from taskcluster.shapes import is_array
@@ -101,9 +101,11 @@ def _relative(definition: dict[str, Any]) -> dict[str, Any]:
 
     def convert(value: Any) -> Any:
         try:
-            return {"$fromNow": _span(from_wire(value) - created)} if isinstance(value, str) else None
+            date = from_wire(value) if isinstance(value, str) else None
         except ValueError:
             return None
+        # A later task's could be out of range.
+        return None if date is None or date.year == MAXYEAR else {"$fromNow": _span(date - created)}
 
     return _with_dates(definition, convert)
 
