@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 import taskcluster
-from taskcluster_local.site.routes import ROUTES
+from taskcluster_local.site.routes import ROUTES, find
 
 from .populated import ASCII, ATTACK, QUEUE, Populated, populated
 
@@ -157,7 +157,10 @@ def test_page_is_safe_and_accessible(
         tab.problems.clear()
         tab.go(deployment.local.root_url + address)
         assert deployment.local.credentials["accessToken"] not in tab.evaluate("document.documentElement.outerHTML")
-        faults = [*tab.evaluate(FAULTS), *heard(tab), *tab.problems]
+        links = tab.evaluate("[...document.links].filter((a) => a.origin === location.origin).map((a) => a.pathname)")
+        pages = [link for link in links if not link.startswith(("/schemas/", "/references/", "/api/"))]
+        broken = [f"there is no page at {link}" for link in pages if find("GET", link) is None]
+        faults = [*tab.evaluate(FAULTS), *heard(tab), *tab.problems, *broken]
         if faults:
             found[f"{address} {visit}"] = faults
     assert not found
