@@ -110,6 +110,7 @@ def pictures(browser: chromium.Browser) -> Iterator[tuple[str, bytes]]:
                 tab.resize(picture.width, picture.height, scale=1.5)
                 tab.prefer(dark=picture.dark)
                 tab.go(local.root_url + picture.path)
+                tab.until("!document.querySelector('#live[data-stream]:not([data-state=on])')")
                 yield picture.name, tab.screenshot("webp", 70)
 
 
