@@ -127,7 +127,7 @@ class App:
         from .known import names
 
         try:
-            root = root_url(Request(self.profile, self.root_url), self.environ, self.profiles)
+            root = root_url(Request(self.profile, self.root_url), self.environ, lambda: self.profiles)
         except Failure:
             return []
         return [] if root is None else names(self.environ, root, kind)
@@ -157,9 +157,10 @@ class App:
     def close(self) -> None:
         """Close the clients, and store what completion may need."""
         if self._seen:
-            from .known import save
+            from .known import are_stored, save
 
-            save(self.environ, self._seen)
+            if are_stored(self.environ, terminal=is_terminal(sys.stderr, {})):
+                save(self.environ, self._seen)
         for client in self._clients.values():
             client.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,32 +135,31 @@ def resolve(request: Request, environ: Mapping[str, str], profiles: Any) -> Depl
     return _of_file(root, source, environ)
 
 
-def root_url(request: Request, environ: Mapping[str, str], profiles: Any) -> str | None:
+def root_url(request: Request, environ: Mapping[str, str], profiles: Callable[[], Any]) -> str | None:
     """Return the root URL of the deployment to call, or None. Credentials are neither read nor checked.
 
     Args:
         request: What the user said.
         environ: The environment.
-        profiles: The stored profiles (`profiles.Profiles`).
+        profiles: Returns the stored profiles (`profiles.Profiles`).
 
     Raises:
         Failure: A file cannot be read, or there is no such profile.
     """
     proxy = environ.get("TASKCLUSTER_PROXY_URL") if not environ.get("TASKCLUSTER_CLIENT_ID") else None
     if request.profile:
-        found: Any = profiles.named(request.profile).root_url
+        found: Any = profiles().named(request.profile).root_url
     elif url := request.root_url or proxy or environ.get("TASKCLUSTER_ROOT_URL"):
         found = normal(url)
-    elif (
-        profile := profiles.named(environ["TASKCLUSTER_PROFILE"])
-        if environ.get("TASKCLUSTER_PROFILE")
-        else profiles.default()
-    ):
-        found = profile.root_url
     else:
-        from .go_config import GoConfig
+        stored, name = profiles(), environ.get("TASKCLUSTER_PROFILE")
+        profile = stored.named(name) if name else stored.default()
+        if profile is not None:
+            found = profile.root_url
+        else:
+            from .go_config import GoConfig
 
-        found = GoConfig(go_config_path(environ)).values().get("rootUrl")
+            found = GoConfig(go_config_path(environ)).values().get("rootUrl")
     return found if isinstance(found, str) else None
 
 

@@ -21,7 +21,7 @@ from .targets import SLUG
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KINDS", "MOST_LISTED", "Known", "is_known_kind", "named_by", "names", "path", "save"]
+__all__ = ["KINDS", "MOST_LISTED", "Known", "are_stored", "is_known_kind", "named_by", "names", "save"]
 
 KINDS = {
     "TASK": "task",
@@ -90,9 +90,20 @@ def named_by(kind: str, text: str) -> tuple[str, str]:
     return ("path", text.removeprefix("index:")) if text.startswith("index:") else (kind, text)
 
 
-def path(environ: Mapping[str, str]) -> Path | None:
-    """Return the file; None if TASKCLUSTER_COMPLETION_CACHE is off, or there is no home directory."""
-    if environ.get("TASKCLUSTER_COMPLETION_CACHE", "").lower() in ("off", "0", "no", "false"):
+def are_stored(environ: Mapping[str, str], *, terminal: bool) -> bool:
+    """Return whether names are stored.
+
+    Args:
+        environ: TASKCLUSTER_COMPLETION_CACHE is `on` or `off`.
+        terminal: Whether a user watches the command. Scripts store nothing by default.
+    """
+    setting = environ.get("TASKCLUSTER_COMPLETION_CACHE", "").lower()
+    return terminal if not setting else setting not in ("off", "0", "no", "false")
+
+
+def _path(environ: Mapping[str, str]) -> Path | None:
+    """Return the file, or None if names are not stored or there is no home directory."""
+    if not are_stored(environ, terminal=True):
         return None
     from platformdirs import user_cache_path
 
@@ -102,7 +113,7 @@ def path(environ: Mapping[str, str]) -> Path | None:
 
 def names(environ: Mapping[str, str], root_url: str, kind: str) -> list[str]:
     """Return the names of a kind, the newest first."""
-    file = path(environ)
+    file = _path(environ)
     found = _read(file).get(root_url, {}).get(kind, []) if file is not None else []
     return [name for name in found if _is_safe(kind, name)]
 
@@ -113,7 +124,7 @@ def save(environ: Mapping[str, str], seen: Mapping[str, Mapping[str, Iterable[st
 
     from .private_files import replace
 
-    file = path(environ)
+    file = _path(environ)
     if file is None:
         return
     before = _read(file)

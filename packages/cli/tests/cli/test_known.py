@@ -18,6 +18,7 @@ from taskcluster_cli.known import names, save
 from taskcluster_local import LocalTaskcluster
 
 from .conftest import TASK, Done, definition
+from .terminals import screen
 from .world import build
 
 Call = Callable[..., Done]
@@ -44,8 +45,9 @@ LINES = [
 
 
 @pytest.fixture
-def filled(local: LocalTaskcluster, call: Call) -> LocalTaskcluster:
+def filled(local: LocalTaskcluster, call: Call, monkeypatch: pytest.MonkeyPatch) -> LocalTaskcluster:
     """A deployment that commands have listed and used."""
+    monkeypatch.setenv("TASKCLUSTER_COMPLETION_CACHE", "on")
     build(local)
     queue: Any = taskcluster.Queue(local.options())
     queue.createTask(OTHER, definition(local, taskGroupId=TASK))
@@ -166,10 +168,20 @@ def test_file_is_private_and_holds_names_alone(
     # Nor is anything if the user does not want it, or it cannot be written.
     monkeypatch.setenv("TASKCLUSTER_COMPLETION_CACHE", "off")
     assert call("secret", "get", "project/test/old").status == 0
+    # Scripts store nothing by default.
     monkeypatch.delenv("TASKCLUSTER_COMPLETION_CACHE")
+    assert call("secret", "get", "project/test/old").status == 0
     assert file(home).read_bytes() == before
+    monkeypatch.setenv("TASKCLUSTER_COMPLETION_CACHE", "on")
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
     assert call("secret", "get", "project/test/old") == Done(0, call("secret", "get", "project/test/old").out, "")
+
+
+@pytest.mark.once
+def test_commands_on_a_terminal_fill_the_file(local: LocalTaskcluster, home: Path) -> None:
+    build(local)
+    assert screen("task", "status", TASK)[0] == 0
+    assert json.loads(file(home).read_text("utf-8")) == {local.root_url: {"task": [TASK]}}
 
 
 def test_file_stays_small(home: Path) -> None:

@@ -87,6 +87,7 @@ def test_files_are_private_under_any_umask(
     """In folders that are missing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "a" / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b" / "cache"))
+    monkeypatch.setenv("TASKCLUSTER_COMPLETION_CACHE", "on")
     before = os.umask(umask)
     try:
         for line in (["--root-url", "https://x", "profile", "add", "x"], ["config", "export-go"], ["secret", "list"]):
@@ -111,6 +112,7 @@ def test_folder_that_cannot_be_made(local: LocalTaskcluster, call: Call, monkeyp
     """What needs no file works, and the others say why."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null/nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
+    monkeypatch.setenv("TASKCLUSTER_COMPLETION_CACHE", "on")
     assert call("secret", "list") == Done(0, "", "")
     assert call("version").status == call("whoami").status == 0
     for line in (["--root-url", "https://x", "profile", "add", "x"], ["config", "export-go"]):
