@@ -17,7 +17,7 @@ import trustme
 
 from taskcluster_pulse.testing import INSTALL_RABBITMQ, is_rabbitmq_installed
 
-from . import commands, tasks, transfers
+from . import commands, pages, tasks, transfers
 from .contenders import PUBLISHED, Child, libraries, modules_loaded_by, published_python, seconds_to_run
 from .local import LOCAL, PUBLISHING, contenders, publishing
 from .messages import MESSAGES, consuming
@@ -53,6 +53,10 @@ def main() -> None:
         sys.exit(arguments.check and not met)
     if arguments.rows == [tasks.GROUP]:
         text, met = tasks.measure(arguments.rounds)
+        print(text)
+        sys.exit(arguments.check and not met)
+    if arguments.rows == [pages.GROUP]:
+        text, met = pages.measure(arguments.rounds)
         print(text)
         sys.exit(arguments.check and not met)
     for name in arguments.rows:
