@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_wrong_is_named_and_the_text_is_kept(root: Visitor, name: str) -> None:
+def test_errors_are_named_and_the_text_is_kept(root: Visitor, name: str) -> None:
     text, status, message = REFUSED[name]
     page = create(root, text)
     assert (page.path, page.status) == ("/tasks/create", status)

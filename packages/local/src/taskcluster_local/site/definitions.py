@@ -53,7 +53,7 @@ def first_definition(queue: str | None, root_url: str) -> str:
     """Return a definition to start from.
 
     Args:
-        queue: The task queue of a worker that runs commands. None if there is no worker.
+        queue: The task queue of a worker that runs commands, or None.
         root_url: The root URL of the deployment.
     """
     payload = _NOTHING if queue is None else _COMMAND
@@ -61,10 +61,10 @@ def first_definition(queue: str | None, root_url: str) -> str:
 
 
 def parse(text: str, now: datetime) -> dict[str, Any]:
-    """Return the payload of createTask that a text has.
+    """Return the payload of createTask in a YAML or JSON document.
 
     Args:
-        text: YAML or JSON.
+        text: The document.
         now: When the task is created.
 
     Raises:
@@ -140,7 +140,7 @@ def _with_dates(definition: dict[str, Any], convert: Callable[[Any], Any]) -> di
 
     Args:
         definition: The definition; not changed.
-        convert: Returns the new value; None for a value that is no date.
+        convert: Returns the new value; None for a value that is not a date.
     """
     found = dict(definition)
     for name in _DATES:

@@ -24,14 +24,14 @@ async def form(page: PageRequest) -> Outcome:
 
 
 async def _active_queue(page: PageRequest) -> str | None:
-    """Return the queue whose workers have been active last."""
+    """Return the queue with the most recently active worker."""
     found = await page.attempt("queue", "listTaskQueues") or {"taskQueues": ()}
     latest = max(found["taskQueues"], key=lambda each: each["lastDateActive"], default=None)
     return None if latest is None else str(latest["taskQueueId"])
 
 
 async def create(page: PageRequest) -> Outcome:
-    """Create a task and lead to it, or show the form with what is wrong."""
+    """Create a task and lead to it, or show the form with the errors."""
     text = page.form.get("definition", "").replace("\r\n", "\n")
     definition = None
     try:

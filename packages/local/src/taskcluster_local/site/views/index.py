@@ -64,7 +64,7 @@ def _rows(page: PageRequest, method: str, name: str, namespace: str) -> Awaitabl
 
 
 async def _task(page: PageRequest, taskId: str) -> dict[str, Any]:
-    """Return what is shown of a task, which may have expired before the index does."""
+    """Return the variables of a task, which may have expired before its index entry."""
     status = await page.attempt("queue", "status", {"taskId": taskId})
     definition = await page.attempt("queue", "task", {"taskId": taskId})
     runs: list[Any] = status["status"]["runs"] if status is not None else []
