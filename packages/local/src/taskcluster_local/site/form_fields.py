@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from taskcluster.timestamps import fromNow
 
@@ -13,12 +15,43 @@ from ..isolation import isolated
 from ..timestamps import normal, to_wire
 from ..yaml_core import YamlError, load
 
-__all__ = ["date", "document", "lines", "parsed", "refusal"]
+__all__ = ["LONGEST_DATE", "date", "document", "fields_of", "lines", "parsed", "refusal"]
+
+LONGEST_DATE = 100
+"""The longest relative date that is parsed: the time that it takes grows with the square of its length."""
+_MOST_FIELDS = 1000
+_PIECE = 8 * 1024
 
 
 def refusal(failure: ApiError | None) -> dict[str, Any]:
     """Return the variables of a page that shows why its form was refused, if it was."""
     return {"failure": failure.message, "status_code": failure.status} if failure else {"failure": ""}
+
+
+def fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a submitted form, in which line ends are line feeds.
+
+    Raises:
+        ApiError: It has too many fields (MalformedPayload).
+    """
+    if body.count(b"&") >= _MOST_FIELDS:
+        raise ApiError("MalformedPayload", f"The form has more than {_MOST_FIELDS} fields.")
+    pairs = (field.partition(b"=") for field in body.split(b"&") if field)
+    return {_unquoted(name): _unquoted(value).replace("\r\n", "\n") for name, _, value in pairs}
+
+
+def _unquoted(value: bytes) -> str:
+    # In pieces, because decoding holds the GIL: other requests would wait. Not within an escape sequence.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    pieces: list[str] = []
+    start = 0
+    while start < len(value):
+        end = start + _PIECE
+        last = value.rfind(b"%", end - 2, end)
+        end = end if last == -1 else last
+        pieces.append(decoder.decode(unquote_to_bytes(value[start:end].replace(b"+", b" "))))
+        start = end
+    return "".join([*pieces, decoder.decode(b"", True)])
 
 
 def lines(value: str) -> list[str]:
@@ -39,6 +72,8 @@ def date(value: str, now: datetime) -> str:
     Raises:
         ApiError: It is neither (InputError).
     """
+    if len(value) > LONGEST_DATE:
+        raise ApiError("InputError", "Invalid date, write 2030-01-01T12:00:00Z or 2 days: it is too long")
     try:
         return normal(value.strip())
     except ValueError:

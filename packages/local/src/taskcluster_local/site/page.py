@@ -165,6 +165,8 @@ class Route:
     template: str | None = None
     title: str = ""
     """The title, for example `Task`; templates can have longer ones."""
+    longest: int = 512 * 1024
+    """The most bytes of a submitted form. Views may handle this much without waiting for anything."""
 
     @property
     def pattern(self) -> re.Pattern[str]:

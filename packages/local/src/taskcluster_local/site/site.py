@@ -19,6 +19,7 @@ from ..errors import ApiError
 from ..own_api import REFERENCE
 from ..storage import Storage
 from ..timestamps import Clock
+from .form_fields import fields_of
 from .logs import LogIndexes
 from .page import Allowed, PageRequest, PageStream, Redirect, Route, segment
 from .rendering import error_note, render
@@ -30,7 +31,6 @@ __all__ = ["Site"]
 _log = logging.getLogger("taskcluster.local")
 
 _STATIC = "/static/"
-_MOST_FIELDS = 1000
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _HEADERS = {
     "cache-control": "no-store",
@@ -116,7 +116,7 @@ class Site:
         self, route: Route, params: Mapping[str, str], query: str, request: HttpRequest, shell: _Shell
     ) -> HttpResponse:
         queries = tuple(parse_qsl(query, keep_blank_values=True, errors="replace"))
-        form = await _form(request) if route.verb == "POST" else {}
+        form = await _form(request, route.longest) if route.verb == "POST" else {}
         if route.verb == "POST" and not self._sessions.is_from_form(
             shell.session_id, form.pop("csrf", ""), request.headers
         ):
@@ -161,20 +161,12 @@ class Site:
         return await self._api_of(service).invoke(service, method, params, without_surrogates(payload), by, query)
 
 
-async def _form(request: HttpRequest) -> dict[str, str]:
+async def _form(request: HttpRequest, longest: int) -> dict[str, str]:
     if not request.has_form:
         return {}
-    if request.body is None:
-        raise ApiError("MalformedPayload", "The form is too long.")
-    try:
-        # In a thread, because it can have megabytes.
-        fields = await asyncio.to_thread(
-            parse_qsl, request.body.decode(), keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS
-        )
-    except ValueError:
-        raise ApiError("MalformedPayload", "The form is not UTF-8, or has too many fields.") from None
-    # Browsers send line ends as CR LF.
-    return {name: value.replace("\r\n", "\n") for name, value in fields}
+    if request.body is None or len(request.body) > longest:
+        raise ApiError("MalformedPayload", f"The form is too long: it may have {longest} bytes.")
+    return await asyncio.to_thread(fields_of, request.body)
 
 
 def _static_response(name: str) -> HttpResponse:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskcluster.timestamps import fromNowJSON
-
 from ...errors import ApiError
 from ...scopes import ScopeSet
+from ..form_fields import date, lines
 from ..page import Allowed, Outcome, PageRequest, Redirect, Route
 from ..sessions import PageCredentials
 
@@ -53,9 +53,11 @@ async def create_client(page: PageRequest) -> Outcome:
     """Show the form, or create a client and hand its credentials to the program that waits for them."""
     given = page.form or page.query
     callback = given.get("callback_url", "")
-    scopes = page.form.get("scopes", "").split("\n") if page.form else [v for n, v in page.queries if n == "scope"]
-    scopes = [scope.strip() for scope in scopes if scope.strip()]
-    held = _held(page, scopes)
+    wanted = page.form.get("scopes", "") if page.form else "\n".join(v for n, v in page.queries if n == "scope")
+    scopes = lines(wanted)
+    # In a thread, because there can be thousands.
+    held = await asyncio.to_thread(_held, page, scopes)
+    known = set(held)
     variables: dict[str, Any] = {
         "callback": callback,
         "name": given.get("name", ""),
@@ -65,8 +67,8 @@ async def create_client(page: PageRequest) -> Outcome:
         "prefix": _prefix(page),
         "created": None,
         "failure": "",
-        "refused": [scope for scope in scopes if scope not in held],
-        "held": [scope for scope in held if scope not in scopes],
+        "refused": [scope for scope in scopes if scope not in known],
+        "held": sorted(known.difference(scopes)),
     }
     if callback and not _CALLBACK.fullmatch(callback):
         raise ApiError("InputError", "callback_url must be an address of this machine: http://localhost:PORT/PATH.")
@@ -103,13 +105,9 @@ async def _create(page: PageRequest, clientId: str, held: list[str]) -> dict[str
     delete = f"auth:delete-client:{clientId}"
     if page.identity.scopes.satisfies(delete):
         held = [*held, delete]
-    try:
-        expires = fromNowJSON(page.form.get("expires", ""), page.now)
-    except ValueError as error:
-        raise ApiError("InputError", str(error)) from None
     payload = {
         "scopes": held,
-        "expires": expires,
+        "expires": date(page.form.get("expires", ""), page.now),
         "description": page.form.get("description") or "Created on the web page",
         "deleteOnExpiration": True,
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from taskcluster.slugs import slugId
 
+from ...api import LARGEST_BODY
 from ...errors import ApiError
 from ...isolation import isolated
 from .. import definitions
@@ -60,5 +61,5 @@ def _form(text: str, problems: list[dict[str, Any]] | None = None, status: int =
 
 ROUTES = (
     Route("GET", "/tasks/create", form, "create.html", "Create a task"),
-    Route("POST", "/tasks/create", create, "create.html", "Create a task"),
+    Route("POST", "/tasks/create", create, "create.html", "Create a task", LARGEST_BODY),
 )

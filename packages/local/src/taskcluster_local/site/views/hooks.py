@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from ...api import LARGEST_BODY
 from ...errors import ApiError
 from ..form_fields import document, refusal
 from ..listing import TableRows, table_rows
@@ -100,5 +101,5 @@ async def _act(page: PageRequest, named: dict[str, str]) -> Redirect:
 ROUTES = (
     Route("GET", "/hooks", hooks, "hooks.html", "Hooks"),
     Route("GET", "/hooks/<hookGroupId>/<hookId>", hook, "hook.html", "Hook"),
-    Route("POST", "/hooks/<hookGroupId>/<hookId>", hook, "hook.html", "Hook"),
+    Route("POST", "/hooks/<hookGroupId>/<hookId>", hook, "hook.html", "Hook", LARGEST_BODY),
 )

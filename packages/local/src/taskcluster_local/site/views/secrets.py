@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ...api import LARGEST_BODY
 from ...errors import ApiError
 from ..form_fields import date, document, refusal
 from ..listing import table_rows
@@ -84,7 +85,7 @@ async def secret(page: PageRequest) -> Outcome:
 
 ROUTES = (
     Route("GET", "/secrets", secrets, "secrets.html", "Secrets"),
-    Route("POST", "/secrets", secrets, "secrets.html", "Secrets"),
+    Route("POST", "/secrets", secrets, "secrets.html", "Secrets", LARGEST_BODY),
     Route("GET", "/secrets/<name>", secret, "secret.html", "Secret"),
-    Route("POST", "/secrets/<name>", secret, "secret.html", "Secret"),
+    Route("POST", "/secrets/<name>", secret, "secret.html", "Secret", LARGEST_BODY),
 )

@@ -13,7 +13,7 @@ from taskcluster.callers import OURS
 from taskcluster.plugins import PluginError
 from taskcluster.shapes import is_array
 
-from ...api import EventStream, Reply, Text, payload_of
+from ...api import LARGEST_BODY, EventStream, Reply, Text, payload_of
 from ...encoding import is_object
 from ...errors import ApiError
 from ..page import Outcome, PageRequest, Route
@@ -152,5 +152,5 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/services", services, "services.html", "Services"),
     Route("GET", "/services/<service>", service, "service.html", "Service"),
     Route("GET", "/services/<service>/<method>", method, "method.html", "Method"),
-    Route("POST", "/services/<service>/<method>", call, "method.html", "Method"),
+    Route("POST", "/services/<service>/<method>", call, "method.html", "Method", LARGEST_BODY),
 )

@@ -10,6 +10,7 @@ from taskcluster.timestamps import fromNowJSON
 
 from ...errors import ApiError
 from ...timestamps import to_wire
+from ..form_fields import LONGEST_DATE
 from ..listing import table_rows
 from ..page import Outcome, PageRequest, Redirect, Route, segment
 from .tasks import task_rows
@@ -152,7 +153,7 @@ async def quarantine(page: PageRequest) -> Outcome:
     until = page.form.get("until", "").strip()
     # Anything else is left to the method, which accepts dates.
     with contextlib.suppress(ValueError):
-        until = fromNowJSON(until, page.now) if until else ""
+        until = fromNowJSON(until, page.now) if 0 < len(until) <= LONGEST_DATE else until
     payload = {"quarantineUntil": until, "quarantineInfo": page.form.get("reason", "")}
     try:
         await page.call("queue", "quarantineWorker", page.params, payload)
