@@ -85,9 +85,7 @@ def log(
     """
     if previous and run is not None:
         raise click.UsageError("--previous and --run exclude each other", click.get_current_context())
-    moment = (
-        None if since is None else datetime.now(timezone.utc) - timedelta(seconds=abs(seconds_of("--since", since)))
-    )
+    moment = None if since is None else _before_now(since)
     view = View(name, tail, moment, timestamps, prefix)
     named = [(each, _run_before_the_last(app, each) if previous else each.run_or(run)) for each in tasks(app, ids)]
     if web:
@@ -104,6 +102,14 @@ def log(
         [(only, number)] = named
         follow(app, only, number, view)
         return result_of(app, only, number)
+
+
+def _before_now(period: str) -> datetime:
+    seconds = abs(seconds_of("--since", period))
+    try:
+        return datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    except OverflowError:
+        raise Failure(f"--since: {period!r} is longer ago than dates reach") from None
 
 
 def _run_before_the_last(app: App, task: Task) -> int:
