@@ -121,6 +121,8 @@ class Query:
             self._expression = jmespath.compile(text)
         except ValueError as exc:
             raise Failure(f"--query: {exc}") from None
+        except RecursionError:
+            raise Failure("--query: nested too deeply") from None
 
     def result(self, document: Any) -> Any:
         """Return the result; raise Failure if the expression cannot be applied, for example a function to a string."""
@@ -135,6 +137,9 @@ class Query:
                 else f"{getattr(exc, 'function_name', '')}() cannot take a value of type {kind}"
             )
             raise Failure(f"--query: {problem}") from None
+        except (TypeError, ArithmeticError, RecursionError) as exc:
+            # Functions of JMESPath leave some to Python, for example contains('abc', `1`).
+            raise Failure(f"--query: it cannot be applied ({type(exc).__name__})") from None
 
     def results(self, document: Any) -> list[Any]:
         """Return the items of the result if it is a list, or else the result."""

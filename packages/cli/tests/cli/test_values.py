@@ -78,6 +78,9 @@ def test_query_that_is_malformed_or_does_not_apply() -> None:
     with pytest.raises(Failure) as caught:
         Query("abs(secret)").result({"secret": "hunter2"})
     assert caught.value.message == "--query: abs() cannot take a value of type string"
+    for expression in ("contains(secret, `1`)", f"{'(' * 5000}@"):
+        with pytest.raises(Failure, match="--query: "):
+            Query(expression).result({"secret": "hunter2"})
 
 
 @pytest.mark.parametrize(
