@@ -163,6 +163,8 @@ def test_raises_without_a_root_url(tmp_path: Path) -> None:
     [
         (b"config: {accessToken: file-secret\n  x: [", "is not YAML"),
         (b"- file-secret\n", "must hold a mapping"),
+        (b"[" * 10_000, "is not YAML"),
+        (b"accessToken: file-secret\nx: 2001-99-99", "is not YAML"),
         (b"\xff\xfe file-secret", "cannot be read|is not YAML"),
     ],
 )

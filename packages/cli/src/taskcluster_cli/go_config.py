@@ -87,7 +87,7 @@ class GoConfig:
         try:
             # Strings only, because Go's `1e3` is one.
             content = yaml.load(text, yaml.BaseLoader)
-        except yaml.YAMLError as exc:
+        except (yaml.YAMLError, RecursionError) as exc:
             mark: Any = getattr(exc, "problem_mark", None)
             raise Failure(f"{self.path} is not YAML{f' (line {mark.line + 1})' if mark else ''}", FAILED) from None
         if content is None or content == "":

@@ -155,7 +155,7 @@ def _read(file: Path) -> dict[str, dict[str, list[str]]]:
 
     try:
         content: Any = json.loads(read(file) or "{}")
-    except (Failure, ValueError):
+    except (Failure, ValueError, RecursionError):
         return {}
     return {
         root_url: {

@@ -50,6 +50,8 @@ def loads(text: str, where: str) -> Any:
     except ValueError as exc:
         if isinstance(exc, _PayloadError):
             raise Failure(f"{where}: {exc}") from None
+    except RecursionError:
+        raise Failure(f"{where}: nested too deeply") from None
     return _yaml(text, where)
 
 
@@ -107,7 +109,9 @@ def _yaml(text: str, where: str) -> Any:
         # Its other messages quote the text.
         reason = (problem if "duplicate" in problem else "more than one document") if known else "not JSON or YAML"
         raise Failure(f"{where}{place}: {reason}") from None
-    except (RecursionError, ValueError):
+    except RecursionError:
+        raise Failure(f"{where}: nested too deeply") from None
+    except ValueError:
         raise Failure(f"{where}: not JSON or YAML") from None
     if found is None:
         raise Failure(f"{where} is empty: expected a payload in JSON or YAML")
@@ -131,6 +135,8 @@ def fields(pairs: Iterable[str]) -> dict[str, Any]:
             value = json.loads(text, parse_constant=_refused)
         except ValueError:
             value = text
+        except RecursionError:
+            raise Failure(f"-f {key}: nested too deeply") from None
         *outer, last = key.split(".")
         inner: Any = payload
         for name in outer:

@@ -165,8 +165,8 @@ class Profiles:
 
         try:
             content: Any = yaml.safe_load(text)
-        except yaml.YAMLError:
-            # Its message quotes the file.
+        except (yaml.YAMLError, ValueError, RecursionError):
+            # Its message quotes the file. An impossible date is a ValueError.
             content = 0
         if content is None:
             return {}, None

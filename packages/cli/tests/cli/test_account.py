@@ -335,7 +335,9 @@ def test_go_file_in_every_form(tmp_path: Path, before: str, after: str) -> None:
     assert path.read_text("utf-8") == after
 
 
-@pytest.mark.parametrize("text", ["a: [hunter2", "hunter2", "config: hunter2"], ids=["broken", "string", "flat"])
+@pytest.mark.parametrize(
+    "text", ["a: [hunter2", "hunter2", "config: hunter2", "[" * 10_000], ids=["broken", "string", "flat", "deep"]
+)
 def test_broken_go_file_stays(tmp_path: Path, text: str) -> None:
     path = tmp_path / "taskcluster.yml"
     path.write_text(text, "utf-8")

@@ -108,7 +108,9 @@ def test_go_file_is_read_last(world: World) -> None:
     assert client_of(world.resolve(PAIR)) == "me"
 
 
-@pytest.mark.parametrize("text", ["a: [hunter2", "hunter2", "- hunter2"], ids=["yaml", "string", "list"])
+@pytest.mark.parametrize(
+    "text", ["a: [hunter2", "hunter2", "- hunter2", "[" * 10_000], ids=["yaml", "string", "list", "deep"]
+)
 def test_broken_go_file_is_not_quoted(home: Path, text: str) -> None:
     world = World(home)
     world.go_file(text)
@@ -169,7 +171,9 @@ def test_profiles_are_private_and_replaced_as_a_whole(world: World) -> None:
     assert "others can read" in reader.warnings[0]
 
 
-@pytest.mark.parametrize("text", ["profiles: [hunter2", "hunter2"], ids=["yaml", "string"])
+@pytest.mark.parametrize(
+    "text", ["profiles: [hunter2", "hunter2", "[" * 10_000, "2001-99-99"], ids=["yaml", "string", "deep", "date"]
+)
 def test_broken_profiles_are_named_without_a_line(world: World, text: str) -> None:
     world.profiles.path.write_text(text, "utf-8")
     with pytest.raises(Failure, match=r"profiles\.yml is not a file of profiles") as caught:

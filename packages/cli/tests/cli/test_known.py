@@ -184,6 +184,19 @@ def test_commands_on_a_terminal_fill_the_file(local: LocalTaskcluster, home: Pat
     assert json.loads(file(home).read_text("utf-8")) == {local.root_url: {"task": [TASK]}}
 
 
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"\xff", b"{", b'[{}, 1, {"a": 1}]'], ids=["deep", "bytes", "cut", "list"]
+)
+def test_unreadable_file_is_replaced(local: LocalTaskcluster, home: Path, call: Call, content: bytes) -> None:
+    folder = file(home).parent
+    folder.mkdir(parents=True)
+    file(home).write_bytes(content)
+    assert names({}, local.root_url, "task") == []
+    assert call("secret", "list") == Done(0, "", "")
+    save({}, {local.root_url: {"task": [TASK]}})
+    assert names({}, local.root_url, "task") == [TASK]
+
+
 def test_file_stays_small(home: Path) -> None:
     environ: dict[str, str] = {}
     for number in range(12):

@@ -110,10 +110,24 @@ def test_payload_is_read(text: str, value: Any) -> None:
         ("a: 1\na: 2", "f, line 2: duplicate key 'a'"),
         ("a: 1\n---\nb: hunter2", "f, line 2: more than one document"),
         ("a: [hunter2", "f, line 1: not JSON or YAML"),
+        ("[" * 100_000, "f: nested too deeply"),
+        ("- " * 5000, "f: nested too deeply"),
         ("a: NaN\nb: !!python/object:x hunter2", "f, line 2: not JSON or YAML"),
         ('{"a": NaN}', "f: NaN is not JSON"),
     ],
-    ids=["empty", "white-space", "comment", "twice-json", "twice", "documents", "broken", "tag", "nan"],
+    ids=[
+        "empty",
+        "white-space",
+        "comment",
+        "twice-json",
+        "twice",
+        "documents",
+        "broken",
+        "deep-json",
+        "deep",
+        "tag",
+        "nan",
+    ],
 )
 def test_payload_is_rejected_without_quoting_it(text: str, problem: str) -> None:
     with pytest.raises(Failure) as caught:
@@ -134,7 +148,9 @@ def test_fields_make_a_payload() -> None:
     }
 
 
-@pytest.mark.parametrize("pairs", [["a"], ["=b"], ["a=1", "a=2"], ["a=1", "a.b=2"]], ids=str)
+@pytest.mark.parametrize(
+    "pairs", [["a"], ["=b"], ["a=1", "a=2"], ["a=1", "a.b=2"], [f"a={'[' * 100_000}"]], ids=lambda pairs: pairs[0][:5]
+)
 def test_contradicting_fields_are_rejected(pairs: list[str]) -> None:
     with pytest.raises(Failure, match="-f"):
         fields(pairs)

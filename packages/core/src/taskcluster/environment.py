@@ -169,8 +169,8 @@ def _parsed(text: str) -> tuple[Any, str]:
 
     try:
         return yaml.safe_load(text), ""
-    except yaml.YAMLError as exc:
-        # Its message quotes the line.
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        # Its message quotes the line. An impossible date is a ValueError.
         mark = getattr(exc, "problem_mark", None)
         return None, f"is not YAML (line {mark.line + 1})" if mark else "is not YAML"
 
