@@ -351,3 +351,17 @@ def test_guide_has_pictures_of_pages(browser: Browser) -> None:
         for picture in (content, stored):
             assert picture[8:12] == b"WEBP"
             assert len(picture) < 100_000
+
+
+def test_pages_are_accessible_without_signing_in(deployment: Populated, browser: Browser) -> None:
+    """What the reader may not see is replaced by what to do about it."""
+    found = {}
+    with browser.tab(width=360, dark=True) as tab:
+        for address in sorted({EXAMPLES[path](deployment)[-1] for path in PAGES}):
+            tab.problems.clear()
+            tab.go(deployment.local.root_url + address)
+            # Chromium logs the status of the page itself.
+            problems = [each for each in tab.problems if not each.startswith("network: Failed to load resource")]
+            if faults := [*tab.evaluate(FAULTS), *heard(tab), *problems]:
+                found[address] = faults
+    assert not found
