@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import taskcluster
+from taskcluster.upload import uploadArtifactFromBuf
 from taskcluster_local import LocalTaskcluster
 
 from .serving import definition
@@ -106,6 +107,25 @@ def test_pages_follow_their_task(local: LocalTaskcluster, tab: Tab, path: str) -
     tab.until(LIVE)
     run(local, task_id)
     tab.until("document.querySelector('main').innerText.includes('failed')")
+
+
+def test_log_follows_the_state_of_its_task(local: LocalTaskcluster, tab: Tab) -> None:
+    task_id = create(local, taskcluster.slugId(), "build")
+    queue = taskcluster.Queue(local.options())
+    queue.claimTask(task_id, 0, {"workerGroup": "g", "workerId": "w"})
+    uploadArtifactFromBuf(
+        taskId=task_id,
+        runId=0,
+        name="public/logs/live.log",
+        contentType="text/plain",
+        expires=taskcluster.fromNow("1 h"),
+        data=b"done",
+        queueService=queue,
+    )
+    tab.go(f"{local.root_url}/tasks/{task_id}/runs/0/logs/public/logs/live.log")
+    tab.until(LIVE)
+    queue.reportCompleted(task_id, 0)
+    tab.until("document.querySelector('h1').innerText.includes('completed')")
 
 
 def test_hidden_page_closes_its_stream_and_catches_up(local: LocalTaskcluster, tab: Tab) -> None:

@@ -25,7 +25,7 @@ class Live:
     stream: str
     """The address of the messages; empty if the reader may not read them."""
     refresh: str
-    """The address that has the parts of the page."""
+    """The address that has the parts of the page; empty if only states change."""
     at: str
     """When the page was made."""
 
@@ -44,16 +44,16 @@ def patterns_of_group(taskGroupId: str) -> tuple[tuple[str, str], ...]:
     return ("", f"primary.*.*.*.*.*.*.*.{taskGroupId}.#"), ("", f"primary.{taskGroupId}.#")
 
 
-def live(page: PageRequest, since: str, bindings: tuple[tuple[str, str], ...], refresh: str = "") -> Live:
+def live(page: PageRequest, since: str, bindings: tuple[tuple[str, str], ...], refresh: str | None = None) -> Live:
     """Return the variable `updates` of a page.
 
     Args:
         page: The request for the page.
         since: The result of `newest_event`.
         bindings: Exchanges and routing key patterns of the messages; an empty exchange means each of them.
-        refresh: The address that has the parts of the page; by default its own.
+        refresh: The address that has the parts of the page; by default its own. Empty if only states change.
     """
     fields = [(name, value) for each in bindings for name, value in zip(("exchange", "pattern"), each, strict=True)]
     own = f"{page.path}?{urlencode(page.queries)}" if page.queries else page.path
     stream = f"{STREAM}?{urlencode([*fields, ('lastEventId', since)])}" if since else ""
-    return Live(stream, refresh or own, to_wire(page.now))
+    return Live(stream, own if refresh is None else refresh, to_wire(page.now))

@@ -73,7 +73,7 @@ function receive(message) {
 }
 
 function plan(delay = DELAY) {
-  if (!planned) planned = setTimeout(refresh, delay);
+  if (!planned && note.dataset.refresh) planned = setTimeout(refresh, delay);
 }
 
 async function refresh() {

@@ -141,6 +141,7 @@ async def log(page: PageRequest) -> Outcome:
     """Show the end of a log, or the lines `from` and after."""
     taskId, runId = page.params["taskId"], page.params["runId"]
     name = _name(page.params["name"])
+    since = await newest_event(page)
     status = (await page.call("queue", "status", {"taskId": taskId}))["status"]
     definition = await page.attempt("queue", "task", {"taskId": taskId})
     found = await page.call("queue", "artifact", {"taskId": taskId, "runId": runId, "name": name})
@@ -152,6 +153,7 @@ async def log(page: PageRequest) -> Outcome:
         "title": f"{name.rpartition('/')[2]} of {task_name}",
         "task_name": task_name,
         "status": status,
+        "updates": live(page, since, patterns_of_group(status["taskGroupId"]), refresh=""),
         "runId": runId,
         "name": name,
         "raw": f"{base}/{path}",
