@@ -14,7 +14,7 @@ from taskcluster_local import LocalTaskcluster
 from taskcluster_local.plugins import Context, HandlerCall, LocalService, Reply, hookimpl
 from taskcluster_local.registry import LocalRegistry
 
-from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
+from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
 
 EXAMPLE = Path(__file__).parents[3] / "examples/plugin-widgets/src"
 NASTY = "</pre>".join(ATTACKS.values())
@@ -217,6 +217,16 @@ def test_tokens_are_hidden_until_they_are_asked_for(root: Visitor) -> None:
     assert "https://example.com/x?(hidden)" in hidden.text
     shown = call(root, "hostile", "tokens", reveal="on")
     assert [number for number in range(1, 5) if f"token-{number}" in shown.text] == [1, 2, 3, 4]
+
+
+def test_addresses_without_end_are_searched_once(local: LocalTaskcluster, root: Visitor) -> None:
+    """Anyone who can create a task determines what the page searches for signed URLs: this took half an hour."""
+    attack = "https://" * 100_000
+    taskId = create_task(local, extra={"attack": attack, "signed": f"{attack}example.com/?signature"})
+    page = call(root, "queue", "task", param__taskId=taskId)
+    assert attack in page.text
+    assert "example.com/?(hidden)" in page.text
+    assert "signature" not in page.text
 
 
 def test_secrets_are_hidden_until_they_are_asked_for(local: LocalTaskcluster, root: Visitor) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import jinja2
 from markupsafe import Markup, escape
 
+from ..encoding import pretty
 from .page import name_path, segment
 
 __all__ = ["error_note", "linked", "load_templates", "render"]
@@ -69,8 +69,9 @@ def _size(number: int) -> Markup:
     return Markup('<data value="{}">{} {}</data>').format(number, f"{shown:.1f}" if unit != "B" else number, unit)
 
 
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+async def _pretty(value: Any) -> str:
+    """Return a value as JSON. In a thread, because it can have megabytes."""
+    return (await asyncio.to_thread(pretty, value)).decode()
 
 
 def _span(seconds: float) -> str:
