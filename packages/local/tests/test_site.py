@@ -526,3 +526,24 @@ def test_html_of_tasks_has_no_access_to_pages(root: Visitor, local: LocalTaskclu
     # An origin of its own: without cookies, and without access to windows of pages.
     assert contents.headers["content-security-policy"] == "sandbox allow-scripts"
     assert contents.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "headers"),
+    [
+        ("/static/site.css", 200, {}),
+        ("/static/icon.svg", 200, {}),
+        ("/static/none", 404, {}),
+        ("/pulse-messages/stream", 200, {}),
+        ("/tasks?id=VCNiTDd8SC-ozYfVoDn7Og", 303, {}),
+        ("/", 421, {"Host": "<script>.example"}),
+        (f"/?{'x' * 20_000}", 400, {}),
+    ],
+    ids=["style", "picture", "missing", "stream", "redirect", "foreign", "malformed"],
+)
+def test_nothing_else_is_a_page(root: Visitor, path: str, status: int, headers: dict[str, str]) -> None:
+    response = root.send("HEAD" if "stream" in path else "GET", path, None, headers)
+    assert response.status == status
+    assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in response.headers

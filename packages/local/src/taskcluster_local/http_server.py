@@ -9,7 +9,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-__all__ = ["LONGEST_LINE", "HttpServer"]
+__all__ = ["ERROR_HEADERS", "LONGEST_LINE", "HttpServer"]
+
+ERROR_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The headers of errors that are reported before a request reaches the APIs or the pages."""
 
 LONGEST_LINE = 16 * 1024
 """The longest first line, and header, of a request in bytes."""
@@ -50,7 +56,7 @@ class _Connection(web.RequestHandler):
             # A fault of this program, which is logged.
             super().handle_error(request, status, exc, message)
             code, text = "InternalServerError", "Internal Server Error"
-        response = web.json_response({"code": code, "message": text}, status=status)
+        response = web.json_response({"code": code, "message": text}, status=status, headers=ERROR_HEADERS)
         response.force_close()
         return response
 

@@ -24,7 +24,7 @@ from .api import LARGEST_BODY, HttpRequest, HttpResponse
 from .authentication import Client
 from .deployment import ROOT_CLIENT, Configuration, Deployment
 from .events import Subscription
-from .http_server import HttpServer
+from .http_server import ERROR_HEADERS, HttpServer
 from .listening import Inbox
 from .pulse_outbox import PulseOutbox
 from .services.notify.outbox import Notification
@@ -410,7 +410,9 @@ def _misdirected(host: str) -> web.Response:
         f"This local deployment listens to this machine only and does not respond to requests for the host {shown}. "
         "To allow that name, use --allow-host or LocalTaskcluster(allow_hosts=…)."
     )
-    return web.json_response({"code": "MisdirectedRequest", "message": message}, status=_MISDIRECTED)
+    return web.json_response(
+        {"code": "MisdirectedRequest", "message": message}, status=_MISDIRECTED, headers=ERROR_HEADERS
+    )
 
 
 @contextlib.asynccontextmanager

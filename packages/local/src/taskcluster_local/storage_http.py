@@ -44,7 +44,7 @@ async def respond(request: web.BaseRequest, storage: Storage) -> web.StreamRespo
         return web.Response(status=refusal.status, text=f"{refusal.reason}\n", headers=_ISOLATION)
     except StoreFull as error:
         _log.error("%s %s: %s", request.method, request.path, error)
-        return web.Response(status=500, text=f"Nothing of this request was stored: {error}.\n")
+        return web.Response(status=500, text=f"Nothing of this request was stored: {error}.\n", headers=_ISOLATION)
 
 
 async def _put(request: web.BaseRequest, storage: Storage, name: str) -> web.StreamResponse:
