@@ -155,7 +155,7 @@ class Browser:
                 elif (tab := self._tabs.get(message.get("sessionId", ""))) is not None:
                     tab.note(message["method"], message["params"])
                     if message["method"] == "Page.javascriptDialogOpening":
-                        # Its page is blocked until then, so that nothing else is answered.
+                        # The page is blocked until then, and with it the commands to it.
                         await self._send("Page.handleJavaScriptDialog", message["sessionId"], {"accept": False})
 
         self._loop.run_until_complete(asyncio.wait_for(receive(), TIMEOUT))
@@ -300,7 +300,7 @@ class Tab:
             )
 
     def fill(self, selector: str, text: str) -> None:
-        """Replace what is in a field, as typing does."""
+        """Replace the contents of a field, as typing does."""
         self.evaluate(f"document.querySelector({selector!r}).focus()")
         self.evaluate(f"document.querySelector({selector!r}).select()")
         self.command("Input.insertText", text=text)

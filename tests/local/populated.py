@@ -35,7 +35,7 @@ _NAMED = ("completed", "failed", "exception", "running", "pending", "unscheduled
 
 @dataclass
 class Populated:
-    """The deployment and the ids of what is in it."""
+    """The deployment and the ids of its tasks."""
 
     local: LocalTaskcluster
     tasks: dict[str, str]
@@ -82,7 +82,7 @@ def _widgets() -> LocalService:
     """Return a service of a plugin."""
     prose = {"title": ATTACK, "description": f"# {ATTACK}\n[x]({SCRIPT})", "stability": "stable", "category": ATTACK}
     colour = {"type": "string", "description": ATTACK, "default": ATTACK}
-    paint = {
+    paint: dict[str, Any] = {
         "name": "paint",
         "method": "put",
         "route": "/<name>",
@@ -92,7 +92,7 @@ def _widgets() -> LocalService:
         "scopes": "widgets:paint:<name>",
         **prose,
     }
-    reference = {
+    reference: dict[str, Any] = {
         "serviceName": "widgets",
         "apiVersion": "v1",
         "className": "Widgets",
@@ -169,7 +169,11 @@ def _fill_tasks(made: Populated, pipe: Path) -> None:
     payload = {"maxRunTime": 3600, "env": {"TEXT": ASCII}}
     made.create(ids["logged"], taskQueueId=WORKED, payload={**payload, "command": [["sh", "-c", script]]})
     wait_for_task(queue, ids["logged"])
-    made.create(ids["live"], taskQueueId=WORKED, payload={**payload, "command": [["cat", str(pipe)]]})
+    published = taskcluster.QueueEvents(made.local.options()).artifactCreated({"taskId": ids["live"]})
+    with made.local.listen(published) as messages:
+        made.create(ids["live"], taskQueueId=WORKED, payload={**payload, "command": [["cat", str(pipe)]]})
+        # Its live log.
+        messages.get(timeout=60)
 
 
 def _fill_services(made: Populated) -> None:

@@ -1,4 +1,4 @@
-"""Test every page of the site in Chromium, on a deployment whose contents attack it."""
+"""Test every page of the site in Chromium, on a deployment full of attacks."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_faults_are_found(browser: Browser) -> None:
 
 
 def heard(tab: Tab) -> Iterator[str]:
-    """Yield what is wrong for someone who listens to the page."""
+    """Yield the faults that readers with a screen reader meet."""
     nodes = tab.accessibility()
     levels = [node_level(node) for node in nodes if role(node) == "heading"]
     if levels.count(1) != 1:
