@@ -5,11 +5,12 @@ Data goes to stdout through `Output`; everything else goes to stderr through `No
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from taskcluster.shapes import is_mapping
@@ -148,6 +149,8 @@ class Output:
         self.path = path
         self._now = now
         self._notice = notice
+        self._items: int | None = None
+        """How many items of an open array were printed."""
 
     @property
     def width(self) -> int:
@@ -229,6 +232,38 @@ class Output:
         else:
             show()
         self.flush()
+
+    @contextlib.contextmanager
+    def array(self, *, is_list: bool = True) -> Generator[None]:
+        """Make one array of the records that are printed meanwhile, if --json was given.
+
+        After a failure the array stays open, so that a part does not look like the whole.
+
+        Args:
+            is_list: Whether to do so, because there may be several.
+        """
+        if not is_list or self.form != "json":
+            yield
+            return
+        self._items = 0
+        yield
+        self.line("\n]" if self._items else "[]")
+        self._items = None
+        self.flush()
+
+    def record(self, record: Any) -> None:
+        """Print a JSON document, which may be an item of an array."""
+        if self._items is None:
+            self.document(record)
+            return
+        self._add(record)
+        self.flush()
+
+    def _add(self, record: Any) -> None:
+        assert self._items is not None
+        for value in [record] if self.path is None else self.path.of_record(record):
+            self._put(f"{',' if self._items else '['}\n{_indented(value, 2)}")
+            self._items += 1
 
     def listing(
         self,
@@ -320,14 +355,12 @@ class Output:
 
     def _array(self, pages: Iterable[Iterable[Any]]) -> int:
         count = 0
-        for page in pages:
-            for record in page:
-                for value in [record] if self.path is None else self.path.of_record(record):
-                    self._put(f"{',' if count else '['}\n{_indented(value, 2)}")
+        with self.array():
+            for page in pages:
+                for record in page:
+                    self._add(record)
                     count += 1
-            self.flush()
-        self.line("\n]" if count else "[]")
-        self.flush()
+                self.flush()
         return count
 
     def _json(self, document: Any) -> None:

@@ -132,6 +132,34 @@ def test_changes_of_many_name_what_failed(call: Call, local: LocalTaskcluster, q
     assert done.err.endswith("1 done, 1 failed\n")
 
 
+def test_json_of_many_is_one_document(call: Call, local: LocalTaskcluster, queue: Any, tmp_path: Path) -> None:
+    build(local)
+    queue.createTask(DASH, definition(local, taskGroupId=TASK))
+
+    def printed(*words: str) -> Any:
+        done = call(*words)
+        assert done.status == 0, done
+        return json.loads(done.out)
+
+    assert [each["line"] for each in printed("log", TASK, "--json")][::2] == ["first", "last"]
+    assert printed("log", TASK, "--json", "--tail", "0") == []
+    assert call("log", TASK, "--select", "line").out.splitlines()[::2] == ["first", "last"]
+    assert [each["taskId"] for each in printed("task", "cancel", TASK, "--noop", "--json", DASH)] != []
+    assert printed("task", "cancel", DASH, "--noop", "--json")["state"] == "pending"
+    cancel = ("group", "cancel", TASK, "--force", "--json", "--worker-type")
+    assert [printed(*cancel, "ci")["taskIds"], printed(*cancel, "ci")["taskIds"]] == [[DASH], []]
+    for verb in ("rerun", "retrigger"):
+        assert printed("group", verb, TASK, "--dry-run", "--json") == [{"taskId": DASH}]
+        assert printed("group", verb, TASK, "--dry-run", "--json", "--name", "none") == []
+    assert call("group", "watch", TASK, "--logs-on-failure", "--json").status == 2
+    fetch = ("download", "artifact", TASK, "public/*")
+    assert len(printed(*fetch, "--dry-run", "--json")) == 3
+    assert len(printed(*fetch, "-D", str(tmp_path), "--json")) == 3
+    assert "public/build/other.bin" in call(*fetch, "-D", str(tmp_path), "--select", "name").out.splitlines()
+    done = call("task", "rerun", DASH, "--watch", "--timeout", "0", "--json")
+    assert (done.status, done.out) == (124, "")
+
+
 def test_create_fills_dates_and_checks(call: Call, local: LocalTaskcluster, queue: Any, tmp_path: Path) -> None:
     file = tmp_path / "task.yml"
     file.write_text(

@@ -6,7 +6,7 @@ import fnmatch
 import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -282,6 +282,10 @@ def watch(
     On a terminal this is a live view, in a pipe a line for each change. Exit status 0 if all tasks are completed, else
     1. A group is complete if it is sealed or its first task is resolved; otherwise a note says that tasks may be added.
     """
+    if logs_on_failure and app.out.is_for_programs:
+        raise click.UsageError(
+            "--logs-on-failure prints no JSON; use `taskcluster log --jsonl`", click.get_current_context()
+        )
     found = one_group(app, named)
     pace: dict[str, Any] = {"interval": interval, "timeout": timeout, "fail_fast": fail_fast}
     with stops_watching(app, "the group", f"taskcluster group cancel {found.id}"):
@@ -386,6 +390,7 @@ def cancel(app: App, named: str, worker_type: str | None, force: bool, yes: bool
     left = _unresolved(app, found, worker_type)
     if not left:
         app.notes.say("all tasks are resolved, nothing to cancel")
+        _print_cancelled(app, found, [])
         return OK
     names = [each["task"]["metadata"]["name"] for each in left[:_MOST_SHOWN]]
     more = f" and {len(left) - len(names)} more" if len(left) > len(names) else ""
@@ -405,7 +410,35 @@ def cancel(app: App, named: str, worker_type: str | None, force: bool, yes: bool
             app.out.document(cancelled, lambda: app.out.lines(cancelled["taskIds"]))
             return OK
     ids: list[str] = [each["status"]["taskId"] for each in left]
-    return change_all(app, ids, queue.cancelTask, lambda each, _: app.out.line(each), str)
+    done: list[str] = []
+
+    def report(each: str, _: Any) -> None:
+        done.append(each)
+        if not app.out.is_for_programs:
+            app.out.line(each)
+
+    outcome = change_all(app, ids, queue.cancelTask, report, str)
+    _print_cancelled(app, found, done)
+    return outcome
+
+
+def _print_cancelled(app: App, found: Group, ids: Sequence[str]) -> None:
+    """Print for programs what cancelTaskGroup would return."""
+    if app.out.is_for_programs:
+        app.out.document(
+            {"taskGroupId": found.id, "taskGroupSize": len(ids), "cancelledCount": len(ids), "taskIds": ids}
+        )
+
+
+def _change(app: App, items: Sequence[Any], change: Callable[[Any], Any], id_of: Callable[[Any], str]) -> int:
+    """Change tasks, print the id of each, or that of a new task, and return the exit status."""
+
+    def report(item: Any, made: Any) -> None:
+        task_id = made if isinstance(made, str) else id_of(item)
+        app.out.record({"taskId": task_id}) if app.out.is_for_programs else app.out.line(task_id)
+
+    with app.out.array():
+        return change_all(app, items, change, report, id_of) if items else OK
 
 
 def _select_failed(
@@ -450,10 +483,7 @@ def rerun(app: App, named: str, failed: bool, pattern: str | None, limit: int, d
     found, tasks = _select_failed(app, named, "rerun", pattern, limit, yes=yes, dry_run=dry_run)
     queue = app.client("Queue", found.address)
     ids: list[str] = [each["status"]["taskId"] for each in tasks]
-    if not ids:
-        return OK
-    change: Callable[[str], Any] = str if dry_run else queue.rerunTask
-    return change_all(app, ids, change, lambda each, _: app.out.line(each), str)
+    return _change(app, ids, str if dry_run else queue.rerunTask, str)
 
 
 @group.command(examples=["taskcluster group retrigger fN1SbArXTPSVFNUvaOlinQ --failed --dry-run"])
@@ -477,8 +507,6 @@ def retrigger(
 ) -> int:
     """Create new tasks like the failed ones of a group, and print their ids."""
     found, tasks = _select_failed(app, named, "retrigger", pattern, limit, yes=yes, dry_run=dry_run)
-    if not tasks:
-        return OK
 
     def change(each: Any) -> str:
         if dry_run:
@@ -486,7 +514,7 @@ def retrigger(
         return create(app, retriggered(each["task"], exact=exact), None, found.address).id
 
     app.client("Queue", found.address)
-    return change_all(app, tasks, change, lambda _, made: app.out.line(made), lambda each: each["status"]["taskId"])
+    return _change(app, tasks, change, lambda each: each["status"]["taskId"])
 
 
 @group.command(examples=["taskcluster group priority fN1SbArXTPSVFNUvaOlinQ high"])

@@ -92,6 +92,12 @@ def log(
         for each, number in named:
             _show_page(app, each, number, name)
         return OK
+    with app.out.array():
+        return _printed(app, named, view, is_followed=is_followed)
+
+
+def _printed(app: App, named: Sequence[tuple[Task, int | None]], view: View, *, is_followed: bool) -> int:
+    """Print logs, and return the exit status."""
     if not is_followed:
         return _print_in_turn(app, named, view)
     several = len(named) > 1
@@ -177,9 +183,9 @@ def _ended_before(moment: datetime, status: Mapping[str, Any], run: int | None) 
 def _print(app: App, task: Task, line: str, view: View) -> None:
     out = app.out
     received = format_date(datetime.now(timezone.utc)) if view.has_timestamps else None
-    if out.form != "auto":
+    if out.is_for_programs:
         document = {"taskId": task.id if view.has_prefix else None, "received": received, "line": line}
-        out.document({key: value for key, value in document.items() if value is not None})
+        out.record({key: value for key, value in document.items() if value is not None})
         return
     parts = [f"[{task.id}]" if view.has_prefix else None, received, safe_log(line) if out.is_terminal else line]
     out.line(" ".join(part for part in parts if part is not None))

@@ -172,7 +172,8 @@ def run(
         from taskcluster.helper import ArtifactMissingError
 
         try:
-            follow(app, made, None)
+            with app.out.array():
+                follow(app, made, None)
         except ArtifactMissingError:
             # Cancelled before a worker claimed it, for example.
             app.notes.warn(f"the task {made.id} has no log")

@@ -306,6 +306,7 @@ def _change(
     dry_run: bool = False,
     confirm: bool = False,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    is_shown: bool = True,
 ) -> int:
     """Change tasks, and print the state of each.
 
@@ -317,6 +318,7 @@ def _change(
         dry_run: Whether to change nothing.
         confirm: Whether to ask.
         check: Returns why a task, by its status, is not to be changed.
+        is_shown: Whether to print the states.
     """
     if confirm:
         app.confirm(f"{verb.capitalize()} {', '.join(each.id for each in named)}?", yes=False)
@@ -329,8 +331,10 @@ def _change(
         return status if dry_run else change(queue, each, status)["status"]
 
     def report(each: Task, status: Mapping[str, Any]) -> None:
+        if not is_shown:
+            return
         if app.out.is_for_programs:
-            app.out.document(status)
+            app.out.record(status)
         else:
             shown = f"{'would ' + verb + ' ' if dry_run else ''}{task_state(status)}"
             app.out.line(f"{each.id}\t{shown}" if len(named) > 1 else shown)
@@ -338,7 +342,8 @@ def _change(
     # Clients are made here, not in threads.
     for each in named:
         app.client("Queue", each.address)
-    return change_all(app, named, change_one, report, lambda each: each.id)
+    with app.out.array(is_list=len(named) > 1 and is_shown):
+        return change_all(app, named, change_one, report, lambda each: each.id)
 
 
 @task.command(examples=["taskcluster task cancel fN1SbArXTPSVFNUvaOlinQ --dry-run"])
@@ -378,6 +383,7 @@ def rerun(
         return f"is {status['state']}, not failed or exception; --force reruns it all the same"
 
     named = tasks(app, ids)
+    is_watched = watch and not dry_run
     done = _change(
         app,
         named,
@@ -386,8 +392,10 @@ def rerun(
         dry_run=dry_run,
         confirm=confirm,
         check=check,
+        # The states at the end are one document.
+        is_shown=not (is_watched and app.out.is_for_programs),
     )
-    return watch_tasks(app, named, timeout=timeout) if watch and not dry_run and done == OK else done
+    return watch_tasks(app, named, timeout=timeout) if is_watched and done == OK else done
 
 
 @task.command(examples=["taskcluster task schedule fN1SbArXTPSVFNUvaOlinQ --dry-run"])

@@ -105,7 +105,7 @@ def artifact(
         if file is not None or (directory is None and not is_pattern and len(rest) == 1):
             [name] = rest
             if dry_run:
-                app.out.line(name)
+                app.out.document({"name": name}, lambda: app.out.line(name))
                 return OK
             target = Path(name).name if file is None else file
             if file is None and not force and os.path.exists(target):
@@ -114,7 +114,9 @@ def artifact(
         known = [each["name"] for page in artifact_pages(queue, found.id, number) for each in page]
         names = _chosen(known, rest, exclude)
         if dry_run:
-            app.out.lines(names)
+            with app.out.array():
+                for each in names:
+                    app.out.record({"name": each}) if app.out.is_for_programs else app.out.line(each)
             return OK
         return _many(app, queue, found, number, names, directory or Path(), bars, force=force)
 
@@ -204,13 +206,14 @@ def _many(
         return str(path)
 
     def report(name: str, path: str) -> None:
-        if app.out.form == "auto":
-            app.out.line(path)
+        if app.out.is_for_programs:
+            app.out.record({"name": name, "path": path})
         else:
-            app.out.document({"name": name, "path": path})
+            app.out.line(path)
         app.notes.say(f"{name}: {size(os.path.getsize(path))}")
 
-    return change_all(app, names, fetch, report, str) if names else NEGATIVE
+    with app.out.array():
+        return change_all(app, names, fetch, report, str) if names else NEGATIVE
 
 
 @download.command("object", examples=["taskcluster download object project/test/object.txt -"])
