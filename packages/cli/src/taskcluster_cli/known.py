@@ -50,7 +50,7 @@ MOST_LISTED = 50
 _MOST = 100
 """How many names of a kind and a deployment are kept."""
 _MOST_DEPLOYMENTS = 10
-_SAFE = re.compile(r"[A-Za-z0-9_.@/][A-Za-z0-9_.@%+=:,/-]{0,299}")
+_SAFE = r"[A-Za-z0-9_.@/][A-Za-z0-9_.@%+=:,/-]{0,299}"
 
 
 class Known(click.types.StringParamType):
@@ -145,7 +145,7 @@ def save(environ: Mapping[str, str], seen: Mapping[str, Mapping[str, Iterable[st
 
 
 def _is_safe(kind: str, name: str) -> bool:
-    return (SLUG if kind in ("task", "group") else _SAFE).fullmatch(name) is not None and "://" not in name
+    return re.fullmatch(SLUG if kind in ("task", "group") else _SAFE, name) is not None and "://" not in name
 
 
 def _read(file: Path) -> dict[str, dict[str, list[str]]]:

@@ -61,6 +61,14 @@ def test_encoding_that_is_not_supported(stored: Callable[..., None], call: Call,
     assert file.read_text("utf-8") == "old"
 
 
+def test_a_line_for_each_file_without_a_terminal(call: Call, local: LocalTaskcluster, tmp_path: Path) -> None:
+    build(local)
+    line = ["download", "artifact", TASK, "public/build/*", "-D", str(tmp_path / "got")]
+    done = call(*line)
+    assert sorted(done.err.splitlines()) == ["2 done", "public/build/other.bin: 2 B", "public/build/target.txt: 7 B"]
+    assert (done.status, call(*line, "--no-progress", "--quiet").err) == (0, "")
+
+
 def test_names_that_files_cannot_have(call: Call, local: LocalTaskcluster, tmp_path: Path) -> None:
     """They are named before anything is downloaded; without them the others are, each once."""
     queue: Any = taskcluster.Queue(local.options())
