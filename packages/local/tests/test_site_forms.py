@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.api import Api, HandlerCall
 from taskcluster_local.errors import ApiError
 from taskcluster_local.site import form_fields
 from taskcluster_local.site.routes import ROUTES
@@ -79,3 +82,24 @@ def test_long_dates_are_not_parsed(local: LocalTaskcluster, path: str) -> None:
     fields = {"csrf": token, "name": "n", "clientId": "c", "value": "{}", "expires": "1" * 200}
     page = visitor.send("POST", path, urlencode(fields).encode(), FORM)
     assert (page.status, "it is too long" in page.text) == (400, True)
+
+
+def test_long_payloads_are_checked_in_a_thread(local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    check = Api._check_payload
+
+    def recorded(api: Api, call: HandlerCall) -> None:
+        threads.append(threading.current_thread().name)
+        check(api, call)
+
+    monkeypatch.setattr(Api, "_check_payload", recorded)
+    visitor = Visitor(local)
+    visitor.sign_in()
+    page = visitor.open("/secrets")
+    threads.clear()
+    value = json.dumps({"values": list(range(10_000))})
+    assert visitor.post(page, "/secrets", name="long", value=value).status == 303
+    assert [name for name in threads if name != "taskcluster-local"], threads
+    threads.clear()
+    assert visitor.post(page, "/secrets", name="short", value="{}").status == 303
+    assert set(threads) == {"taskcluster-local"}

@@ -432,7 +432,7 @@ class Api:
         call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         try:
             await _in_thread_if(_has_long_body(request), self._read_payload, call)
-            result = await self._result(call)
+            result = await self._result(call, _has_long_body(request))
         except ApiError as error:
             # The response contains the payload.
             is_long = _has_long_body(request) or len(error.message) > _LONGEST_ON_LOOP
@@ -472,15 +472,15 @@ class Api:
         call = HandlerCall(request, endpoint, params, self._directory, self._clock(), self._clients_clock())
         call.payload = payload
         call.identity = by
-        return await self._result(call)
+        return await self._result(call, _is_long(payload))
 
-    async def _result(self, call: HandlerCall) -> Result:
+    async def _result(self, call: HandlerCall, is_long: bool) -> Result:
         endpoint = call.endpoint
         if endpoint.automatic:
             call.authorize()
         _check_params(call)
         _check_query(call)
-        await _in_thread_if(_has_long_body(call.request), self._check_payload, call)
+        await _in_thread_if(is_long, self._check_payload, call)
         return await self.handlers[endpoint.service, endpoint.name](call)
 
     def _read_payload(self, call: HandlerCall) -> None:

@@ -159,8 +159,10 @@ class Site:
     async def _invoke(
         self, service: str, method: str, params: dict[str, str], payload: Any, by: Identity, query: str
     ) -> Result:
-        # As in requests: databases cannot store unpaired surrogates.
-        return await self._api_of(service).invoke(service, method, params, without_surrogates(payload), by, query)
+        if payload:
+            # As in requests: databases cannot store unpaired surrogates. In a thread, because it can have megabytes.
+            payload = await asyncio.to_thread(without_surrogates, payload)
+        return await self._api_of(service).invoke(service, method, params, payload, by, query)
 
 
 async def _form(request: HttpRequest, longest: int) -> dict[str, str]:
