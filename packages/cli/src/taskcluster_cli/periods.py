@@ -8,7 +8,7 @@ from taskcluster.timestamps import fromNow, fromNowJSON
 
 from .errors import Failure
 
-__all__ = ["date_of", "seconds_of"]
+__all__ = ["date_of", "lifetime_of", "seconds_of"]
 
 
 def date_of(option: str, period: str) -> str:
@@ -26,3 +26,11 @@ def seconds_of(option: str, period: str) -> float:
         return (fromNow(period, now) - now).total_seconds()
     except ValueError as exc:
         raise Failure(f"{option}: {exc}") from None
+
+
+def lifetime_of(option: str, period: str) -> float:
+    """Return the length of a period for which something will be valid; raise Failure as `seconds_of` does."""
+    seconds = seconds_of(option, period)
+    if seconds <= 0:
+        raise Failure(f"{option}: {period!r} is not in the future")
+    return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import click
@@ -18,10 +19,13 @@ from ..naming import found_or_none
 from ..options import quiet_option, web_option, yes_option
 from ..output import Column
 from ..payloads import fields, text_of
-from ..periods import date_of, seconds_of
+from ..periods import date_of, lifetime_of
 from ..web import show_page
 
 __all__ = ["client", "creds", "role", "scopes", "secret", "signed_url"]
+
+_LONGEST = timedelta(days=31)
+"""How long temporary credentials may be valid."""
 
 
 @group()
@@ -338,12 +342,10 @@ def check(app: App, given: tuple[str, ...]) -> int:
 def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shell: str) -> None:
     """Print temporary credentials for a part of your scopes, as shell commands or JSON."""
     import shlex
-    from datetime import datetime, timedelta, timezone
 
     from taskcluster.credentials import createTemporaryCredentials
     from taskcluster.encodings import toStr
     from taskcluster.exceptions import TaskclusterFailure
-    from taskcluster.timestamps import fromNow
 
     _refuse_screen(app)
     found = app.deployment()
@@ -352,12 +354,15 @@ def creds(app: App, given: tuple[str, ...], expires: str, name: str | None, shel
     own = found.credentials
     now = datetime.now(timezone.utc)
     wanted = list(given) or list(app.client("Auth").currentScopes()["scopes"])
+    period = timedelta(seconds=lifetime_of("--expires", expires))
+    if period > _LONGEST:
+        raise Failure(f"--expires: {expires!r} is more than {_LONGEST.days} days")
+    until = now + period
+    # A while ago, because clocks differ; they may be valid for 31 days in all.
+    start = max(now - timedelta(minutes=5), until - _LONGEST)
     try:
-        until = fromNow(expires, now)
-        # A while ago, because clocks differ; they may be valid for 31 days in all.
-        start = max(now - timedelta(minutes=5), until - timedelta(days=31))
         made = createTemporaryCredentials(own["clientId"], own["accessToken"], start, until, wanted, name)
-    except (ValueError, TaskclusterFailure) as exc:
+    except TaskclusterFailure as exc:
         raise Failure(str(exc)) from None
     plain = {key: toStr(value) for key, value in made.items()}
     if shell == "json" or app.out.is_for_programs:
@@ -383,6 +388,6 @@ def signed_url(
 ) -> None:
     """Print a URL of a GET method that needs no credentials for a while."""
     query = {"query": {key: str(value) for key, value in fields(pairs).items()}} if pairs else {}
-    expiration = seconds_of("--expires", expires)
+    expiration = lifetime_of("--expires", expires)
     url = app.client(service.lower()).buildSignedUrl(method, *args, expiration=expiration, **query)
     app.out.document(url, lambda: app.out.line(url))

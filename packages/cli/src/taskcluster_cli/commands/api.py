@@ -16,7 +16,7 @@ from ..command import Command, Group
 from ..errors import Failure
 from ..output import compact
 from ..payloads import fields, loads, text_of
-from ..periods import seconds_of
+from ..periods import lifetime_of
 from ..references import ApiMethod, Reference, scopes_text
 from ..results import complete_file
 
@@ -147,7 +147,7 @@ def _call(service: str, method: ApiMethod, **given: Any) -> None:
     keywords: dict[str, Any] = {"query": query} if query else {}
     client = app.client(service)
     if given.get("sign_url"):
-        expiration = seconds_of("--sign-url", given["sign_url"])
+        expiration = lifetime_of("--sign-url", given["sign_url"])
         app.out.line(client.buildSignedUrl(method.name, *args, expiration=expiration, **keywords))
         return
     if method.input is not None:
