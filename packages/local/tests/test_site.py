@@ -20,6 +20,7 @@ import pytest
 import taskcluster
 import taskcluster.upload
 from taskcluster_local import LocalTaskcluster
+from taskcluster_local.site.page import PageRequest
 from taskcluster_local.site.routes import ROUTES
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless, create_task
@@ -465,6 +466,31 @@ def test_what_tasks_say_is_text(local: LocalTaskcluster, root: Visitor, attack: 
     assert page.status == 404
     assert attack in page.text
     assert_harmless(page)
+
+
+def test_many_dependencies_and_dependents_are_read_in_parts(
+    local: LocalTaskcluster, root: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a thousand tasks at once kept other requests waiting."""
+    first = create_task(local)
+    others = [create_task(local, dependencies=[first]) for _ in range(101)]
+    last = create_task(local, dependencies=others)
+    sizes: list[int] = []
+    call = PageRequest.call
+
+    async def recorded(page: PageRequest, *given: Any, **named: Any) -> Any:
+        body = await call(page, *given, **named)
+        sizes.extend(len(body[name]) for name in ("tasks", "statuses") if name in body)
+        return body
+
+    monkeypatch.setattr(PageRequest, "call", recorded)
+    page = root.open(f"/tasks/{last}")
+    assert set(others) <= {link.rpartition("/")[2] for link in page.links}
+    page = root.open(f"/tasks/{first}")
+    more = next(link for link in page.links if link.startswith("?dependents="))
+    links = page.links + root.open(f"/tasks/{first}{more.partition('#')[0]}").links
+    assert set(others) <= {link.rpartition("/")[2] for link in links}
+    assert max(sizes) == 100
 
 
 def test_a_task_can_be_opened_by_its_id_or_an_address(root: Visitor, local: LocalTaskcluster) -> None:

@@ -20,7 +20,9 @@ from .artifacts import log_name, of_run, run_of
 __all__ = ["ROUTES", "artifact", "definition", "id_in", "log", "open_task", "task", "task_rows"]
 
 _MOST_LISTED = 1000
-"""How many dependencies and dependents are shown."""
+"""How many dependencies are shown."""
+_AT_ONCE = 100
+"""How many tasks are read at once, each with its definition, while other requests wait."""
 _LINES = 1000
 """How many lines of a log are shown at once."""
 _SLUG = re.compile(SLUG)
@@ -68,7 +70,7 @@ async def task(page: PageRequest) -> Outcome:
 
 def _part_of_list(page: PageRequest, name: str) -> dict[str, str]:
     token = page.query.get(name)
-    return {"limit": str(_MOST_LISTED), **({"continuationToken": token} if token else {})}
+    return {"limit": str(_AT_ONCE), **({"continuationToken": token} if token else {})}
 
 
 async def _dependencies(page: PageRequest, definition: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -77,8 +79,11 @@ async def _dependencies(page: PageRequest, definition: dict[str, Any] | None) ->
 
 async def task_rows(page: PageRequest, names: list[str]) -> list[dict[str, Any]]:
     """Return the name and state of each of these tasks, as far as the reader may see them."""
-    if not names:
-        return []
+    starts = range(0, len(names), _AT_ONCE)
+    return [row for start in starts for row in await _rows(page, names[start : start + _AT_ONCE])]
+
+
+async def _rows(page: PageRequest, names: list[str]) -> list[dict[str, Any]]:
     statuses = await page.attempt("queue", "statuses", payload={"taskIds": names}) or {"statuses": ()}
     tasks = await page.attempt("queue", "tasks", payload={"taskIds": names}) or {"tasks": ()}
     states: dict[str, str] = {each["taskId"]: each["status"]["state"] for each in statuses["statuses"]}
