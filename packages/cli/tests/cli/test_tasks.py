@@ -122,6 +122,9 @@ def test_states_of_tasks(call: Call, local: LocalTaskcluster, queue: Any) -> Non
     local.advance(hours=2)
     assert call("task", "status", TASK).out == "exception 'deadline-exceeded'\n"
     assert call("task", "status", "fN1SbArXTPSVFNUvaOlinA").status == 4
+    for option in (["--run", "0"], ["--all-runs"]):
+        done = call("task", "status", TASK, other, *option)
+        assert (done.status, "are for one task" in done.err) == (2, True)
 
 
 def test_changes_of_many_name_what_failed(call: Call, local: LocalTaskcluster, queue: Any) -> None:

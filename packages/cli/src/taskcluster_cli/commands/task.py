@@ -72,8 +72,11 @@ def status(app: App, ids: tuple[str, ...], all_runs: bool, run: int | None, is_l
         for each in named:
             show_page(app, "tasks", each.id, address=each.address)
         return
+    is_list = len(named) > 1 or "-" in ids
+    if is_list and (all_runs or run is not None):
+        raise click.UsageError("--run and --all-runs are for one task", click.get_current_context())
     found = [app.client("Queue", each.address).status(each.id)["status"] for each in named]
-    if len(found) > 1 or "-" in ids:
+    if is_list:
         columns = [
             Column("task", "taskId", "id"),
             Column("state", "state", "state"),
