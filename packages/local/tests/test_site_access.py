@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ import pytest
 import taskcluster
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local.api import HttpRequest, HttpResponse
+from taskcluster_local.site import rendering, site
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
 
@@ -465,3 +466,21 @@ def test_hook_is_edited_and_removed(local: LocalTaskcluster, root: Visitor, hook
         assert refused.form(hook, "update").fields["definition"] == wrong
     assert root.submit(page, hook, button="remove").path == "/hooks"
     assert root.open(hook).status == 404
+
+
+def test_many_scopes_are_sent_in_parts(local: LocalTaskcluster, root: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rendering thousands at once kept other requests waiting."""
+    sizes: list[int] = []
+
+    async def recorded(template: str, variables: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+        async for chunk in rendering.render(template, variables):
+            sizes.append(len(chunk))
+            yield chunk
+
+    scopes = [f"many:{number}" for number in range(3000)]
+    taskcluster.Auth(local.options()).createRole("many", {"description": "d", "scopes": scopes})
+    monkeypatch.setattr(site, "render", recorded)
+    page = root.open("/auth/roles/many")
+    assert page.html.count("/auth/scopes/many%3A") == 6000
+    assert len(sizes) > 10
+    assert max(sizes) < 100_000
