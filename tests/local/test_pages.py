@@ -336,6 +336,9 @@ def test_live_log_is_followed(deployment: Populated, tab: Tab) -> None:
     for line in ("first", f"second {ATTACK}"):
         os.write(deployment.output, f"{line}\n".encode(errors="replace"))
         tab.until(f"document.querySelector('.log').textContent.includes({line.partition('/')[0]!r})")
+    # Of a line that was overwritten in place, the last state; as in stored logs, in linear time.
+    for written in ("a\\rb\\rlast\\r", "' + '\\r'.repeat(150000) + 'last"):
+        assert tab.evaluate(f"shown(1, '{written}').querySelector('span').textContent") == "last"
     assert tab.problems == []
 
 

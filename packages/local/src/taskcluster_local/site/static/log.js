@@ -49,7 +49,7 @@ function element(name, properties, ...children) {
 }
 
 function shown(number, line) {
-  const text = line.replace(/\r+$/, "").replace(/^.*\r/, "").replace(TERMINAL, "").slice(0, 10000);
+  const text = (line.split("\r").filter(Boolean).pop() || "").replace(TERMINAL, "").slice(0, 10000);
   const parts = [];
   let done = 0;
   for (const found of text.matchAll(LINK)) {
