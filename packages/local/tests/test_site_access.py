@@ -16,6 +16,7 @@ import taskcluster
 from taskcluster_local import LocalTaskcluster
 from taskcluster_local.api import HttpRequest, HttpResponse
 from taskcluster_local.site import rendering, site
+from taskcluster_local.site.views import access
 
 from .visitor import ATTACKS, VisitedPage, Visitor, assert_harmless
 
@@ -484,3 +485,32 @@ def test_many_scopes_are_sent_in_parts(local: LocalTaskcluster, root: Visitor, m
     assert page.html.count("/auth/scopes/many%3A") == 6000
     assert len(sizes) > 10
     assert max(sizes) < 100_000
+
+
+def test_others_get_a_turn_between_clients_that_are_searched() -> None:
+    class Listing:
+        async def attempt(self, *given: Any, **named: Any) -> Any:
+            return {}
+
+        async def listed(self, *given: Any, **named: Any) -> AsyncGenerator[Any, None]:
+            for number in range(30):
+                yield {"clientId": f"c/{number}", "scopes": [], "expandedScopes": ["other", "turns:*"]}
+
+    async def scenario() -> None:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        counting = asyncio.create_task(count())
+        listing: Any = Listing()
+        holders = await access._holders(listing, "turns:x", "listClients", "clients", "clientId")
+        assert holders is not None
+        assert len([each async for each in holders]) == 30
+        counting.cancel()
+        assert turns >= 29
+
+    asyncio.run(scenario())

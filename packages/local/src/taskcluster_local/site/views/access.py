@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -178,6 +179,8 @@ async def _holders(
 
     async def found() -> AsyncGenerator[dict[str, Any], None]:
         async for each in page.listed("auth", method, name, limit=_SCANNED):
+            # Each can have thousands of scopes.
+            await asyncio.sleep(0)
             direct = next((held for held in each["scopes"] if satisfies(held, wanted)), None)
             by = direct or next((held for held in each["expandedScopes"] if satisfies(held, wanted)), None)
             if by is not None:
