@@ -176,7 +176,7 @@ class App:
         """
         if yes:
             return
-        if not is_terminal(sys.stdin, {}):
+        if not is_terminal(sys.stdin, {}) or sys.stderr is None:
             raise Failure(f"{question} Nothing was done, because there is no terminal to ask", hint="pass --yes")
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()

@@ -48,7 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     occupy_closed_descriptors()
     replace_unencodable()
     app = App()
-    with _signals(), _warnings(app):
+    # zsh and fish show what completion prints to stderr in the middle of the line that the user types.
+    is_silent = _COMPLETE in os.environ
+    with _signals(), _warnings(app), contextlib.redirect_stderr(None if is_silent else sys.stderr):
         try:
             try:
                 status = _run(arguments, app)
@@ -94,7 +96,7 @@ def _failed(exc: BaseException, app: App) -> int:
             return CLOSED
         case _:
             pass
-    if app.is_debug:
+    if app.is_debug and sys.stderr is not None:
         _print_trace(exc)
     if isinstance(exc, click.ClickException):
         hint = (

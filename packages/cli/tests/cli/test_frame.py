@@ -190,6 +190,7 @@ def test_streams_and_signals(local: LocalTaskcluster) -> None:
         assert (done.status, "Traceback" in done.err) == (status, False), (line, done)
         assert done.err.count("\n") <= 1
     assert shell(f"{base} tsak 2>&-").status == shell(f"{base} tsak 2>/dev/full").status == 2
+    assert shell(f"{base} --debug tsak 2>&-") == Done(2, "", "")
     done = shell(f"{base} api auth ping --select alive", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     assert done.out == "true\n"
     for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:

@@ -89,6 +89,24 @@ def complete(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[..., set[s
     return complete
 
 
+def test_completion_prints_nothing_to_stderr(
+    home: Path, call: Call, complete: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shells show it within the line that the user types."""
+    folder = home / ".config" / "taskcluster"
+    folder.mkdir(parents=True)
+    profiles = folder / "profiles.yml"
+    profiles.write_text("profiles: {a: {rootUrl: https://a.example.com}}\ndefault: a\n", "utf-8")
+    profiles.chmod(0o644)
+    save({}, {"https://a.example.com": {"task": [TASK]}})
+    assert complete("taskcluster task status f") == {TASK}
+    monkeypatch.setenv("TASKCLUSTER_DISABLE_PLUGINS", "queue")
+    monkeypatch.setenv("_TASKCLUSTER_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", "taskcluster --debug api queue p")
+    monkeypatch.setenv("COMP_CWORD", "4")
+    assert call() == Done(5, "", "")
+
+
 def test_names_that_were_listed_or_used(
     filled: LocalTaskcluster, home: Path, complete: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
