@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -40,6 +41,16 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def in_earlier_thread() -> Callable[[], bool]:
+    """A function that tells whether it is called in a thread that was running before the test began.
+
+    Fixtures of a session can have deployments with event loops of their own, which a replaced `sleep` must not disturb.
+    """
+    earlier = {thread for thread in threading.enumerate() if thread is not threading.current_thread()}
+    return lambda: threading.current_thread() in earlier
 
 
 @pytest.fixture(scope="session")

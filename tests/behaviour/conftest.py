@@ -37,18 +37,26 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def waits(monkeypatch: pytest.MonkeyPatch, in_earlier_thread: Callable[[], bool]) -> list[float]:
     """The retry delays of calls, in order. Nothing waits."""
     noted: list[float] = []
-    at_once = asyncio.sleep
+    real, real_sync = asyncio.sleep, time.sleep
 
     async def sleep(delay: float, result: Any = None) -> Any:
+        if in_earlier_thread():
+            return await real(delay, result)
         if delay > 0:
             noted.append(delay)
-        return await at_once(0, result)
+        return await real(0, result)
+
+    def sleep_sync(delay: float) -> None:
+        if in_earlier_thread():
+            real_sync(delay)
+        else:
+            noted.append(delay)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(time, "sleep", noted.append)
+    monkeypatch.setattr(time, "sleep", sleep_sync)
     return noted
 
 

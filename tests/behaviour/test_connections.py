@@ -250,13 +250,19 @@ def test_cancelled_call_is_not_retried(server: Server) -> None:
     server.wait_until(lambda: server.open == 0)
 
 
-def test_cancelling_during_a_retry_delay_ends_the_call(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_during_a_retry_delay_ends_the_call(
+    server: Server, monkeypatch: pytest.MonkeyPatch, in_earlier_thread: Callable[[], bool]
+) -> None:
     server.otherwise = respond(500)
     waiting = asyncio.Event()
+    real = asyncio.sleep
 
     async def forever(delay: float) -> None:
-        waiting.set()
-        await asyncio.get_running_loop().create_future()
+        if in_earlier_thread():
+            await real(delay)
+        else:
+            waiting.set()
+            await asyncio.get_running_loop().create_future()
 
     async def main() -> None:
         call = asyncio.create_task(taskcluster.aio.Queue({"rootUrl": server.root_url}).task("x"))

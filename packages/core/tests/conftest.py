@@ -284,15 +284,24 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime.datetime:
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def slept(monkeypatch: pytest.MonkeyPatch, in_earlier_thread: Callable[[], bool]) -> list[float]:
     """Replace sync and async sleeping, and return the list of delays in seconds."""
     seconds: list[float] = []
+    real, real_sync = asyncio.sleep, time.sleep
 
     async def sleep(delay: float, result: Any = None) -> Any:
+        if in_earlier_thread():
+            return await real(delay, result)
         seconds.append(delay)
         return result
 
-    monkeypatch.setattr(time, "sleep", seconds.append)
+    def sleep_sync(delay: float) -> None:
+        if in_earlier_thread():
+            real_sync(delay)
+        else:
+            seconds.append(delay)
+
+    monkeypatch.setattr(time, "sleep", sleep_sync)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     return seconds
 
