@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from taskcluster.shapes import is_mapping
 
-from .text import ago, one_line, safe
+from .text import ago, coloured_only, one_line, safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,7 +180,8 @@ class Output:
 
     def line(self, text: str) -> None:
         """Print a line of data."""
-        self._put(f"{text}\n")
+        # Names of tasks and the like may hold any character.
+        self._put(f"{coloured_only(text) if self.is_terminal else text}\n")
 
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines of data."""

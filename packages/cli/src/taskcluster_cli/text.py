@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-__all__ = ["ago", "counted", "duration", "one_line", "safe", "safe_log", "size"]
+__all__ = ["ago", "coloured_only", "counted", "duration", "one_line", "safe", "safe_log", "size"]
 
 # Patterns are compiled when they are used: most commands need none.
 _CONTROLS = r"[\x00-\x08\x0a-\x1f\x7f-\x9f]"
@@ -27,7 +27,11 @@ def safe(text: str) -> str:
 def safe_log(text: str) -> str:
     """Return a line of a log without control sequences other than colours, as a terminal would end up showing it."""
     # What precedes a carriage return is overwritten.
-    text = text.rstrip("\r").rpartition("\r")[2]
+    return coloured_only(text.rstrip("\r").rpartition("\r")[2])
+
+
+def coloured_only(text: str) -> str:
+    """Return text without control characters and sequences other than colours, tabs and line feeds."""
     return re.sub(_ESCAPES, lambda found: found[0] if found["colour"] is not None else "", text)
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator
 
 from .app import App
+from .text import safe
 
 __all__ = ["Report", "progress"]
 
@@ -44,7 +45,7 @@ def progress(app: App, *, shown: bool) -> Generator[Callable[[str], Report | Non
 
         def new(name: str) -> Report:
             with lock:
-                bar = bars.add_task(name, total=None)
+                bar = bars.add_task(safe(name), total=None)
             return lambda done, total: bars.update(bar, completed=done, total=total)
 
         yield new

@@ -46,6 +46,18 @@ def test_list_fits_and_keeps_ids(group: LocalTaskcluster, columns: int) -> None:
     assert "\t" not in plain
 
 
+def test_names_cannot_control_the_terminal(group: LocalTaskcluster) -> None:
+    dash = "-ySoq0SQRkWu7V98BFEuCA"
+    for words in (
+        ["task", "status", dash],
+        ["task", "name", dash],
+        ["group", "list", TASK, "--format-string", "{{ .Task.Metadata.Name }}"],
+    ):
+        status, text = screen(*words, columns=200)
+        assert (status, "wide 漢字 [bold]name[/bold] x" in text, "\x1b]0;" in text) == (0, True, False), words
+    assert "\x1b]0;title\x07" in command("task", "name", dash).out
+
+
 def test_colour_and_dumb_terminals(group: LocalTaskcluster) -> None:
     for environ, options, has_colour in [
         ({"NO_COLOR": "1"}, [], False),
