@@ -60,7 +60,10 @@ def test_processes_show_no_token(local: LocalTaskcluster, monkeypatch: pytest.Mo
     queue: Any = taskcluster.Queue(local.options())
     queue.createTask(TASK, definition(local))
     seen, editor = tmp_path / "seen", tmp_path / "editor"
-    editor.write_text(f'#!/bin/sh\n{{ cat /proc/$PPID/cmdline; echo "$@"; env; }} > {seen}\n', "utf-8")
+    # Some versions of click start a shell in between.
+    parents = "$PPID $(sed -n 's/^PPid:.//p' /proc/$PPID/status)"
+    listed = f'for each in {parents}; do cat /proc/$each/cmdline; done; echo "$@"; env'
+    editor.write_text(f"#!/bin/sh\n{{ {listed}; }} > {seen}\n", "utf-8")
     editor.chmod(0o755)
     done = command("--debug", "task", "edit", TASK, env={**os.environ, "EDITOR": str(editor)})
     text = seen.read_bytes().replace(b"\0", b" ").decode()
