@@ -247,7 +247,8 @@ def whoami(app: App) -> int:
     """Show the deployment, the client, where its credentials are from, and its scopes."""
     found = app.deployment()
     if found.credentials is None and found.credentials_source != "task proxy":
-        raise Failure(f"no credentials for {found.root_url}", DENIED, "sign in with `taskcluster signin`")
+        hint = f"sign in with `taskcluster --root-url {found.root_url} signin`"
+        raise Failure(f"no credentials for {found.root_url}", DENIED, hint)
     auth = app.client("Auth")
     scopes = sorted(auth.currentScopes()["scopes"])
     client_id = found.client_id

@@ -156,7 +156,8 @@ def export_go(app: App, yes: bool) -> None:
 
     found = app.deployment()
     if found.credentials is None:
-        raise Failure(f"no credentials for {found.root_url}", DENIED, "sign in with `taskcluster signin`")
+        hint = f"sign in with `taskcluster --root-url {found.root_url} signin`"
+        raise Failure(f"no credentials for {found.root_url}", DENIED, hint)
     values = {key: toStr(value) for key in VARIABLES if (value := found.credentials.get(key))}
     file = _file(app)
     known = file.values().get("clientId")
