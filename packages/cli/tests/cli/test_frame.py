@@ -384,6 +384,15 @@ def test_local_passes_on_to_taskcluster_local(call: Call) -> None:
     assert call("local", "status", "--root-url", "http://127.0.0.1:1").status == 1
 
 
+def test_local_uses_the_root_url_that_was_given(
+    call: Call, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TASKCLUSTER_ROOT_URL")
+    for words in (["--root-url", local.root_url, "local", "status"], ["local", "status", "--root-url", local.root_url]):
+        done = call(*words)
+        assert (done.status, f"{local.root_url}: running" in done.out) == (0, True), done
+
+
 def test_credentials_and_urls_for_a_while(call: Call, local: LocalTaskcluster, monkeypatch: pytest.MonkeyPatch) -> None:
     for period in ("32 days", "300 years", "-1h", "0 s", "soon"):
         done = call("creds", "--expires", period)

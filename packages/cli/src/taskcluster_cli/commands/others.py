@@ -177,7 +177,8 @@ def validate_json(app: App, schema: str, file: str) -> int:
     add_help_option=False,
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def local(arguments: tuple[str, ...]) -> int:
+@pass_app
+def local(app: App, arguments: tuple[str, ...]) -> int:
     """Run a local deployment for development and tests."""
     try:
         from taskcluster_local.cli import main
@@ -187,4 +188,6 @@ def local(arguments: tuple[str, ...]) -> int:
         from taskcluster.installation import how_to_install
 
         raise Failure(f"`taskcluster local` is not installed: {how_to_install('taskcluster-local')}", USAGE) from None
+    if app.root_url and arguments[:1] in (("status",), ("reset",), ("load",)):
+        arguments = (arguments[0], "--root-url", app.root_url, *arguments[1:])
     return main(arguments)
