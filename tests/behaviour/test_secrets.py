@@ -415,6 +415,7 @@ def test_no_secret_shows_when_a_request_is_not_sent(
     assert expose(transfers, log) == len(transfers)
     if failure == "no TLS":
         # The server parses the TLS handshake as a request.
+        server.wait_until(lambda: server.open == 0)
         server.faults.clear()
 
 
