@@ -177,6 +177,14 @@ def test_methods_are_called_with_the_readers_rights(local: LocalTaskcluster) -> 
     assert "widgets:remove:x" in call(visitor, "widgets", "remove", param__name="x").text
 
 
+def test_form_without_a_payload_gets_the_example(root: Visitor) -> None:
+    token = root.open("/services/auth/expandScopes").form("/services/auth/expandScopes").fields["csrf"]
+    body = f"csrf={token}&other=x".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    page = root.send("POST", "/services/auth/expandScopes", body, headers)
+    assert (page.status, '"scopes": []' in page.text) == (400, True)
+
+
 def test_parameters_must_not_be_empty(root: Visitor) -> None:
     page = call(root, "widgets", "get", param__name="")
     assert page.status == 400

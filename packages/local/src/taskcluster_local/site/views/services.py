@@ -82,7 +82,7 @@ def _method(page: PageRequest) -> dict[str, Any]:
         "entry": entry,
         "schema": schema,
         "result": result,
-        "entered": page.form or {"payload": _example(schema)},
+        "entered": {"payload": _example(schema), **page.form},
         "here": page.path,
         "reply": None,
     }
